@@ -1,0 +1,44 @@
+# Every switch of the build, and the flags they stand for. CMakePresets.json names the useful combinations.
+option(LIKENESS_TESTS "Build the tests (needs Criterion)" ON)
+option(LIKENESS_FUZZ "Build the fuzz targets (needs clang)" OFF)
+set(LIKENESS_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=: address,undefined or thread")
+set(LIKENESS_CUDA "AUTO" CACHE STRING "CUDA sources: AUTO (where a toolkit is found), ON or OFF")
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+# The score's bits depend on it (kernels/score.h): no contraction, no fast math. Never optional.
+add_library(likeness_flags INTERFACE)
+target_compile_options(likeness_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:C>:-ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror>)
+target_compile_definitions(likeness_flags INTERFACE _GNU_SOURCE)
+target_include_directories(likeness_flags INTERFACE ${PROJECT_SOURCE_DIR})
+# -O3 rather than CMake's own -O3 -DNDEBUG: assertions stay.
+set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
+
+if(LIKENESS_SANITIZE)
+  target_compile_options(likeness_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:C>:-fsanitize=${LIKENESS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+  target_link_options(likeness_flags INTERFACE -fsanitize=${LIKENESS_SANITIZE})
+endif()
+
+include(CheckLanguage)
+if(NOT LIKENESS_CUDA STREQUAL "OFF")
+  check_language(CUDA)
+endif()
+if(CMAKE_CUDA_COMPILER)
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
+  enable_language(CUDA)
+  set(CMAKE_CUDA_STANDARD 17)
+  message(STATUS "CUDA: ${CMAKE_CUDA_COMPILER} (${CMAKE_CUDA_COMPILER_VERSION})")
+elseif(LIKENESS_CUDA STREQUAL "ON")
+  message(FATAL_ERROR "CUDA: LIKENESS_CUDA is ON and no CUDA toolkit was found")
+else()
+  message(STATUS "CUDA: left out (no toolkit found, or LIKENESS_CUDA is OFF)")
+endif()

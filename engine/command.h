@@ -1,0 +1,25 @@
+/* The commands. Each reads its options, works, writes its answer to `out` and remarks to `log`, and returns; only
+ * main prints errors and exits. LK_EINVAL with `error->text` empty: wrong usage, show it. */
+#ifndef ENGINE_COMMAND_H
+#define ENGINE_COMMAND_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "engine/options.h"
+
+typedef struct lk_streams {
+  FILE *out, *log;
+  const atomic_bool *stop; /* turns true on SIGTERM and SIGINT */
+} lk_streams;
+
+typedef lk_status lk_command_run(const lk_options *options, const lk_streams *streams, lk_error *error);
+
+/* Gallery: engine/command_gallery.c */
+lk_command_run lk_command_create, lk_command_enroll, lk_command_list, lk_command_stat, lk_command_check;
+/* Search: engine/command_search.c */
+lk_command_run lk_command_identify, lk_command_verify;
+/* Redis: engine/command_queue.c */
+lk_command_run lk_command_serve, lk_command_submit;
+
+#endif

@@ -1,0 +1,100 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/command.h"
+#include "engine/progress.h"
+#include "engine/render.h"
+#include "index/labels.h"
+#include "index/npy.h"
+
+lk_status lk_command_create(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  (void)streams;
+  if (options->dim == 0) return lk_fail(error, LK_EINVAL, "--dim is needed: the embeddings' dimension");
+  lk_gallery_options made = {.dim = options->dim, .metric = options->metric, .model = options->model};
+  return lk_gallery_create(options->words[0], &made, error);
+}
+
+lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_npy npy;
+  lk_status status = lk_npy_open(options->words[1], &npy, error);
+  if (status != LK_OK) return status;
+  lk_labels labels = {0};
+  if (options->labels != NULL) status = lk_labels_open(options->labels, npy.vectors.rows, &labels, error);
+  if (status == LK_OK) {
+    uint64_t first;
+    lk_bar bar = lk_bar_open(streams->log, "enroll");
+    status = lk_gallery_enroll(options->words[0], &npy.vectors, labels.of_row, lk_bar_update, &bar, &first, error);
+    lk_bar_close(&bar);
+    if (status == LK_OK)
+      fprintf(streams->log, "enrolled %" PRIu64 " templates, numbered from %" PRIu64 "\n", npy.vectors.rows, first);
+  }
+  lk_labels_close(&labels);
+  lk_npy_close(&npy);
+  return status;
+}
+
+static void list_csv(FILE *out, const lk_template *t) {
+  lk_render_csv_text(out, t->key);
+  fputc(',', out);
+  lk_render_csv_text(out, t->subject);
+  fprintf(out, ",%" PRIu64 ",", t->tags);
+  lk_render_csv_text(out, t->group);
+  fputs(",\n", out);
+}
+
+static void list_row(FILE *out, const lk_template *t) {
+  fprintf(out, "%-28.*s %-28.*s %18" PRIx64 "  %.*s\n", (int)t->key.length, t->key.bytes, (int)t->subject.length,
+          t->subject.bytes, t->tags, (int)t->group.length, t->group.bytes);
+}
+
+lk_status lk_command_list(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  if (options->format == LK_JSON) return lk_fail(error, LK_EINVAL, "--format: list writes table or csv");
+  lk_gallery *gallery;
+  lk_status status = lk_gallery_open(options->words[0], &gallery, error);
+  if (status != LK_OK) return status;
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(gallery, &stat);
+  if (options->format == LK_CSV)
+    fputs("key,subject,tags,group,expiry\n", streams->out);
+  else
+    fprintf(streams->out, "%-28s %-28s %18s  %s\n", "key", "subject", "tags (hex)", "group");
+  for (uint64_t i = 0; i < stat.templates; i++) {
+    lk_template t = lk_gallery_template(gallery, i);
+    (options->format == LK_CSV ? list_csv : list_row)(streams->out, &t);
+  }
+  lk_gallery_close(gallery);
+  return LK_OK;
+}
+
+lk_status lk_command_stat(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_gallery *gallery;
+  lk_status status = lk_gallery_open(options->words[0], &gallery, error);
+  if (status != LK_OK) return status;
+  lk_gallery_stat stat;
+  uint64_t subjects;
+  lk_gallery_stat_get(gallery, &stat);
+  status = lk_gallery_subjects(gallery, &subjects, error);
+  if (status == LK_OK)
+    fprintf(streams->out,
+            "name        %s\nmodel       %s\nmetric      %s\nstore       f32\ndim         %u\n"
+            "templates   %" PRIu64 "\nsubjects    %" PRIu64 "\nsegments    %u\nbytes       %" PRIu64
+            "\nepoch       %" PRIu64 "\nnext number %" PRIu64 "\n",
+            stat.name, stat.model[0] != '\0' ? stat.model : "-", lk_metric_name(stat.metric), stat.dim, stat.templates,
+            subjects, stat.segments, stat.bytes, stat.epoch, stat.next_number);
+  lk_gallery_close(gallery);
+  return status;
+}
+
+lk_status lk_command_check(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_gallery *gallery;
+  lk_status status = lk_gallery_open(options->words[0], &gallery, error);
+  if (status != LK_OK) return status;
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(gallery, &stat);
+  status = lk_gallery_check(gallery, error);
+  if (status == LK_OK)
+    fprintf(streams->out, "%s: %" PRIu64 " templates in %u segments, %" PRIu64 " bytes: all checksums match\n",
+            stat.name, stat.templates, stat.segments, stat.bytes);
+  lk_gallery_close(gallery);
+  return status;
+}

@@ -1,0 +1,124 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/client.h"
+#include "engine/command.h"
+#include "engine/job.h"
+#include "engine/progress.h"
+#include "engine/render.h"
+#include "engine/worker/worker.h"
+#include "index/npy.h"
+
+static lk_status read_address(const lk_options *options, lk_address *address, lk_error *error) {
+  if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is needed: where the queue is");
+  lk_status status = lk_address_parse(options->redis, address, error);
+  if (status == LK_OK && options->password_file != NULL)
+    status = lk_address_read_password(options->password_file, address, error);
+  return status;
+}
+
+static lk_status open_galleries(const lk_options *options, lk_device *device, lk_gallery **galleries, FILE *log,
+                                lk_error *error) {
+  for (int i = 0; i < options->words_count; i++) {
+    lk_status status = lk_gallery_open(options->words[i], &galleries[i], error);
+    if (status == LK_OK) status = lk_gallery_load(galleries[i], device, error);
+    if (status != LK_OK) return status;
+    lk_gallery_stat stat;
+    lk_gallery_stat_get(galleries[i], &stat);
+    fprintf(log, "likeness: serving %s: %" PRIu64 " templates of dimension %u, %s, on %s\n", stat.name, stat.templates,
+            stat.dim, lk_metric_name(stat.metric), lk_device_name(device));
+  }
+  return LK_OK;
+}
+
+static lk_status serve_on(lk_device *device, const lk_options *options, const lk_address *address,
+                          const lk_streams *streams, lk_error *error) {
+  lk_gallery *galleries[LK_WORDS_MOST] = {0};
+  lk_status status = open_galleries(options, device, galleries, streams->log, error);
+  if (status == LK_OK) {
+    lk_worker_options worker = {.address = *address,
+                                .galleries = galleries,
+                                .galleries_count = (uint32_t)options->words_count,
+                                .batch_probes = options->batch,
+                                .max_delay_us = options->max_queue_delay_us,
+                                .stop = streams->stop,
+                                .log = streams->log};
+    status = lk_worker_run(&worker, error);
+  }
+  for (int i = 0; i < options->words_count; i++) lk_gallery_close(galleries[i]);
+  return status;
+}
+
+lk_status lk_command_serve(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_address address;
+  lk_status status = read_address(options, &address, error);
+  if (status == LK_OK && (options->batch < 1 || options->batch > 65536))
+    status = lk_fail(error, LK_EINVAL, "--batch: %u is outside 1 .. 65536", options->batch);
+  if (status != LK_OK) return status;
+  lk_device *device;
+  status = lk_device_open(options->device, options->threads, &device, error);
+  if (status != LK_OK) return status;
+  status = serve_on(device, options, &address, streams, error);
+  lk_device_close(device);
+  return status;
+}
+
+typedef struct printing {
+  FILE *out;
+  lk_format format;
+  lk_bar bar;
+  uint64_t probes;
+} printing;
+
+static lk_candidate next_candidate(void *context) { return lk_reply_next(context); }
+
+static lk_status print_reply(void *context, uint64_t first, lk_reply_reader *reply, lk_error *error) {
+  printing *p = context;
+  lk_bar_close(&p->bar);
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < reply->head.probes; i++)
+    status = lk_render_list(p->out, p->format, first + i, lk_reply_count(reply, i), next_candidate, reply, error);
+  lk_bar_update(&p->bar, first + reply->head.probes, p->probes);
+  return status;
+}
+
+static lk_status check_job(const lk_options *options, lk_error *error) {
+  if (options->gallery == NULL) return lk_fail(error, LK_EINVAL, "--gallery is needed: which to search");
+  if (options->k < 1 || options->k > LK_K_MAX)
+    return lk_fail(error, LK_EINVAL, "-k: %u is outside 1 .. %d", options->k, LK_K_MAX);
+  if (options->job_probes < 1 || options->job_probes > LK_JOB_PROBES_MAX)
+    return lk_fail(error, LK_EINVAL, "--job-probes: %u is outside 1 .. %d", options->job_probes, LK_JOB_PROBES_MAX);
+  return LK_OK;
+}
+
+lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_address address;
+  lk_npy npy;
+  lk_status status = check_job(options, error);
+  if (status == LK_OK) status = read_address(options, &address, error);
+  if (status == LK_OK) status = lk_npy_open(options->words[0], &npy, error);
+  if (status != LK_OK) return status;
+  uint32_t most = LK_JOB_CANDIDATES_MAX / options->k;
+  lk_client_job job = {.gallery = options->gallery,
+                       .model = options->model,
+                       .priority = options->priority,
+                       .probes = &npy.vectors,
+                       .k = options->k,
+                       .threshold = options->threshold,
+                       .ttl_ms = options->ttl_ms,
+                       .job_probes = options->job_probes < most ? options->job_probes : most,
+                       .timeout_s = options->timeout_s};
+  printing p = {.out = streams->out,
+                .format = options->format,
+                .bar = lk_bar_open(streams->log, "submit"),
+                .probes = npy.vectors.rows};
+  if (npy.vectors.rows == 0)
+    status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", npy.vectors.name);
+  else
+    lk_render_header(streams->out, options->format);
+  if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, print_reply, &p, error);
+  lk_bar_close(&p.bar);
+  lk_npy_close(&npy);
+  return status;
+}

@@ -1,0 +1,148 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/command.h"
+#include "engine/progress.h"
+#include "engine/render.h"
+#include "index/npy.h"
+#include "index/text.h"
+
+enum { BATCH_PROBES = 1024 };
+
+typedef struct place {
+  const lk_result *result;
+  uint32_t probe, rank;
+} place;
+
+static lk_candidate next_candidate(void *context) {
+  place *at = context;
+  return lk_result_candidate(at->result, at->probe, at->rank++);
+}
+
+static lk_vectors part_of(const lk_vectors *all, uint64_t first, uint64_t most) {
+  static const size_t sizes[] = {[LK_F32] = 4, [LK_F64] = 8, [LK_F16] = 2, [LK_U8] = 1};
+  lk_vectors part = *all;
+  part.data = (const char *)all->data + first * all->dim * sizes[all->element];
+  part.rows = all->rows - first < most ? all->rows - first : most;
+  return part;
+}
+
+static lk_status identify_all(lk_gallery *gallery, const lk_vectors *probes, const lk_options *options,
+                              lk_result *result, const lk_streams *streams, lk_error *error) {
+  lk_bar bar = lk_bar_open(streams->log, "identify");
+  lk_render_header(streams->out, options->format);
+  lk_status status = LK_OK;
+  for (uint64_t first = 0; status == LK_OK && first < probes->rows; first += BATCH_PROBES) {
+    lk_vectors part = part_of(probes, first, BATCH_PROBES);
+    lk_query query = {.probes = &part,
+                      .probes_count = 1,
+                      .k = options->k,
+                      .threshold = options->threshold,
+                      .model = lk_text_of(options->model != NULL ? options->model : "")};
+    status = lk_gallery_identify(gallery, &query, result, NULL, error);
+    lk_bar_close(&bar);
+    for (uint32_t p = 0; status == LK_OK && p < part.rows; p++) {
+      place at = {.result = result, .probe = p};
+      status = lk_render_list(streams->out, options->format, first + p, lk_result_count(result, p), next_candidate, &at,
+                              error);
+    }
+    lk_bar_update(&bar, first + part.rows, probes->rows);
+  }
+  lk_bar_close(&bar);
+  return status;
+}
+
+/* All probes are checked before the first list is printed: a bad one gives an error and no half an answer. */
+static lk_status check_probes(const lk_gallery *gallery, const lk_vectors *probes, const lk_options *options,
+                              lk_error *error) {
+  if (probes->rows == 0) return lk_fail(error, LK_EBADPROBE, "%s: it has no rows", probes->name);
+  return lk_gallery_check_probes(gallery, probes, lk_text_of(options->model != NULL ? options->model : ""), error);
+}
+
+static lk_status identify_on(lk_device *device, const lk_vectors *probes, const lk_options *options,
+                             const lk_streams *streams, lk_error *error) {
+  lk_gallery *gallery = NULL;
+  lk_result *result = NULL;
+  lk_status status = lk_gallery_open(options->words[0], &gallery, error);
+  if (status == LK_OK) status = check_probes(gallery, probes, options, error);
+  if (status == LK_OK) status = lk_gallery_load(gallery, device, error);
+  if (status == LK_OK) status = lk_result_open(&result, error);
+  if (status == LK_OK) status = identify_all(gallery, probes, options, result, streams, error);
+  lk_result_close(result);
+  lk_gallery_close(gallery);
+  return status;
+}
+
+lk_status lk_command_identify(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_npy npy;
+  lk_device *device;
+  lk_status status = lk_npy_open(options->words[1], &npy, error);
+  if (status != LK_OK) return status;
+  status = lk_device_open(options->device, options->threads, &device, error);
+  if (status == LK_OK) {
+    status = identify_on(device, &npy.vectors, options, streams, error);
+    lk_device_close(device);
+  }
+  lk_npy_close(&npy);
+  return status;
+}
+
+static void render_verified_json(FILE *out, uint64_t probe, const lk_candidate *c, const char *match) {
+  json_t *root =
+      json_pack("{s:I, s:s%, s:s%, s:f, s:o}", "probe", (json_int_t)probe, "key", c->found.key.bytes,
+                (size_t)c->found.key.length, "subject", c->found.subject.bytes, (size_t)c->found.subject.length,
+                "score", (double)c->score, "match", match[0] == '\0' ? json_null() : json_boolean(match[0] == 'y'));
+  json_dumpf(root, out, JSON_COMPACT | JSON_REAL_PRECISION(9));
+  fputc('\n', out);
+  json_decref(root);
+}
+
+static void render_verified(FILE *out, const lk_options *options, uint64_t probe, const lk_candidate *c) {
+  const char *match = options->threshold == -INFINITY ? "" : c->score >= options->threshold ? "yes" : "no";
+  if (options->format == LK_JSON) {
+    render_verified_json(out, probe, c, match);
+    return;
+  }
+  if (options->format == LK_TABLE) {
+    fprintf(out, "%8" PRIu64 "  %-28.*s %-14.9g %s\n", probe, (int)c->found.key.length, c->found.key.bytes,
+            (double)c->score, match);
+    return;
+  }
+  fprintf(out, "%" PRIu64 ",", probe);
+  lk_render_csv_text(out, c->found.key);
+  fputc(',', out);
+  lk_render_csv_text(out, c->found.subject);
+  fprintf(out, ",%.9g,%s\n", (double)c->score, match);
+}
+
+static lk_status verify_in(const lk_gallery *gallery, const lk_vectors *probes, lk_result *result,
+                           const lk_options *options, FILE *out, lk_error *error) {
+  lk_status status = check_probes(gallery, probes, options, error);
+  if (status == LK_OK) status = lk_gallery_verify(gallery, probes, lk_text_of(options->subject), result, error);
+  if (status != LK_OK) return status;
+  if (options->format == LK_CSV) fputs("probe,key,subject,score,match\n", out);
+  if (options->format == LK_TABLE) fprintf(out, "%8s  %-28s %-14s %s\n", "probe", "key", "score", "match");
+  for (uint32_t p = 0; p < probes->rows; p++) {
+    lk_candidate candidate = lk_result_candidate(result, p, 0);
+    render_verified(out, options, p, &candidate);
+  }
+  return LK_OK;
+}
+
+lk_status lk_command_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  if (options->subject == NULL) return lk_fail(error, LK_EINVAL, "--subject is needed: whom to compare with");
+  lk_npy npy;
+  lk_status status = lk_npy_open(options->words[1], &npy, error);
+  if (status != LK_OK) return status;
+  lk_gallery *gallery = NULL;
+  lk_result *result = NULL;
+  status = lk_gallery_open(options->words[0], &gallery, error);
+  if (status == LK_OK) status = lk_result_open(&result, error);
+  if (status == LK_OK) status = verify_in(gallery, &npy.vectors, result, options, streams->out, error);
+  lk_result_close(result);
+  lk_gallery_close(gallery);
+  lk_npy_close(&npy);
+  return status;
+}

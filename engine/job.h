@@ -1,0 +1,39 @@
+/* One job as it stands in the stream, and what its fields mean (docs/protocol.md). Bytes in, numbers out: no Redis,
+ * no gallery, no clock. */
+#ifndef ENGINE_JOB_H
+#define ENGINE_JOB_H
+
+#include <stddef.h>
+
+#include "index/likeness.h"
+
+#define LK_PROTOCOL_VERSION 1
+#define LK_JOB_ID_MAX 64
+#define LK_JOB_TO_MAX 128
+#define LK_JOB_PROBES_MAX 4096
+#define LK_JOB_CANDIDATES_MAX (1 << 18) /* n times k */
+
+typedef enum lk_op { LK_OP_IDENTIFY, LK_OP_VERIFY } lk_op;
+
+typedef struct lk_field {
+  lk_text name;
+  const char *value;
+  size_t length;
+} lk_field;
+
+/* Texts and probes point into the fields. */
+typedef struct lk_job {
+  lk_text id, to, gallery, subject, model;
+  lk_op op;
+  bool json;
+  uint32_t k;
+  float threshold; /* -INFINITY for none */
+  uint64_t ttl_ms; /* from the entry's own time; 0: no deadline */
+  lk_vectors probes;
+} lk_job;
+
+/* Reads all fields. On an error `id`, `to` and `json` are as good as the job gave them, so that the refusal can be
+ * sent; `to` is empty where the job has no usable one. LK_EBADJOB names the field. */
+lk_status lk_job_parse(const lk_field *fields, size_t count, lk_job *job, lk_error *error);
+
+#endif

@@ -1,0 +1,127 @@
+#include "engine/options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef lk_status read_value(const char *value, void *to, lk_error *error);
+
+static lk_status read_text(const char *value, void *to, lk_error *error) {
+  (void)error;
+  *(const char **)to = value;
+  return LK_OK;
+}
+
+static lk_status read_u64(const char *value, void *to, lk_error *error) {
+  char *end;
+  errno = 0;
+  *(uint64_t *)to = strtoull(value, &end, 10);
+  if (*value >= '0' && *value <= '9' && *end == '\0' && errno == 0) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is not a whole number", value);
+}
+
+static lk_status read_u32(const char *value, void *to, lk_error *error) {
+  uint64_t wide = 0;
+  lk_status status = read_u64(value, &wide, error);
+  if (status == LK_OK && wide > UINT32_MAX) status = lk_fail(error, LK_EINVAL, "'%s' is too large", value);
+  *(uint32_t *)to = (uint32_t)wide;
+  return status;
+}
+
+static lk_status read_float(const char *value, void *to, lk_error *error) {
+  char *end;
+  *(float *)to = strtof(value, &end);
+  if (*value != '\0' && *end == '\0' && !isnan(*(float *)to)) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
+}
+
+static lk_status read_metric(const char *value, void *to, lk_error *error) { return lk_metric_parse(value, to, error); }
+
+static lk_status read_format(const char *value, void *to, lk_error *error) {
+  static const char *const names[] = {"table", "csv", "json"};
+  for (int i = 0; i < 3; i++)
+    if (strcmp(value, names[i]) == 0) {
+      *(lk_format *)to = (lk_format)i;
+      return LK_OK;
+    }
+  return lk_fail(error, LK_EINVAL, "format '%s' is none of table, csv, json", value);
+}
+
+static lk_status read_priority(const char *value, void *to, lk_error *error) {
+  if (strcmp(value, "hi") == 0 || strcmp(value, "lo") == 0) return read_text(value, to, error);
+  return lk_fail(error, LK_EINVAL, "priority '%s' is none of hi, lo", value);
+}
+
+static const struct {
+  const char *name;
+  read_value *read;
+  size_t offset;
+} known[] = {
+    {"-k", read_u32, offsetof(lk_options, k)},
+    {"--batch", read_u32, offsetof(lk_options, batch)},
+    {"--device", read_text, offsetof(lk_options, device)},
+    {"--dim", read_u32, offsetof(lk_options, dim)},
+    {"--format", read_format, offsetof(lk_options, format)},
+    {"--gallery", read_text, offsetof(lk_options, gallery)},
+    {"--job-probes", read_u32, offsetof(lk_options, job_probes)},
+    {"--labels", read_text, offsetof(lk_options, labels)},
+    {"--max-queue-delay-us", read_u64, offsetof(lk_options, max_queue_delay_us)},
+    {"--metric", read_metric, offsetof(lk_options, metric)},
+    {"--model", read_text, offsetof(lk_options, model)},
+    {"--password-file", read_text, offsetof(lk_options, password_file)},
+    {"--priority", read_priority, offsetof(lk_options, priority)},
+    {"--redis", read_text, offsetof(lk_options, redis)},
+    {"--subject", read_text, offsetof(lk_options, subject)},
+    {"--threads", read_u32, offsetof(lk_options, threads)},
+    {"--threshold", read_float, offsetof(lk_options, threshold)},
+    {"--timeout", read_u32, offsetof(lk_options, timeout_s)},
+    {"--ttl", read_u64, offsetof(lk_options, ttl_ms)},
+};
+
+/* Whether `name` (of `length` bytes) is a word of the space-separated list. */
+static bool is_listed(const char *list, const char *name, size_t length) {
+  for (const char *at = list; (at = strstr(at, name)) != NULL; at += length)
+    if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+  return false;
+}
+
+static lk_status read_option(int count, char *const *arguments, int *at, const char *allowed, lk_options *options,
+                             lk_error *error) {
+  const char *argument = arguments[*at], *equals = strchr(argument, '=');
+  size_t length = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+    if (strlen(known[i].name) != length || memcmp(known[i].name, argument, length) != 0) continue;
+    if (!is_listed(allowed, known[i].name, length)) break;
+    if (equals == NULL && *at + 1 == count) return lk_fail(error, LK_EINVAL, "%s needs a value", argument);
+    const char *value = equals != NULL ? equals + 1 : arguments[++*at];
+    lk_status status = known[i].read(value, (char *)options + known[i].offset, error);
+    return status == LK_OK ? LK_OK : lk_fail(error, status, "%s: %s", known[i].name, error != NULL ? error->text : "");
+  }
+  return lk_fail(error, LK_EINVAL, "unknown option %.*s", (int)length, argument);
+}
+
+lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
+                           lk_error *error) {
+  *options = (lk_options){.k = 10,
+                          .threshold = -INFINITY,
+                          .device = "auto",
+                          .priority = "lo",
+                          .batch = 1024,
+                          .job_probes = 64,
+                          .timeout_s = 60,
+                          .max_queue_delay_us = 500};
+  lk_status status = LK_OK;
+  for (int i = 0; status == LK_OK && i < count; i++) {
+    const char *argument = arguments[i];
+    if (argument[0] == '-' && argument[1] != '\0') {
+      status = read_option(count, arguments, &i, allowed, options, error);
+    } else if (options->words_count == LK_WORDS_MOST) {
+      status = lk_fail(error, LK_EINVAL, "more than %d arguments", LK_WORDS_MOST);
+    } else {
+      options->words[options->words_count++] = argument;
+    }
+  }
+  return status;
+}

@@ -1,0 +1,27 @@
+/* The command line: words and options of one command. */
+#ifndef ENGINE_OPTIONS_H
+#define ENGINE_OPTIONS_H
+
+#include "index/likeness.h"
+
+typedef enum lk_format { LK_TABLE, LK_CSV, LK_JSON } lk_format;
+
+enum { LK_WORDS_MOST = 256 };
+
+typedef struct lk_options {
+  const char *words[LK_WORDS_MOST]; /* what is no option */
+  int words_count;
+  uint32_t dim, k, threads, batch, job_probes, timeout_s;
+  uint64_t max_queue_delay_us, ttl_ms;
+  lk_metric metric;
+  const char *model, *labels, *device, *subject, *redis, *password_file, *gallery, *priority;
+  float threshold; /* -INFINITY where none was given */
+  lk_format format;
+} lk_options;
+
+/* Reads the arguments after the command's name. `allowed`: names of the options it takes, space-separated. LK_EINVAL
+ * names the argument that is wrong. */
+lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
+                           lk_error *error);
+
+#endif

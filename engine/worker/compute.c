@@ -1,0 +1,104 @@
+/* Compute: takes batches that are due and searches them. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/clock.h"
+#include "engine/worker/stages.h"
+
+/* A batch that is due and a slot to put it in; false when there will be no more. */
+static bool take_batch(lk_worker *worker, lk_done **slot) {
+  pthread_mutex_lock(&worker->lock);
+  lk_queued *batch = NULL;
+  while (batch == NULL) {
+    uint64_t wake_us = UINT64_MAX;
+    if (worker->free_slots != NULL)
+      batch = lk_batcher_take(&worker->batcher, lk_clock_us(), worker->intake_over, &wake_us);
+    if (batch != NULL) break;
+    if (worker->intake_over && worker->batcher.probes == 0) break;
+    if (wake_us == UINT64_MAX) {
+      pthread_cond_wait(&worker->changed, &worker->lock);
+    } else {
+      struct timespec until = {.tv_sec = (time_t)(wake_us / 1000000), .tv_nsec = (long)(wake_us % 1000000) * 1000};
+      pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+    }
+  }
+  if (batch != NULL) {
+    *slot = worker->free_slots;
+    worker->free_slots = (*slot)->next;
+    (*slot)->next = NULL;
+    (*slot)->tasks = (lk_task *)batch;
+  }
+  pthread_cond_broadcast(&worker->changed); /* intake has room again */
+  pthread_mutex_unlock(&worker->lock);
+  return batch != NULL;
+}
+
+static void hand_on(lk_worker *worker, lk_done *done) {
+  pthread_mutex_lock(&worker->lock);
+  *worker->done_last = done;
+  worker->done_last = &done->next;
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+}
+
+/* Sets apart the tasks whose deadline has passed; returns how many are left. */
+static uint32_t check_deadlines(const lk_worker *worker, lk_done *done) {
+  uint64_t now_us = lk_clock_us(), now_ms = lk_worker_redis_ms(worker);
+  uint32_t left = 0;
+  for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
+    task->wait_us = (uint32_t)(now_us - task->queued.since_us);
+    if (now_ms < task->deadline_ms)
+      left++;
+    else
+      task->status = lk_fail(&task->error, LK_EDEADLINE, "the deadline passed %llu ms before the search could begin",
+                             (unsigned long long)(now_ms - task->deadline_ms));
+  }
+  return left;
+}
+
+static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
+  lk_vectors *runs = malloc(tasks * sizeof *runs);
+  if (runs == NULL) return lk_fail_memory(error);
+  lk_query query = {.probes = runs, .threshold = INFINITY};
+  lk_gallery *gallery = NULL;
+  uint32_t probes = 0;
+  for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
+    if (task->status != LK_OK) continue;
+    gallery = task->gallery;
+    task->first = probes;
+    probes += (uint32_t)task->job.probes.rows;
+    runs[query.probes_count++] = task->job.probes;
+    query.k = task->job.k;
+    query.threshold = fminf(query.threshold, task->job.threshold);
+  }
+  lk_status status = lk_gallery_identify(gallery, &query, done->result, NULL, error);
+  free(runs);
+  return status;
+}
+
+static lk_status compute(lk_done *done, uint32_t tasks, lk_error *error) {
+  const lk_task *head = done->tasks;
+  if (head->job.op == LK_OP_IDENTIFY) return identify(done, tasks, error);
+  return lk_gallery_verify(head->gallery, &head->job.probes, head->job.subject, done->result, error);
+}
+
+void *lk_compute_main(void *argument) {
+  lk_worker *worker = argument;
+  for (lk_done *done; take_batch(worker, &done); hand_on(worker, done)) {
+    uint64_t begin_us = lk_clock_us();
+    uint32_t tasks = check_deadlines(worker, done);
+    lk_error error;
+    lk_status status = tasks > 0 ? compute(done, tasks, &error) : LK_OK;
+    done->compute_us = (uint32_t)(lk_clock_us() - begin_us);
+    for (lk_task *task = done->tasks; status != LK_OK && task != NULL; task = lk_task_next(task)) {
+      if (task->status != LK_OK) continue;
+      task->status = status == LK_ENOTFOUND ? LK_EBADJOB : status < LK_EINVAL ? status : LK_EINTERNAL;
+      task->error = error;
+    }
+  }
+  pthread_mutex_lock(&worker->lock);
+  worker->compute_over = true;
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+  return NULL;
+}

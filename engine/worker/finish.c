@@ -1,0 +1,258 @@
+/* Finish: writes replies, and hands each batch to the finish Function, which pushes and acknowledges in one step. A
+ * batch is tried until Redis has it: the Function answers a job once however often it is called. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/clock.h"
+#include "engine/protocol.h"
+#include "engine/reply.h"
+#include "engine/worker/stages.h"
+#include "index/text.h"
+
+static const uint64_t grace_us = 5000000; /* after a stop, for Redis to take the last replies */
+static const uint64_t trim_every_us = 1000000;
+
+static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
+
+typedef struct finish {
+  lk_worker *worker;
+  lk_link link;
+  lk_command command;
+  lk_bytes replies; /* of all tasks, one after the other */
+  size_t *ends;     /* of each task's reply */
+  lk_bytes keys;    /* reply lists' names, NUL-terminated */
+  lk_task **tasks;  /* those in the call */
+  size_t room;
+  uint64_t stopped_us; /* when the stop was first seen; 0: not yet */
+  uint64_t trimmed_us;
+} finish;
+
+static bool reserve(finish *f, size_t count) {
+  if (f->room >= count) return true;
+  size_t *ends = realloc(f->ends, count * sizeof *ends);
+  if (ends != NULL) f->ends = ends;
+  lk_task **tasks = realloc(f->tasks, count * sizeof *tasks);
+  if (tasks != NULL) f->tasks = tasks;
+  if (ends == NULL || tasks == NULL) return false;
+  f->room = count;
+  return true;
+}
+
+static void encode(finish *f, const lk_task *task, const lk_done *done) {
+  lk_reply_head head = {.status = task->status, .id = task->job.id, .gallery = task->job.gallery};
+  if (task->gallery != NULL) {
+    lk_gallery_stat stat;
+    lk_gallery_stat_get(task->gallery, &stat);
+    head.model = lk_text_of(stat.model);
+    head.epoch = stat.epoch;
+    head.total = stat.templates;
+  }
+  head.wait_us = task->wait_us;
+  if (task->status == LK_OK) {
+    head.searched = head.total;
+    head.compute_us = done->compute_us;
+    head.probes = (uint32_t)task->job.probes.rows;
+  } else {
+    head.text = lk_text_of(task->error.text);
+  }
+  (task->job.json ? lk_reply_encode_json : lk_reply_encode)(&head, done->result, task->first, task->job.threshold,
+                                                            &f->replies);
+}
+
+/* The number of the task's reply list among the keys, which it joins where it is new. */
+static uint32_t list_of(finish *f, const lk_task *task, uint32_t *lists) {
+  uint32_t number = 0;
+  size_t prefix = strlen(LK_REPLY_PREFIX);
+  for (const char *key = f->keys.data; number < *lists; key += strlen(key) + 1, number++)
+    if (lk_text_equal(lk_text_of(key + prefix), task->job.to)) return number + 1;
+  lk_bytes_append(&f->keys, LK_REPLY_PREFIX, prefix);
+  lk_bytes_append(&f->keys, task->job.to.bytes, task->job.to.length);
+  lk_bytes_append(&f->keys, "", 1);
+  return ++*lists;
+}
+
+/* Collects the tasks of one stream, their replies and lists. Those that name nobody to answer are left out. */
+static size_t collect(finish *f, const lk_done *done, lk_priority priority, uint32_t *lists) {
+  size_t count = 0;
+  f->replies.length = f->keys.length = 0;
+  *lists = 0;
+  for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
+    if (task->priority != priority || task->job.to.length == 0) continue;
+    if (!reserve(f, count + 1)) {
+      f->replies.failed = true;
+      return 0;
+    }
+    snprintf(task->list, sizeof task->list, "%u", list_of(f, task, lists));
+    encode(f, task, done);
+    f->tasks[count] = task;
+    f->ends[count++] = f->replies.length;
+  }
+  return count;
+}
+
+static void build_call(finish *f, lk_priority priority, size_t count, uint32_t lists, char keys_count[12]) {
+  lk_command *command = &f->command;
+  lk_command_clear(command);
+  snprintf(keys_count, 12, "%u", lists + 2);
+  lk_command_add_string(command, "FCALL");
+  lk_command_add_string(command, "lk_finish");
+  lk_command_add_string(command, keys_count);
+  lk_command_add_string(command, streams[priority]);
+  lk_command_add_string(command, LK_DEAD);
+  const char *key = f->keys.data;
+  for (uint32_t i = 0; i < lists; i++, key += strlen(key) + 1) lk_command_add_string(command, key);
+  lk_command_add_string(command, LK_GROUP);
+  lk_command_add_string(command, LK_REPLY_LIFE_MS);
+  lk_command_add_string(command, LK_REPLY_CAP);
+  for (size_t i = 0, begin = 0; i < count; begin = f->ends[i++]) {
+    lk_command_add_string(command, f->tasks[i]->entry);
+    lk_command_add_string(command, f->tasks[i]->list);
+    lk_command_add(command, f->replies.data + begin, f->ends[i] - begin);
+  }
+}
+
+/* What a reply from Redis means for the call: done, or to be tried again (LK_EIO). */
+static lk_status judge(finish *f, const lk_reply *reply, lk_error *error) {
+  const char *refused = lk_reply_error(reply);
+  if (refused == NULL) {
+    if (lk_reply_elements(reply) == 3 && lk_reply_integer(lk_reply_element(reply, 2)) > 0)
+      fprintf(f->link.log, "likeness: finish: %lld replies could not be delivered; see %s\n",
+              (long long)lk_reply_integer(lk_reply_element(reply, 2)), LK_DEAD);
+    return LK_OK;
+  }
+  if (strstr(refused, "NOGROUP") != NULL) {
+    fprintf(f->link.log, "likeness: finish: the jobs are gone from redis: %s\n", refused);
+    return LK_OK;
+  }
+  lk_fail(error, LK_EIO, "redis refused to finish: %s", refused);
+  if (strstr(refused, "Function not found") == NULL) return LK_EIO;
+  lk_error load_error;
+  return lk_worker_load_functions(f->link.redis, &load_error) == LK_OK ? LK_EBUSY : LK_EIO;
+}
+
+/* False when the worker has to stop and Redis still does not answer. */
+static bool may_try(finish *f) {
+  if (!atomic_load(f->worker->options->stop)) return true;
+  if (f->stopped_us == 0) f->stopped_us = lk_clock_us();
+  return lk_clock_us() < f->stopped_us + grace_us;
+}
+
+static bool send_call(finish *f) {
+  while (may_try(f)) {
+    lk_error error;
+    if (lk_link_open(&f->link, &error) != LK_OK) continue;
+    lk_reply *reply = NULL;
+    lk_status status = lk_redis_call(f->link.redis, &f->command, &reply, &error);
+    if (status == LK_OK) {
+      status = judge(f, reply, &error);
+      lk_reply_free(reply);
+    }
+    if (status == LK_OK) return true;
+    if (status != LK_EBUSY) lk_link_broke(&f->link, &error);
+  }
+  return false;
+}
+
+static bool discard(finish *f, const lk_task *task) {
+  const char *const words[] = {"FCALL", "lk_discard", "2",         streams[task->priority],
+                               LK_DEAD, LK_GROUP,     task->entry, task->error.text};
+  lk_command_clear(&f->command);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) lk_command_add_string(&f->command, words[i]);
+  return send_call(f);
+}
+
+static bool finish_batch(finish *f, const lk_done *done) {
+  bool sent = true;
+  for (int priority = 0; sent && priority < LK_PRIORITIES; priority++) {
+    uint32_t lists;
+    char keys_count[12];
+    size_t count = collect(f, done, (lk_priority)priority, &lists);
+    if (f->replies.failed || f->keys.failed) return false;
+    if (count == 0) continue;
+    build_call(f, (lk_priority)priority, count, lists, keys_count);
+    sent = send_call(f);
+  }
+  for (lk_task *task = done->tasks; sent && task != NULL; task = lk_task_next(task))
+    if (task->job.to.length == 0) sent = discard(f, task);
+  return sent;
+}
+
+static void trim(finish *f) {
+  uint64_t now_us = lk_clock_us();
+  if (now_us < f->trimmed_us + trim_every_us) return;
+  f->trimmed_us = now_us;
+  for (int priority = 0; priority < LK_PRIORITIES; priority++) {
+    const char *const words[] = {"FCALL", "lk_trim", "1", streams[priority]};
+    lk_reply *reply = NULL;
+    lk_error error;
+    if (f->link.redis == NULL || lk_redis_call_words(f->link.redis, &reply, &error, 4, words) != LK_OK) {
+      lk_link_close(&f->link);
+      return;
+    }
+    lk_reply_free(reply);
+  }
+}
+
+/* Waits for a batch: one that was computed, or the refused tasks in `refused`. False when there will be no more. */
+static lk_done *wait_for_batch(lk_worker *worker, lk_done *refused) {
+  pthread_mutex_lock(&worker->lock);
+  while (worker->done_first == NULL && worker->refused == NULL && !worker->compute_over)
+    pthread_cond_wait(&worker->changed, &worker->lock);
+  lk_done *done = NULL;
+  if (worker->refused != NULL) {
+    *refused = (lk_done){.tasks = worker->refused};
+    worker->refused = NULL;
+    done = refused;
+  } else if (worker->done_first != NULL) {
+    done = worker->done_first;
+    worker->done_first = done->next;
+    if (done->next == NULL) worker->done_last = &worker->done_first;
+  }
+  pthread_mutex_unlock(&worker->lock);
+  return done;
+}
+
+static void give_back(lk_worker *worker, lk_done *done, const lk_done *refused) {
+  uint64_t jobs = 0, probes = 0;
+  for (lk_task *task = done->tasks, *next; task != NULL; task = next) {
+    next = lk_task_next(task);
+    jobs++;
+    if (task->status == LK_OK) probes += task->job.probes.rows;
+    lk_task_free(task);
+  }
+  pthread_mutex_lock(&worker->lock);
+  worker->tasks -= (uint32_t)jobs;
+  worker->jobs += jobs;
+  worker->probes += probes;
+  if (done != refused) {
+    done->tasks = NULL;
+    done->next = worker->free_slots;
+    worker->free_slots = done;
+  }
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+}
+
+void *lk_finish_main(void *argument) {
+  lk_worker *worker = argument;
+  finish f = {.worker = worker,
+              .link = {.address = &worker->options->address, .stage = "finish", .log = worker->options->log}};
+  lk_done refused;
+  for (lk_done *done; (done = wait_for_batch(worker, &refused)) != NULL; give_back(worker, done, &refused)) {
+    if (finish_batch(&f, done)) {
+      trim(&f);
+      continue;
+    }
+    lk_error error;
+    lk_worker_fail(worker, lk_fail(&error, LK_EIO, "replies could not be delivered; their jobs stay pending in redis"),
+                   &error);
+  }
+  lk_link_close(&f.link);
+  lk_command_free(&f.command);
+  lk_bytes_free(&f.replies);
+  lk_bytes_free(&f.keys);
+  free(f.ends);
+  free(f.tasks);
+  return NULL;
+}

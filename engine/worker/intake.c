@@ -1,0 +1,223 @@
+/* Intake: reads entries, makes tasks of them, and refuses at once what cannot be searched. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/clock.h"
+#include "engine/protocol.h"
+#include "engine/worker/stages.h"
+#include "index/text.h"
+
+enum { FIELDS_MOST = 64 };
+
+static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
+
+typedef struct intake {
+  lk_worker *worker;
+  lk_link link;
+  bool set_up;
+  /* After a connection broke, entries that were delivered to us but never arrived are read again from here on; an
+   * entry that is still on its way through the worker is then computed twice and answered once. */
+  char seen[LK_PRIORITIES][48];
+  bool recovering;
+} intake;
+
+static lk_status create_group(lk_redis *redis, const char *stream, lk_error *error) {
+  const char *const words[] = {"XGROUP", "CREATE", stream, LK_GROUP, "0", "MKSTREAM", "ENTRIESREAD", "0"};
+  lk_reply *reply = NULL;
+  lk_status status = lk_redis_call_words(redis, &reply, error, 8, words);
+  if (status != LK_OK) return status;
+  const char *refused = lk_reply_error(reply);
+  if (refused != NULL && strncmp(refused, "BUSYGROUP", 9) != 0)
+    status = lk_fail(error, LK_EINTERNAL, "redis refused the group %s on %s: %s", LK_GROUP, stream, refused);
+  lk_reply_free(reply);
+  return status;
+}
+
+static lk_status read_clock(intake *in, lk_error *error) {
+  const char *const words[] = {"TIME"};
+  lk_reply *reply = NULL;
+  lk_status status = lk_redis_call_words(in->link.redis, &reply, error, 1, words);
+  if (status != LK_OK) return status;
+  if (lk_reply_elements(reply) == 2) {
+    int64_t now_ms =
+        lk_reply_integer(lk_reply_element(reply, 0)) * 1000 + lk_reply_integer(lk_reply_element(reply, 1)) / 1000;
+    atomic_store(&in->worker->redis_ahead_ms, now_ms - (int64_t)(lk_clock_us() / 1000));
+  }
+  lk_reply_free(reply);
+  return LK_OK;
+}
+
+static lk_status set_up(intake *in, lk_error *error) {
+  lk_status status = lk_worker_load_functions(in->link.redis, error);
+  for (int p = 0; status == LK_OK && p < LK_PRIORITIES; p++) status = create_group(in->link.redis, streams[p], error);
+  if (status == LK_OK) status = read_clock(in, error);
+  if (status != LK_OK) return status;
+  in->set_up = true;
+  in->recovering = true;
+  for (int p = 0; p < LK_PRIORITIES; p++) strcpy(in->seen[p], "0");
+  return LK_OK;
+}
+
+static lk_status read_entries(intake *in, lk_reply **reply, lk_error *error) {
+  const char *const words[] = {"XREADGROUP",
+                               "GROUP",
+                               LK_GROUP,
+                               in->worker->consumer,
+                               "COUNT",
+                               "256",
+                               "BLOCK",
+                               "200",
+                               "STREAMS",
+                               streams[LK_HI],
+                               streams[LK_LO],
+                               in->recovering ? in->seen[LK_HI] : ">",
+                               in->recovering ? in->seen[LK_LO] : ">"};
+  return lk_redis_call_words(in->link.redis, reply, error, sizeof words / sizeof words[0], words);
+}
+
+static lk_gallery *find_gallery(const lk_worker *worker, lk_text name, uint32_t *number) {
+  for (uint32_t i = 0; i < worker->options->galleries_count; i++) {
+    lk_gallery_stat stat;
+    lk_gallery_stat_get(worker->options->galleries[i], &stat);
+    *number = i;
+    if (lk_text_equal(name, lk_text_of(stat.name))) return worker->options->galleries[i];
+  }
+  return NULL;
+}
+
+static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) {
+  lk_job *job = &task->job;
+  uint32_t number;
+  task->gallery = find_gallery(worker, job->gallery, &number);
+  if (task->gallery == NULL)
+    return lk_fail(error, LK_EGALLERY, "no gallery '%.*s' is served here", (int)job->gallery.length,
+                   job->gallery.bytes);
+  if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
+  /* Verifications go alone; identifications share a batch when gallery and k are the same. */
+  task->queued.key = job->op == LK_OP_IDENTIFY ? ((uint64_t)number + 1) << 32 | job->k : 0;
+  task->queued.probes = (uint32_t)job->probes.rows;
+  return lk_gallery_check_probes(task->gallery, &job->probes, job->model, error);
+}
+
+static size_t read_fields(const lk_reply *list, lk_field fields[FIELDS_MOST]) {
+  size_t count = 0;
+  for (size_t i = 0; i + 1 < lk_reply_elements(list) && count < FIELDS_MOST; i += 2) {
+    size_t length;
+    const char *name = lk_reply_string(lk_reply_element(list, i), &length);
+    lk_field *field = &fields[count];
+    field->name = (lk_text){.bytes = name, .length = (uint32_t)length};
+    field->value = lk_reply_string(lk_reply_element(list, i + 1), &field->length);
+    if (name != NULL && field->value != NULL) count++;
+  }
+  return count;
+}
+
+static lk_status parse_task(const lk_worker *worker, lk_task *task, const lk_reply *list) {
+  lk_field fields[FIELDS_MOST];
+  task->deadline_ms = UINT64_MAX;
+  if (lk_reply_elements(list) > 2 * FIELDS_MOST) {
+    read_fields(list, fields);
+    lk_job_parse(fields, FIELDS_MOST, &task->job, NULL);
+    return lk_fail(&task->error, LK_EBADJOB, "more than %d fields", FIELDS_MOST);
+  }
+  lk_status status = lk_job_parse(fields, read_fields(list, fields), &task->job, &task->error);
+  return status == LK_OK ? admit(worker, task, &task->error) : status;
+}
+
+static void take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_reply *entry) {
+  lk_worker *worker = in->worker;
+  size_t length = 0;
+  const char *id = lk_reply_elements(entry) == 2 ? lk_reply_string(lk_reply_element(entry, 0), &length) : NULL;
+  lk_task *task = id != NULL && length < sizeof task->entry ? lk_task_new(delivery) : NULL;
+  if (task == NULL) return; /* stays pending, and is read again after the next connection */
+  memcpy(task->entry, id, length);
+  task->priority = priority;
+  task->status = parse_task(worker, task, lk_reply_element(entry, 1));
+  if (in->recovering) strcpy(in->seen[priority], task->entry);
+  pthread_mutex_lock(&worker->lock);
+  worker->tasks++;
+  if (task->status == LK_OK) {
+    lk_batcher_push(&worker->batcher, priority, &task->queued, lk_clock_us());
+  } else {
+    task->queued.next = worker->refused == NULL ? NULL : &worker->refused->queued;
+    worker->refused = task;
+  }
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+}
+
+/* Returns how many entries it took. */
+static size_t take_entries(intake *in, lk_reply *reply) {
+  lk_delivery *delivery = calloc(1, sizeof *delivery);
+  if (delivery == NULL) {
+    lk_reply_free(reply);
+    return 0;
+  }
+  delivery->reply = reply;
+  delivery->tasks = 1;
+  size_t taken = 0;
+  for (size_t s = 0; s < lk_reply_elements(reply); s++) {
+    const lk_reply *stream = lk_reply_element(reply, s);
+    size_t length;
+    const char *name = lk_reply_string(lk_reply_element(stream, 0), &length);
+    lk_priority priority = strcmp(name, LK_STREAM_HI) == 0 ? LK_HI : LK_LO;
+    const lk_reply *entries = lk_reply_element(stream, 1);
+    for (size_t i = 0; i < lk_reply_elements(entries); i++, taken++)
+      take_entry(in, delivery, priority, lk_reply_element(entries, i));
+  }
+  lk_delivery_release(delivery);
+  return taken;
+}
+
+static lk_status step(intake *in, lk_error *error) {
+  lk_status status = in->set_up ? LK_OK : set_up(in, error);
+  lk_reply *reply = NULL;
+  if (status == LK_OK) status = read_entries(in, &reply, error);
+  if (status != LK_OK) return status;
+  if (lk_reply_error(reply) != NULL) {
+    status = lk_fail(error, LK_EIO, "redis refused to read the streams: %s", lk_reply_error(reply));
+    lk_reply_free(reply);
+    return status;
+  }
+  size_t taken = take_entries(in, reply);
+  if (in->recovering && taken == 0) in->recovering = false;
+  return LK_OK;
+}
+
+static bool stopping(const lk_worker *worker) { return atomic_load(worker->options->stop) || worker->status != LK_OK; }
+
+/* Reads no more than compute can have soon: what waits here is lost to other workers. */
+static bool wait_for_room(lk_worker *worker) {
+  pthread_mutex_lock(&worker->lock);
+  while (!stopping(worker) &&
+         (worker->tasks >= LK_TASKS_MOST || worker->batcher.probes >= worker->options->batch_probes)) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+  }
+  bool go_on = !stopping(worker);
+  pthread_mutex_unlock(&worker->lock);
+  return go_on;
+}
+
+void *lk_intake_main(void *argument) {
+  lk_worker *worker = argument;
+  intake in = {.worker = worker,
+               .link = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
+  while (wait_for_room(worker)) {
+    lk_error error;
+    lk_status status = lk_link_open(&in.link, &error);
+    if (status == LK_EPOLICY) lk_worker_fail(worker, status, &error);
+    if (status != LK_OK) continue;
+    if (step(&in, &error) == LK_OK) continue;
+    lk_link_broke(&in.link, &error);
+    in.set_up = false;
+  }
+  lk_link_close(&in.link);
+  pthread_mutex_lock(&worker->lock);
+  worker->intake_over = true;
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+  return NULL;
+}

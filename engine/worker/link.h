@@ -1,0 +1,27 @@
+/* A connection that comes back: opened again, with growing pauses, whenever it broke. */
+#ifndef ENGINE_WORKER_LINK_H
+#define ENGINE_WORKER_LINK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "engine/redis.h"
+
+typedef struct lk_link {
+  const lk_address *address;
+  const char *stage; /* for the log */
+  FILE *log;
+  lk_redis *redis; /* NULL while it is down */
+  uint32_t failures;
+} lk_link;
+
+/* Tries once to have a connection; where there is none, logs why (once for each outage) and pauses: 50 ms, doubling
+ * up to 2 s. LK_EPOLICY (a refused password) is for the caller to give up on. */
+lk_status lk_link_open(lk_link *link, lk_error *error);
+
+/* After a call failed. */
+void lk_link_broke(lk_link *link, const lk_error *error);
+void lk_link_close(lk_link *link);
+
+#endif

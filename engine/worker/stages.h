@@ -1,0 +1,56 @@
+/* What the worker's stages share. */
+#ifndef ENGINE_WORKER_STAGES_H
+#define ENGINE_WORKER_STAGES_H
+
+#include <pthread.h>
+
+#include "engine/worker/link.h"
+#include "engine/worker/task.h"
+#include "engine/worker/worker.h"
+
+/* A batch after compute: tasks that go to the finish stage together. */
+typedef struct lk_done {
+  struct lk_done *next;
+  lk_task *tasks;
+  lk_result *result; /* of the tasks whose status is LK_OK; belongs to this slot */
+  uint32_t compute_us;
+} lk_done;
+
+/* One batch is computed, one finished, one waits between. */
+enum { LK_DONE_SLOTS = 3 };
+
+/* Tasks in the worker beyond which intake stops reading: two batches of single probes, and then some. */
+enum { LK_TASKS_MOST = 4096 };
+
+typedef struct lk_worker {
+  const lk_worker_options *options;
+  char consumer[128];
+  atomic_int_least64_t redis_ahead_ms; /* Redis' clock minus ours */
+
+  pthread_mutex_t lock; /* all below */
+  pthread_cond_t changed;
+  lk_batcher batcher;
+  uint32_t tasks;
+  bool intake_over, compute_over;
+  lk_done slots[LK_DONE_SLOTS];
+  lk_done *free_slots;
+  lk_done *done_first, **done_last;
+  lk_task *refused; /* by intake: to be answered, not computed */
+  lk_status status; /* what the run ends with */
+  lk_error error;
+  uint64_t jobs, probes;
+} lk_worker;
+
+void *lk_intake_main(void *worker);
+void *lk_compute_main(void *worker);
+void *lk_finish_main(void *worker);
+
+/* Loads engine/functions.lua into Redis. */
+lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);
+
+/* Ends the run with an error; the first one counts. */
+void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error);
+
+uint64_t lk_worker_redis_ms(const lk_worker *worker);
+
+#endif

@@ -1,0 +1,43 @@
+/* A job on its way through the worker. */
+#ifndef ENGINE_WORKER_TASK_H
+#define ENGINE_WORKER_TASK_H
+
+#include <stdatomic.h>
+
+#include "engine/batcher.h"
+#include "engine/job.h"
+#include "engine/redis.h"
+
+/* What one XREADGROUP brought. Its tasks read their fields in it, so that probes are copied once only, into the
+ * search; the last task to go frees it. */
+typedef struct lk_delivery {
+  lk_reply *reply;
+  atomic_uint tasks;
+} lk_delivery;
+
+typedef struct lk_task {
+  lk_queued queued; /* first, so that the batcher's list is a list of tasks */
+  lk_delivery *delivery;
+  lk_priority priority;
+  char entry[48]; /* id in the stream */
+  lk_job job;
+  lk_gallery *gallery;
+  uint64_t deadline_ms; /* by Redis' clock; UINT64_MAX: none */
+  lk_status status;
+  lk_error error; /* where status is not LK_OK */
+  uint32_t wait_us;
+  uint32_t first; /* its first probe in the batch's result */
+  char list[12];  /* number of its reply list in the finish call */
+} lk_task;
+
+static inline lk_task *lk_task_next(const lk_task *task) { return (lk_task *)task->queued.next; }
+
+/* Returns NULL when out of memory. */
+lk_task *lk_task_new(lk_delivery *delivery);
+void lk_task_free(lk_task *task);
+void lk_delivery_release(lk_delivery *delivery);
+
+/* Milliseconds in an entry's id: when Redis took it. */
+uint64_t lk_task_entered_ms(const lk_task *task);
+
+#endif

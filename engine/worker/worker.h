@@ -1,0 +1,26 @@
+/* The worker: takes jobs from Redis, searches, and answers. Three stages overlap, a thread each: intake reads and
+ * checks, compute searches batches, finish writes replies and acknowledges. */
+#ifndef ENGINE_WORKER_WORKER_H
+#define ENGINE_WORKER_WORKER_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "engine/address.h"
+#include "index/likeness.h"
+
+typedef struct lk_worker_options {
+  lk_address address;
+  lk_gallery **galleries; /* loaded */
+  uint32_t galleries_count;
+  uint32_t batch_probes;   /* preferred */
+  uint64_t max_delay_us;   /* a job waits for company at most so long */
+  const atomic_bool *stop; /* when it turns true, the worker finishes what it took and returns */
+  FILE *log;
+} lk_worker_options;
+
+/* Runs until stopped. An error means that Redis refused the password, or that replies could not be delivered in time
+ * after the stop; their jobs stay pending in Redis. */
+lk_status lk_worker_run(const lk_worker_options *options, lk_error *error);
+
+#endif

@@ -1,0 +1,238 @@
+#include "index/gallery.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "index/text.h"
+
+static const char *const metric_names[] = {"cosine", "ip", "l2"};
+
+const char *lk_metric_name(lk_metric metric) { return metric_names[metric]; }
+
+lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error) {
+  for (size_t i = 0; i < sizeof metric_names / sizeof metric_names[0]; i++)
+    if (strcmp(name, metric_names[i]) == 0) {
+      *metric = (lk_metric)i;
+      return LK_OK;
+    }
+  return lk_fail(error, LK_EINVAL, "metric '%s' is none of cosine, ip, l2", name);
+}
+
+static bool is_name(const char *name) {
+  if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
+  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
+}
+
+/* The gallery's name: its folder's, whatever way the path is written. */
+static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
+  char *resolved = realpath(folder, NULL);
+  if (resolved == NULL) return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
+  const char *base = strrchr(resolved, '/') + 1;
+  lk_status status = LK_OK;
+  if (is_name(base))
+    strcpy(name, base);
+  else
+    status = lk_fail(error, LK_EINVAL, "%s: a gallery's name has letters, digits, '.', '_' and '-' only", folder);
+  free(resolved);
+  return status;
+}
+
+static lk_status check_empty(const char *folder, lk_error *error) {
+  DIR *entries = opendir(folder);
+  if (entries == NULL) return lk_fail(error, LK_EIO, "%s: cannot read the folder: %s", folder, strerror(errno));
+  lk_status status = LK_OK;
+  for (struct dirent *entry; status == LK_OK && (entry = readdir(entries)) != NULL;)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+      status = lk_fail(error, LK_EEXIST, "%s: exists already and is not empty", folder);
+  closedir(entries);
+  return status;
+}
+
+static lk_status check_options(const lk_gallery_options *options, lk_error *error) {
+  if (options->dim < 1 || options->dim > LK_DIM_MAX)
+    return lk_fail(error, LK_EDIM, "dimension %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
+  const char *fault = options->model != NULL ? lk_text_fault(lk_text_of(options->model)) : NULL;
+  return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "the model's name %s", fault);
+}
+
+lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error) {
+  lk_status status = check_options(options, error);
+  if (status != LK_OK) return status;
+  bool made = mkdir(folder, 0777) == 0;
+  if (!made && errno != EEXIST)
+    return lk_fail(error, LK_EIO, "%s: cannot make the folder: %s", folder, strerror(errno));
+  char name[LK_TEXT_MAX + 1];
+  status = check_empty(folder, error);
+  if (status == LK_OK) status = read_name(folder, name, error);
+  lk_manifest manifest = {.metric = options->metric, .dim = options->dim, .next_segment = 1};
+  if (options->model != NULL) strcpy(manifest.model, options->model);
+  if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
+  if (status != LK_OK && made) rmdir(folder);
+  return status;
+}
+
+static lk_status open_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
+  const lk_manifest_segment *entry = &gallery->manifest.segments[i];
+  lk_segment *segment = &gallery->segments[i];
+  char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
+  lk_manifest_segment_name(entry->id, name);
+  lk_status status = lk_file_join(path, gallery->folder, name, error);
+  if (status == LK_OK) status = lk_segment_open(path, segment, error);
+  if (status != LK_OK) return status;
+  if (segment->block.rows != entry->rows || segment->header_checksum != entry->checksum)
+    return lk_fail(error, LK_ECORRUPT, "%s: not the segment that the manifest names", path);
+  if (segment->dim != gallery->manifest.dim || segment->metric != gallery->manifest.metric)
+    return lk_fail(error, LK_ECORRUPT, "%s: its dimension or metric is not the gallery's", path);
+  gallery->first_row[i] = gallery->rows;
+  gallery->rows += segment->block.rows;
+  return LK_OK;
+}
+
+static lk_status open_segments(lk_gallery *gallery, lk_error *error) {
+  uint32_t count = gallery->manifest.segments_count;
+  gallery->segments = calloc(count + 1, sizeof *gallery->segments);
+  gallery->first_row = calloc(count + 1, sizeof *gallery->first_row);
+  if (gallery->segments == NULL || gallery->first_row == NULL) return lk_fail_memory(error);
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < count; i++) status = open_segment(gallery, i, error);
+  return status;
+}
+
+lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error) {
+  lk_gallery *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) return lk_fail_memory(error);
+  lk_status status = read_name(folder, opened->name, error);
+  if (status == LK_OK && snprintf(opened->folder, PATH_MAX, "%s", folder) >= PATH_MAX)
+    status = lk_fail(error, LK_EINVAL, "%s: the path is too long", folder);
+  if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
+  if (status == LK_OK) status = open_segments(opened, error);
+  if (status != LK_OK) {
+    lk_gallery_close(opened);
+    return status;
+  }
+  *gallery = opened;
+  return LK_OK;
+}
+
+static void release_holds(lk_gallery *gallery) {
+  for (uint32_t i = 0; gallery->holds != NULL && i < gallery->manifest.segments_count; i++)
+    if (gallery->holds[i] != NULL) lk_device_release(gallery->device, gallery->holds[i]);
+  free(gallery->holds);
+  gallery->holds = NULL;
+}
+
+void lk_gallery_close(lk_gallery *gallery) {
+  if (gallery == NULL) return;
+  release_holds(gallery);
+  for (uint32_t i = 0; gallery->segments != NULL && i < gallery->manifest.segments_count; i++)
+    lk_segment_close(&gallery->segments[i]);
+  free(gallery->segments);
+  free(gallery->first_row);
+  lk_manifest_free(&gallery->manifest);
+  free(gallery);
+}
+
+lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error) {
+  uint32_t count = gallery->manifest.segments_count;
+  release_holds(gallery);
+  gallery->device = device;
+  gallery->holds = calloc(count + 1, sizeof *gallery->holds);
+  if (gallery->holds == NULL) return lk_fail_memory(error);
+  lk_shape shape = {.metric = gallery->manifest.metric, .dim = gallery->manifest.dim};
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < count; i++) {
+    const lk_segment *segment = &gallery->segments[i];
+    status = lk_segment_verify(segment, LK_SECTION_CODES, error);
+    if (status == LK_OK) status = lk_device_hold(device, shape, &segment->block, &gallery->holds[i], error);
+    if (status == LK_OK) lk_segment_forget_codes(segment);
+  }
+  if (status != LK_OK) release_holds(gallery);
+  return status;
+}
+
+const lk_segment *lk_gallery_segment_at(const lk_gallery *gallery, uint64_t row, uint32_t *inside) {
+  uint32_t low = 0, high = gallery->manifest.segments_count;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (gallery->first_row[middle] <= row)
+      low = middle;
+    else
+      high = middle;
+  }
+  *inside = (uint32_t)(row - gallery->first_row[low]);
+  return &gallery->segments[low];
+}
+
+lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
+  uint32_t row;
+  const lk_segment *segment = lk_gallery_segment_at(gallery, position, &row);
+  return lk_segment_template(segment, row);
+}
+
+void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
+  const lk_manifest *manifest = &gallery->manifest;
+  *stat = (lk_gallery_stat){.name = gallery->name,
+                            .model = manifest->model,
+                            .metric = manifest->metric,
+                            .dim = manifest->dim,
+                            .templates = gallery->rows,
+                            .epoch = manifest->epoch,
+                            .next_number = manifest->next_number,
+                            .segments = manifest->segments_count};
+  for (uint32_t i = 0; i < manifest->segments_count; i++) stat->bytes += gallery->segments[i].file.size;
+}
+
+static int compare_hashes(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* By 64-bit hash: two of a million subjects share one with a chance of 1 in 37 million. */
+lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {
+  uint64_t *hashes = malloc((gallery->rows + 1) * sizeof *hashes);
+  if (hashes == NULL) return lk_fail_memory(error);
+  for (uint64_t i = 0; i < gallery->rows; i++) hashes[i] = lk_text_hash(lk_gallery_template(gallery, i).subject);
+  qsort(hashes, gallery->rows, sizeof *hashes, compare_hashes);
+  *subjects = 0;
+  for (uint64_t i = 0; i < gallery->rows; i++) *subjects += i == 0 || hashes[i] != hashes[i - 1];
+  free(hashes);
+  return LK_OK;
+}
+
+static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *error) {
+  const lk_segment *segment = &gallery->segments[s];
+  for (uint32_t r = 0; r < segment->block.rows; r++) {
+    lk_template t = lk_segment_template(segment, r);
+    if (t.number >= gallery->manifest.next_number)
+      return lk_fail(error, LK_ECORRUPT, "%s: row %u: template number %llu was never given", segment->path, r,
+                     (unsigned long long)t.number);
+    uint32_t same = 0, row;
+    for (uint32_t other = 0; other < gallery->manifest.segments_count; other++)
+      same += lk_segment_find_key(&gallery->segments[other], t.key, &row);
+    if (same != 1)
+      return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has %u templates with key '%.*s'", segment->path, r,
+                     same, (int)t.key.length, t.key.bytes);
+  }
+  return LK_OK;
+}
+
+lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error) {
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < gallery->manifest.segments_count; i++) {
+    for (lk_section s = 0; status == LK_OK && s < LK_SECTIONS; s++)
+      status = lk_segment_verify(&gallery->segments[i], s, error);
+    if (status == LK_OK) status = check_keys(gallery, i, error);
+  }
+  return status;
+}
+
+lk_status lk_gallery_check_dim(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error) {
+  if (vectors->dim == gallery->manifest.dim) return LK_OK;
+  return lk_fail(error, LK_EDIM, "%s: vectors of dimension %u; the gallery %s has %u", vectors->name, vectors->dim,
+                 gallery->name, gallery->manifest.dim);
+}

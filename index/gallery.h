@@ -1,0 +1,28 @@
+/* An open gallery, as the rooms of index/ share it. */
+#ifndef INDEX_GALLERY_H
+#define INDEX_GALLERY_H
+
+#include <limits.h>
+
+#include "index/likeness.h"
+#include "index/manifest.h"
+#include "index/segment.h"
+
+struct lk_gallery {
+  char folder[PATH_MAX];
+  char name[LK_TEXT_MAX + 1];
+  lk_manifest manifest;
+  lk_segment *segments; /* manifest.segments_count */
+  uint64_t *first_row;  /* of each segment, among all */
+  uint64_t rows;
+  lk_device *device;
+  lk_hold **holds; /* one a segment, where loaded */
+};
+
+/* The segment that a row among all lies in, and in *inside its row there. */
+const lk_segment *lk_gallery_segment_at(const lk_gallery *gallery, uint64_t row, uint32_t *inside);
+
+/* Refuses vectors of another dimension: LK_EDIM. */
+lk_status lk_gallery_check_dim(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);
+
+#endif

@@ -1,0 +1,23 @@
+/* The csv that goes with vectors on enrollment and evaluation (RFC 4180). Columns by their header, in any order:
+ * row (needed; from 0), key, subject, group, tags (64 bits, decimal or 0x...). Rows that it does not name get defaults.
+ */
+#ifndef INDEX_LABELS_H
+#define INDEX_LABELS_H
+
+#include <stddef.h>
+
+#include "index/likeness.h"
+
+typedef struct lk_labels {
+  lk_label *of_row; /* one for each row of the vectors */
+  uint64_t rows;
+  char *texts; /* what the labels point into */
+} lk_labels;
+
+/* `rows`: how many vectors there are. Refuses a record that names a row beyond them or a row named before. */
+lk_status lk_labels_open(const char *path, uint64_t rows, lk_labels *labels, lk_error *error);
+lk_status lk_labels_parse(const char *name, const void *data, size_t size, uint64_t rows, lk_labels *labels,
+                          lk_error *error);
+void lk_labels_close(lk_labels *labels);
+
+#endif

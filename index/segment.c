@@ -1,0 +1,221 @@
+#include "index/segment.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xxhash.h>
+
+#include "index/segment_layout.h"
+#include "index/text.h"
+
+static const char *const section_words[LK_SECTIONS] = {
+#define LK_SECTION_WORDS(name, words) words,
+    LK_SECTION_MAP(LK_SECTION_WORDS)
+#undef LK_SECTION_WORDS
+};
+
+uint64_t lk_text_hash(lk_text text) { return XXH3_64bits(text.bytes, text.length); }
+
+static const lk_segment_header *header_of(const lk_segment *segment) { return segment->file.data; }
+
+static const void *section_data(const lk_segment *segment, lk_section section) {
+  return (const char *)segment->file.data + header_of(segment)->sections[section].offset;
+}
+
+static lk_status corrupt(const lk_segment *segment, lk_section section, const char *what, lk_error *error) {
+  return lk_fail(error, LK_ECORRUPT, "%s: at offset %llu, %s: %s", segment->path,
+                 (unsigned long long)header_of(segment)->sections[section].offset, section_words[section], what);
+}
+
+lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error) {
+  const lk_section_entry *entry = &header_of(segment)->sections[section];
+  if (XXH3_64bits(section_data(segment, section), entry->bytes) == entry->checksum) return LK_OK;
+  return corrupt(segment, section, "the checksum does not match", error);
+}
+
+static lk_status read_header(const lk_file *file, lk_segment *segment, lk_error *error) {
+  const lk_segment_header *h = file->data;
+  const char *path = segment->path;
+  if (file->size < sizeof *h || memcmp(h->magic, LK_SEGMENT_MAGIC, sizeof h->magic) != 0)
+    return lk_fail(error, LK_EFORMAT, "%s: not a segment file, or cut off in its header", path);
+  if (h->version != LK_SEGMENT_VERSION)
+    return lk_fail(error, LK_EFORMAT, "%s: segment version %u; this build reads %d", path, h->version,
+                   LK_SEGMENT_VERSION);
+  if (XXH3_64bits(h, offsetof(lk_segment_header, checksum)) != h->checksum)
+    return lk_fail(error, LK_ECORRUPT, "%s: at offset 0, header: the checksum does not match", path);
+  if (h->metric > LK_L2 || h->dim < 1 || h->dim > LK_DIM_MAX || h->rows < 1 || h->rows > LK_SEGMENT_ROWS)
+    return lk_fail(error, LK_ECORRUPT, "%s: at offset 0, header: a field is out of range", path);
+  return LK_OK;
+}
+
+/* Sections follow one another without overlap and end within the file. */
+static lk_status check_sections(const lk_segment *segment, lk_error *error) {
+  const lk_segment_header *h = header_of(segment);
+  uint64_t end = sizeof *h;
+  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+    const lk_section_entry *entry = &h->sections[s];
+    if (entry->offset % LK_SECTION_ALIGN != 0 || entry->offset < end || entry->offset > segment->file.size ||
+        entry->bytes > segment->file.size - entry->offset)
+      return corrupt(segment, s, "it lies outside the file, which may be cut off", error);
+    if (!lk_section_is_text(s) && entry->bytes != lk_section_bytes(s, h->rows, h->dim))
+      return corrupt(segment, s, "its size does not fit the rows", error);
+    end = entry->offset + entry->bytes;
+  }
+  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+    if (s == LK_SECTION_CODES || s == LK_SECTION_EXACT) continue;
+    lk_status status = lk_segment_verify(segment, s, error);
+    if (status != LK_OK) return status;
+  }
+  return LK_OK;
+}
+
+static lk_status check_column(const lk_segment *segment, lk_section ends_section, lk_error *error) {
+  const uint64_t *ends = section_data(segment, ends_section);
+  uint64_t bytes = header_of(segment)->sections[ends_section + 1].bytes, last = 0;
+  for (uint32_t r = 0; r < segment->block.rows; r++) {
+    if (ends[r] < last || ends[r] - last > LK_TEXT_MAX)
+      return corrupt(segment, ends_section, "it is not in order", error);
+    last = ends[r];
+  }
+  return last == bytes ? LK_OK : corrupt(segment, ends_section, "it does not fit the texts", error);
+}
+
+static lk_status check_rows(const lk_segment *segment, lk_section section, lk_error *error) {
+  const uint32_t *rows = section_data(segment, section);
+  for (uint32_t i = 0; i < segment->block.rows; i++)
+    if (rows[i] >= segment->block.rows) return corrupt(segment, section, "it names a row that is not there", error);
+  return LK_OK;
+}
+
+/* The certificate rests on these: a length or scale that is no number would drop rows unseen. */
+static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
+  const lk_block *block = &segment->block;
+  for (uint32_t t = 0; t < (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS; t++) {
+    const lk_tile *tile = &block->tiles[t];
+    if (!(tile->scale > 0) || !isfinite(tile->scale) || !(tile->residual >= 0) || !isfinite(tile->residual) ||
+        !(tile->norm_min >= 0) || !(tile->norm_max >= tile->norm_min) || !isfinite(tile->norm_max))
+      return corrupt(segment, LK_SECTION_TILES, "a scale or length is out of range", error);
+  }
+  for (uint32_t r = 0; r < block->rows; r++) {
+    const lk_row_bound *bound = &block->bounds[r];
+    if (!(bound->residual >= 0) || !(bound->norm >= 0) || !isfinite(bound->residual) || !isfinite(bound->norm))
+      return corrupt(segment, LK_SECTION_BOUNDS, "a length is out of range", error);
+  }
+  for (uint32_t i = 0; i < segment->dim; i++)
+    if (!isfinite(block->mean[i])) return corrupt(segment, LK_SECTION_MEAN, "an element is not finite", error);
+  return LK_OK;
+}
+
+static lk_status check_contents(const lk_segment *segment, lk_error *error) {
+  lk_status status = check_bounds(segment, error);
+  if (status == LK_OK) status = check_column(segment, LK_SECTION_KEY_ENDS, error);
+  if (status == LK_OK) status = check_column(segment, LK_SECTION_SUBJECT_ENDS, error);
+  if (status == LK_OK) status = check_column(segment, LK_SECTION_GROUP_ENDS, error);
+  if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_KEY, error);
+  if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_SUBJECT, error);
+  return status;
+}
+
+static lk_column column_at(const lk_segment *segment, lk_section ends_section) {
+  return (lk_column){.ends = section_data(segment, ends_section), .bytes = section_data(segment, ends_section + 1)};
+}
+
+lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error) {
+  lk_status status = read_header(file, segment, error);
+  if (status != LK_OK) return status;
+  segment->file = *file;
+  const lk_segment_header *h = file->data;
+  segment->metric = (lk_metric)h->metric;
+  segment->dim = h->dim;
+  segment->header_checksum = h->checksum;
+  segment->block.rows = h->rows;
+  status = check_sections(segment, error);
+  if (status != LK_OK) return status;
+  segment->block = (lk_block){.rows = h->rows,
+                              .mean = section_data(segment, LK_SECTION_MEAN),
+                              .exact = section_data(segment, LK_SECTION_EXACT),
+                              .codes = section_data(segment, LK_SECTION_CODES),
+                              .tiles = section_data(segment, LK_SECTION_TILES),
+                              .bounds = section_data(segment, LK_SECTION_BOUNDS),
+                              .numbers = section_data(segment, LK_SECTION_NUMBERS)};
+  segment->tags = section_data(segment, LK_SECTION_TAGS);
+  segment->keys = column_at(segment, LK_SECTION_KEY_ENDS);
+  segment->subjects = column_at(segment, LK_SECTION_SUBJECT_ENDS);
+  segment->groups = column_at(segment, LK_SECTION_GROUP_ENDS);
+  segment->by_key = section_data(segment, LK_SECTION_BY_KEY);
+  segment->by_subject = section_data(segment, LK_SECTION_BY_SUBJECT);
+  return check_contents(segment, error);
+}
+
+lk_status lk_segment_open(const char *path, lk_segment *segment, lk_error *error) {
+  memset(segment, 0, sizeof *segment);
+  strncpy(segment->path, path, sizeof segment->path - 1);
+  lk_file file;
+  lk_status status = lk_file_map(path, &file, error);
+  if (status != LK_OK) return status;
+  status = lk_segment_read(&file, segment, error);
+  if (status != LK_OK) {
+    lk_file_unmap(&file);
+    segment->file = (lk_file){0};
+  }
+  return status;
+}
+
+void lk_segment_forget_codes(const lk_segment *segment) {
+  uintptr_t page = 4096, begin = (uintptr_t)segment->block.codes,
+            end = begin + (size_t)segment->block.rows * segment->dim;
+  begin = (begin + page - 1) / page * page;
+  end = end / page * page;
+  if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+void lk_segment_close(lk_segment *segment) { lk_file_unmap(&segment->file); }
+
+static lk_text text_at(lk_column column, uint32_t row) {
+  uint64_t begin = row == 0 ? 0 : column.ends[row - 1];
+  return (lk_text){.bytes = column.bytes + begin, .length = (uint32_t)(column.ends[row] - begin)};
+}
+
+lk_template lk_segment_template(const lk_segment *segment, uint32_t row) {
+  return (lk_template){.number = segment->block.numbers[row],
+                       .key = text_at(segment->keys, row),
+                       .subject = text_at(segment->subjects, row),
+                       .group = text_at(segment->groups, row),
+                       .tags = segment->tags[row]};
+}
+
+/* First place in the sorted rows whose text's hash is at least `hash`. */
+static uint32_t lower_bound(const uint32_t *rows, uint32_t count, lk_column column, uint64_t hash) {
+  uint32_t low = 0, high = count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (lk_text_hash(text_at(column, rows[middle])) < hash)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* Rows whose text equals; the first `room` of them into `out`. */
+static uint32_t find(const uint32_t *rows, uint32_t count, lk_column column, lk_text text, uint32_t *out,
+                     uint32_t room) {
+  uint64_t hash = lk_text_hash(text);
+  uint32_t found = 0;
+  for (uint32_t i = lower_bound(rows, count, column, hash); i < count; i++) {
+    lk_text candidate = text_at(column, rows[i]);
+    if (lk_text_hash(candidate) != hash) break;
+    if (!lk_text_equal(candidate, text)) continue;
+    if (found < room) out[found] = rows[i];
+    found++;
+  }
+  return found;
+}
+
+uint32_t lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) {
+  return find(segment->by_key, segment->block.rows, segment->keys, key, row, 1);
+}
+
+uint32_t lk_segment_find_subject(const lk_segment *segment, lk_text subject, uint32_t *rows, uint32_t room) {
+  return find(segment->by_subject, segment->block.rows, segment->subjects, subject, rows, room);
+}

@@ -1,0 +1,44 @@
+#include "index/vector.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/half.h"
+
+static float element_at(const lk_vectors *vectors, size_t i) {
+  const char *data = vectors->data;
+  float f32;
+  double f64;
+  uint16_t f16;
+  switch (vectors->element) {
+    case LK_F32:
+      memcpy(&f32, data + i * sizeof f32, sizeof f32);
+      return f32;
+    case LK_F64:
+      memcpy(&f64, data + i * sizeof f64, sizeof f64);
+      return (float)f64;
+    case LK_F16:
+      memcpy(&f16, data + i * sizeof f16, sizeof f16);
+      return lk_half_to_float(f16);
+    case LK_U8:
+      break;
+  }
+  return ((const uint8_t *)data)[i];
+}
+
+void lk_vector_to_f32(const lk_vectors *vectors, size_t first, size_t count, float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = element_at(vectors, first + i);
+}
+
+const char *lk_vector_prepare(lk_metric metric, const lk_vectors *vectors, uint64_t row, float *out) {
+  lk_vector_to_f32(vectors, (size_t)row * vectors->dim, vectors->dim, out);
+  double squares = 0;
+  for (uint32_t i = 0; i < vectors->dim; i++) squares += (double)out[i] * out[i];
+  if (isnan(squares)) return "it has a NaN";
+  if (isinf(squares)) return "it has an infinite element";
+  double norm = sqrt(squares);
+  if (norm == 0 && metric == LK_COSINE) return "it is all zeros, which has no direction";
+  if (norm != 0 && (norm < 0x1p-40 || norm > 0x1p40)) return "its length is outside 2^-40 .. 2^40";
+  for (uint32_t i = 0; metric == LK_COSINE && i < vectors->dim; i++) out[i] = (float)(out[i] / norm);
+  return NULL;
+}

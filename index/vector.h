@@ -1,0 +1,16 @@
+/* A vector on its way in: converted, checked, normalised once. */
+#ifndef INDEX_VECTOR_H
+#define INDEX_VECTOR_H
+
+#include <stddef.h>
+
+#include "index/likeness.h"
+
+/* Converts elements to float, as they would be on their way in. `out` holds count floats. */
+void lk_vector_to_f32(const lk_vectors *vectors, size_t first, size_t count, float *out);
+
+/* Converts row `row` into `out` (dim floats); under cosine normalises it, in double, rounded once. NULL, or what is
+ * wrong with the row: NaN or infinite elements, all zeros under cosine, a length outside 2^-40 .. 2^40. */
+const char *lk_vector_prepare(lk_metric metric, const lk_vectors *vectors, uint64_t row, float *out);
+
+#endif

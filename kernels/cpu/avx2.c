@@ -1,0 +1,134 @@
+/* AVX2 and FMA. maddubs adds two products of an unsigned and a signed byte into 16 bits with saturation: row codes
+ * reach 255, so probe codes keep to 64 (2 * 255 * 64 < 2^15). The bit that the probe loses costs more survivors;
+ * splitting signs instead (8 bits both) costs a third instruction for every two. */
+#include "kernels/cpu/isa.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define HOT static inline __attribute__((always_inline))
+
+HOT __m256i broadcast_step(const int8_t *codes) {
+  int32_t step;
+  memcpy(&step, codes, sizeof step);
+  return _mm256_set1_epi32(step);
+}
+
+HOT __m256i add_products(__m256i sum, __m256i rows, __m256i probe) {
+  __m256i pairs = _mm256_maddubs_epi16(rows, probe);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+/* Bit r: the sum of row r of the strip is at least the threshold. */
+HOT uint32_t reaching(__m256i low, __m256i high, int32_t threshold) {
+  __m256i t = _mm256_set1_epi32(threshold);
+  uint32_t below_low = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(t, low)));
+  uint32_t below_high = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(t, high)));
+  return ~(below_low | below_high << 8) & 0xffff;
+}
+
+/* `count` is a constant in each of its two uses, so that all sums stay in registers. */
+HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, const int count,
+                       uint32_t first, const int32_t *thresholds, uint16_t *survivors) {
+  size_t found = 0;
+  for (uint32_t s = 0; s < strips; s++) {
+    const uint8_t *step = tile + (size_t)s * LK_STRIP_ROWS * width;
+    __m256i low[LK_SCAN_PROBES], high[LK_SCAN_PROBES];
+    for (int p = 0; p < count; p++) low[p] = high[p] = _mm256_setzero_si256();
+    for (uint32_t i = 0; i < width; i += LK_STEP, step += LK_STRIP_ROWS * LK_STEP) {
+      __m256i rows_low = _mm256_loadu_si256((const __m256i *)step);
+      __m256i rows_high = _mm256_loadu_si256((const __m256i *)(step + 32));
+      for (int p = 0; p < count; p++) {
+        __m256i probe = broadcast_step(probes + (size_t)p * width + i);
+        low[p] = add_products(low[p], rows_low, probe);
+        high[p] = add_products(high[p], rows_high, probe);
+      }
+    }
+    for (int p = 0; p < count; p++)
+      for (uint32_t hits = reaching(low[p], high[p], thresholds[p]); hits != 0; hits &= hits - 1)
+        survivors[found++] =
+            (uint16_t)((first + (uint32_t)p) * LK_TILE_ROWS + s * LK_STRIP_ROWS + (uint32_t)__builtin_ctz(hits));
+  }
+  return found;
+}
+
+static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+                   const int32_t *thresholds, uint16_t *survivors) {
+  if (count == LK_SCAN_PROBES)
+    return scan_probes(tile, strips, width, probes, LK_SCAN_PROBES, 0, thresholds, survivors);
+  size_t found = 0;
+  for (uint32_t p = 0; p < count; p++)
+    found += scan_probes(tile, strips, width, probes + (size_t)p * width, 1, p, thresholds + p, survivors + found);
+  return found;
+}
+
+HOT __m128i load_step(const uint8_t *row) {
+  int32_t step;
+  memcpy(&step, row, sizeof step);
+  return _mm_cvtsi32_si128(step);
+}
+
+HOT __m256 to_floats(__m128i codes) {
+  __m256i shifted = _mm256_cvtepu8_epi32(codes);
+  return _mm256_cvtepi32_ps(_mm256_sub_epi32(shifted, _mm256_set1_epi32(LK_CODE_SHIFT)));
+}
+
+HOT float sum_floats(__m256 v) {
+  __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
+static float dot(const uint8_t *row, uint32_t width, const float *rotated) {
+  const uint32_t stride = LK_STRIP_ROWS * LK_STEP;
+  __m256 sum = _mm256_setzero_ps();
+  uint32_t i = 0;
+  for (; i + 8 <= width; i += 8, row += 2 * stride) {
+    __m128i codes = _mm_unpacklo_epi32(load_step(row), load_step(row + stride));
+    sum = _mm256_fmadd_ps(to_floats(codes), _mm256_loadu_ps(rotated + i), sum);
+  }
+  if (i < width) {
+    __m256 last = _mm256_insertf128_ps(_mm256_setzero_ps(), _mm_loadu_ps(rotated + i), 0);
+    sum = _mm256_fmadd_ps(to_floats(load_step(row)), last, sum);
+  }
+  return sum_floats(sum);
+}
+
+/* sum[v] holds lanes 4v .. 4v+3 of the canonical score. */
+HOT double sum_lanes(__m256d sum[LK_LANES / 4]) {
+  for (int width = LK_LANES / 8; width > 0; width /= 2)
+    for (int v = 0; v < width; v++) sum[v] = _mm256_add_pd(sum[v], sum[v + width]);
+  __m128d half = _mm_add_pd(_mm256_castpd256_pd128(sum[0]), _mm256_extractf128_pd(sum[0], 1));
+  return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
+}
+
+HOT __m256d add_element(__m256d sum, __m256d q, __m256d x, const int is_l2) {
+  __m256d d = _mm256_sub_pd(q, x);
+  return is_l2 ? _mm256_fmadd_pd(d, d, sum) : _mm256_fmadd_pd(q, x, sum);
+}
+
+/* Elements beyond the last count as zero: that changes no bit, since a lane starts at +0 and so is never -0. */
+HOT double score_lanes(const float *q, const float *x, uint32_t dim, const int is_l2) {
+  __m256d sum[LK_LANES / 4];
+  for (int v = 0; v < LK_LANES / 4; v++) sum[v] = _mm256_setzero_pd();
+  uint32_t i = 0;
+  for (; i + LK_LANES <= dim; i += LK_LANES)
+    for (int v = 0; v < LK_LANES / 4; v++)
+      sum[v] = add_element(sum[v], _mm256_cvtps_pd(_mm_loadu_ps(q + i + 4 * v)),
+                           _mm256_cvtps_pd(_mm_loadu_ps(x + i + 4 * v)), is_l2);
+  if (i < dim) {
+    float q_tail[LK_LANES] = {0}, x_tail[LK_LANES] = {0};
+    memcpy(q_tail, q + i, (dim - i) * sizeof *q);
+    memcpy(x_tail, x + i, (dim - i) * sizeof *x);
+    for (int v = 0; v < LK_LANES / 4; v++)
+      sum[v] = add_element(sum[v], _mm256_cvtps_pd(_mm_loadu_ps(q_tail + 4 * v)),
+                           _mm256_cvtps_pd(_mm_loadu_ps(x_tail + 4 * v)), is_l2);
+  }
+  return sum_lanes(sum);
+}
+
+static float score(lk_metric metric, const float *q, const float *x, uint32_t dim) {
+  return lk_score_round(metric == LK_L2 ? -score_lanes(q, x, dim, 1) : score_lanes(q, x, dim, 0));
+}
+
+const lk_isa lk_isa_avx2 = {.name = "avx2", .probe_limit = 64, .scan = scan, .dot = dot, .score = score};

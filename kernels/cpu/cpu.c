@@ -1,0 +1,126 @@
+#include "kernels/cpu/cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernels/cpu/device.h"
+#include "kernels/plan.h"
+
+static const size_t huge_page = (size_t)2 << 20;
+
+/* Packed codes are read end to end: huge pages spare the scan most of its address translation. */
+static uint8_t *allocate_packed(size_t bytes) {
+  if (bytes < huge_page) return malloc(bytes > 0 ? bytes : 1);
+  size_t rounded = (bytes + huge_page - 1) / huge_page * huge_page;
+  uint8_t *packed = aligned_alloc(huge_page, rounded);
+  if (packed != NULL) madvise(packed, rounded, MADV_HUGEPAGE);
+  return packed;
+}
+
+static size_t tile_bytes(uint32_t width) { return (size_t)LK_TILE_ROWS * width; }
+
+struct packing {
+  lk_cpu_hold *hold;
+  const int8_t *codes;
+  uint32_t dim;
+};
+
+static void pack_tile(void *context, uint32_t thread, uint32_t tile) {
+  (void)thread;
+  struct packing *packing = context;
+  uint32_t first = tile * LK_TILE_ROWS, rows = packing->hold->base.rows - first;
+  uint32_t width = lk_cpu_width(packing->dim);
+  lk_isa_pack(packing->codes + (size_t)first * packing->dim, rows < LK_TILE_ROWS ? rows : LK_TILE_ROWS, packing->dim,
+              width, packing->hold->packed + tile * tile_bytes(width));
+}
+
+static void release(lk_backend *backend, lk_hold *base) {
+  (void)backend;
+  lk_cpu_hold *hold = (lk_cpu_hold *)base;
+  if (hold == NULL) return;
+  free(hold->packed);
+  free(hold->tiles);
+  free(hold);
+}
+
+static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **out, lk_error *error) {
+  lk_cpu *cpu = (lk_cpu *)backend;
+  uint32_t tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
+  lk_cpu_hold *made = calloc(1, sizeof *made);
+  if (made == NULL) return lk_fail_memory(error);
+  made->base = (lk_hold){.rows = block->rows, .tiles = tiles};
+  made->block = *block;
+  made->packed = allocate_packed(tiles * tile_bytes(lk_cpu_width(shape.dim)));
+  made->tiles = malloc((tiles + 1) * sizeof *made->tiles);
+  if (made->packed == NULL || made->tiles == NULL) {
+    release(backend, &made->base);
+    return lk_fail_memory(error);
+  }
+  memcpy(made->tiles, block->tiles, tiles * sizeof *made->tiles);
+  made->block.tiles = made->tiles;
+  made->block.codes = NULL;
+  struct packing packing = {.hold = made, .codes = block->codes, .dim = shape.dim};
+  lk_pool_run(cpu->pool, tiles, pack_tile, &packing);
+  *out = &made->base;
+  return LK_OK;
+}
+
+static void close_device(lk_backend *backend) {
+  lk_cpu *cpu = (lk_cpu *)backend;
+  for (uint32_t i = 0; cpu->lanes != NULL && i < lk_pool_threads(cpu->pool); i++) free(cpu->lanes[i].pending);
+  free(cpu->lanes);
+  lk_cpu_pass_free(&cpu->pass);
+  lk_pool_close(cpu->pool);
+  free(cpu);
+}
+
+static const lk_backend_ops ops = {.hold = hold,
+                                   .release = release,
+                                   .begin = lk_cpu_begin,
+                                   .seed = lk_cpu_seed,
+                                   .round = lk_cpu_round,
+                                   .finish = lk_cpu_finish,
+                                   .close = close_device};
+
+static lk_status open_lanes(lk_cpu *cpu, lk_error *error) {
+  uint32_t threads = lk_pool_threads(cpu->pool);
+  cpu->lanes = aligned_alloc(_Alignof(lk_cpu_lane), threads * sizeof *cpu->lanes);
+  if (cpu->lanes == NULL) return lk_fail_memory(error);
+  memset(cpu->lanes, 0, threads * sizeof *cpu->lanes);
+  for (uint32_t i = 0; i < threads; i++) {
+    cpu->lanes[i].pending = malloc(LK_LANE_PENDING * sizeof *cpu->lanes[i].pending);
+    if (cpu->lanes[i].pending == NULL) return lk_fail_memory(error);
+  }
+  return LK_OK;
+}
+
+static const lk_isa *find_isa(const char *device) {
+  if (strcmp(device, "cpu") == 0) return lk_isa_find(NULL);
+  return strncmp(device, "cpu:", 4) == 0 ? lk_isa_find(device + 4) : NULL;
+}
+
+lk_status lk_cpu_open(const char *device, uint32_t threads, lk_backend **backend, lk_error *error) {
+  const lk_isa *isa = find_isa(device);
+  if (isa == NULL)
+    return lk_fail(error, LK_ENODEVICE, "device '%s' is not known to this build, or this machine does not have it",
+                   device);
+  lk_cpu *cpu = calloc(1, sizeof *cpu);
+  if (cpu == NULL) return lk_fail_memory(error);
+  cpu->isa = isa;
+  snprintf(cpu->name, sizeof cpu->name, "cpu:%s", isa->name);
+  cpu->base = (lk_backend){.ops = &ops, .name = cpu->name};
+  lk_status status = lk_pool_open(threads, &cpu->pool, error);
+  if (status != LK_OK) {
+    free(cpu);
+    return status;
+  }
+  status = open_lanes(cpu, error);
+  if (status != LK_OK) {
+    close_device(&cpu->base);
+    return status;
+  }
+  *backend = &cpu->base;
+  return LK_OK;
+}

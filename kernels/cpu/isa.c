@@ -1,0 +1,39 @@
+#include "kernels/cpu/isa.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#ifdef LK_HAVE_AVX2
+static bool avx2_runs_here(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+
+static bool runs_anywhere(void) { return true; }
+
+/* Best first. */
+static const struct {
+  const lk_isa *isa;
+  bool (*runs_here)(void);
+} known[] = {
+#ifdef LK_HAVE_AVX2
+    {&lk_isa_avx2, avx2_runs_here},
+#endif
+    {&lk_isa_portable, runs_anywhere},
+};
+
+const lk_isa *lk_isa_find(const char *name) {
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    if ((name == NULL || strcmp(name, known[i].isa->name) == 0) && known[i].runs_here()) return known[i].isa;
+  return NULL;
+}
+
+void lk_isa_pack(const int8_t *codes, uint32_t rows, uint32_t dim, uint32_t width, uint8_t *tile) {
+  uint32_t strips = (rows + LK_STRIP_ROWS - 1) / LK_STRIP_ROWS;
+  memset(tile, LK_CODE_SHIFT, (size_t)strips * LK_STRIP_ROWS * width);
+  for (uint32_t r = 0; r < rows; r++) {
+    uint8_t *strip = tile + (size_t)(r / LK_STRIP_ROWS) * LK_STRIP_ROWS * width;
+    uint8_t *packed = strip + (size_t)(r % LK_STRIP_ROWS) * LK_STEP;
+    const int8_t *code = codes + (size_t)r * dim;
+    for (uint32_t i = 0; i < dim; i++)
+      packed[(size_t)(i / LK_STEP) * LK_STRIP_ROWS * LK_STEP + i % LK_STEP] = (uint8_t)(code[i] + LK_CODE_SHIFT);
+  }
+}

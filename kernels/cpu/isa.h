@@ -1,0 +1,47 @@
+/* The three inner loops of the CPU backend, once for each instruction set, and the packed form of codes they read.
+ *
+ * A packed tile is a run of strips of 16 rows. In a strip, step j holds elements 4j .. 4j+3 of each of its 16 rows,
+ * 4 bytes a row, as code + 128: unsigned, so that one instruction multiplies them with a probe's signed codes, and
+ * 16 rows wide, so that a vector of sums is compared with a threshold as it stands. Rows and elements beyond the
+ * last are zero codes. A kernel's sums are therefore 128 * (sum of the probe's codes) above the product of codes. */
+#ifndef KERNELS_CPU_ISA_H
+#define KERNELS_CPU_ISA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/quant.h"
+
+#define LK_STRIP_ROWS 16
+#define LK_TILE_STRIPS (LK_TILE_ROWS / LK_STRIP_ROWS)
+#define LK_STEP 4
+#define LK_CODE_SHIFT 128
+#define LK_SCAN_PROBES 4 /* probes in one call of scan, at most */
+
+typedef struct lk_isa {
+  const char *name;
+  int probe_limit; /* probe codes stay within -limit .. limit, so that no intermediate sum saturates */
+
+  /* Finds the (probe, row) of a tile whose sum is at least thresholds[probe]; writes probe * LK_TILE_ROWS + row each
+   * and returns how many. `width` is the dimension rounded up to LK_STEP; probes are count x width, 1 to
+   * LK_SCAN_PROBES; survivors has room for all pairs. */
+  size_t (*scan)(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+                 const int32_t *thresholds, uint16_t *survivors);
+
+  /* Product of the code at `row` (its first byte in a strip) and a rotated probe of `width` floats, in float. */
+  float (*dot)(const uint8_t *row, uint32_t width, const float *rotated);
+
+  /* The canonical score. */
+  float (*score)(lk_metric metric, const float *q, const float *x, uint32_t dim);
+} lk_isa;
+
+/* Codes of `rows` rows of `dim` bytes into strips of `width` bytes a row; ceil(rows / 16) strips are written. */
+void lk_isa_pack(const int8_t *codes, uint32_t rows, uint32_t dim, uint32_t width, uint8_t *tile);
+
+/* The named instruction set, or with NULL the best; NULL where this processor does not have it. */
+const lk_isa *lk_isa_find(const char *name);
+
+extern const lk_isa lk_isa_portable;
+extern const lk_isa lk_isa_avx2;
+
+#endif

@@ -1,0 +1,33 @@
+/* Plain C, for any processor. */
+#include "kernels/cpu/isa.h"
+
+static void add_step(const uint8_t *step, const int8_t *probe, int32_t sum[LK_STRIP_ROWS]) {
+  for (int r = 0; r < LK_STRIP_ROWS; r++)
+    sum[r] += step[LK_STEP * r] * probe[0] + step[LK_STEP * r + 1] * probe[1] + step[LK_STEP * r + 2] * probe[2] +
+              step[LK_STEP * r + 3] * probe[3];
+}
+
+static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+                   const int32_t *thresholds, uint16_t *survivors) {
+  size_t found = 0;
+  for (uint32_t s = 0; s < strips; s++)
+    for (uint32_t p = 0; p < count; p++) {
+      const uint8_t *strip = tile + (size_t)s * LK_STRIP_ROWS * width;
+      int32_t sum[LK_STRIP_ROWS] = {0};
+      for (uint32_t i = 0; i < width; i += LK_STEP)
+        add_step(strip + (size_t)i * LK_STRIP_ROWS, probes + (size_t)p * width + i, sum);
+      for (uint32_t r = 0; r < LK_STRIP_ROWS; r++)
+        if (sum[r] >= thresholds[p]) survivors[found++] = (uint16_t)(p * LK_TILE_ROWS + s * LK_STRIP_ROWS + r);
+    }
+  return found;
+}
+
+static float dot(const uint8_t *row, uint32_t width, const float *rotated) {
+  float sum[LK_STEP] = {0};
+  for (uint32_t i = 0; i < width; i += LK_STEP, row += LK_STRIP_ROWS * LK_STEP)
+    for (uint32_t e = 0; e < LK_STEP; e++) sum[e] += (float)(row[e] - LK_CODE_SHIFT) * rotated[i + e];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+const lk_isa lk_isa_portable = {
+    .name = "portable", .probe_limit = LK_CODE_MAX, .scan = scan, .dot = dot, .score = lk_score};

@@ -1,0 +1,21 @@
+/* The one total order of candidates: score descending, then template number ascending. Settle, every merge and
+ * the tests use this and nothing else. */
+#ifndef KERNELS_ORDER_H
+#define KERNELS_ORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/portable.h"
+
+typedef struct lk_hit {
+  uint64_t number; /* template number, unique in its gallery */
+  float score;
+  uint32_t row; /* row among the searched blocks, counted from 0 through all of them */
+} lk_hit;
+
+LK_INLINE bool lk_hit_before(const lk_hit *a, const lk_hit *b) {
+  return a->score > b->score || (a->score == b->score && a->number < b->number);
+}
+
+#endif

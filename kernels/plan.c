@@ -1,0 +1,42 @@
+#include "kernels/plan.h"
+
+#include "kernels/quant.h"
+
+/* Hits of one pass, probes times k, that the backends keep. */
+static const uint32_t pass_hits = UINT32_C(1) << 22;
+
+static uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
+  return b == 0 ? a : greatest_common_divisor(b, a % b);
+}
+
+/* Near the golden ratio of the tiles: prefixes of the permuted order then spread evenly (Weyl, Ostrowski). */
+static uint64_t coprime_stride(uint32_t tiles) {
+  uint64_t stride = (uint64_t)(tiles * 0.6180339887498949);
+  if (stride == 0) return 1;
+  while (greatest_common_divisor(stride, tiles) != 1) stride++;
+  return stride;
+}
+
+static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high) {
+  return value < low ? low : value > high ? high : value;
+}
+
+lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
+  lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .growth = 4, .tile_stride = coprime_stride(tiles)};
+  uint32_t seed_rows = clamp(4 * k, 256, 8192);
+  plan.seed_rows = rows >= (uint64_t)8 * seed_rows ? seed_rows : 0;
+  plan.first_tiles = (seed_rows * (plan.seed_rows > 0 ? 4 : 1)) / LK_TILE_ROWS;
+  return plan;
+}
+
+uint32_t lk_plan_tile(const lk_plan *plan, uint32_t tiles, uint32_t position) {
+  return (uint32_t)(position * plan->tile_stride % tiles);
+}
+
+uint32_t lk_plan_round_end(const lk_plan *plan, uint32_t tiles, uint32_t begin) {
+  uint64_t end = begin == 0 ? plan->first_tiles : (uint64_t)begin * plan->growth;
+  /* A last round of little more than nothing is not worth its synchronisation. */
+  return end + end / 4 >= tiles ? tiles : (uint32_t)end;
+}
+
+uint64_t lk_plan_seed_row(const lk_plan *plan, uint64_t rows, uint32_t i) { return i * rows / plan->seed_rows; }

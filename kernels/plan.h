@@ -1,0 +1,33 @@
+/* How one search is cut into passes and rounds. Pure functions: numbers in, numbers out.
+ *
+ * The bar of a round is fixed while the round runs, so the fewer rows the bar comes from, the more survive. A strided
+ * sample of rows seeds it; then each round is `growth` times the ones before it. Rounds take tiles in a fixed
+ * permuted order, so every round is itself a sample over all segments and an ordered gallery does no harm. */
+#ifndef KERNELS_PLAN_H
+#define KERNELS_PLAN_H
+
+#include <stdint.h>
+
+typedef struct lk_plan {
+  uint32_t probes;      /* most probes in one pass over the gallery */
+  uint32_t seed_rows;   /* rows whose exact scores seed the bar; 0: none */
+  uint32_t first_tiles; /* tiles of the first round */
+  uint32_t growth;      /* all rounds so far, times this, is the end of the next */
+  uint64_t tile_stride; /* coprime to the number of tiles */
+} lk_plan;
+
+/* Most probes that a pass may have, whatever k is. */
+#define LK_PASS_PROBES 1024
+
+lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k);
+
+/* The tile that is scanned at `position` of the permuted order. */
+uint32_t lk_plan_tile(const lk_plan *plan, uint32_t tiles, uint32_t position);
+
+/* Where the round that starts at `begin` ends. */
+uint32_t lk_plan_round_end(const lk_plan *plan, uint32_t tiles, uint32_t begin);
+
+/* The i-th row of the seed sample. */
+uint64_t lk_plan_seed_row(const lk_plan *plan, uint64_t rows, uint32_t i);
+
+#endif

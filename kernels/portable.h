@@ -1,0 +1,11 @@
+/* What differs between compilers: one spelling for a function that host and device share. */
+#ifndef KERNELS_PORTABLE_H
+#define KERNELS_PORTABLE_H
+
+#ifdef __CUDACC__
+#define LK_INLINE static __host__ __device__ inline
+#else
+#define LK_INLINE static inline
+#endif
+
+#endif

@@ -1,0 +1,143 @@
+#include "kernels/quant.h"
+
+#include <string.h>
+
+#include "kernels/quant_bound.h"
+
+/* Below this a tile's scale would push products of codes and probes out of float's normal range. */
+static const double smallest_scale = 0x1p-120;
+
+/* The k-th random sign (splitmix64, Steele et al. 2014). Part of the file format: it never changes. */
+static double random_sign(uint64_t k) {
+  uint64_t z = (k + 1) * UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return (z ^ (z >> 31)) & 1 ? -1.0 : 1.0;
+}
+
+static void butterfly(double *restrict low, double *restrict high, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) {
+    double a = low[i], b = high[i];
+    low[i] = a + b;
+    high[i] = a - b;
+  }
+}
+
+/* Walsh-Hadamard transform of n = 2^j elements, scaled to be orthogonal. */
+static void hadamard(double *v, uint32_t n) {
+  for (uint32_t half = 1; half < n; half *= 2)
+    for (uint32_t start = 0; start < n; start += 2 * half) butterfly(v + start, v + start + half, half);
+  double scale = 1 / sqrt((double)n);
+  for (uint32_t i = 0; i < n; i++) v[i] *= scale;
+}
+
+static void rotate_block(double *v, uint32_t n, uint64_t seed) {
+  for (uint32_t i = 0; i < n; i++) v[i] *= random_sign(seed + i);
+  hadamard(v, n);
+}
+
+void lk_rotate(double *v, uint32_t dim) {
+  uint32_t block = 1;
+  while (block * 2 <= dim) block *= 2;
+  rotate_block(v, block, 0);
+  if (block < dim) rotate_block(v + dim - block, block, LK_DIM_MAX);
+}
+
+void lk_quant_mean(const float *x, uint32_t rows, uint32_t dim, float *mean) {
+  double sum[LK_DIM_MAX] = {0};
+  for (uint32_t r = 0; r < rows; r++)
+    for (uint32_t i = 0; i < dim; i++) sum[i] += x[(size_t)r * dim + i];
+  for (uint32_t i = 0; i < dim; i++) mean[i] = rows > 0 ? (float)(sum[i] / rows) : 0;
+}
+
+static double length(const double *v, uint32_t dim) {
+  double sum = 0;
+  for (uint32_t i = 0; i < dim; i++) sum += v[i] * v[i];
+  return sqrt(sum);
+}
+
+static double largest(const double *v, size_t n) {
+  double largest = 0;
+  for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(v[i]));
+  return largest;
+}
+
+static float round_up(double v) {
+  float rounded = (float)v;
+  return rounded < v ? nextafterf(rounded, INFINITY) : rounded;
+}
+
+static float round_down(double v) {
+  float rounded = (float)v;
+  return rounded > v ? nextafterf(rounded, -INFINITY) : rounded;
+}
+
+/* Codes v and returns the length of what is lost. */
+static double encode(const double *v, uint32_t dim, double scale, int limit, int8_t *code) {
+  double lost = 0, inverse = 1 / scale;
+  for (uint32_t i = 0; i < dim; i++) {
+    double nearest = nearbyint(v[i] * inverse);
+    nearest = fmin(fmax(nearest, -limit), limit);
+    code[i] = (int8_t)nearest;
+    double difference = v[i] - nearest * scale;
+    lost += difference * difference;
+  }
+  return sqrt(lost);
+}
+
+/* An upper bound on the true residual, from the computed one and the length of the coded vector. */
+static double bound_residual(double residual, double norm) {
+  return residual * (1 + LK_SQUARES_ERROR) + norm * LK_ROTATE_ERROR;
+}
+
+void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
+                   lk_tile *tile, lk_row_bound *bounds) {
+  for (uint32_t r = 0; r < rows; r++) {
+    double *y = work + (size_t)r * dim;
+    for (uint32_t i = 0; i < dim; i++) y[i] = (double)x[(size_t)r * dim + i] - (double)mean[i];
+    lk_rotate(y, dim);
+  }
+  double scale = fmax(largest(work, (size_t)rows * dim) / LK_CODE_MAX, smallest_scale);
+  *tile = (lk_tile){.scale = (float)scale, .norm_min = INFINITY};
+  for (uint32_t r = 0; r < rows; r++) {
+    const double *y = work + (size_t)r * dim;
+    double norm = length(y, dim);
+    double residual = encode(y, dim, tile->scale, LK_CODE_MAX, codes + (size_t)r * dim);
+    bounds[r].residual = round_up(bound_residual(residual, norm));
+    bounds[r].norm = round_up(norm * (1 + LK_SQUARES_ERROR));
+    tile->residual = fmaxf(tile->residual, bounds[r].residual);
+    tile->norm_max = fmaxf(tile->norm_max, bounds[r].norm);
+    tile->norm_min = fminf(tile->norm_min, round_down(norm));
+  }
+}
+
+/* The score's part that no row changes, rounded up. */
+static double probe_offset(lk_metric metric, const float *q, const float *mean, uint32_t dim, double norm) {
+  if (metric == LK_L2) return -norm * norm * (1 - 4 * LK_SQUARES_ERROR);
+  double dot = 0, q_squared = 0, mean_squared = 0;
+  for (uint32_t i = 0; i < dim; i++) {
+    dot += (double)q[i] * mean[i];
+    q_squared += (double)q[i] * q[i];
+    mean_squared += (double)mean[i] * mean[i];
+  }
+  return dot + sqrt(q_squared * mean_squared) * (2 * LK_SQUARES_ERROR + LK_SCORE_ERROR);
+}
+
+void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
+                    int8_t *code, float *rotated, lk_probe_bound *bound) {
+  for (uint32_t i = 0; i < dim; i++) work[i] = metric == LK_L2 ? (double)q[i] - (double)mean[i] : (double)q[i];
+  lk_rotate(work, dim);
+  double norm = length(work, dim), peak = largest(work, dim);
+  bound->scale = peak > 0 ? peak / limit : 1;
+  bound->residual = bound_residual(encode(work, dim, bound->scale, limit, code), norm);
+  bound->norm = norm * (1 + LK_SQUARES_ERROR);
+  bound->offset = probe_offset(metric, q, mean, dim, norm);
+  bound->code_sum = 0;
+  double squares = 0;
+  for (uint32_t i = 0; i < dim; i++) {
+    bound->code_sum += code[i];
+    squares += (double)code[i] * code[i];
+    rotated[i] = (float)work[i];
+  }
+  bound->code_norm = bound->scale * sqrt(squares) * (1 + LK_SQUARES_ERROR);
+}

@@ -1,0 +1,58 @@
+/* Codes: a vector as int8, with what the certificate (quant_bound.h) needs to know about the loss.
+ *
+ * A row is centred on its segment's mean, rotated, and coded with one scale for its tile of rows. The rotation is
+ * a fixed randomised Hadamard transform: it spreads a vector's energy over all its elements, so that one scale
+ * fits them (as in QuaRot, Ashkboos et al. 2024, and RaBitQ, Gao and Long 2024). A dimension that is no power of
+ * two takes two overlapping power-of-two blocks, one at each end, so nothing is padded.
+ *
+ * Everything here is plain arithmetic on the caller's memory: no state, any thread. */
+#ifndef KERNELS_QUANT_H
+#define KERNELS_QUANT_H
+
+#include <stdint.h>
+
+#include "kernels/score.h"
+
+#define LK_TILE_ROWS 256
+#define LK_CODE_MAX 127
+
+/* One tile of rows; also its form in segment files. */
+typedef struct lk_tile {
+  float scale;    /* code times scale approximates the rotated, centred element */
+  float residual; /* no row of the tile loses more than this (euclidean length) */
+  float norm_max; /* no centred row is longer */
+  float norm_min; /* no centred row is shorter */
+} lk_tile;
+
+/* One row; also its form in segment files. */
+typedef struct lk_row_bound {
+  float residual; /* length of what the code loses, rounded up */
+  float norm;     /* length of the centred row, rounded up */
+} lk_row_bound;
+
+/* One probe against one mean: the numbers that go with its code. Lengths are upper bounds. */
+typedef struct lk_probe_bound {
+  double scale;     /* code times scale approximates the rotated element */
+  double code_norm; /* length of scale times code */
+  double residual;  /* length of what the code loses */
+  double norm;      /* length of the coded vector */
+  double offset;    /* the score's part that no row changes, rounded up */
+  int32_t code_sum; /* sum of the codes, for kernels that shift the rows' codes to unsigned */
+} lk_probe_bound;
+
+/* The rotation, in place, in double. Orthogonal but for rounding, which is within LK_ROTATE_ERROR. */
+void lk_rotate(double *v, uint32_t dim);
+
+/* Mean of `rows` rows of `dim` floats, for centring. Any mean is a valid one; this one loses least. */
+void lk_quant_mean(const float *x, uint32_t rows, uint32_t dim, float *mean);
+
+/* Codes one tile of 1 to LK_TILE_ROWS rows. `work` holds rows x dim doubles. */
+void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
+                   lk_tile *tile, lk_row_bound *bounds);
+
+/* Codes one probe with codes in -limit .. limit. `rotated` receives dim floats for rescreening, `work` holds dim
+ * doubles. */
+void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
+                    int8_t *code, float *rotated, lk_probe_bound *bound);
+
+#endif

@@ -1,0 +1,91 @@
+/* The certificate: which rows cannot reach a bar.
+ *
+ * Theorem. Let q be a probe and x a row as stored, m the segment's mean, R the exact rotation, and B a bar (a float).
+ * If the canonical score of (q, x) is at least B, then
+ *     (a) acc >= lk_bound_threshold(probe, tile, B), acc being the integer product of the two codes, and
+ *     (b) lk_bound_reaches(probe, tile, row, B, dot), dot being the product of the rotated float probe and the code.
+ * So a row that fails (a) or (b) is not in the answer: nothing that belongs in it is ever dropped.
+ *
+ * Proof. Write y = R(x - m) and p = R(q) for dot products, p = R(q - m) for l2. R is orthogonal, so
+ *     dot:  q.x = q.m + p.y            l2:  -|q-x|^2 = -|q-m|^2 + 2 p.y - |y|^2
+ * With x^ = scale * code the row's approximation and q^ the probe's, r_x = y - x^ and r_q = p - q^,
+ *     p.y = q^.x^ + q^.r_x + r_q.y  <=  q^.x^ + |q^||r_x| + |r_q||y|                        (Cauchy-Schwarz)    (1)
+ *     p.y = p.x^ + p.r_x            <=  p.x^ + |p||r_x|                                                         (2)
+ * q^.x^ is exactly probe scale * tile scale * acc. What rounding adds, with u = 2^-53 and dim <= 4096:
+ *   - The score is rounded to float once: score >= B means the double sum is at least the float below B.
+ *   - The double sum has at most 128 + 5 additions on any path, products exact (dot) or within 2u (l2): it is within
+ *     2^-44 |q||x| of q.x, and within 2^-44 |q-x|^2 of |q-x|^2 relatively. |x| <= |m| + |y|.
+ *   - Rotating in double: at most 12 butterflies in each of two blocks and two scalings, each orthogonal with a
+ *     rounding of u per element, and the subtraction of m with u: within LK_ROTATE_ERROR |y|. It is added to every
+ *     stored residual, as are the 2^-40 of a sum of 4096 squares; then the residual is rounded up.
+ *   - q.m and |q-m|^2 are summed in double: within 2^-40 of |q||m| and of themselves. In `offset`, outward.
+ *   - The arithmetic of this header is double: 2^-46 of the sum of magnitudes covers it.
+ *   - dot in (2) is summed in float in any order: (dim + 8) 2^-24 |p||x^| covers it and p's own rounding to float,
+ *     with |x^| <= |y| + |r_x|.
+ *   - acc is an exact int32: 127 * 127 * 4096 < 2^31. A threshold outside int32 saturates to a bound that passes
+ *     everything (below) or that no acc reaches (above).
+ * Without these terms a row whose residual is zero (one-hot rows at dimensions 4, 16, 64, ...) would lose its match. */
+#ifndef KERNELS_QUANT_BOUND_H
+#define KERNELS_QUANT_BOUND_H
+
+#include <limits.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/portable.h"
+#include "kernels/quant.h"
+
+#define LK_ROTATE_ERROR 0x1p-45  /* of the vector's length */
+#define LK_SQUARES_ERROR 0x1p-40 /* relative, of a sum of up to 4096 squares or products in double */
+#define LK_SCORE_ERROR 0x1p-44
+#define LK_ARITHMETIC_ERROR 0x1p-46
+
+/* The least real value that a score of at least `bar` stands for. */
+LK_INLINE double lk_bound_bar(lk_metric metric, float bar) {
+  double below = nextafterf(bar, -INFINITY);
+  return metric == LK_L2 ? below * (1 + LK_SCORE_ERROR) : below;
+}
+
+/* The least p.y with which a centred row of length `norm_min` to `norm_max` can reach the bar. */
+LK_INLINE double lk_bound_product(lk_metric metric, const lk_probe_bound *probe, double norm_min, double norm_max,
+                                  double bar) {
+  double least = bar - probe->offset;
+  double magnitude = fabs(bar) + fabs(probe->offset);
+  if (metric == LK_L2) {
+    double shortest = norm_min * (1 - LK_SQUARES_ERROR);
+    least = (least + shortest * shortest) / 2;
+    magnitude += shortest * shortest;
+  } else {
+    least -= LK_SCORE_ERROR * probe->norm * norm_max;
+  }
+  return least - LK_ARITHMETIC_ERROR * magnitude;
+}
+
+/* The least integer product of codes that lets a row of this tile reach the bar. INT32_MIN: every row may. */
+LK_INLINE int32_t lk_bound_threshold(lk_metric metric, const lk_probe_bound *probe, const lk_tile *tile, float bar) {
+  if (bar == -INFINITY) return INT32_MIN;
+  double needed = lk_bound_product(metric, probe, tile->norm_min, tile->norm_max, lk_bound_bar(metric, bar));
+  double loss = probe->code_norm * tile->residual + probe->residual * tile->norm_max;
+  double least = needed - loss - LK_ARITHMETIC_ERROR * (fabs(needed) + loss);
+  double units = least / (probe->scale * tile->scale);
+  units -= LK_ARITHMETIC_ERROR * fabs(units);
+  if (!(units > INT32_MIN)) return INT32_MIN;
+  if (units >= INT32_MAX) return INT32_MAX;
+  return (int32_t)ceil(units);
+}
+
+/* Whether a row that passed the threshold can still reach the bar, now that its own residual and length and the
+ * float probe are looked at. */
+LK_INLINE bool lk_bound_reaches(lk_metric metric, uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
+                                const lk_row_bound *row, float bar, float dot) {
+  if (bar == -INFINITY) return true;
+  double shortest = fmax(0, row->norm * (1 - 0x1p-22) - 0x1p-140); /* undoes the rounding up */
+  double needed = lk_bound_product(metric, probe, shortest, row->norm, lk_bound_bar(metric, bar));
+  double loss = probe->norm * (row->residual + (dim + 8) * 0x1p-24 * ((double)row->norm + row->residual));
+  loss += tile->scale * 0x1p-120; /* elements of the float probe that are subnormal */
+  double product = (double)tile->scale * dot;
+  return product + loss + LK_ARITHMETIC_ERROR * (fabs(product) + fabs(needed) + loss) >= needed;
+}
+
+#endif

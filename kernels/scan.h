@@ -1,0 +1,90 @@
+/* The contract of a backend: it holds blocks of rows, and answers a batch of probes over them in rounds of scan and
+ * settle. kernels/search.c drives the rounds; a backend knows nothing of plans, galleries, keys or files.
+ *
+ * Threads: a backend is used by one search at a time; lk_search sees to that. hold and release need the same care
+ * from the caller. */
+#ifndef KERNELS_SCAN_H
+#define KERNELS_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/order.h"
+#include "kernels/quant.h"
+#include "kernels/score.h"
+#include "kernels/status.h"
+
+#define LK_K_MAX 4096
+
+typedef struct lk_shape {
+  lk_metric metric;
+  uint32_t dim;
+} lk_shape;
+
+/* A run of rows, coded by lk_quant_tile. The caller's memory; `exact`, `bounds`, `mean` and `numbers` must outlive
+ * the hold, codes and tiles are copied. */
+typedef struct lk_block {
+  uint32_t rows;
+  const float *mean;          /* dim */
+  const float *exact;         /* rows x dim, as stored */
+  const int8_t *codes;        /* rows x dim */
+  const lk_tile *tiles;       /* ceil(rows / LK_TILE_ROWS) */
+  const lk_row_bound *bounds; /* rows */
+  const uint64_t *numbers;    /* rows; template numbers, distinct within one search */
+} lk_block;
+
+typedef struct lk_backend lk_backend;
+typedef struct lk_hold lk_hold; /* a block as a backend keeps it */
+
+/* Probes to search for in all rows of the holds. */
+typedef struct lk_batch {
+  lk_shape shape;
+  lk_hold *const *holds;
+  uint32_t holds_count;
+  const float *probes; /* count x dim; under cosine already normalised */
+  uint32_t count;
+  uint32_t k;      /* 1 .. LK_K_MAX */
+  float threshold; /* only scores at or above it; -INFINITY for none */
+} lk_batch;
+
+/* What one search did. Sums over its probes. */
+typedef struct lk_search_stats {
+  uint64_t scanned;   /* (probe, row) pairs compared by their codes */
+  uint64_t survivors; /* of those, pairs that passed the scan */
+  uint64_t settled;   /* pairs scored exactly, the seed's included */
+  uint32_t rounds;
+  uint32_t reruns; /* rounds that overflowed and were run again in pieces */
+} lk_search_stats;
+
+typedef struct lk_backend_ops {
+  /* Takes a block: packs its codes as the scan wants them. */
+  lk_status (*hold)(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
+  void (*release)(lk_backend *backend, lk_hold *hold);
+
+  /* One pass: begin, then seed and rounds, then finish. Memory grows here only, and is kept for the next pass. */
+  lk_status (*begin)(lk_backend *backend, const lk_batch *batch, lk_error *error);
+  /* Raises the bars from the exact scores of `rows_count` rows spread over `rows` (lk_plan_seed_row). */
+  void (*seed)(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
+  /* Scans and settles the given tiles, counted through all holds, under the bars as they stand; then raises the
+   * bars. False: a buffer overflowed, nothing of this round was kept, run it in smaller pieces. One tile fits always.
+   */
+  bool (*round)(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count);
+  /* Writes each probe's best, in order: hits[probe * k + rank], counts[probe]. Adds to stats. */
+  void (*finish)(lk_backend *backend, lk_hit *hits, uint32_t *counts, lk_search_stats *stats);
+
+  void (*close)(lk_backend *backend);
+} lk_backend_ops;
+
+/* Every backend begins with this. */
+struct lk_backend {
+  const lk_backend_ops *ops;
+  const char *name; /* "cpu:avx2", ... */
+};
+
+/* Every hold begins with this. */
+struct lk_hold {
+  uint32_t rows;
+  uint32_t tiles;
+};
+
+#endif

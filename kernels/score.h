@@ -1,0 +1,53 @@
+/* The one score, in canonical arithmetic: every backend gives these bits.
+ *
+ * Lane i of 32 sums elements i, i+32, i+64, ... in that order, in double; a fixed binary tree then adds lane i+16
+ * to lane i, then i+8, i+4, i+2, i+1; the sum is rounded once to float, and -0 becomes +0. A product of two
+ * floats is exact in double, so for dot products a fused and a plain multiply-add give the same bits; the squared
+ * distance states its fma. Compile with -ffp-contract=off (--fmad=false), in the default floating-point
+ * environment: round to nearest, no flush-to-zero. */
+#ifndef KERNELS_SCORE_H
+#define KERNELS_SCORE_H
+
+#include <math.h>
+#include <stdint.h>
+
+#include "kernels/portable.h"
+
+#define LK_LANES 32
+#define LK_DIM_MAX 4096
+
+typedef enum lk_metric {
+  LK_COSINE = 0, /* dot product of vectors that were normalised on the way in */
+  LK_IP = 1,     /* dot product */
+  LK_L2 = 2      /* negative squared euclidean distance */
+} lk_metric;
+
+/* Destroys `lane`. */
+LK_INLINE double lk_score_tree(double lane[LK_LANES]) {
+  for (int width = LK_LANES / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) lane[i] += lane[i + width];
+  return lane[0];
+}
+
+LK_INLINE float lk_score_round(double sum) { return (float)sum + 0.0f; }
+
+LK_INLINE float lk_score_dot(const float *q, const float *x, uint32_t dim) {
+  double lane[LK_LANES] = {0};
+  for (uint32_t i = 0; i < dim; i++) lane[i % LK_LANES] += (double)q[i] * (double)x[i];
+  return lk_score_round(lk_score_tree(lane));
+}
+
+LK_INLINE float lk_score_l2(const float *q, const float *x, uint32_t dim) {
+  double lane[LK_LANES] = {0};
+  for (uint32_t i = 0; i < dim; i++) {
+    double d = (double)q[i] - (double)x[i];
+    lane[i % LK_LANES] = fma(d, d, lane[i % LK_LANES]);
+  }
+  return lk_score_round(-lk_score_tree(lane));
+}
+
+LK_INLINE float lk_score(lk_metric metric, const float *q, const float *x, uint32_t dim) {
+  return metric == LK_L2 ? lk_score_l2(q, x, dim) : lk_score_dot(q, x, dim);
+}
+
+#endif

@@ -1,0 +1,123 @@
+#include "kernels/search.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/plan.h"
+
+struct lk_device {
+  pthread_mutex_t lock;
+  lk_backend *backend;
+  uint32_t *tiles; /* a round's tiles */
+  uint32_t tiles_room;
+  uint64_t *seed_rows;
+  uint32_t seed_room;
+};
+
+lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error) {
+  lk_device *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) return lk_fail_memory(error);
+  lk_status status = lk_cpu_open(strcmp(name, "auto") == 0 ? "cpu" : name, threads, &opened->backend, error);
+  if (status != LK_OK) {
+    free(opened);
+    return status;
+  }
+  pthread_mutex_init(&opened->lock, NULL);
+  *device = opened;
+  return LK_OK;
+}
+
+void lk_device_close(lk_device *device) {
+  if (device == NULL) return;
+  device->backend->ops->close(device->backend);
+  pthread_mutex_destroy(&device->lock);
+  free(device->tiles);
+  free(device->seed_rows);
+  free(device);
+}
+
+const char *lk_device_name(const lk_device *device) { return device->backend->name; }
+
+lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error) {
+  pthread_mutex_lock(&device->lock);
+  lk_status status = device->backend->ops->hold(device->backend, shape, block, hold, error);
+  pthread_mutex_unlock(&device->lock);
+  return status;
+}
+
+void lk_device_release(lk_device *device, lk_hold *hold) {
+  pthread_mutex_lock(&device->lock);
+  device->backend->ops->release(device->backend, hold);
+  pthread_mutex_unlock(&device->lock);
+}
+
+static lk_status reserve(lk_device *device, uint32_t tiles, uint32_t seed_rows, lk_error *error) {
+  if (device->tiles_room < tiles) {
+    uint32_t *grown = realloc(device->tiles, tiles * sizeof *grown);
+    if (grown == NULL) return lk_fail_memory(error);
+    device->tiles = grown;
+    device->tiles_room = tiles;
+  }
+  if (device->seed_room < seed_rows) {
+    uint64_t *grown = realloc(device->seed_rows, seed_rows * sizeof *grown);
+    if (grown == NULL) return lk_fail_memory(error);
+    device->seed_rows = grown;
+    device->seed_room = seed_rows;
+  }
+  return LK_OK;
+}
+
+static void seed(lk_device *device, const lk_plan *plan, uint64_t rows) {
+  if (plan->seed_rows == 0) return;
+  for (uint32_t i = 0; i < plan->seed_rows; i++) device->seed_rows[i] = lk_plan_seed_row(plan, rows, i);
+  device->backend->ops->seed(device->backend, device->seed_rows, plan->seed_rows);
+}
+
+/* A round that overflows is halved until it fits; the bars rise between the halves. */
+static void run_round(lk_backend *backend, const uint32_t *tiles, uint32_t count, lk_search_stats *stats) {
+  if (backend->ops->round(backend, tiles, count)) {
+    stats->rounds++;
+    return;
+  }
+  stats->reruns++;
+  run_round(backend, tiles, count / 2, stats);
+  run_round(backend, tiles + count / 2, count - count / 2, stats);
+}
+
+static void run_rounds(lk_device *device, const lk_plan *plan, uint32_t tiles, lk_search_stats *stats) {
+  for (uint32_t begin = 0, end; begin < tiles; begin = end) {
+    end = lk_plan_round_end(plan, tiles, begin);
+    for (uint32_t i = begin; i < end; i++) device->tiles[i - begin] = lk_plan_tile(plan, tiles, i);
+    run_round(device->backend, device->tiles, end - begin, stats);
+  }
+}
+
+lk_status lk_search(lk_device *device, const lk_batch *batch, lk_hit *hits, uint32_t *counts, lk_search_stats *stats,
+                    lk_error *error) {
+  uint64_t rows = 0;
+  uint32_t tiles = 0;
+  for (uint32_t i = 0; i < batch->holds_count; i++) {
+    rows += batch->holds[i]->rows;
+    tiles += batch->holds[i]->tiles;
+  }
+  if (rows > UINT32_MAX) return lk_fail(error, LK_EINVAL, "more than %u rows on one device", UINT32_MAX);
+  lk_plan plan = lk_plan_make(rows, tiles, batch->k);
+  lk_search_stats sum = {0};
+  pthread_mutex_lock(&device->lock);
+  lk_status status = reserve(device, tiles, plan.seed_rows, error);
+  for (uint32_t first = 0; status == LK_OK && first < batch->count; first += plan.probes) {
+    lk_batch pass = *batch;
+    pass.probes += (size_t)first * batch->shape.dim;
+    pass.count = batch->count - first < plan.probes ? batch->count - first : plan.probes;
+    status = device->backend->ops->begin(device->backend, &pass, error);
+    if (status != LK_OK) break;
+    seed(device, &plan, rows);
+    run_rounds(device, &plan, tiles, &sum);
+    device->backend->ops->finish(device->backend, hits + (size_t)first * batch->k, counts + first, &sum);
+  }
+  pthread_mutex_unlock(&device->lock);
+  if (stats != NULL) *stats = sum;
+  return status;
+}

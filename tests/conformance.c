@@ -1,0 +1,414 @@
+/* Every device gives the bits of the reference: random cases and pinned extremes. Environment: LIKENESS_SEED, and
+ * LIKENESS_CASES for how many random cases. */
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <criterion/parameterized.h>
+#include <float.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/reference.h"
+#include "kernels/plan.h"
+#include "kernels/search.h"
+#include "tests/corpus.h"
+
+#define CHUNKS 16
+#define MAX_THREADS 3
+
+static const char *const devices[] = {"cpu:avx2", "cpu:portable"};
+#define DEVICES (sizeof devices / sizeof devices[0])
+
+typedef enum bar { BAR_NONE, BAR_SCORE, BAR_ABOVE_SCORE, BAR_ABOVE_ALL, BAR_ZERO, BAR_MINUS_ZERO, BAR_COUNT } bar;
+
+struct conformance_case {
+  const char *name;
+  corpus_recipe recipe;
+  uint32_t k;
+  bar bar;
+};
+
+/* ---- the harness ---- */
+
+static uint64_t number_from_environment(const char *name, uint64_t otherwise) {
+  const char *text = getenv(name);
+  return text != NULL && *text != '\0' ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static uint64_t seed(void) { return number_from_environment("LIKENESS_SEED", 1); }
+static uint32_t cases(void) { return (uint32_t)number_from_environment("LIKENESS_CASES", 2400); }
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
+  (void)tests;
+  fprintf(stderr, "conformance: LIKENESS_SEED=%llu LIKENESS_CASES=%u\n", (unsigned long long)seed(), cases());
+  for (size_t d = 0; d < DEVICES; d++) {
+    lk_error error;
+    lk_device *searcher;
+    if (lk_device_open(devices[d], 1, &searcher, &error) == LK_OK) lk_device_close(searcher);
+    else fprintf(stderr, "conformance: %s is skipped: %s\n", devices[d], error.text);
+  }
+}
+
+static const char *describe(const struct conformance_case *c) {
+  static char text[512];
+  const corpus_recipe *r = &c->recipe;
+  snprintf(text, sizeof text,
+           "'%s' (LIKENESS_SEED=%llu): metric %d, %s, dim %u, rows %u, blocks %u, probes %u, means %d, order %d, "
+           "numbers %d, recipe seed %llu, k %u, bar %d",
+           c->name, (unsigned long long)seed(), (int)r->metric, corpus_kind_name(r->kind), r->dim, r->rows, r->blocks,
+           r->probes, (int)r->means, (int)r->order, (int)r->numbers, (unsigned long long)r->seed, c->k, (int)c->bar);
+  return text;
+}
+
+/* Searchers by device and threads, kept from case to case: a pass must not depend on what ran before it. */
+struct fleet {
+  lk_device *searchers[DEVICES][MAX_THREADS];
+};
+
+/* NULL where this machine does not have the device. */
+static lk_device *fleet_get(struct fleet *fleet, size_t device, uint32_t threads) {
+  lk_device **searcher = &fleet->searchers[device][threads - 1];
+  if (*searcher != NULL) return *searcher;
+  lk_error error;
+  lk_status status = lk_device_open(devices[device], threads, searcher, &error);
+  cr_assert(status == LK_OK || status == LK_ENODEVICE, "%s: %s", devices[device], error.text);
+  return *searcher;
+}
+
+static void fleet_close(struct fleet *fleet) {
+  for (size_t d = 0; d < DEVICES; d++)
+    for (uint32_t t = 0; t < MAX_THREADS; t++) lk_device_close(fleet->searchers[d][t]);
+}
+
+struct result {
+  lk_hit *hits;
+  uint32_t *counts;
+};
+
+static struct result result_make(const corpus *data, uint32_t k) {
+  struct result result = {calloc((size_t)data->probes_count * k + 1, sizeof *result.hits),
+                          calloc(data->probes_count + 1, sizeof *result.counts)};
+  cr_assert(result.hits != NULL && result.counts != NULL);
+  return result;
+}
+
+static void result_free(struct result *result) {
+  free(result->hits);
+  free(result->counts);
+}
+
+static bool same_bits(const lk_hit *a, const lk_hit *b) {
+  return memcmp(&a->score, &b->score, sizeof a->score) == 0 && a->number == b->number && a->row == b->row;
+}
+
+static void compare(const struct conformance_case *c, const char *device, uint32_t threads, const corpus *data,
+                    const struct result *got, const struct result *want) {
+  for (uint32_t p = 0; p < data->probes_count; p++) {
+    cr_assert(got->counts[p] == want->counts[p], "%s, %u threads: probe %u has %u hits and not %u; %s", device, threads,
+              p, got->counts[p], want->counts[p], describe(c));
+    for (uint32_t i = 0; i < want->counts[p]; i++) {
+      const lk_hit *g = &got->hits[(size_t)p * c->k + i], *w = &want->hits[(size_t)p * c->k + i];
+      cr_assert(same_bits(g, w), "%s, %u threads: probe %u rank %u: %a row %u and not %a row %u; %s", device, threads, p,
+                i, (double)g->score, g->row, (double)w->score, w->row, describe(c));
+    }
+  }
+}
+
+/* Searches for `data`'s probes, `at_once` in a batch. */
+static lk_search_stats search(lk_device *searcher, const corpus *data, uint32_t k, float threshold, uint32_t at_once,
+                              struct result *result) {
+  lk_error error;
+  lk_search_stats stats = {0};
+  lk_hold **holds = calloc(data->blocks_count + 1, sizeof *holds);
+  cr_assert(holds != NULL);
+  for (uint32_t b = 0; b < data->blocks_count; b++)
+    cr_assert(lk_device_hold(searcher, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK, "%s", error.text);
+  lk_batch batch = {.shape = data->shape, .holds = holds, .holds_count = data->blocks_count, .k = k,
+                    .threshold = threshold};
+  for (uint32_t first = 0; first < data->probes_count; first += at_once) {
+    batch.probes = data->probes + (size_t)first * data->shape.dim;
+    batch.count = data->probes_count - first < at_once ? data->probes_count - first : at_once;
+    cr_assert(lk_search(searcher, &batch, result->hits + (size_t)first * k, result->counts + first, &stats, &error) ==
+                  LK_OK,
+              "%s", error.text);
+  }
+  for (uint32_t b = 0; b < data->blocks_count; b++) lk_device_release(searcher, holds[b]);
+  free(holds);
+  return stats;
+}
+
+static float pick_threshold(const struct conformance_case *c, const corpus *data) {
+  random_state random = random_fork(c->recipe.seed, 77);
+  float score = 0;
+  if (data->rows > 0 && data->probes_count > 0)
+    score = lk_score(data->shape.metric, data->probes + (size_t)random_below(&random, data->probes_count) * c->recipe.dim,
+                     data->exact + (size_t)random_below(&random, data->rows) * c->recipe.dim, c->recipe.dim);
+  switch (c->bar) {
+    case BAR_SCORE:
+      return score;
+    case BAR_ABOVE_SCORE:
+      return nextafterf(score, INFINITY);
+    case BAR_ABOVE_ALL:
+      return FLT_MAX;
+    case BAR_ZERO:
+      return 0.0f;
+    case BAR_MINUS_ZERO:
+      return -0.0f;
+    default:
+      return -INFINITY;
+  }
+}
+
+/* The stats are the sums over all devices. */
+static lk_search_stats check(struct fleet *fleet, const struct conformance_case *c) {
+  lk_error error;
+  lk_search_stats sum = {0};
+  corpus data = corpus_make(&c->recipe);
+  float threshold = pick_threshold(c, &data);
+  struct result want = result_make(&data, c->k), got = result_make(&data, c->k);
+  lk_status status = lk_reference_search(data.shape, data.blocks, data.blocks_count, data.probes, data.probes_count,
+                                         c->k, threshold, want.hits, want.counts, &error);
+  cr_assert(status == LK_OK, "%s", error.text);
+  random_state random = random_fork(c->recipe.seed, 78);
+  for (size_t d = 0; d < DEVICES; d++) {
+    uint32_t threads = 1 + random_below(&random, MAX_THREADS);
+    lk_device *searcher = fleet_get(fleet, d, threads);
+    if (searcher == NULL) continue;
+    lk_search_stats stats = search(searcher, &data, c->k, threshold, data.probes_count + 1, &got);
+    compare(c, devices[d], threads, &data, &got, &want);
+    sum.reruns += stats.reruns;
+    sum.scanned += stats.scanned;
+    sum.settled += stats.settled;
+  }
+  result_free(&want);
+  result_free(&got);
+  corpus_free(&data);
+  return sum;
+}
+
+/* ---- random cases ---- */
+
+static const uint64_t most_multiply_adds = 100000000, most_elements = 6000000;
+
+static uint32_t at_most(uint64_t value, uint64_t limit) { return (uint32_t)(value < limit ? value : limit); }
+
+static uint32_t draw_dim(random_state *random) {
+  static const uint32_t round_ones[] = {1, 2, 4, 16, 64, 128, 256, 512, 1024, 4096};
+  if (random_one_in(random, 3)) return round_ones[random_below(random, sizeof round_ones / sizeof round_ones[0])];
+  return random_log_uniform(random, 1, LK_DIM_MAX);
+}
+
+static uint32_t draw_k(random_state *random, uint32_t rows) {
+  switch (random_below(random, 5)) {
+    case 0:
+      return 1;
+    case 1:
+      return 10;
+    case 2:
+      return at_most(rows + random_below(random, 3), LK_K_MAX - 1) + 1;
+    default:
+      return random_log_uniform(random, 1, LK_K_MAX);
+  }
+}
+
+static struct conformance_case random_case(uint32_t index) {
+  random_state random = random_fork(seed(), index);
+  uint32_t dim = draw_dim(&random);
+  uint32_t rows = random_one_in(&random, 40) ? 0 : random_log_uniform(&random, 1, at_most(most_elements / dim, 50000));
+  uint64_t affordable = most_multiply_adds / ((uint64_t)(rows + 1) * dim);
+  uint32_t probes = at_most(random_log_uniform(&random, 1, 300), affordable > 0 ? affordable : 1);
+  struct conformance_case c = {.name = "random", .k = draw_k(&random, rows)};
+  c.bar = random_one_in(&random, 2) ? BAR_NONE : (bar)random_below(&random, BAR_COUNT);
+  c.recipe = (corpus_recipe){.metric = (lk_metric)random_below(&random, 3),
+                             .kind = (corpus_kind)random_below(&random, CORPUS_KINDS),
+                             .dim = dim,
+                             .rows = rows,
+                             .blocks = 1 + random_below(&random, 5),
+                             .probes = probes,
+                             .means = (corpus_means)random_below(&random, MEANS_COUNT),
+                             .order = (corpus_order)random_below(&random, ORDER_COUNT),
+                             .numbers = (corpus_numbers)random_below(&random, NUMBERS_COUNT),
+                             .seed = random_bits(&random)};
+  return c;
+}
+
+ParameterizedTestParameters(conformance, random_cases) {
+  static uint32_t chunks[CHUNKS];
+  for (uint32_t i = 0; i < CHUNKS; i++) chunks[i] = i;
+  return cr_make_param_array(uint32_t, chunks, CHUNKS);
+}
+
+ParameterizedTest(uint32_t *chunk, conformance, random_cases) {
+  struct fleet fleet = {0};
+  for (uint32_t i = *chunk; i < cases(); i += CHUNKS) {
+    struct conformance_case c = random_case(i);
+    check(&fleet, &c);
+  }
+  fleet_close(&fleet);
+}
+
+/* ---- pinned extremes ---- */
+
+#define PIN(words, m, what, d, n, p, keep) \
+  {.name = words, .k = keep, .recipe = {.metric = LK_##m, .kind = CORPUS_##what, .dim = d, .rows = n, .blocks = 1, \
+                                        .probes = p, .seed = 5, .means = MEANS_ZERO}}
+#define PIN_BAR(words, m, what, d, n, p, keep, b) \
+  {.name = words, .k = keep, .bar = BAR_##b, .recipe = {.metric = LK_##m, .kind = CORPUS_##what, .dim = d, .rows = n, \
+                                                        .blocks = 2, .probes = p, .seed = 6, .means = MEANS_OWN}}
+#define PIN_LAYOUT(words, m, what, d, n, b, mean, o, num) \
+  {.name = words, .k = 20, .recipe = {.metric = LK_##m, .kind = CORPUS_##what, .dim = d, .rows = n, .blocks = b, \
+                                      .probes = 17, .seed = 7, .means = MEANS_##mean, .order = ORDER_##o, \
+                                      .numbers = NUMBERS_##num}}
+
+static const struct conformance_case pinned[] = {
+    PIN("one-hot at 1", IP, ONE_HOT, 1, 3000, 9, 5),
+    PIN("one-hot at 4", IP, ONE_HOT, 4, 3000, 9, 5),
+    PIN("one-hot at 16", IP, ONE_HOT, 16, 3000, 9, 5),
+    PIN("one-hot at 64", IP, ONE_HOT, 64, 3000, 9, 50),
+    PIN("one-hot at 256", IP, ONE_HOT, 256, 3000, 9, 12),
+    PIN("one-hot at 1024", IP, ONE_HOT, 1024, 3000, 9, 3),
+    PIN("one-hot unit vectors at 64", COSINE, ONE_HOT, 64, 3000, 9, 50),
+    PIN("one-hot unit vectors at 256", COSINE, ONE_HOT, 256, 3000, 9, 12),
+    PIN("one-hot under l2 at 1", L2, ONE_HOT, 1, 3000, 9, 5),
+    PIN("one-hot under l2 at 64", L2, ONE_HOT, 64, 3000, 9, 50),
+    PIN("one-hot where the rotation rounds", IP, ONE_HOT, 8, 3000, 9, 5),
+    PIN("one-hot at an odd dimension", IP, ONE_HOT, 77, 3000, 9, 30),
+    PIN("all equal at 1", IP, ALL_EQUAL, 1, 3000, 9, 5),
+    PIN("all equal at 4", IP, ALL_EQUAL, 4, 3000, 9, 5),
+    PIN("all equal at 16", IP, ALL_EQUAL, 16, 3000, 9, 5),
+    PIN("all equal at 64", COSINE, ALL_EQUAL, 64, 3000, 9, 5),
+    PIN("all equal at 256", L2, ALL_EQUAL, 256, 3000, 9, 5),
+    PIN_BAR("all equal, the bar at their score", IP, ALL_EQUAL, 64, 3000, 9, 5, SCORE),
+    PIN_BAR("all equal, the bar just above", IP, ALL_EQUAL, 64, 3000, 9, 5, ABOVE_SCORE),
+    PIN_BAR("all equal under l2, the bar at zero", L2, ALL_EQUAL, 64, 3000, 9, 5, ZERO),
+    PIN_BAR("all equal under l2, the bar at minus zero", L2, ALL_EQUAL, 64, 3000, 9, 5, MINUS_ZERO),
+    PIN("exact codes at 1", IP, GRID, 1, 5000, 20, 10),
+    PIN("exact codes at 4", IP, GRID, 4, 5000, 20, 10),
+    PIN("exact codes at 16", IP, GRID, 16, 5000, 20, 10),
+    PIN("exact codes at 64", IP, GRID, 64, 5000, 20, 10),
+    PIN("exact codes at 256", IP, GRID, 256, 5000, 20, 10),
+    PIN("exact codes at 4096", IP, GRID, 4096, 2100, 9, 10),
+    PIN("exact codes under l2", L2, GRID, 64, 5000, 20, 10),
+    PIN_BAR("exact codes, the bar at a score", IP, GRID, 16, 900, 20, 900, SCORE),
+    PIN("no rows", COSINE, NORMAL, 64, 0, 3, 10),
+    PIN_BAR("no rows, a bar", L2, NORMAL, 64, 0, 3, 10, SCORE),
+    PIN("one row", COSINE, NORMAL, 512, 1, 3, 10),
+    PIN("no probes", COSINE, NORMAL, 64, 300, 0, 10),
+    PIN("most k on one row more", IP, NORMAL, 8, 4097, 3, 4096),
+    PIN("most k on as many rows", IP, TIES, 8, 4096, 3, 4096),
+    PIN("most k and a seed", L2, NORMAL, 8, 70000, 3, 4096),
+    PIN("k beyond the rows", IP, NORMAL, 8, 100, 3, 4096),
+    PIN("one probe more than a pass", COSINE, NORMAL, 32, 3000, LK_PASS_PROBES + 1, 7),
+    PIN("two passes and a bit", L2, TIES, 3, 700, 2 * LK_PASS_PROBES + 3, 2),
+    PIN("largest dimension", COSINE, NORMAL, 4096, 2100, 5, 10),
+    PIN("largest odd dimension", L2, NORMAL, 4095, 2100, 5, 10),
+    PIN("one above a power of two", IP, NORMAL, 257, 3000, 5, 10),
+    PIN("dimension 3", L2, NORMAL, 3, 20000, 50, 10),
+    PIN("dimension 1, normal", L2, NORMAL, 1, 20000, 50, 10),
+    PIN("tiny norms", IP, TINY, 100, 9000, 9, 10),
+    PIN("tiny norms under l2", L2, TINY, 100, 9000, 9, 10),
+    PIN("huge norms", IP, HUGE, 100, 9000, 9, 10),
+    PIN("huge norms under l2", L2, HUGE, 100, 9000, 9, 10),
+    PIN("lognormal norms", IP, LOGNORMAL, 100, 9000, 9, 10),
+    PIN("lognormal norms under l2", L2, LOGNORMAL, 100, 9000, 9, 10),
+    PIN("zero rows under ip", IP, SPARSE, 16, 9000, 9, 4000),
+    PIN("zero rows under l2", L2, SPARSE, 16, 9000, 9, 40),
+    PIN_BAR("a bar above everything", COSINE, NORMAL, 64, 5000, 9, 10, ABOVE_ALL),
+    PIN_BAR("a bar at zero", COSINE, NORMAL, 64, 5000, 9, 4096, ZERO),
+    PIN_BAR("a bar at a score", COSINE, NORMAL, 64, 5000, 9, 4096, SCORE),
+    PIN_BAR("a bar just above a score", L2, TIES, 64, 5000, 9, 4096, ABOVE_SCORE),
+    PIN_LAYOUT("ascending", COSINE, NORMAL, 64, 30000, 3, OWN, ASCENDING, IN_ORDER),
+    PIN_LAYOUT("descending", COSINE, NORMAL, 64, 30000, 3, OWN, DESCENDING, SCATTERED),
+    PIN_LAYOUT("ascending clusters", IP, CLUSTERED, 64, 30000, 3, SHARED, ASCENDING, REVERSED),
+    PIN_LAYOUT("many blocks", IP, NORMAL, 16, 5000, 40, MIXED, NONE, REVERSED),
+    PIN_LAYOUT("ties against the numbers", IP, TIES, 4, 9000, 5, OWN, NONE, REVERSED),
+    PIN_LAYOUT("duplicates, scattered numbers", L2, DUPLICATES, 33, 9000, 5, MIXED, NONE, SCATTERED),
+    PIN_LAYOUT("a mean far off", L2, NORMAL, 33, 9000, 5, ODD, NONE, SCATTERED),
+    PIN_LAYOUT("a large offset under ip", IP, FAR, 128, 9000, 2, OWN, NONE, IN_ORDER),
+    PIN_LAYOUT("a large offset under l2", L2, FAR, 128, 9000, 2, OWN, NONE, IN_ORDER),
+    PIN_LAYOUT("a large offset, not centred", L2, FAR, 128, 9000, 2, ZERO, NONE, IN_ORDER),
+    PIN_LAYOUT("a common offset", COSINE, OFFSET, 384, 9000, 2, OWN, DESCENDING, IN_ORDER),
+};
+#define PINNED (sizeof pinned / sizeof pinned[0])
+
+ParameterizedTestParameters(conformance, pinned_extremes) {
+  static uint32_t indexes[PINNED];
+  for (uint32_t i = 0; i < PINNED; i++) indexes[i] = i;
+  return cr_make_param_array(uint32_t, indexes, PINNED);
+}
+
+ParameterizedTest(uint32_t *index, conformance, pinned_extremes) {
+  struct fleet fleet = {0};
+  check(&fleet, &pinned[*index]);
+  fleet_close(&fleet);
+}
+
+/* The rows of 1 to 257: every size of a last tile, and of a last strip in it. */
+Test(conformance, every_tail) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("every tail", L2, NORMAL, 5, 0, 5, 300);
+  for (c.recipe.rows = 1; c.recipe.rows <= LK_TILE_ROWS + 1; c.recipe.rows++) check(&fleet, &c);
+  fleet_close(&fleet);
+}
+
+Test(conformance, every_small_dimension) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("every small dimension", COSINE, NORMAL, 0, 2500, 5, 3);
+  for (c.recipe.dim = 1; c.recipe.dim <= 140; c.recipe.dim++) check(&fleet, &c);
+  fleet_close(&fleet);
+}
+
+/* No bar rejects any of these rows, so a round's hits outgrow what a thread can keep. */
+Test(conformance, overflow) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("overflow", COSINE, ALL_EQUAL, 4, 20000, 300, 10);
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.reruns > 0, "nothing overflowed: %s", describe(&c));
+  fleet_close(&fleet);
+}
+
+/* With fewer than k rows the bar never rises and every pair is a hit. */
+Test(conformance, overflow_without_a_bar) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("overflow without a bar", IP, NORMAL, 4, 4000, 1024, 4096);
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.reruns > 0, "nothing overflowed: %s", describe(&c));
+  fleet_close(&fleet);
+}
+
+Test(conformance, batching_changes_nothing) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("batching", COSINE, CLUSTERED, 48, 6000, 70, 15);
+  corpus data = corpus_make(&c.recipe);
+  struct result together = result_make(&data, c.k), apart = result_make(&data, c.k);
+  for (size_t d = 0; d < DEVICES; d++) {
+    lk_device *searcher = fleet_get(&fleet, d, 2);
+    if (searcher == NULL) continue;
+    search(searcher, &data, c.k, -INFINITY, data.probes_count, &together);
+    for (uint32_t at_once = 1; at_once < 10; at_once += 2) {
+      search(searcher, &data, c.k, -INFINITY, at_once, &apart);
+      compare(&c, devices[d], 2, &data, &apart, &together);
+    }
+  }
+  result_free(&together);
+  result_free(&apart);
+  corpus_free(&data);
+  fleet_close(&fleet);
+}
+
+/* What makes the scan worth its while: on data without structure it settles a small part. */
+Test(conformance, most_rows_are_never_settled) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("few settled", COSINE, NORMAL, 128, 40000, 20, 10);
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.settled * 20 < stats.scanned, "%llu of %llu were settled", (unsigned long long)stats.settled,
+            (unsigned long long)stats.scanned);
+  fleet_close(&fleet);
+}
+
+Test(conformance, unknown_device) {
+  lk_error error;
+  lk_device *searcher;
+  cr_assert(lk_device_open("cpu:abacus", 1, &searcher, &error) == LK_ENODEVICE);
+  cr_assert(lk_device_open("abacus", 1, &searcher, NULL) == LK_ENODEVICE);
+}

@@ -1,0 +1,71 @@
+/* Galleries and probes for the kernel tests, made from a short recipe and coded the way the index codes them. The same
+ * recipe gives the same data everywhere. */
+#ifndef TESTS_CORPUS_H
+#define TESTS_CORPUS_H
+
+#include "kernels/scan.h"
+#include "tests/random.h"
+
+typedef enum corpus_kind {
+  CORPUS_NORMAL,
+  CORPUS_TIES,       /* small integers: many equal scores */
+  CORPUS_DUPLICATES, /* a few vectors, many times each */
+  CORPUS_CLUSTERED,  /* near-duplicates of a few vectors */
+  CORPUS_ONE_HOT,
+  CORPUS_ALL_EQUAL,
+  CORPUS_LOGNORMAL, /* norms over several orders of magnitude */
+  CORPUS_OFFSET,    /* a common vector and small differences, as text embeddings have */
+  CORPUS_FAR,       /* the same, with differences of a millionth */
+  CORPUS_GRID,      /* at dimensions 1, 4, 16, 64, ... the codes lose nothing */
+  CORPUS_SPARSE,    /* mostly zeros, some vectors all zero */
+  CORPUS_TINY,      /* norms near 2^-40 */
+  CORPUS_HUGE,      /* norms near 2^40 */
+  CORPUS_KINDS
+} corpus_kind;
+
+typedef enum corpus_means {
+  MEANS_OWN,    /* each block its own */
+  MEANS_SHARED, /* one for all */
+  MEANS_MIXED,
+  MEANS_ZERO,
+  MEANS_ODD, /* some other vector: a bad mean is a valid one */
+  MEANS_COUNT
+} corpus_means;
+
+typedef enum corpus_order { ORDER_NONE, ORDER_ASCENDING, ORDER_DESCENDING, ORDER_COUNT } corpus_order;
+
+typedef enum corpus_numbers { NUMBERS_IN_ORDER, NUMBERS_REVERSED, NUMBERS_SCATTERED, NUMBERS_COUNT } corpus_numbers;
+
+typedef struct corpus_recipe {
+  lk_metric metric;
+  corpus_kind kind;
+  uint32_t dim, rows, blocks, probes;
+  corpus_means means;
+  corpus_order order; /* of the rows, by score with the first probe */
+  corpus_numbers numbers;
+  uint64_t seed;
+} corpus_recipe;
+
+typedef struct corpus {
+  lk_shape shape;
+  uint32_t rows, blocks_count, probes_count;
+  lk_block *blocks;
+  float *probes; /* probes x dim */
+  float *exact;  /* rows x dim, through all blocks */
+  float *means;
+  int8_t *codes;
+  lk_tile *tiles;
+  lk_row_bound *bounds;
+  uint64_t *numbers;
+} corpus;
+
+/* Ends the process where memory runs out. */
+corpus corpus_make(const corpus_recipe *recipe);
+void corpus_free(corpus *made);
+
+/* Divides by the length, in double, rounded once; a zero vector becomes the first unit vector. */
+void corpus_normalise(float *v, uint32_t dim);
+
+const char *corpus_kind_name(corpus_kind kind);
+
+#endif
