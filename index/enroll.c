@@ -13,7 +13,7 @@
 #include "index/text.h"
 #include "index/vector.h"
 
-enum { NUMBER_ROOM = 21, BAD_ROWS_NAMED = 8 };
+enum { NUMBER_ROOM = 21, BAD_ROWS_NAMED = 6 };
 
 typedef struct enrollment {
   lk_gallery *gallery;
@@ -68,8 +68,8 @@ static lk_status refuse_faults(const enrollment *e, const char **faults, lk_erro
   uint64_t bad = 0;
   for (uint64_t row = 0; row < e->vectors->rows; row++) {
     if (faults[row] == NULL) continue;
-    if (bad < BAD_ROWS_NAMED && used < sizeof text)
-      used += (size_t)snprintf(text + used, sizeof text - used, "%srow %" PRIu64 ": %s", bad > 0 ? "; " : "", row,
+    if (bad < BAD_ROWS_NAMED)
+      used += (size_t)snprintf(text + used, sizeof text - used, "%srow %" PRIu64 " %s", bad > 0 ? "; " : "", row,
                                faults[row]);
     bad++;
   }

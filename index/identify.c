@@ -69,7 +69,7 @@ static lk_status prepare(const lk_gallery *gallery, const lk_vectors *probes, fl
   lk_status status = lk_gallery_check_dim(gallery, probes, error);
   for (uint64_t p = 0; status == LK_OK && p < probes->rows; p++) {
     const char *fault = lk_vector_prepare(gallery->manifest.metric, probes, p, prepared + p * stride);
-    if (fault != NULL) status = lk_fail(error, LK_EBADPROBE, "%s: probe %" PRIu64 ": %s", probes->name, p, fault);
+    if (fault != NULL) status = lk_fail(error, LK_EBADPROBE, "%s: probe %" PRIu64 " %s", probes->name, p, fault);
   }
   return status;
 }

@@ -34,11 +34,11 @@ const char *lk_vector_prepare(lk_metric metric, const lk_vectors *vectors, uint6
   lk_vector_to_f32(vectors, (size_t)row * vectors->dim, vectors->dim, out);
   double squares = 0;
   for (uint32_t i = 0; i < vectors->dim; i++) squares += (double)out[i] * out[i];
-  if (isnan(squares)) return "it has a NaN";
-  if (isinf(squares)) return "it has an infinite element";
+  if (isnan(squares)) return "has a NaN";
+  if (isinf(squares)) return "has an infinite element";
   double norm = sqrt(squares);
-  if (norm == 0 && metric == LK_COSINE) return "it is all zeros, which has no direction";
-  if (norm != 0 && (norm < 0x1p-40 || norm > 0x1p40)) return "its length is outside 2^-40 .. 2^40";
+  if (norm == 0 && metric == LK_COSINE) return "is all zeros";
+  if (norm != 0 && (norm < 0x1p-40 || norm > 0x1p40)) return "has a length outside 2^-40 .. 2^40";
   for (uint32_t i = 0; metric == LK_COSINE && i < vectors->dim; i++) out[i] = (float)(out[i] / norm);
   return NULL;
 }
