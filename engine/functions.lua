@@ -28,13 +28,16 @@ end
 -- ARGV: group, life of a reply list in ms, its length cap, then for each job: entry, number of its list, reply.
 -- Replies are pushed before anything is acknowledged: a function does not roll back, and a job that is pushed but not
 -- acknowledged is answered again at worst, where one acknowledged but not pushed would be lost.
+-- A job that comes twice in one call (it was read again after a connection broke) is answered once, like one that was
+-- finished by an earlier call.
 -- Returns: jobs answered, jobs that were finished before, jobs whose reply could not be delivered.
 local function finish(keys, argv)
   local stream, dead, group, life, cap = keys[1], keys[2], argv[1], argv[2], argv[3]
-  local replies, entries, done, before, undelivered = {}, {}, {}, 0, 0
+  local replies, entries, done, met, before, undelivered = {}, {}, {}, {}, 0, 0
   for i = 4, #argv, 3 do
     local entry, list = argv[i], tonumber(argv[i + 1])
-    if pending(stream, group, entry) then
+    if not met[entry] and pending(stream, group, entry) then
+      met[entry] = true
       replies[list] = replies[list] or {}
       entries[list] = entries[list] or {}
       table.insert(replies[list], argv[i + 2])
