@@ -61,6 +61,19 @@ void lk_reply_encode(const lk_reply_head *head, const lk_result *result, uint32_
 
 static json_t *json_text(lk_text text) { return json_stringn(text.length > 0 ? text.bytes : "", text.length); }
 
+/* What went wrong may quote a job's own bytes, or be cut inside a character; JSON has no way to say what is not UTF-8.
+ */
+static json_t *json_remark(lk_text text) {
+  json_t *json = json_text(text);
+  if (json != NULL) return json;
+  lk_bytes ascii = {0};
+  for (uint32_t i = 0; i < text.length; i++)
+    lk_bytes_append(&ascii, (text.bytes[i] & 0x80) != 0 ? "?" : &text.bytes[i], 1);
+  if (!ascii.failed) json = json_stringn(ascii.data, ascii.length);
+  lk_bytes_free(&ascii);
+  return json;
+}
+
 static json_t *candidates_to_json(const lk_result *result, uint32_t probe, float threshold) {
   json_t *list = json_array();
   uint32_t count = count_reaching(result, probe, threshold);
@@ -81,7 +94,7 @@ void lk_reply_encode_json(const lk_reply_head *head, const lk_result *result, ui
   json_t *root =
       json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "v", 1, "status",
                 lk_status_name(head->status), "id", json_text(head->id), "gallery", json_text(head->gallery), "model",
-                json_text(head->model), "text", json_text(head->text), "epoch", (json_int_t)head->epoch, "searched",
+                json_text(head->model), "text", json_remark(head->text), "epoch", (json_int_t)head->epoch, "searched",
                 (json_int_t)head->searched, "total", (json_int_t)head->total, "wait_us", (json_int_t)head->wait_us,
                 "compute_us", (json_int_t)head->compute_us, "probes", probes);
   char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
