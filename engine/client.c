@@ -139,10 +139,20 @@ static lk_status receive(client *c, bool *received, lk_error *error) {
     status = lk_fail(error, LK_EIO, "redis refused to wait for replies: %s", lk_reply_error(reply));
   else if (lk_reply_elements(reply) == 2) {
     *received = true;
-    return keep_reply(c, lk_reply_take_element(reply, 1), error);
+    status = keep_reply(c, lk_reply_take_element(reply, 1), error);
   }
   lk_reply_free(reply);
   return status;
+}
+
+/* What no gallery takes is found here, where the row's number in its file is known, and before anything is sent. */
+static lk_status check_probes(const client *c, lk_error *error) {
+  const lk_vectors *probes = c->job->probes;
+  for (uint64_t row = 0; row < probes->rows; row++) {
+    const char *fault = lk_vector_prepare(LK_IP, probes, row, c->probes);
+    if (fault != NULL) return lk_fail(error, LK_EBADPROBE, "%s: probe %" PRIu64 " %s", probes->name, row, fault);
+  }
+  return LK_OK;
 }
 
 static lk_status exchange(client *c, const atomic_bool *stop, lk_client_take *take, void *context, lk_error *error) {
@@ -185,7 +195,8 @@ lk_status lk_client_run(const lk_address *address, const lk_client_job *job, con
   snprintf(c->to, sizeof c->to, "submit-%016" PRIx64, random);
   snprintf(c->reply_key, sizeof c->reply_key, "%s%s", LK_REPLY_PREFIX, c->to);
   snprintf(c->stream, sizeof c->stream, "%s", strcmp(job->priority, "hi") == 0 ? LK_STREAM_HI : LK_STREAM_LO);
-  lk_status status = c->probes != NULL ? lk_redis_open(address, &c->redis, error) : lk_fail_memory(error);
+  lk_status status = c->probes != NULL ? check_probes(c, error) : lk_fail_memory(error);
+  if (status == LK_OK) status = lk_redis_open(address, &c->redis, error);
   if (status == LK_OK) status = exchange(c, stop, take, context, error);
   close_client(c);
   return status;
