@@ -56,7 +56,8 @@ static lk_status expect_ok(lk_redis *redis, size_t count, const char *const *wor
   lk_status status = lk_redis_call_words(redis, &reply, error, count, words);
   if (status != LK_OK) return status;
   if (lk_reply_error(reply) != NULL)
-    status = lk_fail(error, LK_EPOLICY, "redis at %s refused %s: %s", redis->name, words[0], lk_reply_error(reply));
+    status = lk_fail(error, lk_reply_refusal(reply), "redis at %s refused %s: %s", redis->name, words[0],
+                     lk_reply_error(reply));
   lk_reply_free(reply);
   return status;
 }
@@ -140,6 +141,24 @@ void lk_reply_free(lk_reply *reply) {
 
 const char *lk_reply_error(const lk_reply *reply) {
   return inner(reply)->type == REDIS_REPLY_ERROR ? inner(reply)->str : NULL;
+}
+
+lk_status lk_reply_refusal(const lk_reply *reply) {
+  static const char *const passing[] = {"LOADING ",
+                                        "BUSY ",
+                                        "READONLY ",
+                                        "MASTERDOWN ",
+                                        "CLUSTERDOWN ",
+                                        "NOREPLICAS ",
+                                        "OOM ",
+                                        "MISCONF ",
+                                        "TRYAGAIN ",
+                                        "UNKILLABLE ",
+                                        "ERR max number of clients"};
+  const char *error = lk_reply_error(reply);
+  for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
+    if (strncmp(error, passing[i], strlen(passing[i])) == 0) return LK_EIO;
+  return LK_EPOLICY;
 }
 
 size_t lk_reply_elements(const lk_reply *reply) {

@@ -27,7 +27,7 @@ void lk_command_add_string(lk_command *command, const char *string);
 void lk_command_clear(lk_command *command); /* for the next command, in the same memory */
 void lk_command_free(lk_command *command);
 
-/* Connects, authenticates, selects the database. LK_EPOLICY where Redis refuses the user or password. */
+/* Connects, authenticates, selects the database. LK_EPOLICY where Redis refuses the user, password or database. */
 lk_status lk_redis_open(const lk_address *address, lk_redis **redis, lk_error *error);
 void lk_redis_close(lk_redis *redis);
 
@@ -43,6 +43,9 @@ lk_status lk_redis_call_words(lk_redis *redis, lk_reply **reply, lk_error *error
 
 void lk_reply_free(lk_reply *reply);
 const char *lk_reply_error(const lk_reply *reply);
+/* What an error means for the next try: LK_EIO where it may pass by itself (Redis loads its data, a failover is under
+ * way), LK_EPOLICY where it will not. */
+lk_status lk_reply_refusal(const lk_reply *reply);
 /* Elements of an array; 0 for anything else. */
 size_t lk_reply_elements(const lk_reply *reply);
 const lk_reply *lk_reply_element(const lk_reply *reply, size_t i);

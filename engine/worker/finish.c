@@ -25,6 +25,7 @@ typedef struct finish {
   lk_task **tasks;  /* those in the call */
   size_t room;
   uint64_t stopped_us; /* when the stop was first seen; 0: not yet */
+  bool given_up;       /* Redis refused us for good */
   uint64_t trimmed_us;
 } finish;
 
@@ -131,9 +132,10 @@ static lk_status judge(finish *f, const lk_reply *reply, lk_error *error) {
   return lk_worker_load_functions(f->link.redis, &load_error) == LK_OK ? LK_EBUSY : LK_EIO;
 }
 
-/* False when the worker has to stop and Redis still does not answer. */
+/* False when Redis refused us for good, or the worker has to stop and Redis still does not answer. */
 static bool may_try(finish *f) {
-  if (!atomic_load(f->worker->options->stop)) return true;
+  if (f->given_up) return false;
+  if (!lk_worker_is_stopping(f->worker)) return true;
   if (f->stopped_us == 0) f->stopped_us = lk_clock_us();
   return lk_clock_us() < f->stopped_us + grace_us;
 }
@@ -141,14 +143,22 @@ static bool may_try(finish *f) {
 static bool send_call(finish *f) {
   while (may_try(f)) {
     lk_error error;
-    if (lk_link_open(&f->link, &error) != LK_OK) continue;
     lk_reply *reply = NULL;
-    lk_status status = lk_redis_call(f->link.redis, &f->command, &reply, &error);
+    lk_status status = lk_link_open(&f->link, &error);
+    if (status == LK_EPOLICY) {
+      lk_worker_fail(f->worker, status, &error);
+      f->given_up = true;
+    }
+    if (status != LK_OK) continue;
+    status = lk_redis_call(f->link.redis, &f->command, &reply, &error);
     if (status == LK_OK) {
       status = judge(f, reply, &error);
       lk_reply_free(reply);
     }
-    if (status == LK_OK) return true;
+    if (status == LK_OK) {
+      lk_link_works(&f->link);
+      return true;
+    }
     if (status != LK_EBUSY) lk_link_broke(&f->link, &error);
   }
   return false;
@@ -197,12 +207,13 @@ static void trim(finish *f) {
 /* Waits for a batch: one that was computed, or the refused tasks in `refused`. False when there will be no more. */
 static lk_done *wait_for_batch(lk_worker *worker, lk_done *refused) {
   pthread_mutex_lock(&worker->lock);
-  while (worker->done_first == NULL && worker->refused == NULL && !worker->compute_over)
+  while (worker->done_first == NULL && worker->refused_first == NULL && !worker->compute_over)
     pthread_cond_wait(&worker->changed, &worker->lock);
   lk_done *done = NULL;
-  if (worker->refused != NULL) {
-    *refused = (lk_done){.tasks = worker->refused};
-    worker->refused = NULL;
+  if (worker->refused_first != NULL) {
+    *refused = (lk_done){.tasks = (lk_task *)worker->refused_first};
+    worker->refused_first = NULL;
+    worker->refused_last = &worker->refused_first;
     done = refused;
   } else if (worker->done_first != NULL) {
     done = worker->done_first;

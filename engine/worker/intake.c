@@ -28,7 +28,7 @@ static lk_status create_group(lk_redis *redis, const char *stream, lk_error *err
   if (status != LK_OK) return status;
   const char *refused = lk_reply_error(reply);
   if (refused != NULL && strncmp(refused, "BUSYGROUP", 9) != 0)
-    status = lk_fail(error, LK_EINTERNAL, "redis refused the group %s on %s: %s", LK_GROUP, stream, refused);
+    status = lk_fail(error, lk_reply_refusal(reply), "redis refused the group %s on %s: %s", LK_GROUP, stream, refused);
   lk_reply_free(reply);
   return status;
 }
@@ -139,8 +139,8 @@ static void take_entry(intake *in, lk_delivery *delivery, lk_priority priority, 
   if (task->status == LK_OK) {
     lk_batcher_push(&worker->batcher, priority, &task->queued, lk_clock_us());
   } else {
-    task->queued.next = worker->refused == NULL ? NULL : &worker->refused->queued;
-    worker->refused = task;
+    *worker->refused_last = &task->queued;
+    worker->refused_last = &task->queued.next;
   }
   pthread_cond_broadcast(&worker->changed);
   pthread_mutex_unlock(&worker->lock);
@@ -208,11 +208,16 @@ void *lk_intake_main(void *argument) {
   while (wait_for_room(worker)) {
     lk_error error;
     lk_status status = lk_link_open(&in.link, &error);
+    if (status == LK_OK) {
+      status = step(&in, &error);
+      if (status == LK_OK) {
+        lk_link_works(&in.link);
+        continue;
+      }
+      lk_link_broke(&in.link, &error);
+      in.set_up = false;
+    }
     if (status == LK_EPOLICY) lk_worker_fail(worker, status, &error);
-    if (status != LK_OK) continue;
-    if (step(&in, &error) == LK_OK) continue;
-    lk_link_broke(&in.link, &error);
-    in.set_up = false;
   }
   lk_link_close(&in.link);
   pthread_mutex_lock(&worker->lock);

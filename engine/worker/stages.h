@@ -35,8 +35,8 @@ typedef struct lk_worker {
   lk_done slots[LK_DONE_SLOTS];
   lk_done *free_slots;
   lk_done *done_first, **done_last;
-  lk_task *refused; /* by intake: to be answered, not computed */
-  lk_status status; /* what the run ends with */
+  lk_queued *refused_first, **refused_last; /* tasks that intake refused: to be answered, not computed */
+  lk_status status;                         /* what the run ends with */
   lk_error error;
   uint64_t jobs, probes;
 } lk_worker;
@@ -50,6 +50,9 @@ lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);
 
 /* Ends the run with an error; the first one counts. */
 void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error);
+
+/* It was told to stop, or it failed. */
+bool lk_worker_is_stopping(lk_worker *worker);
 
 uint64_t lk_worker_redis_ms(const lk_worker *worker);
 

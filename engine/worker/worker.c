@@ -21,13 +21,20 @@ void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error) 
   pthread_mutex_unlock(&worker->lock);
 }
 
+bool lk_worker_is_stopping(lk_worker *worker) {
+  pthread_mutex_lock(&worker->lock);
+  bool failed = worker->status != LK_OK;
+  pthread_mutex_unlock(&worker->lock);
+  return failed || atomic_load(worker->options->stop);
+}
+
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error) {
   const char *const words[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_lua};
   lk_reply *reply = NULL;
   lk_status status = lk_redis_call_words(redis, &reply, error, 4, words);
   if (status != LK_OK) return status;
   if (lk_reply_error(reply) != NULL)
-    status = lk_fail(error, LK_EINTERNAL, "redis refused the functions: %s", lk_reply_error(reply));
+    status = lk_fail(error, lk_reply_refusal(reply), "redis refused the functions: %s", lk_reply_error(reply));
   lk_reply_free(reply);
   return status;
 }
@@ -46,6 +53,7 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
   pthread_condattr_destroy(&attributes);
   lk_batcher_init(&worker->batcher, options->batch_probes, options->max_delay_us);
   worker->done_last = &worker->done_first;
+  worker->refused_last = &worker->refused_first;
   lk_status status = LK_OK;
   for (int i = 0; status == LK_OK && i < LK_DONE_SLOTS; i++) {
     worker->slots[i].next = worker->free_slots;
