@@ -27,13 +27,16 @@ static bool joins(const lk_queued *head, const lk_queued *job, uint32_t probes, 
   return job == head || (head->key != 0 && job->key == head->key && probes + job->probes <= most);
 }
 
-/* Probes that would go with `head`, at most the preferred number unless head alone has more. */
-static uint32_t count_joining(const lk_batcher *batcher, const lk_queued *head) {
+/* Whether `head` has company enough: the preferred number of probes, or a job waits that would not fit any more. */
+static bool is_full(const lk_batcher *batcher, const lk_queued *head) {
   uint32_t probes = head->probes;
   for (int lane = 0; lane < LK_PRIORITIES; lane++)
-    for (const lk_queued *job = batcher->lanes[lane].first; job != NULL; job = job->next)
-      if (job != head && joins(head, job, probes, batcher->preferred_probes)) probes += job->probes;
-  return probes;
+    for (const lk_queued *job = batcher->lanes[lane].first; job != NULL; job = job->next) {
+      if (job == head || job->key != head->key) continue;
+      if (!joins(head, job, probes, batcher->preferred_probes)) return true;
+      probes += job->probes;
+    }
+  return probes >= batcher->preferred_probes;
 }
 
 static void unlink_joining(lk_batcher *batcher, int lane, const lk_queued *head, uint32_t *probes, lk_queued ***tail) {
@@ -70,7 +73,7 @@ lk_queued *lk_batcher_take(lk_batcher *batcher, uint64_t now_us, bool flush, uin
   lk_queued *head = batcher->lanes[lane].first;
   if (head == NULL) return NULL;
   uint64_t due_us = head->since_us + batcher->max_delay_us;
-  if (!flush && now_us < due_us && head->key != 0 && count_joining(batcher, head) < batcher->preferred_probes) {
+  if (!flush && now_us < due_us && head->key != 0 && !is_full(batcher, head)) {
     *wake_us = due_us;
     return NULL;
   }
