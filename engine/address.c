@@ -35,7 +35,7 @@ static lk_status parse_tcp(const char *rest, lk_address *address, lk_error *erro
     return bad(address, "the database is not a number", error);
   if (at != NULL) {
     if (memchr(rest, ':', (size_t)(at - rest)) != NULL)
-      return bad(address, "has a password in it; put it in a file (--password-file)", error);
+      return lk_fail(error, LK_EINVAL, "the redis address has a password in it; put it in a file (--password-file)");
     if (!copy_part(address->user, sizeof address->user, rest, at)) return bad(address, "the user is too long", error);
     rest = at + 1;
   }
@@ -71,7 +71,11 @@ lk_status lk_address_read_password(const char *path, lk_address *address, lk_err
   FILE *file = fopen(path, "re");
   if (file == NULL) return lk_fail(error, LK_EIO, "%s: cannot open: %s", path, strerror(errno));
   bool read = fgets(address->password, sizeof address->password, file) != NULL;
+  bool whole = strpbrk(address->password, "\r\n") != NULL || fgetc(file) == EOF;
   fclose(file);
+  if (!whole)
+    return lk_fail(error, LK_EFORMAT, "%s: its first line, the password, is longer than %zu bytes", path,
+                   sizeof address->password - 2);
   address->password[strcspn(address->password, "\r\n")] = '\0';
   if (read && address->password[0] != '\0') return LK_OK;
   return lk_fail(error, LK_EFORMAT, "%s: its first line, the password, is empty", path);

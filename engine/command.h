@@ -1,5 +1,5 @@
 /* The commands. Each reads its options, works, writes its answer to `out` and remarks to `log`, and returns; only
- * main prints errors and exits. LK_EINVAL with `error->text` empty: wrong usage, show it. */
+ * main prints errors and exits. LK_EINVAL: wrong usage. */
 #ifndef ENGINE_COMMAND_H
 #define ENGINE_COMMAND_H
 

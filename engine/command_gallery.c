@@ -10,6 +10,8 @@
 lk_status lk_command_create(const lk_options *options, const lk_streams *streams, lk_error *error) {
   (void)streams;
   if (options->dim == 0) return lk_fail(error, LK_EINVAL, "--dim is needed: the embeddings' dimension");
+  if (options->dim > LK_DIM_MAX)
+    return lk_fail(error, LK_EINVAL, "--dim: %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
   lk_gallery_options made = {.dim = options->dim, .metric = options->metric, .model = options->model};
   return lk_gallery_create(options->words[0], &made, error);
 }

@@ -85,11 +85,9 @@ static lk_status print_reply(void *context, uint64_t first, lk_reply_reader *rep
 
 static lk_status check_job(const lk_options *options, lk_error *error) {
   if (options->gallery == NULL) return lk_fail(error, LK_EINVAL, "--gallery is needed: which to search");
-  if (options->k < 1 || options->k > LK_K_MAX)
-    return lk_fail(error, LK_EINVAL, "-k: %u is outside 1 .. %d", options->k, LK_K_MAX);
   if (options->job_probes < 1 || options->job_probes > LK_JOB_PROBES_MAX)
     return lk_fail(error, LK_EINVAL, "--job-probes: %u is outside 1 .. %d", options->job_probes, LK_JOB_PROBES_MAX);
-  return LK_OK;
+  return lk_options_check_k(options, error);
 }
 
 lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {

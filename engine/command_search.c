@@ -78,7 +78,8 @@ static lk_status identify_on(lk_device *device, const lk_vectors *probes, const 
 lk_status lk_command_identify(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_npy npy;
   lk_device *device;
-  lk_status status = lk_npy_open(options->words[1], &npy, error);
+  lk_status status = lk_options_check_k(options, error);
+  if (status == LK_OK) status = lk_npy_open(options->words[1], &npy, error);
   if (status != LK_OK) return status;
   status = lk_device_open(options->device, options->threads, &device, error);
   if (status == LK_OK) {

@@ -45,7 +45,7 @@ static bool copy_digits(const lk_field *field, char digits[40]) {
   if (field->length == 0 || field->length >= 40 || memchr(field->value, 0, field->length) != NULL) return false;
   memcpy(digits, field->value, field->length);
   digits[field->length] = '\0';
-  return digits[0] != ' ';
+  return digits[0] > ' ';
 }
 
 static lk_status read_number(const reader *r, const char *name, bool needed, uint64_t least, uint64_t most,

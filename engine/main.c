@@ -62,10 +62,11 @@ static int run(int i, const lk_options *options) {
   lk_error error = {0};
   catch_signals();
   lk_status status = commands[i].run(options, &(lk_streams){.out = stdout, .log = stderr, .stop = &stop}, &error);
-  if (fflush(stdout) != 0 && status == LK_OK) status = lk_fail(&error, LK_EIO, "cannot write the output");
+  if ((fflush(stdout) != 0 || ferror(stdout)) && status == LK_OK)
+    status = lk_fail(&error, LK_EIO, "cannot write the output");
   if (status == LK_OK) return EXIT_DONE;
   fprintf(stderr, "likeness %s: %s\n", commands[i].name, error.text[0] != '\0' ? error.text : lk_status_words(status));
-  return EXIT_FAILED;
+  return status == LK_EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
 int main(int count, char **arguments) {

@@ -33,7 +33,7 @@ static lk_status read_u32(const char *value, void *to, lk_error *error) {
 static lk_status read_float(const char *value, void *to, lk_error *error) {
   char *end;
   *(float *)to = strtof(value, &end);
-  if (*value != '\0' && *end == '\0' && !isnan(*(float *)to)) return LK_OK;
+  if (*value > ' ' && *end == '\0' && !isnan(*(float *)to)) return LK_OK;
   return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
 }
 
@@ -124,4 +124,9 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
     }
   }
   return status;
+}
+
+lk_status lk_options_check_k(const lk_options *options, lk_error *error) {
+  if (options->k >= 1 && options->k <= LK_K_MAX) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "-k: %u is outside 1 .. %d", options->k, LK_K_MAX);
 }

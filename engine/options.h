@@ -24,4 +24,7 @@ typedef struct lk_options {
 lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
                            lk_error *error);
 
+/* Whether k is one that a search can have. */
+lk_status lk_options_check_k(const lk_options *options, lk_error *error);
+
 #endif
