@@ -1,0 +1,247 @@
+/* The command line: what it prints, refuses, and leaves behind. No Redis. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/e2e.h"
+
+static process p;
+
+static void teardown(void) {
+  process_close(&p);
+  e2e_teardown();
+}
+
+TestSuite(cli, .init = e2e_setup, .fini = teardown);
+
+#define EXPECT(exit_code, words, ...)                                                                 \
+  do {                                                                                                \
+    int code_ = likeness(&p, __VA_ARGS__, NULL);                                                      \
+    cr_assert_eq(code_, exit_code, "exit code %d: %s", code_, process_log(&p));                       \
+    cr_assert_not_null(strstr(process_log(&p), words), "'%s' is not in: %s", words, process_log(&p)); \
+  } while (0)
+
+static void expect_out(const char *words) {
+  cr_assert_not_null(strstr(process_out(&p), words), "'%s' is not in: %s", words, process_out(&p));
+}
+
+Test(cli, usage) {
+  cr_assert_eq(likeness(&p, NULL), 2);
+  EXPECT(2, "no command 'frobnicate'", "frobnicate");
+  EXPECT(0, "", "--help");
+  expect_out("likeness submit");
+  EXPECT(2, "usage:", "create");
+  EXPECT(2, "usage:", "identify", "faces");
+  EXPECT(2, "usage:", "list", "a", "b");
+  EXPECT(2, "--colour", "list", "a", "--colour", "red");
+  EXPECT(2, "-k", "list", "a", "-k", "3");
+  EXPECT(2, "needs a value", "identify", "a", "b", "-k");
+  EXPECT(2, "'x'", "identify", "a", "b", "-k", "x");
+  EXPECT(2, "format", "identify", "a", "b", "--format", "xml");
+  EXPECT(2, "priority", "submit", "b", "--priority", "now");
+}
+
+/* Options whose values are out of range, or missing: usage, and nothing is printed or done. */
+Test(cli, usage_that_a_command_finds) {
+  EXPECT(2, "--dim", "create", files_path("new"));
+  EXPECT(2, "--dim", "create", files_path("new"), "--dim", "0");
+  EXPECT(2, "4097", "create", files_path("new"), "--dim", "4097");
+  EXPECT(2, "metric", "create", files_path("new"), "--dim", "4", "--metric", "manhattan");
+  EXPECT(2, "name", "create", files_path("a name"), "--dim", "4");
+  EXPECT(2, "-k", "identify", faces, probes, "-k", "0");
+  EXPECT(2, "-k", "identify", faces, probes, "-k", "4097");
+  cr_assert_str_eq(process_out(&p), "");
+  EXPECT(2, "--subject", "verify", faces, probes);
+  EXPECT(2, "--format", "list", faces, "--format", "json");
+  EXPECT(2, "--redis", "submit", probes, "--gallery", "faces");
+  EXPECT(2, "--gallery", "submit", probes, "--redis", redis.url);
+  EXPECT(2, "-k", "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", "0");
+  EXPECT(2, "--job-probes", "submit", probes, "--redis", redis.url, "--gallery", "faces", "--job-probes", "0");
+  EXPECT(2, "begins with none", "submit", probes, "--redis", "http://x", "--gallery", "faces");
+  EXPECT(2, "password", "submit", probes, "--redis", "redis://u:hunter2@x", "--gallery", "faces");
+  cr_assert_null(strstr(process_log(&p), "hunter2"), "a password in a message ends up in a log");
+  EXPECT(2, "--redis", "serve", faces);
+  EXPECT(2, "--batch", "serve", faces, "--redis", redis.url, "--batch", "0");
+}
+
+Test(cli, create_enroll_list_stat_check) {
+  const char *made = files_path("made");
+  random_state random = {3};
+  float *rows = files_random(&random, 5, 8);
+  files_write_npy(files_path("rows.npy"), "<f4", 5, 8, rows, 5 * 8 * sizeof(float));
+  static const char labels[] = "row,subject,key,tags\n4,\"Doe, J\",d4,0x10\n1,alice,,3\n";
+  files_write(files_path("labels.csv"), labels, sizeof labels - 1);
+  EXPECT(0, "", "create", made, "--dim", "8", "--metric", "l2", "--model", "net-2");
+  EXPECT(1, "made", "create", made, "--dim", "8");
+  EXPECT(0, "5 templates, numbered from 0", "enroll", made, files_path("rows.npy"), "--labels",
+         files_path("labels.csv"));
+  EXPECT(0, "", "list", made, "--format", "csv");
+  cr_assert_str_eq(process_out(&p),
+                   "key,subject,tags,group,expiry\n0,0,0,,\n1,alice,3,,\n2,2,0,,\n3,3,0,,\nd4,\"Doe, J\",16,,\n");
+  EXPECT(0, "", "list", made);
+  expect_out("Doe, J");
+  EXPECT(0, "", "stat", made);
+  expect_out("name        made\nmodel       net-2\nmetric      l2\n");
+  expect_out("dim         8\ntemplates   5\nsubjects    5\n");
+  EXPECT(0, "", "check", made);
+  expect_out("all checksums match");
+  EXPECT(1, "key 'd4' is in the gallery already", "enroll", made, files_path("rows.npy"), "--labels",
+         files_path("labels.csv"));
+  EXPECT(0, "", "stat", made);
+  expect_out("templates   5\n");
+  free(rows);
+}
+
+static void write_bad_rows(const char *path, float a, float b) {
+  float rows[6][FACES_DIM];
+  for (int r = 0; r < 6; r++)
+    for (int i = 0; i < FACES_DIM; i++) rows[r][i] = (float)(r + i + 1);
+  rows[2][5] = a;
+  memset(rows[4], 0, sizeof rows[4]);
+  rows[4][0] = b;
+  files_write_npy(path, "<f4", 6, FACES_DIM, rows, sizeof rows);
+}
+
+/* By file and row, and nothing of it is enrolled. */
+Test(cli, bad_rows_are_named) {
+  const char *bad = files_path("bad.npy");
+  uint64_t digest = files_digest(faces);
+  write_bad_rows(bad, NAN, 0);
+  EXPECT(1, "bad.npy: 2 of 6 rows", "enroll", faces, bad);
+  EXPECT(1, "row 2 ", "enroll", faces, bad);
+  EXPECT(1, "row 4 ", "enroll", faces, bad);
+  EXPECT(1, "bad.npy: probe 2 ", "identify", faces, bad, "--format", "csv");
+  cr_assert_str_eq(process_out(&p), "", "half an answer");
+  EXPECT(1, "bad.npy: probe 2 ", "verify", faces, bad, "--subject", "s1", "--format", "csv");
+  cr_assert_str_eq(process_out(&p), "", "half an answer");
+  EXPECT(1, "bad.npy: probe 2 ", "submit", bad, "--redis", redis.url, "--gallery", "faces");
+  write_bad_rows(bad, 1, INFINITY);
+  EXPECT(1, "row 4 ", "enroll", faces, bad);
+  EXPECT(1, "bad.npy: probe 4 ", "identify", faces, bad);
+  write_bad_rows(bad, 1, 1e30F);
+  EXPECT(1, "bad.npy: probe 4 ", "submit", bad, "--redis", redis.url, "--gallery", "faces");
+  cr_assert_eq(files_digest(faces), digest);
+}
+
+static void expect_bad_labels(const char *labels, const char *words) {
+  const char *path = files_path("labels.csv");
+  files_write(path, labels, strlen(labels));
+  EXPECT(1, words, "enroll", faces, probes, "--labels", path);
+  cr_assert_not_null(strstr(process_log(&p), "labels.csv: "), "%s", process_log(&p));
+}
+
+Test(cli, bad_labels_are_named) {
+  uint64_t digest = files_digest(faces);
+  expect_bad_labels("", "empty");
+  expect_bad_labels("key,subject\na,b\n", "no column 'row'");
+  expect_bad_labels("row,key\n0,a\n150,b\n", "record 3");
+  expect_bad_labels("row,key\n0,a\n0,b\n", "record 3");
+  expect_bad_labels("row,key\nzero,a\n", "record 2");
+  expect_bad_labels("row,key\n0,\"a\n", "quotes");
+  expect_bad_labels("row,tags\n7,99999999999999999999\n", "tags");
+  expect_bad_labels("row,key\n0,a\xff\n", "UTF-8");
+  files_write(files_path("labels.csv"), "row,key\n3,z\n5,z\n", 16);
+  EXPECT(1, "row 5: key 'z' is used twice", "enroll", faces, probes, "--labels", files_path("labels.csv"));
+  files_write(files_path("labels.csv"), "row,key\n3,t11\n", 14);
+  EXPECT(1, "row 3: key 't11' is in the gallery already", "enroll", faces, probes, "--labels",
+         files_path("labels.csv"));
+  EXPECT(1, "none.csv", "enroll", faces, probes, "--labels", files_path("none.csv"));
+  cr_assert_eq(files_digest(faces), digest);
+}
+
+Test(cli, bad_files_are_named) {
+  const char *odd = files_path("odd.npy");
+  static const float vectors[30] = {1, 2, 3};
+  EXPECT(1, "none.npy", "identify", faces, files_path("none.npy"));
+  EXPECT(1, "none", "identify", files_path("none"), probes);
+  EXPECT(1, "none", "stat", files_path("none"));
+  EXPECT(1, "none", "list", files_path("none"));
+  EXPECT(1, "none", "check", files_path("none"));
+  EXPECT(1, "none", "enroll", files_path("none"), probes);
+  EXPECT(1, "none", "create", files_path("none/below"), "--dim", "4");
+  files_write(odd, "hello", 5);
+  EXPECT(1, "odd.npy", "identify", faces, odd);
+  EXPECT(1, "odd.npy", "enroll", faces, odd);
+  files_write_npy(odd, "<f4", 3, 10, vectors, sizeof vectors);
+  EXPECT(1, "dimension 10", "identify", faces, odd);
+  EXPECT(1, "dimension 10", "enroll", faces, odd);
+  EXPECT(1, "dimension 10", "verify", faces, odd, "--subject", "s1");
+  files_write_npy(odd, "<f4", 0, FACES_DIM, vectors, 0);
+  EXPECT(1, "no rows", "identify", faces, odd);
+  EXPECT(1, "no rows", "enroll", faces, odd);
+  EXPECT(1, "no rows", "submit", odd, "--redis", redis.url, "--gallery", "faces");
+  EXPECT(1, "m2", "identify", faces, probes, "--model", "m2");
+  EXPECT(1, "nobody", "verify", faces, probes, "--subject", "nobody");
+  EXPECT(1, "tpu", "identify", faces, probes, "--device", "tpu");
+  EXPECT(0, "", "check", faces);
+}
+
+Test(cli, damage_is_found) {
+  size_t size;
+  EXPECT(0, "", "stat", faces);
+  process shell = {0};
+  char script[PATH_MAX + 100];
+  snprintf(script, sizeof script, "ls -S '%s' | head -1", faces);
+  process_start(&shell, (const char *const[]){"sh", "-c", script, NULL});
+  cr_assert_eq(process_wait(&shell, PROCESS_PATIENCE_MS), 0);
+  char path[PATH_MAX + 64];
+  const char *largest = process_out(&shell);
+  snprintf(path, sizeof path, "%s/%.*s", faces, (int)strcspn(largest, "\n"), largest);
+  process_close(&shell);
+  char *data = files_read(path, &size);
+  data[size / 2] ^= 1;
+  files_write(path, data, size);
+  free(data);
+  EXPECT(1, strrchr(path, '/') + 1, "check", faces);
+}
+
+Test(cli, verify_prints) {
+  EXPECT(0, "", "verify", faces, probes, "--subject", "s5", "--format", "csv");
+  cr_assert_eq(strncmp(process_out(&p), "probe,key,subject,score,match\n0,", 32), 0);
+  EXPECT(0, "", "verify", faces, probes, "--subject", "s5", "--format", "json", "--threshold", "0.2");
+  json_error_t error;
+  json_t *line = json_loads(process_out(&p), JSON_DISABLE_EOF_CHECK, &error);
+  cr_assert_str_eq(reply_text(line, "subject"), "s5");
+  bool reaches = json_real_value(json_object_get(line, "score")) >= 0.2;
+  cr_assert_eq(json_is_true(json_object_get(line, "match")), reaches);
+  json_decref(line);
+}
+
+Test(cli, the_same_bytes_on_every_instruction_set) {
+  process other = {0};
+  int code = likeness(&other, "identify", faces, probes, "--device", "cpu:avx2", "--format", "csv", NULL);
+  if (code != 0) cr_skip("no AVX2 here: %s", process_log(&other));
+  EXPECT(0, "", "identify", faces, probes, "--device", "cpu:portable", "--format", "csv");
+  cr_assert_str_eq(process_out(&p), process_out(&other));
+  EXPECT(0, "", "identify", faces, probes, "--threads", "1", "--format", "csv");
+  cr_assert_str_eq(process_out(&p), process_out(&other));
+  process_close(&other);
+}
+
+static void expect_full(const char *first, ...) {
+  va_list more;
+  const char *words[16] = {LIKENESS_PROGRAM, first};
+  size_t count = 1;
+  va_start(more, first);
+  while ((words[++count] = va_arg(more, const char *)) != NULL) continue;
+  va_end(more);
+  p.output = "/dev/full";
+  process_start(&p, words);
+  cr_assert_eq(process_wait(&p, PROCESS_PATIENCE_MS), 1, "%s", first);
+  cr_assert_not_null(strstr(process_log(&p), "cannot write the output"), "%s", process_log(&p));
+}
+
+Test(cli, output_to_a_full_disk_is_an_error) {
+  expect_full("list", faces, NULL);
+  expect_full("list", faces, "--format", "csv", NULL);
+  expect_full("stat", faces, NULL);
+  expect_full("check", faces, NULL);
+  expect_full("identify", faces, probes, NULL);
+  expect_full("identify", faces, probes, "--format", "json", NULL);
+  expect_full("identify", faces, probes, "-k", "1", "--threshold", "1.5", NULL);
+  expect_full("verify", faces, probes, "--subject", "s1", NULL);
+  expect_full("verify", faces, probes, "--subject", "s1", "--format", "json", NULL);
+}
