@@ -22,10 +22,10 @@ static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high) {
 }
 
 lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
-  lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .growth = 4, .tile_stride = coprime_stride(tiles)};
+  lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .growth = 2, .tile_stride = coprime_stride(tiles)};
   uint32_t seed_rows = clamp(4 * k, 256, 8192);
   plan.seed_rows = rows >= (uint64_t)8 * seed_rows ? seed_rows : 0;
-  plan.first_tiles = (seed_rows * (plan.seed_rows > 0 ? 4 : 1)) / LK_TILE_ROWS;
+  plan.first_tiles = (seed_rows * (plan.seed_rows > 0 ? plan.growth : 1)) / LK_TILE_ROWS;
   return plan;
 }
 

@@ -80,7 +80,7 @@ LK_INLINE int32_t lk_bound_threshold(lk_metric metric, const lk_probe_bound *pro
 LK_INLINE bool lk_bound_reaches(lk_metric metric, uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
                                 const lk_row_bound *row, float bar, float dot) {
   if (bar == -INFINITY) return true;
-  double shortest = fmax(0, row->norm * (1 - 0x1p-22) - 0x1p-140); /* undoes the rounding up */
+  double shortest = fmax(0.0, row->norm * (1 - 0x1p-22) - 0x1p-140); /* undoes the rounding up */
   double needed = lk_bound_product(metric, probe, shortest, row->norm, lk_bound_bar(metric, bar));
   double loss = probe->norm * (row->residual + (dim + 8) * 0x1p-24 * ((double)row->norm + row->residual));
   loss += tile->scale * 0x1p-120; /* elements of the float probe that are subnormal */

@@ -28,9 +28,9 @@ void corpus_normalise(float *v, uint32_t dim) {
 }
 
 const char *corpus_kind_name(corpus_kind kind) {
-  static const char *const names[CORPUS_KINDS] = {"normal",    "ties",   "duplicates", "clustered", "one-hot",
-                                                  "all-equal", "lognormal", "offset",  "far",       "grid",
-                                                  "sparse",    "tiny",   "huge"};
+  static const char *const names[CORPUS_KINDS] = {"normal",    "ties",      "duplicates", "clustered", "one-hot",
+                                                  "all-equal", "lognormal", "offset",     "far",       "grid",
+                                                  "sparse",    "tiny",      "huge"};
   return names[kind];
 }
 
@@ -171,8 +171,10 @@ static void make_mean(const corpus_recipe *recipe, random_state *random, const c
   uint32_t dim = recipe->dim;
   bool shared = recipe->means == MEANS_SHARED || (recipe->means == MEANS_MIXED && random_one_in(random, 2));
   if (recipe->means == MEANS_ZERO) return;
-  if (shared) lk_quant_mean(made->exact, made->rows, dim, mean);
-  else lk_quant_mean(made->exact + (size_t)first * dim, rows, dim, mean);
+  if (shared)
+    lk_quant_mean(made->exact, made->rows, dim, mean);
+  else
+    lk_quant_mean(made->exact + (size_t)first * dim, rows, dim, mean);
   for (uint32_t i = 0; recipe->means == MEANS_ODD && i < dim; i++)
     mean[i] = (float)(mean[i] * (1 + random_normal(random)) + 0.125 * random_normal(random));
 }

@@ -21,8 +21,7 @@ Test(order, a_total_order) {
       hit[h] = (lk_hit){.number = random_below(&random, 3), .score = (float)random_below(&random, 3)};
     bool same = hit[0].score == hit[1].score && hit[0].number == hit[1].number;
     cr_assert_eq(lk_hit_before(&hit[0], &hit[1]) + lk_hit_before(&hit[1], &hit[0]), !same);
-    if (lk_hit_before(&hit[0], &hit[1]) && lk_hit_before(&hit[1], &hit[2]))
-      cr_assert(lk_hit_before(&hit[0], &hit[2]));
+    if (lk_hit_before(&hit[0], &hit[1]) && lk_hit_before(&hit[1], &hit[2])) cr_assert(lk_hit_before(&hit[0], &hit[2]));
   }
 }
 

@@ -37,7 +37,7 @@ Test(plan, rounds_cover_each_tile_once) {
         end = lk_plan_round_end(&plan, tiles, begin);
         cr_assert(begin < end && end <= tiles, "%u tiles: %u to %u", tiles, begin, end);
       }
-      cr_assert_leq(rounds, 12);
+      cr_assert_leq(rounds, 16);
     }
 }
 

@@ -33,8 +33,7 @@ static float plain_score(lk_metric metric, const float *q, const float *x, uint3
 }
 
 static void fill(random_state *random, float *v, uint32_t dim) {
-  for (uint32_t i = 0; i < dim; i++)
-    v[i] = (float)ldexp(random_normal(random), (int)random_below(random, 60) - 30);
+  for (uint32_t i = 0; i < dim; i++) v[i] = (float)ldexp(random_normal(random), (int)random_below(random, 60) - 30);
 }
 
 static void check_everywhere(const float *q, const float *x, uint32_t dim) {

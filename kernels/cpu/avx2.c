@@ -34,10 +34,12 @@ HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, uint32_t width, con
   for (uint32_t s = 0; s < strips; s++) {
     const uint8_t *step = tile + (size_t)s * LK_STRIP_ROWS * width;
     __m256i low[LK_SCAN_PROBES], high[LK_SCAN_PROBES];
+#pragma GCC unroll 4
     for (int p = 0; p < count; p++) low[p] = high[p] = _mm256_setzero_si256();
     for (uint32_t i = 0; i < width; i += LK_STEP, step += LK_STRIP_ROWS * LK_STEP) {
       __m256i rows_low = _mm256_loadu_si256((const __m256i *)step);
       __m256i rows_high = _mm256_loadu_si256((const __m256i *)(step + 32));
+#pragma GCC unroll 4
       for (int p = 0; p < count; p++) {
         __m256i probe = broadcast_step(probes + (size_t)p * width + i);
         low[p] = add_products(low[p], rows_low, probe);
