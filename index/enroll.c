@@ -92,6 +92,19 @@ static lk_status check_vectors(const enrollment *e, lk_error *error) {
   return status;
 }
 
+/* Labels that come from a file were checked there; one that does not fit would make the gallery unreadable. */
+static lk_status check_labels(const enrollment *e, lk_error *error) {
+  for (uint64_t row = 0; e->labels != NULL && row < e->vectors->rows; row++) {
+    const lk_label *label = &e->labels[row];
+    const char *what = "key", *fault = lk_text_fault(label->key);
+    if (fault == NULL) what = "subject", fault = lk_text_fault(label->subject);
+    if (fault == NULL) what = "group", fault = lk_text_fault(label->group);
+    if (fault != NULL)
+      return lk_fail(error, LK_EINVAL, "%s: row %" PRIu64 ": its %s %s", e->vectors->name, row, what, fault);
+  }
+  return LK_OK;
+}
+
 typedef struct key_entry {
   uint64_t hash;
   uint64_t row;
@@ -175,6 +188,14 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
   return status;
 }
 
+/* A rename may have happened though what came after it failed: then the new segments are the gallery's. */
+static void remove_unnamed(const enrollment *e) {
+  lk_manifest now;
+  if (lk_manifest_read(e->gallery->folder, &now, NULL) != LK_OK) return;
+  if (now.epoch == e->gallery->manifest.epoch) remove_leftovers(e);
+  lk_manifest_free(&now);
+}
+
 static lk_status write_all(const enrollment *e, lk_error *error) {
   const lk_manifest *old = &e->gallery->manifest;
   uint32_t added = (uint32_t)((e->vectors->rows + LK_SEGMENT_ROWS - 1) / LK_SEGMENT_ROWS);
@@ -194,7 +215,7 @@ static lk_status write_all(const enrollment *e, lk_error *error) {
   next.epoch++;
   if (status == LK_OK) status = lk_file_sync_folder(e->gallery->folder, error);
   if (status == LK_OK) status = lk_manifest_write(e->gallery->folder, &next, error);
-  if (status != LK_OK) remove_leftovers(e);
+  if (status != LK_OK) remove_unnamed(e);
   free(next.segments);
   return status;
 }
@@ -215,6 +236,7 @@ static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numb
   if (status == LK_OK) {
     report(e, 0);
     status = check_vectors(e, error);
+    if (status == LK_OK) status = check_labels(e, error);
     if (status == LK_OK) status = check_keys(e, error);
     if (status == LK_OK) remove_leftovers(e);
     if (status == LK_OK) status = write_all(e, error);

@@ -56,8 +56,16 @@ static lk_status check_empty(const char *folder, lk_error *error) {
 static lk_status check_options(const lk_gallery_options *options, lk_error *error) {
   if (options->dim < 1 || options->dim > LK_DIM_MAX)
     return lk_fail(error, LK_EDIM, "dimension %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
+  if ((unsigned)options->metric > LK_L2) return lk_fail(error, LK_EINVAL, "metric %d is none", (int)options->metric);
   const char *fault = options->model != NULL ? lk_text_fault(lk_text_of(options->model)) : NULL;
   return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "the model's name %s", fault);
+}
+
+/* A folder that was just made must survive a power cut too, with what is enrolled in it. */
+static lk_status sync_parent(const char *folder, lk_error *error) {
+  char parent[PATH_MAX];
+  lk_status status = lk_file_join(parent, folder, "..", error);
+  return status == LK_OK ? lk_file_sync_folder(parent, error) : status;
 }
 
 lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error) {
@@ -71,6 +79,7 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
   if (status == LK_OK) status = read_name(folder, name, error);
   lk_manifest manifest = {.metric = options->metric, .dim = options->dim, .next_segment = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
+  if (status == LK_OK) status = sync_parent(folder, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   if (status != LK_OK && made) rmdir(folder);
   return status;

@@ -1,3 +1,4 @@
+#include <fenv.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -63,14 +64,25 @@ static lk_status check_model(const lk_gallery *gallery, lk_text model, lk_error 
                  model.bytes, gallery->name, gallery->manifest.model);
 }
 
+/* The arithmetic here runs in the caller's thread, where another library may have set another rounding or
+ * flush-to-zero: the answer must not depend on it. What runs in a pool is seen to there. */
+static fenv_t enter_arithmetic(void) {
+  fenv_t callers;
+  fegetenv(&callers);
+  fesetenv(FE_DFL_ENV);
+  return callers;
+}
+
 /* Prepares a run of probes into `prepared`, one after the other. */
 static lk_status prepare(const lk_gallery *gallery, const lk_vectors *probes, float *prepared, size_t stride,
                          lk_error *error) {
   lk_status status = lk_gallery_check_dim(gallery, probes, error);
+  fenv_t callers = enter_arithmetic();
   for (uint64_t p = 0; status == LK_OK && p < probes->rows; p++) {
     const char *fault = lk_vector_prepare(gallery->manifest.metric, probes, p, prepared + p * stride);
     if (fault != NULL) status = lk_fail(error, LK_EBADPROBE, "%s: probe %" PRIu64 " %s", probes->name, p, fault);
   }
+  fesetenv(&callers);
   return status;
 }
 
@@ -137,7 +149,9 @@ static lk_status compare_in_segment(const lk_gallery *gallery, uint32_t s, lk_te
   uint32_t *rows = malloc(count * sizeof *rows);
   if (rows == NULL) return lk_fail_memory(error);
   lk_segment_find_subject(segment, subject, rows, count);
+  fenv_t callers = enter_arithmetic();
   for (uint32_t i = 0; i < count; i++) compare_with(segment, rows[i], gallery->first_row[s], result);
+  fesetenv(&callers);
   free(rows);
   *found += count;
   return LK_OK;
@@ -147,7 +161,7 @@ lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes,
                             lk_error *error) {
   lk_status status = take_probes(gallery, probes, 1, 1, result, error);
   if (status != LK_OK) return status;
-  memset(result->counts, 0, result->probes * sizeof *result->counts);
+  for (uint32_t p = 0; p < result->probes; p++) result->counts[p] = 0;
   uint32_t found = 0;
   for (uint32_t s = 0; status == LK_OK && s < gallery->manifest.segments_count; s++)
     status = compare_in_segment(gallery, s, subject, result, &found, error);

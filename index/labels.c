@@ -69,7 +69,13 @@ static bool parse_number(lk_text text, int base, uint64_t *number) {
   digits[text.length] = '\0';
   errno = 0;
   *number = strtoull(digits, &end, base);
-  return errno == 0 && *end == '\0';
+  return errno == 0 && end == digits + text.length;
+}
+
+/* Not strtoull's own choice of base, to which 010 is eight. */
+static bool parse_tags(lk_text text, uint64_t *tags) {
+  bool hex = text.length > 1 && (text.bytes[1] == 'x' || text.bytes[1] == 'X');
+  return text.length == 0 || parse_number(text, hex ? 16 : 10, tags);
 }
 
 static void finish_header(parse *p) {
@@ -89,8 +95,7 @@ static void finish_record(parse *p) {
     fail(p, "there is no such row of vectors:", p->fields[ROW]);
   else if (p->named[row])
     fail(p, "this row is named twice:", p->fields[ROW]);
-  if (p->fields[TAGS].length > 0 && !parse_number(p->fields[TAGS], 0, &tags))
-    fail(p, "tags are not a 64-bit number:", p->fields[TAGS]);
+  if (!parse_tags(p->fields[TAGS], &tags)) fail(p, "tags are not a 64-bit number:", p->fields[TAGS]);
   for (enum column column = KEY; column <= GROUP; column++) {
     const char *fault = lk_text_fault(p->fields[column]);
     if (fault != NULL) fail(p, fault, p->fields[column]);
@@ -115,7 +120,8 @@ static void finish_row(int terminator, void *context) {
   memset(p->fields, 0, sizeof p->fields);
 }
 
-static lk_status run(parse *p, const void *data, size_t size) {
+static lk_status run(parse *p, const char *data, size_t size) {
+  if (size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) data += 3, size -= 3; /* a byte order mark */
   struct csv_parser csv;
   if (csv_init(&csv, CSV_STRICT | CSV_STRICT_FINI) != 0) return lk_fail_memory(p->error);
   size_t taken = csv_parse(&csv, data, size, take_field, finish_row, p);

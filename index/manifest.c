@@ -61,13 +61,13 @@ lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_
   return status;
 }
 
-static bool read_segment(json_t *entry, lk_manifest_segment *segment) {
+static bool read_segment(json_t *entry, uint32_t next_segment, lk_manifest_segment *segment) {
   json_int_t id, rows;
   const char *checksum;
   if (json_unpack(entry, "{s:I, s:I, s:s}", "id", &id, "rows", &rows, "checksum", &checksum) != 0) return false;
   char *end;
   segment->checksum = strtoull(checksum, &end, 16);
-  if (*end != '\0' || strlen(checksum) != 16 || id < 0 || id > UINT32_MAX || rows < 1 || rows > UINT32_MAX)
+  if (*end != '\0' || strlen(checksum) != 16 || id < 0 || id >= next_segment || rows < 1 || rows > UINT32_MAX)
     return false;
   segment->id = (uint32_t)id;
   segment->rows = (uint32_t)rows;
@@ -79,22 +79,21 @@ static lk_status read_segments(const char *name, json_t *list, lk_manifest *mani
   manifest->segments = calloc(count + 1, sizeof *manifest->segments);
   if (manifest->segments == NULL) return lk_fail_memory(error);
   for (size_t i = 0; i < count; i++)
-    if (!read_segment(json_array_get(list, i), &manifest->segments[i]))
+    if (!read_segment(json_array_get(list, i), manifest->next_segment, &manifest->segments[i]))
       return lk_fail(error, LK_EFORMAT, "%s: segment %zu is malformed", name, i);
   manifest->segments_count = (uint32_t)count;
   return LK_OK;
 }
 
 static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest, lk_error *error) {
-  int version;
-  json_int_t dim, epoch, next_number, next_segment;
+  json_int_t version, dim, epoch, next_number, next_segment;
   const char *metric, *store, *model, *checksum;
   json_t *segments;
   json_error_t at;
-  if (json_unpack_ex(root, &at, 0, "{s:i, s:s}", "version", &version, "checksum", &checksum) != 0)
+  if (json_unpack_ex(root, &at, 0, "{s:I, s:s}", "version", &version, "checksum", &checksum) != 0)
     return lk_fail(error, LK_EFORMAT, "%s: %s", name, at.text);
   if (version != LK_MANIFEST_VERSION)
-    return lk_fail(error, LK_EFORMAT, "%s: manifest version %d; this build reads %d", name, version,
+    return lk_fail(error, LK_EFORMAT, "%s: manifest version %lld; this build reads %d", name, (long long)version,
                    LK_MANIFEST_VERSION);
   char computed[17];
   checksum_of(root, computed);

@@ -48,19 +48,30 @@ static lk_status read_header(const lk_file *file, lk_segment *segment, lk_error 
   return LK_OK;
 }
 
-/* Sections follow one another without overlap and end within the file. */
+static bool is_zero(const char *bytes, uint64_t count) {
+  while (count > 0 && bytes[count - 1] == 0) count--;
+  return count == 0;
+}
+
+/* Each section begins at the first aligned place after the one before, zeros fill the gap, and the last one ends the
+ * file: so there is no byte that no check covers. */
 static lk_status check_sections(const lk_segment *segment, lk_error *error) {
   const lk_segment_header *h = header_of(segment);
   uint64_t end = sizeof *h;
   for (lk_section s = 0; s < LK_SECTIONS; s++) {
     const lk_section_entry *entry = &h->sections[s];
-    if (entry->offset % LK_SECTION_ALIGN != 0 || entry->offset < end || entry->offset > segment->file.size ||
-        entry->bytes > segment->file.size - entry->offset)
+    uint64_t begin = (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN;
+    if (entry->offset != begin || begin > segment->file.size || entry->bytes > segment->file.size - begin)
       return corrupt(segment, s, "it lies outside the file, which may be cut off", error);
     if (!lk_section_is_text(s) && entry->bytes != lk_section_bytes(s, h->rows, h->dim))
       return corrupt(segment, s, "its size does not fit the rows", error);
+    if (!is_zero((const char *)segment->file.data + end, begin - end))
+      return corrupt(segment, s, "the bytes before it are not zero", error);
     end = entry->offset + entry->bytes;
   }
+  if (end != segment->file.size)
+    return lk_fail(error, LK_ECORRUPT, "%s: at offset %llu, end: %llu bytes too many", segment->path,
+                   (unsigned long long)end, (unsigned long long)(segment->file.size - end));
   for (lk_section s = 0; s < LK_SECTIONS; s++) {
     if (s == LK_SECTION_CODES || s == LK_SECTION_EXACT) continue;
     lk_status status = lk_segment_verify(segment, s, error);

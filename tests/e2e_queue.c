@@ -384,6 +384,15 @@ static uint32_t jobs_of(process *p) {
   return jobs;
 }
 
+/* Replies of two workers come in any order; the client puts them right. */
+Test(queue, submit_to_two_workers) {
+  process other = {0};
+  worker_start(&worker, "--batch", "1", NULL);
+  worker_start(&other, "--batch", "1", NULL);
+  for (int i = 0; i < 10; i++) compare_outputs("2", "-1", "csv", i % 2 == 0 ? "1" : "2");
+  process_close(&other);
+}
+
 Test(queue, two_workers_on_one_stream) {
   enum { JOBS = 1500 };
   process other = {0};

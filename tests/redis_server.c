@@ -31,9 +31,9 @@ void redis_server_start(redis_server *server, bool wait) {
   const char *words[WORDS_MOST] = {
       "redis-server", "--port",     "0",      "--unixsocket", server->socket, "--dir",
       server->folder, "--save",     "",       "--appendonly", "no",           "--appendfsync",
-      "always",       "--loglevel", "warning"};
+      "no",           "--loglevel", "warning"};
   size_t count = 15;
-  if (server->appendonly) words[10] = "yes";
+  if (server->appendonly) words[10] = "yes"; /* what is written outlives the process, if not the machine */
   if (server->password != NULL) {
     words[count++] = "--requirepass";
     words[count++] = server->password;

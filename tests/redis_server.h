@@ -19,7 +19,7 @@ typedef struct redis_server {
 void redis_server_name(redis_server *server, const char *folder);
 /* Returns when it answers; or, without `wait`, at once and without a connection. */
 void redis_server_start(redis_server *server, bool wait);
-/* As a power cut would. */
+/* SIGKILL. */
 void redis_server_kill(redis_server *server);
 void redis_server_close(redis_server *server);
 

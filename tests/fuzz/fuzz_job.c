@@ -1,0 +1,46 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/job.h"
+#include "index/text.h"
+#include "index/vector.h"
+
+enum { FIELDS = 24 };
+
+static const char *const names[] = {"v",  "op",  "id",  "to",    "gallery", "k",     "n",       "threshold",
+                                    "by", "f32", "f16", "flags", "ttl",     "model", "subject", "mask"};
+
+/* Fields: a byte for the name, two for the length of the value, the value. */
+static size_t cut(const uint8_t *data, size_t size, lk_field fields[FIELDS]) {
+  size_t count = 0;
+  while (size >= 3 && count < FIELDS) {
+    size_t length = data[1] | (size_t)data[2] << 8;
+    if (length > size - 3) length = size - 3;
+    fields[count++] =
+        (lk_field){.name = lk_text_of(names[data[0] % 16]), .value = (const char *)data + 3, .length = length};
+    data += 3 + length;
+    size -= 3 + length;
+  }
+  return count;
+}
+
+static void check_good(const lk_job *job) {
+  const lk_vectors *probes = &job->probes;
+  if (job->id.length < 1 || job->id.length > LK_JOB_ID_MAX || job->to.length < 1 || job->gallery.length < 1) abort();
+  if (job->k < 1 || job->k > LK_K_MAX || isnan(job->threshold)) abort();
+  if (probes->rows < 1 || probes->rows > LK_JOB_PROBES_MAX || probes->dim < 1 || probes->dim > LK_DIM_MAX) abort();
+  if (job->op == LK_OP_IDENTIFY && probes->rows * job->k > LK_JOB_CANDIDATES_MAX) abort();
+  static float row[LK_DIM_MAX];
+  for (uint64_t r = 0; r < probes->rows; r++) lk_vector_prepare(LK_COSINE, probes, r, row);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  lk_field fields[FIELDS];
+  lk_job job;
+  lk_error error;
+  if (lk_job_parse(fields, cut(data, size, fields), &job, &error) == LK_OK) check_good(&job);
+  /* With or without an error these go back to the client. */
+  if (lk_text_fault(job.id) != NULL || lk_text_fault(job.to) != NULL) abort();
+  return 0;
+}

@@ -1,0 +1,13 @@
+#include <stdlib.h>
+
+#include "index/npy.h"
+#include "index/vector.h"
+
+/* What is accepted lies within the file, and each of its rows can be read. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  lk_vectors vectors;
+  if (lk_npy_parse("fuzz", data, size, &vectors, NULL) != LK_OK) return 0;
+  static float row[LK_DIM_MAX];
+  for (uint64_t r = 0; r < vectors.rows; r++) lk_vector_prepare((lk_metric)(r % 3), &vectors, r, row);
+  return 0;
+}

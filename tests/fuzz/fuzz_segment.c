@@ -1,0 +1,50 @@
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "index/segment_layout.h"
+#include "index/text.h"
+
+/* Sets right whatever checksum can be: a fuzzer does not guess one. */
+static void reseal(char *image, size_t size) {
+  lk_segment_header *h = (lk_segment_header *)image;
+  if (size < sizeof *h) return;
+  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+    lk_section_entry *entry = &h->sections[s];
+    if (entry->offset <= size && entry->bytes <= size - entry->offset)
+      entry->checksum = XXH3_64bits(image + entry->offset, entry->bytes);
+  }
+  h->checksum = XXH3_64bits(h, offsetof(lk_segment_header, checksum));
+}
+
+volatile double fuzz_kept; /* so that the reads are not optimised away */
+
+/* Everything that a search, a listing or a check reads. */
+static void walk(const lk_segment *segment) {
+  double sum = 0;
+  for (uint32_t r = 0; r < segment->block.rows; r++) {
+    lk_template t = lk_segment_template(segment, r);
+    if (t.key.length > LK_TEXT_MAX || t.subject.length > LK_TEXT_MAX || t.group.length > LK_TEXT_MAX) abort();
+    uint32_t rows[4];
+    lk_segment_find_key(segment, t.key, rows);
+    lk_segment_find_subject(segment, t.subject, rows, 4);
+    sum += (double)segment->block.exact[(size_t)r * segment->dim] + segment->block.bounds[r].norm +
+           segment->block.codes[(size_t)(r + 1) * segment->dim - 1];
+  }
+  fuzz_kept = sum;
+  for (lk_section s = 0; s < LK_SECTIONS; s++)
+    if (lk_segment_verify(segment, s, NULL) != LK_OK) abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  char *image = NULL;
+  if (posix_memalign((void **)&image, 64, size > 0 ? size : 1) != 0) return 0;
+  if (size > 0) memcpy(image, data, size);
+  lk_file file = {.data = image, .size = size};
+  static lk_segment segment;
+  lk_segment_read(&file, &segment, NULL);
+  reseal(image, size);
+  if (lk_segment_read(&file, &segment, NULL) == LK_OK) walk(&segment);
+  free(image);
+  return 0;
+}

@@ -1,0 +1,131 @@
+/* Writes one good file of each binary format, for the fuzzers to start from: seeds FOLDER, with a folder in it for each
+ * target. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/reply.h"
+#include "index/manifest.h"
+#include "index/segment.h"
+#include "index/text.h"
+
+static const char *root;
+
+static const char *place(const char *target, const char *name) {
+  static char path[4096];
+  snprintf(path, sizeof path, "%s/%s", root, target);
+  mkdir(path, 0777);
+  snprintf(path, sizeof path, "%s/%s/%s", root, target, name);
+  return path;
+}
+
+static void save(const char *target, const char *name, const void *data, size_t size) {
+  FILE *file = fopen(place(target, name), "wb");
+  if (file == NULL || fwrite(data, 1, size, file) != size || fclose(file) != 0) exit(1);
+}
+
+static void save_text(const char *target, const char *name, const char *text) {
+  save(target, name, text, strlen(text));
+}
+
+static void save_npy(const char *name, int version, const char *header) {
+  char image[256] = "\x93NUMPY";
+  size_t length = strlen(header), start = version == 1 ? 10 : 12;
+  image[6] = (char)version;
+  image[8] = (char)length;
+  memcpy(image + start, header, length);
+  save("fuzz_npy", name, image, start + length + 24);
+}
+
+static void save_segment(void) {
+  float rows[6] = {1, 2, 3, 4, 5, 6};
+  lk_template templates[3] = {
+      {.number = 0, .key = lk_text_of("a"), .subject = lk_text_of("s"), .group = lk_text_of("g"), .tags = 5},
+      {.number = 1, .key = lk_text_of("b"), .subject = lk_text_of("s")},
+      {.number = 2, .key = lk_text_of("c"), .subject = lk_text_of("t")}};
+  lk_segment_content content = {.metric = LK_COSINE,
+                                .vectors = {.name = "", .data = rows, .rows = 3, .dim = 2, .element = LK_F32},
+                                .rows = 3,
+                                .templates = templates};
+  lk_pool *pool;
+  uint64_t checksum;
+  if (lk_pool_open(1, &pool, NULL) != LK_OK ||
+      lk_segment_write(place("fuzz_segment", "small"), &content, pool, &checksum, NULL) != LK_OK)
+    exit(1);
+  lk_pool_close(pool);
+}
+
+static void save_manifest(void) {
+  lk_manifest_segment segments[2] = {{.id = 1, .rows = 5, .checksum = 7}, {.id = 2, .rows = 1, .checksum = 8}};
+  lk_manifest manifest = {.metric = LK_L2,
+                          .dim = 12,
+                          .model = "m",
+                          .epoch = 2,
+                          .next_number = 6,
+                          .next_segment = 3,
+                          .segments = segments,
+                          .segments_count = 2};
+  char folder[4096];
+  snprintf(folder, sizeof folder, "%s/fuzz_manifest", root);
+  place("fuzz_manifest", "");
+  if (lk_manifest_write(folder, &manifest, NULL) != LK_OK) exit(1);
+}
+
+static void add_field(lk_bytes *job, char name, const void *value, size_t length) {
+  char head[3] = {name, (char)length, (char)(length >> 8)};
+  lk_bytes_append(job, head, sizeof head);
+  lk_bytes_append(job, value, length);
+}
+
+static void save_job(const char *name, const char *op, char vectors, size_t length) {
+  static const char *const values[] = {"1", NULL, "j1", "me", "g", "5", "2", "0.5", "template"};
+  lk_bytes job = {0};
+  for (char i = 0; i < 9; i++) {
+    const char *value = i == 1 ? op : values[(int)i];
+    add_field(&job, i, value, strlen(value));
+  }
+  add_field(&job, vectors, "\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\x80\x40", length);
+  add_field(&job, 11, "json,progress", 13);
+  add_field(&job, 12, "1000", 4);
+  add_field(&job, 13, "m", 1);
+  add_field(&job, 14, "s", 1);
+  save("fuzz_job", name, job.data, job.length);
+  lk_bytes_free(&job);
+}
+
+/* Two probes with two candidates and none: by hand, since an encoder needs a search. */
+static void save_replies(void) {
+  lk_bytes reply = {0};
+  lk_reply_head head = {.status = LK_EDIM, .id = lk_text_of("j"), .text = lk_text_of("wrong")};
+  lk_reply_encode(&head, NULL, 0, 0, &reply);
+  save("fuzz_reply", "error", reply.data, reply.length);
+  reply.data[4] = 0;
+  reply.data[16] = 2;
+  static const char rest[] = "\2\0\0\0\0\0\0\0"
+                             "\1\0\0\0\0\0\0\0\0\0\x80\x3f\1\0\2\0kss"
+                             "\2\0\0\0\0\0\0\0\0\0\0\x3f\0\0\1\0s";
+  lk_bytes_append(&reply, rest, sizeof rest - 1);
+  save("fuzz_reply", "candidates", reply.data, reply.length);
+  lk_bytes_free(&reply);
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2) return 2;
+  root = argv[1];
+  save_npy("f4", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }\n");
+  save_npy("u1", 2, "{'descr': '|u1', 'fortran_order': False, 'shape': (8, 3), }\n");
+  save_npy("f2", 3, "{'descr': '<f2', 'fortran_order': False, 'shape': (12, 1)}\n");
+  save_text("fuzz_labels", "all", "row,key,subject,group,tags,x\r\n0,\"a \"\"b\",s,F,0x1f,\r\n3,,,M,7,y\r\n");
+  save_text("fuzz_labels", "mark", "\xef\xbb\xbfkey,row\nZ\xc3\xbcrich,11\n");
+  save_segment();
+  save_manifest();
+  save_job("identify", "identify", 9, 16);
+  save_job("verify", "verify", 10, 8);
+  save_replies();
+  save_text("fuzz_address", "tcp", "redis://user@localhost:6379/5");
+  save_text("fuzz_address", "unix", "unix:/run/redis.sock");
+  save_text("fuzz_address", "tls", "rediss://:p@h/1");
+  return 0;
+}

@@ -1,0 +1,12 @@
+/* Lets Criterion run under ThreadSanitizer; part of every test in that build and in no other.
+ *
+ * Criterion's sandbox (BoxFort, arena.c) maps its shared memory at 2^45 plus a random multiple of 2^24, and gives up
+ * where it cannot. ThreadSanitizer refuses all of that range but the piece where position-independent programs lie
+ * (tsan_platform.h: kMidAppMemBeg .. kMidAppMemEnd, 0x550000000000 .. 0x568000000000). The sandbox draws its address
+ * with rand_r: so this one stays within that piece. Nothing else in a test uses rand_r. */
+#include <stdlib.h>
+
+__attribute__((visibility("default"))) int rand_r(unsigned *seed) {
+  *seed = *seed * 1664525 + 1013904223;
+  return 0x350000 + (int)(*seed >> 16);
+}
