@@ -25,7 +25,6 @@ typedef struct finish {
   lk_task **tasks;  /* those in the call */
   size_t room;
   uint64_t stopped_us; /* when the stop was first seen; 0: not yet */
-  bool given_up;       /* Redis refused us for good */
   uint64_t trimmed_us;
 } finish;
 
@@ -132,9 +131,8 @@ static lk_status judge(finish *f, const lk_reply *reply, lk_error *error) {
   return lk_worker_load_functions(f->link.redis, &load_error) == LK_OK ? LK_EBUSY : LK_EIO;
 }
 
-/* False when Redis refused us for good, or the worker has to stop and Redis still does not answer. */
+/* False when the worker has to stop and Redis still does not answer. */
 static bool may_try(finish *f) {
-  if (f->given_up) return false;
   if (!lk_worker_is_stopping(f->worker)) return true;
   if (f->stopped_us == 0) f->stopped_us = lk_clock_us();
   return lk_clock_us() < f->stopped_us + grace_us;
@@ -145,10 +143,7 @@ static bool send_call(finish *f) {
     lk_error error;
     lk_reply *reply = NULL;
     lk_status status = lk_link_open(&f->link, &error);
-    if (status == LK_EPOLICY) {
-      lk_worker_fail(f->worker, status, &error);
-      f->given_up = true;
-    }
+    if (status == LK_EPOLICY) lk_worker_fail(f->worker, status, &error);
     if (status != LK_OK) continue;
     status = lk_redis_call(f->link.redis, &f->command, &reply, &error);
     if (status == LK_OK) {
