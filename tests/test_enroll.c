@@ -4,10 +4,14 @@
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,9 +22,21 @@
 /* The system calls by which an enrollment reaches the disk, counted here (by the linker's --wrap), so that each can
  * fail or be the last thing that the process does. */
 static int calls, call_that_fails, call_that_kills;
+static char journal[1024]; /* their names and files, in order */
 
-static int count_call(void) {
+/* `path` or, where it is NULL, the file behind `fd`; without its folder. */
+static void note(const char *call, const char *path, int fd) {
+  char link[64], target[PATH_MAX] = "?";
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  if (path == NULL && readlink(link, target, sizeof target - 1) > 0) path = target;
+  if (path == NULL) path = "/memory";
+  size_t used = strlen(journal);
+  snprintf(journal + used, sizeof journal - used, "%s %s\n", call, strrchr(path, '/') + 1);
+}
+
+static int count_call(const char *call, const char *path, int fd) {
   calls++;
+  note(call, path, fd);
   if (calls == call_that_kills) _exit(9);
   if (calls != call_that_fails) return 0;
   errno = EIO;
@@ -32,13 +48,15 @@ int __real_rename(const char *from, const char *to);
 int __real_msync(void *address, size_t size, int flags);
 int __real_posix_fallocate(int fd, off_t offset, off_t length);
 
-int __wrap_fsync(int fd) { return count_call() == 0 ? __real_fsync(fd) : -1; }
-int __wrap_rename(const char *from, const char *to) { return count_call() == 0 ? __real_rename(from, to) : -1; }
+int __wrap_fsync(int fd) { return count_call("fsync", NULL, fd) == 0 ? __real_fsync(fd) : -1; }
+int __wrap_rename(const char *from, const char *to) {
+  return count_call("rename to", to, -1) == 0 ? __real_rename(from, to) : -1;
+}
 int __wrap_msync(void *address, size_t size, int flags) {
-  return count_call() == 0 ? __real_msync(address, size, flags) : -1;
+  return count_call("msync", NULL, -1) == 0 ? __real_msync(address, size, flags) : -1;
 }
 int __wrap_posix_fallocate(int fd, off_t offset, off_t length) {
-  return count_call() == 0 ? __real_posix_fallocate(fd, offset, length) : ENOSPC;
+  return count_call("reserve", NULL, fd) == 0 ? __real_posix_fallocate(fd, offset, length) : ENOSPC;
 }
 
 TestSuite(enroll, .init = files_setup, .fini = files_teardown);
@@ -194,6 +212,7 @@ Test(enroll, texts_are_checked) {
 }
 
 static void signal_ready_and_sleep(const char *folder, int ready) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   int fd = open(folder, O_RDONLY | O_DIRECTORY);
   if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || write(ready, "x", 1) != 1) _exit(1);
   for (;;) pause();
@@ -354,6 +373,44 @@ Test(enroll, a_full_disk) {
   cr_assert_eq(enroll(folder, data, LK_SEGMENT_ROWS + 1, 1, NULL, &error), LK_EIO);
   cr_assert_not_null(strstr(error.text, "segment-000002.lks: cannot reserve space"), "%s", error.text);
   cr_assert_eq(files_digest(folder), before);
+}
+
+/* A file system of the test's own, which goes with its process. */
+static void mount_small_disk(const char *folder, const char *options) {
+  cr_assert_eq(mkdir(folder, 0777), 0);
+  if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+      mount("none", folder, "tmpfs", 0, options) != 0)
+    cr_skip_test("may not mount a tmpfs: %s", strerror(errno));
+}
+
+/* Writing to a mapped file on a full disk would be a SIGBUS in the middle of it. */
+Test(enroll, a_disk_that_is_full_indeed) {
+  mount_small_disk(files_path("disk"), "size=256k");
+  const char *folder = files_gallery("disk/g", LK_L2, 1);
+  static float data[LK_SEGMENT_ROWS + 1];
+  files_enroll(folder, data, 3, 1, NULL);
+  uint64_t before = files_digest(folder);
+  lk_error error;
+  cr_assert_eq(enroll(folder, data, LK_SEGMENT_ROWS + 1, 1, NULL, &error), LK_EIO);
+  cr_assert_not_null(strstr(error.text, "No space left on device"), "%s", error.text);
+  cr_assert_eq(files_digest(folder), before);
+  files_enroll(folder, data, 3, 1, NULL);
+  cr_assert_eq(count_templates(folder), 6);
+  umount(files_path("disk"));
+}
+
+/* A power cut keeps what was synced before it and perhaps more: so the order of these is what makes an enrollment safe.
+ * Rows and their folder entry come before the manifest that names them, the manifest's bytes before its name. */
+Test(enroll, what_reaches_the_disk_when) {
+  const char *root = strrchr(files_root, '/') + 1, *folder = files_gallery("g", LK_L2, 1);
+  char wanted[256];
+  snprintf(wanted, sizeof wanted, "fsync %s\nfsync MANIFEST.new\nrename to MANIFEST\nfsync g\n", root);
+  cr_assert_str_eq(journal, wanted);
+  journal[0] = '\0';
+  float data = 1;
+  files_enroll(folder, &data, 1, 1, NULL);
+  cr_assert_str_eq(journal, "reserve segment-000001.lks\nmsync memory\nfsync segment-000001.lks\nfsync g\n"
+                            "fsync MANIFEST.new\nrename to MANIFEST\nfsync g\n");
 }
 
 typedef struct order {

@@ -310,6 +310,23 @@ Test(segment, text_ends_out_of_order_though_the_checksums_fit) {
     check_forged(path, columns[c], (SMALL_ROWS - 1) * sizeof far, &nought, sizeof nought);
     check_forged(path, columns[c], (SMALL_ROWS - 1) * sizeof far, &wide, sizeof wide);
   }
+  lk_segment segment = open_segment(path);
+  uint64_t early = segment.keys.ends[SMALL_ROWS - 1] - 1;
+  lk_segment_close(&segment);
+  check_forged(path, LK_SECTION_KEY_ENDS, (SMALL_ROWS - 1) * sizeof early, &early, sizeof early);
+}
+
+/* Replies and messages count on it that texts fit LK_TEXT_MAX. */
+Test(segment, texts_that_are_too_long_are_refused) {
+  char longest[LK_TEXT_MAX + 2] = {0};
+  memset(longest, 'x', LK_TEXT_MAX + 1);
+  lk_segment segment;
+  for (int extra = 0; extra < 2; extra++) {
+    lk_template one = template_of(0, longest + 1 - extra, "s", "", 0);
+    write_rows(files_path("s"), LK_L2, files_vectors((float[]){1}, 1, 1), 0, 1, &one);
+    cr_assert_eq(lk_segment_open(files_path("s"), &segment, NULL), extra == 0 ? LK_OK : LK_ECORRUPT);
+    lk_segment_close(&segment);
+  }
 }
 
 static lk_status read_with_header(const char *path, void (*change)(lk_segment_header *), lk_error *error) {
