@@ -179,15 +179,14 @@ static void read_all(void *context) {
 struct searching {
   lk_device *device;
   lk_batch batch;
-  lk_hit *hits;
-  uint32_t *counts;
+  lk_lists lists;
   lk_search_stats stats;
 };
 
 static void search(void *context) {
   struct searching *s = context;
   lk_error error;
-  if (lk_search(s->device, &s->batch, s->hits, s->counts, &s->stats, &error) != LK_OK) fail(error.text);
+  if (lk_search(s->device, &s->batch, &s->lists, &s->stats, &error) != LK_OK) fail(error.text);
 }
 
 static void measure(lk_device *device, const struct gallery *g, const struct options *o, uint32_t count,
@@ -201,9 +200,7 @@ static void measure(lk_device *device, const struct gallery *g, const struct opt
                                   .probes = probes,
                                   .count = count,
                                   .k = o->k,
-                                  .threshold = -INFINITY},
-                        .hits = allocate((size_t)count * o->k, sizeof *s.hits),
-                        .counts = allocate(count, sizeof *s.counts)};
+                                  .threshold = -INFINITY}};
   double seconds = median_time(search, &s);
   double passes = (count + LK_PASS_PROBES - 1) / LK_PASS_PROBES, rate = passes * g->rows * g->dim / seconds;
   printf("%5u %9.2f %9.0f %9.2f %7.0f%% %7.0f %10.0f %8.0f %6u %6u\n", count, seconds * 1e3, count / seconds,
@@ -211,8 +208,7 @@ static void measure(lk_device *device, const struct gallery *g, const struct opt
          (double)s.stats.survivors / count, (double)s.stats.settled / count, s.stats.rounds, s.stats.reruns);
   fflush(stdout);
   free(probes);
-  free(s.hits);
-  free(s.counts);
+  lk_lists_free(&s.lists);
 }
 
 /* ---- the command line ---- */

@@ -143,7 +143,7 @@ static lk_status check_keys(const enrollment *e, lk_error *error) {
     keys[row] = (key_entry){.hash = lk_text_hash(key), .row = row};
     uint32_t found;
     for (uint32_t s = 0; status == LK_OK && s < e->gallery->manifest.segments_count; s++)
-      if (lk_segment_find_key(&e->gallery->segments[s], key, &found) > 0)
+      if (lk_segment_find_key(&e->gallery->segments[s], key, &found))
         status = refuse_key(e, row, "is in the gallery already", error);
   }
   if (status == LK_OK) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "index/subjects.h"
 #include "index/text.h"
 
 static const char *const metric_names[] = {"cosine", "ip", "l2"};
@@ -132,7 +133,9 @@ static void release_holds(lk_gallery *gallery) {
   for (uint32_t i = 0; gallery->holds != NULL && i < gallery->manifest.segments_count; i++)
     if (gallery->holds[i] != NULL) lk_device_release(gallery->device, gallery->holds[i]);
   free(gallery->holds);
+  free(gallery->subjects);
   gallery->holds = NULL;
+  gallery->subjects = NULL;
 }
 
 void lk_gallery_close(lk_gallery *gallery) {
@@ -146,20 +149,26 @@ void lk_gallery_close(lk_gallery *gallery) {
   free(gallery);
 }
 
+static lk_status hold_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
+  const lk_segment *segment = &gallery->segments[i];
+  lk_status status = lk_segment_verify(segment, LK_SECTION_CODES, error);
+  if (status != LK_OK) return status;
+  lk_shape shape = {.metric = gallery->manifest.metric, .dim = gallery->manifest.dim};
+  lk_block block = segment->block;
+  block.subjects = gallery->subjects + gallery->first_row[i];
+  status = lk_device_hold(gallery->device, shape, &block, &gallery->holds[i], error);
+  if (status == LK_OK) lk_segment_forget_codes(segment);
+  return status;
+}
+
 lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error) {
-  uint32_t count = gallery->manifest.segments_count;
+  uint32_t segments = gallery->manifest.segments_count, subjects;
   release_holds(gallery);
   gallery->device = device;
-  gallery->holds = calloc(count + 1, sizeof *gallery->holds);
+  gallery->holds = calloc(segments + 1, sizeof *gallery->holds);
   if (gallery->holds == NULL) return lk_fail_memory(error);
-  lk_shape shape = {.metric = gallery->manifest.metric, .dim = gallery->manifest.dim};
-  lk_status status = LK_OK;
-  for (uint32_t i = 0; status == LK_OK && i < count; i++) {
-    const lk_segment *segment = &gallery->segments[i];
-    status = lk_segment_verify(segment, LK_SECTION_CODES, error);
-    if (status == LK_OK) status = lk_device_hold(device, shape, &segment->block, &gallery->holds[i], error);
-    if (status == LK_OK) lk_segment_forget_codes(segment);
-  }
+  lk_status status = lk_subjects_number(gallery, &gallery->subjects, &subjects, error);
+  for (uint32_t i = 0; status == LK_OK && i < segments; i++) status = hold_segment(gallery, i, error);
   if (status != LK_OK) release_holds(gallery);
   return status;
 }
@@ -196,21 +205,17 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
   for (uint32_t i = 0; i < manifest->segments_count; i++) stat->bytes += gallery->segments[i].file.size;
 }
 
-static int compare_hashes(const void *a, const void *b) {
-  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-  return x < y ? -1 : x > y;
+lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {
+  uint32_t *numbers, count;
+  lk_status status = lk_subjects_number(gallery, &numbers, &count, error);
+  free(numbers);
+  *subjects = count;
+  return status;
 }
 
-/* By 64-bit hash: two of a million subjects share one with a chance of 1 in 37 million. */
-lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {
-  uint64_t *hashes = malloc((gallery->rows + 1) * sizeof *hashes);
-  if (hashes == NULL) return lk_fail_memory(error);
-  for (uint64_t i = 0; i < gallery->rows; i++) hashes[i] = lk_text_hash(lk_gallery_template(gallery, i).subject);
-  qsort(hashes, gallery->rows, sizeof *hashes, compare_hashes);
-  *subjects = 0;
-  for (uint64_t i = 0; i < gallery->rows; i++) *subjects += i == 0 || hashes[i] != hashes[i - 1];
-  free(hashes);
-  return LK_OK;
+void lk_gallery_each_of_subject(const lk_gallery *gallery, lk_text subject, lk_each_row *each, void *context) {
+  for (uint32_t s = 0; s < gallery->manifest.segments_count; s++)
+    lk_segment_each_of_subject(&gallery->segments[s], subject, s, each, context);
 }
 
 static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *error) {
@@ -220,12 +225,17 @@ static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *err
     if (t.number >= gallery->manifest.next_number)
       return lk_fail(error, LK_ECORRUPT, "%s: row %u: template number %llu was never given", segment->path, r,
                      (unsigned long long)t.number);
-    uint32_t same = 0, row;
-    for (uint32_t other = 0; other < gallery->manifest.segments_count; other++)
-      same += lk_segment_find_key(&gallery->segments[other], t.key, &row);
-    if (same != 1)
-      return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has %u templates with key '%.*s'", segment->path, r,
-                     same, (int)t.key.length, t.key.bytes);
+    bool indexed = false, again = false;
+    for (uint32_t other = 0, row; other < gallery->manifest.segments_count; other++) {
+      if (!lk_segment_find_key(&gallery->segments[other], t.key, &row)) continue;
+      if (other == s && row == r)
+        indexed = true;
+      else
+        again = true;
+    }
+    if (again || !indexed)
+      return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has another template with key '%.*s'", segment->path,
+                     r, (int)t.key.length, t.key.bytes);
   }
   return LK_OK;
 }

@@ -15,12 +15,16 @@ struct lk_gallery {
   lk_segment *segments; /* manifest.segments_count */
   uint64_t *first_row;  /* of each segment, among all */
   uint64_t rows;
+  uint32_t *subjects; /* a number a row, where loaded (index/subjects.h) */
   lk_device *device;
   lk_hold **holds; /* one a segment, where loaded */
 };
 
 /* The segment that a row among all lies in, and in *inside its row there. */
 const lk_segment *lk_gallery_segment_at(const lk_gallery *gallery, uint64_t row, uint32_t *inside);
+
+/* Calls `each` for every template of this subject, with its segment's number and its row there. */
+void lk_gallery_each_of_subject(const lk_gallery *gallery, lk_text subject, lk_each_row *each, void *context);
 
 /* Refuses vectors of another dimension: LK_EDIM. */
 lk_status lk_gallery_check_dim(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);

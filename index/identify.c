@@ -10,11 +10,13 @@
 
 struct lk_result {
   const lk_gallery *gallery;
-  uint32_t probes, k;
+  uint32_t probes;
   float *prepared; /* probes x dim */
-  lk_hit *hits;    /* probes x k */
-  uint32_t *counts;
-  size_t prepared_room, hits_room, counts_room;
+  size_t prepared_room;
+  lk_lists lists;
+  uint64_t *allowed;        /* bitmaps of the templates that a query lists, a segment after the other */
+  const uint64_t **bitmaps; /* where each segment's begins */
+  size_t allowed_room, bitmaps_room;
 };
 
 lk_status lk_result_open(lk_result **result, lk_error *error) {
@@ -25,15 +27,18 @@ lk_status lk_result_open(lk_result **result, lk_error *error) {
 void lk_result_close(lk_result *result) {
   if (result == NULL) return;
   free(result->prepared);
-  free(result->hits);
-  free(result->counts);
+  lk_lists_free(&result->lists);
+  free(result->allowed);
+  free(result->bitmaps);
   free(result);
 }
 
-uint32_t lk_result_count(const lk_result *result, uint32_t probe) { return result->counts[probe]; }
+uint32_t lk_result_count(const lk_result *result, uint32_t probe) {
+  return (uint32_t)(result->lists.ends[probe] - lk_lists_begin(&result->lists, probe));
+}
 
 lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank) {
-  const lk_hit *hit = &result->hits[(size_t)probe * result->k + rank];
+  const lk_hit *hit = &result->lists.hits[lk_lists_begin(&result->lists, probe) + rank];
   return (lk_candidate){.found = lk_gallery_template(result->gallery, hit->row), .score = hit->score};
 }
 
@@ -44,18 +49,6 @@ static bool grow(void **data, size_t *room, size_t count, size_t size) {
   *data = grown;
   *room = count;
   return true;
-}
-
-static lk_status reserve(lk_result *result, const lk_gallery *gallery, uint32_t probes, uint32_t k, lk_error *error) {
-  if (!grow((void **)&result->prepared, &result->prepared_room, (size_t)probes * gallery->manifest.dim,
-            sizeof(float)) ||
-      !grow((void **)&result->hits, &result->hits_room, (size_t)probes * k, sizeof(lk_hit)) ||
-      !grow((void **)&result->counts, &result->counts_room, probes, sizeof(uint32_t)))
-    return lk_fail_memory(error);
-  result->gallery = gallery;
-  result->probes = probes;
-  result->k = k;
-  return LK_OK;
 }
 
 static lk_status check_model(const lk_gallery *gallery, lk_text model, lk_error *error) {
@@ -92,12 +85,16 @@ lk_status lk_gallery_check_probes(const lk_gallery *gallery, const lk_vectors *p
   return status == LK_OK ? prepare(gallery, probes, prepared, 0, error) : status;
 }
 
-static lk_status take_probes(const lk_gallery *gallery, const lk_vectors *runs, uint32_t runs_count, uint32_t k,
-                             lk_result *result, lk_error *error) {
+static lk_status take_probes(const lk_gallery *gallery, const lk_vectors *runs, uint32_t runs_count, lk_result *result,
+                             lk_error *error) {
   uint64_t probes = 0;
   for (uint32_t i = 0; i < runs_count; i++) probes += runs[i].rows;
   if (probes > INT32_MAX) return lk_fail(error, LK_EINVAL, "more than %d probes at once", INT32_MAX);
-  lk_status status = reserve(result, gallery, (uint32_t)probes, k, error);
+  if (!grow((void **)&result->prepared, &result->prepared_room, probes * gallery->manifest.dim, sizeof(float)))
+    return lk_fail_memory(error);
+  result->gallery = gallery;
+  result->probes = (uint32_t)probes;
+  lk_status status = LK_OK;
   float *prepared = result->prepared;
   for (uint32_t i = 0; status == LK_OK && i < runs_count; i++) {
     status = prepare(gallery, &runs[i], prepared, gallery->manifest.dim, error);
@@ -107,18 +104,54 @@ static lk_status take_probes(const lk_gallery *gallery, const lk_vectors *runs, 
 }
 
 static lk_status check_query(const lk_gallery *gallery, const lk_query *query, lk_error *error) {
-  if (query->k < 1 || query->k > LK_K_MAX)
+  if (query->k < 1 || (query->k > LK_K_MAX && query->k != LK_K_ALL))
     return lk_fail(error, LK_EINVAL, "k = %u is outside 1 .. %d", query->k, LK_K_MAX);
+  if (query->k == LK_K_ALL && query->by_subject)
+    return lk_fail(error, LK_EINVAL, "all candidates above a threshold are by template, not by subject");
   if (isnan(query->threshold)) return lk_fail(error, LK_EINVAL, "the threshold is not a number");
   if (gallery->holds == NULL)
     return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->name);
   return check_model(gallery, query->model, error);
 }
 
+static void allow(lk_result *result, uint32_t segment, uint32_t row) {
+  ((uint64_t *)result->bitmaps[segment])[row / 64] |= UINT64_C(1) << row % 64;
+}
+
+static void allow_key(lk_result *result, lk_text key) {
+  const lk_gallery *gallery = result->gallery;
+  for (uint32_t s = 0, row; s < gallery->manifest.segments_count; s++)
+    if (lk_segment_find_key(&gallery->segments[s], key, &row)) allow(result, s, row);
+}
+
+static void allow_row(void *context, uint32_t segment, uint32_t row) { allow(context, segment, row); }
+
+/* Lays out a bitmap a segment and marks what the query lists. */
+static lk_status list_allowed(const lk_gallery *gallery, const lk_query *query, lk_result *result, lk_error *error) {
+  uint32_t segments = gallery->manifest.segments_count;
+  size_t words = 0;
+  for (uint32_t s = 0; s < segments; s++) words += (gallery->segments[s].block.rows + 63) / 64;
+  if (!grow((void **)&result->allowed, &result->allowed_room, words + 1, sizeof *result->allowed) ||
+      !grow((void **)&result->bitmaps, &result->bitmaps_room, segments + 1, sizeof *result->bitmaps))
+    return lk_fail_memory(error);
+  memset(result->allowed, 0, words * sizeof *result->allowed);
+  words = 0;
+  for (uint32_t s = 0; s < segments; s++) {
+    result->bitmaps[s] = result->allowed + words;
+    words += (gallery->segments[s].block.rows + 63) / 64;
+  }
+  for (uint32_t i = 0; i < query->keys_count; i++) allow_key(result, query->keys[i]);
+  for (uint32_t i = 0; i < query->subjects_count; i++)
+    lk_gallery_each_of_subject(gallery, query->subjects[i], allow_row, result);
+  return LK_OK;
+}
+
 lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
                               lk_error *error) {
   lk_status status = check_query(gallery, query, error);
-  if (status == LK_OK) status = take_probes(gallery, query->probes, query->probes_count, query->k, result, error);
+  if (status == LK_OK) status = take_probes(gallery, query->probes, query->probes_count, result, error);
+  bool lists = query->keys_count + query->subjects_count > 0;
+  if (status == LK_OK && lists) status = list_allowed(gallery, query, result, error);
   if (status != LK_OK) return status;
   lk_batch batch = {.shape = {.metric = gallery->manifest.metric, .dim = gallery->manifest.dim},
                     .holds = gallery->holds,
@@ -126,47 +159,46 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
                     .probes = result->prepared,
                     .count = result->probes,
                     .k = query->k,
-                    .threshold = query->threshold};
-  return lk_search(gallery->device, &batch, result->hits, result->counts, stats, error);
+                    .threshold = query->threshold,
+                    .by_subject = query->by_subject,
+                    .filter = {.tags = query->tags, .mask = query->mask, .allowed = lists ? result->bitmaps : NULL}};
+  return lk_search(gallery->device, &batch, &result->lists, stats, error);
 }
+
+typedef struct verification {
+  lk_result *result;
+  uint32_t compared;
+} verification;
 
 /* Gives each probe the better of what it has and a template. */
-static void compare_with(const lk_segment *segment, uint32_t row, uint64_t first_row, lk_result *result) {
-  for (uint32_t p = 0; p < result->probes; p++) {
-    lk_hit hit = {.number = segment->block.numbers[row], .row = (uint32_t)(first_row + row)};
-    hit.score = lk_score(segment->metric, result->prepared + (size_t)p * segment->dim,
+static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
+  verification *v = context;
+  const lk_gallery *gallery = v->result->gallery;
+  const lk_segment *segment = &gallery->segments[segment_number];
+  for (uint32_t p = 0; p < v->result->probes; p++) {
+    lk_hit hit = {.number = segment->block.numbers[row], .row = (uint32_t)(gallery->first_row[segment_number] + row)};
+    hit.score = lk_score(segment->metric, v->result->prepared + (size_t)p * segment->dim,
                          segment->block.exact + (size_t)row * segment->dim, segment->dim);
-    if (result->counts[p] == 0 || lk_hit_before(&hit, &result->hits[p])) result->hits[p] = hit;
-    result->counts[p] = 1;
+    lk_hit *best = &v->result->lists.hits[p];
+    if (v->compared == 0 || lk_hit_before(&hit, best)) *best = hit;
   }
-}
-
-static lk_status compare_in_segment(const lk_gallery *gallery, uint32_t s, lk_text subject, lk_result *result,
-                                    uint32_t *found, lk_error *error) {
-  const lk_segment *segment = &gallery->segments[s];
-  uint32_t count = lk_segment_find_subject(segment, subject, NULL, 0);
-  if (count == 0) return LK_OK;
-  uint32_t *rows = malloc(count * sizeof *rows);
-  if (rows == NULL) return lk_fail_memory(error);
-  lk_segment_find_subject(segment, subject, rows, count);
-  fenv_t callers = enter_arithmetic();
-  for (uint32_t i = 0; i < count; i++) compare_with(segment, rows[i], gallery->first_row[s], result);
-  fesetenv(&callers);
-  free(rows);
-  *found += count;
-  return LK_OK;
+  v->compared++;
 }
 
 lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject, lk_result *result,
                             lk_error *error) {
-  lk_status status = take_probes(gallery, probes, 1, 1, result, error);
+  lk_status status = take_probes(gallery, probes, 1, result, error);
+  lk_lists_clear(&result->lists);
+  if (status == LK_OK) status = lk_lists_reserve(&result->lists, result->probes, result->probes, error);
   if (status != LK_OK) return status;
-  for (uint32_t p = 0; p < result->probes; p++) result->counts[p] = 0;
-  uint32_t found = 0;
-  for (uint32_t s = 0; status == LK_OK && s < gallery->manifest.segments_count; s++)
-    status = compare_in_segment(gallery, s, subject, result, &found, error);
-  if (status == LK_OK && found == 0)
-    status = lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->name, (int)subject.length,
-                     subject.bytes);
-  return status;
+  verification v = {.result = result};
+  fenv_t callers = enter_arithmetic();
+  lk_gallery_each_of_subject(gallery, subject, compare_with, &v);
+  fesetenv(&callers);
+  if (v.compared == 0)
+    return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->name, (int)subject.length,
+                   subject.bytes);
+  for (uint32_t p = 0; p < result->probes; p++) result->lists.ends[p] = p + 1;
+  result->lists.count = result->probes;
+  return LK_OK;
 }

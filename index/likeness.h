@@ -115,9 +115,14 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
 typedef struct lk_query {
   const lk_vectors *probes; /* runs of probes that are searched for together, counted through all of them */
   uint32_t probes_count;    /* how many runs */
-  uint32_t k;               /* 1 .. LK_K_MAX candidates a probe */
+  uint32_t k;               /* 1 .. LK_K_MAX candidates a probe, or LK_K_ALL: all at or above the threshold */
   float threshold;          /* only scores at or above it; -INFINITY for none */
+  bool by_subject;          /* at most one candidate a subject, its best template; not with LK_K_ALL */
   lk_text model;            /* empty, or must be the gallery's: LK_EMODEL */
+  uint64_t tags, mask;      /* only templates whose tags are as `tags` where `mask` has ones */
+  /* Where any are given, only the templates with these keys and those of these subjects. Unknown ones match nothing. */
+  const lk_text *keys, *subjects;
+  uint32_t keys_count, subjects_count;
 } lk_query;
 
 /* Whether these probes can be searched for in this gallery: LK_EDIM, LK_EMODEL, or LK_EBADPROBE, which names the probe.

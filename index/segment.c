@@ -148,8 +148,8 @@ lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *er
                               .codes = section_data(segment, LK_SECTION_CODES),
                               .tiles = section_data(segment, LK_SECTION_TILES),
                               .bounds = section_data(segment, LK_SECTION_BOUNDS),
-                              .numbers = section_data(segment, LK_SECTION_NUMBERS)};
-  segment->tags = section_data(segment, LK_SECTION_TAGS);
+                              .numbers = section_data(segment, LK_SECTION_NUMBERS),
+                              .visibility.tags = section_data(segment, LK_SECTION_TAGS)};
   segment->keys = column_at(segment, LK_SECTION_KEY_ENDS);
   segment->subjects = column_at(segment, LK_SECTION_SUBJECT_ENDS);
   segment->groups = column_at(segment, LK_SECTION_GROUP_ENDS);
@@ -192,7 +192,7 @@ lk_template lk_segment_template(const lk_segment *segment, uint32_t row) {
                        .key = text_at(segment->keys, row),
                        .subject = text_at(segment->subjects, row),
                        .group = text_at(segment->groups, row),
-                       .tags = segment->tags[row]};
+                       .tags = segment->block.visibility.tags[row]};
 }
 
 /* First place in the sorted rows whose text's hash is at least `hash`. */
@@ -208,25 +208,24 @@ static uint32_t lower_bound(const uint32_t *rows, uint32_t count, lk_column colu
   return low;
 }
 
-/* Rows whose text equals; the first `room` of them into `out`. */
-static uint32_t find(const uint32_t *rows, uint32_t count, lk_column column, lk_text text, uint32_t *out,
-                     uint32_t room) {
-  uint64_t hash = lk_text_hash(text);
-  uint32_t found = 0;
-  for (uint32_t i = lower_bound(rows, count, column, hash); i < count; i++) {
-    lk_text candidate = text_at(column, rows[i]);
+bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) {
+  uint64_t hash = lk_text_hash(key);
+  for (uint32_t i = lower_bound(segment->by_key, segment->block.rows, segment->keys, hash); i < segment->block.rows;
+       i++) {
+    lk_text candidate = text_at(segment->keys, *row = segment->by_key[i]);
     if (lk_text_hash(candidate) != hash) break;
-    if (!lk_text_equal(candidate, text)) continue;
-    if (found < room) out[found] = rows[i];
-    found++;
+    if (lk_text_equal(candidate, key)) return true;
   }
-  return found;
+  return false;
 }
 
-uint32_t lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) {
-  return find(segment->by_key, segment->block.rows, segment->keys, key, row, 1);
-}
-
-uint32_t lk_segment_find_subject(const lk_segment *segment, lk_text subject, uint32_t *rows, uint32_t room) {
-  return find(segment->by_subject, segment->block.rows, segment->subjects, subject, rows, room);
+void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
+                                void *context) {
+  uint64_t hash = lk_text_hash(subject);
+  uint32_t rows = segment->block.rows;
+  for (uint32_t i = lower_bound(segment->by_subject, rows, segment->subjects, hash); i < rows; i++) {
+    lk_text candidate = text_at(segment->subjects, segment->by_subject[i]);
+    if (lk_text_hash(candidate) != hash) break;
+    if (lk_text_equal(candidate, subject)) each(context, number, segment->by_subject[i]);
+  }
 }

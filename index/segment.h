@@ -49,7 +49,6 @@ typedef struct lk_segment {
   uint32_t dim;
   uint64_t header_checksum;
   lk_block block;
-  const uint64_t *tags;
   lk_column keys, subjects, groups;
   const uint32_t *by_key, *by_subject; /* rows, sorted by hash of their text */
 } lk_segment;
@@ -68,9 +67,13 @@ void lk_segment_forget_codes(const lk_segment *segment);
 
 lk_template lk_segment_template(const lk_segment *segment, uint32_t row);
 
-/* Rows with this key or subject: *first is a place in by_key or by_subject, the count is returned. */
-uint32_t lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row);
-uint32_t lk_segment_find_subject(const lk_segment *segment, lk_text subject, uint32_t *rows, uint32_t room);
+/* Whether a row has this key, and which. */
+bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row);
+
+/* Calls `each` for every row of this subject, with `number` as it is given. */
+typedef void lk_each_row(void *context, uint32_t number, uint32_t row);
+void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
+                                void *context);
 
 /* Hash by which by_key and by_subject are sorted. Part of the file format. */
 uint64_t lk_text_hash(lk_text text);

@@ -11,7 +11,8 @@
 typedef struct lk_hit {
   uint64_t number; /* template number, unique in its gallery */
   float score;
-  uint32_t row; /* row among the searched blocks, counted from 0 through all of them */
+  uint32_t row;     /* row among the searched blocks, counted from 0 through all of them */
+  uint32_t subject; /* the row's subject, where the search is by subject */
 } lk_hit;
 
 LK_INLINE bool lk_hit_before(const lk_hit *a, const lk_hit *b) {

@@ -1,6 +1,7 @@
 #include "kernels/plan.h"
 
 #include "kernels/quant.h"
+#include "kernels/scan.h"
 
 /* Hits of one pass, probes times k, that the backends keep. */
 static const uint32_t pass_hits = UINT32_C(1) << 22;
@@ -21,12 +22,23 @@ static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high) {
   return value < low ? low : value > high ? high : value;
 }
 
+/* The bar of a range search stands from the start: no seed, and one round. */
+static lk_plan plan_range(uint32_t tiles) {
+  return (lk_plan){.probes = LK_PASS_PROBES, .first_tiles = tiles, .growth = 1, .tile_stride = 1};
+}
+
 lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
+  if (k == LK_K_ALL) return plan_range(tiles);
   lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .growth = 2, .tile_stride = coprime_stride(tiles)};
   uint32_t seed_rows = clamp(4 * k, 256, 8192);
   plan.seed_rows = rows >= (uint64_t)8 * seed_rows ? seed_rows : 0;
   plan.first_tiles = (seed_rows * (plan.seed_rows > 0 ? plan.growth : 1)) / LK_TILE_ROWS;
   return plan;
+}
+
+/* An exact score costs as much as the codes of about a hundred rows. */
+bool lk_plan_gathers(uint64_t rows, uint64_t visible, uint32_t k) {
+  return (k != LK_K_ALL && visible <= k) || visible <= rows / 100;
 }
 
 uint32_t lk_plan_tile(const lk_plan *plan, uint32_t tiles, uint32_t position) {

@@ -6,6 +6,7 @@
 #ifndef KERNELS_PLAN_H
 #define KERNELS_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct lk_plan {
@@ -20,6 +21,9 @@ typedef struct lk_plan {
 #define LK_PASS_PROBES 1024
 
 lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k);
+
+/* Whether so few rows are visible that scoring them all exactly is cheaper than a scan. */
+bool lk_plan_gathers(uint64_t rows, uint64_t visible, uint32_t k);
 
 /* The tile that is scanned at `position` of the permuted order. */
 uint32_t lk_plan_tile(const lk_plan *plan, uint32_t tiles, uint32_t position);

@@ -111,9 +111,9 @@ void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mea
   }
 }
 
-/* The score's part that no row changes, rounded up. */
-static double probe_offset(lk_metric metric, const float *q, const float *mean, uint32_t dim, double norm) {
-  if (metric == LK_L2) return -norm * norm * (1 - 4 * LK_SQUARES_ERROR);
+double lk_quant_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, double norm) {
+  /* `norm` may be longer than the vector by 2 * LK_SQUARES_ERROR. */
+  if (metric == LK_L2) return -norm * norm * (1 - 8 * LK_SQUARES_ERROR);
   double dot = 0, q_squared = 0, mean_squared = 0;
   for (uint32_t i = 0; i < dim; i++) {
     dot += (double)q[i] * mean[i];
@@ -131,7 +131,7 @@ void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float 
   bound->scale = peak > 0 ? peak / limit : 1;
   bound->residual = bound_residual(encode(work, dim, bound->scale, limit, code), norm);
   bound->norm = norm * (1 + LK_SQUARES_ERROR);
-  bound->offset = probe_offset(metric, q, mean, dim, norm);
+  bound->offset = lk_quant_offset(metric, q, dim, mean, bound->norm);
   bound->code_sum = 0;
   double squares = 0;
   for (uint32_t i = 0; i < dim; i++) {

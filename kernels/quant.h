@@ -50,6 +50,9 @@ void lk_quant_mean(const float *x, uint32_t rows, uint32_t dim, float *mean);
 void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
                    lk_tile *tile, lk_row_bound *bounds);
 
+/* The score's part that no row changes, rounded up. `norm`: length of the coded vector, as lk_quant_probe bounds it. */
+double lk_quant_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, double norm);
+
 /* Codes one probe with codes in -limit .. limit. `rotated` receives dim floats for rescreening, `work` holds dim
  * doubles. */
 void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,

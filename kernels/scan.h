@@ -13,16 +13,18 @@
 #include "kernels/quant.h"
 #include "kernels/score.h"
 #include "kernels/status.h"
+#include "kernels/visibility.h"
 
 #define LK_K_MAX 4096
+#define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
 
 typedef struct lk_shape {
   lk_metric metric;
   uint32_t dim;
 } lk_shape;
 
-/* A run of rows, coded by lk_quant_tile. The caller's memory; `exact`, `bounds`, `mean` and `numbers` must outlive
- * the hold, codes and tiles are copied. */
+/* A run of rows, coded by lk_quant_tile. The caller's memory: codes and tiles are copied by the hold, all else must
+ * outlive it. */
 typedef struct lk_block {
   uint32_t rows;
   const float *mean;          /* dim */
@@ -31,6 +33,8 @@ typedef struct lk_block {
   const lk_tile *tiles;       /* ceil(rows / LK_TILE_ROWS) */
   const lk_row_bound *bounds; /* rows */
   const uint64_t *numbers;    /* rows; template numbers, distinct within one search */
+  const uint32_t *subjects;   /* rows; equal for equal subjects in all blocks of a search. NULL: none by subject */
+  lk_visibility visibility;
 } lk_block;
 
 typedef struct lk_backend lk_backend;
@@ -43,9 +47,20 @@ typedef struct lk_batch {
   uint32_t holds_count;
   const float *probes; /* count x dim; under cosine already normalised */
   uint32_t count;
-  uint32_t k;      /* 1 .. LK_K_MAX */
+  uint32_t k;      /* 1 .. LK_K_MAX, or LK_K_ALL */
   float threshold; /* only scores at or above it; -INFINITY for none */
+  bool by_subject; /* at most one candidate a subject, its best; not with LK_K_ALL */
+  lk_filter filter;
 } lk_batch;
+
+/* Candidate lists, a list a probe, each in order: list p is hits[ends[p - 1]] up to, not including, hits[ends[p]]. The
+ * memory grows as searches need it. */
+typedef struct lk_lists {
+  lk_hit *hits;
+  uint64_t *ends;
+  uint32_t count;
+  size_t hits_room, ends_room;
+} lk_lists;
 
 /* What one search did. Sums over its probes. */
 typedef struct lk_search_stats {
@@ -61,16 +76,20 @@ typedef struct lk_backend_ops {
   lk_status (*hold)(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
   void (*release)(lk_backend *backend, lk_hold *hold);
 
-  /* One pass: begin, then seed and rounds, then finish. Memory grows here only, and is kept for the next pass. */
-  lk_status (*begin)(lk_backend *backend, const lk_batch *batch, lk_error *error);
-  /* Raises the bars from the exact scores of `rows_count` rows spread over `rows` (lk_plan_seed_row). */
+  /* One pass: begin, then either seed and rounds or gather, then finish. Memory grows here only, and is kept for the
+   * next pass. `visible` receives how many rows the search may see. */
+  lk_status (*begin)(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);
+  /* Scores all visible rows exactly, without a scan: for filters that few rows pass. */
+  void (*gather)(lk_backend *backend);
+  /* Raises the bars from the exact scores of a sample: for each of the given rows, ascending, the first visible one
+   * from there on and before the next. */
   void (*seed)(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
   /* Scans and settles the given tiles, counted through all holds, under the bars as they stand; then raises the
    * bars. False: a buffer overflowed, nothing of this round was kept, run it in smaller pieces. One tile fits always.
    */
   bool (*round)(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count);
-  /* Writes each probe's best, in order: hits[probe * k + rank], counts[probe]. Adds to stats. */
-  void (*finish)(lk_backend *backend, lk_hit *hits, uint32_t *counts, lk_search_stats *stats);
+  /* Appends each probe's list. Adds to stats. */
+  lk_status (*finish)(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 
   void (*close)(lk_backend *backend);
 } lk_backend_ops;

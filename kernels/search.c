@@ -94,7 +94,22 @@ static void run_rounds(lk_device *device, const lk_plan *plan, uint32_t tiles, l
   }
 }
 
-lk_status lk_search(lk_device *device, const lk_batch *batch, lk_hit *hits, uint32_t *counts, lk_search_stats *stats,
+static lk_status run_pass(lk_device *device, const lk_plan *plan, const lk_batch *pass, uint64_t rows, uint32_t tiles,
+                          lk_lists *lists, lk_search_stats *stats, lk_error *error) {
+  const lk_backend_ops *ops = device->backend->ops;
+  uint64_t visible;
+  lk_status status = ops->begin(device->backend, pass, &visible, error);
+  if (status != LK_OK) return status;
+  if (lk_plan_gathers(rows, visible, pass->k)) {
+    ops->gather(device->backend);
+  } else {
+    seed(device, plan, rows);
+    run_rounds(device, plan, tiles, stats);
+  }
+  return ops->finish(device->backend, lists, stats, error);
+}
+
+lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
                     lk_error *error) {
   uint64_t rows = 0;
   uint32_t tiles = 0;
@@ -105,17 +120,14 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_hit *hits, uint
   if (rows > UINT32_MAX) return lk_fail(error, LK_EINVAL, "more than %u rows on one device", UINT32_MAX);
   lk_plan plan = lk_plan_make(rows, tiles, batch->k);
   lk_search_stats sum = {0};
+  lk_lists_clear(lists);
   pthread_mutex_lock(&device->lock);
   lk_status status = reserve(device, tiles, plan.seed_rows, error);
   for (uint32_t first = 0; status == LK_OK && first < batch->count; first += plan.probes) {
     lk_batch pass = *batch;
     pass.probes += (size_t)first * batch->shape.dim;
     pass.count = batch->count - first < plan.probes ? batch->count - first : plan.probes;
-    status = device->backend->ops->begin(device->backend, &pass, error);
-    if (status != LK_OK) break;
-    seed(device, &plan, rows);
-    run_rounds(device, &plan, tiles, &sum);
-    device->backend->ops->finish(device->backend, hits + (size_t)first * batch->k, counts + first, &sum);
+    status = run_pass(device, &plan, &pass, rows, tiles, lists, &sum, error);
   }
   pthread_mutex_unlock(&device->lock);
   if (stats != NULL) *stats = sum;

@@ -16,7 +16,7 @@
 #define CHUNKS 16
 #define MAX_THREADS 3
 
-static const char *const devices[] = {"cpu:avx2", "cpu:portable"};
+static const char *const devices[] = {"cpu:avx512vnni", "cpu:avx2", "cpu:portable"};
 #define DEVICES (sizeof devices / sizeof devices[0])
 
 typedef enum bar { BAR_NONE, BAR_SCORE, BAR_ABOVE_SCORE, BAR_ABOVE_ALL, BAR_ZERO, BAR_MINUS_ZERO, BAR_COUNT } bar;
@@ -25,8 +25,11 @@ struct conformance_case {
   const char *name;
   uint64_t seed; /* of a random case: LIKENESS_SEED that makes it the first */
   corpus_recipe recipe;
-  uint32_t k;
+  uint32_t k; /* or LK_K_ALL */
   bar bar;
+  bool by_subject;
+  lk_filter filter;
+  uint32_t allowed_one_in; /* 0: the filter lists no rows; n: one of n; UINT32_MAX: five rows */
 };
 
 /* ---- the harness ---- */
@@ -53,14 +56,19 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
 }
 
 static const char *describe(const struct conformance_case *c) {
-  static char text[512];
+  static char text[768];
   const corpus_recipe *r = &c->recipe;
-  snprintf(text, sizeof text,
-           "'%s' (LIKENESS_SEED=%llu LIKENESS_CASES=1): metric %d, %s, dim %u, rows %u, blocks %u, probes %u, means "
-           "%d, order %d, "
-           "numbers %d, recipe seed %llu, k %u, bar %d",
-           c->name, (unsigned long long)c->seed, (int)r->metric, corpus_kind_name(r->kind), r->dim, r->rows, r->blocks,
-           r->probes, (int)r->means, (int)r->order, (int)r->numbers, (unsigned long long)r->seed, c->k, (int)c->bar);
+  snprintf(
+      text, sizeof text,
+      "'%s' (LIKENESS_SEED=%llu LIKENESS_CASES=1): metric %d, %s, dim %u, rows %u, blocks %u, probes %u, means "
+      "%d, order %d, "
+      "numbers %d, subject rows %u, carries %x, recipe seed %llu, k %u, bar %d, by subject %d, epoch %llu, now %llu, "
+      "tags %llx of %llx, allowed one in %u",
+      c->name, (unsigned long long)c->seed, (int)r->metric, corpus_kind_name(r->kind), r->dim, r->rows, r->blocks,
+      r->probes, (int)r->means, (int)r->order, (int)r->numbers, r->subject_rows, r->carries,
+      (unsigned long long)r->seed, c->k, (int)c->bar, c->by_subject, (unsigned long long)c->filter.epoch,
+      (unsigned long long)c->filter.now_ms, (unsigned long long)c->filter.tags, (unsigned long long)c->filter.mask,
+      c->allowed_one_in);
   return text;
 }
 
@@ -84,60 +92,97 @@ static void fleet_close(struct fleet *fleet) {
     for (uint32_t t = 0; t < MAX_THREADS; t++) lk_device_close(fleet->opened[d][t]);
 }
 
-struct result {
-  lk_hit *hits;
-  uint32_t *counts;
-};
-
-static struct result result_make(const corpus *data, uint32_t k) {
-  struct result result = {calloc((size_t)data->probes_count * k + 1, sizeof *result.hits),
-                          calloc(data->probes_count + 1, sizeof *result.counts)};
-  cr_assert(result.hits != NULL && result.counts != NULL);
-  return result;
-}
-
-static void result_free(struct result *result) {
-  free(result->hits);
-  free(result->counts);
-}
-
 static bool same_bits(const lk_hit *a, const lk_hit *b) {
   return memcmp(&a->score, &b->score, sizeof a->score) == 0 && a->number == b->number && a->row == b->row;
 }
 
-static void compare(const struct conformance_case *c, const char *device, uint32_t threads, const corpus *data,
-                    const struct result *got, const struct result *want) {
-  for (uint32_t p = 0; p < data->probes_count; p++) {
-    cr_assert(got->counts[p] == want->counts[p], "%s, %u threads: probe %u has %u hits and not %u; %s", device, threads,
-              p, got->counts[p], want->counts[p], describe(c));
-    for (uint32_t i = 0; i < want->counts[p]; i++) {
-      const lk_hit *g = &got->hits[(size_t)p * c->k + i], *w = &want->hits[(size_t)p * c->k + i];
-      cr_assert(same_bits(g, w), "%s, %u threads: probe %u rank %u: %a row %u and not %a row %u; %s", device, threads,
-                p, i, (double)g->score, g->row, (double)w->score, w->row, describe(c));
-    }
+static uint64_t count_of(const lk_lists *lists, uint32_t list) {
+  return lists->ends[list] - lk_lists_begin(lists, list);
+}
+
+static void compare(const struct conformance_case *c, const char *device, uint32_t threads, const lk_lists *got,
+                    const lk_lists *want) {
+  cr_assert(got->count == want->count, "%s, %u threads: %u lists and not %u; %s", device, threads, got->count,
+            want->count, describe(c));
+  for (uint32_t p = 0; p < want->count; p++) {
+    cr_assert(count_of(got, p) == count_of(want, p), "%s, %u threads: probe %u has %llu hits and not %llu; %s", device,
+              threads, p, (unsigned long long)count_of(got, p), (unsigned long long)count_of(want, p), describe(c));
+    const lk_hit *g = got->hits + lk_lists_begin(got, p), *w = want->hits + lk_lists_begin(want, p);
+    for (uint32_t i = 0; i < count_of(want, p); i++)
+      cr_assert(same_bits(&g[i], &w[i]), "%s, %u threads: probe %u rank %u: %a row %u and not %a row %u; %s", device,
+                threads, p, i, (double)g[i].score, g[i].row, (double)w[i].score, w[i].row, describe(c));
   }
 }
 
-/* Searches for `data`'s probes, `at_once` in a batch. */
-static lk_search_stats search(lk_device *device, const corpus *data, uint32_t k, float threshold, uint32_t at_once,
-                              struct result *result) {
+/* Bitmaps of the rows that the case allows, a block each. */
+struct allowance {
+  uint64_t **bitmaps;
+};
+
+static struct allowance allowance_make(const struct conformance_case *c, const corpus *data) {
+  struct allowance made = {NULL};
+  if (c->allowed_one_in == 0) return made;
+  random_state random = random_fork(c->recipe.seed, 79);
+  uint32_t one_in = c->allowed_one_in == UINT32_MAX ? data->rows / 5 + 1 : c->allowed_one_in;
+  made.bitmaps = calloc(data->blocks_count + 1, sizeof *made.bitmaps);
+  cr_assert(made.bitmaps != NULL);
+  for (uint32_t b = 0; b < data->blocks_count; b++) {
+    made.bitmaps[b] = calloc(data->blocks[b].rows / 64 + 1, sizeof **made.bitmaps);
+    cr_assert(made.bitmaps[b] != NULL);
+    for (uint32_t r = 0; r < data->blocks[b].rows; r++)
+      made.bitmaps[b][r / 64] |= (uint64_t)random_one_in(&random, one_in) << r % 64;
+  }
+  return made;
+}
+
+static void allowance_free(struct allowance *made, const corpus *data) {
+  for (uint32_t b = 0; made->bitmaps != NULL && b < data->blocks_count; b++) free(made->bitmaps[b]);
+  free(made->bitmaps);
+}
+
+static lk_batch batch_of(const struct conformance_case *c, const corpus *data, float threshold,
+                         const struct allowance *allowed) {
+  lk_batch batch = {.shape = data->shape,
+                    .holds_count = data->blocks_count,
+                    .probes = data->probes,
+                    .count = data->probes_count,
+                    .k = c->k,
+                    .threshold = threshold,
+                    .by_subject = c->by_subject,
+                    .filter = c->filter};
+  batch.filter.allowed = (const uint64_t *const *)allowed->bitmaps;
+  return batch;
+}
+
+static void append(lk_lists *to, const lk_lists *from) {
+  lk_error error;
+  uint64_t begin = lk_lists_begin(to, to->count);
+  cr_assert(lk_lists_reserve(to, from->count, lk_lists_begin(from, from->count), &error) == LK_OK, "%s", error.text);
+  memcpy(to->hits + begin, from->hits, lk_lists_begin(from, from->count) * sizeof *to->hits);
+  for (uint32_t p = 0; p < from->count; p++) to->ends[to->count++] = begin + from->ends[p];
+}
+
+/* Searches for the batch's probes, `at_once` of them at a time. */
+static lk_search_stats search(lk_device *device, const corpus *data, lk_batch batch, uint32_t at_once,
+                              lk_lists *lists) {
   lk_error error;
   lk_search_stats stats = {0};
+  lk_lists part = {0};
   lk_hold **holds = calloc(data->blocks_count + 1, sizeof *holds);
   cr_assert(holds != NULL);
   for (uint32_t b = 0; b < data->blocks_count; b++)
     cr_assert(lk_device_hold(device, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK, "%s", error.text);
-  lk_batch batch = {
-      .shape = data->shape, .holds = holds, .holds_count = data->blocks_count, .k = k, .threshold = threshold};
+  batch.holds = holds;
+  lk_lists_clear(lists);
   for (uint32_t first = 0; first < data->probes_count; first += at_once) {
     batch.probes = data->probes + (size_t)first * data->shape.dim;
     batch.count = data->probes_count - first < at_once ? data->probes_count - first : at_once;
-    cr_assert(
-        lk_search(device, &batch, result->hits + (size_t)first * k, result->counts + first, &stats, &error) == LK_OK,
-        "%s", error.text);
+    cr_assert(lk_search(device, &batch, &part, &stats, &error) == LK_OK, "%s", error.text);
+    append(lists, &part);
   }
   for (uint32_t b = 0; b < data->blocks_count; b++) lk_device_release(device, holds[b]);
   free(holds);
+  lk_lists_free(&part);
   return stats;
 }
 
@@ -169,24 +214,25 @@ static lk_search_stats check(struct fleet *fleet, const struct conformance_case 
   lk_error error;
   lk_search_stats sum = {0};
   corpus data = corpus_make(&c->recipe);
-  float threshold = pick_threshold(c, &data);
-  struct result want = result_make(&data, c->k), got = result_make(&data, c->k);
-  lk_status status = lk_reference_search(data.shape, data.blocks, data.blocks_count, data.probes, data.probes_count,
-                                         c->k, threshold, want.hits, want.counts, &error);
+  struct allowance allowed = allowance_make(c, &data);
+  lk_batch batch = batch_of(c, &data, pick_threshold(c, &data), &allowed);
+  lk_lists want = {0}, got = {0};
+  lk_status status = lk_reference_search(data.blocks, data.blocks_count, &batch, &want, &error);
   cr_assert(status == LK_OK, "%s", error.text);
   random_state random = random_fork(c->recipe.seed, 78);
   for (size_t d = 0; d < DEVICES; d++) {
     uint32_t threads = 1 + random_below(&random, MAX_THREADS);
     lk_device *device = fleet_get(fleet, d, threads);
     if (device == NULL) continue;
-    lk_search_stats stats = search(device, &data, c->k, threshold, data.probes_count + 1, &got);
-    compare(c, devices[d], threads, &data, &got, &want);
+    lk_search_stats stats = search(device, &data, batch, data.probes_count + 1, &got);
+    compare(c, devices[d], threads, &got, &want);
     sum.reruns += stats.reruns;
     sum.scanned += stats.scanned;
     sum.settled += stats.settled;
   }
-  result_free(&want);
-  result_free(&got);
+  lk_lists_free(&want);
+  lk_lists_free(&got);
+  allowance_free(&allowed, &data);
   corpus_free(&data);
   return sum;
 }
@@ -216,6 +262,21 @@ static uint32_t draw_k(random_state *random, uint32_t rows) {
   }
 }
 
+/* Half of the cases see all rows by template; the others get filters, subjects, epochs or a range. */
+static void draw_view(random_state *random, struct conformance_case *c) {
+  static const uint32_t densities[] = {2, 10, 100, 10000, UINT32_MAX};
+  if (random_one_in(random, 2)) return;
+  c->recipe.carries = random_below(random, 16);
+  c->recipe.subject_rows = random_below(random, 3) * random_log_uniform(random, 1, 30);
+  c->filter = (lk_filter){.epoch = random_below(random, 10), .now_ms = random_below(random, 10)};
+  if (random_one_in(random, 2)) c->filter.mask = random_below(random, 16);
+  c->filter.tags = random_below(random, 16);
+  if (random_one_in(random, 2)) c->allowed_one_in = densities[random_below(random, 5)];
+  c->by_subject = random_one_in(random, 2);
+  /* Without a bar a range search returns every pair: enough of those are among the small cases. */
+  if (!c->by_subject && (c->bar != BAR_NONE || c->recipe.rows < 2000) && random_one_in(random, 3)) c->k = LK_K_ALL;
+}
+
 static struct conformance_case random_case(uint32_t index) {
   random_state random = random_fork(seed() + index, 0);
   uint32_t dim = draw_dim(&random);
@@ -234,6 +295,7 @@ static struct conformance_case random_case(uint32_t index) {
                              .order = (corpus_order)random_below(&random, ORDER_COUNT),
                              .numbers = (corpus_numbers)random_below(&random, NUMBERS_COUNT),
                              .seed = random_bits(&random)};
+  draw_view(&random, &c);
   return c;
 }
 
@@ -403,10 +465,10 @@ Test(conformance, overflow) {
   fleet_close(&fleet);
 }
 
-/* With fewer than k rows the bar never rises and every pair is a hit. */
+/* With hardly more than k rows the bar rises late and nearly every pair is a hit. */
 Test(conformance, overflow_without_a_bar) {
   struct fleet fleet = {0};
-  struct conformance_case c = PIN("overflow without a bar", IP, NORMAL, 4, 4000, 300, 4096);
+  struct conformance_case c = PIN("overflow without a bar", IP, NORMAL, 4, 4000, 300, 3999);
   lk_search_stats stats = check(&fleet, &c);
   cr_assert(stats.reruns > 0, "nothing overflowed: %s", describe(&c));
   fleet_close(&fleet);
@@ -416,19 +478,58 @@ Test(conformance, batching_changes_nothing) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("batching", COSINE, CLUSTERED, 48, 6000, 70, 15);
   corpus data = corpus_make(&c.recipe);
-  struct result together = result_make(&data, c.k), apart = result_make(&data, c.k);
+  struct allowance all = {NULL};
+  lk_batch batch = batch_of(&c, &data, -INFINITY, &all);
+  lk_lists together = {0}, apart = {0};
   for (size_t d = 0; d < DEVICES; d++) {
     lk_device *device = fleet_get(&fleet, d, 2);
     if (device == NULL) continue;
-    search(device, &data, c.k, -INFINITY, data.probes_count, &together);
+    search(device, &data, batch, data.probes_count, &together);
     for (uint32_t at_once = 1; at_once < 10; at_once += 2) {
-      search(device, &data, c.k, -INFINITY, at_once, &apart);
-      compare(&c, devices[d], 2, &data, &apart, &together);
+      search(device, &data, batch, at_once, &apart);
+      compare(&c, devices[d], 2, &apart, &together);
     }
   }
-  result_free(&together);
-  result_free(&apart);
+  lk_lists_free(&together);
+  lk_lists_free(&apart);
   corpus_free(&data);
+  fleet_close(&fleet);
+}
+
+/* Nothing may be kept from a filtered search for the next one, nor the other way round. */
+Test(conformance, filters_come_and_go) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("filters come and go", L2, NORMAL, 24, 9000, 12, 20);
+  c.recipe.carries = CORPUS_TAGS;
+  for (c.filter.mask = 0; c.filter.mask < 4; c.filter.mask++)
+    for (c.allowed_one_in = 0; c.allowed_one_in < 200; c.allowed_one_in += 66) check(&fleet, &c);
+  fleet_close(&fleet);
+}
+
+Test(conformance, few_visible_rows_are_gathered) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("gathered", COSINE, NORMAL, 128, 40000, 20, 10);
+  c.allowed_one_in = 1000;
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.scanned == 0 && stats.settled > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
+  fleet_close(&fleet);
+}
+
+/* All rows of a range search, many more than a round may keep. */
+Test(conformance, range_overflow) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("range overflow", IP, NORMAL, 4, 4000, 300, LK_K_ALL);
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.reruns > 0, "nothing overflowed: %s", describe(&c));
+  fleet_close(&fleet);
+}
+
+Test(conformance, one_subject_has_all_rows) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("one subject", COSINE, NORMAL, 16, 5000, 9, 10);
+  c.by_subject = true;
+  c.recipe.subject_rows = 10000;
+  check(&fleet, &c);
   fleet_close(&fleet);
 }
 

@@ -189,7 +189,12 @@ static uint32_t code_block(corpus *made, lk_block *block, uint32_t first, uint32
                       .codes = made->codes + (size_t)first * dim,
                       .tiles = tiles,
                       .bounds = made->bounds + first,
-                      .numbers = made->numbers + first};
+                      .numbers = made->numbers + first,
+                      .subjects = made->subjects + first,
+                      .visibility = {.born = made->born != NULL ? made->born + first : NULL,
+                                     .died = made->died != NULL ? made->died + first : NULL,
+                                     .expires_ms = made->expires_ms != NULL ? made->expires_ms + first : NULL,
+                                     .tags = made->tags != NULL ? made->tags + first : NULL}};
   for (uint32_t t = 0; t < count; t++) {
     uint32_t row = first + t * LK_TILE_ROWS, left = rows - t * LK_TILE_ROWS;
     lk_quant_tile(made->exact + (size_t)row * dim, left < LK_TILE_ROWS ? left : LK_TILE_ROWS, dim, mean, work,
@@ -213,6 +218,26 @@ static void code_blocks(const corpus_recipe *recipe, random_state *random, corpu
   free(work);
 }
 
+/* What the rows carry, in 0 .. most each; NULL where they carry none. */
+static uint64_t *draw_carried(const corpus_recipe *recipe, random_state *random, uint32_t what, uint32_t most) {
+  if ((recipe->carries & what) == 0) return NULL;
+  uint64_t *carried = allocate(recipe->rows, sizeof *carried);
+  for (uint32_t r = 0; r < recipe->rows; r++) carried[r] = random_below(random, most + 1);
+  return carried;
+}
+
+static void draw_carried_all(const corpus_recipe *recipe, random_state *random, corpus *made) {
+  made->born = draw_carried(recipe, random, CORPUS_BORN, 8);
+  made->died = draw_carried(recipe, random, CORPUS_DIED, 8);
+  made->expires_ms = draw_carried(recipe, random, CORPUS_EXPIRES, 8);
+  made->tags = draw_carried(recipe, random, CORPUS_TAGS, 15);
+  for (uint32_t r = 0; r < recipe->rows; r++) {
+    if (made->died != NULL && random_one_in(random, 2)) made->died[r] = UINT64_MAX;
+    if (made->expires_ms != NULL && random_one_in(random, 2)) made->expires_ms[r] = UINT64_MAX;
+    made->subjects[r] = recipe->subject_rows == 0 ? r : random_below(random, recipe->rows / recipe->subject_rows + 1);
+  }
+}
+
 corpus corpus_make(const corpus_recipe *recipe) {
   random_state random = random_fork(recipe->seed, recipe->kind);
   uint32_t dim = recipe->dim, rows = recipe->rows;
@@ -227,7 +252,8 @@ corpus corpus_make(const corpus_recipe *recipe) {
                  .codes = allocate((size_t)rows * dim, sizeof *made.codes),
                  .tiles = allocate(rows / LK_TILE_ROWS + recipe->blocks, sizeof *made.tiles),
                  .bounds = allocate(rows, sizeof *made.bounds),
-                 .numbers = allocate(rows, sizeof *made.numbers)};
+                 .numbers = allocate(rows, sizeof *made.numbers),
+                 .subjects = allocate(rows, sizeof *made.subjects)};
   struct source source = {.kind = recipe->kind,
                           .dim = dim,
                           .unit = (random_below(&random, 1 << 14) * 2 + 1) * 0x1p-14,
@@ -237,6 +263,7 @@ corpus corpus_make(const corpus_recipe *recipe) {
   draw_probes(&source, &random, &made);
   sort_rows(&made, recipe->order);
   for (uint32_t r = 0; r < rows; r++) made.numbers[r] = number_of(recipe->numbers, rows, r);
+  draw_carried_all(recipe, &random, &made);
   code_blocks(recipe, &random, &made);
   free(source.prototypes);
   return made;
@@ -251,4 +278,9 @@ void corpus_free(corpus *made) {
   free(made->tiles);
   free(made->bounds);
   free(made->numbers);
+  free(made->subjects);
+  free(made->born);
+  free(made->died);
+  free(made->expires_ms);
+  free(made->tags);
 }

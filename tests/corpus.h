@@ -36,6 +36,8 @@ typedef enum corpus_order { ORDER_NONE, ORDER_ASCENDING, ORDER_DESCENDING, ORDER
 
 typedef enum corpus_numbers { NUMBERS_IN_ORDER, NUMBERS_REVERSED, NUMBERS_SCATTERED, NUMBERS_COUNT } corpus_numbers;
 
+enum { CORPUS_BORN = 1, CORPUS_DIED = 2, CORPUS_EXPIRES = 4, CORPUS_TAGS = 8 };
+
 typedef struct corpus_recipe {
   lk_metric metric;
   corpus_kind kind;
@@ -43,6 +45,8 @@ typedef struct corpus_recipe {
   corpus_means means;
   corpus_order order; /* of the rows, by score with the first probe */
   corpus_numbers numbers;
+  uint32_t subject_rows; /* about so many rows a subject; 0: a subject each */
+  uint32_t carries;      /* what rows carry: any of CORPUS_BORN, _DIED, _EXPIRES, _TAGS */
   uint64_t seed;
 } corpus_recipe;
 
@@ -57,6 +61,8 @@ typedef struct corpus {
   lk_tile *tiles;
   lk_row_bound *bounds;
   uint64_t *numbers;
+  uint32_t *subjects;
+  uint64_t *born, *died, *expires_ms, *tags; /* epochs and times 0 .. 8, tags of 4 bits */
 } corpus;
 
 /* Ends the process where memory runs out. */

@@ -44,7 +44,9 @@ Test(faults, redis_is_away_at_the_start) {
   redis_server_start(&redis, true);
   expect_log(&worker, "redis is back");
   cr_assert_eq(submit(), 0, "%s", process_log(&client));
-  cr_assert_eq(count_words(process_log(&worker), "intake"), 2, "%s", process_log(&worker));
+  /* One remark for each way of being away (no socket yet, nobody listening yet), and one when it is back. */
+  uint32_t remarks = count_words(process_log(&worker), "intake");
+  cr_assert(remarks == 2 || remarks == 3, "%s", process_log(&worker));
   worker_stop(&worker);
 }
 

@@ -166,12 +166,29 @@ Test(segment, rows_that_are_all_alike) {
 
 static int compare_rows(const void *a, const void *b) { return *(const uint32_t *)a < *(const uint32_t *)b ? -1 : 1; }
 
+typedef struct found_rows {
+  uint32_t rows[SMALL_ROWS + 1], count, number;
+} found_rows;
+
+static void keep_row(void *context, uint32_t number, uint32_t row) {
+  found_rows *found = context;
+  found->number = number;
+  if (found->count <= SMALL_ROWS) found->rows[found->count] = row;
+  found->count++;
+}
+
+static found_rows find_subject(const lk_segment *segment, const char *subject) {
+  found_rows found = {.number = 99};
+  lk_segment_each_of_subject(segment, lk_text_of(subject), 7, keep_row, &found);
+  return found;
+}
+
 static void check_subject(const lk_segment *segment, const char *subject, const uint32_t *wanted, uint32_t count) {
-  uint32_t rows[SMALL_ROWS + 1] = {0};
-  cr_assert_eq(lk_segment_find_subject(segment, lk_text_of(subject), NULL, 0), count, "%s", subject);
-  cr_assert_eq(lk_segment_find_subject(segment, lk_text_of(subject), rows, SMALL_ROWS), count);
-  qsort(rows, count, sizeof *rows, compare_rows);
-  for (uint32_t i = 0; i < count; i++) cr_assert_eq(rows[i], wanted[i], "%s", subject);
+  found_rows found = find_subject(segment, subject);
+  cr_assert_eq(found.count, count, "%s", subject);
+  cr_assert_eq(found.number, count > 0 ? 7 : 99);
+  qsort(found.rows, count, sizeof *found.rows, compare_rows);
+  for (uint32_t i = 0; i < count; i++) cr_assert_eq(found.rows[i], wanted[i], "%s", subject);
 }
 
 Test(segment, find_subject) {
@@ -183,9 +200,6 @@ Test(segment, find_subject) {
   check_subject(&segment, "f", (uint32_t[]){6}, 1);
   check_subject(&segment, "nobody", NULL, 0);
   check_subject(&segment, "", NULL, 0);
-  uint32_t rows[2] = {99, 99};
-  cr_assert_eq(lk_segment_find_subject(&segment, lk_text_of("anna"), rows, 1), 3, "all are counted");
-  cr_assert_eq(rows[1], 99, "and no more than asked for are written");
   lk_segment_close(&segment);
 }
 
@@ -212,10 +226,12 @@ Test(segment, finds_each_of_many) {
   write_rows(files_path("s"), LK_L2, files_vectors(data, ROWS, 1), 0, ROWS, templates);
   lk_segment segment = open_segment(files_path("s"));
   for (uint32_t r = 0; r < ROWS; r++) {
-    uint32_t row = ROWS, rows[3];
+    uint32_t row = ROWS;
+    found_rows of_subject = {0};
     cr_assert_eq(lk_segment_find_key(&segment, templates[r].key, &row), 1);
     cr_assert_eq(row, r);
-    cr_assert_eq(lk_segment_find_subject(&segment, templates[r].subject, rows, 3), r / 3 == ROWS / 3 ? ROWS % 3 : 3);
+    lk_segment_each_of_subject(&segment, templates[r].subject, 0, keep_row, &of_subject);
+    cr_assert_eq(of_subject.count, r / 3 == ROWS / 3 ? ROWS % 3 : 3);
   }
   lk_segment_close(&segment);
   free(data);

@@ -1,7 +1,7 @@
 /* AVX2 and FMA. maddubs adds two products of an unsigned and a signed byte into 16 bits with saturation: row codes
  * reach 255, so probe codes keep to 64 (2 * 255 * 64 < 2^15). The bit that the probe loses costs more survivors;
  * splitting signs instead (8 bits both) costs a third instruction for every two. */
-#include "kernels/cpu/isa.h"
+#include "kernels/cpu/avx2.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -81,7 +81,7 @@ HOT float sum_floats(__m256 v) {
   return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
 }
 
-static float dot(const uint8_t *row, uint32_t width, const float *rotated) {
+float lk_avx2_dot(const uint8_t *row, uint32_t width, const float *rotated) {
   const uint32_t stride = LK_STRIP_ROWS * LK_STEP;
   __m256 sum = _mm256_setzero_ps();
   uint32_t i = 0;
@@ -129,8 +129,9 @@ HOT double score_lanes(const float *q, const float *x, uint32_t dim, const int i
   return sum_lanes(sum);
 }
 
-static float score(lk_metric metric, const float *q, const float *x, uint32_t dim) {
+float lk_avx2_score(lk_metric metric, const float *q, const float *x, uint32_t dim) {
   return lk_score_round(metric == LK_L2 ? -score_lanes(q, x, dim, 1) : score_lanes(q, x, dim, 0));
 }
 
-const lk_isa lk_isa_avx2 = {.name = "avx2", .probe_limit = 64, .scan = scan, .dot = dot, .score = score};
+const lk_isa lk_isa_avx2 = {
+    .name = "avx2", .probe_limit = 64, .scan = scan, .dot = lk_avx2_dot, .score = lk_avx2_score};

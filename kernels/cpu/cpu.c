@@ -67,9 +67,14 @@ static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block
   return LK_OK;
 }
 
+static void close_lane(lk_cpu_lane *lane) {
+  free(lane->pending);
+  free(lane->found);
+}
+
 static void close_device(lk_backend *backend) {
   lk_cpu *cpu = (lk_cpu *)backend;
-  for (uint32_t i = 0; cpu->lanes != NULL && i < lk_pool_threads(cpu->pool); i++) free(cpu->lanes[i].pending);
+  for (uint32_t i = 0; cpu->lanes != NULL && i < lk_pool_threads(cpu->pool); i++) close_lane(&cpu->lanes[i]);
   free(cpu->lanes);
   lk_cpu_pass_free(&cpu->pass);
   lk_pool_close(cpu->pool);
@@ -79,6 +84,7 @@ static void close_device(lk_backend *backend) {
 static const lk_backend_ops ops = {.hold = hold,
                                    .release = release,
                                    .begin = lk_cpu_begin,
+                                   .gather = lk_cpu_gather,
                                    .seed = lk_cpu_seed,
                                    .round = lk_cpu_round,
                                    .finish = lk_cpu_finish,

@@ -1,10 +1,13 @@
-/* What the parts of the CPU backend share: the device (cpu.c) and the pass that runs on it (pass.c). */
+/* What the parts of the CPU backend share: the device (cpu.c), the pass that runs on it (pass.c) and the pass's
+ * rounds (round.c). */
 #ifndef KERNELS_CPU_DEVICE_H
 #define KERNELS_CPU_DEVICE_H
 
 #include <stdatomic.h>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/lists.h"
+#include "kernels/plan.h"
 #include "kernels/pool.h"
 #include "kernels/scan.h"
 
@@ -25,7 +28,9 @@ typedef struct lk_pending {
 typedef struct lk_cpu_lane {
   _Alignas(64) lk_pending *pending;
   uint32_t pending_count;
-  uint64_t scanned, survivors, settled;
+  lk_pending *found; /* in a range search, the hits of the rounds before */
+  size_t found_count, found_room;
+  uint64_t visible, scanned, survivors, settled;
 } lk_cpu_lane;
 
 /* Memory that only grows. */
@@ -34,20 +39,40 @@ typedef struct lk_buffer {
   size_t size;
 } lk_buffer;
 
-/* One pass. A frame is a mean that blocks share: probes are coded once for each. */
+/* Where a hold lies among all of the search. */
+typedef struct lk_place {
+  const lk_cpu_hold *hold;
+  uint64_t first_tile, first_row;
+  uint64_t first_word; /* of its rows in the bitmap of visible ones */
+  uint32_t frame;
+} lk_place;
+
+/* One pass. A frame is a mean that blocks share: probes are bounded once for each, and under l2 coded once for each;
+ * for dot products the code of a probe does not depend on the mean. */
 typedef struct lk_cpu_pass {
   lk_batch batch;
-  uint64_t rows;
+  lk_place *places; /* one a hold, and one more where all end */
+  const float **frame_means;
   uint32_t frames;
-  lk_buffer hold_first_tile, hold_first_row, hold_frame, frame_mean;
-  lk_buffer codes, rotated, bounds;   /* by frame, then probe */
-  lk_buffer heaps, heap_counts, bars; /* by probe */
+  bool filtered;          /* some row is not visible; else the bitmap is not made */
+  uint64_t *visible;      /* bitmap; a hold begins on a word of its own */
+  int8_t *codes;          /* by frame (one frame for dot products), then probe */
+  float *rotated;         /* the same */
+  lk_probe_bound *bounds; /* by frame, then probe */
+  lk_hit *heaps;          /* k a probe */
+  uint32_t *heap_counts;
+  float *bars;
+  lk_buffer places_buffer, frames_buffer, visible_buffer, codes_buffer, rotated_buffer, bounds_buffer, heaps_buffer,
+      counts_buffer, bars_buffer;
+
+  /* Arguments of the call that the pool is running. */
   const uint64_t *seed_rows;
   uint32_t seed_count;
   const uint32_t *round_tiles;
   atomic_bool overflow;
-  lk_hit *out;
-  uint32_t *out_counts;
+  lk_lists *lists;
+  uint32_t first_list; /* of this pass */
+  atomic_bool failed;  /* out of memory for what a range search found */
 } lk_cpu_pass;
 
 typedef struct lk_cpu {
@@ -64,10 +89,22 @@ typedef struct lk_cpu {
 
 static inline uint32_t lk_cpu_width(uint32_t dim) { return (dim + LK_STEP - 1) / LK_STEP * LK_STEP; }
 
-lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, lk_error *error);
+static inline bool lk_cpu_visible(const lk_cpu_pass *pass, const lk_place *place, uint32_t row) {
+  return !pass->filtered || (pass->visible[place->first_word + row / 64] >> row % 64 & 1) != 0;
+}
+
+/* The hold that a tile, or a row, falls into. */
+const lk_place *lk_cpu_place_of_tile(const lk_cpu_pass *pass, uint64_t tile);
+const lk_place *lk_cpu_place_of_row(const lk_cpu_pass *pass, uint64_t row);
+
+lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);
+void lk_cpu_gather(lk_backend *backend);
 void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
 bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count);
-void lk_cpu_finish(lk_backend *backend, lk_hit *hits, uint32_t *counts, lk_search_stats *stats);
+lk_status lk_cpu_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
+/* The lists of a range search (range.c). */
+void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_lane *lane);
+lk_status lk_cpu_range_finish(lk_cpu *cpu, lk_lists *lists, lk_error *error);
 void lk_cpu_pass_free(lk_cpu_pass *pass);
 
 #endif

@@ -3,7 +3,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#ifdef LK_HAVE_AVX2
+#ifdef LK_HAVE_X86
+static bool avx512vnni_runs_here(void) {
+  return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
+}
+
 static bool avx2_runs_here(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 
@@ -14,7 +18,8 @@ static const struct {
   const lk_isa *isa;
   bool (*runs_here)(void);
 } known[] = {
-#ifdef LK_HAVE_AVX2
+#ifdef LK_HAVE_X86
+    {&lk_isa_avx512vnni, avx512vnni_runs_here},
     {&lk_isa_avx2, avx2_runs_here},
 #endif
     {&lk_isa_portable, runs_anywhere},

@@ -43,5 +43,6 @@ const lk_isa *lk_isa_find(const char *name);
 
 extern const lk_isa lk_isa_portable;
 extern const lk_isa lk_isa_avx2;
+extern const lk_isa lk_isa_avx512vnni;
 
 #endif

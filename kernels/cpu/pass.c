@@ -1,277 +1,196 @@
-/* One pass of probes over the held blocks: scan a tile for a few probes at a time, and look at its survivors at once,
- * while its codes are in the cache. Hits wait in their thread's list until the round is over, because the bar stands
- * still during a round; then each probe's hits go to its heap and raise its bar. */
+/* One pass of probes over the held blocks, before and after its rounds (round.c): laying out memory, finding the
+ * visible rows, coding the probes, handing out the lists. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/cpu/device.h"
 #include "kernels/cpu/topk.h"
-#include "kernels/plan.h"
-#include "kernels/quant_bound.h"
 
-static bool reserve(lk_buffer *buffer, size_t count, size_t size) {
-  size_t bytes = count * size;
-  if (buffer->size >= bytes) return true;
-  free(buffer->data);
-  buffer->data = aligned_alloc(64, (bytes + 63) / 64 * 64);
-  buffer->size = buffer->data != NULL ? bytes : 0;
-  return buffer->data != NULL;
+/* Returns NULL when out of memory; what was in the buffer is gone. */
+static void *reserve(lk_buffer *buffer, size_t count, size_t size) {
+  size_t bytes = (count * size + 63) / 64 * 64;
+  if (buffer->data == NULL || buffer->size < bytes) {
+    free(buffer->data);
+    buffer->data = aligned_alloc(64, bytes > 0 ? bytes : 64);
+    buffer->size = bytes;
+  }
+  return buffer->data;
 }
 
 void lk_cpu_pass_free(lk_cpu_pass *pass) {
-  lk_buffer *buffers[] = {
-      &pass->hold_first_tile, &pass->hold_first_row, &pass->hold_frame, &pass->frame_mean,  &pass->codes,
-      &pass->rotated,         &pass->bounds,         &pass->heaps,      &pass->heap_counts, &pass->bars};
+  lk_buffer *buffers[] = {&pass->places_buffer, &pass->frames_buffer,  &pass->visible_buffer,
+                          &pass->codes_buffer,  &pass->rotated_buffer, &pass->bounds_buffer,
+                          &pass->heaps_buffer,  &pass->counts_buffer,  &pass->bars_buffer};
   for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) free(buffers[i]->data);
 }
 
-static const lk_cpu_hold *hold_at(const lk_cpu_pass *pass, uint32_t h) {
-  return (const lk_cpu_hold *)pass->batch.holds[h];
-}
-
-/* The hold that `place` falls into, first[] being where each begins. */
-static uint32_t find_hold(const uint64_t *first, uint32_t holds, uint64_t place) {
-  uint32_t low = 0, high = holds;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (first[middle] <= place)
-      low = middle;
-    else
-      high = middle;
-  }
-  return low;
-}
-
 static uint32_t frame_of(lk_cpu_pass *pass, const float *mean) {
-  const float **means = pass->frame_mean.data;
   for (uint32_t f = 0; f < pass->frames; f++)
-    if (memcmp(means[f], mean, pass->batch.shape.dim * sizeof *mean) == 0) return f;
-  means[pass->frames] = mean;
+    if (memcmp(pass->frame_means[f], mean, pass->batch.shape.dim * sizeof *mean) == 0) return f;
+  pass->frame_means[pass->frames] = mean;
   return pass->frames++;
 }
 
 static bool lay_out_holds(lk_cpu_pass *pass) {
   uint32_t holds = pass->batch.holds_count;
-  if (!reserve(&pass->hold_first_tile, holds, sizeof(uint64_t)) ||
-      !reserve(&pass->hold_first_row, holds, sizeof(uint64_t)) ||
-      !reserve(&pass->hold_frame, holds, sizeof(uint32_t)) || !reserve(&pass->frame_mean, holds, sizeof(float *)))
-    return false;
-  uint64_t *first_tile = pass->hold_first_tile.data, *first_row = pass->hold_first_row.data, tiles = 0;
-  uint32_t *frame = pass->hold_frame.data;
-  pass->rows = 0;
+  pass->places = reserve(&pass->places_buffer, holds + 1, sizeof *pass->places);
+  pass->frame_means = reserve(&pass->frames_buffer, holds, sizeof *pass->frame_means);
+  if (pass->places == NULL || pass->frame_means == NULL) return false;
   pass->frames = 0;
+  pass->filtered = false;
+  lk_place next = {0};
   for (uint32_t h = 0; h < holds; h++) {
-    first_tile[h] = tiles;
-    first_row[h] = pass->rows;
-    frame[h] = frame_of(pass, hold_at(pass, h)->block.mean);
-    tiles += hold_at(pass, h)->base.tiles;
-    pass->rows += hold_at(pass, h)->base.rows;
+    next.hold = (const lk_cpu_hold *)pass->batch.holds[h];
+    next.frame = frame_of(pass, next.hold->block.mean);
+    pass->places[h] = next;
+    next.first_tile += next.hold->base.tiles;
+    next.first_row += next.hold->base.rows;
+    next.first_word += (next.hold->base.rows + 63) / 64;
+    const uint64_t *allowed = pass->batch.filter.allowed != NULL ? pass->batch.filter.allowed[h] : NULL;
+    if (!lk_all_visible(&next.hold->block.visibility, &pass->batch.filter, allowed)) pass->filtered = true;
+  }
+  pass->places[holds] = next;
+  return true;
+}
+
+/* The last place whose first tile (or row) is not beyond; empty holds are passed over. */
+const lk_place *lk_cpu_place_of_tile(const lk_cpu_pass *pass, uint64_t tile) {
+  uint32_t low = 0, high = pass->batch.holds_count;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (pass->places[middle].first_tile <= tile)
+      low = middle;
+    else
+      high = middle;
+  }
+  return &pass->places[low];
+}
+
+const lk_place *lk_cpu_place_of_row(const lk_cpu_pass *pass, uint64_t row) {
+  uint32_t low = 0, high = pass->batch.holds_count;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (pass->places[middle].first_row <= row)
+      low = middle;
+    else
+      high = middle;
+  }
+  return &pass->places[low];
+}
+
+static uint32_t coded_frames(const lk_cpu_pass *pass) {
+  return pass->batch.shape.metric == LK_L2 ? pass->frames : pass->frames > 0;
+}
+
+static bool lay_out_probes(lk_cpu_pass *pass) {
+  size_t count = pass->batch.count, width = lk_cpu_width(pass->batch.shape.dim), coded = coded_frames(pass);
+  pass->codes = reserve(&pass->codes_buffer, coded * count * width, sizeof *pass->codes);
+  pass->rotated = reserve(&pass->rotated_buffer, coded * count * width, sizeof *pass->rotated);
+  pass->bounds = reserve(&pass->bounds_buffer, pass->frames * count, sizeof *pass->bounds);
+  pass->heaps =
+      reserve(&pass->heaps_buffer, pass->batch.k == LK_K_ALL ? 0 : count * pass->batch.k, sizeof *pass->heaps);
+  pass->heap_counts = reserve(&pass->counts_buffer, count, sizeof *pass->heap_counts);
+  pass->bars = reserve(&pass->bars_buffer, count, sizeof *pass->bars);
+  return pass->codes != NULL && pass->rotated != NULL && pass->bounds != NULL && pass->heaps != NULL &&
+         pass->heap_counts != NULL && pass->bars != NULL;
+}
+
+/* One tile's four words of the bitmap. */
+static void find_visible(void *context, uint32_t thread, uint32_t tile) {
+  lk_cpu *cpu = context;
+  lk_cpu_pass *pass = &cpu->pass;
+  const lk_place *place = lk_cpu_place_of_tile(pass, tile);
+  const lk_filter *filter = &pass->batch.filter;
+  const uint64_t *allowed = filter->allowed != NULL ? filter->allowed[place - pass->places] : NULL;
+  uint32_t first = (uint32_t)(tile - place->first_tile) * LK_TILE_ROWS;
+  for (uint32_t begin = first; begin < first + LK_TILE_ROWS && begin < place->hold->base.rows; begin += 64) {
+    uint64_t word = 0;
+    for (uint32_t row = begin; row < begin + 64 && row < place->hold->base.rows; row++)
+      word |= (uint64_t)lk_visible(&place->hold->block.visibility, filter, allowed, row) << row % 64;
+    pass->visible[place->first_word + begin / 64] = word;
+    cpu->lanes[thread].visible += (uint64_t)__builtin_popcountll(word);
+  }
+}
+
+static bool mark_visible(lk_cpu *cpu, uint64_t *visible) {
+  lk_cpu_pass *pass = &cpu->pass;
+  const lk_place *end = &pass->places[pass->batch.holds_count];
+  *visible = end->first_row;
+  if (!pass->filtered) return true;
+  pass->visible = reserve(&pass->visible_buffer, end->first_word, sizeof *pass->visible);
+  if (pass->visible == NULL) return false;
+  lk_pool_run(cpu->pool, (uint32_t)end->first_tile, find_visible, cpu);
+  *visible = 0;
+  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) {
+    *visible += cpu->lanes[t].visible;
+    cpu->lanes[t].visible = 0;
   }
   return true;
 }
 
-static bool lay_out_probes(lk_cpu_pass *pass) {
-  size_t count = pass->batch.count, width = lk_cpu_width(pass->batch.shape.dim), frames = pass->frames;
-  return reserve(&pass->codes, frames * count * width, sizeof(int8_t)) &&
-         reserve(&pass->rotated, frames * count * width, sizeof(float)) &&
-         reserve(&pass->bounds, frames * count, sizeof(lk_probe_bound)) &&
-         reserve(&pass->heaps, count * pass->batch.k, sizeof(lk_hit)) &&
-         reserve(&pass->heap_counts, count, sizeof(uint32_t)) && reserve(&pass->bars, count, sizeof(float));
-}
-
+/* Codes a probe for the frames that share its code, and bounds it for each of them. */
 static void code_probe(void *context, uint32_t thread, uint32_t item) {
   (void)thread;
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
-  uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim), probe = item % pass->batch.count;
-  const float *mean = ((const float **)pass->frame_mean.data)[item / pass->batch.count];
-  int8_t *code = (int8_t *)pass->codes.data + (size_t)item * width;
-  float *rotated = (float *)pass->rotated.data + (size_t)item * width;
+  lk_metric metric = pass->batch.shape.metric;
+  uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim), count = pass->batch.count;
+  const float *q = pass->batch.probes + (size_t)(item % count) * dim;
+  int8_t *code = pass->codes + (size_t)item * width;
+  float *rotated = pass->rotated + (size_t)item * width;
   double work[LK_DIM_MAX];
-  lk_quant_probe(pass->batch.shape.metric, pass->batch.probes + (size_t)probe * dim, dim, mean, cpu->isa->probe_limit,
-                 work, code, rotated, (lk_probe_bound *)pass->bounds.data + item);
+  lk_quant_probe(metric, q, dim, pass->frame_means[item / count], cpu->isa->probe_limit, work, code, rotated,
+                 &pass->bounds[item]);
   memset(code + dim, 0, (width - dim) * sizeof *code);
   memset(rotated + dim, 0, (width - dim) * sizeof *rotated);
+  for (uint32_t f = 1; metric != LK_L2 && f < pass->frames; f++) {
+    lk_probe_bound *bound = &pass->bounds[(size_t)f * count + item];
+    *bound = pass->bounds[item];
+    bound->offset = lk_quant_offset(metric, q, dim, pass->frame_means[f], bound->norm);
+  }
 }
 
-lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, lk_error *error) {
+lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error) {
   lk_cpu *cpu = (lk_cpu *)backend;
   lk_cpu_pass *pass = &cpu->pass;
   pass->batch = *batch;
-  if (!lay_out_holds(pass) || !lay_out_probes(pass)) return lk_fail_memory(error);
-  float *bars = pass->bars.data;
-  uint32_t *heap_counts = pass->heap_counts.data;
+  if (!lay_out_holds(pass) || !mark_visible(cpu, visible) || !lay_out_probes(pass)) return lk_fail_memory(error);
+  atomic_store(&pass->failed, false);
   for (uint32_t p = 0; p < batch->count; p++) {
-    bars[p] = batch->threshold;
-    heap_counts[p] = 0;
+    pass->bars[p] = batch->threshold;
+    pass->heap_counts[p] = 0;
   }
-  lk_pool_run(cpu->pool, pass->frames * batch->count, code_probe, cpu);
+  lk_pool_run(cpu->pool, coded_frames(pass) * batch->count, code_probe, cpu);
   return LK_OK;
 }
 
-/* Only ever upwards: after the seed a heap starts empty again, but its bar stays. */
-static void raise_bar(lk_cpu_pass *pass, uint32_t probe) {
-  uint32_t k = pass->batch.k;
-  float *bar = (float *)pass->bars.data + probe;
-  if (((uint32_t *)pass->heap_counts.data)[probe] < k) return;
-  float kth = ((lk_hit *)pass->heaps.data)[(size_t)probe * k].score;
-  if (kth > *bar) *bar = kth;
-}
-
-static void push(lk_cpu_pass *pass, uint32_t probe, lk_hit hit) {
-  uint32_t k = pass->batch.k;
-  lk_topk_push((lk_hit *)pass->heaps.data + (size_t)probe * k, (uint32_t *)pass->heap_counts.data + probe, k, hit);
-}
-
-static void seed_probe(void *context, uint32_t thread, uint32_t probe) {
-  lk_cpu *cpu = context;
-  lk_cpu_pass *pass = &cpu->pass;
-  lk_shape shape = pass->batch.shape;
-  const uint64_t *first_row = pass->hold_first_row.data;
-  for (uint32_t i = 0; i < pass->seed_count; i++) {
-    uint64_t row = pass->seed_rows[i];
-    uint32_t h = find_hold(first_row, pass->batch.holds_count, row);
-    const lk_block *block = &hold_at(pass, h)->block;
-    uint64_t r = row - first_row[h];
-    float score = cpu->isa->score(shape.metric, pass->batch.probes + (size_t)probe * shape.dim,
-                                  block->exact + r * shape.dim, shape.dim);
-    push(pass, probe, (lk_hit){.number = block->numbers[r], .score = score, .row = (uint32_t)row});
-  }
-  cpu->lanes[thread].settled += pass->seed_count;
-  raise_bar(pass, probe);
-  ((uint32_t *)pass->heap_counts.data)[probe] = 0;
-}
-
-void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count) {
-  lk_cpu *cpu = (lk_cpu *)backend;
-  cpu->pass.seed_rows = rows;
-  cpu->pass.seed_count = rows_count;
-  lk_pool_run(cpu->pool, cpu->pass.batch.count, seed_probe, cpu);
-}
-
-/* One tile as its scan needs it. */
-struct tile_view {
-  const lk_block *block;
-  const lk_tile *tile;
-  const uint8_t *packed;
-  uint32_t rows;      /* of the tile */
-  uint32_t first;     /* its first row in the block */
-  uint64_t block_row; /* the block's first row among all */
-  const int8_t *codes;
-  const float *rotated;
-  const lk_probe_bound *bounds;
-};
-
-static struct tile_view view_tile(const lk_cpu_pass *pass, uint32_t tile) {
-  const uint64_t *first_tile = pass->hold_first_tile.data;
-  uint32_t h = find_hold(first_tile, pass->batch.holds_count, tile), t = tile - (uint32_t)first_tile[h];
-  const lk_cpu_hold *hold = hold_at(pass, h);
-  uint32_t width = lk_cpu_width(pass->batch.shape.dim), left = hold->base.rows - t * LK_TILE_ROWS;
-  size_t frame_probes = (size_t)((const uint32_t *)pass->hold_frame.data)[h] * pass->batch.count;
-  return (struct tile_view){.block = &hold->block,
-                            .tile = &hold->tiles[t],
-                            .packed = hold->packed + (size_t)t * LK_TILE_ROWS * width,
-                            .rows = left < LK_TILE_ROWS ? left : LK_TILE_ROWS,
-                            .first = t * LK_TILE_ROWS,
-                            .block_row = ((const uint64_t *)pass->hold_first_row.data)[h],
-                            .codes = (const int8_t *)pass->codes.data + frame_probes * width,
-                            .rotated = (const float *)pass->rotated.data + frame_probes * width,
-                            .bounds = (const lk_probe_bound *)pass->bounds.data + frame_probes};
-}
-
-/* The threshold on a kernel's sum, which is the product of codes plus a constant of the probe. */
-static int32_t shifted_threshold(lk_metric metric, const lk_probe_bound *probe, const lk_tile *tile, float bar) {
-  int32_t threshold = lk_bound_threshold(metric, probe, tile, bar);
-  int64_t shifted = (int64_t)threshold + (int64_t)LK_CODE_SHIFT * probe->code_sum;
-  if (threshold == INT32_MIN || shifted < INT32_MIN) return INT32_MIN;
-  return threshold == INT32_MAX || shifted > INT32_MAX ? INT32_MAX : (int32_t)shifted;
-}
-
-static void settle(const lk_cpu *cpu, lk_cpu_lane *lane, const struct tile_view *view, uint32_t probe, uint32_t row) {
-  const lk_cpu_pass *pass = &cpu->pass;
-  lk_shape shape = pass->batch.shape;
-  uint32_t width = lk_cpu_width(shape.dim), r = view->first + row;
-  float bar = ((const float *)pass->bars.data)[probe];
-  lane->survivors++;
-  const uint8_t *packed =
-      view->packed + (size_t)(row / LK_STRIP_ROWS) * LK_STRIP_ROWS * width + (size_t)(row % LK_STRIP_ROWS) * LK_STEP;
-  float dot = cpu->isa->dot(packed, width, view->rotated + (size_t)probe * width);
-  if (!lk_bound_reaches(shape.metric, shape.dim, &view->bounds[probe], view->tile, &view->block->bounds[r], bar, dot))
-    return;
-  lane->settled++;
-  float score = cpu->isa->score(shape.metric, pass->batch.probes + (size_t)probe * shape.dim,
-                                view->block->exact + (size_t)r * shape.dim, shape.dim);
-  if (score < bar) return;
-  lane->pending[lane->pending_count++] =
-      (lk_pending){.probe = probe,
-                   .hit = {.number = view->block->numbers[r], .score = score, .row = (uint32_t)(view->block_row + r)}};
-}
-
-static void scan_tile(void *context, uint32_t thread, uint32_t item) {
-  lk_cpu *cpu = context;
-  lk_cpu_pass *pass = &cpu->pass;
-  lk_cpu_lane *lane = &cpu->lanes[thread];
-  struct tile_view view = view_tile(pass, pass->round_tiles[item]);
-  uint32_t width = lk_cpu_width(pass->batch.shape.dim), strips = (view.rows + LK_STRIP_ROWS - 1) / LK_STRIP_ROWS;
-  uint16_t survivors[LK_SCAN_PROBES * LK_TILE_ROWS];
-  for (uint32_t first = 0; first < pass->batch.count; first += LK_SCAN_PROBES) {
-    uint32_t left = pass->batch.count - first, count = left < LK_SCAN_PROBES ? left : LK_SCAN_PROBES;
-    int32_t thresholds[LK_SCAN_PROBES];
-    for (uint32_t p = 0; p < count; p++)
-      thresholds[p] = shifted_threshold(pass->batch.shape.metric, &view.bounds[first + p], view.tile,
-                                        ((float *)pass->bars.data)[first + p]);
-    if (lane->pending_count + LK_SCAN_PROBES * LK_TILE_ROWS > LK_LANE_PENDING) atomic_store(&pass->overflow, true);
-    if (atomic_load_explicit(&pass->overflow, memory_order_relaxed)) return;
-    size_t found =
-        cpu->isa->scan(view.packed, strips, width, view.codes + (size_t)first * width, count, thresholds, survivors);
-    for (size_t i = 0; i < found; i++) {
-      uint32_t row = survivors[i] % LK_TILE_ROWS;
-      if (row < view.rows) settle(cpu, lane, &view, first + survivors[i] / LK_TILE_ROWS, row);
-    }
-  }
-  lane->scanned += (uint64_t)view.rows * pass->batch.count;
-}
-
-/* Gives every `threads`-th probe its hits of the round. */
-static void collect(void *context, uint32_t thread, uint32_t item) {
-  (void)thread;
-  lk_cpu *cpu = context;
-  uint32_t threads = lk_pool_threads(cpu->pool);
-  for (uint32_t t = 0; t < threads; t++)
-    for (uint32_t i = 0; i < cpu->lanes[t].pending_count; i++) {
-      const lk_pending *pending = &cpu->lanes[t].pending[i];
-      if (pending->probe % threads == item) push(&cpu->pass, pending->probe, pending->hit);
-    }
-  for (uint32_t p = item; p < cpu->pass.batch.count; p += threads) raise_bar(&cpu->pass, p);
-}
-
-bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count) {
-  lk_cpu *cpu = (lk_cpu *)backend;
-  uint32_t threads = lk_pool_threads(cpu->pool);
-  cpu->pass.round_tiles = tiles;
-  atomic_store(&cpu->pass.overflow, false);
-  lk_pool_run(cpu->pool, tiles_count, scan_tile, cpu);
-  bool complete = !atomic_load(&cpu->pass.overflow);
-  if (complete) lk_pool_run(cpu->pool, threads, collect, cpu);
-  for (uint32_t t = 0; t < threads; t++) cpu->lanes[t].pending_count = 0;
-  return complete;
-}
-
+/* Sorts a probe's heap and puts it at its place. */
 static void copy_out(void *context, uint32_t thread, uint32_t probe) {
   (void)thread;
   lk_cpu_pass *pass = &((lk_cpu *)context)->pass;
-  uint32_t k = pass->batch.k, count = ((uint32_t *)pass->heap_counts.data)[probe];
-  lk_hit *heap = (lk_hit *)pass->heaps.data + (size_t)probe * k;
+  uint32_t count = pass->heap_counts[probe];
+  lk_hit *heap = pass->heaps + (size_t)probe * pass->batch.k;
   lk_topk_sort(heap, count);
-  memcpy(pass->out + (size_t)probe * k, heap, count * sizeof *heap);
-  pass->out_counts[probe] = count;
+  memcpy(pass->lists->hits + lk_lists_begin(pass->lists, pass->first_list + probe), heap, count * sizeof *heap);
 }
 
-void lk_cpu_finish(lk_backend *backend, lk_hit *hits, uint32_t *counts, lk_search_stats *stats) {
+static lk_status finish_heaps(lk_cpu *cpu, lk_lists *lists, lk_error *error) {
+  lk_cpu_pass *pass = &cpu->pass;
+  uint32_t count = pass->batch.count;
+  uint64_t end = lk_lists_begin(lists, lists->count), hits = 0;
+  for (uint32_t p = 0; p < count; p++) hits += pass->heap_counts[p];
+  lk_status status = lk_lists_reserve(lists, count, hits, error);
+  if (status != LK_OK) return status;
+  for (uint32_t p = 0; p < count; p++) lists->ends[lists->count + p] = end += pass->heap_counts[p];
+  pass->lists = lists;
+  pass->first_list = lists->count;
+  lists->count += count;
+  lk_pool_run(cpu->pool, count, copy_out, cpu);
+  return LK_OK;
+}
+
+lk_status lk_cpu_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error) {
   lk_cpu *cpu = (lk_cpu *)backend;
-  cpu->pass.out = hits;
-  cpu->pass.out_counts = counts;
-  lk_pool_run(cpu->pool, cpu->pass.batch.count, copy_out, cpu);
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) {
     lk_cpu_lane *lane = &cpu->lanes[t];
     stats->scanned += lane->scanned;
@@ -279,4 +198,5 @@ void lk_cpu_finish(lk_backend *backend, lk_hit *hits, uint32_t *counts, lk_searc
     stats->settled += lane->settled;
     lane->scanned = lane->survivors = lane->settled = 0;
   }
+  return cpu->pass.batch.k == LK_K_ALL ? lk_cpu_range_finish(cpu, lists, error) : finish_heaps(cpu, lists, error);
 }

@@ -1,13 +1,12 @@
-/* The specification: every row scored in canonical arithmetic, all of them sorted. Slow on purpose; what it returns
- * is right by definition, and every backend must return the same bits. */
+/* The specification: every row looked at, scored in canonical arithmetic, all of them sorted. Slow on purpose; what it
+ * returns is right by definition, and every backend must return the same bits. */
 #ifndef KERNELS_CPU_REFERENCE_H
 #define KERNELS_CPU_REFERENCE_H
 
-#include "kernels/scan.h"
+#include "kernels/lists.h"
 
-/* Of the blocks only rows, exact and numbers are read. hits is count x k, counts is count. */
-lk_status lk_reference_search(lk_shape shape, const lk_block *blocks, uint32_t blocks_count, const float *probes,
-                              uint32_t count, uint32_t k, float threshold, lk_hit *hits, uint32_t *counts,
+/* Of the blocks neither codes nor anything about them is read; of the batch not the holds. */
+lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, const lk_batch *batch, lk_lists *lists,
                               lk_error *error);
 
 #endif

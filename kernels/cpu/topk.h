@@ -25,6 +25,18 @@ static inline void lk_topk_push(lk_hit *heap, uint32_t *count, uint32_t k, lk_hi
     lk_topk_sink(heap, k, 0, hit);
 }
 
+/* The same with at most one hit a subject. Searching the heap for the subject is linear in k; a table beside the heap
+ * would have to follow its every move. */
+static inline void lk_topk_push_subject(lk_hit *heap, uint32_t *count, uint32_t k, lk_hit hit) {
+  for (uint32_t i = 0; i < *count; i++)
+    if (heap[i].subject == hit.subject) {
+      /* A better hit belongs further from the root, where the worst one is. */
+      if (lk_hit_before(&hit, &heap[i])) lk_topk_sink(heap, *count, i, hit);
+      return;
+    }
+  lk_topk_push(heap, count, k, hit);
+}
+
 /* Turns the heap into a list in order, best first. */
 static inline void lk_topk_sort(lk_hit *heap, uint32_t count) {
   while (count > 1) {

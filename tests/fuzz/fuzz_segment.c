@@ -19,15 +19,20 @@ static void reseal(char *image, size_t size) {
 
 volatile double fuzz_kept; /* so that the reads are not optimised away */
 
+static void check_row(void *context, uint32_t number, uint32_t row) {
+  (void)number;
+  if (row >= ((const lk_segment *)context)->block.rows) abort();
+}
+
 /* Everything that a search, a listing or a check reads. */
 static void walk(const lk_segment *segment) {
   double sum = 0;
   for (uint32_t r = 0; r < segment->block.rows; r++) {
     lk_template t = lk_segment_template(segment, r);
     if (t.key.length > LK_TEXT_MAX || t.subject.length > LK_TEXT_MAX || t.group.length > LK_TEXT_MAX) abort();
-    uint32_t rows[4];
-    lk_segment_find_key(segment, t.key, rows);
-    lk_segment_find_subject(segment, t.subject, rows, 4);
+    uint32_t row;
+    lk_segment_find_key(segment, t.key, &row);
+    lk_segment_each_of_subject(segment, t.subject, 0, check_row, (void *)segment);
     sum += (double)segment->block.exact[(size_t)r * segment->dim] + segment->block.bounds[r].norm +
            segment->block.codes[(size_t)(r + 1) * segment->dim - 1];
   }

@@ -1,0 +1,82 @@
+/* AVX-512 with VNNI: one instruction multiplies a step of a whole strip, 64 unsigned by signed bytes, and adds four
+ * products to each of 16 sums of 32 bits; nothing saturates, so probes keep 8 bits. Blocks of 4 strips by up to 4
+ * probes keep 16 sums in registers and use each load four times. */
+#include "kernels/cpu/avx2.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { BLOCK_STRIPS = 4 };
+
+#define HOT static inline __attribute__((always_inline))
+
+HOT __m512i broadcast_step(const int8_t *codes) {
+  int32_t step;
+  memcpy(&step, codes, sizeof step);
+  return _mm512_set1_epi32(step);
+}
+
+/* `strips` and `count` are constants where this is used, so that all sums stay in registers. */
+HOT size_t scan_block(const uint8_t *strip, const int strips, uint32_t width, const int8_t *probes, const int count,
+                      uint32_t first, const int32_t *thresholds, uint16_t *survivors) {
+  const size_t strip_bytes = (size_t)LK_STRIP_ROWS * width;
+  __m512i sum[LK_SCAN_PROBES][BLOCK_STRIPS];
+#pragma GCC unroll 4
+  for (int p = 0; p < count; p++)
+#pragma GCC unroll 4
+    for (int s = 0; s < strips; s++) sum[p][s] = _mm512_setzero_si512();
+  for (uint32_t i = 0; i < width; i += LK_STEP) {
+    __m512i rows[BLOCK_STRIPS];
+#pragma GCC unroll 4
+    for (int s = 0; s < strips; s++)
+      rows[s] = _mm512_loadu_si512(strip + (size_t)s * strip_bytes + (size_t)i * LK_STRIP_ROWS);
+#pragma GCC unroll 4
+    for (int p = 0; p < count; p++) {
+      __m512i probe = broadcast_step(probes + (size_t)p * width + i);
+#pragma GCC unroll 4
+      for (int s = 0; s < strips; s++) sum[p][s] = _mm512_dpbusd_epi32(sum[p][s], rows[s], probe);
+    }
+  }
+  size_t found = 0;
+#pragma GCC unroll 4
+  for (int p = 0; p < count; p++)
+#pragma GCC unroll 4
+    for (int s = 0; s < strips; s++) {
+      uint32_t hits = _mm512_cmpge_epi32_mask(sum[p][s], _mm512_set1_epi32(thresholds[p]));
+      for (; hits != 0; hits &= hits - 1)
+        survivors[found++] = (uint16_t)((uint32_t)p * LK_TILE_ROWS + first + (uint32_t)s * LK_STRIP_ROWS +
+                                        (uint32_t)__builtin_ctz(hits));
+    }
+  return found;
+}
+
+/* The strips of a tile, in blocks and then one by one; `count` is a constant again. */
+HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, const int count,
+                       const int32_t *thresholds, uint16_t *survivors) {
+  size_t found = 0;
+  uint32_t s = 0;
+  for (; s + BLOCK_STRIPS <= strips; s += BLOCK_STRIPS)
+    found += scan_block(tile + (size_t)s * LK_STRIP_ROWS * width, BLOCK_STRIPS, width, probes, count, s * LK_STRIP_ROWS,
+                        thresholds, survivors + found);
+  for (; s < strips; s++)
+    found += scan_block(tile + (size_t)s * LK_STRIP_ROWS * width, 1, width, probes, count, s * LK_STRIP_ROWS,
+                        thresholds, survivors + found);
+  return found;
+}
+
+static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+                   const int32_t *thresholds, uint16_t *survivors) {
+  switch (count) {
+    case 1:
+      return scan_probes(tile, strips, width, probes, 1, thresholds, survivors);
+    case 2:
+      return scan_probes(tile, strips, width, probes, 2, thresholds, survivors);
+    case 3:
+      return scan_probes(tile, strips, width, probes, 3, thresholds, survivors);
+    default:
+      return scan_probes(tile, strips, width, probes, LK_SCAN_PROBES, thresholds, survivors);
+  }
+}
+
+const lk_isa lk_isa_avx512vnni = {
+    .name = "avx512vnni", .probe_limit = LK_CODE_MAX, .scan = scan, .dot = lk_avx2_dot, .score = lk_avx2_score};

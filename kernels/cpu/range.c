@@ -1,0 +1,79 @@
+/* Range search: every hit is kept, with the thread that found it, until the pass is over; then each probe's hits are
+ * brought together and sorted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/device.h"
+#include "kernels/cpu/topk.h"
+
+/* Moves a lane's pending hits to those it has found. */
+void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_lane *lane) {
+  if (lane->pending_count == 0) return;
+  size_t needed = lane->found_count + lane->pending_count;
+  if (needed > lane->found_room) {
+    size_t room = 2 * needed;
+    lk_pending *grown = realloc(lane->found, room * sizeof *grown);
+    if (grown == NULL) {
+      atomic_store(&cpu->pass.failed, true);
+      lane->pending_count = 0;
+      return;
+    }
+    lane->found = grown;
+    lane->found_room = room;
+  }
+  memcpy(lane->found + lane->found_count, lane->pending, lane->pending_count * sizeof *lane->pending);
+  lane->found_count = needed;
+  lane->pending_count = 0;
+}
+
+static void sort_list(void *context, uint32_t thread, uint32_t probe) {
+  (void)thread;
+  const lk_cpu_pass *pass = &((lk_cpu *)context)->pass;
+  uint64_t begin = lk_lists_begin(pass->lists, pass->first_list + probe);
+  uint32_t count = (uint32_t)(pass->lists->ends[pass->first_list + probe] - begin);
+  lk_hit *list = pass->lists->hits + begin;
+  for (uint32_t i = 1; i < count; i++) lk_topk_rise(list, i, list[i]);
+  lk_topk_sort(list, count);
+}
+
+/* How many hits each probe has. */
+static void count_hits(const lk_cpu *cpu, uint64_t *ends) {
+  uint32_t probes = cpu->pass.batch.count;
+  memset(ends, 0, probes * sizeof *ends);
+  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++)
+    for (size_t i = 0; i < cpu->lanes[t].found_count; i++) ends[cpu->lanes[t].found[i].probe]++;
+}
+
+static lk_status bring_together(lk_cpu *cpu, lk_lists *lists, uint64_t hits, lk_error *error) {
+  uint32_t probes = cpu->pass.batch.count;
+  lk_status status = lk_lists_reserve(lists, probes, hits, error);
+  if (status != LK_OK) return status;
+  uint64_t *ends = lists->ends + lists->count, end = lk_lists_begin(lists, lists->count);
+  count_hits(cpu, ends);
+  for (uint32_t p = 0; p < probes; p++) {
+    uint64_t count = ends[p];
+    ends[p] = end; /* its begin, until its hits are written */
+    end += count;
+  }
+  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++)
+    for (size_t i = 0; i < cpu->lanes[t].found_count; i++)
+      lists->hits[ends[cpu->lanes[t].found[i].probe]++] = cpu->lanes[t].found[i].hit;
+  cpu->pass.lists = lists;
+  cpu->pass.first_list = lists->count;
+  lists->count += probes;
+  lk_pool_run(cpu->pool, probes, sort_list, cpu);
+  return LK_OK;
+}
+
+lk_status lk_cpu_range_finish(lk_cpu *cpu, lk_lists *lists, lk_error *error) {
+  uint64_t hits = 0;
+  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) {
+    lk_cpu_range_keep(cpu, &cpu->lanes[t]);
+    hits += cpu->lanes[t].found_count;
+  }
+  lk_status status = atomic_load(&cpu->pass.failed)
+                         ? lk_fail(error, LK_ENOMEM, "out of memory for what a range search found")
+                         : bring_together(cpu, lists, hits, error);
+  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) cpu->lanes[t].found_count = 0;
+  return status;
+}

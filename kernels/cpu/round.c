@@ -1,0 +1,208 @@
+/* The rounds of a pass: scan a tile for a few probes at a time, and look at its survivors at once, while its codes are
+ * in the cache. Hits wait in their thread's list until the round is over, because the bar stands still during a round;
+ * then each probe's hits go to its heap and raise its bar. */
+#include "kernels/cpu/device.h"
+#include "kernels/cpu/topk.h"
+#include "kernels/quant_bound.h"
+
+/* Only ever upwards: after the seed a heap starts empty again, but its bar stays. */
+static void raise_bar(lk_cpu_pass *pass, uint32_t probe) {
+  uint32_t k = pass->batch.k;
+  if (pass->heap_counts[probe] < k) return;
+  float kth = pass->heaps[(size_t)probe * k].score;
+  if (kth > pass->bars[probe]) pass->bars[probe] = kth;
+}
+
+static void push(lk_cpu_pass *pass, uint32_t probe, lk_hit hit) {
+  uint32_t k = pass->batch.k;
+  lk_hit *heap = pass->heaps + (size_t)probe * k;
+  if (pass->batch.by_subject)
+    lk_topk_push_subject(heap, &pass->heap_counts[probe], k, hit);
+  else
+    lk_topk_push(heap, &pass->heap_counts[probe], k, hit);
+}
+
+/* Scores a visible row exactly. */
+static lk_hit score_row(const lk_cpu *cpu, uint32_t probe, const lk_place *place, uint32_t row) {
+  lk_shape shape = cpu->pass.batch.shape;
+  const lk_block *block = &place->hold->block;
+  lk_hit hit = {.number = block->numbers[row],
+                .row = (uint32_t)(place->first_row + row),
+                .subject = cpu->pass.batch.by_subject ? block->subjects[row] : 0};
+  hit.score = cpu->isa->score(shape.metric, cpu->pass.batch.probes + (size_t)probe * shape.dim,
+                              block->exact + (size_t)row * shape.dim, shape.dim);
+  return hit;
+}
+
+/* What is found outside a round goes straight to where it belongs; a range search keeps it with the thread. */
+static void take(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, lk_hit hit) {
+  if (cpu->pass.batch.k != LK_K_ALL) {
+    push(&cpu->pass, probe, hit);
+    return;
+  }
+  if (lane->pending_count == LK_LANE_PENDING) lk_cpu_range_keep(cpu, lane);
+  lane->pending[lane->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
+}
+
+/* Scores every visible row of the hold from `row` on and before `end`, `most` of them at most. */
+static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk_place *place, uint64_t row,
+                        uint64_t end, uint32_t most) {
+  lk_cpu_pass *pass = &cpu->pass;
+  uint32_t settled = 0;
+  for (; row < end && settled < most; row++) {
+    if (pass->filtered) {
+      uint64_t word = pass->visible[place->first_word + row / 64] >> row % 64;
+      if (word == 0)
+        row |= 63;
+      else
+        row += (uint64_t)__builtin_ctzll(word);
+      if (word == 0 || row >= end) continue;
+    }
+    lk_hit hit = score_row(cpu, probe, place, (uint32_t)row);
+    if (hit.score >= pass->batch.threshold) take(cpu, lane, probe, hit);
+    settled++;
+  }
+  lane->settled += settled;
+}
+
+static void gather_probe(void *context, uint32_t thread, uint32_t probe) {
+  lk_cpu *cpu = context;
+  for (uint32_t h = 0; h < cpu->pass.batch.holds_count; h++) {
+    const lk_place *place = &cpu->pass.places[h];
+    settle_rows(cpu, &cpu->lanes[thread], probe, place, 0, place->hold->base.rows, UINT32_MAX);
+  }
+}
+
+void lk_cpu_gather(lk_backend *backend) {
+  lk_cpu *cpu = (lk_cpu *)backend;
+  lk_pool_run(cpu->pool, cpu->pass.batch.count, gather_probe, cpu);
+}
+
+static void seed_probe(void *context, uint32_t thread, uint32_t probe) {
+  lk_cpu *cpu = context;
+  lk_cpu_pass *pass = &cpu->pass;
+  for (uint32_t i = 0; i < pass->seed_count; i++) {
+    const lk_place *place = lk_cpu_place_of_row(pass, pass->seed_rows[i]);
+    uint64_t end = i + 1 < pass->seed_count ? pass->seed_rows[i + 1] : UINT64_MAX, rows = place->hold->base.rows;
+    end = end - place->first_row < rows ? end - place->first_row : rows;
+    settle_rows(cpu, &cpu->lanes[thread], probe, place, pass->seed_rows[i] - place->first_row, end, 1);
+  }
+  raise_bar(pass, probe);
+  pass->heap_counts[probe] = 0;
+}
+
+void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count) {
+  lk_cpu *cpu = (lk_cpu *)backend;
+  cpu->pass.seed_rows = rows;
+  cpu->pass.seed_count = rows_count;
+  lk_pool_run(cpu->pool, cpu->pass.batch.count, seed_probe, cpu);
+}
+
+/* One tile as its scan needs it. */
+struct tile_view {
+  const lk_place *place;
+  const lk_tile *tile;
+  const uint8_t *packed;
+  uint32_t rows;  /* of the tile */
+  uint32_t first; /* its first row in the block */
+  const int8_t *codes;
+  const float *rotated;
+  const lk_probe_bound *bounds;
+};
+
+static struct tile_view view_tile(const lk_cpu_pass *pass, uint32_t tile) {
+  const lk_place *place = lk_cpu_place_of_tile(pass, tile);
+  const lk_cpu_hold *hold = place->hold;
+  uint32_t t = (uint32_t)(tile - place->first_tile), left = hold->base.rows - t * LK_TILE_ROWS;
+  size_t width = lk_cpu_width(pass->batch.shape.dim), probes = (size_t)place->frame * pass->batch.count;
+  size_t coded = pass->batch.shape.metric == LK_L2 ? probes : 0;
+  return (struct tile_view){.place = place,
+                            .tile = &hold->tiles[t],
+                            .packed = hold->packed + (size_t)t * LK_TILE_ROWS * width,
+                            .rows = left < LK_TILE_ROWS ? left : LK_TILE_ROWS,
+                            .first = t * LK_TILE_ROWS,
+                            .codes = pass->codes + coded * width,
+                            .rotated = pass->rotated + coded * width,
+                            .bounds = pass->bounds + probes};
+}
+
+/* The threshold on a kernel's sum, which is the product of codes plus a constant of the probe. */
+static int32_t shifted_threshold(lk_metric metric, const lk_probe_bound *probe, const lk_tile *tile, float bar) {
+  int32_t threshold = lk_bound_threshold(metric, probe, tile, bar);
+  int64_t shifted = (int64_t)threshold + (int64_t)LK_CODE_SHIFT * probe->code_sum;
+  if (threshold == INT32_MIN || shifted < INT32_MIN) return INT32_MIN;
+  return threshold == INT32_MAX || shifted > INT32_MAX ? INT32_MAX : (int32_t)shifted;
+}
+
+static void settle(const lk_cpu *cpu, lk_cpu_lane *lane, const struct tile_view *view, uint32_t probe, uint32_t row) {
+  const lk_cpu_pass *pass = &cpu->pass;
+  uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim), r = view->first + row;
+  if (!lk_cpu_visible(pass, view->place, r)) return;
+  float bar = pass->bars[probe];
+  lane->survivors++;
+  const uint8_t *packed =
+      view->packed + (size_t)(row / LK_STRIP_ROWS) * LK_STRIP_ROWS * width + (size_t)(row % LK_STRIP_ROWS) * LK_STEP;
+  float dot = cpu->isa->dot(packed, width, view->rotated + (size_t)probe * width);
+  if (!lk_bound_reaches(pass->batch.shape.metric, dim, &view->bounds[probe], view->tile,
+                        &view->place->hold->block.bounds[r], bar, dot))
+    return;
+  lane->settled++;
+  lk_hit hit = score_row(cpu, probe, view->place, r);
+  if (hit.score >= bar) lane->pending[lane->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
+}
+
+static void scan_tile(void *context, uint32_t thread, uint32_t item) {
+  lk_cpu *cpu = context;
+  lk_cpu_pass *pass = &cpu->pass;
+  lk_cpu_lane *lane = &cpu->lanes[thread];
+  struct tile_view view = view_tile(pass, pass->round_tiles[item]);
+  uint32_t width = lk_cpu_width(pass->batch.shape.dim), strips = (view.rows + LK_STRIP_ROWS - 1) / LK_STRIP_ROWS;
+  uint16_t survivors[LK_SCAN_PROBES * LK_TILE_ROWS];
+  for (uint32_t first = 0; first < pass->batch.count; first += LK_SCAN_PROBES) {
+    uint32_t left = pass->batch.count - first, count = left < LK_SCAN_PROBES ? left : LK_SCAN_PROBES;
+    int32_t thresholds[LK_SCAN_PROBES];
+    for (uint32_t p = 0; p < count; p++)
+      thresholds[p] =
+          shifted_threshold(pass->batch.shape.metric, &view.bounds[first + p], view.tile, pass->bars[first + p]);
+    if (lane->pending_count + LK_SCAN_PROBES * LK_TILE_ROWS > LK_LANE_PENDING) atomic_store(&pass->overflow, true);
+    if (atomic_load_explicit(&pass->overflow, memory_order_relaxed)) return;
+    size_t found =
+        cpu->isa->scan(view.packed, strips, width, view.codes + (size_t)first * width, count, thresholds, survivors);
+    for (size_t i = 0; i < found; i++) {
+      uint32_t row = survivors[i] % LK_TILE_ROWS;
+      if (row < view.rows) settle(cpu, lane, &view, first + survivors[i] / LK_TILE_ROWS, row);
+    }
+  }
+  lane->scanned += (uint64_t)view.rows * pass->batch.count;
+}
+
+static void keep(void *context, uint32_t thread, uint32_t item) {
+  (void)thread;
+  lk_cpu *cpu = context;
+  lk_cpu_range_keep(cpu, &cpu->lanes[item]);
+}
+
+/* Gives every `threads`-th probe its hits of the round. */
+static void collect(void *context, uint32_t thread, uint32_t item) {
+  (void)thread;
+  lk_cpu *cpu = context;
+  uint32_t threads = lk_pool_threads(cpu->pool);
+  for (uint32_t t = 0; t < threads; t++)
+    for (uint32_t i = 0; i < cpu->lanes[t].pending_count; i++) {
+      const lk_pending *pending = &cpu->lanes[t].pending[i];
+      if (pending->probe % threads == item) push(&cpu->pass, pending->probe, pending->hit);
+    }
+  for (uint32_t p = item; p < cpu->pass.batch.count; p += threads) raise_bar(&cpu->pass, p);
+}
+
+bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count) {
+  lk_cpu *cpu = (lk_cpu *)backend;
+  uint32_t threads = lk_pool_threads(cpu->pool);
+  cpu->pass.round_tiles = tiles;
+  atomic_store(&cpu->pass.overflow, false);
+  lk_pool_run(cpu->pool, tiles_count, scan_tile, cpu);
+  bool complete = !atomic_load(&cpu->pass.overflow);
+  if (complete) lk_pool_run(cpu->pool, threads, cpu->pass.batch.k == LK_K_ALL ? keep : collect, cpu);
+  for (uint32_t t = 0; t < threads; t++) cpu->lanes[t].pending_count = 0;
+  return complete;
+}

@@ -1,0 +1,41 @@
+/* The one rule that says which rows a search sees. */
+#ifndef KERNELS_VISIBILITY_H
+#define KERNELS_VISIBILITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/portable.h"
+
+/* What a row carries, an array each with an element a row; NULL where no row has any. */
+typedef struct lk_visibility {
+  const uint64_t *born;       /* the epoch that brought the row; NULL: all were there from the first */
+  const uint64_t *died;       /* the epoch that took it, UINT64_MAX for none yet */
+  const uint64_t *expires_ms; /* the time from which it is gone (Unix, milliseconds), UINT64_MAX for never */
+  const uint64_t *tags;       /* NULL: no row has a tag */
+} lk_visibility;
+
+/* What a search asks for. */
+typedef struct lk_filter {
+  uint64_t epoch; /* fixed when the search starts, as is the time */
+  uint64_t now_ms;
+  uint64_t tags, mask;            /* of the row's tags, those in `mask` must be as in `tags` */
+  const uint64_t *const *allowed; /* a bitmap for each hold, row r in bit r % 64 of word r / 64; NULL: all rows */
+} lk_filter;
+
+LK_INLINE bool lk_visible(const lk_visibility *rows, const lk_filter *filter, const uint64_t *allowed, uint32_t row) {
+  uint64_t tags = rows->tags != NULL ? rows->tags[row] : 0;
+  return (rows->born == NULL || rows->born[row] <= filter->epoch) &&
+         (rows->died == NULL || filter->epoch < rows->died[row]) &&
+         (rows->expires_ms == NULL || filter->now_ms < rows->expires_ms[row]) &&
+         (tags & filter->mask) == (filter->tags & filter->mask) &&
+         (allowed == NULL || (allowed[row / 64] >> row % 64 & 1) != 0);
+}
+
+/* Whether the rule lets every row through, so that nothing has to be looked at. */
+LK_INLINE bool lk_all_visible(const lk_visibility *rows, const lk_filter *filter, const uint64_t *allowed) {
+  return rows->born == NULL && rows->died == NULL && rows->expires_ms == NULL && allowed == NULL && filter->mask == 0;
+}
+
+#endif
