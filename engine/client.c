@@ -39,7 +39,7 @@ static void add_field(client *c, const char *name, const char *value) {
 }
 
 static lk_status send_job(client *c, uint64_t number, lk_error *error) {
-  char id[24], k[12], n[24], threshold[32], ttl[24];
+  char id[24], k[12], n[24], threshold[32], ttl[24], tags[24], mask[24];
   const lk_client_job *job = c->job;
   size_t elements = job_probes(c, number) * job->probes->dim;
   lk_vector_to_f32(job->probes, job_first(c, number) * job->probes->dim, elements, c->probes);
@@ -48,6 +48,8 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   snprintf(n, sizeof n, "%" PRIu64, job_probes(c, number));
   snprintf(threshold, sizeof threshold, "%.9g", (double)job->threshold);
   snprintf(ttl, sizeof ttl, "%" PRIu64, job->ttl_ms);
+  snprintf(tags, sizeof tags, "%" PRIu64, job->tags);
+  snprintf(mask, sizeof mask, "%" PRIu64, job->mask);
   lk_command_clear(&c->command);
   lk_command_add_string(&c->command, "XADD");
   add_field(c, c->stream, "*");
@@ -59,6 +61,11 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   add_field(c, "k", k);
   add_field(c, "n", n);
   if (job->threshold != -INFINITY) add_field(c, "threshold", threshold);
+  if (job->by_subject) add_field(c, "by", "subject");
+  if (job->mask != 0) {
+    add_field(c, "tags", tags);
+    add_field(c, "mask", mask);
+  }
   if (job->model != NULL) add_field(c, "model", job->model);
   if (job->ttl_ms > 0) add_field(c, "ttl", ttl);
   lk_command_add_string(&c->command, "f32");

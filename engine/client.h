@@ -13,6 +13,8 @@ typedef struct lk_client_job {
   const lk_vectors *probes;
   uint32_t k;
   float threshold;
+  bool by_subject;
+  uint64_t tags, mask;
   uint64_t ttl_ms;     /* 0: no deadline */
   uint32_t job_probes; /* probes in one job */
   uint32_t timeout_s;  /* without any reply for so long, it gives up */

@@ -104,6 +104,9 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                        .probes = &npy.vectors,
                        .k = options->k,
                        .threshold = options->threshold,
+                       .by_subject = options->by_subject,
+                       .tags = options->tags,
+                       .mask = options->mask,
                        .ttl_ms = options->ttl_ms,
                        .job_probes = options->job_probes < most ? options->job_probes : most,
                        .timeout_s = options->timeout_s};

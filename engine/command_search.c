@@ -40,6 +40,9 @@ static lk_status identify_all(lk_gallery *gallery, const lk_vectors *probes, con
                       .probes_count = 1,
                       .k = options->k,
                       .threshold = options->threshold,
+                      .by_subject = options->by_subject,
+                      .tags = options->tags,
+                      .mask = options->mask,
                       .model = lk_text_of(options->model != NULL ? options->model : "")};
     status = lk_gallery_identify(gallery, &query, result, NULL, error);
     lk_bar_close(&bar);
@@ -75,10 +78,17 @@ static lk_status identify_on(lk_device *device, const lk_vectors *probes, const 
   return status;
 }
 
+static lk_status check_k(const lk_options *options, lk_error *error) {
+  if (options->k != LK_K_ALL) return lk_options_check_k(options, error);
+  if (options->by_subject) return lk_fail(error, LK_EINVAL, "-k all: is by template, not by subject");
+  if (options->threshold == -INFINITY) return lk_fail(error, LK_EINVAL, "-k all: needs a --threshold");
+  return LK_OK;
+}
+
 lk_status lk_command_identify(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_npy npy;
   lk_device *device;
-  lk_status status = lk_options_check_k(options, error);
+  lk_status status = check_k(options, error);
   if (status == LK_OK) status = lk_npy_open(options->words[1], &npy, error);
   if (status != LK_OK) return status;
   status = lk_device_open(options->device, options->threads, &device, error);

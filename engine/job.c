@@ -126,21 +126,34 @@ static lk_status read_probes(const reader *r, uint64_t n, lk_vectors *probes) {
 }
 
 /* Fields of the protocol that would change the answer and that this worker does not serve: refused, never ignored. */
-static lk_status refuse_unserved(const reader *r) {
-  static const char *const unserved[] = {"tags", "mask", "after", "version"};
-  for (size_t i = 0; i < sizeof unserved / sizeof unserved[0]; i++)
+static lk_status refuse_unserved(const reader *r, lk_op op) {
+  static const char *const unserved[] = {"after", "version", "by", "tags", "mask"};
+  size_t count = op == LK_OP_VERIFY ? 5 : 2;
+  for (size_t i = 0; i < count; i++)
     if (find(r, unserved[i]) != NULL)
-      return lk_fail(r->error, LK_EBADJOB, "field %s is not served by this worker", unserved[i]);
-  const lk_field *by = find(r, "by");
-  if (by == NULL || (by->length == 8 && memcmp(by->value, "template", 8) == 0)) return LK_OK;
-  return malformed(r, by, "is not served by this worker; template is");
+      return lk_fail(r->error, LK_EBADJOB, "field %s is not served by this worker%s", unserved[i],
+                     i < 2 ? "" : " with verify");
+  return LK_OK;
+}
+
+static lk_status read_by(const reader *r, bool *by_subject) {
+  const lk_field *field = find(r, "by");
+  if (field == NULL) return LK_OK;
+  lk_text by = {.bytes = field->value, .length = (uint32_t)field->length};
+  *by_subject = lk_text_equal(by, lk_text_of("subject"));
+  return *by_subject || lk_text_equal(by, lk_text_of("template")) ? LK_OK
+                                                                  : malformed(r, field, "is none of template, subject");
 }
 
 static lk_status read_rest(const reader *r, lk_job *job) {
   uint64_t k = 10, n = 0;
   lk_status status = read_version(r);
   if (status == LK_OK) status = read_op(r, &job->op);
-  if (status == LK_OK) status = refuse_unserved(r);
+  if (status == LK_OK) status = refuse_unserved(r, job->op);
+  if (status == LK_OK) status = read_by(r, &job->by_subject);
+  if (status == LK_OK) status = read_number(r, "tags", false, 0, UINT64_MAX, &job->tags);
+  job->mask = job->tags;
+  if (status == LK_OK) status = read_number(r, "mask", false, 0, UINT64_MAX, &job->mask);
   if (status == LK_OK) status = read_text(r, "gallery", true, LK_TEXT_MAX, &job->gallery);
   if (status == LK_OK) status = read_text(r, "model", false, LK_TEXT_MAX, &job->model);
   if (status == LK_OK) status = read_text(r, "subject", job->op == LK_OP_VERIFY, LK_TEXT_MAX, &job->subject);

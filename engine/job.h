@@ -28,6 +28,8 @@ typedef struct lk_job {
   bool json;
   uint32_t k;
   float threshold; /* -INFINITY for none */
+  bool by_subject;
+  uint64_t tags, mask;
   uint64_t ttl_ms; /* from the entry's own time; 0: no deadline */
   lk_vectors probes;
 } lk_job;

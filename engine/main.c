@@ -15,9 +15,9 @@ static const struct {
 } commands[] = {
     {"create", lk_command_create, 1, 1, "--dim --metric --model", "DIR --dim N [--metric cosine|ip|l2] [--model NAME]"},
     {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR FILE.npy [--labels FILE.csv]"},
-    {"identify", lk_command_identify, 2, 2, "-k --threshold --device --threads --format --model",
-     "DIR PROBES.npy [-k 10] [--threshold T] [--device auto|cpu] [--threads N] [--model NAME]\n"
-     "                    [--format table|csv|json]"},
+    {"identify", lk_command_identify, 2, 2, "-k --threshold --by --tags --mask --device --threads --format --model",
+     "DIR PROBES.npy [-k 10|all] [--threshold T] [--by template|subject] [--tags BITS] [--mask BITS]\n"
+     "                    [--device auto|cpu] [--threads N] [--model NAME] [--format table|csv|json]"},
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
      "DIR PROBES.npy --subject S [--threshold T] [--format table|csv|json]"},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
@@ -28,9 +28,11 @@ static const struct {
      "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
      "                    [--device auto|cpu] [--threads N] [--batch PROBES] [--max-queue-delay-us N]"},
     {"submit", lk_command_submit, 1, 1,
-     "--redis --password-file --gallery -k --threshold --format --model --priority --ttl --timeout --job-probes",
-     "PROBES.npy --redis URL --gallery NAME [-k 10] [--threshold T] [--format table|csv|json]\n"
-     "                    [--model NAME] [--priority hi|lo] [--ttl MS] [--timeout S] [--job-probes 64]\n"
+     "--redis --password-file --gallery -k --threshold --by --tags --mask --format --model --priority --ttl --timeout "
+     "--job-probes",
+     "PROBES.npy --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject] [--tags BITS]\n"
+     "                    [--mask BITS] [--format table|csv|json] [--model NAME] [--priority hi|lo] [--ttl MS] "
+     "[--timeout S] [--job-probes 64]\n"
      "                    [--password-file FILE]"},
 };
 

@@ -30,6 +30,35 @@ static lk_status read_u32(const char *value, void *to, lk_error *error) {
   return status;
 }
 
+static lk_status read_k(const char *value, void *to, lk_error *error) {
+  if (strcmp(value, "all") != 0) return read_u32(value, to, error);
+  *(uint32_t *)to = LK_K_ALL;
+  return LK_OK;
+}
+
+static lk_status read_bits(const char *value, void *to, lk_error *error) {
+  char *end;
+  bool hex = value[0] == '0' && (value[1] == 'x' || value[1] == 'X');
+  errno = 0;
+  *(uint64_t *)to = strtoull(value, &end, hex ? 16 : 10);
+  if (*value >= '0' && *value <= '9' && *end == '\0' && errno == 0) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is not a 64-bit number", value);
+}
+
+/* A mask that is not given is all of the tags that are. */
+static lk_status read_tags(const char *value, void *to, lk_error *error) {
+  lk_options *options = (lk_options *)((char *)to - offsetof(lk_options, tags));
+  lk_status status = read_bits(value, to, error);
+  if (options->mask == 0) options->mask = options->tags;
+  return status;
+}
+
+static lk_status read_by(const char *value, void *to, lk_error *error) {
+  *(bool *)to = strcmp(value, "subject") == 0;
+  if (*(bool *)to || strcmp(value, "template") == 0) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is none of template, subject", value);
+}
+
 static lk_status read_float(const char *value, void *to, lk_error *error) {
   char *end;
   *(float *)to = strtof(value, &end);
@@ -59,8 +88,9 @@ static const struct {
   read_value *read;
   size_t offset;
 } known[] = {
-    {"-k", read_u32, offsetof(lk_options, k)},
+    {"-k", read_k, offsetof(lk_options, k)},
     {"--batch", read_u32, offsetof(lk_options, batch)},
+    {"--by", read_by, offsetof(lk_options, by_subject)},
     {"--device", read_text, offsetof(lk_options, device)},
     {"--dim", read_u32, offsetof(lk_options, dim)},
     {"--format", read_format, offsetof(lk_options, format)},
@@ -68,12 +98,14 @@ static const struct {
     {"--job-probes", read_u32, offsetof(lk_options, job_probes)},
     {"--labels", read_text, offsetof(lk_options, labels)},
     {"--max-queue-delay-us", read_u64, offsetof(lk_options, max_queue_delay_us)},
+    {"--mask", read_bits, offsetof(lk_options, mask)},
     {"--metric", read_metric, offsetof(lk_options, metric)},
     {"--model", read_text, offsetof(lk_options, model)},
     {"--password-file", read_text, offsetof(lk_options, password_file)},
     {"--priority", read_priority, offsetof(lk_options, priority)},
     {"--redis", read_text, offsetof(lk_options, redis)},
     {"--subject", read_text, offsetof(lk_options, subject)},
+    {"--tags", read_tags, offsetof(lk_options, tags)},
     {"--threads", read_u32, offsetof(lk_options, threads)},
     {"--threshold", read_float, offsetof(lk_options, threshold)},
     {"--timeout", read_u32, offsetof(lk_options, timeout_s)},
@@ -128,5 +160,6 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
 
 lk_status lk_options_check_k(const lk_options *options, lk_error *error) {
   if (options->k >= 1 && options->k <= LK_K_MAX) return LK_OK;
+  if (options->k == LK_K_ALL) return lk_fail(error, LK_EINVAL, "-k all: only identify lists all; a queue does not");
   return lk_fail(error, LK_EINVAL, "-k: %u is outside 1 .. %d", options->k, LK_K_MAX);
 }

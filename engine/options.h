@@ -11,11 +11,12 @@ enum { LK_WORDS_MOST = 256 };
 typedef struct lk_options {
   const char *words[LK_WORDS_MOST]; /* what is no option */
   int words_count;
-  uint32_t dim, k, threads, batch, job_probes, timeout_s;
-  uint64_t max_queue_delay_us, ttl_ms;
+  uint32_t dim, k /* LK_K_ALL: -k all */, threads, batch, job_probes, timeout_s;
+  uint64_t max_queue_delay_us, ttl_ms, tags, mask;
   lk_metric metric;
   const char *model, *labels, *device, *subject, *redis, *password_file, *gallery, *priority;
   float threshold; /* -INFINITY where none was given */
+  bool by_subject;
   lk_format format;
 } lk_options;
 

@@ -30,6 +30,7 @@ static void make_faces(void) {
     int subject = snprintf(names[i][1], sizeof names[i][1], "s%d", i / 3);
     labels[i].key = (lk_text){names[i][0], (uint32_t)key};
     labels[i].subject = (lk_text){names[i][1], (uint32_t)subject};
+    labels[i].tags = (uint64_t)i % 8;
   }
   random_state random = {7};
   float *rows = files_random(&random, FACES_ROWS, FACES_DIM);

@@ -16,7 +16,8 @@ extern char faces[PATH_MAX], probes[PATH_MAX]; /* the gallery's folder, the file
 extern redis_server redis;                     /* named, not started */
 extern float *faces_probes;                    /* FACES_PROBES x FACES_DIM */
 
-/* Makes the gallery "faces" (cosine, model "m1"; keys t0, t1, ..., three to a subject s0, s1, ...), and "probes.npy".
+/* Makes the gallery "faces" (cosine, model "m1"; keys t0, t1, ..., three to a subject s0, s1, ...;
+ * row i has tags i % 8), and "probes.npy".
  */
 void e2e_setup(void);
 void e2e_teardown(void);

@@ -245,3 +245,16 @@ Test(cli, output_to_a_full_disk_is_an_error) {
   expect_full("verify", faces, probes, "--subject", "s1", NULL);
   expect_full("verify", faces, probes, "--subject", "s1", "--format", "json", NULL);
 }
+
+Test(cli, all_above_a_threshold) {
+  cr_assert_eq(likeness(&p, "identify", faces, probes, "-k", "all", NULL), 2);
+  cr_assert_not_null(strstr(process_log(&p), "--threshold"), "%s", process_log(&p));
+  cr_assert_eq(likeness(&p, "identify", faces, probes, "-k", "all", "--threshold", "0", "--by", "subject", NULL), 2);
+  cr_assert_eq(likeness(&p, "identify", faces, probes, "-k", "all", "--threshold", "0.2", "--format", "csv", NULL), 0);
+  process most = {0};
+  cr_assert_eq(likeness(&most, "identify", faces, probes, "-k", "600", "--threshold", "0.2", "--format", "csv", NULL),
+               0);
+  cr_assert_gt(strlen(process_out(&p)), 1000);
+  cr_assert_str_eq(process_out(&p), process_out(&most));
+  process_close(&most);
+}

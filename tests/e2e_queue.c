@@ -23,14 +23,15 @@ static void teardown(void) {
 
 TestSuite(queue, .init = setup, .fini = teardown);
 
-/* submit's output is that of identify, byte for byte. */
-static void compare_outputs(const char *k, const char *threshold, const char *format, const char *job_probes) {
+/* submit's output is that of identify, byte for byte; `view` are two further words. */
+static void compare_views(const char *k, const char *threshold, const char *format, const char *job_probes,
+                          const char *view, const char *value) {
   process a = {0}, b = {0};
-  cr_assert_eq(likeness(&a, "identify", faces, probes, "-k", k, "--threshold", threshold, "--format", format,
-                        "--device", "cpu", NULL),
+  cr_assert_eq(likeness(&a, "identify", faces, probes, "-k", k, "--threshold", threshold, "--format", format, view,
+                        value, "--device", "cpu", NULL),
                0, "%s", process_log(&a));
   cr_assert_eq(likeness(&b, "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", k, "--threshold",
-                        threshold, "--format", format, "--job-probes", job_probes, NULL),
+                        threshold, "--format", format, view, value, "--job-probes", job_probes, NULL),
                0, "%s", process_log(&b));
   cr_assert_gt(strlen(process_out(&a)), 1000);
   cr_assert_str_eq(process_out(&a), process_out(&b));
@@ -39,14 +40,38 @@ static void compare_outputs(const char *k, const char *threshold, const char *fo
   process_close(&b);
 }
 
+static void compare_outputs(const char *k, const char *threshold, const char *format, const char *job_probes) {
+  compare_views(k, threshold, format, job_probes, "--by", "template");
+}
+
 Test(queue, submit_prints_what_identify_prints) {
   worker_start(&worker, NULL);
   compare_outputs("10", "-1", "csv", "64");
   compare_outputs("3", "0.6", "json", "1");
   compare_outputs("600", "-1", "table", "4096");
   compare_outputs("4096", "0.1", "csv", "7");
+  compare_views("20", "-1", "csv", "10", "--by", "subject");
+  compare_views("20", "-1", "csv", "10", "--tags", "0x5");
+  compare_views("20", "-1", "json", "64", "--mask", "2");
   worker_stop(&worker);
   cr_assert_eq(pending(), 0);
+}
+
+/* Each job its own view, though they wait together. */
+Test(queue, jobs_keep_their_own_view) {
+  worker_start(&worker, "--max-queue-delay-us", "200000", NULL);
+  send_job(&(test_job){.id = "plain", .k = "400"});
+  send_job(&(test_job){.id = "subject", .k = "400", .extra = "by", .extra_value = "subject"});
+  send_job(&(test_job){.id = "tags", .k = "400", .extra = "tags", .extra_value = "6"});
+  for (int i = 0; i < 3; i++) {
+    json_t *reply = next_reply("me");
+    const char *id = reply_text(reply, "id");
+    size_t count = json_array_size(json_array_get(json_object_get(reply, "probes"), 0));
+    size_t wanted = strcmp(id, "plain") == 0 ? 400 : strcmp(id, "subject") == 0 ? FACES_ROWS / 3 : FACES_ROWS / 4;
+    cr_assert_eq(count, wanted, "%s: %zu and not %zu", id, count, wanted);
+    json_decref(reply);
+  }
+  worker_stop(&worker);
 }
 
 Test(queue, json_reply) {
@@ -208,8 +233,9 @@ Test(queue, every_error_of_a_bad_job) {
       {{.f32 = faces_probes, .bytes = 0}, "EBADJOB", "f32"},
       {{.f32 = faces_probes, .bytes = 95}, "EBADJOB", "f32"},
       {{.extra = "f16", .extra_value = "ab"}, "EBADJOB", "f16"},
-      {{.extra = "tags", .extra_value = "1"}, "EBADJOB", "tags"},
-      {{.extra = "by", .extra_value = "subject"}, "EBADJOB", "subject"},
+      {{.extra = "after", .extra_value = "1-1"}, "EBADJOB", "after"},
+      {{.extra = "by", .extra_value = "person"}, "EBADJOB", "person"},
+      {{.extra = "mask", .extra_value = "0x1"}, "EBADJOB", "mask"},
       {{.f32 = bad, .bytes = sizeof bad}, "EBADPROBE", "zero"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -116,7 +116,7 @@ Test(job, malformed_fields) {
   expect_bad_field("op", "enroll", "enroll");
   expect_bad_field("op", "", "op");
   expect_bad_field("op", "identif", "op");
-  expect_bad_field("by", "subject", "by");
+  expect_bad_field("by", "subjects", "by");
 }
 
 Test(job, out_of_range) {
@@ -202,8 +202,28 @@ Test(job, versions) {
 }
 
 Test(job, fields_that_are_not_served_are_refused) {
-  static const char *const unserved[] = {"tags", "mask", "after", "version"};
-  for (size_t i = 0; i < 4; i++) expect_bad_field(unserved[i], "1", unserved[i]);
+  static const char *const unserved[] = {"after", "version"};
+  for (size_t i = 0; i < 2; i++) expect_bad_field(unserved[i], "1", unserved[i]);
+  static const char *const with_verify[] = {"by", "tags", "mask"};
+  for (size_t i = 0; i < 3; i++) {
+    setup();
+    add_text("op", "verify");
+    add_text("subject", "anna");
+    add_text(with_verify[i], i == 0 ? "template" : "1");
+    expect_bad(LK_EBADJOB, with_verify[i]);
+  }
+}
+
+Test(job, view) {
+  cr_assert(parse() == LK_OK && !job.by_subject && job.tags == 0 && job.mask == 0);
+  add_text("by", "subject");
+  add_text("tags", "6");
+  cr_assert_eq(parse(), LK_OK, "%s", error.text);
+  cr_assert(job.by_subject && job.tags == 6 && job.mask == 6, "without a mask, all of the tags");
+  add_text("mask", "18446744073709551615");
+  cr_assert(parse() == LK_OK && job.tags == 6 && job.mask == UINT64_MAX);
+  expect_bad_field("mask", "18446744073709551616", "mask");
+  expect_bad_field("tags", "0x6", "tags");
 }
 
 Test(job, unknown_fields_and_flags_are_ignored) {

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-static const char all[] =
-    "-k --batch --device --dim --format --gallery --job-probes --labels --max-queue-delay-us --metric --model "
-    "--password-file --priority --redis --subject --threads --threshold --timeout --ttl";
+static const char all[] = "-k --batch --by --device --dim --format --gallery --job-probes --labels --mask "
+                          "--max-queue-delay-us --metric --model "
+                          "--password-file --priority --redis --subject --tags --threads --threshold --timeout --ttl";
 
 static lk_options options;
 static lk_error error;
@@ -116,4 +116,17 @@ Test(options, check_k) {
     cr_assert_eq(PARSE("-k", k[i]), LK_OK);
     cr_assert_eq(lk_options_check_k(&options, &error), i == 1 || i == 2 ? LK_OK : LK_EINVAL);
   }
+}
+
+Test(options, view) {
+  cr_assert_eq(PARSE("-k", "all", "--by", "subject", "--tags", "0x6"), LK_OK);
+  cr_assert(options.k == LK_K_ALL && options.by_subject && options.tags == 6 && options.mask == 6);
+  cr_assert_eq(lk_options_check_k(&options, &error), LK_EINVAL);
+  cr_assert_eq(PARSE("--by", "template", "--tags", "1", "--mask", "12"), LK_OK);
+  cr_assert(!options.by_subject && options.tags == 1 && options.mask == 12);
+  cr_assert_eq(PARSE("--mask", "12", "--tags", "1"), LK_OK);
+  cr_assert(options.tags == 1 && options.mask == 12, "in either order");
+  cr_assert_eq(PARSE("--tags", "0x10000000000000000"), LK_EINVAL);
+  cr_assert_eq(PARSE("--tags", "six"), LK_EINVAL);
+  cr_assert_eq(PARSE("--by", "row"), LK_EINVAL);
 }

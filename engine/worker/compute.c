@@ -69,6 +69,9 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
     probes += (uint32_t)task->job.probes.rows;
     runs[query.probes_count++] = task->job.probes;
     query.k = task->job.k;
+    query.by_subject = task->job.by_subject;
+    query.tags = task->job.tags;
+    query.mask = task->job.mask;
     query.threshold = fminf(query.threshold, task->job.threshold);
   }
   lk_status status = lk_gallery_identify(gallery, &query, done->result, NULL, error);
