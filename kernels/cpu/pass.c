@@ -53,12 +53,13 @@ static bool lay_out_holds(lk_cpu_pass *pass) {
   return true;
 }
 
-/* The last place whose first tile (or row) is not beyond; empty holds are passed over. */
-const lk_place *lk_cpu_place_of_tile(const lk_cpu_pass *pass, uint64_t tile) {
+/* The last place whose `member` (an offset) is not beyond the value; empty holds are passed over. */
+static const lk_place *find_place(const lk_cpu_pass *pass, size_t member, uint64_t value) {
+  const char *first = (const char *)pass->places + member;
   uint32_t low = 0, high = pass->batch.holds_count;
   while (high - low > 1) {
     uint32_t middle = low + (high - low) / 2;
-    if (pass->places[middle].first_tile <= tile)
+    if (*(const uint64_t *)(first + middle * sizeof(lk_place)) <= value)
       low = middle;
     else
       high = middle;
@@ -66,16 +67,12 @@ const lk_place *lk_cpu_place_of_tile(const lk_cpu_pass *pass, uint64_t tile) {
   return &pass->places[low];
 }
 
+const lk_place *lk_cpu_place_of_tile(const lk_cpu_pass *pass, uint64_t tile) {
+  return find_place(pass, offsetof(lk_place, first_tile), tile);
+}
+
 const lk_place *lk_cpu_place_of_row(const lk_cpu_pass *pass, uint64_t row) {
-  uint32_t low = 0, high = pass->batch.holds_count;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (pass->places[middle].first_row <= row)
-      low = middle;
-    else
-      high = middle;
-  }
-  return &pass->places[low];
+  return find_place(pass, offsetof(lk_place, first_row), row);
 }
 
 static uint32_t coded_frames(const lk_cpu_pass *pass) {
