@@ -11,19 +11,6 @@
 #include "index/subjects.h"
 #include "index/text.h"
 
-static const char *const metric_names[] = {"cosine", "ip", "l2"};
-
-const char *lk_metric_name(lk_metric metric) { return metric_names[metric]; }
-
-lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error) {
-  for (size_t i = 0; i < sizeof metric_names / sizeof metric_names[0]; i++)
-    if (strcmp(name, metric_names[i]) == 0) {
-      *metric = (lk_metric)i;
-      return LK_OK;
-    }
-  return lk_fail(error, LK_EINVAL, "metric '%s' is none of cosine, ip, l2", name);
-}
-
 static bool is_name(const char *name) {
   if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
   return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
