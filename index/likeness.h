@@ -140,8 +140,8 @@ typedef struct lk_candidate {
 lk_status lk_result_open(lk_result **result, lk_error *error);
 void lk_result_close(lk_result *result);
 
-/* Searches all templates for each probe, exactly: the k best, score descending, then template number ascending.
- * LK_EBADPROBE names the probe. `stats` may be NULL. */
+/* Searches all templates that the query lets pass for each probe, exactly: the k best, or all that reach the threshold;
+ * score descending, then template number ascending. LK_EBADPROBE names the probe. `stats` may be NULL. */
 lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
                               lk_error *error);
 uint32_t lk_result_count(const lk_result *result, uint32_t probe);
