@@ -65,7 +65,7 @@ typedef struct lk_lists {
 /* What one search did. Sums over its probes. */
 typedef struct lk_search_stats {
   uint64_t scanned;   /* (probe, row) pairs compared by their codes */
-  uint64_t survivors; /* of those, pairs that passed the scan */
+  uint64_t survivors; /* of those, pairs of visible rows that passed the scan */
   uint64_t settled;   /* pairs scored exactly, the seed's included */
   uint32_t rounds;
   uint32_t reruns; /* rounds that overflowed and were run again in pieces */

@@ -7,7 +7,8 @@
 
 typedef struct lk_device lk_device;
 
-/* Opens a device: "auto", "cpu" (the best instruction set this processor has), "cpu:avx2", "cpu:portable".
+/* Opens a device: "auto", "cpu" (the best instruction set this processor has), "cpu:avx512vnni", "cpu:avx2",
+ * "cpu:portable".
  * `threads` 0: as many as this process may run on. */
 lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error);
 void lk_device_close(lk_device *device);
