@@ -15,9 +15,10 @@ typedef struct lk_bytes {
 } lk_bytes;
 
 static inline void lk_bytes_append(lk_bytes *bytes, const void *data, size_t length) {
+  if (bytes->failed) return;
   if (bytes->length + length > bytes->room) {
     size_t room = 2 * bytes->room + length;
-    char *grown = bytes->failed ? NULL : realloc(bytes->data, room);
+    char *grown = realloc(bytes->data, room);
     if (grown == NULL) {
       bytes->failed = true;
       return;

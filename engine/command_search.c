@@ -1,11 +1,11 @@
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "engine/command.h"
 #include "engine/progress.h"
 #include "engine/render.h"
+#include "index/json.h"
 #include "index/npy.h"
 #include "index/text.h"
 
@@ -100,32 +100,35 @@ lk_status lk_command_identify(const lk_options *options, const lk_streams *strea
   return status;
 }
 
-static void render_verified_json(FILE *out, uint64_t probe, const lk_candidate *c, const char *match) {
+static lk_status render_verified_json(FILE *out, uint64_t probe, const lk_candidate *c, const char *match,
+                                      lk_error *error) {
   json_t *root =
       json_pack("{s:I, s:s%, s:s%, s:f, s:o}", "probe", (json_int_t)probe, "key", c->found.key.bytes,
                 (size_t)c->found.key.length, "subject", c->found.subject.bytes, (size_t)c->found.subject.length,
                 "score", (double)c->score, "match", match[0] == '\0' ? json_null() : json_boolean(match[0] == 'y'));
-  json_dumpf(root, out, JSON_COMPACT | JSON_REAL_PRECISION(9));
-  fputc('\n', out);
+  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
   json_decref(root);
+  if (text == NULL) return lk_fail_memory(error);
+  fprintf(out, "%s\n", text);
+  free(text);
+  return LK_OK;
 }
 
-static void render_verified(FILE *out, const lk_options *options, uint64_t probe, const lk_candidate *c) {
+static lk_status render_verified(FILE *out, const lk_options *options, uint64_t probe, const lk_candidate *c,
+                                 lk_error *error) {
   const char *match = options->threshold == -INFINITY ? "" : c->score >= options->threshold ? "yes" : "no";
-  if (options->format == LK_JSON) {
-    render_verified_json(out, probe, c, match);
-    return;
-  }
+  if (options->format == LK_JSON) return render_verified_json(out, probe, c, match, error);
   if (options->format == LK_TABLE) {
     fprintf(out, "%8" PRIu64 "  %-28.*s %-14.9g %s\n", probe, (int)c->found.key.length, c->found.key.bytes,
             (double)c->score, match);
-    return;
+    return LK_OK;
   }
   fprintf(out, "%" PRIu64 ",", probe);
   lk_render_csv_text(out, c->found.key);
   fputc(',', out);
   lk_render_csv_text(out, c->found.subject);
   fprintf(out, ",%.9g,%s\n", (double)c->score, match);
+  return LK_OK;
 }
 
 static lk_status verify_in(const lk_gallery *gallery, const lk_vectors *probes, lk_result *result,
@@ -135,11 +138,11 @@ static lk_status verify_in(const lk_gallery *gallery, const lk_vectors *probes, 
   if (status != LK_OK) return status;
   if (options->format == LK_CSV) fputs("probe,key,subject,score,match\n", out);
   if (options->format == LK_TABLE) fprintf(out, "%8s  %-28s %-14s %s\n", "probe", "key", "score", "match");
-  for (uint32_t p = 0; p < probes->rows; p++) {
+  for (uint32_t p = 0; status == LK_OK && p < probes->rows; p++) {
     lk_candidate candidate = lk_result_candidate(result, p, 0);
-    render_verified(out, options, p, &candidate);
+    status = render_verified(out, options, p, &candidate, error);
   }
-  return LK_OK;
+  return status;
 }
 
 lk_status lk_command_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {

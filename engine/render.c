@@ -2,9 +2,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "index/json.h"
 
 void lk_render_header(FILE *out, lk_format format) {
   if (format == LK_CSV) fputs("probe,rank,key,subject,score\n", out);
@@ -50,7 +51,7 @@ static lk_status render_json(FILE *out, uint64_t probe, uint32_t count, lk_next_
   }
   bool complete = json_array_size(list) == count;
   json_t *root = json_pack("{s:I, s:o}", "probe", (json_int_t)probe, "candidates", list);
-  char *text = complete && root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+  char *text = complete ? lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(root);
   if (text == NULL) return lk_fail_memory(error);
   fprintf(out, "%s\n", text);

@@ -1,7 +1,6 @@
 #include "engine/reply.h"
 
-#include <jansson.h>
-
+#include "index/json.h"
 #include "kernels/scan.h"
 
 enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 16 };
@@ -74,12 +73,19 @@ static json_t *json_remark(lk_text text) {
   return json;
 }
 
+/* NULL where there was no memory: a list that lacks an item must not look whole. */
+static json_t *append_json(json_t *list, json_t *item) {
+  if (json_array_append_new(list, item) == 0) return list;
+  json_decref(list);
+  return NULL;
+}
+
 static json_t *candidates_to_json(const lk_result *result, uint32_t probe, float threshold) {
   json_t *list = json_array();
   uint32_t count = count_reaching(result, probe, threshold);
   for (uint32_t rank = 0; rank < count; rank++) {
     lk_candidate c = lk_result_candidate(result, probe, rank);
-    json_array_append_new(
+    list = append_json(
         list, json_pack("{s:i, s:o, s:o, s:f, s:I}", "rank", (int)rank + 1, "key", json_text(c.found.key), "subject",
                         json_text(c.found.subject), "score", (double)c.score, "number", (json_int_t)c.found.number));
   }
@@ -90,14 +96,14 @@ void lk_reply_encode_json(const lk_reply_head *head, const lk_result *result, ui
                           lk_bytes *out) {
   json_t *probes = json_array();
   for (uint32_t p = 0; p < head->probes; p++)
-    json_array_append_new(probes, candidates_to_json(result, first + p, threshold));
+    probes = append_json(probes, candidates_to_json(result, first + p, threshold));
   json_t *root =
       json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "v", 1, "status",
                 lk_status_name(head->status), "id", json_text(head->id), "gallery", json_text(head->gallery), "model",
                 json_text(head->model), "text", json_remark(head->text), "epoch", (json_int_t)head->epoch, "searched",
                 (json_int_t)head->searched, "total", (json_int_t)head->total, "wait_us", (json_int_t)head->wait_us,
                 "compute_us", (json_int_t)head->compute_us, "probes", probes);
-  char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
   if (text == NULL)
     out->failed = true;
   else

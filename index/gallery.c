@@ -18,15 +18,15 @@ static bool is_name(const char *name) {
 
 /* The gallery's name: its folder's, whatever way the path is written. */
 static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
-  char *resolved = realpath(folder, NULL);
-  if (resolved == NULL) return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
+  char resolved[PATH_MAX];
+  if (realpath(folder, resolved) == NULL)
+    return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
   const char *base = strrchr(resolved, '/') + 1;
   lk_status status = LK_OK;
   if (is_name(base))
     strcpy(name, base);
   else
     status = lk_fail(error, LK_EINVAL, "%s: a gallery's name has letters, digits, '.', '_' and '-' only", folder);
-  free(resolved);
   return status;
 }
 
@@ -195,8 +195,8 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
 lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {
   uint32_t *numbers, count;
   lk_status status = lk_subjects_number(gallery, &numbers, &count, error);
+  if (status == LK_OK) *subjects = count;
   free(numbers);
-  *subjects = count;
   return status;
 }
 

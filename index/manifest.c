@@ -1,7 +1,6 @@
 #include "index/manifest.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,21 +8,19 @@
 #include <xxhash.h>
 
 #include "index/file.h"
+#include "index/json.h"
 #include "index/text.h"
 
 void lk_manifest_segment_name(uint32_t id, char name[LK_SEGMENT_NAME_MAX]) {
   snprintf(name, LK_SEGMENT_NAME_MAX, "segment-%06" PRIu32 ".lks", id);
 }
 
-/* Checksum of the manifest's compact, key-sorted form without its own checksum; "" when out of memory. */
-static void checksum_of(json_t *root, char hex[17]) {
-  hex[0] = '\0';
-  json_t *bare = json_copy(root);
-  json_object_del(bare, "checksum");
-  char *text = json_dumps(bare, JSON_COMPACT | JSON_SORT_KEYS);
+/* Checksum of the compact, key-sorted form of a manifest that is without its own checksum. False: out of memory. */
+static bool checksum_of(const json_t *bare, char hex[17]) {
+  char *text = lk_json_print(bare, JSON_COMPACT | JSON_SORT_KEYS);
   if (text != NULL) snprintf(hex, 17, "%016" PRIx64, (uint64_t)XXH3_64bits(text, strlen(text)));
   free(text);
-  json_decref(bare);
+  return text != NULL;
 }
 
 static json_t *segment_to_json(const lk_manifest_segment *segment) {
@@ -33,19 +30,27 @@ static json_t *segment_to_json(const lk_manifest_segment *segment) {
                    checksum);
 }
 
-static json_t *to_json(const lk_manifest *manifest) {
-  json_t *segments = json_array();
+/* NULL: out of memory, as below. A list that lacks a segment would lose its templates. */
+static json_t *segments_to_json(const lk_manifest *manifest) {
+  json_t *list = json_array();
   for (uint32_t i = 0; i < manifest->segments_count; i++)
-    json_array_append_new(segments, segment_to_json(&manifest->segments[i]));
+    if (json_array_append_new(list, segment_to_json(&manifest->segments[i])) != 0) {
+      json_decref(list);
+      return NULL;
+    }
+  return list;
+}
+
+static json_t *to_json(const lk_manifest *manifest) {
   json_t *root =
       json_pack("{s:i, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "version", LK_MANIFEST_VERSION, "metric",
                 lk_metric_name(manifest->metric), "dim", (json_int_t)manifest->dim, "store", "f32", "model",
                 manifest->model, "epoch", (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number,
-                "next_segment", (json_int_t)manifest->next_segment, "segments", segments);
+                "next_segment", (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
   char checksum[17];
-  checksum_of(root, checksum);
-  json_object_set_new(root, "checksum", json_string(checksum));
-  return root;
+  if (checksum_of(root, checksum) && json_object_set_new(root, "checksum", json_string(checksum)) == 0) return root;
+  json_decref(root);
+  return NULL;
 }
 
 lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_error *error) {
@@ -53,12 +58,18 @@ lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_
   lk_status status = lk_file_join(path, folder, LK_MANIFEST_FILE, error);
   if (status != LK_OK) return status;
   json_t *root = to_json(manifest);
-  char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
+  char *text = lk_json_print(root, JSON_INDENT(2));
   json_decref(root);
   if (text == NULL) return lk_fail_memory(error);
   status = lk_file_replace(path, text, strlen(text), error);
   free(text);
   return status;
+}
+
+/* jansson has no text, or a code, for most allocations that fail, though not for all. */
+static lk_status fail_json(const char *name, const json_error_t *at, lk_error *error) {
+  if (at->text[0] == '\0' || json_error_code(at) == json_error_out_of_memory) return lk_fail_memory(error);
+  return lk_fail(error, LK_EFORMAT, "%s: line %d: %s", name, at->line, at->text);
 }
 
 static bool read_segment(json_t *entry, uint32_t next_segment, lk_manifest_segment *segment) {
@@ -85,24 +96,33 @@ static lk_status read_segments(const char *name, json_t *list, lk_manifest *mani
   return LK_OK;
 }
 
+/* Takes the checksum out of `root`. */
+static lk_status verify_checksum(const char *name, json_t *root, const char *checksum, lk_error *error) {
+  char stored[18], computed[17]; /* room for one character too many, which must not match */
+  snprintf(stored, sizeof stored, "%s", checksum);
+  json_object_del(root, "checksum");
+  if (!checksum_of(root, computed)) return lk_fail_memory(error);
+  if (strcmp(stored, computed) == 0) return LK_OK;
+  return lk_fail(error, LK_ECORRUPT, "%s: the checksum does not match", name);
+}
+
 static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest, lk_error *error) {
   json_int_t version, dim, epoch, next_number, next_segment;
   const char *metric, *store, *model, *checksum;
   json_t *segments;
   json_error_t at;
   if (json_unpack_ex(root, &at, 0, "{s:I, s:s}", "version", &version, "checksum", &checksum) != 0)
-    return lk_fail(error, LK_EFORMAT, "%s: %s", name, at.text);
+    return fail_json(name, &at, error);
   if (version != LK_MANIFEST_VERSION)
     return lk_fail(error, LK_EFORMAT, "%s: manifest version %lld; this build reads %d", name, (long long)version,
                    LK_MANIFEST_VERSION);
-  char computed[17];
-  checksum_of(root, computed);
-  if (strcmp(checksum, computed) != 0) return lk_fail(error, LK_ECORRUPT, "%s: the checksum does not match", name);
+  lk_status status = verify_checksum(name, root, checksum, error);
+  if (status != LK_OK) return status;
   if (json_unpack_ex(root, &at, 0, "{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "metric", &metric, "dim", &dim, "store",
                      &store, "model", &model, "epoch", &epoch, "next_number", &next_number, "next_segment",
                      &next_segment, "segments", &segments) != 0)
-    return lk_fail(error, LK_EFORMAT, "%s: %s", name, at.text);
-  lk_status status = lk_metric_parse(metric, &manifest->metric, NULL);
+    return fail_json(name, &at, error);
+  status = lk_metric_parse(metric, &manifest->metric, NULL);
   if (status != LK_OK || dim < 1 || dim > LK_DIM_MAX || strcmp(store, "f32") != 0 || strlen(model) > LK_TEXT_MAX ||
       epoch < 0 || next_number < 0 || next_segment < 0 || next_segment > UINT32_MAX || !json_is_array(segments))
     return lk_fail(error, LK_EFORMAT, "%s: a field is out of range", name);
@@ -118,7 +138,7 @@ lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_
   *manifest = (lk_manifest){0};
   json_error_t at;
   json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &at);
-  if (root == NULL) return lk_fail(error, LK_EFORMAT, "%s: line %d: %s", name, at.line, at.text);
+  if (root == NULL) return fail_json(name, &at, error);
   lk_status status = from_json(name, root, manifest, error);
   json_decref(root);
   if (status != LK_OK) lk_manifest_free(manifest);

@@ -79,7 +79,7 @@ static size_t collect(finish *f, const lk_done *done, lk_priority priority, uint
   *lists = 0;
   for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
     if (task->priority != priority || task->job.to.length == 0) continue;
-    if (!reserve(f, count + 1)) {
+    if (f->keys.failed || !reserve(f, count + 1)) {
       f->replies.failed = true;
       return 0;
     }
