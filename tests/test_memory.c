@@ -1,0 +1,440 @@
+/* Memory runs out, at every place where any is asked for: once, or from there on. What fails says so, leaks nothing,
+ * changes nothing on the disk, and works on the same objects as soon as there is memory again. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "engine/reply.h"
+#include "index/gallery.h"
+#include "index/labels.h"
+#include "index/npy.h"
+#include "index/text.h"
+#include "tests/allocations.h"
+#include "tests/files.h"
+
+TestSuite(memory, .init = files_setup, .fini = files_teardown);
+
+/* What is tried: `run` with a failure at each of its allocations. */
+struct trial {
+  const char *name;
+  void (*prepare)(void);
+  lk_status (*run)(lk_error *error);
+  void (*check_nothing_done)(void); /* after a failure; NULL: nothing to see */
+  void (*check_done)(void);
+  void (*clean)(void);
+};
+
+/* Maps, and folders that are read, are file operations; what jansson says is in index/manifest.h. */
+static bool is_documented(lk_status status) {
+  return status == LK_ENOMEM || status == LK_EIO ||
+         (allocations_failed_in_jansson() && (status == LK_EFORMAT || status == LK_ECORRUPT));
+}
+
+/* False where fewer than `nth` allocations were made. */
+static bool try_once(const struct trial *t, uint32_t nth, bool all_after) {
+  lk_error error = {0};
+  int64_t live = allocations_live();
+  t->prepare();
+  allocations_fail(nth, all_after);
+  lk_status status = t->run(&error);
+  bool failed = allocations_stop();
+  if (status != LK_OK) {
+    cr_assert(failed && is_documented(status) && error.text[0] != '\0', "%s, allocation %u: %s: %s", t->name, nth,
+              lk_status_name(status), error.text);
+    if (t->check_nothing_done != NULL) t->check_nothing_done();
+    status = t->run(&error);
+  }
+  cr_assert_eq(status, LK_OK, "%s, after allocation %u: %s", t->name, nth, error.text);
+  t->check_done();
+  t->clean();
+  cr_assert_eq(allocations_live(), live, "%s, allocation %u: %lld blocks leaked", t->name, nth,
+               (long long)(allocations_live() - live));
+  return failed;
+}
+
+static void try_all(const struct trial *t, uint32_t at_least) {
+  for (int all_after = 0; all_after < 2; all_after++) {
+    uint32_t nth = 1;
+    while (try_once(t, nth, all_after)) nth++;
+    cr_assert_geq(nth - 1, at_least, "%s: only %u allocations were seen", t->name, nth - 1);
+  }
+}
+
+static void nothing(void) {}
+
+static void start_afresh(void) {
+  files_teardown();
+  files_setup();
+}
+
+static void check_gallery(const char *folder, uint64_t templates) {
+  lk_error error = {0};
+  lk_gallery *gallery = files_open(folder);
+  cr_assert_eq(gallery->rows, templates);
+  cr_assert_eq(lk_gallery_check(gallery, &error), LK_OK, "%s", error.text);
+  lk_gallery_close(gallery);
+}
+
+/* ---- a gallery on the disk ---- */
+
+enum { DIM = 8, ROWS = 2500, MORE = 300 };
+static float vectors[(ROWS + MORE) * DIM];
+static lk_label labels[ROWS + MORE];
+static char subjects[ROWS][8];
+
+static void make_data(void) {
+  random_state random = {5};
+  for (uint32_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) vectors[i] = (float)random_normal(&random);
+  for (uint32_t r = 0; r < ROWS; r++) {
+    snprintf(subjects[r], sizeof subjects[r], "s%u", r / 3);
+    labels[r] = (lk_label){.subject = lk_text_of(subjects[r]), .tags = r % 2};
+  }
+}
+
+static lk_status create(lk_error *error) {
+  lk_gallery_options options = {.dim = DIM, .metric = LK_IP, .model = "m1"};
+  return lk_gallery_create(files_path("new"), &options, error);
+}
+
+static void check_not_created(void) { cr_assert_eq(files_count(files_root), 0); }
+static void check_created(void) { check_gallery(files_path("new"), 0); }
+
+Test(memory, create) {
+  static const struct trial trial = {"create", start_afresh, create, check_not_created, check_created, nothing};
+  try_all(&trial, 40);
+}
+
+static const char *folder;
+static uint64_t numbered_from;
+
+static void make_empty_gallery(void) {
+  start_afresh();
+  folder = files_gallery("g", LK_IP, DIM);
+}
+
+static void make_small_gallery(void) {
+  make_empty_gallery();
+  files_enroll(folder, vectors, MORE, DIM, labels);
+}
+
+static lk_status enroll(const lk_label *with, lk_error *error) {
+  lk_vectors more = files_vectors(vectors + ROWS * DIM, MORE, DIM);
+  return lk_gallery_enroll(folder, &more, with, NULL, NULL, &numbered_from, error);
+}
+static lk_status enroll_first(lk_error *error) { return enroll(labels, error); }
+static lk_status enroll_more(lk_error *error) { return enroll(NULL, error); }
+
+static void check_still_empty(void) { check_gallery(folder, 0); }
+static void check_still_small(void) { check_gallery(folder, MORE); }
+
+static void check_enrolled(uint64_t from, uint32_t segments) {
+  check_gallery(folder, from + MORE);
+  cr_assert_eq(numbered_from, from);
+  cr_assert_eq(files_count(folder), segments + 1, "a file that the manifest does not name");
+}
+static void check_enrolled_first(void) { check_enrolled(0, 1); }
+static void check_enrolled_more(void) { check_enrolled(MORE, 2); }
+
+Test(memory, enroll) {
+  static const struct trial first = {"enroll",          make_empty_gallery,   enroll_first,
+                                     check_still_empty, check_enrolled_first, nothing};
+  static const struct trial more = {"enroll more",     make_small_gallery,  enroll_more,
+                                    check_still_small, check_enrolled_more, nothing};
+  make_data();
+  try_all(&first, 100);
+  try_all(&more, 100);
+}
+
+/* ---- an open gallery ---- */
+
+static lk_gallery *gallery;
+static lk_device *device;
+static lk_result *result;
+
+static void make_gallery(void) {
+  make_data();
+  make_empty_gallery();
+  files_enroll(folder, vectors, ROWS, DIM, labels);
+  files_enroll(folder, vectors + ROWS * DIM, MORE, DIM, NULL);
+}
+
+static lk_status open_gallery(lk_error *error) { return lk_gallery_open(folder, &gallery, error); }
+static void check_open(void) { cr_assert_eq(gallery->rows, ROWS + MORE); }
+static void close_gallery(void) {
+  lk_gallery_close(gallery);
+  gallery = NULL;
+}
+
+Test(memory, open) {
+  static const struct trial trial = {"open", nothing, open_gallery, NULL, check_open, close_gallery};
+  make_gallery();
+  try_all(&trial, 30);
+}
+
+static lk_status open_device(lk_error *error) { return lk_device_open("cpu", 3, &device, error); }
+static void check_device(void) { cr_assert_eq(strncmp(lk_device_name(device), "cpu:", 4), 0); }
+static void close_device(void) { lk_device_close(device); }
+
+Test(memory, device) {
+  static const struct trial trial = {"device", nothing, open_device, NULL, check_device, close_device};
+  try_all(&trial, 8);
+}
+
+static lk_status open_result(lk_error *error) { return lk_result_open(&result, error); }
+static void check_result(void) { cr_assert_not_null(result); }
+static void close_result(void) { lk_result_close(result); }
+
+Test(memory, result) {
+  static const struct trial trial = {"result", nothing, open_result, NULL, check_result, close_result};
+  try_all(&trial, 1);
+}
+
+static void open_for_load(void) {
+  gallery = files_open(folder);
+  cr_assert_eq(lk_device_open("cpu", 2, &device, NULL), LK_OK);
+  cr_assert_eq(lk_result_open(&result, NULL), LK_OK);
+}
+
+static void close_all(void) {
+  close_gallery();
+  lk_device_close(device);
+  lk_result_close(result);
+}
+
+static void load_again(void) {
+  open_for_load();
+  cr_assert_eq(lk_gallery_load(gallery, device, NULL), LK_OK);
+}
+
+static lk_status load(lk_error *error) { return lk_gallery_load(gallery, device, error); }
+
+/* A gallery that could not be loaded refuses to be searched. */
+static void check_not_loaded(void) {
+  lk_vectors probes = files_vectors(vectors, 1, DIM);
+  lk_query query = {.probes = &probes, .probes_count = 1, .k = 1, .threshold = -INFINITY};
+  cr_assert_eq(lk_gallery_identify(gallery, &query, result, NULL, NULL), LK_EINVAL);
+}
+
+static void check_loaded(void) {
+  lk_vectors probes = files_vectors(vectors, 1, DIM);
+  lk_query query = {.probes = &probes, .probes_count = 1, .k = 1, .threshold = -INFINITY};
+  cr_assert_eq(lk_gallery_identify(gallery, &query, result, NULL, NULL), LK_OK);
+  cr_assert_eq(lk_result_count(result, 0), 1);
+}
+
+Test(memory, load) {
+  static const struct trial fresh = {"load", open_for_load, load, check_not_loaded, check_loaded, close_all};
+  static const struct trial again = {"load again", load_again, load, check_not_loaded, check_loaded, close_all};
+  make_gallery();
+  try_all(&fresh, 9);
+  try_all(&again, 9);
+}
+
+static lk_status count_subjects(lk_error *error) {
+  uint64_t counted = 0;
+  lk_status status = lk_gallery_subjects(gallery, &counted, error);
+  if (status == LK_OK) cr_assert_eq(counted, (ROWS + 2) / 3 + MORE);
+  return status;
+}
+
+static lk_status check_all(lk_error *error) { return lk_gallery_check(gallery, error); }
+
+Test(memory, subjects_and_check) {
+  static const struct trial subjects_of = {"subjects", open_for_load, count_subjects, NULL, nothing, close_all};
+  static const struct trial check = {"check", open_for_load, check_all, NULL, nothing, close_all};
+  make_gallery();
+  try_all(&subjects_of, 2);
+  try_all(&check, 0);
+}
+
+/* ---- searches ---- */
+
+enum { PROBES = 40 };
+static lk_query query;
+static uint64_t answer; /* digest of the candidate lists */
+
+static uint64_t digest(const lk_result *of) {
+  uint64_t sum = 0;
+  for (uint32_t p = 0; p < PROBES; p++)
+    for (uint32_t rank = 0; rank < lk_result_count(of, p); rank++) {
+      lk_candidate c = lk_result_candidate(of, p, rank);
+      uint64_t entry[] = {p, rank, c.found.number, 0};
+      memcpy(&entry[3], &c.score, sizeof c.score);
+      sum += XXH3_64bits(entry, sizeof entry);
+    }
+  return sum;
+}
+
+static lk_status identify(lk_error *error) { return lk_gallery_identify(gallery, &query, result, NULL, error); }
+static void check_answer(void) { cr_assert_eq(digest(result), answer); }
+
+/* Buffers that are there, but too small. */
+static void open_and_search_a_little(void) {
+  load_again();
+  check_loaded();
+}
+
+/* The answer of objects that nothing ever failed in. */
+static void find_answer(lk_status (*run)(lk_error *error)) {
+  load_again();
+  lk_error error;
+  cr_assert_eq(run(&error), LK_OK, "%s", error.text);
+  answer = digest(result);
+  uint32_t all = 0;
+  for (uint32_t p = 0; p < PROBES; p++) all += lk_result_count(result, p);
+  cr_assert_geq(all, PROBES);
+  close_all();
+}
+
+static void try_search(const char *name, lk_status (*run)(lk_error *error), uint32_t at_least) {
+  struct trial cold = {name, load_again, run, NULL, check_answer, close_all}, warm = cold;
+  warm.prepare = open_and_search_a_little;
+  find_answer(run);
+  try_all(&cold, at_least);
+  try_all(&warm, at_least / 3);
+}
+
+static void start_search(void) {
+  static lk_vectors probes[2];
+  make_gallery();
+  probes[0] = files_vectors(vectors, 3, DIM);
+  probes[1] = files_vectors(vectors + 100 * DIM, PROBES - 3, DIM);
+  query = (lk_query){.probes = probes, .probes_count = 2, .k = 20, .threshold = -INFINITY};
+}
+
+Test(memory, identify_by_template) {
+  start_search();
+  try_search("by template", identify, 12);
+}
+
+Test(memory, identify_by_subject) {
+  start_search();
+  query.by_subject = true;
+  try_search("by subject", identify, 12);
+}
+
+Test(memory, identify_with_tags) {
+  start_search();
+  query.tags = query.mask = 1;
+  try_search("with tags", identify, 13);
+}
+
+Test(memory, identify_with_lists) {
+  start_search();
+  lk_text keys[] = {lk_text_of("7"), lk_text_of("2600"), lk_text_of("unknown")};
+  lk_text of[] = {lk_text_of("s40"), lk_text_of("2601"), lk_text_of("unknown")};
+  query.keys = keys;
+  query.subjects = of;
+  query.keys_count = query.subjects_count = 3;
+  try_search("with lists", identify, 13);
+}
+
+Test(memory, identify_in_range) {
+  start_search();
+  query.k = LK_K_ALL;
+  query.threshold = 2;
+  try_search("in range", identify, 12);
+  query.threshold = -INFINITY;
+  try_search("all there are", identify, 12);
+}
+
+static lk_status verify(lk_error *error) {
+  return lk_gallery_verify(gallery, &query.probes[1], lk_text_of("s40"), result, error);
+}
+
+Test(memory, verify) {
+  start_search();
+  lk_vectors probes[2] = {{0}, files_vectors(vectors, PROBES, DIM)};
+  query.probes = probes;
+  try_search("verify", verify, 3);
+}
+
+/* ---- files that come in ---- */
+
+static lk_labels parsed;
+
+static lk_status parse_labels(lk_error *error) {
+  static const char csv[] = "row,key,subject,tags,group\n0,a,\"a \"\"long\"\" subject, longer than 128 bytes: "
+                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",7,g\n2,c,,,\n";
+  return lk_labels_parse("labels", csv, sizeof csv - 1, 3, &parsed, error);
+}
+static void check_parsed(void) {
+  cr_assert(lk_text_equal(parsed.of_row[2].key, lk_text_of("c")) && parsed.of_row[0].tags == 7);
+  cr_assert_eq(parsed.of_row[1].key.length, 0);
+}
+static void close_labels(void) { lk_labels_close(&parsed); }
+
+Test(memory, labels) {
+  static const struct trial trial = {"labels", nothing, parse_labels, NULL, check_parsed, close_labels};
+  try_all(&trial, 5);
+}
+
+static lk_npy npy;
+
+static lk_status open_npy(lk_error *error) { return lk_npy_open(files_path("v.npy"), &npy, error); }
+static void check_npy(void) { cr_assert(npy.vectors.rows == 2 && npy.vectors.dim == DIM); }
+static void close_npy(void) { lk_npy_close(&npy); }
+
+Test(memory, npy) {
+  static const struct trial trial = {"npy", nothing, open_npy, NULL, check_npy, close_npy};
+  files_write_npy(files_path("v.npy"), "<f4", 2, DIM, vectors, 2 * DIM * sizeof(float));
+  try_all(&trial, 1);
+}
+
+static lk_manifest manifest;
+
+static lk_status read_manifest(lk_error *error) { return lk_manifest_read(folder, &manifest, error); }
+static void check_manifest(void) {
+  cr_assert(manifest.segments_count == 2 && manifest.next_number == ROWS + MORE);
+  cr_assert_str_eq(manifest.model, "m1");
+}
+static void free_manifest(void) { lk_manifest_free(&manifest); }
+
+Test(memory, manifest) {
+  static const struct trial trial = {"manifest", nothing, read_manifest, NULL, check_manifest, free_manifest};
+  make_gallery();
+  try_all(&trial, 30);
+}
+
+/* ---- replies ---- */
+
+static lk_bytes reply, whole_reply;
+static void (*encode)(const lk_reply_head *head, const lk_result *of, uint32_t first, float threshold, lk_bytes *out);
+
+static lk_status encode_reply(lk_error *error) {
+  lk_reply_head head = {
+      .id = lk_text_of("j1"), .gallery = lk_text_of("g"), .text = lk_text_of("refused: \xff"), .probes = 5};
+  lk_bytes_free(&reply);
+  encode(&head, result, 0, -INFINITY, &reply);
+  return reply.failed ? lk_fail_memory(error) : LK_OK;
+}
+static void check_reply(void) {
+  cr_assert_eq(reply.length, whole_reply.length);
+  cr_assert_arr_eq(reply.data, whole_reply.data, reply.length);
+}
+static void free_reply(void) { lk_bytes_free(&reply); }
+
+static void try_reply(uint32_t at_least) {
+  static const struct trial trial = {"reply", nothing, encode_reply, NULL, check_reply, free_reply};
+  cr_assert_eq(encode_reply(NULL), LK_OK);
+  whole_reply = reply;
+  reply = (lk_bytes){0};
+  try_all(&trial, at_least);
+  lk_bytes_free(&whole_reply);
+}
+
+Test(memory, reply) {
+  start_search();
+  query.k = 3;
+  load_again();
+  cr_assert_eq(identify(NULL), LK_OK);
+  encode = lk_reply_encode;
+  try_reply(3);
+  encode = lk_reply_encode_json;
+  try_reply(100);
+  close_all();
+}
