@@ -305,6 +305,16 @@ Test(conformance, few_visible_rows_are_gathered) {
   fleet_close(&fleet);
 }
 
+/* The same in a range search, which keeps what it gathers: more than a thread keeps in one round. */
+Test(conformance, range_that_is_gathered) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("range that is gathered", IP, NORMAL, 4, 100000, 1024, LK_K_ALL);
+  c.allowed_one_in = 120;
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.scanned == 0 && stats.settled > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
+  fleet_close(&fleet);
+}
+
 /* All rows of a range search, many more than a round may keep. */
 Test(conformance, range_overflow) {
   struct fleet fleet = {0};

@@ -108,3 +108,12 @@ Test(file, join_refuses_long_paths) {
   cr_assert_eq(strlen(path), PATH_MAX - 1);
   cr_assert_eq(lk_file_join(path, folder, "nm", NULL), LK_EINVAL);
 }
+
+Test(file, replace_refuses_long_paths) {
+  char path[PATH_MAX];
+  lk_error error;
+  memset(path, 'p', sizeof path);
+  path[PATH_MAX - 4] = '\0'; /* no room for the new file's ".new" */
+  cr_assert_eq(lk_file_replace(path, "x", 1, &error), LK_EINVAL);
+  cr_assert_not_null(strstr(error.text, "ppp"), "%s", error.text);
+}
