@@ -1,5 +1,6 @@
 #include "index/manifest.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -66,12 +67,6 @@ lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_
   return status;
 }
 
-/* jansson has no text, or a code, for most allocations that fail, though not for all. */
-static lk_status fail_json(const char *name, const json_error_t *at, lk_error *error) {
-  if (at->text[0] == '\0' || json_error_code(at) == json_error_out_of_memory) return lk_fail_memory(error);
-  return lk_fail(error, LK_EFORMAT, "%s: line %d: %s", name, at->line, at->text);
-}
-
 static bool read_segment(json_t *entry, uint32_t next_segment, lk_manifest_segment *segment) {
   json_int_t id, rows;
   const char *checksum;
@@ -112,7 +107,7 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
   json_t *segments;
   json_error_t at;
   if (json_unpack_ex(root, &at, 0, "{s:I, s:s}", "version", &version, "checksum", &checksum) != 0)
-    return fail_json(name, &at, error);
+    return lk_fail(error, LK_EFORMAT, "%s: %s", name, at.text);
   if (version != LK_MANIFEST_VERSION)
     return lk_fail(error, LK_EFORMAT, "%s: manifest version %lld; this build reads %d", name, (long long)version,
                    LK_MANIFEST_VERSION);
@@ -121,7 +116,7 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
   if (json_unpack_ex(root, &at, 0, "{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "metric", &metric, "dim", &dim, "store",
                      &store, "model", &model, "epoch", &epoch, "next_number", &next_number, "next_segment",
                      &next_segment, "segments", &segments) != 0)
-    return fail_json(name, &at, error);
+    return lk_fail(error, LK_EFORMAT, "%s: %s", name, at.text);
   status = lk_metric_parse(metric, &manifest->metric, NULL);
   if (status != LK_OK || dim < 1 || dim > LK_DIM_MAX || strcmp(store, "f32") != 0 || strlen(model) > LK_TEXT_MAX ||
       epoch < 0 || next_number < 0 || next_segment < 0 || next_segment > UINT32_MAX || !json_is_array(segments))
@@ -137,9 +132,12 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
 lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_manifest *manifest, lk_error *error) {
   *manifest = (lk_manifest){0};
   json_error_t at;
+  errno = 0;
   json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &at);
-  if (root == NULL) return fail_json(name, &at, error);
-  lk_status status = from_json(name, root, manifest, error);
+  lk_status status = root != NULL ? from_json(name, root, manifest, error)
+                                  : lk_fail(error, LK_EFORMAT, "%s: line %d: %s", name, at.line, at.text);
+  /* To jansson, most texts that it has no memory for are malformed. */
+  if (status != LK_OK && errno == ENOMEM) status = lk_fail_memory(error);
   json_decref(root);
   if (status != LK_OK) lk_manifest_free(manifest);
   return status;

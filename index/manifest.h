@@ -26,7 +26,7 @@ typedef struct lk_manifest {
   uint32_t segments_count;
 } lk_manifest;
 
-/* LK_EFORMAT and LK_ECORRUPT may also come of too little memory, which jansson does not always tell from a bad text. */
+/* LK_ECORRUPT may also come of too little memory: jansson (2.14) can drop a byte of a text then, and go on. */
 lk_status lk_manifest_read(const char *folder, lk_manifest *manifest, lk_error *error);
 lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_manifest *manifest, lk_error *error);
 lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_error *error);

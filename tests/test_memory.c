@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "engine/render.h"
 #include "engine/reply.h"
 #include "index/gallery.h"
 #include "index/labels.h"
@@ -29,8 +30,7 @@ struct trial {
 
 /* Maps, and folders that are read, are file operations; what jansson says is in index/manifest.h. */
 static bool is_documented(lk_status status) {
-  return status == LK_ENOMEM || status == LK_EIO ||
-         (allocations_failed_in_jansson() && (status == LK_EFORMAT || status == LK_ECORRUPT));
+  return status == LK_ENOMEM || status == LK_EIO || (status == LK_ECORRUPT && allocations_failed_in_jansson());
 }
 
 /* False where fewer than `nth` allocations were made. */
@@ -436,5 +436,33 @@ Test(memory, reply) {
   try_reply(3);
   encode = lk_reply_encode_json;
   try_reply(100);
+  close_all();
+}
+
+static char line[4096];
+
+static lk_candidate next_candidate(void *context) { return lk_result_candidate(result, 0, (*(uint32_t *)context)++); }
+
+static lk_status render(lk_error *error) {
+  uint32_t rank = 0;
+  FILE *out = fmemopen(line, sizeof line, "w");
+  cr_assert_not_null(out);
+  lk_status status = lk_render_list(out, LK_JSON, 0, lk_result_count(result, 0), next_candidate, &rank, error);
+  fclose(out);
+  return status;
+}
+static void check_nothing_printed(void) { cr_assert_eq(line[0], '\0'); }
+static void check_line(void) {
+  cr_assert_str_eq(line + strlen(line) - 3, "]}\n");
+  line[0] = '\0';
+}
+
+Test(memory, render) {
+  static const struct trial trial = {"render", nothing, render, check_nothing_printed, check_line, nothing};
+  start_search();
+  query.k = 3;
+  load_again();
+  cr_assert_eq(identify(NULL), LK_OK);
+  try_all(&trial, 30);
   close_all();
 }
