@@ -12,7 +12,8 @@ lk_status lk_command_create(const lk_options *options, const lk_streams *streams
   if (options->dim == 0) return lk_fail(error, LK_EINVAL, "--dim is needed: the embeddings' dimension");
   if (options->dim > LK_DIM_MAX)
     return lk_fail(error, LK_EINVAL, "--dim: %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
-  lk_gallery_options made = {.dim = options->dim, .metric = options->metric, .model = options->model};
+  lk_gallery_options made = {
+      .dim = options->dim, .metric = options->metric, .store = options->store, .model = options->model};
   return lk_gallery_create(options->words[0], &made, error);
 }
 
@@ -78,11 +79,11 @@ lk_status lk_command_stat(const lk_options *options, const lk_streams *streams, 
   status = lk_gallery_subjects(gallery, &subjects, error);
   if (status == LK_OK)
     fprintf(streams->out,
-            "name        %s\nmodel       %s\nmetric      %s\nstore       f32\ndim         %u\n"
+            "name        %s\nmodel       %s\nmetric      %s\nstore       %s\ndim         %u\n"
             "templates   %" PRIu64 "\nsubjects    %" PRIu64 "\nsegments    %u\nbytes       %" PRIu64
             "\nepoch       %" PRIu64 "\nnext number %" PRIu64 "\n",
-            stat.name, stat.model[0] != '\0' ? stat.model : "-", lk_metric_name(stat.metric), stat.dim, stat.templates,
-            subjects, stat.segments, stat.bytes, stat.epoch, stat.next_number);
+            stat.name, stat.model[0] != '\0' ? stat.model : "-", lk_metric_name(stat.metric), lk_store_name(stat.store),
+            stat.dim, stat.templates, subjects, stat.segments, stat.bytes, stat.epoch, stat.next_number);
   lk_gallery_close(gallery);
   return status;
 }

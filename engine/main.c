@@ -13,7 +13,8 @@ static const struct {
   const char *options;
   const char *usage;
 } commands[] = {
-    {"create", lk_command_create, 1, 1, "--dim --metric --model", "DIR --dim N [--metric cosine|ip|l2] [--model NAME]"},
+    {"create", lk_command_create, 1, 1, "--dim --metric --store --model",
+     "DIR --dim N [--metric cosine|ip|l2] [--store f32|f16] [--model NAME]"},
     {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR FILE.npy [--labels FILE.csv]"},
     {"identify", lk_command_identify, 2, 2, "-k --threshold --by --tags --mask --device --threads --format --model",
      "DIR PROBES.npy [-k 10|all] [--threshold T] [--by template|subject] [--tags BITS] [--mask BITS]\n"

@@ -66,6 +66,7 @@ static lk_status read_float(const char *value, void *to, lk_error *error) {
   return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
 }
 
+static lk_status read_store(const char *value, void *to, lk_error *error) { return lk_store_parse(value, to, error); }
 static lk_status read_metric(const char *value, void *to, lk_error *error) { return lk_metric_parse(value, to, error); }
 
 static lk_status read_format(const char *value, void *to, lk_error *error) {
@@ -100,6 +101,7 @@ static const struct {
     {"--max-queue-delay-us", read_u64, offsetof(lk_options, max_queue_delay_us)},
     {"--mask", read_bits, offsetof(lk_options, mask)},
     {"--metric", read_metric, offsetof(lk_options, metric)},
+    {"--store", read_store, offsetof(lk_options, store)},
     {"--model", read_text, offsetof(lk_options, model)},
     {"--password-file", read_text, offsetof(lk_options, password_file)},
     {"--priority", read_priority, offsetof(lk_options, priority)},

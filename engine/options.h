@@ -14,6 +14,7 @@ typedef struct lk_options {
   uint32_t dim, k /* LK_K_ALL: -k all */, threads, batch, job_probes, timeout_s;
   uint64_t max_queue_delay_us, ttl_ms, tags, mask;
   lk_metric metric;
+  lk_store store;
   const char *model, *labels, *device, *subject, *redis, *password_file, *gallery, *priority;
   float threshold; /* -INFINITY where none was given */
   bool by_subject;

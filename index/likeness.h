@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/half.h"   /* lk_store */
 #include "kernels/score.h"  /* lk_metric */
 #include "kernels/search.h" /* lk_device, lk_search_stats */
 #include "kernels/status.h"
@@ -61,6 +62,7 @@ typedef struct lk_gallery lk_gallery;
 typedef struct lk_gallery_options {
   uint32_t dim; /* 1 .. LK_DIM_MAX */
   lk_metric metric;
+  lk_store store;    /* LK_STORE_F32, or LK_STORE_F16: each template is rounded to halves, and that is the template */
   const char *model; /* name of the model that makes the embeddings; NULL or "" for none */
 } lk_gallery_options;
 
@@ -68,6 +70,7 @@ typedef struct lk_gallery_stat {
   const char *name; /* the folder's */
   const char *model;
   lk_metric metric;
+  lk_store store;
   uint32_t dim;
   uint64_t templates;
   uint64_t epoch; /* counts the gallery's changes */
@@ -78,6 +81,9 @@ typedef struct lk_gallery_stat {
 
 const char *lk_metric_name(lk_metric metric);
 lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error);
+
+const char *lk_store_name(lk_store store); /* "f32", "f16" */
+lk_status lk_store_parse(const char *name, lk_store *store, lk_error *error);
 
 /* Makes `folder` (its parent must exist) an empty gallery. The folder's name is the gallery's: letters, digits, '.',
  * '_' and '-'. LK_EEXIST where it holds anything already. */
@@ -94,8 +100,15 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat);
 /* Distinct subjects. Reads the whole catalog. */
 lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error);
 
-/* Template at `position`, 0 .. templates - 1, in the order that list shows. */
+/* Template at `position`, 0 .. templates - 1, in the order of enrollment. */
 lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
+
+/* The vector of the template at `position`, exactly as it is stored (under cosine normalised, under f16 rounded), in
+ * dim floats. */
+void lk_gallery_vector(const lk_gallery *gallery, uint64_t position, float *vector);
+
+/* The position of the template with this key. LK_ENOTFOUND where there is none. */
+lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error);
 
 /* Verifies every byte of every file against its checksum, and that keys are unique. LK_ECORRUPT names file and part. */
 lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);

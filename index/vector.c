@@ -42,3 +42,15 @@ const char *lk_vector_prepare(lk_metric metric, const lk_vectors *vectors, uint6
   for (uint32_t i = 0; metric == LK_COSINE && i < vectors->dim; i++) out[i] = (float)(out[i] / norm);
   return NULL;
 }
+
+const char *lk_vector_round(lk_store store, float *v, uint32_t dim) {
+  if (store == LK_STORE_F32) return NULL;
+  bool was_zero = true, is_zero = true;
+  for (uint32_t i = 0; i < dim; i++) {
+    was_zero &= v[i] == 0;
+    v[i] = lk_half_to_float(lk_half_from_float(v[i]));
+    if (isinf(v[i])) return "has an element beyond 65504, the largest of an f16 gallery";
+    is_zero &= v[i] == 0;
+  }
+  return is_zero && !was_zero ? "is too small for an f16 gallery: all its elements become zero" : NULL;
+}

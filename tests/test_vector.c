@@ -137,3 +137,16 @@ Test(vector, halves_are_exact) {
       cr_assert_eq(fabsf(out), wanted, "%x", bits);
   }
 }
+
+Test(vector, rounded_for_an_f16_gallery) {
+  float v[3] = {1 + 0x1p-11f, -65504, 0x1p-26f}, same[3];
+  memcpy(same, v, sizeof v);
+  cr_assert_null(lk_vector_round(LK_STORE_F32, v, 3));
+  cr_assert_arr_eq(v, same, sizeof v);
+  cr_assert_null(lk_vector_round(LK_STORE_F16, v, 3));
+  cr_assert(v[0] == 1 && v[1] == -65504 && v[2] == 0);
+  float large[2] = {1, 65520}, small[2] = {0x1p-26f, 0}, zero[2] = {0, 0};
+  cr_assert_not_null(strstr(lk_vector_round(LK_STORE_F16, large, 2), "65504"));
+  cr_assert_not_null(strstr(lk_vector_round(LK_STORE_F16, small, 2), "too small"));
+  cr_assert_null(lk_vector_round(LK_STORE_F16, zero, 2));
+}
