@@ -16,9 +16,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kernels/score.h"  /* lk_metric */
-#include "kernels/search.h" /* lk_device, lk_search_stats */
+#include "kernels/api.h"
+#include "kernels/device.h"
+#include "kernels/metric.h"
 #include "kernels/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define LK_TEXT_MAX 255 /* bytes of a key, subject, group or model */
 
@@ -76,29 +81,29 @@ typedef struct lk_gallery_stat {
   uint64_t bytes; /* of its files */
 } lk_gallery_stat;
 
-const char *lk_metric_name(lk_metric metric);
-lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error);
+LK_API const char *lk_metric_name(lk_metric metric);
+LK_API lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error);
 
 /* Makes `folder` (its parent must exist) an empty gallery. The folder's name is the gallery's: letters, digits, '.',
  * '_' and '-'. LK_EEXIST where it holds anything already. */
-lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error);
+LK_API lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error);
 
 /* Maps the gallery and verifies the checksums of all but its bulk: codes are verified by lk_gallery_load, exact rows
  * by lk_gallery_check. */
-lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error);
-void lk_gallery_close(lk_gallery *gallery);
+LK_API lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error);
+LK_API void lk_gallery_close(lk_gallery *gallery);
 
 /* The stat's texts live until the gallery is closed. */
-void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat);
+LK_API void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat);
 
 /* Distinct subjects. Reads the whole catalog. */
-lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error);
+LK_API lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error);
 
 /* Template at `position`, 0 .. templates - 1, in the order that list shows. */
-lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
+LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
 
 /* Verifies every byte of every file against its checksum, and that keys are unique. LK_ECORRUPT names file and part. */
-lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
+LK_API lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
 
 /* Called now and then with how much of the work is done. */
 typedef void lk_progress(void *context, uint64_t done, uint64_t total);
@@ -106,11 +111,11 @@ typedef void lk_progress(void *context, uint64_t done, uint64_t total);
 /* Adds all rows to the gallery in `folder`, or none; on LK_OK they would survive a power cut. `labels` holds one for
  * each row, or is NULL. Open galleries do not see the new rows until they are opened again. LK_EBUSY while another
  * process enrolls. `numbered_from` (may be NULL) receives the first row's template number; the others follow. */
-lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
-                            lk_progress *progress, void *context, uint64_t *numbered_from, lk_error *error);
+LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
+                                   lk_progress *progress, void *context, uint64_t *numbered_from, lk_error *error);
 
 /* Makes the gallery searchable: its codes move into the device's memory. The device must outlive the gallery. */
-lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error);
+LK_API lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error);
 
 typedef struct lk_query {
   const lk_vectors *probes; /* runs of probes that are searched for together, counted through all of them */
@@ -127,7 +132,8 @@ typedef struct lk_query {
 
 /* Whether these probes can be searched for in this gallery: LK_EDIM, LK_EMODEL, or LK_EBADPROBE, which names the probe.
  */
-lk_status lk_gallery_check_probes(const lk_gallery *gallery, const lk_vectors *probes, lk_text model, lk_error *error);
+LK_API lk_status lk_gallery_check_probes(const lk_gallery *gallery, const lk_vectors *probes, lk_text model,
+                                         lk_error *error);
 
 /* Candidate lists, and the memory for them: make one, use it for any number of searches of any gallery. */
 typedef struct lk_result lk_result;
@@ -137,19 +143,23 @@ typedef struct lk_candidate {
   float score; /* higher is better; under l2 the negative squared distance */
 } lk_candidate;
 
-lk_status lk_result_open(lk_result **result, lk_error *error);
-void lk_result_close(lk_result *result);
+LK_API lk_status lk_result_open(lk_result **result, lk_error *error);
+LK_API void lk_result_close(lk_result *result);
 
 /* Searches all templates that the query lets pass for each probe, exactly: the k best, or all that reach the threshold;
  * score descending, then template number ascending. LK_EBADPROBE names the probe. `stats` may be NULL. */
-lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
-                              lk_error *error);
-uint32_t lk_result_count(const lk_result *result, uint32_t probe);
-lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank); /* rank from 0 */
+LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
+                                     lk_search_stats *stats, lk_error *error);
+LK_API uint32_t lk_result_count(const lk_result *result, uint32_t probe);
+LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank); /* rank from 0 */
 
 /* Compares each probe with the templates of one subject: into `result` goes each probe's best one, as a list of one.
  * LK_ENOTFOUND where the gallery has no such subject. Needs no device. */
-lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject, lk_result *result,
-                            lk_error *error);
+LK_API lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
+                                   lk_result *result, lk_error *error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
