@@ -11,6 +11,7 @@
 #include "engine/protocol.h"
 #include "engine/redis.h"
 #include "index/vector.h"
+#include "kernels/fail.h"
 
 enum { OUTSTANDING_MOST = 64 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/command.h"
+#include "kernels/fail.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

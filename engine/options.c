@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/fail.h"
+
 typedef lk_status read_value(const char *value, void *to, lk_error *error);
 
 static lk_status read_text(const char *value, void *to, lk_error *error) {

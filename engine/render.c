@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/fail.h"
+
 void lk_render_header(FILE *out, lk_format format) {
   if (format == LK_CSV) fputs("probe,rank,key,subject,score\n", out);
   if (format == LK_TABLE) fprintf(out, "%8s %5s  %-28s %-28s %s\n", "probe", "rank", "key", "subject", "score");

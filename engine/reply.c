@@ -2,7 +2,7 @@
 
 #include <jansson.h>
 
-#include "kernels/scan.h"
+#include "kernels/fail.h"
 
 enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 16 };
 

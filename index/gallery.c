@@ -10,6 +10,7 @@
 
 #include "index/subjects.h"
 #include "index/text.h"
+#include "kernels/search.h"
 
 static bool is_name(const char *name) {
   if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;

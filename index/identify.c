@@ -7,6 +7,7 @@
 #include "index/gallery.h"
 #include "index/text.h"
 #include "index/vector.h"
+#include "kernels/search.h"
 
 struct lk_result {
   const lk_gallery *gallery;

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "index/likeness.h"
+#include "kernels/fail.h"
 
 static const char *const metric_names[] = {"cosine", "ip", "l2"}, *const store_names[] = {"f32", "f16"};
 

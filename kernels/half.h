@@ -6,10 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/metric.h"
 #include "kernels/portable.h"
-
-/* What a stored row's elements are. Scores are those of the stored values: of an f16 row, of its halves. */
-typedef enum lk_store { LK_STORE_F32 = 0, LK_STORE_F16 = 1 } lk_store;
 
 LK_INLINE uint32_t lk_store_bytes(lk_store store) { return store == LK_STORE_F16 ? 2 : 4; }
 

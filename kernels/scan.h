@@ -9,15 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/device.h"
+#include "kernels/fail.h"
 #include "kernels/half.h"
 #include "kernels/order.h"
 #include "kernels/quant.h"
 #include "kernels/score.h"
-#include "kernels/status.h"
 #include "kernels/visibility.h"
-
-#define LK_K_MAX 4096
-#define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
 
 typedef struct lk_shape {
   lk_metric metric;
@@ -63,16 +61,6 @@ typedef struct lk_lists {
   uint32_t count;
   size_t hits_room, ends_room;
 } lk_lists;
-
-/* What one search did. Sums over its probes and rounds. */
-typedef struct lk_search_stats {
-  uint64_t scanned;     /* (probe, row) pairs compared by their codes, or by the wide scan */
-  uint64_t survivors;   /* of those, pairs of visible rows that passed the scan */
-  uint64_t settled;     /* pairs scored exactly, the seed's included */
-  uint32_t rounds;      /* those of the wide scan included */
-  uint32_t wide_rounds; /* rounds by the wide scan, because the codes could not choose */
-  uint32_t reruns;      /* rounds that overflowed and were run again in pieces */
-} lk_search_stats;
 
 /* What one round did. */
 typedef struct lk_round {
