@@ -8,6 +8,7 @@
 #include "engine/render.h"
 #include "index/npy.h"
 #include "index/text.h"
+#include "index/vector.h"
 
 enum { BATCH_PROBES = 1024 };
 
@@ -22,9 +23,8 @@ static lk_candidate next_candidate(void *context) {
 }
 
 static lk_vectors part_of(const lk_vectors *all, uint64_t first, uint64_t most) {
-  static const size_t sizes[] = {[LK_F32] = 4, [LK_F64] = 8, [LK_F16] = 2, [LK_U8] = 1};
   lk_vectors part = *all;
-  part.data = (const char *)all->data + first * all->dim * sizes[all->element];
+  part.data = lk_vector_at(all, first);
   part.rows = all->rows - first < most ? all->rows - first : most;
   return part;
 }
