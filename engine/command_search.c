@@ -6,9 +6,9 @@
 #include "engine/command.h"
 #include "engine/progress.h"
 #include "engine/render.h"
-#include "index/npy.h"
 #include "index/text.h"
 #include "index/vector.h"
+#include "index/vector_file.h"
 
 enum { BATCH_PROBES = 1024 };
 
@@ -86,17 +86,17 @@ static lk_status check_k(const lk_options *options, lk_error *error) {
 }
 
 lk_status lk_command_identify(const lk_options *options, const lk_streams *streams, lk_error *error) {
-  lk_npy npy;
+  lk_vector_file file;
   lk_device *device;
   lk_status status = check_k(options, error);
-  if (status == LK_OK) status = lk_npy_open(options->words[1], &npy, error);
+  if (status == LK_OK) status = lk_vector_file_open(options->words[1], &file, error);
   if (status != LK_OK) return status;
   status = lk_device_open(options->device, options->threads, &device, error);
   if (status == LK_OK) {
-    status = identify_on(device, &npy.vectors, options, streams, error);
+    status = identify_on(device, &file.vectors, options, streams, error);
     lk_device_close(device);
   }
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
   return status;
 }
 
@@ -144,16 +144,16 @@ static lk_status verify_in(const lk_gallery *gallery, const lk_vectors *probes, 
 
 lk_status lk_command_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {
   if (options->subject == NULL) return lk_fail(error, LK_EINVAL, "--subject is needed: whom to compare with");
-  lk_npy npy;
-  lk_status status = lk_npy_open(options->words[1], &npy, error);
+  lk_vector_file file;
+  lk_status status = lk_vector_file_open(options->words[1], &file, error);
   if (status != LK_OK) return status;
   lk_gallery *gallery = NULL;
   lk_result *result = NULL;
   status = lk_gallery_open(options->words[0], &gallery, error);
   if (status == LK_OK) status = lk_result_open(&result, error);
-  if (status == LK_OK) status = verify_in(gallery, &npy.vectors, result, options, streams->out, error);
+  if (status == LK_OK) status = verify_in(gallery, &file.vectors, result, options, streams->out, error);
   lk_result_close(result);
   lk_gallery_close(gallery);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
   return status;
 }

@@ -14,12 +14,12 @@ static const struct {
   const char *usage;
 } commands[] = {
     {"create", lk_command_create, 1, 1, "--dim --metric --model", "DIR --dim N [--metric cosine|ip|l2] [--model NAME]"},
-    {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR FILE.npy [--labels FILE.csv]"},
+    {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR VECTORS [--labels FILE.csv]"},
     {"identify", lk_command_identify, 2, 2, "-k --threshold --by --tags --mask --device --threads --format --model",
-     "DIR PROBES.npy [-k 10|all] [--threshold T] [--by template|subject] [--tags BITS] [--mask BITS]\n"
+     "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--tags BITS] [--mask BITS]\n"
      "                    [--device auto|cpu] [--threads N] [--model NAME] [--format table|csv|json]"},
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
-     "DIR PROBES.npy --subject S [--threshold T] [--format table|csv|json]"},
+     "DIR PROBES --subject S [--threshold T] [--format table|csv|json]"},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
     {"stat", lk_command_stat, 1, 1, "", "DIR"},
     {"check", lk_command_check, 1, 1, "", "DIR"},
@@ -30,7 +30,7 @@ static const struct {
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --tags --mask --format --model --priority --ttl --timeout "
      "--job-probes",
-     "PROBES.npy --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject] [--tags BITS]\n"
+     "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject] [--tags BITS]\n"
      "                    [--mask BITS] [--format table|csv|json] [--model NAME] [--priority hi|lo] [--ttl MS] "
      "[--timeout S] [--job-probes 64]\n"
      "                    [--password-file FILE]"},
