@@ -15,9 +15,11 @@ static const struct {
 } commands[] = {
     {"create", lk_command_create, 1, 1, "--dim --metric --model", "DIR --dim N [--metric cosine|ip|l2] [--model NAME]"},
     {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR VECTORS [--labels FILE.csv]"},
-    {"identify", lk_command_identify, 2, 2, "-k --threshold --by --tags --mask --device --threads --format --model",
+    {"identify", lk_command_identify, 2, 2,
+     "-k --threshold --by --tags --mask --keys --subjects --device --threads --format --model --stats",
      "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--tags BITS] [--mask BITS]\n"
-     "                    [--device auto|cpu] [--threads N] [--model NAME] [--format table|csv|json]"},
+     "                    [--keys FILE] [--subjects FILE] [--device auto|cpu] [--threads N] [--model NAME]\n"
+     "                    [--format table|csv|json] [--stats]"},
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
      "DIR PROBES --subject S [--threshold T] [--format table|csv|json]"},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
@@ -57,6 +59,10 @@ static int show_usage(FILE *to, const char *command, int status) {
   for (int i = 0; i < COMMANDS; i++)
     if (command == NULL || strcmp(command, commands[i].name) == 0)
       fprintf(to, "  likeness %-8s %s\n", commands[i].name, commands[i].usage);
+  if (command == NULL)
+    fputs("\nVECTORS and PROBES are files of vectors: .npy, .fvecs or .bvecs. --keys and --subjects name files of one\n"
+          "key or subject a line: only those templates are searched.\n",
+          to);
   return status;
 }
 
