@@ -422,7 +422,8 @@ Test(cli, stats) {
   cr_assert_eq(stat_of("scanned"), FACES_PROBES * FACES_ROWS);
   cr_assert_geq(stat_of("settled"), FACES_PROBES * 10);
   cr_assert(stat_of("rounds") >= 1 && stat_of("survivors") >= 1 && stat_of("reruns") >= 0);
-  cr_assert_eq(process_log(&p)[strlen(process_log(&p)) - 1], '\n');
+  const char *log = process_log(&p);
+  cr_assert_eq(strchr(log, '\n') - log + 1, (ptrdiff_t)strlen(log), "one line");
   /* A second batch is added to the first. */
   float *many = malloc(sizeof *many * 1100 * FACES_DIM);
   for (int i = 0; i < 1100 * FACES_DIM; i++) many[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];
