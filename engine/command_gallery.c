@@ -5,7 +5,8 @@
 #include "engine/progress.h"
 #include "engine/render.h"
 #include "index/labels.h"
-#include "index/npy.h"
+#include "index/vector_file.h"
+#include "kernels/fail.h"
 
 lk_status lk_command_create(const lk_options *options, const lk_streams *streams, lk_error *error) {
   (void)streams;
@@ -18,21 +19,21 @@ lk_status lk_command_create(const lk_options *options, const lk_streams *streams
 }
 
 lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams, lk_error *error) {
-  lk_npy npy;
-  lk_status status = lk_npy_open(options->words[1], &npy, error);
+  lk_vector_file file;
+  lk_status status = lk_vector_file_open(options->words[1], &file, error);
   if (status != LK_OK) return status;
   lk_labels labels = {0};
-  if (options->labels != NULL) status = lk_labels_open(options->labels, npy.vectors.rows, &labels, error);
+  if (options->labels != NULL) status = lk_labels_open(options->labels, file.vectors.rows, &labels, error);
   if (status == LK_OK) {
     uint64_t first;
     lk_bar bar = lk_bar_open(streams->log, "enroll");
-    status = lk_gallery_enroll(options->words[0], &npy.vectors, labels.of_row, lk_bar_update, &bar, &first, error);
+    status = lk_gallery_enroll(options->words[0], &file.vectors, labels.of_row, lk_bar_update, &bar, &first, error);
     lk_bar_close(&bar);
     if (status == LK_OK)
-      fprintf(streams->log, "enrolled %" PRIu64 " templates, numbered from %" PRIu64 "\n", npy.vectors.rows, first);
+      fprintf(streams->log, "enrolled %" PRIu64 " templates, numbered from %" PRIu64 "\n", file.vectors.rows, first);
   }
   lk_labels_close(&labels);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
   return status;
 }
 

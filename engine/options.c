@@ -16,6 +16,13 @@ static lk_status read_text(const char *value, void *to, lk_error *error) {
   return LK_OK;
 }
 
+/* The one kind of option that takes no value: NULL. */
+static lk_status read_flag(const char *value, void *to, lk_error *error) {
+  if (value != NULL) return lk_fail(error, LK_EINVAL, "takes no value");
+  *(bool *)to = true;
+  return LK_OK;
+}
+
 static lk_status read_u64(const char *value, void *to, lk_error *error) {
   char *end;
   errno = 0;
@@ -99,6 +106,7 @@ static const struct {
     {"--format", read_format, offsetof(lk_options, format)},
     {"--gallery", read_text, offsetof(lk_options, gallery)},
     {"--job-probes", read_u32, offsetof(lk_options, job_probes)},
+    {"--keys", read_text, offsetof(lk_options, keys)},
     {"--labels", read_text, offsetof(lk_options, labels)},
     {"--max-queue-delay-us", read_u64, offsetof(lk_options, max_queue_delay_us)},
     {"--mask", read_bits, offsetof(lk_options, mask)},
@@ -108,7 +116,9 @@ static const struct {
     {"--password-file", read_text, offsetof(lk_options, password_file)},
     {"--priority", read_priority, offsetof(lk_options, priority)},
     {"--redis", read_text, offsetof(lk_options, redis)},
+    {"--stats", read_flag, offsetof(lk_options, stats)},
     {"--subject", read_text, offsetof(lk_options, subject)},
+    {"--subjects", read_text, offsetof(lk_options, subjects)},
     {"--tags", read_tags, offsetof(lk_options, tags)},
     {"--threads", read_u32, offsetof(lk_options, threads)},
     {"--threshold", read_float, offsetof(lk_options, threshold)},
@@ -130,8 +140,9 @@ static lk_status read_option(int count, char *const *arguments, int *at, const c
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
     if (strlen(known[i].name) != length || memcmp(known[i].name, argument, length) != 0) continue;
     if (!is_listed(allowed, known[i].name, length)) break;
-    if (equals == NULL && *at + 1 == count) return lk_fail(error, LK_EINVAL, "%s needs a value", argument);
-    const char *value = equals != NULL ? equals + 1 : arguments[++*at];
+    bool takes_next = equals == NULL && known[i].read != read_flag;
+    if (takes_next && *at + 1 == count) return lk_fail(error, LK_EINVAL, "%s needs a value", argument);
+    const char *value = equals != NULL ? equals + 1 : takes_next ? arguments[++*at] : NULL;
     lk_status status = known[i].read(value, (char *)options + known[i].offset, error);
     return status == LK_OK ? LK_OK : lk_fail(error, status, "%s: %s", known[i].name, error != NULL ? error->text : "");
   }

@@ -37,14 +37,15 @@ typedef struct lk_text {
 
 typedef enum lk_element { LK_F32, LK_F64, LK_F16, LK_U8 } lk_element;
 
-/* Vectors as they come in: rows x dim elements, a row after the other, little-endian, unaligned allowed. A row is good
- * where its elements are finite and its length is within 2^-40 .. 2^40, or zero under ip and l2. */
+/* Vectors as they come in: rows x dim elements, little-endian, unaligned allowed. A row's elements lie together. A row
+ * is good where its elements are finite and its length is within 2^-40 .. 2^40, or zero under ip and l2. */
 typedef struct lk_vectors {
   const char *name; /* for messages: a file's path, "job 17", ... */
   const void *data;
   uint64_t rows;
   uint32_t dim;
   lk_element element;
+  uint64_t stride_bytes; /* from one row's first byte to the next's; 0: nothing lies between rows */
 } lk_vectors;
 
 /* What goes with a vector on enrollment. Empty texts are defaults: the key is then the template number in decimal,
