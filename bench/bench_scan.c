@@ -116,7 +116,11 @@ static void make_block(void *context, uint32_t thread, uint32_t b) {
   uint32_t first = b * BLOCK_ROWS, rows = rows_from(first, g->rows, BLOCK_ROWS);
   size_t at = (size_t)first * g->dim;
   float *mean = g->means + (size_t)b * g->dim;
-  lk_quant_mean(g->exact + at, rows, g->dim, mean);
+  double *sum = allocate(g->dim, sizeof *sum);
+  memset(sum, 0, g->dim * sizeof *sum);
+  lk_quant_sum(g->exact + at, rows, g->dim, sum);
+  lk_quant_mean(sum, rows, g->dim, mean);
+  free(sum);
   g->blocks[b] = (lk_block){.rows = rows,
                             .mean = mean,
                             .exact = g->exact + at,
@@ -194,13 +198,12 @@ static void measure(lk_device *device, const struct gallery *g, const struct opt
   float *probes = allocate((size_t)count * o->dim, sizeof *probes);
   fill_unit_rows(probes, count, o->dim, random_fork(2, count));
   struct searching s = {.device = device,
-                        .batch = {.shape = {o->metric, o->dim},
+                        .batch = {.shape = {.metric = o->metric, .dim = o->dim},
                                   .holds = g->holds,
                                   .holds_count = g->blocks_count,
                                   .probes = probes,
                                   .count = count,
-                                  .k = o->k,
-                                  .threshold = -INFINITY}};
+                                  .k = o->k}};
   double seconds = median_time(search, &s);
   double passes = (count + LK_PASS_PROBES - 1) / LK_PASS_PROBES, rate = passes * g->rows * g->dim / seconds;
   printf("%5u %9.2f %9.0f %9.2f %7.0f%% %7.0f %10.0f %8.0f %6u %6u\n", count, seconds * 1e3, count / seconds,
@@ -277,7 +280,8 @@ int main(int argc, char **argv) {
   double begin = now();
   struct gallery g = make_gallery(&o, pool);
   for (uint32_t b = 0; b < g.blocks_count; b++)
-    if (lk_device_hold(device, (lk_shape){o.metric, o.dim}, &g.blocks[b], &g.holds[b], &error) != LK_OK)
+    if (lk_device_hold(device, (lk_shape){.metric = o.metric, .dim = o.dim}, &g.blocks[b], &g.holds[b], &error) !=
+        LK_OK)
       fail(error.text);
   struct reading reading = {.pool = pool, .bytes = (const uint8_t *)g.codes, .size = (size_t)o.rows * o.dim};
   double read_rate = reading.size / READ_CHUNK * READ_CHUNK / median_time(read_all, &reading);

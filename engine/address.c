@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/fail.h"
+
 static lk_status bad(const lk_address *address, const char *why, lk_error *error) {
   return lk_fail(error, LK_EINVAL, "redis address '%s': %s", address->text, why);
 }

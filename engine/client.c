@@ -11,6 +11,7 @@
 #include "engine/protocol.h"
 #include "engine/redis.h"
 #include "index/vector.h"
+#include "kernels/fail.h"
 
 enum { OUTSTANDING_MOST = 64 };
 
@@ -41,8 +42,7 @@ static void add_field(client *c, const char *name, const char *value) {
 static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   char id[24], k[12], n[24], threshold[32], ttl[24], tags[24], mask[24];
   const lk_client_job *job = c->job;
-  size_t elements = job_probes(c, number) * job->probes->dim;
-  lk_vector_to_f32(job->probes, job_first(c, number) * job->probes->dim, elements, c->probes);
+  lk_vector_to_f32(job->probes, job_first(c, number), job_probes(c, number), c->probes);
   snprintf(id, sizeof id, "%" PRIu64, number);
   snprintf(k, sizeof k, "%u", job->k);
   snprintf(n, sizeof n, "%" PRIu64, job_probes(c, number));
@@ -69,7 +69,7 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   if (job->model != NULL) add_field(c, "model", job->model);
   if (job->ttl_ms > 0) add_field(c, "ttl", ttl);
   lk_command_add_string(&c->command, "f32");
-  lk_command_add(&c->command, c->probes, elements * sizeof *c->probes);
+  lk_command_add(&c->command, c->probes, job_probes(c, number) * job->probes->dim * sizeof *c->probes);
   return lk_redis_send(c->redis, &c->command, error);
 }
 

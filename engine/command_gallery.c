@@ -5,33 +5,35 @@
 #include "engine/progress.h"
 #include "engine/render.h"
 #include "index/labels.h"
-#include "index/npy.h"
+#include "index/vector_file.h"
+#include "kernels/fail.h"
 
 lk_status lk_command_create(const lk_options *options, const lk_streams *streams, lk_error *error) {
   (void)streams;
   if (options->dim == 0) return lk_fail(error, LK_EINVAL, "--dim is needed: the embeddings' dimension");
   if (options->dim > LK_DIM_MAX)
     return lk_fail(error, LK_EINVAL, "--dim: %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
-  lk_gallery_options made = {.dim = options->dim, .metric = options->metric, .model = options->model};
+  lk_gallery_options made = {
+      .dim = options->dim, .metric = options->metric, .store = options->store, .model = options->model};
   return lk_gallery_create(options->words[0], &made, error);
 }
 
 lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams, lk_error *error) {
-  lk_npy npy;
-  lk_status status = lk_npy_open(options->words[1], &npy, error);
+  lk_vector_file file;
+  lk_status status = lk_vector_file_open(options->words[1], &file, error);
   if (status != LK_OK) return status;
   lk_labels labels = {0};
-  if (options->labels != NULL) status = lk_labels_open(options->labels, npy.vectors.rows, &labels, error);
+  if (options->labels != NULL) status = lk_labels_open(options->labels, file.vectors.rows, &labels, error);
   if (status == LK_OK) {
     uint64_t first;
     lk_bar bar = lk_bar_open(streams->log, "enroll");
-    status = lk_gallery_enroll(options->words[0], &npy.vectors, labels.of_row, lk_bar_update, &bar, &first, error);
+    status = lk_gallery_enroll(options->words[0], &file.vectors, labels.of_row, lk_bar_update, &bar, &first, error);
     lk_bar_close(&bar);
     if (status == LK_OK)
-      fprintf(streams->log, "enrolled %" PRIu64 " templates, numbered from %" PRIu64 "\n", npy.vectors.rows, first);
+      fprintf(streams->log, "enrolled %" PRIu64 " templates, numbered from %" PRIu64 "\n", file.vectors.rows, first);
   }
   lk_labels_close(&labels);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
   return status;
 }
 
@@ -78,11 +80,11 @@ lk_status lk_command_stat(const lk_options *options, const lk_streams *streams, 
   status = lk_gallery_subjects(gallery, &subjects, error);
   if (status == LK_OK)
     fprintf(streams->out,
-            "name        %s\nmodel       %s\nmetric      %s\nstore       f32\ndim         %u\n"
+            "name        %s\nmodel       %s\nmetric      %s\nstore       %s\ndim         %u\n"
             "templates   %" PRIu64 "\nsubjects    %" PRIu64 "\nsegments    %u\nbytes       %" PRIu64
             "\nepoch       %" PRIu64 "\nnext number %" PRIu64 "\n",
-            stat.name, stat.model[0] != '\0' ? stat.model : "-", lk_metric_name(stat.metric), stat.dim, stat.templates,
-            subjects, stat.segments, stat.bytes, stat.epoch, stat.next_number);
+            stat.name, stat.model[0] != '\0' ? stat.model : "-", lk_metric_name(stat.metric), lk_store_name(stat.store),
+            stat.dim, stat.templates, subjects, stat.segments, stat.bytes, stat.epoch, stat.next_number);
   lk_gallery_close(gallery);
   return status;
 }

@@ -8,7 +8,8 @@
 #include "engine/progress.h"
 #include "engine/render.h"
 #include "engine/worker/worker.h"
-#include "index/npy.h"
+#include "index/vector_file.h"
+#include "kernels/fail.h"
 
 static lk_status read_address(const lk_options *options, lk_address *address, lk_error *error) {
   if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is needed: where the queue is");
@@ -92,16 +93,16 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
 
 lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_address address;
-  lk_npy npy;
+  lk_vector_file file;
   lk_status status = check_job(options, error);
   if (status == LK_OK) status = read_address(options, &address, error);
-  if (status == LK_OK) status = lk_npy_open(options->words[0], &npy, error);
+  if (status == LK_OK) status = lk_vector_file_open(options->words[0], &file, error);
   if (status != LK_OK) return status;
   uint32_t most = LK_JOB_CANDIDATES_MAX / options->k;
   lk_client_job job = {.gallery = options->gallery,
                        .model = options->model,
                        .priority = options->priority,
-                       .probes = &npy.vectors,
+                       .probes = &file.vectors,
                        .k = options->k,
                        .threshold = options->threshold,
                        .by_subject = options->by_subject,
@@ -113,13 +114,13 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
   printing p = {.out = streams->out,
                 .format = options->format,
                 .bar = lk_bar_open(streams->log, "submit"),
-                .probes = npy.vectors.rows};
-  if (npy.vectors.rows == 0)
-    status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", npy.vectors.name);
+                .probes = file.vectors.rows};
+  if (file.vectors.rows == 0)
+    status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", file.vectors.name);
   else
     lk_render_header(streams->out, options->format);
   if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, print_reply, &p, error);
   lk_bar_close(&p.bar);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
   return status;
 }

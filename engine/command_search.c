@@ -5,9 +5,12 @@
 #include "engine/command.h"
 #include "engine/progress.h"
 #include "engine/render.h"
+#include "engine/stats.h"
 #include "index/json.h"
-#include "index/npy.h"
+#include "index/lines.h"
 #include "index/text.h"
+#include "index/vector.h"
+#include "index/vector_file.h"
 
 enum { BATCH_PROBES = 1024 };
 
@@ -22,38 +25,67 @@ static lk_candidate next_candidate(void *context) {
 }
 
 static lk_vectors part_of(const lk_vectors *all, uint64_t first, uint64_t most) {
-  static const size_t sizes[] = {[LK_F32] = 4, [LK_F64] = 8, [LK_F16] = 2, [LK_U8] = 1};
   lk_vectors part = *all;
-  part.data = (const char *)all->data + first * all->dim * sizes[all->element];
+  part.data = lk_vector_at(all, first);
   part.rows = all->rows - first < most ? all->rows - first : most;
   return part;
 }
 
-static lk_status identify_all(lk_gallery *gallery, const lk_vectors *probes, const lk_options *options,
-                              lk_result *result, const lk_streams *streams, lk_error *error) {
-  lk_bar bar = lk_bar_open(streams->log, "identify");
-  lk_render_header(streams->out, options->format);
+/* One run of identify: what it reads, and what it searches with. */
+typedef struct run {
+  const lk_options *options;
+  const lk_streams *streams;
+  lk_vector_file probes;
+  lk_lines keys, subjects; /* empty where none are given */
+  lk_device *device;
+  lk_gallery *gallery;
+  lk_result *result;
+} run;
+
+static lk_status print_lists(const run *r, uint64_t first, uint64_t count, lk_error *error) {
   lk_status status = LK_OK;
+  for (uint32_t p = 0; status == LK_OK && p < count; p++) {
+    place at = {.result = r->result, .probe = p};
+    status = lk_render_list(r->streams->out, r->options->format, first + p, lk_result_count(r->result, p),
+                            next_candidate, &at, error);
+  }
+  return status;
+}
+
+static lk_query query_of(const run *r) {
+  const lk_options *options = r->options;
+  return (lk_query){.probes_count = 1,
+                    .k = options->k,
+                    .threshold = options->threshold,
+                    .by_subject = options->by_subject,
+                    .tags = options->tags,
+                    .mask = options->mask,
+                    .model = lk_text_of(options->model != NULL ? options->model : ""),
+                    .keys = r->keys.texts,
+                    .keys_count = r->keys.count,
+                    .subjects = r->subjects.texts,
+                    .subjects_count = r->subjects.count};
+}
+
+static lk_status identify_all(const run *r, lk_error *error) {
+  const lk_vectors *probes = &r->probes.vectors;
+  lk_bar bar = lk_bar_open(r->streams->log, "identify");
+  lk_query query = query_of(r);
+  lk_search_stats stats, sum = {0};
+  lk_status status = LK_OK;
+  lk_render_header(r->streams->out, r->options->format);
   for (uint64_t first = 0; status == LK_OK && first < probes->rows; first += BATCH_PROBES) {
     lk_vectors part = part_of(probes, first, BATCH_PROBES);
-    lk_query query = {.probes = &part,
-                      .probes_count = 1,
-                      .k = options->k,
-                      .threshold = options->threshold,
-                      .by_subject = options->by_subject,
-                      .tags = options->tags,
-                      .mask = options->mask,
-                      .model = lk_text_of(options->model != NULL ? options->model : "")};
-    status = lk_gallery_identify(gallery, &query, result, NULL, error);
+    query.probes = &part;
+    status = lk_gallery_identify(r->gallery, &query, r->result, &stats, error);
     lk_bar_close(&bar);
-    for (uint32_t p = 0; status == LK_OK && p < part.rows; p++) {
-      place at = {.result = result, .probe = p};
-      status = lk_render_list(streams->out, options->format, first + p, lk_result_count(result, p), next_candidate, &at,
-                              error);
-    }
+    if (status != LK_OK) break;
+    lk_stats_add(&sum, &stats);
+    status = print_lists(r, first, part.rows, error);
     lk_bar_update(&bar, first + part.rows, probes->rows);
   }
   lk_bar_close(&bar);
+  if (status == LK_OK && r->options->stats) lk_stats_render(r->streams->log, probes->rows, &sum);
   return status;
 }
 
@@ -64,20 +96,6 @@ static lk_status check_probes(const lk_gallery *gallery, const lk_vectors *probe
   return lk_gallery_check_probes(gallery, probes, lk_text_of(options->model != NULL ? options->model : ""), error);
 }
 
-static lk_status identify_on(lk_device *device, const lk_vectors *probes, const lk_options *options,
-                             const lk_streams *streams, lk_error *error) {
-  lk_gallery *gallery = NULL;
-  lk_result *result = NULL;
-  lk_status status = lk_gallery_open(options->words[0], &gallery, error);
-  if (status == LK_OK) status = check_probes(gallery, probes, options, error);
-  if (status == LK_OK) status = lk_gallery_load(gallery, device, error);
-  if (status == LK_OK) status = lk_result_open(&result, error);
-  if (status == LK_OK) status = identify_all(gallery, probes, options, result, streams, error);
-  lk_result_close(result);
-  lk_gallery_close(gallery);
-  return status;
-}
-
 static lk_status check_k(const lk_options *options, lk_error *error) {
   if (options->k != LK_K_ALL) return lk_options_check_k(options, error);
   if (options->by_subject) return lk_fail(error, LK_EINVAL, "-k all: is by template, not by subject");
@@ -85,18 +103,40 @@ static lk_status check_k(const lk_options *options, lk_error *error) {
   return LK_OK;
 }
 
+static lk_status read_files(run *r, lk_error *error) {
+  const lk_options *options = r->options;
+  lk_status status = lk_vector_file_open(options->words[1], &r->probes, error);
+  if (status == LK_OK && options->keys != NULL) status = lk_lines_open(options->keys, &r->keys, error);
+  if (status == LK_OK && options->subjects != NULL) status = lk_lines_open(options->subjects, &r->subjects, error);
+  return status;
+}
+
+static lk_status load_gallery(run *r, lk_error *error) {
+  const lk_options *options = r->options;
+  lk_status status = lk_device_open(options->device, options->threads, &r->device, error);
+  if (status == LK_OK) status = lk_gallery_open(options->words[0], &r->gallery, error);
+  if (status == LK_OK) status = check_probes(r->gallery, &r->probes.vectors, options, error);
+  if (status == LK_OK) status = lk_gallery_load(r->gallery, r->device, error);
+  return status;
+}
+
+static void close_run(run *r) {
+  lk_result_close(r->result);
+  lk_gallery_close(r->gallery);
+  lk_device_close(r->device);
+  lk_lines_close(&r->subjects);
+  lk_lines_close(&r->keys);
+  lk_vector_file_close(&r->probes);
+}
+
 lk_status lk_command_identify(const lk_options *options, const lk_streams *streams, lk_error *error) {
-  lk_npy npy;
-  lk_device *device;
+  run r = {.options = options, .streams = streams};
   lk_status status = check_k(options, error);
-  if (status == LK_OK) status = lk_npy_open(options->words[1], &npy, error);
-  if (status != LK_OK) return status;
-  status = lk_device_open(options->device, options->threads, &device, error);
-  if (status == LK_OK) {
-    status = identify_on(device, &npy.vectors, options, streams, error);
-    lk_device_close(device);
-  }
-  lk_npy_close(&npy);
+  if (status == LK_OK) status = read_files(&r, error);
+  if (status == LK_OK) status = load_gallery(&r, error);
+  if (status == LK_OK) status = lk_result_open(&r.result, error);
+  if (status == LK_OK) status = identify_all(&r, error);
+  close_run(&r);
   return status;
 }
 
@@ -147,16 +187,16 @@ static lk_status verify_in(const lk_gallery *gallery, const lk_vectors *probes, 
 
 lk_status lk_command_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {
   if (options->subject == NULL) return lk_fail(error, LK_EINVAL, "--subject is needed: whom to compare with");
-  lk_npy npy;
-  lk_status status = lk_npy_open(options->words[1], &npy, error);
+  lk_vector_file file;
+  lk_status status = lk_vector_file_open(options->words[1], &file, error);
   if (status != LK_OK) return status;
   lk_gallery *gallery = NULL;
   lk_result *result = NULL;
   status = lk_gallery_open(options->words[0], &gallery, error);
   if (status == LK_OK) status = lk_result_open(&result, error);
-  if (status == LK_OK) status = verify_in(gallery, &npy.vectors, result, options, streams->out, error);
+  if (status == LK_OK) status = verify_in(gallery, &file.vectors, result, options, streams->out, error);
   lk_result_close(result);
   lk_gallery_close(gallery);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
   return status;
 }

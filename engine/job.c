@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "index/text.h"
+#include "kernels/fail.h"
 
 typedef struct reader {
   const lk_field *fields;

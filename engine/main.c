@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/command.h"
+#include "kernels/fail.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -13,13 +14,16 @@ static const struct {
   const char *options;
   const char *usage;
 } commands[] = {
-    {"create", lk_command_create, 1, 1, "--dim --metric --model", "DIR --dim N [--metric cosine|ip|l2] [--model NAME]"},
-    {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR FILE.npy [--labels FILE.csv]"},
-    {"identify", lk_command_identify, 2, 2, "-k --threshold --by --tags --mask --device --threads --format --model",
-     "DIR PROBES.npy [-k 10|all] [--threshold T] [--by template|subject] [--tags BITS] [--mask BITS]\n"
-     "                    [--device auto|cpu] [--threads N] [--model NAME] [--format table|csv|json]"},
+    {"create", lk_command_create, 1, 1, "--dim --metric --store --model",
+     "DIR --dim N [--metric cosine|ip|l2] [--store f32|f16] [--model NAME]"},
+    {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR VECTORS [--labels FILE.csv]"},
+    {"identify", lk_command_identify, 2, 2,
+     "-k --threshold --by --tags --mask --keys --subjects --device --threads --format --model --stats",
+     "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--tags BITS] [--mask BITS]\n"
+     "                    [--keys FILE] [--subjects FILE] [--device auto|cpu] [--threads N] [--model NAME]\n"
+     "                    [--format table|csv|json] [--stats]"},
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
-     "DIR PROBES.npy --subject S [--threshold T] [--format table|csv|json]"},
+     "DIR PROBES --subject S [--threshold T] [--format table|csv|json]"},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
     {"stat", lk_command_stat, 1, 1, "", "DIR"},
     {"check", lk_command_check, 1, 1, "", "DIR"},
@@ -30,7 +34,7 @@ static const struct {
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --tags --mask --format --model --priority --ttl --timeout "
      "--job-probes",
-     "PROBES.npy --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject] [--tags BITS]\n"
+     "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject] [--tags BITS]\n"
      "                    [--mask BITS] [--format table|csv|json] [--model NAME] [--priority hi|lo] [--ttl MS] "
      "[--timeout S] [--job-probes 64]\n"
      "                    [--password-file FILE]"},
@@ -57,6 +61,10 @@ static int show_usage(FILE *to, const char *command, int status) {
   for (int i = 0; i < COMMANDS; i++)
     if (command == NULL || strcmp(command, commands[i].name) == 0)
       fprintf(to, "  likeness %-8s %s\n", commands[i].name, commands[i].usage);
+  if (command == NULL)
+    fputs("\nVECTORS and PROBES are files of vectors: .npy, .fvecs or .bvecs. --keys and --subjects name files of one\n"
+          "key or subject a line: only those templates are searched.\n",
+          to);
   return status;
 }
 

@@ -6,11 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/fail.h"
+
 typedef lk_status read_value(const char *value, void *to, lk_error *error);
 
 static lk_status read_text(const char *value, void *to, lk_error *error) {
   (void)error;
   *(const char **)to = value;
+  return LK_OK;
+}
+
+/* The one kind of option that takes no value: NULL. */
+static lk_status read_flag(const char *value, void *to, lk_error *error) {
+  if (value != NULL) return lk_fail(error, LK_EINVAL, "takes no value");
+  *(bool *)to = true;
   return LK_OK;
 }
 
@@ -66,6 +75,7 @@ static lk_status read_float(const char *value, void *to, lk_error *error) {
   return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
 }
 
+static lk_status read_store(const char *value, void *to, lk_error *error) { return lk_store_parse(value, to, error); }
 static lk_status read_metric(const char *value, void *to, lk_error *error) { return lk_metric_parse(value, to, error); }
 
 static lk_status read_format(const char *value, void *to, lk_error *error) {
@@ -96,15 +106,19 @@ static const struct {
     {"--format", read_format, offsetof(lk_options, format)},
     {"--gallery", read_text, offsetof(lk_options, gallery)},
     {"--job-probes", read_u32, offsetof(lk_options, job_probes)},
+    {"--keys", read_text, offsetof(lk_options, keys)},
     {"--labels", read_text, offsetof(lk_options, labels)},
     {"--max-queue-delay-us", read_u64, offsetof(lk_options, max_queue_delay_us)},
     {"--mask", read_bits, offsetof(lk_options, mask)},
     {"--metric", read_metric, offsetof(lk_options, metric)},
+    {"--store", read_store, offsetof(lk_options, store)},
     {"--model", read_text, offsetof(lk_options, model)},
     {"--password-file", read_text, offsetof(lk_options, password_file)},
     {"--priority", read_priority, offsetof(lk_options, priority)},
     {"--redis", read_text, offsetof(lk_options, redis)},
+    {"--stats", read_flag, offsetof(lk_options, stats)},
     {"--subject", read_text, offsetof(lk_options, subject)},
+    {"--subjects", read_text, offsetof(lk_options, subjects)},
     {"--tags", read_tags, offsetof(lk_options, tags)},
     {"--threads", read_u32, offsetof(lk_options, threads)},
     {"--threshold", read_float, offsetof(lk_options, threshold)},
@@ -126,8 +140,9 @@ static lk_status read_option(int count, char *const *arguments, int *at, const c
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
     if (strlen(known[i].name) != length || memcmp(known[i].name, argument, length) != 0) continue;
     if (!is_listed(allowed, known[i].name, length)) break;
-    if (equals == NULL && *at + 1 == count) return lk_fail(error, LK_EINVAL, "%s needs a value", argument);
-    const char *value = equals != NULL ? equals + 1 : arguments[++*at];
+    bool takes_next = equals == NULL && known[i].read != read_flag;
+    if (takes_next && *at + 1 == count) return lk_fail(error, LK_EINVAL, "%s needs a value", argument);
+    const char *value = equals != NULL ? equals + 1 : takes_next ? arguments[++*at] : NULL;
     lk_status status = known[i].read(value, (char *)options + known[i].offset, error);
     return status == LK_OK ? LK_OK : lk_fail(error, status, "%s: %s", known[i].name, error != NULL ? error->text : "");
   }

@@ -14,9 +14,10 @@ typedef struct lk_options {
   uint32_t dim, k /* LK_K_ALL: -k all */, threads, batch, job_probes, timeout_s;
   uint64_t max_queue_delay_us, ttl_ms, tags, mask;
   lk_metric metric;
-  const char *model, *labels, *device, *subject, *redis, *password_file, *gallery, *priority;
+  lk_store store;
+  const char *model, *labels, *device, *subject, *keys, *subjects, *redis, *password_file, *gallery, *priority;
   float threshold; /* -INFINITY where none was given */
-  bool by_subject;
+  bool by_subject, stats;
   lk_format format;
 } lk_options;
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/fail.h"
+
 struct lk_redis {
   redisContext *context;
   char name[256];

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "index/json.h"
+#include "kernels/fail.h"
 
 void lk_render_header(FILE *out, lk_format format) {
   if (format == LK_CSV) fputs("probe,rank,key,subject,score\n", out);

@@ -1,7 +1,7 @@
 #include "engine/reply.h"
 
 #include "index/json.h"
-#include "kernels/scan.h"
+#include "kernels/fail.h"
 
 enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 16 };
 

@@ -55,10 +55,13 @@ static void find_faults(void *context, uint32_t thread, uint32_t item) {
   (void)thread;
   row_faults *faults = context;
   const lk_vectors *vectors = faults->e->vectors;
+  const lk_manifest *manifest = &faults->e->gallery->manifest;
   float prepared[LK_DIM_MAX];
   uint64_t first = (uint64_t)item * FAULT_ROWS, end = first + FAULT_ROWS;
-  for (uint64_t row = first; row < end && row < vectors->rows; row++)
-    faults->of_row[row] = lk_vector_prepare(faults->e->gallery->manifest.metric, vectors, row, prepared);
+  for (uint64_t row = first; row < end && row < vectors->rows; row++) {
+    faults->of_row[row] = lk_vector_prepare(manifest->metric, vectors, row, prepared);
+    if (faults->of_row[row] == NULL) faults->of_row[row] = lk_vector_round(manifest->store, prepared, vectors->dim);
+  }
 }
 
 /* Names the first bad rows and counts them all. */
@@ -177,6 +180,7 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
   } else {
     for (uint32_t r = 0; r < entry->rows; r++) templates[r] = template_of(e, first + r, digits[r]);
     lk_segment_content content = {.metric = e->gallery->manifest.metric,
+                                  .store = e->gallery->manifest.store,
                                   .vectors = *e->vectors,
                                   .first = first,
                                   .rows = entry->rows,

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "kernels/status.h"
+#include "kernels/fail.h"
 
 typedef struct lk_file {
   const void *data; /* NULL for an empty file */

@@ -10,6 +10,7 @@
 
 #include "index/subjects.h"
 #include "index/text.h"
+#include "kernels/search.h"
 
 static bool is_name(const char *name) {
   if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
@@ -45,6 +46,8 @@ static lk_status check_options(const lk_gallery_options *options, lk_error *erro
   if (options->dim < 1 || options->dim > LK_DIM_MAX)
     return lk_fail(error, LK_EDIM, "dimension %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
   if ((unsigned)options->metric > LK_L2) return lk_fail(error, LK_EINVAL, "metric %d is none", (int)options->metric);
+  if ((unsigned)options->store > LK_STORE_F16)
+    return lk_fail(error, LK_EINVAL, "store %d is none", (int)options->store);
   const char *fault = options->model != NULL ? lk_text_fault(lk_text_of(options->model)) : NULL;
   return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "the model's name %s", fault);
 }
@@ -65,7 +68,7 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
   char name[LK_TEXT_MAX + 1];
   status = check_empty(folder, error);
   if (status == LK_OK) status = read_name(folder, name, error);
-  lk_manifest manifest = {.metric = options->metric, .dim = options->dim, .next_segment = 1};
+  lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
   if (status == LK_OK) status = sync_parent(folder, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
@@ -83,8 +86,9 @@ static lk_status open_segment(lk_gallery *gallery, uint32_t i, lk_error *error) 
   if (status != LK_OK) return status;
   if (segment->block.rows != entry->rows || segment->header_checksum != entry->checksum)
     return lk_fail(error, LK_ECORRUPT, "%s: not the segment that the manifest names", path);
-  if (segment->dim != gallery->manifest.dim || segment->metric != gallery->manifest.metric)
-    return lk_fail(error, LK_ECORRUPT, "%s: its dimension or metric is not the gallery's", path);
+  lk_shape shape = lk_gallery_shape(gallery);
+  if (segment->shape.dim != shape.dim || segment->shape.metric != shape.metric || segment->shape.store != shape.store)
+    return lk_fail(error, LK_ECORRUPT, "%s: its dimension, metric or store is not the gallery's", path);
   gallery->first_row[i] = gallery->rows;
   gallery->rows += segment->block.rows;
   return LK_OK;
@@ -140,7 +144,7 @@ static lk_status hold_segment(lk_gallery *gallery, uint32_t i, lk_error *error) 
   const lk_segment *segment = &gallery->segments[i];
   lk_status status = lk_segment_verify(segment, LK_SECTION_CODES, error);
   if (status != LK_OK) return status;
-  lk_shape shape = {.metric = gallery->manifest.metric, .dim = gallery->manifest.dim};
+  lk_shape shape = lk_gallery_shape(gallery);
   lk_block block = segment->block;
   block.subjects = gallery->subjects + gallery->first_row[i];
   status = lk_device_hold(gallery->device, shape, &block, &gallery->holds[i], error);
@@ -173,10 +177,34 @@ const lk_segment *lk_gallery_segment_at(const lk_gallery *gallery, uint64_t row,
   return &gallery->segments[low];
 }
 
+lk_template lk_gallery_template_of_row(const lk_gallery *gallery, uint64_t row) {
+  uint32_t inside;
+  const lk_segment *segment = lk_gallery_segment_at(gallery, row, &inside);
+  return lk_segment_template(segment, inside);
+}
+
 lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
+  uint32_t place;
+  const lk_segment *segment = lk_gallery_segment_at(gallery, position, &place);
+  return lk_segment_template(segment, segment->by_number[place]);
+}
+
+void lk_gallery_vector(const lk_gallery *gallery, uint64_t position, float *vector) {
+  uint32_t place;
+  const lk_segment *segment = lk_gallery_segment_at(gallery, position, &place);
+  uint32_t dim = segment->shape.dim;
+  const float *row = lk_stored_row(segment->shape.store, segment->block.exact, segment->by_number[place], dim, vector);
+  if (row != vector) memcpy(vector, row, dim * sizeof *vector);
+}
+
+lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error) {
   uint32_t row;
-  const lk_segment *segment = lk_gallery_segment_at(gallery, position, &row);
-  return lk_segment_template(segment, row);
+  for (uint32_t s = 0; s < gallery->manifest.segments_count; s++)
+    if (lk_segment_find_key(&gallery->segments[s], key, &row)) {
+      *position = gallery->first_row[s] + lk_segment_place(&gallery->segments[s], row);
+      return LK_OK;
+    }
+  return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->name, (int)key.length, key.bytes);
 }
 
 void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
@@ -184,6 +212,7 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
   *stat = (lk_gallery_stat){.name = gallery->name,
                             .model = manifest->model,
                             .metric = manifest->metric,
+                            .store = manifest->store,
                             .dim = manifest->dim,
                             .templates = gallery->rows,
                             .epoch = manifest->epoch,

@@ -20,6 +20,13 @@ struct lk_gallery {
   lk_hold **holds; /* one a segment, where loaded */
 };
 
+static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {
+  return (lk_shape){.metric = gallery->manifest.metric, .dim = gallery->manifest.dim, .store = gallery->manifest.store};
+}
+
+/* The template of a row among all, as searches count them. */
+lk_template lk_gallery_template_of_row(const lk_gallery *gallery, uint64_t row);
+
 /* The segment that a row among all lies in, and in *inside its row there. */
 const lk_segment *lk_gallery_segment_at(const lk_gallery *gallery, uint64_t row, uint32_t *inside);
 

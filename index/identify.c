@@ -7,12 +7,14 @@
 #include "index/gallery.h"
 #include "index/text.h"
 #include "index/vector.h"
+#include "kernels/search.h"
 
 struct lk_result {
   const lk_gallery *gallery;
   uint32_t probes;
   float *prepared; /* probes x dim */
-  size_t prepared_room;
+  float *thresholds;
+  size_t prepared_room, thresholds_room;
   lk_lists lists;
   uint64_t *allowed;        /* bitmaps of the templates that a query lists, a segment after the other */
   const uint64_t **bitmaps; /* where each segment's begins */
@@ -27,6 +29,7 @@ lk_status lk_result_open(lk_result **result, lk_error *error) {
 void lk_result_close(lk_result *result) {
   if (result == NULL) return;
   free(result->prepared);
+  free(result->thresholds);
   lk_lists_free(&result->lists);
   free(result->allowed);
   free(result->bitmaps);
@@ -39,7 +42,7 @@ uint32_t lk_result_count(const lk_result *result, uint32_t probe) {
 
 lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank) {
   const lk_hit *hit = &result->lists.hits[lk_lists_begin(&result->lists, probe) + rank];
-  return (lk_candidate){.found = lk_gallery_template(result->gallery, hit->row), .score = hit->score};
+  return (lk_candidate){.found = lk_gallery_template_of_row(result->gallery, hit->row), .score = hit->score};
 }
 
 static bool grow(void **data, size_t *room, size_t count, size_t size) {
@@ -90,7 +93,8 @@ static lk_status take_probes(const lk_gallery *gallery, const lk_vectors *runs, 
   uint64_t probes = 0;
   for (uint32_t i = 0; i < runs_count; i++) probes += runs[i].rows;
   if (probes > INT32_MAX) return lk_fail(error, LK_EINVAL, "more than %d probes at once", INT32_MAX);
-  if (!grow((void **)&result->prepared, &result->prepared_room, probes * gallery->manifest.dim, sizeof(float)))
+  if (!grow((void **)&result->prepared, &result->prepared_room, probes * gallery->manifest.dim, sizeof(float)) ||
+      !grow((void **)&result->thresholds, &result->thresholds_room, probes, sizeof(float)))
     return lk_fail_memory(error);
   result->gallery = gallery;
   result->probes = (uint32_t)probes;
@@ -153,13 +157,14 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
   bool lists = query->keys_count + query->subjects_count > 0;
   if (status == LK_OK && lists) status = list_allowed(gallery, query, result, error);
   if (status != LK_OK) return status;
-  lk_batch batch = {.shape = {.metric = gallery->manifest.metric, .dim = gallery->manifest.dim},
+  for (uint32_t p = 0; p < result->probes; p++) result->thresholds[p] = query->threshold;
+  lk_batch batch = {.shape = lk_gallery_shape(gallery),
                     .holds = gallery->holds,
                     .holds_count = gallery->manifest.segments_count,
                     .probes = result->prepared,
                     .count = result->probes,
                     .k = query->k,
-                    .threshold = query->threshold,
+                    .thresholds = result->thresholds,
                     .by_subject = query->by_subject,
                     .filter = {.tags = query->tags, .mask = query->mask, .allowed = lists ? result->bitmaps : NULL}};
   return lk_search(gallery->device, &batch, &result->lists, stats, error);
@@ -175,10 +180,12 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   verification *v = context;
   const lk_gallery *gallery = v->result->gallery;
   const lk_segment *segment = &gallery->segments[segment_number];
+  lk_shape shape = segment->shape;
+  float room[LK_DIM_MAX];
+  const float *x = lk_stored_row(shape.store, segment->block.exact, row, shape.dim, room);
   for (uint32_t p = 0; p < v->result->probes; p++) {
     lk_hit hit = {.number = segment->block.numbers[row], .row = (uint32_t)(gallery->first_row[segment_number] + row)};
-    hit.score = lk_score(segment->metric, v->result->prepared + (size_t)p * segment->dim,
-                         segment->block.exact + (size_t)row * segment->dim, segment->dim);
+    hit.score = lk_score(shape.metric, v->result->prepared + (size_t)p * shape.dim, x, shape.dim);
     lk_hit *best = &v->result->lists.hits[p];
     if (v->compared == 0 || lk_hit_before(&hit, best)) *best = hit;
   }

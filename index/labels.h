@@ -8,6 +8,10 @@
 
 #include "index/likeness.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct lk_labels {
   lk_label *of_row; /* one for each row of the vectors */
   uint64_t rows;
@@ -15,9 +19,13 @@ typedef struct lk_labels {
 } lk_labels;
 
 /* `rows`: how many vectors there are. Refuses a record that names a row beyond them or a row named before. */
-lk_status lk_labels_open(const char *path, uint64_t rows, lk_labels *labels, lk_error *error);
-lk_status lk_labels_parse(const char *name, const void *data, size_t size, uint64_t rows, lk_labels *labels,
-                          lk_error *error);
-void lk_labels_close(lk_labels *labels);
+LK_API lk_status lk_labels_open(const char *path, uint64_t rows, lk_labels *labels, lk_error *error);
+LK_API lk_status lk_labels_parse(const char *name, const void *data, size_t size, uint64_t rows, lk_labels *labels,
+                                 lk_error *error);
+LK_API void lk_labels_close(lk_labels *labels);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,25 +4,32 @@
  * lk_gallery_load makes it searchable on a device, lk_gallery_identify searches.
  *
  * Errors: every function that can fail returns an lk_status and writes what went wrong, by file, row and reason, into
- * the caller's lk_error (which may be NULL). Nothing is printed, nothing exits, nothing is half done.
+ * the caller's lk_error (which may be NULL). Nothing is printed, nothing exits, nothing is half done. Each function
+ * names its statuses below; LK_ENOMEM goes without saying.
+ * Arguments: no pointer is NULL but where it says so. Strings, vectors and labels need not outlive the call.
  * Ownership: what a function hands out with a `**` is closed by its _close. Texts (lk_text) and templates point into
  * the gallery and live until it is closed.
  * Threads: different galleries and results are independent. One open gallery may be read, and searched into different
  * results, from any threads at once; searches on one device take turns. lk_gallery_load and lk_gallery_close need
- * the gallery to themselves. An open gallery shows the templates it had when it was opened. */
+ * the gallery to themselves, a search its result. An open gallery shows the templates it had when it was opened. */
 #ifndef INDEX_LIKENESS_H
 #define INDEX_LIKENESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kernels/score.h"  /* lk_metric */
-#include "kernels/search.h" /* lk_device, lk_search_stats */
+#include "kernels/api.h"
+#include "kernels/device.h"
+#include "kernels/metric.h"
 #include "kernels/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define LK_TEXT_MAX 255 /* bytes of a key, subject, group or model */
 
-/* A run of UTF-8 bytes, not terminated. */
+/* A run of UTF-8 bytes, not terminated; {NULL, 0} is empty. */
 typedef struct lk_text {
   const char *bytes;
   uint32_t length;
@@ -30,13 +37,15 @@ typedef struct lk_text {
 
 typedef enum lk_element { LK_F32, LK_F64, LK_F16, LK_U8 } lk_element;
 
-/* Vectors as they come in: rows x dim elements, little-endian, unaligned allowed. */
+/* Vectors as they come in: rows x dim elements, little-endian, unaligned allowed. A row's elements lie together. A row
+ * is good where its elements are finite and its length is within 2^-40 .. 2^40, or zero under ip and l2. */
 typedef struct lk_vectors {
   const char *name; /* for messages: a file's path, "job 17", ... */
   const void *data;
   uint64_t rows;
   uint32_t dim;
   lk_element element;
+  uint64_t stride_bytes; /* from one row's first byte to the next's; 0: nothing lies between rows */
 } lk_vectors;
 
 /* What goes with a vector on enrollment. Empty texts are defaults: the key is then the template number in decimal,
@@ -61,6 +70,7 @@ typedef struct lk_gallery lk_gallery;
 typedef struct lk_gallery_options {
   uint32_t dim; /* 1 .. LK_DIM_MAX */
   lk_metric metric;
+  lk_store store;    /* LK_STORE_F32, or LK_STORE_F16: each template is rounded to halves, and that is the template */
   const char *model; /* name of the model that makes the embeddings; NULL or "" for none */
 } lk_gallery_options;
 
@@ -68,6 +78,7 @@ typedef struct lk_gallery_stat {
   const char *name; /* the folder's */
   const char *model;
   lk_metric metric;
+  lk_store store;
   uint32_t dim;
   uint64_t templates;
   uint64_t epoch; /* counts the gallery's changes */
@@ -76,41 +87,62 @@ typedef struct lk_gallery_stat {
   uint64_t bytes; /* of its files */
 } lk_gallery_stat;
 
-const char *lk_metric_name(lk_metric metric);
-lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error);
+/* "cosine", "ip", "l2"; they live for ever. LK_EINVAL: the name is none of them. */
+LK_API const char *lk_metric_name(lk_metric metric);
+LK_API lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error);
+
+/* "f32", "f16", likewise. */
+LK_API const char *lk_store_name(lk_store store);
+LK_API lk_status lk_store_parse(const char *name, lk_store *store, lk_error *error);
 
 /* Makes `folder` (its parent must exist) an empty gallery. The folder's name is the gallery's: letters, digits, '.',
- * '_' and '-'. LK_EEXIST where it holds anything already. */
-lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error);
+ * '_' and '-'. LK_EEXIST where it holds anything already. LK_EDIM, LK_EINVAL: the dimension is out of range; the
+ * metric, the store, the model or the name is none. LK_EIO. */
+LK_API lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error);
 
 /* Maps the gallery and verifies the checksums of all but its bulk: codes are verified by lk_gallery_load, exact rows
- * by lk_gallery_check. */
-lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error);
-void lk_gallery_close(lk_gallery *gallery);
+ * by lk_gallery_check. LK_EGALLERY: no such folder. LK_EINVAL: its name is none, or its path too long. LK_EIO: also
+ * where it is not a gallery's. LK_EFORMAT: a file is not what it should be, or of another version. LK_ECORRUPT. */
+LK_API lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error);
+
+/* Its device, where it was loaded on one, is still open. NULL closes nothing. */
+LK_API void lk_gallery_close(lk_gallery *gallery);
 
 /* The stat's texts live until the gallery is closed. */
-void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat);
+LK_API void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat);
 
-/* Distinct subjects. Reads the whole catalog. */
-lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error);
+/* Distinct subjects. Reads the whole catalog. Fails only for want of memory. */
+LK_API lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error);
 
-/* Template at `position`, 0 .. templates - 1, in the order that list shows. */
-lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
+/* Template at `position`, 0 .. templates - 1, in the order of enrollment. */
+LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
+
+/* The vector of the template at `position`, exactly as it is stored (under cosine normalised, under f16 rounded), in
+ * dim floats. */
+LK_API void lk_gallery_vector(const lk_gallery *gallery, uint64_t position, float *vector);
+
+/* The position of the template with this key. LK_ENOTFOUND where there is none. */
+LK_API lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error);
 
 /* Verifies every byte of every file against its checksum, and that keys are unique. LK_ECORRUPT names file and part. */
-lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
+LK_API lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
 
-/* Called now and then with how much of the work is done. */
+/* Called now and then, in the caller's thread, with how many rows of all are done. */
 typedef void lk_progress(void *context, uint64_t done, uint64_t total);
 
 /* Adds all rows to the gallery in `folder`, or none; on LK_OK they would survive a power cut. `labels` holds one for
- * each row, or is NULL. Open galleries do not see the new rows until they are opened again. LK_EBUSY while another
- * process enrolls. `numbered_from` (may be NULL) receives the first row's template number; the others follow. */
-lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
-                            lk_progress *progress, void *context, uint64_t *numbered_from, lk_error *error);
+ * each row, or is NULL. Open galleries do not see the new rows until they are opened again. `progress` may be NULL.
+ * `numbered_from` (may be NULL) receives the first row's template number; the others follow.
+ * LK_EBUSY: another process, or another thread, enrolls. LK_EDIM. LK_EBADPROBE names the rows that are not good.
+ * LK_EEXIST: a key is taken. LK_EINVAL: a label's text is malformed or too long, or there would be more than UINT32_MAX
+ * templates. LK_EFORMAT: no rows. LK_EIO: where the very last step failed, the rows are in; open it to see. Else as
+ * lk_gallery_open. */
+LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
+                                   lk_progress *progress, void *context, uint64_t *numbered_from, lk_error *error);
 
-/* Makes the gallery searchable: its codes move into the device's memory. The device must outlive the gallery. */
-lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error);
+/* Makes the gallery searchable: its codes move into the device's memory. The device must outlive the gallery.
+ * LK_ECORRUPT: the codes do not check out. Where it fails the gallery is loaded nowhere. */
+LK_API lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error);
 
 typedef struct lk_query {
   const lk_vectors *probes; /* runs of probes that are searched for together, counted through all of them */
@@ -127,9 +159,11 @@ typedef struct lk_query {
 
 /* Whether these probes can be searched for in this gallery: LK_EDIM, LK_EMODEL, or LK_EBADPROBE, which names the probe.
  */
-lk_status lk_gallery_check_probes(const lk_gallery *gallery, const lk_vectors *probes, lk_text model, lk_error *error);
+LK_API lk_status lk_gallery_check_probes(const lk_gallery *gallery, const lk_vectors *probes, lk_text model,
+                                         lk_error *error);
 
-/* Candidate lists, and the memory for them: make one, use it for any number of searches of any gallery. */
+/* Candidate lists, and the memory for them: make one, use it for any number of searches of any gallery. What a search
+ * put into it can be read until the next one or until the gallery is closed; one that failed left nothing. */
 typedef struct lk_result lk_result;
 
 typedef struct lk_candidate {
@@ -137,19 +171,27 @@ typedef struct lk_candidate {
   float score; /* higher is better; under l2 the negative squared distance */
 } lk_candidate;
 
-lk_status lk_result_open(lk_result **result, lk_error *error);
-void lk_result_close(lk_result *result);
+LK_API lk_status lk_result_open(lk_result **result, lk_error *error);
+LK_API void lk_result_close(lk_result *result); /* NULL closes nothing */
 
 /* Searches all templates that the query lets pass for each probe, exactly: the k best, or all that reach the threshold;
- * score descending, then template number ascending. LK_EBADPROBE names the probe. `stats` may be NULL. */
-lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
-                              lk_error *error);
-uint32_t lk_result_count(const lk_result *result, uint32_t probe);
-lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank); /* rank from 0 */
+ * score descending, then template number ascending. `stats` may be NULL. LK_EBADPROBE names the probe. LK_EDIM,
+ * LK_EMODEL. LK_EINVAL: k is out of range, or all by subject; the threshold is NaN; the gallery is not loaded; more
+ * than INT32_MAX probes. */
+LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
+                                     lk_search_stats *stats, lk_error *error);
+
+/* Probes are counted from 0 through all runs; ranks from 0 to the probe's count. */
+LK_API uint32_t lk_result_count(const lk_result *result, uint32_t probe);
+LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank);
 
 /* Compares each probe with the templates of one subject: into `result` goes each probe's best one, as a list of one.
- * LK_ENOTFOUND where the gallery has no such subject. Needs no device. */
-lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject, lk_result *result,
-                            lk_error *error);
+ * LK_ENOTFOUND where the gallery has no such subject. LK_EDIM, LK_EBADPROBE, LK_EINVAL as above. Needs no device. */
+LK_API lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
+                                   lk_result *result, lk_error *error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

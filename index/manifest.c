@@ -43,11 +43,11 @@ static json_t *segments_to_json(const lk_manifest *manifest) {
 }
 
 static json_t *to_json(const lk_manifest *manifest) {
-  json_t *root =
-      json_pack("{s:i, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "version", LK_MANIFEST_VERSION, "metric",
-                lk_metric_name(manifest->metric), "dim", (json_int_t)manifest->dim, "store", "f32", "model",
-                manifest->model, "epoch", (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number,
-                "next_segment", (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
+  json_t *root = json_pack("{s:i, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "version", LK_MANIFEST_VERSION, "metric",
+                           lk_metric_name(manifest->metric), "dim", (json_int_t)manifest->dim, "store",
+                           lk_store_name(manifest->store), "model", manifest->model, "epoch",
+                           (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number,
+                           "next_segment", (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
   char checksum[17];
   if (checksum_of(root, checksum) && json_object_set_new(root, "checksum", json_string(checksum)) == 0) return root;
   json_decref(root);
@@ -118,8 +118,9 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
                      &next_segment, "segments", &segments) != 0)
     return lk_fail(error, LK_EFORMAT, "%s: %s", name, at.text);
   status = lk_metric_parse(metric, &manifest->metric, NULL);
-  if (status != LK_OK || dim < 1 || dim > LK_DIM_MAX || strcmp(store, "f32") != 0 || strlen(model) > LK_TEXT_MAX ||
-      epoch < 0 || next_number < 0 || next_segment < 0 || next_segment > UINT32_MAX || !json_is_array(segments))
+  if (status == LK_OK) status = lk_store_parse(store, &manifest->store, NULL);
+  if (status != LK_OK || dim < 1 || dim > LK_DIM_MAX || strlen(model) > LK_TEXT_MAX || epoch < 0 || next_number < 0 ||
+      next_segment < 0 || next_segment > UINT32_MAX || !json_is_array(segments))
     return lk_fail(error, LK_EFORMAT, "%s: a field is out of range", name);
   manifest->dim = (uint32_t)dim;
   strcpy(manifest->model, model);

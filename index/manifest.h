@@ -17,6 +17,7 @@ typedef struct lk_manifest_segment {
 
 typedef struct lk_manifest {
   lk_metric metric;
+  lk_store store;
   uint32_t dim;
   char model[LK_TEXT_MAX + 1];
   uint64_t epoch;

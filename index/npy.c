@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/fail.h"
+
 static const struct {
   const char *descr;
   lk_element element;
@@ -134,13 +136,3 @@ lk_status lk_npy_parse(const char *name, const void *data, size_t size, lk_vecto
   if (status == LK_OK) vectors->data = (const char *)data + start + length;
   return status;
 }
-
-lk_status lk_npy_open(const char *path, lk_npy *npy, lk_error *error) {
-  lk_status status = lk_file_map(path, &npy->file, error);
-  if (status != LK_OK) return status;
-  status = lk_npy_parse(path, npy->file.data, npy->file.size, &npy->vectors, error);
-  if (status != LK_OK) lk_file_unmap(&npy->file);
-  return status;
-}
-
-void lk_npy_close(lk_npy *npy) { lk_file_unmap(&npy->file); }

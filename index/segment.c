@@ -43,7 +43,8 @@ static lk_status read_header(const lk_file *file, lk_segment *segment, lk_error 
                    LK_SEGMENT_VERSION);
   if (XXH3_64bits(h, offsetof(lk_segment_header, checksum)) != h->checksum)
     return lk_fail(error, LK_ECORRUPT, "%s: at offset 0, header: the checksum does not match", path);
-  if (h->metric > LK_L2 || h->dim < 1 || h->dim > LK_DIM_MAX || h->rows < 1 || h->rows > LK_SEGMENT_ROWS)
+  if (h->metric > LK_L2 || h->store > LK_STORE_F16 || h->reserved != 0 || h->dim < 1 || h->dim > LK_DIM_MAX ||
+      h->rows < 1 || h->rows > LK_SEGMENT_ROWS)
     return lk_fail(error, LK_ECORRUPT, "%s: at offset 0, header: a field is out of range", path);
   return LK_OK;
 }
@@ -63,7 +64,7 @@ static lk_status check_sections(const lk_segment *segment, lk_error *error) {
     uint64_t begin = (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN;
     if (entry->offset != begin || begin > segment->file.size || entry->bytes > segment->file.size - begin)
       return corrupt(segment, s, "it lies outside the file, which may be cut off", error);
-    if (!lk_section_is_text(s) && entry->bytes != lk_section_bytes(s, h->rows, h->dim))
+    if (!lk_section_is_text(s) && entry->bytes != lk_section_bytes(s, h->rows, h->dim, (lk_store)h->store))
       return corrupt(segment, s, "its size does not fit the rows", error);
     if (!is_zero((const char *)segment->file.data + end, begin - end))
       return corrupt(segment, s, "the bytes before it are not zero", error);
@@ -98,6 +99,14 @@ static lk_status check_rows(const lk_segment *segment, lk_section section, lk_er
   return LK_OK;
 }
 
+/* Distinct, so that the number index names each row once. */
+static lk_status check_numbers(const lk_segment *segment, lk_error *error) {
+  for (uint32_t i = 1; i < segment->block.rows; i++)
+    if (segment->block.numbers[segment->by_number[i - 1]] >= segment->block.numbers[segment->by_number[i]])
+      return corrupt(segment, LK_SECTION_BY_NUMBER, "it is not in order", error);
+  return LK_OK;
+}
+
 /* The certificate rests on these: a length or scale that is no number would drop rows unseen. */
 static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
   const lk_block *block = &segment->block;
@@ -111,8 +120,11 @@ static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
     const lk_row_bound *bound = &block->bounds[r];
     if (!(bound->residual >= 0) || !(bound->norm >= 0) || !isfinite(bound->residual) || !isfinite(bound->norm))
       return corrupt(segment, LK_SECTION_BOUNDS, "a length is out of range", error);
+    const lk_tile *tile = &block->tiles[r / LK_TILE_ROWS];
+    if (lk_row_fits(tile, bound) && bound->norm > tile->norm_max)
+      return corrupt(segment, LK_SECTION_BOUNDS, "a row is longer than its tile says", error);
   }
-  for (uint32_t i = 0; i < segment->dim; i++)
+  for (uint32_t i = 0; i < segment->shape.dim; i++)
     if (!isfinite(block->mean[i])) return corrupt(segment, LK_SECTION_MEAN, "an element is not finite", error);
   return LK_OK;
 }
@@ -124,6 +136,8 @@ static lk_status check_contents(const lk_segment *segment, lk_error *error) {
   if (status == LK_OK) status = check_column(segment, LK_SECTION_GROUP_ENDS, error);
   if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_KEY, error);
   if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_SUBJECT, error);
+  if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_NUMBER, error);
+  if (status == LK_OK) status = check_numbers(segment, error);
   return status;
 }
 
@@ -136,8 +150,7 @@ lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *er
   if (status != LK_OK) return status;
   segment->file = *file;
   const lk_segment_header *h = file->data;
-  segment->metric = (lk_metric)h->metric;
-  segment->dim = h->dim;
+  segment->shape = (lk_shape){.metric = (lk_metric)h->metric, .dim = h->dim, .store = (lk_store)h->store};
   segment->header_checksum = h->checksum;
   segment->block.rows = h->rows;
   status = check_sections(segment, error);
@@ -155,6 +168,7 @@ lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *er
   segment->groups = column_at(segment, LK_SECTION_GROUP_ENDS);
   segment->by_key = section_data(segment, LK_SECTION_BY_KEY);
   segment->by_subject = section_data(segment, LK_SECTION_BY_SUBJECT);
+  segment->by_number = section_data(segment, LK_SECTION_BY_NUMBER);
   return check_contents(segment, error);
 }
 
@@ -174,7 +188,7 @@ lk_status lk_segment_open(const char *path, lk_segment *segment, lk_error *error
 
 void lk_segment_forget_codes(const lk_segment *segment) {
   uintptr_t page = 4096, begin = (uintptr_t)segment->block.codes,
-            end = begin + (size_t)segment->block.rows * segment->dim;
+            end = begin + (size_t)segment->block.rows * segment->shape.dim;
   begin = (begin + page - 1) / page * page;
   end = end / page * page;
   if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
@@ -228,4 +242,16 @@ void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint
     if (lk_text_hash(candidate) != hash) break;
     if (lk_text_equal(candidate, subject)) each(context, number, segment->by_subject[i]);
   }
+}
+
+uint32_t lk_segment_place(const lk_segment *segment, uint32_t row) {
+  uint32_t low = 0, high = segment->block.rows;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (segment->block.numbers[segment->by_number[middle]] <= segment->block.numbers[row])
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
 }

@@ -27,7 +27,8 @@
   X(GROUP_ENDS, "group ends")     \
   X(GROUP_BYTES, "groups")        \
   X(BY_KEY, "key index")          \
-  X(BY_SUBJECT, "subject index")
+  X(BY_SUBJECT, "subject index")  \
+  X(BY_NUMBER, "number index")
 
 typedef enum lk_section {
 #define LK_SECTION_ENUM(name, words) LK_SECTION_##name,
@@ -45,12 +46,12 @@ typedef struct lk_column {
 typedef struct lk_segment {
   char path[PATH_MAX];
   lk_file file;
-  lk_metric metric;
-  uint32_t dim;
+  lk_shape shape;
   uint64_t header_checksum;
   lk_block block;
   lk_column keys, subjects, groups;
   const uint32_t *by_key, *by_subject; /* rows, sorted by hash of their text */
+  const uint32_t *by_number;           /* rows, sorted by their template's number */
 } lk_segment;
 
 /* Maps a segment and verifies everything but the checksums of codes and exact rows. */
@@ -67,6 +68,9 @@ void lk_segment_forget_codes(const lk_segment *segment);
 
 lk_template lk_segment_template(const lk_segment *segment, uint32_t row);
 
+/* Where a row stands in by_number. */
+uint32_t lk_segment_place(const lk_segment *segment, uint32_t row);
+
 /* Whether a row has this key, and which. */
 bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row);
 
@@ -81,13 +85,15 @@ uint64_t lk_text_hash(lk_text text);
 /* What goes into a new segment. */
 typedef struct lk_segment_content {
   lk_metric metric;
+  lk_store store;
   lk_vectors vectors; /* all of the file's */
   uint64_t first;     /* its first row here */
   uint32_t rows;
-  const lk_template *templates; /* for each row here */
+  const lk_template *templates; /* for each row here, their numbers ascending */
 } lk_segment_content;
 
-/* Writes and syncs a segment file. The rows have been checked. */
+/* Writes and syncs a segment file. The rows have been checked. Under ip and l2 they lie in the order of their lengths.
+ */
 lk_status lk_segment_write(const char *path, const lk_segment_content *content, lk_pool *pool,
                            uint64_t *header_checksum, lk_error *error);
 

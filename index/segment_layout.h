@@ -5,7 +5,7 @@
 #include "index/segment.h"
 
 #define LK_SEGMENT_MAGIC "LKSEGMNT"
-#define LK_SEGMENT_VERSION 1
+#define LK_SEGMENT_VERSION 2
 #define LK_SECTION_ALIGN 64
 
 typedef struct lk_section_entry {
@@ -18,14 +18,16 @@ typedef struct lk_segment_header {
   char magic[8];
   uint32_t version;
   uint32_t metric;
+  uint32_t store;
   uint32_t dim;
   uint32_t rows;
+  uint32_t reserved; /* 0 */
   lk_section_entry sections[LK_SECTIONS];
   uint64_t checksum; /* XXH3, 64 bits, of all before it */
 } lk_segment_header;
 
 /* Bytes of a section; of the texts' bytes sections 0, since only their ends tell. */
-static inline uint64_t lk_section_bytes(lk_section section, uint64_t rows, uint64_t dim) {
+static inline uint64_t lk_section_bytes(lk_section section, uint64_t rows, uint64_t dim, lk_store store) {
   switch (section) {
     case LK_SECTION_MEAN:
       return dim * sizeof(float);
@@ -36,7 +38,7 @@ static inline uint64_t lk_section_bytes(lk_section section, uint64_t rows, uint6
     case LK_SECTION_CODES:
       return rows * dim;
     case LK_SECTION_EXACT:
-      return rows * dim * sizeof(float);
+      return rows * dim * lk_store_bytes(store);
     case LK_SECTION_NUMBERS:
     case LK_SECTION_TAGS:
     case LK_SECTION_KEY_ENDS:
@@ -45,6 +47,7 @@ static inline uint64_t lk_section_bytes(lk_section section, uint64_t rows, uint6
       return rows * sizeof(uint64_t);
     case LK_SECTION_BY_KEY:
     case LK_SECTION_BY_SUBJECT:
+    case LK_SECTION_BY_NUMBER:
       return rows * sizeof(uint32_t);
     default:
       return 0;

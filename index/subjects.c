@@ -23,7 +23,7 @@ static bool open_table(table *t, uint64_t rows) {
 static uint32_t representative(table *t, const lk_gallery *gallery, uint32_t row, lk_text subject) {
   uint64_t at = lk_text_hash(subject) & t->mask;
   for (; t->rows[at] != 0; at = (at + 1) & t->mask)
-    if (lk_text_equal(lk_gallery_template(gallery, t->rows[at] - 1).subject, subject)) return t->rows[at] - 1;
+    if (lk_text_equal(lk_gallery_template_of_row(gallery, t->rows[at] - 1).subject, subject)) return t->rows[at] - 1;
   t->rows[at] = row + 1;
   return row;
 }
@@ -40,7 +40,7 @@ lk_status lk_subjects_number(const lk_gallery *gallery, uint32_t **numbers, uint
   }
   *count = 0;
   for (uint32_t row = 0; row < rows; row++) {
-    uint32_t first = representative(&t, gallery, row, lk_gallery_template(gallery, row).subject);
+    uint32_t first = representative(&t, gallery, row, lk_gallery_template_of_row(gallery, row).subject);
     (*numbers)[row] = first == row ? (*count)++ : (*numbers)[first];
   }
   free(t.rows);

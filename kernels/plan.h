@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/scan.h"
+
 typedef struct lk_plan {
   uint32_t probes;      /* most probes in one pass over the gallery */
   uint32_t seed_rows;   /* rows whose exact scores seed the bar; 0: none */
@@ -24,6 +26,9 @@ lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k);
 
 /* Whether so few rows are visible that scoring them all exactly is cheaper than a scan. */
 bool lk_plan_gathers(uint64_t rows, uint64_t visible, uint32_t k);
+
+/* Whether a round by codes settled so many pairs in vain that the wide scan is cheaper for the rounds that follow. */
+bool lk_plan_widens(uint64_t pairs, uint32_t probes, const lk_round *done);
 
 /* The tile that is scanned at `position` of the permuted order. */
 uint32_t lk_plan_tile(const lk_plan *plan, uint32_t tiles, uint32_t position);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "kernels/fail.h"
+
 struct lk_pool {
   pthread_mutex_t lock;
   pthread_cond_t work;

@@ -1,5 +1,6 @@
 #include "kernels/quant.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/quant_bound.h"
@@ -43,12 +44,31 @@ void lk_rotate(double *v, uint32_t dim) {
   if (block < dim) rotate_block(v + dim - block, block, LK_DIM_MAX);
 }
 
-void lk_quant_mean(const float *x, uint32_t rows, uint32_t dim, float *mean) {
-  double sum[LK_DIM_MAX] = {0};
+void lk_quant_sum(const float *x, uint32_t rows, uint32_t dim, double *sum) {
   for (uint32_t r = 0; r < rows; r++)
     for (uint32_t i = 0; i < dim; i++) sum[i] += x[(size_t)r * dim + i];
+}
+
+void lk_quant_mean(const double *sum, uint32_t rows, uint32_t dim, float *mean) {
   for (uint32_t i = 0; i < dim; i++) mean[i] = rows > 0 ? (float)(sum[i] / rows) : 0;
 }
+
+double lk_quant_length(const float *x, uint32_t dim, const float *mean) {
+  double squares = 0;
+  for (uint32_t i = 0; i < dim; i++) {
+    double centred = (double)x[i] - (double)mean[i];
+    squares += centred * centred;
+  }
+  return sqrt(squares);
+}
+
+static int compare_lengths(const void *a, const void *b) {
+  const lk_ordered_row *x = a, *y = b;
+  if (x->length != y->length) return x->length < y->length ? -1 : 1;
+  return x->row < y->row ? -1 : x->row > y->row;
+}
+
+void lk_quant_order(lk_ordered_row *rows, uint32_t count) { qsort(rows, count, sizeof *rows, compare_lengths); }
 
 static double length(const double *v, uint32_t dim) {
   double sum = 0;
@@ -90,6 +110,29 @@ static double bound_residual(double residual, double norm) {
   return residual * (1 + LK_SQUARES_ERROR) + norm * LK_ROTATE_ERROR;
 }
 
+enum {
+  MISFITS_ONE_IN = 64, /* rows of a tile, at most */
+  MISFIT_RATIO = 4     /* two bits lost to all other rows; looking at a misfit costs a search some thirty rows' scan */
+};
+
+/* The largest element that the tile's scale is made for: of all rows, or of all but those that are far beyond it. */
+static double tile_peak(const double *y, uint32_t rows, uint32_t dim) {
+  double top[LK_TILE_ROWS / MISFITS_ONE_IN + 1] = {0}; /* the largest peaks of rows, in order */
+  uint32_t misfits = rows / MISFITS_ONE_IN;
+  for (uint32_t r = 0; r < rows; r++) {
+    double peak = largest(y + (size_t)r * dim, dim);
+    for (uint32_t i = 0; i <= misfits; i++)
+      if (peak > top[i]) {
+        double next = top[i];
+        top[i] = peak;
+        peak = next;
+      }
+  }
+  uint32_t i = 0;
+  while (i < misfits && top[i] > MISFIT_RATIO * top[misfits]) i++;
+  return top[i];
+}
+
 void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
                    lk_tile *tile, lk_row_bound *bounds) {
   for (uint32_t r = 0; r < rows; r++) {
@@ -97,17 +140,21 @@ void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mea
     for (uint32_t i = 0; i < dim; i++) y[i] = (double)x[(size_t)r * dim + i] - (double)mean[i];
     lk_rotate(y, dim);
   }
-  double scale = fmax(largest(work, (size_t)rows * dim) / LK_CODE_MAX, smallest_scale);
+  double peak = tile_peak(work, rows, dim), scale = fmax(peak / LK_CODE_MAX, smallest_scale);
+  double norms[LK_TILE_ROWS];
   *tile = (lk_tile){.scale = (float)scale, .norm_min = INFINITY};
   for (uint32_t r = 0; r < rows; r++) {
     const double *y = work + (size_t)r * dim;
-    double norm = length(y, dim);
+    norms[r] = length(y, dim);
     double residual = encode(y, dim, tile->scale, LK_CODE_MAX, codes + (size_t)r * dim);
-    bounds[r].residual = round_up(bound_residual(residual, norm));
-    bounds[r].norm = round_up(norm * (1 + LK_SQUARES_ERROR));
-    tile->residual = fmaxf(tile->residual, bounds[r].residual);
+    bounds[r].residual = round_up(bound_residual(residual, norms[r]));
+    bounds[r].norm = round_up(norms[r] * (1 + LK_SQUARES_ERROR));
+    if (largest(y, dim) <= peak) tile->residual = fmaxf(tile->residual, bounds[r].residual);
+  }
+  for (uint32_t r = 0; r < rows; r++) {
+    if (!lk_row_fits(tile, &bounds[r])) continue;
     tile->norm_max = fmaxf(tile->norm_max, bounds[r].norm);
-    tile->norm_min = fminf(tile->norm_min, round_down(norm));
+    tile->norm_min = fminf(tile->norm_min, round_down(norms[r]));
   }
 }
 

@@ -9,18 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/device.h"
+#include "kernels/fail.h"
+#include "kernels/half.h"
 #include "kernels/order.h"
 #include "kernels/quant.h"
 #include "kernels/score.h"
-#include "kernels/status.h"
 #include "kernels/visibility.h"
-
-#define LK_K_MAX 4096
-#define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
 
 typedef struct lk_shape {
   lk_metric metric;
   uint32_t dim;
+  lk_store store;
 } lk_shape;
 
 /* A run of rows, coded by lk_quant_tile. The caller's memory: codes and tiles are copied by the hold, all else must
@@ -28,7 +28,7 @@ typedef struct lk_shape {
 typedef struct lk_block {
   uint32_t rows;
   const float *mean;          /* dim */
-  const float *exact;         /* rows x dim, as stored */
+  const void *exact;          /* rows x dim, as stored: floats or halves */
   const int8_t *codes;        /* rows x dim */
   const lk_tile *tiles;       /* ceil(rows / LK_TILE_ROWS) */
   const lk_row_bound *bounds; /* rows */
@@ -47,9 +47,9 @@ typedef struct lk_batch {
   uint32_t holds_count;
   const float *probes; /* count x dim; under cosine already normalised */
   uint32_t count;
-  uint32_t k;      /* 1 .. LK_K_MAX, or LK_K_ALL */
-  float threshold; /* only scores at or above it; -INFINITY for none */
-  bool by_subject; /* at most one candidate a subject, its best; not with LK_K_ALL */
+  uint32_t k;              /* 1 .. LK_K_MAX, or LK_K_ALL */
+  const float *thresholds; /* one a probe: only scores at or above it, -INFINITY for all. NULL: all for each */
+  bool by_subject;         /* at most one candidate a subject, its best; not with LK_K_ALL */
   lk_filter filter;
 } lk_batch;
 
@@ -62,14 +62,11 @@ typedef struct lk_lists {
   size_t hits_room, ends_room;
 } lk_lists;
 
-/* What one search did. Sums over its probes. */
-typedef struct lk_search_stats {
-  uint64_t scanned;   /* (probe, row) pairs compared by their codes */
-  uint64_t survivors; /* of those, pairs of visible rows that passed the scan */
-  uint64_t settled;   /* pairs scored exactly, the seed's included */
-  uint32_t rounds;
-  uint32_t reruns; /* rounds that overflowed and were run again in pieces */
-} lk_search_stats;
+/* What one round did. */
+typedef struct lk_round {
+  uint64_t settled; /* pairs scored exactly */
+  uint64_t hits;    /* of those, pairs that reached the bar */
+} lk_round;
 
 typedef struct lk_backend_ops {
   /* Takes a block: packs its codes as the scan wants them. */
@@ -85,9 +82,9 @@ typedef struct lk_backend_ops {
    * from there on and before the next. */
   void (*seed)(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
   /* Scans and settles the given tiles, counted through all holds, under the bars as they stand; then raises the
-   * bars. False: a buffer overflowed, nothing of this round was kept, run it in smaller pieces. One tile fits always.
-   */
-  bool (*round)(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count);
+   * bars. `wide`: by the product of the stored rows in float, not by their codes. False: a buffer overflowed, nothing
+   * of this round was kept, run it in smaller pieces. One tile fits always. */
+  bool (*round)(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done);
   /* Appends each probe's list. Adds to stats. */
   lk_status (*finish)(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 

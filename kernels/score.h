@@ -11,16 +11,10 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "kernels/metric.h"
 #include "kernels/portable.h"
 
 #define LK_LANES 32
-#define LK_DIM_MAX 4096
-
-typedef enum lk_metric {
-  LK_COSINE = 0, /* dot product of vectors that were normalised on the way in */
-  LK_IP = 1,     /* dot product */
-  LK_L2 = 2      /* negative squared euclidean distance */
-} lk_metric;
 
 /* Destroys `lane`. */
 LK_INLINE double lk_score_tree(double lane[LK_LANES]) {

@@ -75,22 +75,35 @@ static void seed(lk_device *device, const lk_plan *plan, uint64_t rows) {
   device->backend->ops->seed(device->backend, device->seed_rows, plan->seed_rows);
 }
 
+/* One pass's rounds. */
+struct rounds {
+  lk_backend *backend;
+  uint32_t probes;
+  bool wide;
+  lk_search_stats *stats;
+};
+
 /* A round that overflows is halved until it fits; the bars rise between the halves. */
-static void run_round(lk_backend *backend, const uint32_t *tiles, uint32_t count, lk_search_stats *stats) {
-  if (backend->ops->round(backend, tiles, count)) {
-    stats->rounds++;
+static void run_round(struct rounds *rounds, const uint32_t *tiles, uint32_t count) {
+  lk_round done;
+  if (!rounds->backend->ops->round(rounds->backend, tiles, count, rounds->wide, &done)) {
+    rounds->stats->reruns++;
+    run_round(rounds, tiles, count / 2);
+    run_round(rounds, tiles + count / 2, count - count / 2);
     return;
   }
-  stats->reruns++;
-  run_round(backend, tiles, count / 2, stats);
-  run_round(backend, tiles + count / 2, count - count / 2, stats);
+  rounds->stats->rounds++;
+  rounds->stats->wide_rounds += rounds->wide;
+  rounds->wide |= lk_plan_widens((uint64_t)count * LK_TILE_ROWS * rounds->probes, rounds->probes, &done);
 }
 
-static void run_rounds(lk_device *device, const lk_plan *plan, uint32_t tiles, lk_search_stats *stats) {
+static void run_rounds(lk_device *device, const lk_plan *plan, uint32_t tiles, uint32_t probes,
+                       lk_search_stats *stats) {
+  struct rounds rounds = {.backend = device->backend, .probes = probes, .stats = stats};
   for (uint32_t begin = 0, end; begin < tiles; begin = end) {
     end = lk_plan_round_end(plan, tiles, begin);
     for (uint32_t i = begin; i < end; i++) device->tiles[i - begin] = lk_plan_tile(plan, tiles, i);
-    run_round(device->backend, device->tiles, end - begin, stats);
+    run_round(&rounds, device->tiles, end - begin);
   }
 }
 
@@ -104,7 +117,7 @@ static lk_status run_pass(lk_device *device, const lk_plan *plan, const lk_batch
     ops->gather(device->backend);
   } else {
     seed(device, plan, rows);
-    run_rounds(device, plan, tiles, stats);
+    run_rounds(device, plan, tiles, pass->count, stats);
   }
   return ops->finish(device->backend, lists, stats, error);
 }
@@ -126,6 +139,7 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, l
   for (uint32_t first = 0; status == LK_OK && first < batch->count; first += plan.probes) {
     lk_batch pass = *batch;
     pass.probes += (size_t)first * batch->shape.dim;
+    if (batch->thresholds != NULL) pass.thresholds += first;
     pass.count = batch->count - first < plan.probes ? batch->count - first : plan.probes;
     status = run_pass(device, &plan, &pass, rows, tiles, lists, &sum, error);
   }

@@ -2,17 +2,9 @@
 #ifndef KERNELS_SEARCH_H
 #define KERNELS_SEARCH_H
 
+#include "kernels/device.h"
 #include "kernels/lists.h"
 #include "kernels/scan.h"
-
-typedef struct lk_device lk_device;
-
-/* Opens a device: "auto", "cpu" (the best instruction set this processor has), "cpu:avx512vnni", "cpu:avx2",
- * "cpu:portable".
- * `threads` 0: as many as this process may run on. */
-lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error);
-void lk_device_close(lk_device *device);
-const char *lk_device_name(const lk_device *device);
 
 lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
 void lk_device_release(lk_device *device, lk_hold *hold);

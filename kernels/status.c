@@ -1,4 +1,4 @@
-#include "kernels/status.h"
+#include "kernels/fail.h"
 
 #include <stdarg.h>
 #include <stdio.h>

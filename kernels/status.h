@@ -3,6 +3,12 @@
 #ifndef KERNELS_STATUS_H
 #define KERNELS_STATUS_H
 
+#include "kernels/api.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define LK_STATUS_MAP(X)                                               \
   X(0, OK, "done")                                                     \
   X(1, PARTIAL, "some shards are missing from this result")            \
@@ -33,18 +39,17 @@ typedef enum lk_status {
 #undef LK_STATUS_ENUM
 } lk_status;
 
+/* What went wrong, in UTF-8, terminated, cut where it is longer. Written only by what fails. */
 typedef struct lk_error {
   char text[512];
 } lk_error;
 
-/* "OK", "EDIM", ...; "?" for a number that is no status. */
-const char *lk_status_name(lk_status status);
-const char *lk_status_words(lk_status status);
+/* "OK", "EDIM", ... and its words; "?" for a number that is no status. Both live for ever. */
+LK_API const char *lk_status_name(lk_status status);
+LK_API const char *lk_status_words(lk_status status);
 
-/* Formats into `error` (which may be NULL, and may be an argument of its own format) and returns `status`. */
-lk_status lk_fail(lk_error *error, lk_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* The usual words for an allocation that failed. */
-lk_status lk_fail_memory(lk_error *error);
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -19,12 +19,13 @@ const char *case_describe(const struct conformance_case *c) {
   const corpus_recipe *r = &c->recipe;
   snprintf(
       text, sizeof text,
-      "'%s' (LIKENESS_SEED=%llu LIKENESS_CASES=1): metric %d, %s, dim %u, rows %u, blocks %u, probes %u, means "
+      "'%s' (LIKENESS_SEED=%llu LIKENESS_CASES=1): metric %d, store %d, %s, dim %u, rows %u, blocks %u, probes %u, "
+      "means "
       "%d, order %d, "
       "numbers %d, subject rows %u, carries %x, recipe seed %llu, k %u, bar %d, by subject %d, epoch %llu, now %llu, "
       "tags %llx of %llx, allowed one in %u",
-      c->name, (unsigned long long)c->seed, (int)r->metric, corpus_kind_name(r->kind), r->dim, r->rows, r->blocks,
-      r->probes, (int)r->means, (int)r->order, (int)r->numbers, r->subject_rows, r->carries,
+      c->name, (unsigned long long)c->seed, (int)r->metric, (int)r->store, corpus_kind_name(r->kind), r->dim, r->rows,
+      r->blocks, r->probes, (int)r->means, (int)r->order, (int)r->numbers, r->subject_rows, r->carries,
       (unsigned long long)r->seed, c->k, (int)c->bar, c->by_subject, (unsigned long long)c->filter.epoch,
       (unsigned long long)c->filter.now_ms, (unsigned long long)c->filter.tags, (unsigned long long)c->filter.mask,
       c->allowed_one_in);
@@ -78,6 +79,7 @@ struct conformance_case case_random(uint32_t index) {
   struct conformance_case c = {.name = "random", .seed = cases_seed() + index, .k = draw_k(&random, rows)};
   c.bar = random_one_in(&random, 2) ? BAR_NONE : (bar)random_below(&random, BAR_COUNT);
   c.recipe = (corpus_recipe){.metric = (lk_metric)random_below(&random, 3),
+                             .store = (lk_store)random_below(&random, 2),
                              .kind = (corpus_kind)random_below(&random, CORPUS_KINDS),
                              .dim = dim,
                              .rows = rows,

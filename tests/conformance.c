@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/cpu/reference.h"
 #include "kernels/plan.h"
 #include "kernels/search.h"
@@ -102,14 +103,14 @@ static void allowance_free(struct allowance *made, const corpus *data) {
   free(made->bitmaps);
 }
 
-static lk_batch batch_of(const struct conformance_case *c, const corpus *data, float threshold,
+static lk_batch batch_of(const struct conformance_case *c, const corpus *data, const float *thresholds,
                          const struct allowance *allowed) {
   lk_batch batch = {.shape = data->shape,
                     .holds_count = data->blocks_count,
                     .probes = data->probes,
                     .count = data->probes_count,
                     .k = c->k,
-                    .threshold = threshold,
+                    .thresholds = thresholds,
                     .by_subject = c->by_subject,
                     .filter = c->filter};
   batch.filter.allowed = (const uint64_t *const *)allowed->bitmaps;
@@ -130,6 +131,7 @@ static lk_search_stats search(lk_device *device, const corpus *data, lk_batch ba
   lk_error error;
   lk_search_stats stats = {0};
   lk_lists part = {0};
+  const float *thresholds = batch.thresholds;
   lk_hold **holds = calloc(data->blocks_count + 1, sizeof *holds);
   cr_assert(holds != NULL);
   for (uint32_t b = 0; b < data->blocks_count; b++)
@@ -139,6 +141,7 @@ static lk_search_stats search(lk_device *device, const corpus *data, lk_batch ba
   for (uint32_t first = 0; first < data->probes_count; first += at_once) {
     batch.probes = data->probes + (size_t)first * data->shape.dim;
     batch.count = data->probes_count - first < at_once ? data->probes_count - first : at_once;
+    batch.thresholds = thresholds != NULL ? thresholds + first : NULL;
     cr_assert(lk_search(device, &batch, &part, &stats, &error) == LK_OK, "%s", error.text);
     append(lists, &part);
   }
@@ -148,13 +151,12 @@ static lk_search_stats search(lk_device *device, const corpus *data, lk_batch ba
   return stats;
 }
 
-static float pick_threshold(const struct conformance_case *c, const corpus *data) {
-  random_state random = random_fork(c->recipe.seed, 77);
+static float pick_threshold(const struct conformance_case *c, const corpus *data, random_state *random, uint32_t p) {
+  uint32_t dim = c->recipe.dim;
   float score = 0;
-  if (data->rows > 0 && data->probes_count > 0)
-    score =
-        lk_score(data->shape.metric, data->probes + (size_t)random_below(&random, data->probes_count) * c->recipe.dim,
-                 data->exact + (size_t)random_below(&random, data->rows) * c->recipe.dim, c->recipe.dim);
+  if (data->rows > 0)
+    score = lk_score(data->shape.metric, data->probes + (size_t)p * dim,
+                     data->exact + (size_t)random_below(random, data->rows) * dim, dim);
   switch (c->bar) {
     case BAR_SCORE:
       return score;
@@ -171,13 +173,24 @@ static float pick_threshold(const struct conformance_case *c, const corpus *data
   }
 }
 
+/* A threshold for each probe; NULL where the case has none. */
+static float *pick_thresholds(const struct conformance_case *c, const corpus *data) {
+  if (c->bar == BAR_NONE) return NULL;
+  random_state random = random_fork(c->recipe.seed, 77);
+  float *thresholds = malloc((data->probes_count + 1) * sizeof *thresholds);
+  cr_assert(thresholds != NULL);
+  for (uint32_t p = 0; p < data->probes_count; p++) thresholds[p] = pick_threshold(c, data, &random, p);
+  return thresholds;
+}
+
 /* The stats are the sums over all devices. */
 static lk_search_stats check(struct fleet *fleet, const struct conformance_case *c) {
   lk_error error;
   lk_search_stats sum = {0};
   corpus data = corpus_make(&c->recipe);
   struct allowance allowed = allowance_make(c, &data);
-  lk_batch batch = batch_of(c, &data, pick_threshold(c, &data), &allowed);
+  float *thresholds = pick_thresholds(c, &data);
+  lk_batch batch = batch_of(c, &data, thresholds, &allowed);
   lk_lists want = {0}, got = {0};
   lk_status status = lk_reference_search(data.blocks, data.blocks_count, &batch, &want, &error);
   cr_assert(status == LK_OK, "%s", error.text);
@@ -191,9 +204,11 @@ static lk_search_stats check(struct fleet *fleet, const struct conformance_case 
     sum.reruns += stats.reruns;
     sum.scanned += stats.scanned;
     sum.settled += stats.settled;
+    sum.wide_rounds += stats.wide_rounds;
   }
   lk_lists_free(&want);
   lk_lists_free(&got);
+  free(thresholds);
   allowance_free(&allowed, &data);
   corpus_free(&data);
   return sum;
@@ -269,7 +284,7 @@ Test(conformance, batching_changes_nothing) {
   struct conformance_case c = PIN("batching", COSINE, CLUSTERED, 48, 6000, 70, 15);
   corpus data = corpus_make(&c.recipe);
   struct allowance all = {NULL};
-  lk_batch batch = batch_of(&c, &data, -INFINITY, &all);
+  lk_batch batch = batch_of(&c, &data, NULL, &all);
   lk_lists together = {0}, apart = {0};
   for (size_t d = 0; d < DEVICES; d++) {
     lk_device *device = fleet_get(&fleet, d, 2);
@@ -330,6 +345,78 @@ Test(conformance, one_subject_has_all_rows) {
   c.by_subject = true;
   c.recipe.subject_rows = 10000;
   check(&fleet, &c);
+  fleet_close(&fleet);
+}
+
+/* Drives the rounds itself, all of them wide: halves of the tiles, then what overflowed in single tiles. */
+static void round_wide(lk_backend *backend, const uint32_t *tiles, uint32_t count) {
+  lk_round done;
+  if (count == 0 || backend->ops->round(backend, tiles, count, true, &done)) return;
+  cr_assert(count > 1, "a single tile overflowed");
+  round_wide(backend, tiles, count / 2);
+  round_wide(backend, tiles + count / 2, count - count / 2);
+}
+
+static void search_wide(lk_backend *backend, const corpus *data, lk_batch batch, lk_lists *lists) {
+  lk_error error;
+  lk_search_stats stats = {0};
+  uint64_t visible;
+  uint32_t tiles[LK_TILE_ROWS], count = 0;
+  lk_hold *holds[8];
+  for (uint32_t b = 0; b < data->blocks_count; b++) {
+    cr_assert(backend->ops->hold(backend, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK);
+    for (uint32_t t = 0; t < holds[b]->tiles; t++, count++) tiles[count] = count;
+  }
+  batch.holds = holds;
+  lk_lists_clear(lists);
+  cr_assert(backend->ops->begin(backend, &batch, &visible, &error) == LK_OK, "%s", error.text);
+  round_wide(backend, tiles, count / 2);
+  round_wide(backend, tiles + count / 2, count - count / 2);
+  cr_assert(backend->ops->finish(backend, lists, &stats, &error) == LK_OK, "%s", error.text);
+  for (uint32_t b = 0; b < data->blocks_count; b++) backend->ops->release(backend, holds[b]);
+}
+
+Test(conformance, by_the_wide_scan_alone) {
+  lk_error error;
+  lk_backend *backends[DEVICES] = {NULL};
+  for (size_t d = 0; d < DEVICES; d++) lk_cpu_open(devices[d], 1 + (uint32_t)d, &backends[d], &error);
+  for (uint32_t i = 0; i < cases_count() / 4; i++) {
+    struct conformance_case c = case_random(cases_count() + i);
+    lk_backend *backend = backends[i % DEVICES];
+    if (backend == NULL || c.recipe.probes > LK_PASS_PROBES || c.k > 1000 || c.recipe.rows > 20000) continue;
+    corpus data = corpus_make(&c.recipe);
+    struct allowance allowed = allowance_make(&c, &data);
+    float *thresholds = pick_thresholds(&c, &data);
+    lk_batch batch = batch_of(&c, &data, thresholds, &allowed);
+    lk_lists want = {0}, got = {0};
+    cr_assert(lk_reference_search(data.blocks, data.blocks_count, &batch, &want, &error) == LK_OK, "%s", error.text);
+    search_wide(backend, &data, batch, &got);
+    compare(&c, backend->name, 1 + i % DEVICES, &got, &want);
+    lk_lists_free(&want);
+    lk_lists_free(&got);
+    free(thresholds);
+    allowance_free(&allowed, &data);
+    corpus_free(&data);
+  }
+  for (size_t d = 0; d < DEVICES; d++)
+    if (backends[d] != NULL) backends[d]->ops->close(backends[d]);
+}
+
+/* Near-duplicates of one vector, closer than the codes can tell: the search itself takes to the wide scan. */
+Test(conformance, near_duplicates_take_the_wide_scan) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("near-duplicates", COSINE, NEAR, 512, 15000, 100, 10);
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.wide_rounds > 0, "no round was wide: %llu of %llu settled", (unsigned long long)stats.settled,
+            (unsigned long long)stats.scanned);
+  fleet_close(&fleet);
+}
+
+Test(conformance, unstructured_data_does_not) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("unstructured", COSINE, NORMAL, 128, 30000, 40, 10);
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.wide_rounds == 0, "%u rounds were wide", stats.wide_rounds);
   fleet_close(&fleet);
 }
 

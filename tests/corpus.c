@@ -27,10 +27,17 @@ void corpus_normalise(float *v, uint32_t dim) {
   for (uint32_t i = 0; i < dim; i++) v[i] = length > 0 ? (float)(v[i] / length) : (float)(i == 0);
 }
 
+void corpus_mean(const float *x, uint32_t rows, uint32_t dim, float *mean) {
+  double *sum = allocate(dim, sizeof *sum);
+  lk_quant_sum(x, rows, dim, sum);
+  lk_quant_mean(sum, rows, dim, mean);
+  free(sum);
+}
+
 const char *corpus_kind_name(corpus_kind kind) {
-  static const char *const names[CORPUS_KINDS] = {"normal",    "ties",      "duplicates", "clustered", "one-hot",
-                                                  "all-equal", "lognormal", "offset",     "far",       "grid",
-                                                  "sparse",    "tiny",      "huge"};
+  static const char *const names[CORPUS_KINDS] = {"normal",  "ties",      "duplicates", "clustered", "near",
+                                                  "one-hot", "all-equal", "lognormal",  "offset",    "far",
+                                                  "grid",    "sparse",    "tiny",       "huge"};
   return names[kind];
 }
 
@@ -68,6 +75,9 @@ static void draw(const struct source *source, random_state *random, float *v) {
       return;
     case CORPUS_CLUSTERED:
       fill_normal(random, v, dim, prototype, 0x1p-10);
+      return;
+    case CORPUS_NEAR:
+      fill_normal(random, v, dim, prototype, 0.125);
       return;
     case CORPUS_ONE_HOT:
       memset(v, 0, dim * sizeof *v);
@@ -137,21 +147,37 @@ static int compare_ranked(const void *a, const void *b) {
   return (left->score > right->score) - (left->score < right->score);
 }
 
+static float rank_of(const corpus *made, corpus_order order, const float *row) {
+  uint32_t dim = made->shape.dim;
+  return order == ORDER_LENGTH ? lk_score_dot(row, row, dim) : lk_score(made->shape.metric, made->probes, row, dim);
+}
+
 static void sort_rows(corpus *made, corpus_order order) {
-  if (order == ORDER_NONE || made->probes_count == 0) return;
+  if (order == ORDER_NONE || (made->probes_count == 0 && order != ORDER_LENGTH)) return;
   uint32_t rows = made->rows, dim = made->shape.dim;
   struct ranked *ranked = allocate(rows, sizeof *ranked);
   float *sorted = allocate((size_t)rows * dim, sizeof *sorted);
   for (uint32_t r = 0; r < rows; r++)
-    ranked[r] = (struct ranked){lk_score(made->shape.metric, made->probes, made->exact + (size_t)r * dim, dim), r};
+    ranked[r] = (struct ranked){rank_of(made, order, made->exact + (size_t)r * dim), r};
   qsort(ranked, rows, sizeof *ranked, compare_ranked);
   for (uint32_t r = 0; r < rows; r++) {
-    uint32_t from = ranked[order == ORDER_ASCENDING ? r : rows - 1 - r].row;
+    uint32_t from = ranked[order == ORDER_DESCENDING ? rows - 1 - r : r].row;
     memcpy(sorted + (size_t)r * dim, made->exact + (size_t)from * dim, dim * sizeof *sorted);
   }
   free(made->exact);
   free(ranked);
   made->exact = sorted;
+}
+
+/* Under f16 the halves are the rows; the floats follow them. Those beyond the largest half are brought down to it. */
+static void store_halves(corpus *made) {
+  if (made->shape.store != LK_STORE_F16) return;
+  size_t elements = (size_t)made->rows * made->shape.dim;
+  made->halves = allocate(elements, sizeof *made->halves);
+  for (size_t i = 0; i < elements; i++) {
+    made->halves[i] = lk_half_from_float(fmaxf(fminf(made->exact[i], 65504), -65504));
+    made->exact[i] = lk_half_to_float(made->halves[i]);
+  }
 }
 
 /* The numbers of a corpus are distinct: an odd factor permutes the 64-bit integers. */
@@ -171,10 +197,8 @@ static void make_mean(const corpus_recipe *recipe, random_state *random, const c
   uint32_t dim = recipe->dim;
   bool shared = recipe->means == MEANS_SHARED || (recipe->means == MEANS_MIXED && random_one_in(random, 2));
   if (recipe->means == MEANS_ZERO) return;
-  if (shared)
-    lk_quant_mean(made->exact, made->rows, dim, mean);
-  else
-    lk_quant_mean(made->exact + (size_t)first * dim, rows, dim, mean);
+  if (shared) first = 0, rows = made->rows;
+  corpus_mean(made->exact + (size_t)first * dim, rows, dim, mean);
   for (uint32_t i = 0; recipe->means == MEANS_ODD && i < dim; i++)
     mean[i] = (float)(mean[i] * (1 + random_normal(random)) + 0.125 * random_normal(random));
 }
@@ -185,7 +209,8 @@ static uint32_t code_block(corpus *made, lk_block *block, uint32_t first, uint32
   uint32_t dim = made->shape.dim, count = (rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
   *block = (lk_block){.rows = rows,
                       .mean = mean,
-                      .exact = made->exact + (size_t)first * dim,
+                      .exact = made->halves != NULL ? (const void *)(made->halves + (size_t)first * dim)
+                                                    : (const void *)(made->exact + (size_t)first * dim),
                       .codes = made->codes + (size_t)first * dim,
                       .tiles = tiles,
                       .bounds = made->bounds + first,
@@ -241,7 +266,7 @@ static void draw_carried_all(const corpus_recipe *recipe, random_state *random, 
 corpus corpus_make(const corpus_recipe *recipe) {
   random_state random = random_fork(recipe->seed, recipe->kind);
   uint32_t dim = recipe->dim, rows = recipe->rows;
-  corpus made = {.shape = {.metric = recipe->metric, .dim = dim},
+  corpus made = {.shape = {.metric = recipe->metric, .dim = dim, .store = recipe->store},
                  .rows = rows,
                  .blocks_count = recipe->blocks,
                  .probes_count = recipe->probes,
@@ -262,6 +287,7 @@ corpus corpus_make(const corpus_recipe *recipe) {
   draw_all(&source, &random, recipe->metric, rows, made.exact);
   draw_probes(&source, &random, &made);
   sort_rows(&made, recipe->order);
+  store_halves(&made);
   for (uint32_t r = 0; r < rows; r++) made.numbers[r] = number_of(recipe->numbers, rows, r);
   draw_carried_all(recipe, &random, &made);
   code_blocks(recipe, &random, &made);
@@ -273,6 +299,7 @@ void corpus_free(corpus *made) {
   free(made->blocks);
   free(made->probes);
   free(made->exact);
+  free(made->halves);
   free(made->means);
   free(made->codes);
   free(made->tiles);

@@ -95,6 +95,80 @@ Test(cli, create_enroll_list_stat_check) {
   free(rows);
 }
 
+static void write_formats(const float *floats, const uint8_t *bytes, uint64_t rows, uint32_t dim) {
+  files_write_npy(files_path("f.npy"), "<f4", rows, dim, floats, rows * dim * sizeof *floats);
+  files_write_npy(files_path("b.npy"), "|u1", rows, dim, bytes, rows * dim);
+  files_write_vecs(files_path("f.fvecs"), sizeof *floats, rows, dim, floats);
+  files_write_vecs(files_path("b.bvecs"), sizeof *bytes, rows, dim, bytes);
+}
+
+/* Enrolls `from` and searches for it, more probes than go into one batch: the lists, as csv. */
+static void identify_all_of(process *run, const char *name, const char *from) {
+  const char *made = files_path(name), *file = files_path(from);
+  EXPECT(0, "", "create", made, "--dim", "128", "--metric", "l2");
+  EXPECT(0, "1100 templates", "enroll", made, file);
+  cr_assert_eq(likeness(run, "identify", made, file, "-k", "5", "--format", "csv", NULL), 0, "%s", process_log(run));
+}
+
+static void expect_same_lists(const char *one, const char *other) {
+  process a = {0}, b = {0};
+  char name[2][32];
+  snprintf(name[0], sizeof name[0], "from-%s", one);
+  snprintf(name[1], sizeof name[1], "from-%s", other);
+  identify_all_of(&a, name[0], one);
+  identify_all_of(&b, name[1], other);
+  cr_assert_gt(strlen(process_out(&a)), 5 * 1100 * 10);
+  cr_assert_str_eq(process_out(&a), process_out(&b));
+  process_close(&a);
+  process_close(&b);
+}
+
+/* Rows like those of SIFT: small whole numbers. */
+Test(cli, every_format_of_vectors_gives_the_same_lists) {
+  enum { ROWS = 1100, DIM = 128 };
+  random_state random = {11};
+  uint8_t *bytes = malloc(ROWS * DIM);
+  float *floats = malloc(sizeof *floats * ROWS * DIM);
+  for (int i = 0; i < ROWS * DIM; i++) floats[i] = bytes[i] = (uint8_t)(random_below(&random, 200));
+  write_formats(floats, bytes, ROWS, DIM);
+  expect_same_lists("f.npy", "f.fvecs");
+  expect_same_lists("b.npy", "b.bvecs");
+  EXPECT(0, "", "verify", files_path("from-f.npy"), files_path("b.bvecs"), "--subject", "3", "--format", "csv");
+  char *wanted = strdup(process_out(&p));
+  EXPECT(0, "", "verify", files_path("from-f.npy"), files_path("f.npy"), "--subject", "3", "--format", "csv");
+  cr_assert_str_eq(process_out(&p), wanted);
+  free(wanted);
+  free(floats);
+  free(bytes);
+}
+
+static void expect_bad_vectors(const char *name, const void *data, size_t size, const char *words) {
+  const char *path = files_path(name);
+  files_write(path, data, size);
+  EXPECT(1, words, "enroll", faces, path);
+  cr_assert_not_null(strstr(process_log(&p), path), "%s", process_log(&p));
+  EXPECT(1, words, "identify", faces, path);
+  EXPECT(1, words, "verify", faces, path, "--subject", "s1");
+  EXPECT(1, words, "submit", path, "--redis", redis.url, "--gallery", "faces");
+}
+
+Test(cli, bad_vectors_are_named) {
+  static const uint32_t other[] = {1, 0x3f800000, 1, 0x3f800000, 2, 0x3f800000, 0x3f800000};
+  static const int32_t none = 0, negative = -3;
+  static const uint32_t wide[] = {4097};
+  uint64_t digest = files_digest(faces);
+  expect_bad_vectors("a.fvecs", other, sizeof other, "a.fvecs: row 2 has dimension 2; row 0 has 1");
+  expect_bad_vectors("a.fvecs", other, 10, "row 1 is cut off: a row has 8 bytes, 2 are there; 6 are too few, or 2");
+  expect_bad_vectors("a.bvecs", &none, sizeof none, "row 0 has dimension 0;");
+  expect_bad_vectors("a.bvecs", &negative, sizeof negative, "row 0 has dimension -3;");
+  expect_bad_vectors("a.bvecs", wide, sizeof wide, "row 0 has dimension 4097;");
+  expect_bad_vectors("a.bvecs", "", 0, "the file is empty");
+  expect_bad_vectors("a.vectors", other, 16, "a file of vectors is named .npy, .fvecs or .bvecs");
+  files_write(files_path("a.fvecs"), other, 16);
+  EXPECT(1, "a.fvecs: vectors of dimension 1;", "enroll", faces, files_path("a.fvecs"));
+  cr_assert_eq(files_digest(faces), digest);
+}
+
 static void write_bad_rows(const char *path, float a, float b) {
   float rows[6][FACES_DIM];
   for (int r = 0; r < 6; r++)
@@ -257,4 +331,106 @@ Test(cli, all_above_a_threshold) {
   cr_assert_gt(strlen(process_out(&p)), 1000);
   cr_assert_str_eq(process_out(&p), process_out(&most));
   process_close(&most);
+}
+
+/* Searches with one probe: the templates that are found are `wanted`, fields of the csv, and no others. */
+static void expect_found(const char *keys, const char *subjects, int count, const char *const *wanted) {
+  const char *keys_path = files_path("keys.txt"), *subjects_path = files_path("subjects.txt"), *one;
+  files_write_npy(one = files_path("one.npy"), "<f4", 1, FACES_DIM, faces_probes, FACES_DIM * sizeof(float));
+  if (keys != NULL) files_write(keys_path, keys, strlen(keys));
+  if (subjects != NULL) files_write(subjects_path, subjects, strlen(subjects));
+  if (subjects == NULL)
+    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--keys", keys_path);
+  else if (keys == NULL)
+    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--subjects", subjects_path);
+  else
+    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--keys", keys_path, "--subjects",
+           subjects_path);
+  int lines = 0;
+  for (const char *at = process_out(&p); (at = strchr(at, '\n')) != NULL; at++) lines++;
+  cr_assert_eq(lines, 1 + count, "%s", process_out(&p));
+  for (int i = 0; i < count; i++) expect_out(wanted[i]);
+}
+
+#define FIELDS(...) \
+  (const char *const[]) { __VA_ARGS__ }
+
+Test(cli, only_listed_keys_and_subjects) {
+  expect_found("t5\r\n\r\nt7, \"\xc3\xa9\"\r\nt599", NULL, 3,
+               FIELDS(",t5,s1,", ",\"t7, \"\"\xc3\xa9\"\"\",s2,", ",t599,s199,"));
+  expect_found(NULL, "s4\ns0\n", 6, FIELDS(",t0,s0,", ",t1,s0,", ",t2,s0,", ",t12,s4,", ",t13,s4,", ",t14,s4,"));
+  expect_found("t5\nt1\nnobody\n", "s0\n", 4, FIELDS(",t0,s0,", ",t1,s0,", ",t2,s0,", ",t5,s1,"));
+  expect_found("nobody\n", NULL, 0, NULL);
+  expect_found("s0\n", "t0\n", 0, NULL);
+}
+
+/* More probes than go into one batch: each batch has the lists. */
+Test(cli, lists_hold_for_every_batch) {
+  enum { ROWS = 2100 };
+  float *many = malloc(sizeof *many * ROWS * FACES_DIM);
+  for (int i = 0; i < ROWS * FACES_DIM; i++) many[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];
+  files_write_vecs(files_path("many.fvecs"), sizeof *many, ROWS, FACES_DIM, many);
+  files_write(files_path("keys.txt"), "t5\n", 3);
+  EXPECT(0, "", "identify", faces, files_path("many.fvecs"), "--format", "csv", "--keys", files_path("keys.txt"));
+  int listed = 0;
+  for (const char *at = process_out(&p); (at = strstr(at, ",1,t5,s1,")) != NULL; at++) listed++;
+  cr_assert_eq(listed, ROWS);
+  expect_out("\n2099,1,t5,s1,");
+  free(many);
+}
+
+static void expect_bad_list(const char *list, const char *words) {
+  const char *path = files_path("list.txt");
+  files_write(path, list, strlen(list));
+  EXPECT(1, words, "identify", faces, probes, "--keys", path);
+  EXPECT(1, words, "identify", faces, probes, "--subjects", path);
+  cr_assert_str_eq(process_out(&p), "", "half an answer");
+}
+
+Test(cli, bad_lists_are_named) {
+  char longest[300];
+  memset(longest, 'x', sizeof longest);
+  longest[256] = '\0';
+  expect_bad_list("", "list.txt: the file is empty");
+  expect_bad_list("\n\r\n", "list.txt: the list is empty");
+  expect_bad_list("t1\n\nt\xff\n", "list.txt: line 3 is not UTF-8");
+  expect_bad_list("t1\tt2\n", "list.txt: line 1 has a control character");
+  expect_bad_list(longest, "list.txt: line 1 is longer than 255 bytes");
+  EXPECT(1, "none.txt", "identify", faces, probes, "--keys", files_path("none.txt"));
+  EXPECT(2, "unknown option --keys", "submit", probes, "--keys", files_path("list.txt"));
+}
+
+/* The field of the line that --stats prints. */
+static long long stat_of(const char *field) {
+  json_error_t error;
+  json_t *line = json_loads(process_log(&p), 0, &error);
+  cr_assert_not_null(line, "%s: %s", error.text, process_log(&p));
+  const json_t *number = json_object_get(line, field);
+  cr_assert(json_is_integer(number), "%s: %s", field, process_log(&p));
+  long long value = json_integer_value(number);
+  json_decref(line);
+  return value;
+}
+
+Test(cli, stats) {
+  EXPECT(0, "", "identify", faces, probes, "--format", "csv");
+  cr_assert_str_eq(process_log(&p), "");
+  char *lists = strdup(process_out(&p));
+  EXPECT(0, "{\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
+  cr_assert_str_eq(process_out(&p), lists);
+  free(lists);
+  cr_assert_eq(stat_of("scanned"), FACES_PROBES * FACES_ROWS);
+  cr_assert_geq(stat_of("settled"), FACES_PROBES * 10);
+  cr_assert(stat_of("rounds") >= 1 && stat_of("survivors") >= 1 && stat_of("reruns") >= 0);
+  const char *log = process_log(&p);
+  cr_assert_eq(strchr(log, '\n') - log + 1, (ptrdiff_t)strlen(log), "one line");
+  /* A second batch is added to the first. */
+  float *many = malloc(sizeof *many * 1100 * FACES_DIM);
+  for (int i = 0; i < 1100 * FACES_DIM; i++) many[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];
+  files_write_vecs(files_path("many.fvecs"), sizeof *many, 1100, FACES_DIM, many);
+  EXPECT(0, "", "identify", faces, files_path("many.fvecs"), "--stats");
+  cr_assert_eq(stat_of("probes"), 1100);
+  cr_assert_eq(stat_of("scanned"), 1100LL * FACES_ROWS);
+  free(many);
+  EXPECT(2, "--stats", "verify", faces, probes, "--subject", "s1", "--stats");
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "index/npy.h"
+#include "index/vector_file.h"
 #include "tests/e2e.h"
 
 enum { PHOTOGRAPHS = 10, DIM = 512, ROWS = 1580, PEOPLE = ROWS / PHOTOGRAPHS, PROBES = ROWS - PEOPLE };
@@ -61,13 +61,13 @@ static int count_right(const char *csv) {
 Test(e2e_data, faces_rank_1_is_right_for_1418_of_1422) {
   const char *path = LIKENESS_DATA_DIR "/faces158.npy";
   if (access(path, R_OK) != 0) cr_skip_test("%s is not there", path);
-  lk_npy npy;
-  cr_assert_eq(lk_npy_open(path, &npy, NULL), LK_OK);
-  cr_assert(npy.vectors.rows == ROWS && npy.vectors.dim == DIM && npy.vectors.element == LK_F32);
+  lk_vector_file file;
+  cr_assert_eq(lk_vector_file_open(path, &file, NULL), LK_OK);
+  cr_assert(file.vectors.rows == ROWS && file.vectors.dim == DIM && file.vectors.element == LK_F32);
   strcpy(faces, files_path("faces"));
   strcpy(probes, files_path("probes.npy"));
-  split_faces(&npy.vectors);
-  lk_npy_close(&npy);
+  split_faces(&file.vectors);
+  lk_vector_file_close(&file);
   enroll_first();
   worker_start(&worker, NULL);
   cr_assert_eq(likeness(&a, "identify", faces, probes, "--format", "csv", NULL), 0, "%s", process_log(&a));

@@ -53,6 +53,9 @@ Test(queue, submit_prints_what_identify_prints) {
   compare_views("20", "-1", "csv", "10", "--by", "subject");
   compare_views("20", "-1", "csv", "10", "--tags", "0x5");
   compare_views("20", "-1", "json", "64", "--mask", "2");
+  strcpy(probes, files_path("probes.fvecs"));
+  files_write_vecs(probes, sizeof(float), FACES_PROBES, FACES_DIM, faces_probes);
+  compare_outputs("10", "-1", "csv", "64");
   worker_stop(&worker);
   cr_assert_eq(pending(), 0);
 }

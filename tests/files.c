@@ -108,6 +108,16 @@ void files_write_npy(const char *path, const char *element, uint64_t rows, uint3
   free(whole);
 }
 
+void files_write_vecs(const char *path, size_t element_size, uint64_t rows, uint32_t dim, const void *data) {
+  FILE *file = fopen(path, "wb");
+  cr_assert_not_null(file, "%s", path);
+  for (uint64_t r = 0; r < rows; r++) {
+    cr_assert_eq(fwrite(&dim, sizeof dim, 1, file), 1);
+    cr_assert_eq(fwrite((const char *)data + r * dim * element_size, element_size, dim, file), dim);
+  }
+  cr_assert_eq(fclose(file), 0);
+}
+
 float *files_random(random_state *random, uint64_t rows, uint32_t dim) {
   float *data = malloc(rows * dim * sizeof *data);
   for (uint64_t i = 0; i < rows * dim; i++) data[i] = (float)random_normal(random);

@@ -28,6 +28,9 @@ uint64_t files_digest(const char *folder);
 /* `element`: "<f4", "|u1", ... */
 void files_write_npy(const char *path, const char *element, uint64_t rows, uint32_t dim, const void *data, size_t size);
 
+/* .fvecs or .bvecs: elements of 4 or 1 bytes. */
+void files_write_vecs(const char *path, size_t element_size, uint64_t rows, uint32_t dim, const void *data);
+
 /* rows x dim normal numbers; the caller frees them. */
 float *files_random(random_state *random, uint64_t rows, uint32_t dim);
 lk_vectors files_vectors(const float *data, uint64_t rows, uint32_t dim);

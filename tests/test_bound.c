@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cpu/cpu.h"
+#include "kernels/lists.h"
 #include "kernels/quant_bound.h"
-#include "kernels/search.h"
 #include "tests/random.h"
 
 typedef long double real;
@@ -248,7 +249,8 @@ Test(bound, a_threshold_is_rounded_down) {
     lk_tile tile = {.scale = (float)(1 + random_uniform(&random)),
                     .residual = (float)(1 + random_uniform(&random)),
                     .norm_max = (float)(1 + random_uniform(&random))};
-    lk_probe_bound probe = {.scale = ldexp(1 + random_uniform(&random), -54),
+    lk_probe_bound probe = {.norm = 16,
+                            .scale = ldexp(1 + random_uniform(&random), -54),
                             .code_norm = 1 + random_uniform(&random),
                             .residual = 1 + random_uniform(&random)};
     real loss = (real)probe.code_norm * tile.residual + (real)probe.residual * tile.norm_max;
@@ -260,29 +262,52 @@ Test(bound, a_threshold_is_rounded_down) {
   }
 }
 
+Test(bound, a_threshold_beyond_int32_saturates) {
+  lk_tile tile = {.scale = 1, .norm_max = 1};
+  lk_probe_bound probe = {.scale = 0x1p-54, .norm = 4, .offset = -1};
+  cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, 0), INT32_MAX);
+  probe.offset = 1;
+  cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, 0), INT32_MIN);
+}
+
+/* Hits of one round over a block of one tile: those that score at least the bar. */
+static uint64_t count_hits(lk_backend *backend, lk_shape shape, const lk_block *block, const float *q, float bar,
+                           bool wide) {
+  lk_error error;
+  lk_hold *hold;
+  lk_lists lists = {0};
+  lk_search_stats stats = {0};
+  lk_round done;
+  uint64_t visible, hits;
+  uint32_t tile = 0;
+  cr_assert_eq(backend->ops->hold(backend, shape, block, &hold, &error), LK_OK);
+  lk_batch batch = {
+      .shape = shape, .holds = &hold, .holds_count = 1, .probes = q, .count = 1, .k = LK_K_ALL, .thresholds = &bar};
+  cr_assert_eq(backend->ops->begin(backend, &batch, &visible, &error), LK_OK);
+  cr_assert(backend->ops->round(backend, &tile, 1, wide, &done));
+  cr_assert_eq(backend->ops->finish(backend, &lists, &stats, &error), LK_OK);
+  hits = lists.ends[0];
+  lk_lists_free(&lists);
+  backend->ops->release(backend, hold);
+  return hits;
+}
+
 /* A kernel's sums are 128 * (sum of the probe's codes) above the product, and so is their threshold: where that takes
  * it out of int32, every row passes. */
 static void check_shifted(const char *name, int limit, float q) {
   lk_error error;
-  lk_device *device;
-  if (lk_device_open(name, 1, &device, &error) == LK_ENODEVICE) return;
+  lk_backend *backend;
+  if (lk_cpu_open(name, 1, &backend, &error) == LK_ENODEVICE) return;
   float x = q, mean = 0, residual = (float)(0x1p31 / limit - 64);
   int8_t row_code = LK_CODE_MAX;
   uint64_t number = 0;
-  lk_tile tile = {.scale = 1, .residual = residual, .norm_max = residual, .norm_min = 0};
+  lk_tile tile = {.scale = 1, .residual = residual, .norm_max = residual};
   lk_row_bound bound = {.residual = residual, .norm = residual};
   lk_block block = {
       .rows = 1, .mean = &mean, .exact = &x, .codes = &row_code, .tiles = &tile, .bounds = &bound, .numbers = &number};
   lk_shape shape = {.metric = LK_IP, .dim = 1};
-  lk_hold *hold;
-  lk_lists lists = {0};
-  lk_batch batch = {.shape = shape, .holds = &hold, .holds_count = 1, .probes = &q, .count = 1, .k = LK_K_ALL};
-  cr_assert_eq(lk_device_hold(device, shape, &block, &hold, &error), LK_OK);
-  cr_assert_eq(lk_search(device, &batch, &lists, NULL, &error), LK_OK);
-  cr_assert_eq(lists.ends[0], 1, "%s, probe %g", name, (double)q);
-  lk_lists_free(&lists);
-  lk_device_release(device, hold);
-  lk_device_close(device);
+  cr_assert_eq(count_hits(backend, shape, &block, &q, 0, false), 1, "%s, probe %g", name, (double)q);
+  backend->ops->close(backend);
 }
 
 Test(bound, a_shifted_threshold_saturates) {
@@ -348,7 +373,14 @@ Test(bound, a_row_may_be_shorter_than_stored) {
   cr_assert(lk_bound_reaches(LK_L2, 1, &probe, &tile, &row, lk_score(LK_L2, &q, &x, 1), 0));
 }
 
-/* What a row needs is the last double that it may have, by exact arithmetic. */
+/* Sets the offset so that a row needs, under the bar 0, the last double that is not more than `most`. */
+static void need_at_most(lk_probe_bound *probe, double norm_max, real most) {
+  double bar = lk_bound_bar(LK_IP, 0);
+  for (int step = 0; step < 5; step++)
+    probe->offset -= (double)(most - (real)lk_bound_product(LK_IP, probe, 0, norm_max, bar));
+  while (lk_bound_product(LK_IP, probe, 0, norm_max, bar) > most) probe->offset = nextafter(probe->offset, INFINITY);
+}
+
 Test(bound, rescreening_rounds_outward) {
   random_state random = {9};
   for (int i = 0; i < 10000; i++) {
@@ -358,14 +390,111 @@ Test(bound, rescreening_rounds_outward) {
     float dot = (float)random_normal(&random);
     uint32_t dim = random_log_uniform(&random, 1, LK_DIM_MAX);
     real loss = (real)probe.norm * (row.residual + (dim + 8) * 0x1p-24L * ((real)row.norm + row.residual));
-    real most = (real)tile.scale * dot + loss + tile.scale * 0x1p-120L, needed;
-    double bar = lk_bound_bar(LK_IP, 0);
-    for (int step = 0; step < 5; step++) {
-      needed = lk_bound_product(LK_IP, &probe, 0, row.norm, bar);
-      probe.offset -= (double)(most - needed);
+    need_at_most(&probe, row.norm, (real)tile.scale * dot + loss + tile.scale * 0x1p-120L);
+    cr_assert(lk_bound_reaches(LK_IP, dim, &probe, &tile, &row, 0, dot), "case %d", i);
+  }
+}
+
+/* A probe along the longest row: no product is larger, but this one is attained. */
+Test(bound, a_threshold_that_the_longest_row_attains) {
+  random_state random = {11};
+  for (int i = 0; i < 10000; i++) {
+    lk_tile tile = {.scale = 1, .norm_max = (float)(1 + random_uniform(&random))};
+    lk_probe_bound probe = {.scale = 1, .norm = 1 + random_uniform(&random)};
+    need_at_most(&probe, tile.norm_max, (real)probe.norm * tile.norm_max);
+    cr_assert_lt(lk_bound_threshold(LK_IP, &probe, &tile, 0), INT32_MAX);
+  }
+}
+
+/* ---- the wide scan ---- */
+
+/* Whether a row passes that needs exactly this product, or just less, under the bar 0. */
+static bool passes_wide(uint32_t terms, double probe_norm, double norm, float product, double exact_product) {
+  lk_probe_bound probe = {.norm = probe_norm, .offset = -exact_product};
+  return product >= lk_bound_wide(LK_IP, terms, &probe, norm, norm, 0);
+}
+
+Test(bound, a_wide_product_that_absorbs) {
+  enum { TERMS = 4096 };
+  float product = 0;
+  real sum = 0, squares = 0;
+  for (int i = 0; i < TERMS; i++) {
+    float p = i == 0 ? 0x1p17f : i == TERMS - 1 ? -0x1p17f : 0.0038f;
+    product += p * 127;
+    sum += (real)p * 127;
+    squares += (real)p * p;
+  }
+  cr_assert(product == 0 && sum > 1900);
+  cr_assert(passes_wide(TERMS, (double)sqrtl(squares) * (1 + LK_SQUARES_ERROR), 127.0 * 64, product, (double)sum));
+}
+
+/* An element that loses nearly half its last place to float. */
+static double just_below_the_middle(random_state *random, float *lower) {
+  *lower = 1 + (float)random_below(random, 4096) * 0x1p-23f;
+  return *lower + 0.999 * 0x1p-24;
+}
+
+/* Elements are rounded to float, then their product, then the sums of 16 lanes, and of many cases some lose nearly all
+ * that they may. */
+Test(bound, a_wide_product_is_rounded) {
+  enum { LANES = 16 };
+  random_state random = {12};
+  for (int i = 0; i < 100000; i++) {
+    float sum[LANES], p, y;
+    real product = 0, p_squares = 0, y_squares = 0;
+    for (int lane = 0; lane < LANES; lane++) {
+      double exact_p = just_below_the_middle(&random, &p), exact_y = just_below_the_middle(&random, &y);
+      sum[lane] = p * y;
+      product += (real)exact_p * exact_y;
+      p_squares += (real)exact_p * exact_p;
+      y_squares += (real)exact_y * exact_y;
     }
-    while ((needed = lk_bound_product(LK_IP, &probe, 0, row.norm, bar)) > most)
-      probe.offset = nextafter(probe.offset, INFINITY);
-    cr_assert(lk_bound_reaches(LK_IP, dim, &probe, &tile, &row, 0, dot), "case %d: %.20Lg of %.20Lg", i, needed, most);
+    for (int width = LANES / 2; width > 0; width /= 2)
+      for (int lane = 0; lane < width; lane++) sum[lane] += sum[lane + width];
+    cr_assert(passes_wide(1, (double)sqrtl(p_squares), (double)sqrtl(y_squares), sum[0], (double)product), "case %d",
+              i);
+  }
+}
+
+/* On a device that takes subnormal numbers for zero. */
+Test(bound, a_wide_product_without_subnormal_numbers) {
+  cr_assert(passes_wide(1, 0x1p-127, 0x1p40, 0, 0x1p-87), "one that goes in");
+  cr_assert(passes_wide(4096 / 16, 0x1p-57, 0x1p-58, 0, 4096 * 0x1p-127), "those that come out");
+}
+
+/* A row that does not fit its tile is longer than the tile says, and so is what its float product may lose. */
+Test(bound, a_wide_product_of_a_misfit) {
+  enum { DIM = 512 };
+  lk_error error;
+  lk_backend *backend;
+  random_state random = {14};
+  cr_assert_eq(lk_cpu_open("cpu", 1, &backend, &error), LK_OK);
+  for (int i = 0; i < 200; i++) {
+    float q[DIM], x[DIM];
+    for (int j = 0; j < DIM; j++) q[j] = (float)random_normal(&random), x[j] = (float)random_normal(&random);
+    uint64_t number = 0;
+    lk_tile tile;
+    lk_row_bound bound;
+    lk_quant_tile(x, 1, DIM, zero, work, code, &tile, &bound);
+    tile.residual = tile.norm_min = tile.norm_max = 0;
+    lk_block block = {
+        .rows = 1, .mean = zero, .exact = x, .codes = code, .tiles = &tile, .bounds = &bound, .numbers = &number};
+    lk_shape shape = {.metric = LK_IP, .dim = DIM};
+    cr_assert_eq(count_hits(backend, shape, &block, q, lk_score(LK_IP, q, x, DIM), true), 1, "case %d", i);
+  }
+  backend->ops->close(backend);
+}
+
+/* The float is below what exact arithmetic gives, also where what is needed and what may be lost nearly cancel. */
+Test(bound, a_wide_bound_is_rounded_down) {
+  random_state random = {13};
+  for (int i = 0; i < 20000; i++) {
+    uint32_t terms = random_log_uniform(&random, 1, 1024);
+    lk_probe_bound probe = {.norm = 1 + random_uniform(&random)};
+    double norm = 1 + random_uniform(&random), bar = lk_bound_bar(LK_IP, 0);
+    real loss = (terms + 8) * 0x1p-24L * probe.norm * norm + 0x1p-119L * (probe.norm + norm) + 0x1p-112L;
+    need_at_most(&probe, norm, i % 2 == 0 ? loss * (1 + LK_ARITHMETIC_ERROR) : loss * random_uniform(&random) * 9);
+    real exact_bound = (real)lk_bound_product(LK_IP, &probe, norm, norm, bar) - loss;
+    cr_assert_leq(lk_bound_wide(LK_IP, terms, &probe, norm, norm, 0), exact_bound);
   }
 }

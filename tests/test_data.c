@@ -9,19 +9,19 @@
 
 #include "index/gallery.h"
 #include "index/labels.h"
-#include "index/npy.h"
 #include "index/text.h"
+#include "index/vector_file.h"
 #include "tests/files.h"
 
 TestSuite(data, .init = files_setup, .fini = files_teardown);
 
-static lk_npy open_data(const char *name, char path[PATH_MAX]) {
+static lk_vector_file open_data(const char *name, char path[PATH_MAX]) {
   snprintf(path, PATH_MAX, "%s/%s", LIKENESS_DATA_DIR, name);
   if (access(path, R_OK) != 0) cr_skip_test("%s is not there", path);
-  lk_npy npy;
+  lk_vector_file file;
   lk_error error = {0};
-  cr_assert_eq(lk_npy_open(path, &npy, &error), LK_OK, "%s", error.text);
-  return npy;
+  cr_assert_eq(lk_vector_file_open(path, &file, &error), LK_OK, "%s", error.text);
+  return file;
 }
 
 static const char *enroll_data(lk_metric metric, const lk_vectors *vectors, const lk_label *labels) {
@@ -60,11 +60,11 @@ static void identify(loaded *l, const lk_vectors *probes, uint32_t k) {
 enum { PEOPLE = 158, PHOTOGRAPHS = 10 };
 
 /* Every tenth row from `first` on, or all but those, in memory of the caller's. */
-static uint64_t pick(const lk_npy *npy, bool firsts, const lk_label *from, float *data, lk_label *labels) {
-  uint64_t picked = 0, dim = npy->vectors.dim;
-  for (uint64_t r = 0; r < npy->vectors.rows; r++) {
+static uint64_t pick(const lk_vector_file *file, bool firsts, const lk_label *from, float *data, lk_label *labels) {
+  uint64_t picked = 0, dim = file->vectors.dim;
+  for (uint64_t r = 0; r < file->vectors.rows; r++) {
     if ((r % PHOTOGRAPHS == 0) != firsts) continue;
-    memcpy(data + picked * dim, (const char *)npy->vectors.data + r * dim * sizeof *data, dim * sizeof *data);
+    memcpy(data + picked * dim, (const char *)file->vectors.data + r * dim * sizeof *data, dim * sizeof *data);
     labels[picked++] = from[r];
   }
   return picked;
@@ -72,20 +72,20 @@ static uint64_t pick(const lk_npy *npy, bool firsts, const lk_label *from, float
 
 Test(data, faces_rank_1_is_right_for_1418_of_1422) {
   char path[PATH_MAX], csv[PATH_MAX];
-  lk_npy npy = open_data("faces158.npy", path);
+  lk_vector_file file = open_data("faces158.npy", path);
   snprintf(csv, sizeof csv, "%s/faces158.csv", LIKENESS_DATA_DIR);
   lk_labels labels;
   lk_error error = {0};
-  uint64_t rows = npy.vectors.rows;
-  cr_assert(rows == PEOPLE * PHOTOGRAPHS && npy.vectors.dim == 512);
+  uint64_t rows = file.vectors.rows;
+  cr_assert(rows == PEOPLE * PHOTOGRAPHS && file.vectors.dim == 512);
   cr_assert_eq(lk_labels_open(csv, rows, &labels, &error), LK_OK, "%s", error.text);
   float *data = malloc(rows * 512 * sizeof *data);
   lk_label *of_row = malloc(rows * sizeof *of_row);
 
-  cr_assert_eq(pick(&npy, true, labels.of_row, data, of_row), PEOPLE);
+  cr_assert_eq(pick(&file, true, labels.of_row, data, of_row), PEOPLE);
   lk_vectors enrolled = files_vectors(data, PEOPLE, 512);
   loaded l = load(enroll_data(LK_COSINE, &enrolled, of_row));
-  uint64_t probes_count = pick(&npy, false, labels.of_row, data, of_row);
+  uint64_t probes_count = pick(&file, false, labels.of_row, data, of_row);
   cr_assert_eq(probes_count, 1422);
   lk_vectors probes = files_vectors(data, probes_count, 512);
   identify(&l, &probes, 10);
@@ -97,7 +97,7 @@ Test(data, faces_rank_1_is_right_for_1418_of_1422) {
   free(data);
   free(of_row);
   lk_labels_close(&labels);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
 }
 
 typedef struct near {
@@ -121,8 +121,8 @@ enum { PART = 1 };
 Test(data, sift_every_row_against_brute_force) {
   enum { K = 100 };
   char path[PATH_MAX];
-  lk_npy npy = open_data("sift5k.npy", path);
-  const lk_vectors *v = &npy.vectors;
+  lk_vector_file file = open_data("sift5k.npy", path);
+  const lk_vectors *v = &file.vectors;
   const uint8_t *bytes = v->data;
   loaded l = load(enroll_data(LK_L2, v, NULL));
   lk_vectors probes = *v;
@@ -149,18 +149,18 @@ Test(data, sift_every_row_against_brute_force) {
   }
   free(all);
   unload(&l);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
 }
 
 Test(data, degenerate_rows_are_refused_under_cosine) {
   char path[PATH_MAX];
-  lk_npy npy = open_data("degenerate4400x50.npy", path);
+  lk_vector_file file = open_data("degenerate4400x50.npy", path);
   const char *folder = files_gallery("g", LK_COSINE, 50);
   uint64_t before = files_digest(folder), bad = 0, first = 0;
-  for (uint64_t r = npy.vectors.rows; r-- > 0;) {
+  for (uint64_t r = file.vectors.rows; r-- > 0;) {
     double largest = 0, x;
     for (uint32_t i = 0; i < 50; i++) {
-      memcpy(&x, (const char *)npy.vectors.data + (r * 50 + i) * sizeof x, sizeof x);
+      memcpy(&x, (const char *)file.vectors.data + (r * 50 + i) * sizeof x, sizeof x);
       if (fabs(x) > largest) largest = fabs(x);
     }
     if (largest > 0) continue;
@@ -169,13 +169,13 @@ Test(data, degenerate_rows_are_refused_under_cosine) {
   }
   cr_assert_eq(bad, 773);
   lk_error error;
-  cr_assert_eq(lk_gallery_enroll(folder, &npy.vectors, NULL, NULL, NULL, NULL, &error), LK_EBADPROBE);
+  cr_assert_eq(lk_gallery_enroll(folder, &file.vectors, NULL, NULL, NULL, NULL, &error), LK_EBADPROBE);
   char wanted[128];
   snprintf(wanted, sizeof wanted, "773 of 4400 rows cannot be enrolled: row %u is all zeros; row ", (unsigned)first);
   cr_assert_not_null(strstr(error.text, wanted), "%s", error.text);
   cr_assert_not_null(strstr(error.text, path), "%s", error.text);
   cr_assert_eq(files_digest(folder), before);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
 }
 
 static int compare_hits(const void *a, const void *b) { return lk_hit_before(a, b) ? -1 : 1; }
@@ -183,16 +183,16 @@ static int compare_hits(const void *a, const void *b) { return lk_hit_before(a, 
 Test(data, degenerate_rows_under_l2) {
   enum { K = 40, DIM = 50 };
   char path[PATH_MAX];
-  lk_npy npy = open_data("degenerate4400x50.npy", path);
-  uint32_t rows = (uint32_t)npy.vectors.rows;
+  lk_vector_file file = open_data("degenerate4400x50.npy", path);
+  uint32_t rows = (uint32_t)file.vectors.rows;
   float *data = malloc((size_t)rows * DIM * sizeof *data);
   for (size_t i = 0; i < (size_t)rows * DIM; i++) {
     double x;
-    memcpy(&x, (const char *)npy.vectors.data + i * sizeof x, sizeof x);
+    memcpy(&x, (const char *)file.vectors.data + i * sizeof x, sizeof x);
     data[i] = (float)x;
   }
-  loaded l = load(enroll_data(LK_L2, &npy.vectors, NULL));
-  lk_vectors probes = npy.vectors;
+  loaded l = load(enroll_data(LK_L2, &file.vectors, NULL));
+  lk_vectors probes = file.vectors;
   probes.rows /= PART;
   identify(&l, &probes, K);
   lk_hit *all = malloc(rows * sizeof *all);
@@ -210,5 +210,5 @@ Test(data, degenerate_rows_under_l2) {
   free(all);
   free(data);
   unload(&l);
-  lk_npy_close(&npy);
+  lk_vector_file_close(&file);
 }

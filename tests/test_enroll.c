@@ -282,7 +282,7 @@ Test(enroll, several_segments_at_once) {
   for (int i = 0; i < 6; i++) {
     uint32_t inside;
     const lk_segment *segment = lk_gallery_segment_at(gallery, places[i], &inside);
-    cr_assert_eq(segment->block.exact[inside], (float)places[i]);
+    cr_assert_eq(((const float *)segment->block.exact)[segment->by_number[inside]], (float)places[i]);
     cr_assert_eq(lk_gallery_template(gallery, places[i]).number, places[i]);
   }
   lk_gallery_close(gallery);

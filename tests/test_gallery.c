@@ -7,6 +7,7 @@
 
 #include "index/gallery.h"
 #include "index/text.h"
+#include "index/vector.h"
 #include "tests/files.h"
 
 TestSuite(gallery, .init = files_setup, .fini = files_teardown);
@@ -122,6 +123,54 @@ Test(gallery, templates_of_all_segments_in_order) {
     cr_assert_eq(gallery->first_row[segment] + inside, i);
   }
   lk_gallery_close(gallery);
+}
+
+/* By key, from galleries whose rows lie in another order. */
+static void check_vectors(lk_metric metric, lk_store store) {
+  enum { ROWS = 700, DIM = 6 };
+  char name[16];
+  snprintf(name, sizeof name, "g%d%d", (int)metric, (int)store);
+  const char *folder = files_path(name);
+  lk_gallery_options options = {.dim = DIM, .metric = metric, .store = store};
+  cr_assert_eq(lk_gallery_create(folder, &options, NULL), LK_OK);
+  random_state random = {5};
+  float *data = files_random(&random, ROWS, DIM), want[DIM], got[DIM];
+  files_enroll(folder, data, 300, DIM, NULL);
+  files_enroll(folder, data + 300 * DIM, ROWS - 300, DIM, NULL);
+  lk_gallery *gallery = files_open(folder);
+  lk_vectors vectors = files_vectors(data, ROWS, DIM);
+  for (uint64_t i = 0; i < ROWS; i++) {
+    char key[8];
+    snprintf(key, sizeof key, "%u", (unsigned)i);
+    uint64_t position = ROWS;
+    cr_assert_eq(lk_gallery_find(gallery, lk_text_of(key), &position, NULL), LK_OK);
+    cr_assert_eq(position, i);
+    lk_gallery_vector(gallery, position, got);
+    lk_vector_prepare(metric, &vectors, i, want);
+    lk_vector_round(store, want, DIM);
+    cr_assert_arr_eq(got, want, sizeof got, "template %u", (unsigned)i);
+  }
+  lk_error error;
+  uint64_t position;
+  cr_assert_eq(lk_gallery_find(gallery, lk_text_of("700"), &position, &error), LK_ENOTFOUND);
+  cr_assert_not_null(strstr(error.text, "'700'"));
+  lk_gallery_close(gallery);
+  free(data);
+}
+
+Test(gallery, vectors_come_back_as_stored) {
+  for (lk_metric metric = LK_COSINE; metric <= LK_L2; metric++)
+    for (lk_store store = LK_STORE_F32; store <= LK_STORE_F16; store++) check_vectors(metric, store);
+}
+
+Test(gallery, an_f16_gallery_refuses_what_halves_cannot_hold) {
+  const char *folder = files_path("g");
+  lk_gallery_options options = {.dim = 2, .metric = LK_IP, .store = LK_STORE_F16};
+  cr_assert_eq(lk_gallery_create(folder, &options, NULL), LK_OK);
+  lk_vectors vectors = files_vectors((float[]){1, 2, 3, 70000}, 2, 2);
+  lk_error error;
+  cr_assert_eq(lk_gallery_enroll(folder, &vectors, NULL, NULL, NULL, NULL, &error), LK_EBADPROBE);
+  cr_assert_not_null(strstr(error.text, "row 1 has an element beyond 65504"), "%s", error.text);
 }
 
 Test(gallery, subjects_are_counted_once) {

@@ -44,12 +44,14 @@ static lk_query query_of(const lk_vectors *probes, uint32_t k) {
 static int compare_hits(const void *a, const void *b) { return lk_hit_before(a, b) ? -1 : 1; }
 
 /* All rows in order, from the vectors as they were enrolled: neither files nor codes have a part in it. */
-static lk_hit *rank_all(lk_metric metric, const lk_vectors *rows, const lk_vectors *probes, uint64_t probe) {
+static lk_hit *rank_all(lk_metric metric, lk_store store, const lk_vectors *rows, const lk_vectors *probes,
+                        uint64_t probe) {
   float q[LK_DIM_MAX], x[LK_DIM_MAX];
   cr_assert_null(lk_vector_prepare(metric, probes, probe, q));
   lk_hit *hits = malloc(rows->rows * sizeof *hits);
   for (uint64_t r = 0; r < rows->rows; r++) {
     cr_assert_null(lk_vector_prepare(metric, rows, r, x));
+    cr_assert_null(lk_vector_round(store, x, rows->dim));
     hits[r] = (lk_hit){.number = r, .score = lk_score(metric, q, x, rows->dim), .row = (uint32_t)r};
   }
   qsort(hits, rows->rows, sizeof *hits, compare_hits);
@@ -57,9 +59,10 @@ static lk_hit *rank_all(lk_metric metric, const lk_vectors *rows, const lk_vecto
 }
 
 /* The result's list for `probe_in_result` is the head of the ranking for row `probe` of `probes`. */
-static void check_list(const lk_result *result, uint32_t probe_in_result, lk_metric metric, const lk_vectors *rows,
-                       const lk_vectors *probes, uint64_t probe, uint32_t k, float threshold) {
-  lk_hit *hits = rank_all(metric, rows, probes, probe);
+static void check_list_of(const lk_result *result, uint32_t probe_in_result, lk_metric metric, lk_store store,
+                          const lk_vectors *rows, const lk_vectors *probes, uint64_t probe, uint32_t k,
+                          float threshold) {
+  lk_hit *hits = rank_all(metric, store, rows, probes, probe);
   uint32_t wanted = 0;
   while (wanted < k && wanted < rows->rows && hits[wanted].score >= threshold) wanted++;
   cr_assert_eq(lk_result_count(result, probe_in_result), wanted);
@@ -74,6 +77,11 @@ static void check_list(const lk_result *result, uint32_t probe_in_result, lk_met
   free(hits);
 }
 
+static void check_list(const lk_result *result, uint32_t probe_in_result, lk_metric metric, const lk_vectors *rows,
+                       const lk_vectors *probes, uint64_t probe, uint32_t k, float threshold) {
+  check_list_of(result, probe_in_result, metric, LK_STORE_F32, rows, probes, probe, k, threshold);
+}
+
 static void enroll_in_runs(const char *folder, const float *data, uint32_t rows, uint32_t dim) {
   uint32_t first = rows / 3, second = rows / 2;
   if (first > 0) files_enroll(folder, data, first, dim, NULL);
@@ -81,14 +89,17 @@ static void enroll_in_runs(const char *folder, const float *data, uint32_t rows,
   files_enroll(folder, data + (size_t)second * dim, rows - second, dim, NULL);
 }
 
-static void check_against_reference(lk_metric metric, uint32_t rows, uint32_t dim, uint32_t k, float threshold) {
+static void check_against_reference(lk_metric metric, lk_store store, uint32_t rows, uint32_t dim, uint32_t k,
+                                    float threshold) {
   char name[64];
-  snprintf(name, sizeof name, "g%d-%u-%u-%u", (int)metric, rows, dim, k);
+  snprintf(name, sizeof name, "g%d-%d-%u-%u-%u", (int)metric, (int)store, rows, dim, k);
   random_state random = random_fork(rows * 31 + dim, k);
   float *data = files_random(&random, rows, dim), *asked = files_random(&random, 7, dim);
   memcpy(data + (size_t)(rows - 1) * dim, data, dim * sizeof *data); /* a tie */
   memcpy(asked, data, dim * sizeof *data);
-  const char *folder = files_gallery(name, metric, dim);
+  const char *folder = files_path(name);
+  cr_assert_eq(lk_gallery_create(folder, &(lk_gallery_options){.dim = dim, .metric = metric, .store = store}, NULL),
+               LK_OK);
   enroll_in_runs(folder, data, rows, dim);
   lk_gallery *gallery = open_loaded(folder);
   lk_result *result = open_result();
@@ -97,7 +108,7 @@ static void check_against_reference(lk_metric metric, uint32_t rows, uint32_t di
   query.threshold = threshold;
   lk_error error = {0};
   cr_assert_eq(lk_gallery_identify(gallery, &query, result, NULL, &error), LK_OK, "%s", error.text);
-  for (uint32_t p = 0; p < 7; p++) check_list(result, p, metric, &x, &probes, p, k, threshold);
+  for (uint32_t p = 0; p < 7; p++) check_list_of(result, p, metric, store, &x, &probes, p, k, threshold);
   lk_result_close(result);
   lk_gallery_close(gallery);
   free(data);
@@ -110,15 +121,32 @@ Test(identify, as_the_reference_ranks) {
   } shapes[] = {{1, 1, 1}, {5, 3, 4096}, {900, 17, 10}, {1500, 64, 100}, {3000, 33, 1}};
   for (lk_metric metric = LK_COSINE; metric <= LK_L2; metric++)
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-      check_against_reference(metric, shapes[i].rows, shapes[i].dim, shapes[i].k, -INFINITY);
+      for (lk_store store = LK_STORE_F32; store <= LK_STORE_F16; store++)
+        check_against_reference(metric, store, shapes[i].rows, shapes[i].dim, shapes[i].k, -INFINITY);
+}
+
+/* Verify compares with the halves too. */
+Test(identify, verify_in_an_f16_gallery) {
+  float row[3] = {1, 1 + 0x1p-11f, 0x1p-26f}, stored[3] = {1, 1, 0};
+  const char *folder = files_path("g");
+  lk_gallery_options options = {.dim = 3, .metric = LK_L2, .store = LK_STORE_F16};
+  cr_assert_eq(lk_gallery_create(folder, &options, NULL), LK_OK);
+  files_enroll(folder, row, 1, 3, NULL);
+  lk_gallery *gallery = files_open(folder);
+  lk_result *result = open_result();
+  lk_vectors probe = files_vectors(row, 1, 3);
+  cr_assert_eq(lk_gallery_verify(gallery, &probe, lk_text_of("0"), result, NULL), LK_OK);
+  cr_assert_eq(lk_result_candidate(result, 0, 0).score, lk_score(LK_L2, row, stored, 3), "the probe is not rounded");
+  lk_result_close(result);
+  lk_gallery_close(gallery);
 }
 
 Test(identify, thresholds) {
-  check_against_reference(LK_COSINE, 800, 16, 50, 0.4f);
-  check_against_reference(LK_COSINE, 800, 17, 50, 1.0f);
-  check_against_reference(LK_COSINE, 800, 18, 50, 1.5f);
-  check_against_reference(LK_L2, 800, 16, 50, -20.0f);
-  check_against_reference(LK_IP, 800, 16, 50, INFINITY);
+  check_against_reference(LK_COSINE, LK_STORE_F32, 800, 16, 50, 0.4f);
+  check_against_reference(LK_COSINE, LK_STORE_F32, 800, 17, 50, 1.0f);
+  check_against_reference(LK_COSINE, LK_STORE_F32, 800, 18, 50, 1.5f);
+  check_against_reference(LK_L2, LK_STORE_F32, 800, 16, 50, -20.0f);
+  check_against_reference(LK_IP, LK_STORE_F32, 800, 16, 50, INFINITY);
 }
 
 Test(identify, runs_of_probes_are_counted_through) {
@@ -290,7 +318,7 @@ Test(identify, verify_finds_the_subjects_best) {
     snprintf(name, sizeof name, "s%u", s);
     cr_assert_eq(lk_gallery_verify(gallery, &probes, lk_text_of(name), result, NULL), LK_OK);
     for (uint32_t p = 0; p < 3; p++) {
-      lk_hit *hits = rank_all(LK_L2, &x, &probes, p);
+      lk_hit *hits = rank_all(LK_L2, LK_STORE_F32, &x, &probes, p);
       uint32_t best = 0;
       while (hits[best].number % PEOPLE != s) best++;
       cr_assert_eq(lk_result_count(result, p), 1);

@@ -152,7 +152,7 @@ Test(manifest, fields_out_of_range_though_the_checksum_fits) {
   memset(longest, 'x', LK_TEXT_MAX + 1);
   cr_assert_eq(parse_changed("model", json_string(longest), &error), LK_EFORMAT);
   cr_assert_eq(parse_changed("metric", json_string("hamming"), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("store", json_string("f16"), &error), LK_EFORMAT);
+  cr_assert_eq(parse_changed("store", json_string("f8"), &error), LK_EFORMAT);
   cr_assert_eq(parse_changed("dim", json_integer(0), &error), LK_EFORMAT);
   cr_assert_eq(parse_changed("dim", json_integer(4097), &error), LK_EFORMAT);
   cr_assert_eq(parse_changed("dim", json_integer((INT64_C(1) << 32) + 1), &error), LK_EFORMAT);

@@ -11,8 +11,9 @@
 #include "engine/reply.h"
 #include "index/gallery.h"
 #include "index/labels.h"
-#include "index/npy.h"
+#include "index/lines.h"
 #include "index/text.h"
+#include "index/vector_file.h"
 #include "tests/allocations.h"
 #include "tests/files.h"
 
@@ -373,16 +374,30 @@ Test(memory, labels) {
   try_all(&trial, 5);
 }
 
-static lk_npy npy;
+static lk_vector_file vector_file;
 
-static lk_status open_npy(lk_error *error) { return lk_npy_open(files_path("v.npy"), &npy, error); }
-static void check_npy(void) { cr_assert(npy.vectors.rows == 2 && npy.vectors.dim == DIM); }
-static void close_npy(void) { lk_npy_close(&npy); }
+static lk_status open_vectors(lk_error *error) { return lk_vector_file_open(files_path("v.npy"), &vector_file, error); }
+static void check_vectors(void) { cr_assert(vector_file.vectors.rows == 2 && vector_file.vectors.dim == DIM); }
+static void close_vectors(void) { lk_vector_file_close(&vector_file); }
 
-Test(memory, npy) {
-  static const struct trial trial = {"npy", nothing, open_npy, NULL, check_npy, close_npy};
+Test(memory, vector_file) {
+  static const struct trial trial = {"vector file", nothing, open_vectors, NULL, check_vectors, close_vectors};
   files_write_npy(files_path("v.npy"), "<f4", 2, DIM, vectors, 2 * DIM * sizeof(float));
   try_all(&trial, 1);
+}
+
+static lk_lines lines;
+
+static lk_status open_lines(lk_error *error) { return lk_lines_open(files_path("lines"), &lines, error); }
+static void check_lines(void) { cr_assert_eq(lines.count, 100); }
+static void close_lines(void) { lk_lines_close(&lines); }
+
+Test(memory, lines) {
+  static const struct trial trial = {"lines", nothing, open_lines, NULL, check_lines, close_lines};
+  char text[200];
+  for (int i = 0; i < 100; i++) memcpy(text + 2 * i, "k\n", 2);
+  files_write(files_path("lines"), text, sizeof text);
+  try_all(&trial, 3);
 }
 
 static lk_manifest manifest;

@@ -4,9 +4,6 @@
 #include <string.h>
 
 #include "index/npy.h"
-#include "tests/files.h"
-
-TestSuite(npy, .init = files_setup, .fini = files_teardown);
 
 typedef struct image {
   char bytes[17000];
@@ -201,27 +198,4 @@ Test(npy, every_changed_byte) {
         cr_assert_eq(begin + v.rows * v.dim * sizes[v.element], changed.size);
       }
   }
-}
-
-Test(npy, from_a_file) {
-  float data[6] = {1, 2, 3, 4, 5, 6};
-  files_write_npy(files_path("a.npy"), "<f4", 2, 3, data, sizeof data);
-  lk_npy npy;
-  cr_assert_eq(lk_npy_open(files_path("a.npy"), &npy, NULL), LK_OK);
-  cr_assert(npy.vectors.rows == 2 && npy.vectors.dim == 3);
-  cr_assert_arr_eq(npy.vectors.data, data, sizeof data);
-  lk_npy_close(&npy);
-}
-
-Test(npy, files_that_are_none) {
-  lk_npy npy;
-  lk_error error;
-  files_write(files_path("empty.npy"), "", 0);
-  cr_assert_eq(lk_npy_open(files_path("empty.npy"), &npy, &error), LK_EFORMAT);
-  cr_assert_not_null(strstr(error.text, "empty.npy: the file is empty"), "%s", error.text);
-  files_write(files_path("text.npy"), "PK\x03\x04 a zip, as .npz files are", 28);
-  cr_assert_eq(lk_npy_open(files_path("text.npy"), &npy, &error), LK_EFORMAT);
-  cr_assert_not_null(strstr(error.text, "not an .npy file"), "%s", error.text);
-  cr_assert_eq(lk_npy_open(files_path("missing.npy"), &npy, &error), LK_EIO);
-  cr_assert_eq(lk_npy_open(files_root, &npy, &error), LK_EFORMAT);
 }

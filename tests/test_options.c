@@ -4,9 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-static const char all[] = "-k --batch --by --device --dim --format --gallery --job-probes --labels --mask "
-                          "--max-queue-delay-us --metric --model "
-                          "--password-file --priority --redis --subject --tags --threads --threshold --timeout --ttl";
+static const char all[] =
+    "-k --batch --by --device --dim --format --gallery --job-probes --keys --labels --mask "
+    "--max-queue-delay-us --metric --model "
+    "--password-file --priority --redis --stats --subject --subjects --tags --threads --threshold --timeout --ttl";
 
 static lk_options options;
 static lk_error error;
@@ -33,6 +34,7 @@ Test(options, defaults) {
   cr_assert_str_eq(options.device, "auto");
   cr_assert_str_eq(options.priority, "lo");
   cr_assert(options.model == NULL && options.redis == NULL && options.ttl_ms == 0);
+  cr_assert(options.keys == NULL && options.subjects == NULL && !options.stats);
 }
 
 Test(options, all_of_them) {
@@ -98,6 +100,18 @@ Test(options, only_what_a_command_takes) {
 Test(options, a_value_is_needed) {
   cr_assert_eq(PARSE("--model"), LK_EINVAL);
   cr_assert_not_null(strstr(error.text, "--model needs a value"));
+}
+
+Test(options, a_flag_takes_no_value) {
+  cr_assert_eq(PARSE("a", "--stats", "b", "--subjects", "s.txt", "--keys=k.txt"), LK_OK, "%s", error.text);
+  cr_assert(options.stats && options.words_count == 2);
+  cr_assert_str_eq(options.words[1], "b");
+  cr_assert_str_eq(options.subjects, "s.txt");
+  cr_assert_str_eq(options.keys, "k.txt");
+  cr_assert_null(options.subject);
+  cr_assert_eq(PARSE("a", "--stats"), LK_OK, "the last word");
+  cr_assert_eq(PARSE("--stats=yes"), LK_EINVAL);
+  cr_assert_str_eq(error.text, "--stats: takes no value");
 }
 
 Test(options, too_many_words) {

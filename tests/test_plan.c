@@ -67,3 +67,11 @@ Test(plan, an_empty_gallery) {
   cr_assert_eq(plan.seed_rows, 0);
   cr_assert(plan.probes >= 1 && plan.probes <= LK_PASS_PROBES);
 }
+
+Test(plan, the_wide_scan_begins_where_settling_in_vain_costs_more) {
+  lk_round none = {0}, hits = {.settled = 90000, .hits = 89000}, waste = {.settled = 12000, .hits = 1000};
+  cr_assert(!lk_plan_widens(100000, 100, &none));
+  cr_assert(!lk_plan_widens(100000, 100, &hits), "what reached the bar was not in vain");
+  cr_assert(lk_plan_widens(100000, 100, &waste));
+  cr_assert(!lk_plan_widens(100000, 1, &waste), "one probe alone pays for the reading of all rows");
+}

@@ -76,20 +76,20 @@ static void check_text(lk_text text, const char *wanted) {
 
 Test(segment, texts_tags_and_numbers_come_back) {
   lk_segment segment = open_segment(write_small(LK_IP));
-  cr_assert(segment.block.rows == SMALL_ROWS && segment.dim == SMALL_DIM && segment.metric == LK_IP);
-  lk_template t = lk_segment_template(&segment, 0);
+  cr_assert(segment.block.rows == SMALL_ROWS && segment.shape.dim == SMALL_DIM && segment.shape.metric == LK_IP);
+  lk_template t = lk_segment_template(&segment, segment.by_number[0]);
   cr_assert(t.number == 10 && t.tags == 1);
   check_text(t.key, "a");
   check_text(t.subject, "anna");
   check_text(t.group, "F");
-  t = lk_segment_template(&segment, 3);
+  t = lk_segment_template(&segment, segment.by_number[3]);
   cr_assert(t.number == 13 && t.tags == 4);
   check_text(t.key, "Z\xc3\xbcrich");
   check_text(t.subject, TWIN_A);
   check_text(t.group, "group two");
-  t = lk_segment_template(&segment, 2);
+  t = lk_segment_template(&segment, segment.by_number[2]);
   cr_assert_eq(t.tags, UINT64_MAX);
-  t = lk_segment_template(&segment, 6);
+  t = lk_segment_template(&segment, segment.by_number[6]);
   check_text(t.key, "f");
   check_text(t.group, "");
   lk_segment_close(&segment);
@@ -101,13 +101,19 @@ Test(segment, rows_come_back_as_prepared) {
   float *data = files_random(&random, ROWS, DIM), prepared[DIM];
   lk_template *templates = calloc(TAKEN, sizeof *templates);
   lk_vectors vectors = files_vectors(data, ROWS, DIM);
+  for (uint32_t r = 0; r < TAKEN; r++) templates[r].number = 2 * r;
   for (lk_metric metric = LK_COSINE; metric <= LK_L2; metric++) {
     uint64_t checksum = write_rows(files_path("s"), metric, vectors, FIRST, TAKEN, templates);
     lk_segment segment = open_segment(files_path("s"));
+    const float *exact = segment.block.exact;
     cr_assert_eq(segment.header_checksum, checksum);
     for (uint32_t r = 0; r < TAKEN; r++) {
+      uint32_t row = segment.by_number[r];
       cr_assert_null(lk_vector_prepare(metric, &vectors, FIRST + r, prepared));
-      cr_assert_arr_eq(segment.block.exact + r * DIM, prepared, sizeof prepared);
+      cr_assert_arr_eq(exact + row * DIM, prepared, sizeof prepared);
+      cr_assert_eq(segment.block.numbers[row], 2 * r);
+      cr_assert_eq(lk_segment_place(&segment, row), r);
+      if (metric == LK_COSINE) cr_assert_eq(row, r);
     }
     lk_segment_close(&segment);
   }
@@ -115,30 +121,85 @@ Test(segment, rows_come_back_as_prepared) {
   free(data);
 }
 
-Test(segment, the_codes_are_those_of_quant) {
-  enum { ROWS = LK_TILE_ROWS + 44, DIM = 20 };
-  random_state random = {3};
-  float *data = files_random(&random, ROWS, DIM), mean[DIM];
-  lk_template *templates = calloc(ROWS, sizeof *templates);
-  double *work = malloc(LK_TILE_ROWS * DIM * sizeof *work);
-  int8_t *codes = malloc(ROWS * DIM);
-  lk_tile tiles[2];
-  lk_row_bound bounds[ROWS];
-  write_rows(files_path("s"), LK_IP, files_vectors(data, ROWS, DIM), 0, ROWS, templates);
-  lk_quant_mean(data, ROWS, DIM, mean);
-  lk_quant_tile(data, LK_TILE_ROWS, DIM, mean, work, codes, &tiles[0], bounds);
-  lk_quant_tile(data + LK_TILE_ROWS * DIM, 44, DIM, mean, work, codes + LK_TILE_ROWS * DIM, &tiles[1],
-                bounds + LK_TILE_ROWS);
-  lk_segment segment = open_segment(files_path("s"));
-  cr_assert_arr_eq(segment.block.mean, mean, sizeof mean);
-  cr_assert_arr_eq(segment.block.codes, codes, ROWS * DIM);
-  cr_assert_arr_eq(segment.block.tiles, tiles, sizeof tiles);
-  cr_assert_arr_eq(segment.block.bounds, bounds, sizeof bounds);
-  lk_segment_close(&segment);
-  free(data);
-  free(templates);
+/* Codes the rows that a segment has, as they lie in it. */
+static void check_codes(const lk_segment *segment, const float *rows) {
+  uint32_t dim = segment->shape.dim, left = segment->block.rows;
+  double *work = malloc(LK_TILE_ROWS * dim * sizeof *work);
+  int8_t *codes = malloc(LK_TILE_ROWS * dim);
+  for (uint32_t first = 0, t = 0, count; left > 0; left -= count, first += count, t++) {
+    count = left < LK_TILE_ROWS ? left : LK_TILE_ROWS;
+    lk_tile tile;
+    lk_row_bound bounds[LK_TILE_ROWS];
+    lk_quant_tile(rows + (size_t)first * dim, count, dim, segment->block.mean, work, codes, &tile, bounds);
+    cr_assert_arr_eq(segment->block.codes + (size_t)first * dim, codes, count * dim);
+    cr_assert_arr_eq(&segment->block.tiles[t], &tile, sizeof tile);
+    cr_assert_arr_eq(segment->block.bounds + first, bounds, count * sizeof *bounds);
+  }
   free(work);
   free(codes);
+}
+
+Test(segment, the_codes_are_those_of_quant) {
+  enum { ROWS = 2 * LK_TILE_ROWS + 44, DIM = 20 };
+  random_state random = {3};
+  float *data = files_random(&random, ROWS, DIM), mean[DIM];
+  double sum[DIM] = {0};
+  lk_template *templates = calloc(ROWS, sizeof *templates);
+  for (uint32_t r = 0; r < ROWS; r++) templates[r].number = r;
+  for (lk_metric metric = LK_IP; metric <= LK_L2; metric++) {
+    write_rows(files_path("s"), metric, files_vectors(data, ROWS, DIM), 0, ROWS, templates);
+    lk_segment segment = open_segment(files_path("s"));
+    check_codes(&segment, segment.block.exact);
+    for (uint32_t r = 1; r < ROWS; r++)
+      cr_assert(lk_quant_length((const float *)segment.block.exact + (r - 1) * DIM, DIM, segment.block.mean) <=
+                    lk_quant_length((const float *)segment.block.exact + r * DIM, DIM, segment.block.mean),
+                "row %u is shorter than the one before", r);
+    if (metric == LK_L2) {
+      /* Summed as the writer does: each tile, then the tiles. */
+      double all[DIM] = {0};
+      for (uint32_t first = 0; first < ROWS; first += LK_TILE_ROWS) {
+        memset(sum, 0, sizeof sum);
+        lk_quant_sum(data + first * DIM, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM, sum);
+        for (int i = 0; i < DIM; i++) all[i] += sum[i];
+      }
+      lk_quant_mean(all, ROWS, DIM, mean);
+      cr_assert_arr_eq(segment.block.mean, mean, sizeof mean);
+    }
+    lk_segment_close(&segment);
+  }
+  free(data);
+  free(templates);
+}
+
+Test(segment, an_f16_segment_holds_the_halves_and_codes_them) {
+  enum { ROWS = LK_TILE_ROWS + 9, DIM = 33 };
+  random_state random = {4};
+  float *data = files_random(&random, ROWS, DIM), *stored = malloc(ROWS * DIM * sizeof *stored);
+  lk_template *templates = calloc(ROWS, sizeof *templates);
+  for (uint32_t r = 0; r < ROWS; r++) templates[r].number = r;
+  lk_pool *pool;
+  uint64_t checksum;
+  lk_vectors vectors = files_vectors(data, ROWS, DIM);
+  cr_assert_eq(lk_pool_open(2, &pool, NULL), LK_OK);
+  lk_segment_content content = {
+      .metric = LK_COSINE, .store = LK_STORE_F16, .vectors = vectors, .rows = ROWS, .templates = templates};
+  cr_assert_eq(lk_segment_write(files_path("s"), &content, pool, &checksum, NULL), LK_OK);
+  lk_segment segment = open_segment(files_path("s"));
+  cr_assert_eq(segment.shape.store, LK_STORE_F16);
+  for (uint32_t r = 0; r < ROWS; r++) {
+    lk_vector_prepare(LK_COSINE, &vectors, r, stored + r * DIM);
+    for (uint32_t i = 0; i < DIM; i++) {
+      uint16_t half = lk_half_from_float(stored[r * DIM + i]);
+      cr_assert_eq(((const uint16_t *)segment.block.exact)[r * DIM + i], half);
+      stored[r * DIM + i] = lk_half_to_float(half);
+    }
+  }
+  check_codes(&segment, stored);
+  lk_segment_close(&segment);
+  lk_pool_close(pool);
+  free(data);
+  free(stored);
+  free(templates);
 }
 
 Test(segment, the_same_rows_give_the_same_bytes) {
@@ -154,6 +215,7 @@ Test(segment, rows_that_are_all_alike) {
   enum { ROWS = 300, DIM = 4 };
   float data[ROWS * DIM] = {0};
   lk_template *templates = calloc(ROWS, sizeof *templates);
+  for (uint32_t r = 0; r < ROWS; r++) templates[r].number = r;
   for (float value = 0; value < 2; value++) {
     for (int i = 0; i < ROWS * DIM; i++) data[i] = value;
     write_rows(files_path("s"), LK_L2, files_vectors(data, ROWS, DIM), 0, ROWS, templates);
@@ -229,7 +291,7 @@ Test(segment, finds_each_of_many) {
     uint32_t row = ROWS;
     found_rows of_subject = {0};
     cr_assert_eq(lk_segment_find_key(&segment, templates[r].key, &row), 1);
-    cr_assert_eq(row, r);
+    cr_assert_eq(row, segment.by_number[r]);
     lk_segment_each_of_subject(&segment, templates[r].subject, 0, keep_row, &of_subject);
     cr_assert_eq(of_subject.count, r / 3 == ROWS / 3 ? ROWS % 3 : 3);
   }
@@ -314,6 +376,12 @@ Test(segment, contents_out_of_range_though_the_checksums_fit) {
   uint32_t row = SMALL_ROWS;
   check_forged(path, LK_SECTION_BY_KEY, (SMALL_ROWS - 1) * sizeof row, &row, sizeof row);
   check_forged(path, LK_SECTION_BY_SUBJECT, 0, &row, sizeof row);
+  check_forged(path, LK_SECTION_BY_NUMBER, 0, &row, sizeof row);
+  uint32_t twice = 1;
+  check_forged(path, LK_SECTION_BY_NUMBER, 0, &twice, sizeof twice);
+  check_forged(path, LK_SECTION_NUMBERS, 0, &(uint64_t){11}, sizeof(uint64_t));
+  float longer = 3;
+  check_forged(path, LK_SECTION_BOUNDS, offsetof(lk_row_bound, norm), &longer, sizeof longer);
 }
 
 Test(segment, text_ends_out_of_order_though_the_checksums_fit) {
@@ -360,6 +428,8 @@ static lk_status read_with_header(const char *path, void (*change)(lk_segment_he
 static void nothing(lk_segment_header *h) { (void)h; }
 static void newer(lk_segment_header *h) { h->version++; }
 static void metric(lk_segment_header *h) { h->metric = 3; }
+static void store(lk_segment_header *h) { h->store = 2; }
+static void reserved(lk_segment_header *h) { h->reserved = 1; }
 static void no_rows(lk_segment_header *h) { h->rows = 0; }
 static void many_rows(lk_segment_header *h) { h->rows = LK_SEGMENT_ROWS + 1; }
 static void more_rows(lk_segment_header *h) { h->rows++; }
@@ -373,15 +443,15 @@ static void overlapping(lk_segment_header *h) {
 }
 
 Test(segment, headers_that_are_refused_though_the_checksum_fits) {
-  static void (*const changes[])(lk_segment_header *) = {newer, metric, no_rows, many_rows, more_rows,  no_dim,
-                                                         wide,  far,    wrapped, crooked,   overlapping};
+  static void (*const changes[])(lk_segment_header *) = {
+      newer, metric, store, reserved, no_rows, many_rows, more_rows, no_dim, wide, far, wrapped, crooked, overlapping};
   const char *path = write_small(LK_COSINE);
   lk_error error = {0};
   cr_assert_eq(read_with_header(path, nothing, &error), LK_OK);
   for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++)
     cr_assert_neq(read_with_header(path, changes[i], &error), LK_OK, "change %zu", i);
   cr_assert_eq(read_with_header(path, newer, &error), LK_EFORMAT);
-  cr_assert_str_eq(error.text, "image: segment version 2; this build reads 1");
+  cr_assert_str_eq(error.text, "image: segment version 3; this build reads 2");
 }
 
 Test(segment, messages_name_file_offset_and_part) {

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "kernels/status.h"
+#include "kernels/fail.h"
 
 Test(status, names_and_words) {
   cr_assert_str_eq(lk_status_name(LK_OK), "OK");

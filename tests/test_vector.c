@@ -109,13 +109,31 @@ Test(vector, takes_the_row_that_is_asked_for) {
   cr_assert_arr_eq(out, ((float[]){9, 10, 11, 255}), sizeof out);
 }
 
+/* Rows with something between them, at odd addresses: none of it comes through. */
+Test(vector, rows_a_stride_apart) {
+  enum { STRIDE = DIM * sizeof(float) + 3 };
+  char bytes[1 + 3 * STRIDE];
+  float wanted[3 * DIM], out[3 * DIM];
+  memset(bytes, 0xff, sizeof bytes);
+  for (int i = 0; i < 3 * DIM; i++) wanted[i] = (float)i + 0.5F;
+  for (int r = 0; r < 3; r++) memcpy(bytes + 1 + r * STRIDE, wanted + r * DIM, DIM * sizeof(float));
+  lk_vectors vectors = {
+      .name = "v", .data = bytes + 1, .rows = 3, .dim = DIM, .element = LK_F32, .stride_bytes = STRIDE};
+  lk_vector_to_f32(&vectors, 0, 3, out);
+  cr_assert_arr_eq(out, wanted, sizeof wanted);
+  lk_vector_to_f32(&vectors, 1, 2, out);
+  cr_assert_arr_eq(out, wanted + DIM, 2 * DIM * sizeof(float));
+  cr_assert_null(lk_vector_prepare(LK_L2, &vectors, 2, out));
+  cr_assert_arr_eq(out, wanted + 2 * DIM, DIM * sizeof(float));
+}
+
 Test(vector, elements_need_no_alignment) {
   double values[DIM] = {1, -2, 0.5, 1e9};
   char *bytes = malloc(sizeof values + 1);
   memcpy(bytes + 1, values, sizeof values);
   lk_vectors vectors = {.name = "v", .data = bytes + 1, .rows = 1, .dim = DIM, .element = LK_F64};
   float out[DIM];
-  lk_vector_to_f32(&vectors, 0, DIM, out);
+  lk_vector_to_f32(&vectors, 0, 1, out);
   for (int i = 0; i < DIM; i++) cr_assert_eq(out[i], (float)values[i]);
   free(bytes);
 }
@@ -136,4 +154,17 @@ Test(vector, halves_are_exact) {
     else
       cr_assert_eq(fabsf(out), wanted, "%x", bits);
   }
+}
+
+Test(vector, rounded_for_an_f16_gallery) {
+  float v[3] = {1 + 0x1p-11f, -65504, 0x1p-26f}, same[3];
+  memcpy(same, v, sizeof v);
+  cr_assert_null(lk_vector_round(LK_STORE_F32, v, 3));
+  cr_assert_arr_eq(v, same, sizeof v);
+  cr_assert_null(lk_vector_round(LK_STORE_F16, v, 3));
+  cr_assert(v[0] == 1 && v[1] == -65504 && v[2] == 0);
+  float large[2] = {1, 65520}, small[2] = {0x1p-26f, 0}, zero[2] = {0, 0};
+  cr_assert_not_null(strstr(lk_vector_round(LK_STORE_F16, large, 2), "65504"));
+  cr_assert_not_null(strstr(lk_vector_round(LK_STORE_F16, small, 2), "too small"));
+  cr_assert_null(lk_vector_round(LK_STORE_F16, zero, 2));
 }

@@ -4,6 +4,7 @@
 
 #include "engine/clock.h"
 #include "engine/worker/stages.h"
+#include "kernels/fail.h"
 
 /* A batch that is due and a slot to put it in; false when there will be no more. */
 static bool take_batch(lk_worker *worker, lk_done **slot) {

@@ -9,6 +9,7 @@
 #include "engine/reply.h"
 #include "engine/worker/stages.h"
 #include "index/text.h"
+#include "kernels/fail.h"
 
 static const uint64_t grace_us = 5000000; /* after a stop, for Redis to take the last replies */
 static const uint64_t trim_every_us = 1000000;

@@ -6,6 +6,7 @@
 #include "engine/protocol.h"
 #include "engine/worker/stages.h"
 #include "index/text.h"
+#include "kernels/fail.h"
 
 enum { FIELDS_MOST = 64 };
 

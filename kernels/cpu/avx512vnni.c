@@ -78,5 +78,10 @@ static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const i
   }
 }
 
-const lk_isa lk_isa_avx512vnni = {
-    .name = "avx512vnni", .probe_limit = LK_CODE_MAX, .scan = scan, .dot = lk_avx2_dot, .score = lk_avx2_score};
+const lk_isa lk_isa_avx512vnni = {.name = "avx512vnni",
+                                  .probe_limit = LK_CODE_MAX,
+                                  .scan = scan,
+                                  .dot = lk_avx2_dot,
+                                  .multiply = lk_avx2_multiply,
+                                  .widen = lk_avx2_widen,
+                                  .score = lk_avx2_score};

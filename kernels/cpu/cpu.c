@@ -42,7 +42,24 @@ static void release(lk_backend *backend, lk_hold *base) {
   if (hold == NULL) return;
   free(hold->packed);
   free(hold->tiles);
+  free(hold->misfits);
+  free(hold->misfit_ends);
   free(hold);
+}
+
+static uint32_t count_misfits(const lk_block *block) {
+  uint32_t count = 0;
+  for (uint32_t r = 0; r < block->rows; r++) count += !lk_row_fits(&block->tiles[r / LK_TILE_ROWS], &block->bounds[r]);
+  return count;
+}
+
+static void list_misfits(lk_cpu_hold *hold, const lk_block *block) {
+  uint32_t count = 0;
+  for (uint32_t r = 0; r < block->rows; r++) {
+    if (!lk_row_fits(&block->tiles[r / LK_TILE_ROWS], &block->bounds[r]))
+      hold->misfits[count++] = (uint8_t)(r % LK_TILE_ROWS);
+    hold->misfit_ends[r / LK_TILE_ROWS] = count;
+  }
 }
 
 static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **out, lk_error *error) {
@@ -54,13 +71,16 @@ static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block
   made->block = *block;
   made->packed = allocate_packed(tiles * tile_bytes(lk_cpu_width(shape.dim)));
   made->tiles = malloc((tiles + 1) * sizeof *made->tiles);
-  if (made->packed == NULL || made->tiles == NULL) {
+  made->misfits = malloc(count_misfits(block) + 1);
+  made->misfit_ends = malloc((tiles + 1) * sizeof *made->misfit_ends);
+  if (made->packed == NULL || made->tiles == NULL || made->misfits == NULL || made->misfit_ends == NULL) {
     release(backend, &made->base);
     return lk_fail_memory(error);
   }
   memcpy(made->tiles, block->tiles, tiles * sizeof *made->tiles);
   made->block.tiles = made->tiles;
   made->block.codes = NULL;
+  list_misfits(made, block);
   struct packing packing = {.hold = made, .codes = block->codes, .dim = shape.dim};
   lk_pool_run(cpu->pool, tiles, pack_tile, &packing);
   *out = &made->base;
@@ -70,6 +90,7 @@ static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block
 static void close_lane(lk_cpu_lane *lane) {
   free(lane->pending);
   free(lane->found);
+  free(lane->wide_buffer.data);
 }
 
 static void close_device(lk_backend *backend) {

@@ -16,6 +16,8 @@ typedef struct lk_cpu_hold {
   lk_block block; /* tiles are this hold's own copy, codes are not used */
   uint8_t *packed;
   lk_tile *tiles;
+  uint8_t *misfits;      /* rows that do not fit their tile, counted in it, a tile after the other */
+  uint32_t *misfit_ends; /* where those of each tile end */
 } lk_cpu_hold;
 
 /* A hit that awaits the end of its round. */
@@ -24,20 +26,21 @@ typedef struct lk_pending {
   lk_hit hit;
 } lk_pending;
 
+/* Memory that only grows. */
+typedef struct lk_buffer {
+  void *data;
+  size_t size;
+} lk_buffer;
+
 /* One thread's part of a pass, on cache lines of its own. */
 typedef struct lk_cpu_lane {
   _Alignas(64) lk_pending *pending;
   uint32_t pending_count;
   lk_pending *found; /* in a range search, the hits of the rounds before */
   size_t found_count, found_room;
+  lk_buffer wide_buffer;
   uint64_t visible, scanned, survivors, settled;
 } lk_cpu_lane;
-
-/* Memory that only grows. */
-typedef struct lk_buffer {
-  void *data;
-  size_t size;
-} lk_buffer;
 
 /* Where a hold lies among all of the search. */
 typedef struct lk_place {
@@ -69,6 +72,7 @@ typedef struct lk_cpu_pass {
   const uint64_t *seed_rows;
   uint32_t seed_count;
   const uint32_t *round_tiles;
+  bool wide;
   atomic_bool overflow;
   lk_lists *lists;
   uint32_t first_list; /* of this pass */
@@ -93,14 +97,48 @@ static inline bool lk_cpu_visible(const lk_cpu_pass *pass, const lk_place *place
   return !pass->filtered || (pass->visible[place->first_word + row / 64] >> row % 64 & 1) != 0;
 }
 
+/* A row as stored, in floats: where it lies, or in `room`. */
+static inline const float *lk_cpu_row(const lk_cpu *cpu, const lk_block *block, uint32_t row, float *room) {
+  lk_shape shape = cpu->pass.batch.shape;
+  if (shape.store == LK_STORE_F32) return (const float *)block->exact + (size_t)row * shape.dim;
+  cpu->isa->widen((const uint16_t *)block->exact + (size_t)row * shape.dim, shape.dim, room);
+  return room;
+}
+
 /* The hold that a tile, or a row, falls into. */
 const lk_place *lk_cpu_place_of_tile(const lk_cpu_pass *pass, uint64_t tile);
 const lk_place *lk_cpu_place_of_row(const lk_cpu_pass *pass, uint64_t row);
 
+/* One tile as its scan needs it. */
+typedef struct lk_tile_view {
+  const lk_place *place;
+  const lk_tile *tile;
+  const uint8_t *packed;
+  uint32_t rows;  /* of the tile */
+  uint32_t first; /* its first row in the block */
+  const lk_row_bound *rows_bounds;
+  const uint8_t *misfits;
+  uint32_t misfits_count;
+  const int8_t *codes; /* of the probes, as are the next two */
+  const float *rotated;
+  const lk_probe_bound *bounds;
+} lk_tile_view;
+
+/* Scores a row of the tile exactly; one that reaches the bar is a hit. */
+void lk_cpu_settle(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row);
+/* Scans a tile for all probes by its exact rows (wide.c). */
+void lk_cpu_wide_scan(lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view);
+/* Whether the lane has room for what `probes` probes may find in a tile; else the round overflows, here or elsewhere.
+ */
+bool lk_cpu_has_room(lk_cpu_pass *pass, const lk_cpu_lane *lane, uint32_t probes);
+size_t lk_cpu_wide_bytes(lk_shape shape, uint32_t probes);
+/* Returns NULL when out of memory; what was in the buffer is gone. */
+void *lk_buffer_reserve(lk_buffer *buffer, size_t count, size_t size);
+
 lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);
 void lk_cpu_gather(lk_backend *backend);
 void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
-bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count);
+bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done);
 lk_status lk_cpu_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 /* The lists of a range search (range.c). */
 void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_lane *lane);

@@ -1,4 +1,4 @@
-/* The three inner loops of the CPU backend, once for each instruction set, and the packed form of codes they read.
+/* The inner loops of the CPU backend, once for each instruction set, and the packed form of codes they read.
  *
  * A packed tile is a run of strips of 16 rows. In a strip, step j holds elements 4j .. 4j+3 of each of its 16 rows,
  * 4 bytes a row, as code + 128: unsigned, so that one instruction multiplies them with a probe's signed codes, and
@@ -16,6 +16,7 @@
 #define LK_TILE_STRIPS (LK_TILE_ROWS / LK_STRIP_ROWS)
 #define LK_STEP 4
 #define LK_CODE_SHIFT 128
+#define LK_WIDE_STEP 8
 #define LK_SCAN_PROBES 4 /* probes in one call of scan, at most */
 
 typedef struct lk_isa {
@@ -30,6 +31,14 @@ typedef struct lk_isa {
 
   /* Product of the code at `row` (its first byte in a strip) and a rotated probe of `width` floats, in float. */
   float (*dot)(const uint8_t *row, uint32_t width, const float *rotated);
+
+  /* product[r * probes_count + p] of each row and probe, all of `width` floats, a multiple of LK_WIDE_STEP. Element i
+   * is summed in part i % LK_WIDE_STEP, the parts as a tree: so the error is that of dim / LK_WIDE_STEP additions. */
+  void (*multiply)(const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count, uint32_t width,
+                   float *product);
+
+  /* Halves to floats. */
+  void (*widen)(const uint16_t *halves, uint32_t count, float *out);
 
   /* The canonical score. */
   float (*score)(lk_metric metric, const float *q, const float *x, uint32_t dim);

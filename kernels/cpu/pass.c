@@ -6,8 +6,7 @@
 #include "kernels/cpu/device.h"
 #include "kernels/cpu/topk.h"
 
-/* Returns NULL when out of memory; what was in the buffer is gone. */
-static void *reserve(lk_buffer *buffer, size_t count, size_t size) {
+void *lk_buffer_reserve(lk_buffer *buffer, size_t count, size_t size) {
   size_t bytes = (count * size + 63) / 64 * 64;
   if (buffer->data == NULL || buffer->size < bytes) {
     free(buffer->data);
@@ -33,8 +32,8 @@ static uint32_t frame_of(lk_cpu_pass *pass, const float *mean) {
 
 static bool lay_out_holds(lk_cpu_pass *pass) {
   uint32_t holds = pass->batch.holds_count;
-  pass->places = reserve(&pass->places_buffer, holds + 1, sizeof *pass->places);
-  pass->frame_means = reserve(&pass->frames_buffer, holds, sizeof *pass->frame_means);
+  pass->places = lk_buffer_reserve(&pass->places_buffer, holds + 1, sizeof *pass->places);
+  pass->frame_means = lk_buffer_reserve(&pass->frames_buffer, holds, sizeof *pass->frame_means);
   if (pass->places == NULL || pass->frame_means == NULL) return false;
   pass->frames = 0;
   pass->filtered = false;
@@ -81,15 +80,22 @@ static uint32_t coded_frames(const lk_cpu_pass *pass) {
 
 static bool lay_out_probes(lk_cpu_pass *pass) {
   size_t count = pass->batch.count, width = lk_cpu_width(pass->batch.shape.dim), coded = coded_frames(pass);
-  pass->codes = reserve(&pass->codes_buffer, coded * count * width, sizeof *pass->codes);
-  pass->rotated = reserve(&pass->rotated_buffer, coded * count * width, sizeof *pass->rotated);
-  pass->bounds = reserve(&pass->bounds_buffer, pass->frames * count, sizeof *pass->bounds);
-  pass->heaps =
-      reserve(&pass->heaps_buffer, pass->batch.k == LK_K_ALL ? 0 : count * pass->batch.k, sizeof *pass->heaps);
-  pass->heap_counts = reserve(&pass->counts_buffer, count, sizeof *pass->heap_counts);
-  pass->bars = reserve(&pass->bars_buffer, count, sizeof *pass->bars);
+  pass->codes = lk_buffer_reserve(&pass->codes_buffer, coded * count * width, sizeof *pass->codes);
+  pass->rotated = lk_buffer_reserve(&pass->rotated_buffer, coded * count * width, sizeof *pass->rotated);
+  pass->bounds = lk_buffer_reserve(&pass->bounds_buffer, pass->frames * count, sizeof *pass->bounds);
+  pass->heaps = lk_buffer_reserve(&pass->heaps_buffer, pass->batch.k == LK_K_ALL ? 0 : count * pass->batch.k,
+                                  sizeof *pass->heaps);
+  pass->heap_counts = lk_buffer_reserve(&pass->counts_buffer, count, sizeof *pass->heap_counts);
+  pass->bars = lk_buffer_reserve(&pass->bars_buffer, count, sizeof *pass->bars);
   return pass->codes != NULL && pass->rotated != NULL && pass->bounds != NULL && pass->heaps != NULL &&
          pass->heap_counts != NULL && pass->bars != NULL;
+}
+
+static bool lay_out_lanes(lk_cpu *cpu) {
+  size_t bytes = lk_cpu_wide_bytes(cpu->pass.batch.shape, cpu->pass.batch.count);
+  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++)
+    if (lk_buffer_reserve(&cpu->lanes[t].wide_buffer, bytes, 1) == NULL) return false;
+  return true;
 }
 
 /* One tile's four words of the bitmap. */
@@ -114,7 +120,7 @@ static bool mark_visible(lk_cpu *cpu, uint64_t *visible) {
   const lk_place *end = &pass->places[pass->batch.holds_count];
   *visible = end->first_row;
   if (!pass->filtered) return true;
-  pass->visible = reserve(&pass->visible_buffer, end->first_word, sizeof *pass->visible);
+  pass->visible = lk_buffer_reserve(&pass->visible_buffer, end->first_word, sizeof *pass->visible);
   if (pass->visible == NULL) return false;
   lk_pool_run(cpu->pool, (uint32_t)end->first_tile, find_visible, cpu);
   *visible = 0;
@@ -151,10 +157,11 @@ lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vis
   lk_cpu *cpu = (lk_cpu *)backend;
   lk_cpu_pass *pass = &cpu->pass;
   pass->batch = *batch;
-  if (!lay_out_holds(pass) || !mark_visible(cpu, visible) || !lay_out_probes(pass)) return lk_fail_memory(error);
+  if (!lay_out_holds(pass) || !mark_visible(cpu, visible) || !lay_out_probes(pass) || !lay_out_lanes(cpu))
+    return lk_fail_memory(error);
   atomic_store(&pass->failed, false);
   for (uint32_t p = 0; p < batch->count; p++) {
-    pass->bars[p] = batch->threshold;
+    pass->bars[p] = batch->thresholds != NULL ? batch->thresholds[p] : -INFINITY;
     pass->heap_counts[p] = 0;
   }
   lk_pool_run(cpu->pool, coded_frames(pass) * batch->count, code_probe, cpu);

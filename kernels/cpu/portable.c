@@ -1,5 +1,6 @@
 /* Plain C, for any processor. */
 #include "kernels/cpu/isa.h"
+#include "kernels/half.h"
 
 static void add_step(const uint8_t *step, const int8_t *probe, int32_t sum[LK_STRIP_ROWS]) {
   for (int r = 0; r < LK_STRIP_ROWS; r++)
@@ -29,5 +30,29 @@ static float dot(const uint8_t *row, uint32_t width, const float *rotated) {
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-const lk_isa lk_isa_portable = {
-    .name = "portable", .probe_limit = LK_CODE_MAX, .scan = scan, .dot = dot, .score = lk_score};
+static float multiply_pair(const float *row, const float *probe, uint32_t width) {
+  float sum[LK_WIDE_STEP] = {0};
+  for (uint32_t i = 0; i < width; i += LK_WIDE_STEP)
+    for (uint32_t e = 0; e < LK_WIDE_STEP; e++) sum[e] += row[i + e] * probe[i + e];
+  return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+static void multiply(const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count, uint32_t width,
+                     float *product) {
+  for (uint32_t r = 0; r < rows_count; r++)
+    for (uint32_t p = 0; p < probes_count; p++)
+      product[(size_t)r * probes_count + p] =
+          multiply_pair(rows + (size_t)r * width, probes + (size_t)p * width, width);
+}
+
+static void widen(const uint16_t *halves, uint32_t count, float *out) {
+  lk_stored_row(LK_STORE_F16, halves, 0, count, out);
+}
+
+const lk_isa lk_isa_portable = {.name = "portable",
+                                .probe_limit = LK_CODE_MAX,
+                                .scan = scan,
+                                .dot = dot,
+                                .multiply = multiply,
+                                .widen = widen,
+                                .score = lk_score};

@@ -4,18 +4,21 @@
 
 static int compare(const void *a, const void *b) { return lk_hit_before(a, b) ? -1 : lk_hit_before(b, a) ? 1 : 0; }
 
-static uint32_t score_all(const lk_block *blocks, uint32_t blocks_count, const lk_batch *batch, const float *probe,
+static uint32_t score_all(const lk_block *blocks, uint32_t blocks_count, const lk_batch *batch, uint32_t p,
                           lk_hit *all) {
   lk_shape shape = batch->shape;
+  const float *probe = batch->probes + (size_t)p * shape.dim;
+  float threshold = batch->thresholds != NULL ? batch->thresholds[p] : -INFINITY, room[LK_DIM_MAX];
   uint32_t found = 0, row = 0;
   for (uint32_t b = 0; b < blocks_count; b++) {
     const uint64_t *allowed = batch->filter.allowed != NULL ? batch->filter.allowed[b] : NULL;
     for (uint32_t r = 0; r < blocks[b].rows; r++, row++) {
       if (!lk_visible(&blocks[b].visibility, &batch->filter, allowed, r)) continue;
       lk_hit hit = {.number = blocks[b].numbers[r], .row = row};
-      hit.score = lk_score(shape.metric, probe, blocks[b].exact + (size_t)r * shape.dim, shape.dim);
+      const float *x = lk_stored_row(shape.store, blocks[b].exact, r, shape.dim, room);
+      hit.score = lk_score(shape.metric, probe, x, shape.dim);
       if (batch->by_subject) hit.subject = blocks[b].subjects[r];
-      if (hit.score >= batch->threshold) all[found++] = hit;
+      if (hit.score >= threshold) all[found++] = hit;
     }
   }
   return found;
@@ -49,7 +52,7 @@ lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, con
   lk_status status = LK_OK;
   lk_lists_clear(lists);
   for (uint32_t p = 0; status == LK_OK && p < batch->count; p++) {
-    uint32_t found = score_all(blocks, blocks_count, batch, batch->probes + (size_t)p * batch->shape.dim, all);
+    uint32_t found = score_all(blocks, blocks_count, batch, p, all);
     qsort(all, found, sizeof *all, compare);
     status = append_best(batch, all, found, lists, error);
   }

@@ -29,8 +29,9 @@ static lk_hit score_row(const lk_cpu *cpu, uint32_t probe, const lk_place *place
   lk_hit hit = {.number = block->numbers[row],
                 .row = (uint32_t)(place->first_row + row),
                 .subject = cpu->pass.batch.by_subject ? block->subjects[row] : 0};
-  hit.score = cpu->isa->score(shape.metric, cpu->pass.batch.probes + (size_t)probe * shape.dim,
-                              block->exact + (size_t)row * shape.dim, shape.dim);
+  float room[LK_DIM_MAX];
+  const float *x = lk_cpu_row(cpu, block, row, room);
+  hit.score = cpu->isa->score(shape.metric, cpu->pass.batch.probes + (size_t)probe * shape.dim, x, shape.dim);
   return hit;
 }
 
@@ -44,7 +45,8 @@ static void take(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, lk_hit hit) {
   lane->pending[lane->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
 }
 
-/* Scores every visible row of the hold from `row` on and before `end`, `most` of them at most. */
+/* Scores every visible row of the hold from `row` on and before `end`, `most` of them at most. The bar is still the
+ * caller's threshold. */
 static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk_place *place, uint64_t row,
                         uint64_t end, uint32_t most) {
   lk_cpu_pass *pass = &cpu->pass;
@@ -59,7 +61,7 @@ static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk
       if (word == 0 || row >= end) continue;
     }
     lk_hit hit = score_row(cpu, probe, place, (uint32_t)row);
-    if (hit.score >= pass->batch.threshold) take(cpu, lane, probe, hit);
+    if (hit.score >= pass->bars[probe]) take(cpu, lane, probe, hit);
     settled++;
   }
   lane->settled += settled;
@@ -98,32 +100,24 @@ void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count)
   lk_pool_run(cpu->pool, cpu->pass.batch.count, seed_probe, cpu);
 }
 
-/* One tile as its scan needs it. */
-struct tile_view {
-  const lk_place *place;
-  const lk_tile *tile;
-  const uint8_t *packed;
-  uint32_t rows;  /* of the tile */
-  uint32_t first; /* its first row in the block */
-  const int8_t *codes;
-  const float *rotated;
-  const lk_probe_bound *bounds;
-};
-
-static struct tile_view view_tile(const lk_cpu_pass *pass, uint32_t tile) {
+static lk_tile_view view_tile(const lk_cpu_pass *pass, uint32_t tile) {
   const lk_place *place = lk_cpu_place_of_tile(pass, tile);
   const lk_cpu_hold *hold = place->hold;
   uint32_t t = (uint32_t)(tile - place->first_tile), left = hold->base.rows - t * LK_TILE_ROWS;
+  uint32_t misfits = t == 0 ? 0 : hold->misfit_ends[t - 1];
   size_t width = lk_cpu_width(pass->batch.shape.dim), probes = (size_t)place->frame * pass->batch.count;
   size_t coded = pass->batch.shape.metric == LK_L2 ? probes : 0;
-  return (struct tile_view){.place = place,
-                            .tile = &hold->tiles[t],
-                            .packed = hold->packed + (size_t)t * LK_TILE_ROWS * width,
-                            .rows = left < LK_TILE_ROWS ? left : LK_TILE_ROWS,
-                            .first = t * LK_TILE_ROWS,
-                            .codes = pass->codes + coded * width,
-                            .rotated = pass->rotated + coded * width,
-                            .bounds = pass->bounds + probes};
+  return (lk_tile_view){.place = place,
+                        .tile = &hold->tiles[t],
+                        .packed = hold->packed + (size_t)t * LK_TILE_ROWS * width,
+                        .rows = left < LK_TILE_ROWS ? left : LK_TILE_ROWS,
+                        .first = t * LK_TILE_ROWS,
+                        .rows_bounds = hold->block.bounds + (size_t)t * LK_TILE_ROWS,
+                        .misfits = hold->misfits + misfits,
+                        .misfits_count = hold->misfit_ends[t] - misfits,
+                        .codes = pass->codes + coded * width,
+                        .rotated = pass->rotated + coded * width,
+                        .bounds = pass->bounds + probes};
 }
 
 /* The threshold on a kernel's sum, which is the product of codes plus a constant of the probe. */
@@ -134,46 +128,73 @@ static int32_t shifted_threshold(lk_metric metric, const lk_probe_bound *probe, 
   return threshold == INT32_MAX || shifted > INT32_MAX ? INT32_MAX : (int32_t)shifted;
 }
 
-static void settle(const lk_cpu *cpu, lk_cpu_lane *lane, const struct tile_view *view, uint32_t probe, uint32_t row) {
+void lk_cpu_settle(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
+  lane->settled++;
+  lk_hit hit = score_row(cpu, probe, view->place, view->first + row);
+  if (hit.score >= cpu->pass.bars[probe])
+    lane->pending[lane->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
+}
+
+/* Looks at a visible row again, with the float probe, and settles it if it can still reach the bar. */
+static void rescreen(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
   const lk_cpu_pass *pass = &cpu->pass;
-  uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim), r = view->first + row;
-  if (!lk_cpu_visible(pass, view->place, r)) return;
-  float bar = pass->bars[probe];
+  uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim);
+  if (!lk_cpu_visible(pass, view->place, view->first + row)) return;
   lane->survivors++;
   const uint8_t *packed =
       view->packed + (size_t)(row / LK_STRIP_ROWS) * LK_STRIP_ROWS * width + (size_t)(row % LK_STRIP_ROWS) * LK_STEP;
   float dot = cpu->isa->dot(packed, width, view->rotated + (size_t)probe * width);
-  if (!lk_bound_reaches(pass->batch.shape.metric, dim, &view->bounds[probe], view->tile,
-                        &view->place->hold->block.bounds[r], bar, dot))
-    return;
-  lane->settled++;
-  lk_hit hit = score_row(cpu, probe, view->place, r);
-  if (hit.score >= bar) lane->pending[lane->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
+  if (lk_bound_reaches(pass->batch.shape.metric, dim, &view->bounds[probe], view->tile, &view->rows_bounds[row],
+                       pass->bars[probe], dot))
+    lk_cpu_settle(cpu, lane, view, probe, row);
+}
+
+bool lk_cpu_has_room(lk_cpu_pass *pass, const lk_cpu_lane *lane, uint32_t probes) {
+  if (lane->pending_count + probes * LK_TILE_ROWS > LK_LANE_PENDING) atomic_store(&pass->overflow, true);
+  return !atomic_load_explicit(&pass->overflow, memory_order_relaxed);
+}
+
+/* Scans a tile by its codes for `count` probes from `first` on. */
+static void scan_probes(lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t first, uint32_t count) {
+  lk_cpu_pass *pass = &cpu->pass;
+  uint32_t width = lk_cpu_width(pass->batch.shape.dim), strips = (view->rows + LK_STRIP_ROWS - 1) / LK_STRIP_ROWS;
+  uint16_t survivors[LK_SCAN_PROBES * LK_TILE_ROWS];
+  int32_t thresholds[LK_SCAN_PROBES];
+  bool any = false;
+  for (uint32_t p = 0; p < count; p++) {
+    thresholds[p] =
+        shifted_threshold(pass->batch.shape.metric, &view->bounds[first + p], view->tile, pass->bars[first + p]);
+    any |= thresholds[p] != INT32_MAX;
+  }
+  size_t found = 0;
+  if (any) {
+    found =
+        cpu->isa->scan(view->packed, strips, width, view->codes + (size_t)first * width, count, thresholds, survivors);
+    lane->scanned += (uint64_t)view->rows * count;
+  }
+  for (size_t i = 0; i < found; i++) {
+    uint32_t row = survivors[i] % LK_TILE_ROWS;
+    if (row < view->rows && lk_row_fits(view->tile, &view->rows_bounds[row]))
+      rescreen(cpu, lane, view, first + survivors[i] / LK_TILE_ROWS, row);
+  }
+  for (uint32_t i = 0; i < view->misfits_count; i++)
+    for (uint32_t p = 0; p < count; p++) rescreen(cpu, lane, view, first + p, view->misfits[i]);
 }
 
 static void scan_tile(void *context, uint32_t thread, uint32_t item) {
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
   lk_cpu_lane *lane = &cpu->lanes[thread];
-  struct tile_view view = view_tile(pass, pass->round_tiles[item]);
-  uint32_t width = lk_cpu_width(pass->batch.shape.dim), strips = (view.rows + LK_STRIP_ROWS - 1) / LK_STRIP_ROWS;
-  uint16_t survivors[LK_SCAN_PROBES * LK_TILE_ROWS];
+  lk_tile_view view = view_tile(pass, pass->round_tiles[item]);
+  if (pass->wide) {
+    lk_cpu_wide_scan(cpu, lane, &view);
+    return;
+  }
   for (uint32_t first = 0; first < pass->batch.count; first += LK_SCAN_PROBES) {
     uint32_t left = pass->batch.count - first, count = left < LK_SCAN_PROBES ? left : LK_SCAN_PROBES;
-    int32_t thresholds[LK_SCAN_PROBES];
-    for (uint32_t p = 0; p < count; p++)
-      thresholds[p] =
-          shifted_threshold(pass->batch.shape.metric, &view.bounds[first + p], view.tile, pass->bars[first + p]);
-    if (lane->pending_count + LK_SCAN_PROBES * LK_TILE_ROWS > LK_LANE_PENDING) atomic_store(&pass->overflow, true);
-    if (atomic_load_explicit(&pass->overflow, memory_order_relaxed)) return;
-    size_t found =
-        cpu->isa->scan(view.packed, strips, width, view.codes + (size_t)first * width, count, thresholds, survivors);
-    for (size_t i = 0; i < found; i++) {
-      uint32_t row = survivors[i] % LK_TILE_ROWS;
-      if (row < view.rows) settle(cpu, lane, &view, first + survivors[i] / LK_TILE_ROWS, row);
-    }
+    if (!lk_cpu_has_room(pass, lane, count)) return;
+    scan_probes(cpu, lane, &view, first, count);
   }
-  lane->scanned += (uint64_t)view.rows * pass->batch.count;
 }
 
 static void keep(void *context, uint32_t thread, uint32_t item) {
@@ -195,12 +216,20 @@ static void collect(void *context, uint32_t thread, uint32_t item) {
   for (uint32_t p = item; p < cpu->pass.batch.count; p += threads) raise_bar(&cpu->pass, p);
 }
 
-bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count) {
+bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done) {
   lk_cpu *cpu = (lk_cpu *)backend;
   uint32_t threads = lk_pool_threads(cpu->pool);
+  uint64_t settled_before = 0;
+  for (uint32_t t = 0; t < threads; t++) settled_before += cpu->lanes[t].settled;
   cpu->pass.round_tiles = tiles;
+  cpu->pass.wide = wide;
   atomic_store(&cpu->pass.overflow, false);
   lk_pool_run(cpu->pool, tiles_count, scan_tile, cpu);
+  *done = (lk_round){.settled = -settled_before};
+  for (uint32_t t = 0; t < threads; t++) {
+    done->settled += cpu->lanes[t].settled;
+    done->hits += cpu->lanes[t].pending_count;
+  }
   bool complete = !atomic_load(&cpu->pass.overflow);
   if (complete) lk_pool_run(cpu->pool, threads, cpu->pass.batch.k == LK_K_ALL ? keep : collect, cpu);
   for (uint32_t t = 0; t < threads; t++) cpu->lanes[t].pending_count = 0;

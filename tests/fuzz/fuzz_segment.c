@@ -33,8 +33,11 @@ static void walk(const lk_segment *segment) {
     uint32_t row;
     lk_segment_find_key(segment, t.key, &row);
     lk_segment_each_of_subject(segment, t.subject, 0, check_row, (void *)segment);
-    sum += (double)segment->block.exact[(size_t)r * segment->dim] + segment->block.bounds[r].norm +
-           segment->block.codes[(size_t)(r + 1) * segment->dim - 1];
+    float vector[LK_DIM_MAX];
+    lk_shape shape = segment->shape;
+    sum += lk_stored_row(shape.store, segment->block.exact, r, shape.dim, vector)[0] + segment->block.bounds[r].norm +
+           segment->block.codes[(size_t)(r + 1) * shape.dim - 1];
+    if (segment->by_number[lk_segment_place(segment, r)] != r) abort();
   }
   fuzz_kept = sum;
   for (lk_section s = 0; s < LK_SECTIONS; s++)

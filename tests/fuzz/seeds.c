@@ -39,6 +39,16 @@ static void save_npy(const char *name, int version, const char *header) {
   save("fuzz_npy", name, image, start + length + 24);
 }
 
+static void save_vecs(const char *target, const char *name, int32_t dim, int rows, size_t element_size) {
+  char image[256] = {0};
+  size_t stride = sizeof dim + (size_t)dim * element_size;
+  for (int r = 0; r < rows; r++) {
+    memcpy(image + (size_t)r * stride, &dim, sizeof dim);
+    memset(image + (size_t)r * stride + sizeof dim, 0x40 + r, stride - sizeof dim);
+  }
+  save(target, name, image, (size_t)rows * stride);
+}
+
 static void save_segment(void) {
   float rows[6] = {1, 2, 3, 4, 5, 6};
   lk_template templates[3] = {
@@ -117,6 +127,14 @@ int main(int argc, char **argv) {
   save_npy("f4", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }\n");
   save_npy("u1", 2, "{'descr': '|u1', 'fortran_order': False, 'shape': (8, 3), }\n");
   save_npy("f2", 3, "{'descr': '<f2', 'fortran_order': False, 'shape': (12, 1)}\n");
+  save_vecs("fuzz_fvecs", "rows", 3, 4, 4);
+  save_vecs("fuzz_fvecs", "narrow", 1, 9, 4);
+  save_vecs("fuzz_bvecs", "rows", 3, 4, 1);
+  save_vecs("fuzz_bvecs", "wide", 60, 2, 1);
+  save_text("fuzz_lines", "lines", "t1\nZ\xc3\xbcrich\r\n\n\r\nlast");
+  save_text("fuzz_lines", "mark",
+            "\xef\xbb\xbf"
+            "t1\n");
   save_text("fuzz_labels", "all", "row,key,subject,group,tags,x\r\n0,\"a \"\"b\",s,F,0x1f,\r\n3,,,M,7,y\r\n");
   save_text("fuzz_labels", "mark", "\xef\xbb\xbfkey,row\nZ\xc3\xbcrich,11\n");
   save_segment();

@@ -1,0 +1,35 @@
+# What is installed: the program, liblikeness with its headers, and how pkg-config and CMake find them.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Likeness)
+
+# The public headers, all in one folder: a user includes <likeness/likeness.h>.
+set(public_headers index/labels.h index/likeness.h index/vector_file.h kernels/api.h kernels/device.h kernels/metric.h kernels/status.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${public_headers})
+foreach(header ${public_headers})
+  get_filename_component(name ${header} NAME)
+  file(READ ${header} text)
+  string(REGEX REPLACE "#include \"[a-z]+/([a-z_]+\\.h)\"" "#include <likeness/\\1>" text "${text}")
+  string(REGEX REPLACE "(INDEX|KERNELS)_([A-Z_]+_H)" "LIKENESS_\\2" text "${text}")
+  file(CONFIGURE OUTPUT include/likeness/${name} CONTENT "${text}" @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/include/likeness/${name} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/likeness)
+endforeach()
+
+install(TARGETS likeness_cli)
+install(TARGETS likeness likeness_shared EXPORT LikenessTargets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT LikenessTargets NAMESPACE Likeness:: DESTINATION ${package_dir})
+
+# Below 1.0 each minor version may break what was built with the last; SameMajorVersion from then on.
+write_basic_package_version_file(LikenessConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+configure_package_config_file(cmake/LikenessConfig.cmake.in LikenessConfig.cmake INSTALL_DESTINATION ${package_dir})
+install(FILES ${PROJECT_BINARY_DIR}/LikenessConfig.cmake ${PROJECT_BINARY_DIR}/LikenessConfigVersion.cmake
+  DESTINATION ${package_dir})
+
+# Found from where likeness.pc itself lies, so that an installed tree can be moved.
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+  OUTPUT_VARIABLE prefix_from_pc)
+list(JOIN LIKENESS_MODULES " " requires_private)
+list(TRANSFORM LIKENESS_LIBS PREPEND -l OUTPUT_VARIABLE libs_private)
+list(JOIN libs_private " " libs_private)
+configure_file(cmake/likeness.pc.in likeness.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/likeness.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,12 @@
+/* What the searches of a run did, as a line of JSON. */
+#ifndef ENGINE_STATS_H
+#define ENGINE_STATS_H
+
+#include <stdio.h>
+
+#include "index/likeness.h"
+
+void lk_stats_add(lk_search_stats *sum, const lk_search_stats *stats);
+void lk_stats_render(FILE *out, uint64_t probes, const lk_search_stats *stats);
+
+#endif

@@ -1,0 +1,14 @@
+#include <stdlib.h>
+
+#include "index/vecs.h"
+#include "index/vector.h"
+
+/* What is accepted is all of the file, and each of its rows can be read. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  lk_vectors vectors;
+  if (lk_vecs_parse("fuzz", data, size, LK_F32, &vectors, NULL) != LK_OK) return 0;
+  if (vectors.rows * (4 + (uint64_t)vectors.dim * 4) != size) abort();
+  static float row[LK_DIM_MAX];
+  for (uint64_t r = 0; r < vectors.rows; r++) lk_vector_prepare((lk_metric)(r % 3), &vectors, r, row);
+  return 0;
+}
