@@ -190,6 +190,7 @@ struct searching {
 static void search(void *context) {
   struct searching *s = context;
   lk_error error;
+  s->stats = (lk_search_stats){0};
   if (lk_search(s->device, &s->batch, &s->lists, &s->stats, &error) != LK_OK) fail(error.text);
 }
 

@@ -34,6 +34,10 @@ static uint64_t job_probes(const client *c, uint64_t number) {
   return left < c->job->job_probes ? left : c->job->job_probes;
 }
 
+static uint64_t job_lists(const client *c, uint64_t number) {
+  return c->job->fusion != LK_FUSE_NONE ? 1 : job_probes(c, number);
+}
+
 static void add_field(client *c, const char *name, const char *value) {
   lk_command_add_string(&c->command, name);
   lk_command_add_string(&c->command, value);
@@ -62,6 +66,7 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   add_field(c, "n", n);
   if (job->threshold != -INFINITY) add_field(c, "threshold", threshold);
   if (job->by_subject) add_field(c, "by", "subject");
+  if (job->fusion != LK_FUSE_NONE) add_field(c, "fuse", lk_fusion_name(job->fusion));
   if (job->mask != 0) {
     add_field(c, "tags", tags);
     add_field(c, "mask", mask);
@@ -123,9 +128,9 @@ static lk_status hand_out(client *c, lk_client_take *take, void *context, lk_err
           lk_fail(error, reader->head.status, "%s: %s: %.*s (probes %" PRIu64 " to %" PRIu64 ")", c->job->probes->name,
                   lk_status_name(reader->head.status), (int)reader->head.text.length, reader->head.text.bytes,
                   job_first(c, c->taken), job_first(c, c->taken) + job_probes(c, c->taken) - 1);
-    else if (reader->head.probes != job_probes(c, c->taken))
-      status = lk_fail(error, LK_EFORMAT, "a reply has %u probes; %" PRIu64 " were sent", reader->head.probes,
-                       job_probes(c, c->taken));
+    else if (reader->head.probes != job_lists(c, c->taken))
+      status = lk_fail(error, LK_EFORMAT, "a reply has %u lists; %" PRIu64 " were awaited", reader->head.probes,
+                       job_lists(c, c->taken));
     else
       status = take(context, job_first(c, c->taken), reader, error);
     lk_reply_free(c->early[slot]);

@@ -14,6 +14,7 @@ typedef struct lk_client_job {
   uint32_t k;
   float threshold;
   bool by_subject;
+  lk_fusion fusion; /* of a job's probes */
   uint64_t tags, mask;
   uint64_t ttl_ms;     /* 0: no deadline */
   uint32_t job_probes; /* probes in one job */

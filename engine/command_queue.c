@@ -98,7 +98,8 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
   if (status == LK_OK) status = read_address(options, &address, error);
   if (status == LK_OK) status = lk_vector_file_open(options->words[0], &file, error);
   if (status != LK_OK) return status;
-  uint32_t most = LK_JOB_CANDIDATES_MAX / options->k;
+  uint32_t most = LK_JOB_CANDIDATES_MAX / options->k, job_probes = options->job_probes;
+  if (options->fusion != LK_FUSE_NONE) job_probes = most = LK_JOB_PROBES_MAX < most ? LK_JOB_PROBES_MAX : most;
   lk_client_job job = {.gallery = options->gallery,
                        .model = options->model,
                        .priority = options->priority,
@@ -106,10 +107,11 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                        .k = options->k,
                        .threshold = options->threshold,
                        .by_subject = options->by_subject,
+                       .fusion = options->fusion,
                        .tags = options->tags,
                        .mask = options->mask,
                        .ttl_ms = options->ttl_ms,
-                       .job_probes = options->job_probes < most ? options->job_probes : most,
+                       .job_probes = job_probes < most ? job_probes : most,
                        .timeout_s = options->timeout_s};
   printing p = {.out = streams->out,
                 .format = options->format,
@@ -117,6 +119,9 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                 .probes = file.vectors.rows};
   if (file.vectors.rows == 0)
     status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", file.vectors.name);
+  else if (options->fusion != LK_FUSE_NONE && file.vectors.rows > most)
+    status = lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; with this k at most %u can be fused through a queue",
+                     file.vectors.name, file.vectors.rows, most);
   else
     lk_render_header(streams->out, options->format);
   if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, print_reply, &p, error);

@@ -55,6 +55,7 @@ static lk_status print_lists(const run *r, uint64_t first, uint64_t count, lk_er
 static lk_query query_of(const run *r) {
   const lk_options *options = r->options;
   return (lk_query){.probes_count = 1,
+                    .fusion = options->fusion,
                     .k = options->k,
                     .threshold = options->threshold,
                     .by_subject = options->by_subject,
@@ -71,21 +72,22 @@ static lk_status identify_all(const run *r, lk_error *error) {
   const lk_vectors *probes = &r->probes.vectors;
   lk_bar bar = lk_bar_open(r->streams->log, "identify");
   lk_query query = query_of(r);
-  lk_search_stats stats, sum = {0};
+  lk_search_stats stats = {0};
+  bool fused = query.fusion != LK_FUSE_NONE; /* then all probes are one run, and there is one list */
+  uint64_t at_once = fused ? probes->rows : BATCH_PROBES;
   lk_status status = LK_OK;
   lk_render_header(r->streams->out, r->options->format);
-  for (uint64_t first = 0; status == LK_OK && first < probes->rows; first += BATCH_PROBES) {
-    lk_vectors part = part_of(probes, first, BATCH_PROBES);
+  for (uint64_t first = 0; status == LK_OK && first < probes->rows; first += at_once) {
+    lk_vectors part = part_of(probes, first, at_once);
     query.probes = &part;
     status = lk_gallery_identify(r->gallery, &query, r->result, &stats, error);
     lk_bar_close(&bar);
     if (status != LK_OK) break;
-    lk_stats_add(&sum, &stats);
-    status = print_lists(r, first, part.rows, error);
+    status = print_lists(r, first, fused ? 1 : part.rows, error);
     lk_bar_update(&bar, first + part.rows, probes->rows);
   }
   lk_bar_close(&bar);
-  if (status == LK_OK && r->options->stats) lk_stats_render(r->streams->log, probes->rows, &sum);
+  if (status == LK_OK && r->options->stats) lk_stats_render(r->streams->log, probes->rows, &stats);
   return status;
 }
 

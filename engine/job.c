@@ -128,8 +128,8 @@ static lk_status read_probes(const reader *r, uint64_t n, lk_vectors *probes) {
 
 /* Fields of the protocol that would change the answer and that this worker does not serve: refused, never ignored. */
 static lk_status refuse_unserved(const reader *r, lk_op op) {
-  static const char *const unserved[] = {"after", "version", "by", "tags", "mask"};
-  size_t count = op == LK_OP_VERIFY ? 5 : 2;
+  static const char *const unserved[] = {"after", "version", "by", "fuse", "tags", "mask"};
+  size_t count = op == LK_OP_VERIFY ? 6 : 2;
   for (size_t i = 0; i < count; i++)
     if (find(r, unserved[i]) != NULL)
       return lk_fail(r->error, LK_EBADJOB, "field %s is not served by this worker%s", unserved[i],
@@ -146,12 +146,20 @@ static lk_status read_by(const reader *r, bool *by_subject) {
                                                                   : malformed(r, field, "is none of template, subject");
 }
 
+static lk_status read_fuse(const reader *r, lk_fusion *fusion) {
+  const lk_field *field = find(r, "fuse");
+  if (field == NULL) return LK_OK;
+  lk_text name = {.bytes = field->value, .length = (uint32_t)field->length};
+  return lk_fusion_parse(name, fusion, NULL) == LK_OK ? LK_OK : malformed(r, field, "is none of none, max, mean");
+}
+
 static lk_status read_rest(const reader *r, lk_job *job) {
   uint64_t k = 10, n = 0;
   lk_status status = read_version(r);
   if (status == LK_OK) status = read_op(r, &job->op);
   if (status == LK_OK) status = refuse_unserved(r, job->op);
   if (status == LK_OK) status = read_by(r, &job->by_subject);
+  if (status == LK_OK) status = read_fuse(r, &job->fusion);
   if (status == LK_OK) status = read_number(r, "tags", false, 0, UINT64_MAX, &job->tags);
   job->mask = job->tags;
   if (status == LK_OK) status = read_number(r, "mask", false, 0, UINT64_MAX, &job->mask);

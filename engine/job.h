@@ -29,10 +29,16 @@ typedef struct lk_job {
   uint32_t k;
   float threshold; /* -INFINITY for none */
   bool by_subject;
+  lk_fusion fusion;
   uint64_t tags, mask;
   uint64_t ttl_ms; /* from the entry's own time; 0: no deadline */
   lk_vectors probes;
 } lk_job;
+
+/* How many candidate lists a job gets. */
+static inline uint32_t lk_job_lists(const lk_job *job) {
+  return job->fusion != LK_FUSE_NONE ? 1 : (uint32_t)job->probes.rows;
+}
 
 /* Reads all fields. On an error `id`, `to` and `json` are as good as the job gave them, so that the refusal can be
  * sent; `to` is empty where the job has no usable one. LK_EBADJOB names the field. */

@@ -18,10 +18,10 @@ static const struct {
      "DIR --dim N [--metric cosine|ip|l2] [--store f32|f16] [--model NAME]"},
     {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR VECTORS [--labels FILE.csv]"},
     {"identify", lk_command_identify, 2, 2,
-     "-k --threshold --by --tags --mask --keys --subjects --device --threads --format --model --stats",
-     "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--tags BITS] [--mask BITS]\n"
-     "                    [--keys FILE] [--subjects FILE] [--device auto|cpu] [--threads N] [--model NAME]\n"
-     "                    [--format table|csv|json] [--stats]"},
+     "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats",
+     "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--fuse max|mean]\n"
+     "                    [--tags BITS] [--mask BITS] [--keys FILE] [--subjects FILE] [--model NAME]\n"
+     "                    [--device auto|cpu] [--threads N] [--format table|csv|json] [--stats]"},
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
      "DIR PROBES --subject S [--threshold T] [--format table|csv|json]"},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
@@ -32,11 +32,11 @@ static const struct {
      "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
      "                    [--device auto|cpu] [--threads N] [--batch PROBES] [--max-queue-delay-us N]"},
     {"submit", lk_command_submit, 1, 1,
-     "--redis --password-file --gallery -k --threshold --by --tags --mask --format --model --priority --ttl --timeout "
-     "--job-probes",
-     "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject] [--tags BITS]\n"
-     "                    [--mask BITS] [--format table|csv|json] [--model NAME] [--priority hi|lo] [--ttl MS] "
-     "[--timeout S] [--job-probes 64]\n"
+     "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
+     "--timeout --job-probes",
+     "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject]\n"
+     "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--model NAME] [--priority hi|lo]\n"
+     "                    [--ttl MS] [--timeout S] [--job-probes 64] [--format table|csv|json]\n"
      "                    [--password-file FILE]"},
 };
 

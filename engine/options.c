@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/text.h"
 #include "kernels/fail.h"
 
 typedef lk_status read_value(const char *value, void *to, lk_error *error);
@@ -75,6 +76,10 @@ static lk_status read_float(const char *value, void *to, lk_error *error) {
   return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
 }
 
+static lk_status read_fusion(const char *value, void *to, lk_error *error) {
+  return lk_fusion_parse(lk_text_of(value), to, error);
+}
+
 static lk_status read_store(const char *value, void *to, lk_error *error) { return lk_store_parse(value, to, error); }
 static lk_status read_metric(const char *value, void *to, lk_error *error) { return lk_metric_parse(value, to, error); }
 
@@ -103,6 +108,7 @@ static const struct {
     {"--by", read_by, offsetof(lk_options, by_subject)},
     {"--device", read_text, offsetof(lk_options, device)},
     {"--dim", read_u32, offsetof(lk_options, dim)},
+    {"--fuse", read_fusion, offsetof(lk_options, fusion)},
     {"--format", read_format, offsetof(lk_options, format)},
     {"--gallery", read_text, offsetof(lk_options, gallery)},
     {"--job-probes", read_u32, offsetof(lk_options, job_probes)},

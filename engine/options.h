@@ -15,6 +15,7 @@ typedef struct lk_options {
   uint64_t max_queue_delay_us, ttl_ms, tags, mask;
   lk_metric metric;
   lk_store store;
+  lk_fusion fusion;
   const char *model, *labels, *device, *subject, *keys, *subjects, *redis, *password_file, *gallery, *priority;
   float threshold; /* -INFINITY where none was given */
   bool by_subject, stats;

@@ -10,12 +10,6 @@
   X(wide_rounds)     \
   X(reruns)
 
-void lk_stats_add(lk_search_stats *sum, const lk_search_stats *stats) {
-#define ADD(field) sum->field += stats->field;
-  STATS_MAP(ADD)
-#undef ADD
-}
-
 void lk_stats_render(FILE *out, uint64_t probes, const lk_search_stats *stats) {
   fprintf(out, "{\"probes\":%" PRIu64, probes);
 #define RENDER(field) fprintf(out, ",\"" #field "\":%" PRIu64, (uint64_t)stats->field);

@@ -6,7 +6,6 @@
 
 #include "index/likeness.h"
 
-void lk_stats_add(lk_search_stats *sum, const lk_search_stats *stats);
 void lk_stats_render(FILE *out, uint64_t probes, const lk_search_stats *stats);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,14 @@ static lk_status hold_segment(lk_gallery *gallery, uint32_t i, lk_error *error) 
   return status;
 }
 
+/* The lengths in a segment are those of centred rows. */
+static double longest_of(const lk_segment *segment) {
+  static const float origin[LK_DIM_MAX];
+  float longest = 0;
+  for (uint32_t r = 0; r < segment->block.rows; r++) longest = fmaxf(longest, segment->block.bounds[r].norm);
+  return (lk_quant_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
+}
+
 lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error) {
   uint32_t segments = gallery->manifest.segments_count, subjects;
   release_holds(gallery);
@@ -159,7 +168,11 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
   gallery->holds = calloc(segments + 1, sizeof *gallery->holds);
   if (gallery->holds == NULL) return lk_fail_memory(error);
   lk_status status = lk_subjects_number(gallery, &gallery->subjects, &subjects, error);
-  for (uint32_t i = 0; status == LK_OK && i < segments; i++) status = hold_segment(gallery, i, error);
+  gallery->longest = 0;
+  for (uint32_t i = 0; status == LK_OK && i < segments; i++) {
+    status = hold_segment(gallery, i, error);
+    gallery->longest = fmax(gallery->longest, longest_of(&gallery->segments[i]));
+  }
   if (status != LK_OK) release_holds(gallery);
   return status;
 }

@@ -15,6 +15,7 @@ struct lk_gallery {
   lk_segment *segments; /* manifest.segments_count */
   uint64_t *first_row;  /* of each segment, among all */
   uint64_t rows;
+  double longest;     /* no stored row is longer; where loaded */
   uint32_t *subjects; /* a number a row, where loaded (index/subjects.h) */
   lk_device *device;
   lk_hold **holds; /* one a segment, where loaded */

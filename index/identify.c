@@ -4,55 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/fuse.h"
 #include "index/gallery.h"
+#include "index/result.h"
 #include "index/text.h"
 #include "index/vector.h"
 #include "kernels/search.h"
-
-struct lk_result {
-  const lk_gallery *gallery;
-  uint32_t probes;
-  float *prepared; /* probes x dim */
-  float *thresholds;
-  size_t prepared_room, thresholds_room;
-  lk_lists lists;
-  uint64_t *allowed;        /* bitmaps of the templates that a query lists, a segment after the other */
-  const uint64_t **bitmaps; /* where each segment's begins */
-  size_t allowed_room, bitmaps_room;
-};
-
-lk_status lk_result_open(lk_result **result, lk_error *error) {
-  *result = calloc(1, sizeof **result);
-  return *result != NULL ? LK_OK : lk_fail_memory(error);
-}
-
-void lk_result_close(lk_result *result) {
-  if (result == NULL) return;
-  free(result->prepared);
-  free(result->thresholds);
-  lk_lists_free(&result->lists);
-  free(result->allowed);
-  free(result->bitmaps);
-  free(result);
-}
-
-uint32_t lk_result_count(const lk_result *result, uint32_t probe) {
-  return (uint32_t)(result->lists.ends[probe] - lk_lists_begin(&result->lists, probe));
-}
-
-lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank) {
-  const lk_hit *hit = &result->lists.hits[lk_lists_begin(&result->lists, probe) + rank];
-  return (lk_candidate){.found = lk_gallery_template_of_row(result->gallery, hit->row), .score = hit->score};
-}
-
-static bool grow(void **data, size_t *room, size_t count, size_t size) {
-  if (*room >= count) return true;
-  void *grown = realloc(*data, count * size);
-  if (grown == NULL) return false;
-  *data = grown;
-  *room = count;
-  return true;
-}
 
 static lk_status check_model(const lk_gallery *gallery, lk_text model, lk_error *error) {
   if (model.length == 0 || lk_text_equal(model, lk_text_of(gallery->manifest.model))) return LK_OK;
@@ -93,18 +50,26 @@ static lk_status take_probes(const lk_gallery *gallery, const lk_vectors *runs, 
   uint64_t probes = 0;
   for (uint32_t i = 0; i < runs_count; i++) probes += runs[i].rows;
   if (probes > INT32_MAX) return lk_fail(error, LK_EINVAL, "more than %d probes at once", INT32_MAX);
-  if (!grow((void **)&result->prepared, &result->prepared_room, probes * gallery->manifest.dim, sizeof(float)) ||
-      !grow((void **)&result->thresholds, &result->thresholds_room, probes, sizeof(float)))
+  float *prepared = lk_room_take(&result->prepared, probes * gallery->manifest.dim, sizeof *prepared);
+  if (prepared == NULL || lk_room_take(&result->thresholds, probes, sizeof(float)) == NULL)
     return lk_fail_memory(error);
   result->gallery = gallery;
   result->probes = (uint32_t)probes;
   lk_status status = LK_OK;
-  float *prepared = result->prepared;
   for (uint32_t i = 0; status == LK_OK && i < runs_count; i++) {
     status = prepare(gallery, &runs[i], prepared, gallery->manifest.dim, error);
     prepared += runs[i].rows * gallery->manifest.dim;
   }
   return status;
+}
+
+static lk_status check_fusion(const lk_query *query, lk_error *error) {
+  if ((unsigned)query->fusion > LK_FUSE_MEAN) return lk_fail(error, LK_EINVAL, "fusion %d is none", query->fusion);
+  for (uint32_t i = 0; query->fusion != LK_FUSE_NONE && i < query->probes_count; i++)
+    if (query->probes[i].rows < 1 || query->probes[i].rows > LK_FUSED_PROBES_MAX)
+      return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; 1 to %d can be fused", query->probes[i].name,
+                     query->probes[i].rows, LK_FUSED_PROBES_MAX);
+  return LK_OK;
 }
 
 static lk_status check_query(const lk_gallery *gallery, const lk_query *query, lk_error *error) {
@@ -115,11 +80,12 @@ static lk_status check_query(const lk_gallery *gallery, const lk_query *query, l
   if (isnan(query->threshold)) return lk_fail(error, LK_EINVAL, "the threshold is not a number");
   if (gallery->holds == NULL)
     return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->name);
-  return check_model(gallery, query->model, error);
+  lk_status status = check_fusion(query, error);
+  return status == LK_OK ? check_model(gallery, query->model, error) : status;
 }
 
 static void allow(lk_result *result, uint32_t segment, uint32_t row) {
-  ((uint64_t *)result->bitmaps[segment])[row / 64] |= UINT64_C(1) << row % 64;
+  ((uint64_t **)result->bitmaps.data)[segment][row / 64] |= UINT64_C(1) << row % 64;
 }
 
 static void allow_key(lk_result *result, lk_text key) {
@@ -135,14 +101,13 @@ static lk_status list_allowed(const lk_gallery *gallery, const lk_query *query, 
   uint32_t segments = gallery->manifest.segments_count;
   size_t words = 0;
   for (uint32_t s = 0; s < segments; s++) words += (gallery->segments[s].block.rows + 63) / 64;
-  if (!grow((void **)&result->allowed, &result->allowed_room, words + 1, sizeof *result->allowed) ||
-      !grow((void **)&result->bitmaps, &result->bitmaps_room, segments + 1, sizeof *result->bitmaps))
-    return lk_fail_memory(error);
-  memset(result->allowed, 0, words * sizeof *result->allowed);
-  words = 0;
+  uint64_t *allowed = lk_room_take(&result->allowed, words, sizeof *allowed);
+  uint64_t **bitmaps = lk_room_take(&result->bitmaps, segments, sizeof *bitmaps);
+  if (allowed == NULL || bitmaps == NULL) return lk_fail_memory(error);
+  memset(allowed, 0, words * sizeof *allowed);
   for (uint32_t s = 0; s < segments; s++) {
-    result->bitmaps[s] = result->allowed + words;
-    words += (gallery->segments[s].block.rows + 63) / 64;
+    bitmaps[s] = allowed;
+    allowed += (gallery->segments[s].block.rows + 63) / 64;
   }
   for (uint32_t i = 0; i < query->keys_count; i++) allow_key(result, query->keys[i]);
   for (uint32_t i = 0; i < query->subjects_count; i++)
@@ -150,24 +115,47 @@ static lk_status list_allowed(const lk_gallery *gallery, const lk_query *query, 
   return LK_OK;
 }
 
-lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
-                              lk_error *error) {
-  lk_status status = check_query(gallery, query, error);
-  if (status == LK_OK) status = take_probes(gallery, query->probes, query->probes_count, result, error);
-  bool lists = query->keys_count + query->subjects_count > 0;
-  if (status == LK_OK && lists) status = list_allowed(gallery, query, result, error);
-  if (status != LK_OK) return status;
-  for (uint32_t p = 0; p < result->probes; p++) result->thresholds[p] = query->threshold;
+static bool lists_templates(const lk_query *query) { return query->keys_count + query->subjects_count > 0; }
+
+lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain, lk_lists *lists,
+                           lk_search_stats *stats, lk_error *error) {
+  const lk_gallery *gallery = result->gallery;
   lk_batch batch = {.shape = lk_gallery_shape(gallery),
                     .holds = gallery->holds,
                     .holds_count = gallery->manifest.segments_count,
-                    .probes = result->prepared,
-                    .count = result->probes,
-                    .k = query->k,
-                    .thresholds = result->thresholds,
-                    .by_subject = query->by_subject,
-                    .filter = {.tags = query->tags, .mask = query->mask, .allowed = lists ? result->bitmaps : NULL}};
-  return lk_search(gallery->device, &batch, &result->lists, stats, error);
+                    .probes = plain->probes,
+                    .count = plain->count,
+                    .k = plain->k,
+                    .thresholds = plain->thresholds,
+                    .by_subject = plain->by_subject,
+                    .filter = {.tags = query->tags, .mask = query->mask}};
+  if (lists_templates(query)) batch.filter.allowed = result->bitmaps.data;
+  return lk_search(gallery->device, &batch, lists, stats, error);
+}
+
+static lk_status search_apart(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
+  lk_plain_search plain = {.probes = result->prepared.data,
+                           .count = result->probes,
+                           .thresholds = result->thresholds.data,
+                           .k = query->k,
+                           .by_subject = query->by_subject};
+  return lk_result_search(result, query, &plain, &result->lists, stats, error);
+}
+
+lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
+                              lk_error *error) {
+  lk_lists_clear(&result->lists);
+  lk_status status = check_query(gallery, query, error);
+  if (status == LK_OK) status = take_probes(gallery, query->probes, query->probes_count, result, error);
+  if (status == LK_OK && lists_templates(query)) status = list_allowed(gallery, query, result, error);
+  if (status != LK_OK) return status;
+  for (uint32_t p = 0; p < result->probes; p++) ((float *)result->thresholds.data)[p] = query->threshold;
+  fenv_t callers = enter_arithmetic();
+  status = query->fusion == LK_FUSE_MAX    ? lk_fuse_max(result, query, stats, error)
+           : query->fusion == LK_FUSE_MEAN ? lk_fuse_mean(result, query, stats, error)
+                                           : search_apart(result, query, stats, error);
+  fesetenv(&callers);
+  return status;
 }
 
 typedef struct verification {
@@ -185,7 +173,7 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   const float *x = lk_stored_row(shape.store, segment->block.exact, row, shape.dim, room);
   for (uint32_t p = 0; p < v->result->probes; p++) {
     lk_hit hit = {.number = segment->block.numbers[row], .row = (uint32_t)(gallery->first_row[segment_number] + row)};
-    hit.score = lk_score(shape.metric, v->result->prepared + (size_t)p * shape.dim, x, shape.dim);
+    hit.score = lk_score(shape.metric, (const float *)v->result->prepared.data + (size_t)p * shape.dim, x, shape.dim);
     lk_hit *best = &v->result->lists.hits[p];
     if (v->compared == 0 || lk_hit_before(&hit, best)) *best = hit;
   }

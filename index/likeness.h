@@ -144,9 +144,19 @@ LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors
  * LK_ECORRUPT: the codes do not check out. Where it fails the gallery is loaded nowhere. */
 LK_API lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error);
 
+/* What becomes of a run of probes. Fused, it gets one candidate list, of templates by the largest of their scores with
+ * its probes, or by the mean: the scores added in double in the order of the probes, divided, rounded once to float. */
+typedef enum lk_fusion { LK_FUSE_NONE = 0, LK_FUSE_MAX = 1, LK_FUSE_MEAN = 2 } lk_fusion;
+#define LK_FUSED_PROBES_MAX 4096 /* in one run */
+
+/* "none", "max", "mean". LK_EINVAL: the name is none of them. */
+LK_API const char *lk_fusion_name(lk_fusion fusion);
+LK_API lk_status lk_fusion_parse(lk_text name, lk_fusion *fusion, lk_error *error);
+
 typedef struct lk_query {
   const lk_vectors *probes; /* runs of probes that are searched for together, counted through all of them */
   uint32_t probes_count;    /* how many runs */
+  lk_fusion fusion;         /* LK_FUSE_NONE: a list a probe; else a list a run of 1 .. LK_FUSED_PROBES_MAX */
   uint32_t k;               /* 1 .. LK_K_MAX candidates a probe, or LK_K_ALL: all at or above the threshold */
   float threshold;          /* only scores at or above it; -INFINITY for none */
   bool by_subject;          /* at most one candidate a subject, its best template; not with LK_K_ALL */
@@ -175,13 +185,13 @@ LK_API lk_status lk_result_open(lk_result **result, lk_error *error);
 LK_API void lk_result_close(lk_result *result); /* NULL closes nothing */
 
 /* Searches all templates that the query lets pass for each probe, exactly: the k best, or all that reach the threshold;
- * score descending, then template number ascending. `stats` may be NULL. LK_EBADPROBE names the probe. LK_EDIM,
- * LK_EMODEL. LK_EINVAL: k is out of range, or all by subject; the threshold is NaN; the gallery is not loaded; more
- * than INT32_MAX probes. */
+ * score descending, then template number ascending. What it did is added to `stats`, which may be NULL. LK_EBADPROBE
+ * names the probe. LK_EDIM, LK_EMODEL. LK_EINVAL: k is out of range, or all by subject; the threshold is NaN; the
+ * gallery is not loaded; more than INT32_MAX probes; a run that cannot be fused. */
 LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                      lk_search_stats *stats, lk_error *error);
 
-/* Probes are counted from 0 through all runs; ranks from 0 to the probe's count. */
+/* Probes are counted from 0 through all runs, where they are fused the runs; ranks from 0 to the probe's count. */
 LK_API uint32_t lk_result_count(const lk_result *result, uint32_t probe);
 LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank);
 

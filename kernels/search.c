@@ -132,7 +132,7 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, l
   }
   if (rows > UINT32_MAX) return lk_fail(error, LK_EINVAL, "more than %u rows on one device", UINT32_MAX);
   lk_plan plan = lk_plan_make(rows, tiles, batch->k);
-  lk_search_stats sum = {0};
+  lk_search_stats unseen = {0};
   lk_lists_clear(lists);
   pthread_mutex_lock(&device->lock);
   lk_status status = reserve(device, tiles, plan.seed_rows, error);
@@ -141,9 +141,8 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, l
     pass.probes += (size_t)first * batch->shape.dim;
     if (batch->thresholds != NULL) pass.thresholds += first;
     pass.count = batch->count - first < plan.probes ? batch->count - first : plan.probes;
-    status = run_pass(device, &plan, &pass, rows, tiles, lists, &sum, error);
+    status = run_pass(device, &plan, &pass, rows, tiles, lists, stats != NULL ? stats : &unseen, error);
   }
   pthread_mutex_unlock(&device->lock);
-  if (stats != NULL) *stats = sum;
   return status;
 }

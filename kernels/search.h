@@ -9,8 +9,8 @@
 lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
 void lk_device_release(lk_device *device, lk_hold *hold);
 
-/* Fills `lists` with a list a probe, and `stats` where it is not NULL. Any thread; one search runs at a time. The
- * result is the same bits on every device, with every number of threads and however probes are batched. */
+/* Fills `lists` with a list a probe, and adds to `stats` where it is not NULL. Any thread; one search runs at a time.
+ * The result is the same bits on every device, with every number of threads and however probes are batched. */
 lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 
 #endif

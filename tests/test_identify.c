@@ -205,7 +205,7 @@ Test(identify, an_empty_gallery) {
   float data[2] = {1, 2};
   lk_vectors probes = files_vectors(data, 1, 2);
   lk_query query = query_of(&probes, 10);
-  lk_search_stats stats;
+  lk_search_stats stats = {0};
   cr_assert_eq(lk_gallery_identify(gallery, &query, result, &stats, NULL), LK_OK);
   cr_assert_eq(lk_result_count(result, 0), 0);
   cr_assert_eq(stats.scanned, 0);

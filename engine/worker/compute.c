@@ -62,15 +62,16 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
   if (runs == NULL) return lk_fail_memory(error);
   lk_query query = {.probes = runs, .threshold = INFINITY};
   lk_gallery *gallery = NULL;
-  uint32_t probes = 0;
+  uint32_t lists = 0;
   for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
     if (task->status != LK_OK) continue;
     gallery = task->gallery;
-    task->first = probes;
-    probes += (uint32_t)task->job.probes.rows;
+    task->first = lists;
+    lists += lk_job_lists(&task->job);
     runs[query.probes_count++] = task->job.probes;
     query.k = task->job.k;
     query.by_subject = task->job.by_subject;
+    query.fusion = task->job.fusion;
     query.tags = task->job.tags;
     query.mask = task->job.mask;
     query.threshold = fminf(query.threshold, task->job.threshold);

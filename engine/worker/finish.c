@@ -53,7 +53,7 @@ static void encode(finish *f, const lk_task *task, const lk_done *done) {
   if (task->status == LK_OK) {
     head.searched = head.total;
     head.compute_us = done->compute_us;
-    head.probes = (uint32_t)task->job.probes.rows;
+    head.probes = lk_job_lists(&task->job);
   } else {
     head.text = lk_text_of(task->error.text);
   }

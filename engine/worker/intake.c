@@ -94,10 +94,11 @@ static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) 
     return lk_fail(error, LK_EGALLERY, "no gallery '%.*s' is served here", (int)job->gallery.length,
                    job->gallery.bytes);
   if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
-  /* Identifications share a batch when gallery, k and what they are by are the same; a verification, or a search of
-   * some tags only, goes alone. */
+  /* Identifications share a batch when gallery, k, fusion and what they are by are the same; a verification, or a
+   * search of some tags only, goes alone. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;
-  task->queued.key = alone ? 0 : ((uint64_t)number + 1) << 32 | (uint64_t)job->by_subject << 16 | job->k;
+  task->queued.key =
+      alone ? 0 : ((uint64_t)number + 1) << 32 | (uint64_t)job->fusion << 17 | (uint64_t)job->by_subject << 16 | job->k;
   task->queued.probes = (uint32_t)job->probes.rows;
   return lk_gallery_check_probes(task->gallery, &job->probes, job->model, error);
 }

@@ -26,7 +26,7 @@ typedef struct lk_task {
   lk_status status;
   lk_error error; /* where status is not LK_OK */
   uint32_t wait_us;
-  uint32_t first; /* its first probe in the batch's result */
+  uint32_t first; /* its first list in the batch's result */
   char list[12];  /* number of its reply list in the finish call */
 } lk_task;
 

@@ -1,0 +1,43 @@
+/* A result: candidate lists, and all memory that a search of a gallery needs. It only grows. */
+#ifndef INDEX_RESULT_H
+#define INDEX_RESULT_H
+
+#include "index/gallery.h"
+#include "kernels/lists.h"
+
+/* Memory of `room` elements or more. */
+typedef struct lk_room {
+  void *data;
+  size_t room;
+} lk_room;
+
+struct lk_result {
+  const lk_gallery *gallery;
+  uint32_t probes;
+  lk_lists lists;
+  lk_lists parts;     /* what lists are fused from */
+  lk_room prepared;   /* floats: probes x dim */
+  lk_room thresholds; /* floats: one a probe */
+  lk_room centres;    /* index/fuse.c's, one a run */
+  lk_room means;      /* floats: runs x dim */
+  lk_room allowed;    /* words: bitmaps of the templates that a query lists, a segment after the other */
+  lk_room bitmaps;    /* const uint64_t *: where each segment's begins */
+};
+
+/* Room for `count` elements of `size` bytes; NULL where memory runs out. What was there may be gone. */
+void *lk_room_take(lk_room *room, size_t count, size_t size);
+
+/* A search of plain probes in a gallery, under a query's filters. */
+typedef struct lk_plain_search {
+  const float *probes; /* count x dim, prepared */
+  uint32_t count;
+  const float *thresholds; /* one a probe */
+  uint32_t k;              /* or LK_K_ALL */
+  bool by_subject;
+} lk_plain_search;
+
+/* Runs it; adds to `stats`. */
+lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain, lk_lists *lists,
+                           lk_search_stats *stats, lk_error *error);
+
+#endif
