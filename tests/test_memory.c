@@ -255,11 +255,12 @@ Test(memory, subjects_and_check) {
 
 enum { PROBES = 40 };
 static lk_query query;
-static uint64_t answer; /* digest of the candidate lists */
+static uint32_t answers; /* candidate lists */
+static uint64_t answer;  /* their digest */
 
 static uint64_t digest(const lk_result *of) {
   uint64_t sum = 0;
-  for (uint32_t p = 0; p < PROBES; p++)
+  for (uint32_t p = 0; p < answers; p++)
     for (uint32_t rank = 0; rank < lk_result_count(of, p); rank++) {
       lk_candidate c = lk_result_candidate(of, p, rank);
       uint64_t entry[] = {p, rank, c.found.number, 0};
@@ -285,7 +286,7 @@ static void find_answer(lk_status (*run)(lk_error *error)) {
   cr_assert_eq(run(&error), LK_OK, "%s", error.text);
   answer = digest(result);
   uint32_t all = 0;
-  for (uint32_t p = 0; p < PROBES; p++) all += lk_result_count(result, p);
+  for (uint32_t p = 0; p < answers; p++) all += lk_result_count(result, p);
   cr_assert_geq(all, PROBES);
   close_all();
 }
@@ -301,6 +302,7 @@ static void try_search(const char *name, lk_status (*run)(lk_error *error), uint
 static void start_search(void) {
   static lk_vectors probes[2];
   make_gallery();
+  answers = PROBES;
   probes[0] = files_vectors(vectors, 3, DIM);
   probes[1] = files_vectors(vectors + 100 * DIM, PROBES - 3, DIM);
   query = (lk_query){.probes = probes, .probes_count = 2, .k = 20, .threshold = -INFINITY};
@@ -315,6 +317,15 @@ Test(memory, identify_by_subject) {
   start_search();
   query.by_subject = true;
   try_search("by subject", identify, 12);
+}
+
+Test(memory, identify_fused) {
+  start_search();
+  answers = 2; /* one a run */
+  query.fusion = LK_FUSE_MAX;
+  try_search("largest", identify, 12);
+  query.fusion = LK_FUSE_MEAN;
+  try_search("mean", identify, 12);
 }
 
 Test(memory, identify_with_tags) {
