@@ -307,3 +307,16 @@ Test(gallery, metric_names) {
   }
   cr_assert_eq(lk_metric_parse("hamming", &metric, NULL), LK_EINVAL);
 }
+
+Test(gallery, store_and_fusion_names) {
+  lk_error error;
+  lk_store store = LK_STORE_F32;
+  lk_fusion fusion = LK_FUSE_NONE;
+  cr_assert_eq(lk_store_parse("f16", &store, NULL), LK_OK);
+  cr_assert(store == LK_STORE_F16 && strcmp(lk_store_name(store), "f16") == 0);
+  cr_assert_eq(lk_store_parse("f8", &store, &error), LK_EINVAL);
+  cr_assert_eq(lk_fusion_parse(lk_text_of("mean"), &fusion, NULL), LK_OK);
+  cr_assert(fusion == LK_FUSE_MEAN && strcmp(lk_fusion_name(fusion), "mean") == 0);
+  cr_assert_eq(lk_fusion_parse(lk_text_of("median"), &fusion, &error), LK_EINVAL);
+  cr_assert_not_null(strstr(error.text, "'median' is none of"), "%s", error.text);
+}
