@@ -12,7 +12,7 @@
 #include "index/vector.h"
 #include "index/vector_file.h"
 
-enum { BATCH_PROBES = 1024 };
+enum { BATCH_PROBES = 1024, FIRST_RANGE_PROBES = 16, RANGE_CANDIDATES = 1 << 22 };
 
 typedef struct place {
   const lk_result *result;
@@ -68,23 +68,34 @@ static lk_query query_of(const run *r) {
                     .subjects_count = r->subjects.count};
 }
 
+/* Probes for the next batch of a range search, whose lists may be as long as the gallery: as many as would find some
+ * RANGE_CANDIDATES if they find what the last ones did, so that lists stream out and never fill the memory. */
+static uint64_t next_range_batch(const lk_result *result, uint64_t probes) {
+  uint64_t found = 0;
+  for (uint32_t p = 0; p < probes; p++) found += lk_result_count(result, p);
+  uint64_t next = RANGE_CANDIDATES / (found / probes + 1);
+  return next < 1 ? 1 : next < BATCH_PROBES ? next : BATCH_PROBES;
+}
+
 static lk_status identify_all(const run *r, lk_error *error) {
   const lk_vectors *probes = &r->probes.vectors;
   lk_bar bar = lk_bar_open(r->streams->log, "identify");
   lk_query query = query_of(r);
   lk_search_stats stats = {0};
   bool fused = query.fusion != LK_FUSE_NONE; /* then all probes are one run, and there is one list */
-  uint64_t at_once = fused ? probes->rows : BATCH_PROBES;
+  uint64_t at_once = fused ? probes->rows : query.k == LK_K_ALL ? FIRST_RANGE_PROBES : BATCH_PROBES;
   lk_status status = LK_OK;
   lk_render_header(r->streams->out, r->options->format);
-  for (uint64_t first = 0; status == LK_OK && first < probes->rows; first += at_once) {
+  for (uint64_t first = 0; status == LK_OK && first < probes->rows;) {
     lk_vectors part = part_of(probes, first, at_once);
     query.probes = &part;
     status = lk_gallery_identify(r->gallery, &query, r->result, &stats, error);
     lk_bar_close(&bar);
     if (status != LK_OK) break;
     status = print_lists(r, first, fused ? 1 : part.rows, error);
-    lk_bar_update(&bar, first + part.rows, probes->rows);
+    if (query.k == LK_K_ALL && !fused) at_once = next_range_batch(r->result, part.rows);
+    first += part.rows;
+    lk_bar_update(&bar, first, probes->rows);
   }
   lk_bar_close(&bar);
   if (status == LK_OK && r->options->stats) lk_stats_render(r->streams->log, probes->rows, &stats);

@@ -95,6 +95,20 @@ Test(cli, create_enroll_list_stat_check) {
   free(rows);
 }
 
+Test(cli, an_f16_gallery) {
+  const char *made = files_path("halves");
+  static const float rows[] = {1, 0x1p-11f, 3, 70000};
+  EXPECT(0, "", "create", made, "--dim", "2", "--metric", "ip", "--store", "f16");
+  files_write_npy(files_path("rows.npy"), "<f4", 2, 2, rows, sizeof rows);
+  EXPECT(1, "row 1 has an element beyond 65504", "enroll", made, files_path("rows.npy"));
+  files_write_npy(files_path("rows.npy"), "<f4", 1, 2, rows, 2 * sizeof *rows);
+  EXPECT(0, "", "enroll", made, files_path("rows.npy"));
+  EXPECT(0, "", "stat", made);
+  expect_out("store       f16\n");
+  EXPECT(0, "", "identify", made, files_path("rows.npy"), "--format", "csv");
+  expect_out("0,1,0,0,1.00000024\n");
+}
+
 static void write_formats(const float *floats, const uint8_t *bytes, uint64_t rows, uint32_t dim) {
   files_write_npy(files_path("f.npy"), "<f4", rows, dim, floats, rows * dim * sizeof *floats);
   files_write_npy(files_path("b.npy"), "|u1", rows, dim, bytes, rows * dim);

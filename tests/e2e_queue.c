@@ -53,11 +53,25 @@ Test(queue, submit_prints_what_identify_prints) {
   compare_views("20", "-1", "csv", "10", "--by", "subject");
   compare_views("20", "-1", "csv", "10", "--tags", "0x5");
   compare_views("20", "-1", "json", "64", "--mask", "2");
+  compare_views("200", "-1", "csv", "1", "--fuse", "max");
+  compare_views("200", "-0.05", "json", "64", "--fuse", "mean");
   strcpy(probes, files_path("probes.fvecs"));
   files_write_vecs(probes, sizeof(float), FACES_PROBES, FACES_DIM, faces_probes);
   compare_outputs("10", "-1", "csv", "64");
   worker_stop(&worker);
   cr_assert_eq(pending(), 0);
+}
+
+Test(queue, more_probes_than_a_job_may_fuse) {
+  process p = {0};
+  float *many = malloc(sizeof *many * FACES_DIM * 4097);
+  for (int i = 0; i < FACES_DIM * 4097; i++) many[i] = faces_probes[i % FACES_DIM];
+  files_write_npy(probes, "<f4", 4097, FACES_DIM, many, sizeof *many * FACES_DIM * 4097);
+  free(many);
+  cr_assert_eq(
+      likeness(&p, "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", "1", "--fuse", "max", NULL), 2);
+  cr_assert_not_null(strstr(process_log(&p), "at most 4096 can be fused"), "%s", process_log(&p));
+  process_close(&p);
 }
 
 /* Each job its own view, though they wait together. */
@@ -66,11 +80,14 @@ Test(queue, jobs_keep_their_own_view) {
   send_job(&(test_job){.id = "plain", .k = "400"});
   send_job(&(test_job){.id = "subject", .k = "400", .extra = "by", .extra_value = "subject"});
   send_job(&(test_job){.id = "tags", .k = "400", .extra = "tags", .extra_value = "6"});
-  for (int i = 0; i < 3; i++) {
+  send_job(&(test_job){.id = "max", .k = "400", .extra = "fuse", .extra_value = "max"});
+  for (int i = 0; i < 4; i++) {
     json_t *reply = next_reply("me");
     const char *id = reply_text(reply, "id");
     size_t count = json_array_size(json_array_get(json_object_get(reply, "probes"), 0));
-    size_t wanted = strcmp(id, "plain") == 0 ? 400 : strcmp(id, "subject") == 0 ? FACES_ROWS / 3 : FACES_ROWS / 4;
+    size_t wanted = strcmp(id, "plain") == 0 || strcmp(id, "max") == 0 ? 400
+                    : strcmp(id, "subject") == 0                       ? FACES_ROWS / 3
+                                                                       : FACES_ROWS / 4;
     cr_assert_eq(count, wanted, "%s: %zu and not %zu", id, count, wanted);
     json_decref(reply);
   }
@@ -238,6 +255,7 @@ Test(queue, every_error_of_a_bad_job) {
       {{.extra = "f16", .extra_value = "ab"}, "EBADJOB", "f16"},
       {{.extra = "after", .extra_value = "1-1"}, "EBADJOB", "after"},
       {{.extra = "by", .extra_value = "person"}, "EBADJOB", "person"},
+      {{.extra = "fuse", .extra_value = "median"}, "EBADJOB", "median"},
       {{.extra = "mask", .extra_value = "0x1"}, "EBADJOB", "mask"},
       {{.f32 = bad, .bytes = sizeof bad}, "EBADPROBE", "zero"},
   };

@@ -204,12 +204,12 @@ Test(job, versions) {
 Test(job, fields_that_are_not_served_are_refused) {
   static const char *const unserved[] = {"after", "version"};
   for (size_t i = 0; i < 2; i++) expect_bad_field(unserved[i], "1", unserved[i]);
-  static const char *const with_verify[] = {"by", "tags", "mask"};
-  for (size_t i = 0; i < 3; i++) {
+  static const char *const with_verify[] = {"by", "fuse", "tags", "mask"};
+  for (size_t i = 0; i < 4; i++) {
     setup();
     add_text("op", "verify");
     add_text("subject", "anna");
-    add_text(with_verify[i], i == 0 ? "template" : "1");
+    add_text(with_verify[i], i == 0 ? "template" : i == 1 ? "max" : "1");
     expect_bad(LK_EBADJOB, with_verify[i]);
   }
 }
@@ -224,6 +224,20 @@ Test(job, view) {
   cr_assert(parse() == LK_OK && job.tags == 6 && job.mask == UINT64_MAX);
   expect_bad_field("mask", "18446744073709551616", "mask");
   expect_bad_field("tags", "0x6", "tags");
+}
+
+Test(job, fusion) {
+  cr_assert(parse() == LK_OK && job.fusion == LK_FUSE_NONE);
+  uint32_t probes = (uint32_t)job.probes.rows;
+  cr_assert_eq(lk_job_lists(&job), probes);
+  static const char *const names[] = {"none", "max", "mean"};
+  for (int i = 0; i < 3; i++) {
+    add_text("fuse", names[i]);
+    cr_assert(parse() == LK_OK && job.fusion == (lk_fusion)i);
+    cr_assert_eq(lk_job_lists(&job), i == 0 ? probes : 1);
+  }
+  expect_bad_field("fuse", "maximum", "fuse");
+  expect_bad_field("fuse", "", "fuse");
 }
 
 Test(job, unknown_fields_and_flags_are_ignored) {

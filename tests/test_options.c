@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char all[] =
-    "-k --batch --by --device --dim --format --gallery --job-probes --keys --labels --mask "
+    "-k --batch --by --device --dim --format --fuse --store --gallery --job-probes --keys --labels --mask "
     "--max-queue-delay-us --metric --model "
     "--password-file --priority --redis --stats --subject --subjects --tags --threads --threshold --timeout --ttl";
 
@@ -143,4 +143,8 @@ Test(options, view) {
   cr_assert_eq(PARSE("--tags", "0x10000000000000000"), LK_EINVAL);
   cr_assert_eq(PARSE("--tags", "six"), LK_EINVAL);
   cr_assert_eq(PARSE("--by", "row"), LK_EINVAL);
+  cr_assert(PARSE("--fuse", "mean", "--store", "f16") == LK_OK && options.fusion == LK_FUSE_MEAN);
+  cr_assert_eq(options.store, LK_STORE_F16);
+  cr_assert_eq(PARSE("--fuse", "sum"), LK_EINVAL);
+  cr_assert_eq(PARSE("--store", "f64"), LK_EINVAL);
 }
