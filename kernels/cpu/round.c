@@ -67,17 +67,32 @@ static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk
   lane->settled += settled;
 }
 
-static void gather_probe(void *context, uint32_t thread, uint32_t probe) {
+enum { GATHER_PROBES = 32, GATHER_ROWS = 4096 };
+
+/* Probes that go over the rows together: a few, but no thread is left without any. */
+static uint32_t gather_group(const lk_cpu *cpu) {
+  uint32_t share = cpu->pass.batch.count / lk_pool_threads(cpu->pool);
+  return share < 1 ? 1 : share < GATHER_PROBES ? share : GATHER_PROBES;
+}
+
+/* A group of probes goes over slices of rows whose visible ones stay in the cache. */
+static void gather_probes(void *context, uint32_t thread, uint32_t item) {
   lk_cpu *cpu = context;
+  uint32_t group = gather_group(cpu), first = item * group, left = cpu->pass.batch.count - first;
+  uint32_t end = first + (left < group ? left : group);
   for (uint32_t h = 0; h < cpu->pass.batch.holds_count; h++) {
     const lk_place *place = &cpu->pass.places[h];
-    settle_rows(cpu, &cpu->lanes[thread], probe, place, 0, place->hold->base.rows, UINT32_MAX);
+    for (uint64_t row = 0, rows = place->hold->base.rows; row < rows; row += GATHER_ROWS)
+      for (uint32_t p = first; p < end; p++)
+        settle_rows(cpu, &cpu->lanes[thread], p, place, row, rows - row < GATHER_ROWS ? rows : row + GATHER_ROWS,
+                    UINT32_MAX);
   }
 }
 
 void lk_cpu_gather(lk_backend *backend) {
   lk_cpu *cpu = (lk_cpu *)backend;
-  lk_pool_run(cpu->pool, cpu->pass.batch.count, gather_probe, cpu);
+  uint32_t group = gather_group(cpu);
+  lk_pool_run(cpu->pool, (cpu->pass.batch.count + group - 1) / group, gather_probes, cpu);
 }
 
 static void seed_probe(void *context, uint32_t thread, uint32_t probe) {
