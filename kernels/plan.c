@@ -26,6 +26,9 @@ static lk_plan plan_range(uint32_t tiles) {
   return (lk_plan){.probes = LK_PASS_PROBES, .first_tiles = tiles, .growth = 1, .tile_stride = 1};
 }
 
+/* By measurement (bench/results/2026-11-23-cpu-views.md): a seed of k to 4 k rows costs the same, since the first
+ * rounds need not settle what it settles; growth 3 and 4 settle a fifth and a third more than 2, and 1.5 a tenth less
+ * in twice the rounds. */
 lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
   if (k == LK_K_ALL) return plan_range(tiles);
   lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .growth = 2, .tile_stride = coprime_stride(tiles)};
@@ -35,7 +38,8 @@ lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
   return plan;
 }
 
-/* An exact score costs as much as the codes of about a hundred rows. */
+/* With two threads an exact score costs as much as the codes of about twenty rows. But one probe's rows are gathered by
+ * one thread, while its scan has all of them; so the share is smaller than that. */
 bool lk_plan_gathers(uint64_t rows, uint64_t visible, uint32_t k) {
   return (k != LK_K_ALL && visible <= k) || visible <= rows / 100;
 }

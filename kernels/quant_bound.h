@@ -68,13 +68,31 @@ LK_INLINE double lk_bound_product(lk_metric metric, const lk_probe_bound *probe,
   return least - LK_ARITHMETIC_ERROR * magnitude;
 }
 
+/* How far the product of codes may be from p.y for any row that fits the tile: (1). */
+LK_INLINE double lk_bound_tile_loss(const lk_probe_bound *probe, const lk_tile *tile) {
+  return probe->code_norm * tile->residual + probe->residual * tile->norm_max;
+}
+
+/* How far the product of float probe and code may be from p.y for this row: (2). */
+LK_INLINE double lk_bound_row_loss(uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
+                                   const lk_row_bound *row) {
+  double loss = probe->norm * (row->residual + (dim + 8) * 0x1p-24 * ((double)row->norm + row->residual));
+  return loss + tile->scale * 0x1p-120; /* elements of the float probe that are subnormal */
+}
+
+/* How far the product of float vectors may be from p.y for a row no longer than `norm_max`, where no element's product
+ * goes through more than `terms` + 4 additions: (3), times a rounding. */
+LK_INLINE double lk_bound_wide_loss(uint32_t terms, const lk_probe_bound *probe, double norm_max) {
+  return (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
+}
+
 /* The least integer product of codes that lets a row that fits this tile reach the bar. INT32_MIN: every row may.
  * INT32_MAX, which no product attains: none can. */
 LK_INLINE int32_t lk_bound_threshold(lk_metric metric, const lk_probe_bound *probe, const lk_tile *tile, float bar) {
   if (bar == -INFINITY) return INT32_MIN;
   double needed = lk_bound_product(metric, probe, tile->norm_min, tile->norm_max, lk_bound_bar(metric, bar));
   if (needed > probe->norm * tile->norm_max * (1 + LK_ARITHMETIC_ERROR)) return INT32_MAX;
-  double loss = probe->code_norm * tile->residual + probe->residual * tile->norm_max;
+  double loss = lk_bound_tile_loss(probe, tile);
   double least = needed - loss - LK_ARITHMETIC_ERROR * (fabs(needed) + loss);
   double units = least / (probe->scale * tile->scale);
   units -= LK_ARITHMETIC_ERROR * fabs(units);
@@ -92,19 +110,18 @@ LK_INLINE bool lk_bound_reaches(lk_metric metric, uint32_t dim, const lk_probe_b
                                 const lk_row_bound *row, float bar, float dot) {
   if (bar == -INFINITY) return true;
   double needed = lk_bound_product(metric, probe, lk_bound_shortest(row), row->norm, lk_bound_bar(metric, bar));
-  double loss = probe->norm * (row->residual + (dim + 8) * 0x1p-24 * ((double)row->norm + row->residual));
-  loss += tile->scale * 0x1p-120; /* elements of the float probe that are subnormal */
+  double loss = lk_bound_row_loss(dim, probe, tile, row);
   double product = (double)tile->scale * dot;
   return product + loss + LK_ARITHMETIC_ERROR * (fabs(product) + fabs(needed) + loss) >= needed;
 }
 
 /* The least float product of centred probe and centred row, neither of them coded, with which a row of length
- * `norm_min` to `norm_max` can reach the bar. No element's product goes through more than `terms` + 4 additions. */
+ * `norm_min` to `norm_max` can reach the bar; `terms` as in lk_bound_wide_loss. */
 LK_INLINE float lk_bound_wide(lk_metric metric, uint32_t terms, const lk_probe_bound *probe, double norm_min,
                               double norm_max, float bar) {
   if (bar == -INFINITY) return -INFINITY;
   double needed = lk_bound_product(metric, probe, norm_min, norm_max, lk_bound_bar(metric, bar));
-  double loss = (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
+  double loss = lk_bound_wide_loss(terms, probe, norm_max);
   return nextafterf((float)(needed - loss - LK_ARITHMETIC_ERROR * (fabs(needed) + loss)), -INFINITY);
 }
 

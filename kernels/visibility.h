@@ -33,6 +33,26 @@ LK_INLINE bool lk_visible(const lk_visibility *rows, const lk_filter *filter, co
          (allowed == NULL || (allowed[row / 64] >> row % 64 & 1) != 0);
 }
 
+/* The rule for `count` (1 to 64) rows from `first`, a multiple of 64, at once: row first + i in bit i. An array at a
+ * time and without branches, since of a filter that few rows pass this is most of the search's cost. */
+LK_INLINE uint64_t lk_visible_word(const lk_visibility *rows, const lk_filter *filter, const uint64_t *allowed,
+                                   uint32_t first, uint32_t count) {
+  uint64_t word = ~UINT64_C(0) >> (64 - count);
+  if (allowed != NULL) word &= allowed[first / 64];
+  if (rows->tags == NULL && (filter->tags & filter->mask) != 0) word = 0;
+  if (word == 0) return 0;
+  uint64_t unborn = 0, dead = 0, expired = 0, other = 0;
+  for (uint32_t i = 0; rows->born != NULL && i < count; i++)
+    unborn |= (uint64_t)(rows->born[first + i] > filter->epoch) << i;
+  for (uint32_t i = 0; rows->died != NULL && i < count; i++)
+    dead |= (uint64_t)(rows->died[first + i] <= filter->epoch) << i;
+  for (uint32_t i = 0; rows->expires_ms != NULL && i < count; i++)
+    expired |= (uint64_t)(rows->expires_ms[first + i] <= filter->now_ms) << i;
+  for (uint32_t i = 0; rows->tags != NULL && filter->mask != 0 && i < count; i++)
+    other |= (uint64_t)(((rows->tags[first + i] ^ filter->tags) & filter->mask) != 0) << i;
+  return word & ~(unborn | dead | expired | other);
+}
+
 /* Whether the rule lets every row through, so that nothing has to be looked at. */
 LK_INLINE bool lk_all_visible(const lk_visibility *rows, const lk_filter *filter, const uint64_t *allowed) {
   return rows->born == NULL && rows->died == NULL && rows->expires_ms == NULL && allowed == NULL && filter->mask == 0;

@@ -1,5 +1,6 @@
-/* The rule itself, against numbers written down here: backend and reference share it, so conformance cannot. */
+/* The rule itself, against numbers written down here: the reference uses it, so conformance cannot. */
 #include "kernels/visibility.h"
+#include "tests/random.h"
 
 #include <criterion/criterion.h>
 
@@ -69,5 +70,28 @@ Test(visibility, all_of_it_must_hold) {
     if (fault == 2) wrong.now_ms = 100;
     if (fault == 3) wrong.tags = 0;
     cr_assert_not(lk_visible(&rows, &wrong, fault == 4 ? &none : &allowed, 0), "%d", fault);
+  }
+}
+
+/* Rows with every combination of arrays and every count of rows. */
+Test(visibility, a_word_holds_what_the_rule_says_of_each_row) {
+  enum { ROWS = 192 };
+  uint64_t carried[4][ROWS], allowed[ROWS / 64];
+  random_state random = random_fork(1, 0);
+  for (uint32_t r = 0; r < 4 * ROWS; r++) carried[r / ROWS][r % ROWS] = random_below(&random, 8);
+  for (uint32_t w = 0; w < ROWS / 64; w++) allowed[w] = random_bits(&random) | random_bits(&random);
+  for (uint32_t c = 0; c < 64; c++) {
+    lk_visibility rows = {.born = c & 1 ? carried[0] : NULL,
+                          .died = c & 2 ? carried[1] : NULL,
+                          .expires_ms = c & 4 ? carried[2] : NULL,
+                          .tags = c & 8 ? carried[3] : NULL};
+    lk_filter filter = {.epoch = 4, .now_ms = 4, .tags = 1, .mask = c & 16 ? 1 : 0};
+    const uint64_t *listed = c & 32 ? allowed : NULL;
+    for (uint32_t first = 0, count = 64 - c; first < ROWS; first += 64) {
+      uint64_t word = lk_visible_word(&rows, &filter, listed, first, count);
+      for (uint32_t i = 0; i < 64; i++)
+        cr_assert_eq(word >> i & 1, i < count && lk_visible(&rows, &filter, listed, first + i), "row %u, case %u",
+                     first + i, c);
+    }
   }
 }

@@ -105,11 +105,10 @@ static void find_visible(void *context, uint32_t thread, uint32_t tile) {
   const lk_place *place = lk_cpu_place_of_tile(pass, tile);
   const lk_filter *filter = &pass->batch.filter;
   const uint64_t *allowed = filter->allowed != NULL ? filter->allowed[place - pass->places] : NULL;
-  uint32_t first = (uint32_t)(tile - place->first_tile) * LK_TILE_ROWS;
-  for (uint32_t begin = first; begin < first + LK_TILE_ROWS && begin < place->hold->base.rows; begin += 64) {
-    uint64_t word = 0;
-    for (uint32_t row = begin; row < begin + 64 && row < place->hold->base.rows; row++)
-      word |= (uint64_t)lk_visible(&place->hold->block.visibility, filter, allowed, row) << row % 64;
+  uint32_t first = (uint32_t)(tile - place->first_tile) * LK_TILE_ROWS, rows = place->hold->base.rows;
+  for (uint32_t begin = first; begin < first + LK_TILE_ROWS && begin < rows; begin += 64) {
+    uint32_t count = rows - begin < 64 ? rows - begin : 64;
+    uint64_t word = lk_visible_word(&place->hold->block.visibility, filter, allowed, begin, count);
     pass->visible[place->first_word + begin / 64] = word;
     cpu->lanes[thread].visible += (uint64_t)__builtin_popcountll(word);
   }

@@ -67,37 +67,66 @@ static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk
   lane->settled += settled;
 }
 
-static void gather_probe(void *context, uint32_t thread, uint32_t probe) {
+/* Outside rounds, a group of probes goes over slices of rows that stay in the cache meanwhile. */
+enum { GROUP_PROBES = 32, GATHER_ROWS = 4096, SEED_ROWS = 64 };
+
+/* Few probes, but no thread is left without any. */
+static uint32_t group_size(const lk_cpu *cpu) {
+  uint32_t share = cpu->pass.batch.count / lk_pool_threads(cpu->pool);
+  return share < 1 ? 1 : share < GROUP_PROBES ? share : GROUP_PROBES;
+}
+
+/* Runs `task` once for each group. */
+static void run_groups(lk_cpu *cpu, void (*task)(void *context, uint32_t thread, uint32_t group)) {
+  uint32_t size = group_size(cpu);
+  lk_pool_run(cpu->pool, (cpu->pass.batch.count + size - 1) / size, task, cpu);
+}
+
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+static void gather_group(void *context, uint32_t thread, uint32_t group) {
   lk_cpu *cpu = context;
+  uint32_t size = group_size(cpu), first = group * size, end = least(first + size, cpu->pass.batch.count);
   for (uint32_t h = 0; h < cpu->pass.batch.holds_count; h++) {
     const lk_place *place = &cpu->pass.places[h];
-    settle_rows(cpu, &cpu->lanes[thread], probe, place, 0, place->hold->base.rows, UINT32_MAX);
+    for (uint64_t row = 0, rows = place->hold->base.rows; row < rows; row += GATHER_ROWS)
+      for (uint32_t p = first; p < end; p++)
+        settle_rows(cpu, &cpu->lanes[thread], p, place, row, rows - row < GATHER_ROWS ? rows : row + GATHER_ROWS,
+                    UINT32_MAX);
   }
 }
 
-void lk_cpu_gather(lk_backend *backend) {
-  lk_cpu *cpu = (lk_cpu *)backend;
-  lk_pool_run(cpu->pool, cpu->pass.batch.count, gather_probe, cpu);
+void lk_cpu_gather(lk_backend *backend) { run_groups((lk_cpu *)backend, gather_group); }
+
+/* Settles the seed's rows `begin` to `end` for one probe. */
+static void seed_slice(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, uint32_t begin, uint32_t end) {
+  const lk_cpu_pass *pass = &cpu->pass;
+  for (uint32_t i = begin; i < end; i++) {
+    const lk_place *place = lk_cpu_place_of_row(pass, pass->seed_rows[i]);
+    uint64_t next = i + 1 < pass->seed_count ? pass->seed_rows[i + 1] : UINT64_MAX, rows = place->hold->base.rows;
+    next = next - place->first_row < rows ? next - place->first_row : rows;
+    settle_rows(cpu, lane, probe, place, pass->seed_rows[i] - place->first_row, next, 1);
+  }
 }
 
-static void seed_probe(void *context, uint32_t thread, uint32_t probe) {
+static void seed_group(void *context, uint32_t thread, uint32_t group) {
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
-  for (uint32_t i = 0; i < pass->seed_count; i++) {
-    const lk_place *place = lk_cpu_place_of_row(pass, pass->seed_rows[i]);
-    uint64_t end = i + 1 < pass->seed_count ? pass->seed_rows[i + 1] : UINT64_MAX, rows = place->hold->base.rows;
-    end = end - place->first_row < rows ? end - place->first_row : rows;
-    settle_rows(cpu, &cpu->lanes[thread], probe, place, pass->seed_rows[i] - place->first_row, end, 1);
+  uint32_t size = group_size(cpu), first = group * size, end = least(first + size, pass->batch.count);
+  for (uint32_t i = 0; i < pass->seed_count; i += SEED_ROWS)
+    for (uint32_t p = first; p < end; p++)
+      seed_slice(cpu, &cpu->lanes[thread], p, i, least(i + SEED_ROWS, pass->seed_count));
+  for (uint32_t p = first; p < end; p++) {
+    raise_bar(pass, p);
+    pass->heap_counts[p] = 0;
   }
-  raise_bar(pass, probe);
-  pass->heap_counts[probe] = 0;
 }
 
 void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count) {
   lk_cpu *cpu = (lk_cpu *)backend;
   cpu->pass.seed_rows = rows;
   cpu->pass.seed_count = rows_count;
-  lk_pool_run(cpu->pool, cpu->pass.batch.count, seed_probe, cpu);
+  run_groups(cpu, seed_group);
 }
 
 static lk_tile_view view_tile(const lk_cpu_pass *pass, uint32_t tile) {

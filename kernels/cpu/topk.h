@@ -26,8 +26,9 @@ static inline void lk_topk_push(lk_hit *heap, uint32_t *count, uint32_t k, lk_hi
 }
 
 /* The same with at most one hit a subject. Searching the heap for the subject is linear in k; a table beside the heap
- * would have to follow its every move. */
+ * would have to follow its every move. A hit behind all of a full heap is behind its subject's own too, as most are. */
 static inline void lk_topk_push_subject(lk_hit *heap, uint32_t *count, uint32_t k, lk_hit hit) {
+  if (*count == k && !lk_hit_before(&hit, &heap[0])) return;
   for (uint32_t i = 0; i < *count; i++)
     if (heap[i].subject == hit.subject) {
       /* A better hit belongs further from the root, where the worst one is. */
