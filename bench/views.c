@@ -98,6 +98,7 @@ static void close_sight(const gallery *g, lk_device *device, sight *s) {
 
 static double search(lk_device *device, sight *s) {
   lk_error error;
+  s->stats = (lk_search_stats){0};
   double begin = bench_now();
   if (lk_search(device, &s->batch, &s->lists, &s->stats, &error) != LK_OK) bench_fail(error.text);
   return bench_now() - begin;
