@@ -320,6 +320,17 @@ Test(conformance, few_visible_rows_are_gathered) {
   fleet_close(&fleet);
 }
 
+/* Every visible row is in the lists: none is left out between slices of rows, nor a probe between groups of them. */
+Test(conformance, all_visible_rows_are_gathered) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("all gathered", COSINE, NORMAL, 8, 12000, 70, LK_K_MAX);
+  c.recipe.blocks = 1;
+  c.allowed_one_in = 3;
+  lk_search_stats stats = check(&fleet, &c);
+  cr_assert(stats.scanned == 0 && stats.settled > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
+  fleet_close(&fleet);
+}
+
 /* All rows of a range search, many more than a round may keep. */
 Test(conformance, range_overflow) {
   struct fleet fleet = {0};
