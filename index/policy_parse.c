@@ -265,6 +265,13 @@ static lk_status read_fields(const parse *p, const lk_yaml_node *node, const fie
   return LK_OK;
 }
 
+/* An item that has fields of its own is named by those, not by the list. */
+static lk_yaml_node without_key(const lk_yaml_node *item) {
+  lk_yaml_node node = *item;
+  if (node.kind == LK_YAML_FIELDS) node.key = (lk_text){0};
+  return node;
+}
+
 static const field authorisation_fields[] = {
     {"grace_hours", read_hours, offsetof(lk_rule, grace_hours), OPTIONAL},
     {"on_refusal", read_on_refusal, offsetof(lk_rule, purge_on_refusal), OPTIONAL},
@@ -320,7 +327,8 @@ static lk_status check_rule(const parse *p, const lk_yaml_node *node, const lk_r
   return LK_OK;
 }
 
-static lk_status read_rule(parse *p, const lk_yaml_node *node, lk_rule *rule) {
+static lk_status read_rule(parse *p, const lk_yaml_node *item, lk_rule *rule) {
+  const lk_yaml_node unnamed = without_key(item), *node = &unnamed;
   *rule = (lk_rule){.from_ms = INT64_MIN,
                     .until_ms = INT64_MAX,
                     .min_score = -INFINITY,
@@ -363,10 +371,11 @@ static lk_status read_keys(const parse *p, const lk_yaml_node *node, void *to) {
   if (policy->keys == NULL) return lk_fail_memory(p->error);
   for (const lk_yaml_node *item = node->first; status == LK_OK && item != NULL; item = item->next) {
     lk_policy_actor_key *key = &policy->keys[policy->keys_count];
-    status = read_fields(p, item, key_fields, key);
+    lk_yaml_node unnamed = without_key(item);
+    status = read_fields(p, &unnamed, key_fields, key);
     for (uint32_t i = 0; status == LK_OK && i < policy->keys_count; i++)
       if (memcmp(policy->keys[i].key, key->key, sizeof key->key) == 0)
-        status = refuse(p, item, "this key is listed twice"); /* whose signature would it be? */
+        status = refuse(p, &unnamed, "this key is listed twice"); /* whose signature would it be? */
     policy->keys_count++;
   }
   return status;

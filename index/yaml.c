@@ -96,7 +96,6 @@ static lk_status read_children(reader *r, lk_yaml_node *parent, int depth) {
     if (fields) status = read_key(r, parent, &key);
     if (status == LK_OK) status = read_node(r, key, depth, &child);
     if (status != LK_OK) return status;
-    if (!fields && child->kind == LK_YAML_FIELDS) child->key = (lk_text){0};
     *last = child;
     last = &child->next;
   }

@@ -16,7 +16,7 @@ typedef struct lk_yaml_node {
   lk_yaml_kind kind;
   bool plain;    /* a text without quotes */
   uint32_t line; /* from 1 */
-  lk_text key;   /* of a field, and of the texts and lists that it lists */
+  lk_text key;   /* of a field and of its items */
   lk_text text;  /* followed by a NUL */
   const struct lk_yaml_node *first, *next;
   struct lk_yaml_node *older; /* made before this one */
