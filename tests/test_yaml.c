@@ -52,7 +52,8 @@ Test(yaml, a_tree_with_lines) {
   check_text_at(list->first, "list", "x", 5);
   check_text_at(list->first->next, "list", "y z", 6);
   const lk_yaml_node *fields = list->first->next->next;
-  cr_assert(fields->kind == LK_YAML_FIELDS && fields->line == 8 && fields->key.length == 0 && fields->next == NULL);
+  cr_assert(fields->kind == LK_YAML_FIELDS && fields->line == 8 && lk_text_equal(fields->key, list->key) &&
+            fields->next == NULL);
   check_text_at(fields->first, "b", "c", 8);
   cr_assert(lk_yaml_is_null(fields->first->next));
   const lk_yaml_node *empty = lk_yaml_field(root, lk_text_of("empty"));
