@@ -27,6 +27,13 @@ static const struct {
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
     {"stat", lk_command_stat, 1, 1, "", "DIR"},
     {"check", lk_command_check, 1, 1, "", "DIR"},
+    {"policy check", lk_command_policy_check, 1, 1, "", "FILE"},
+    {"policy explain", lk_command_policy_explain, 1, 1,
+     "--operation --purpose --actor --jurisdiction --gallery --case --case-probes --authorisation --pending-since "
+     "--signed --model --probes --threshold -k --at --format",
+     "FILE --operation OP [--purpose P] [--actor A] [--signed] [--jurisdiction J] [--gallery G]\n"
+     "                    [--case C] [--case-probes N] [--authorisation W] [--pending-since DATE] [--model NAME]\n"
+     "                    [--probes N] [--threshold T] [-k N] [--at DATE] [--format table|json]"},
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
      "--redis --password-file --device --threads --batch --max-queue-delay-us",
      "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
@@ -56,12 +63,28 @@ static void catch_signals(void) {
   signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
 }
 
-static int show_usage(FILE *to, const char *command, int status) {
-  fputs(command == NULL ? "Likeness: exact 1:N search over galleries of embeddings.\n\nusage:\n" : "usage:\n", to);
-  for (int i = 0; i < COMMANDS; i++)
-    if (command == NULL || strcmp(command, commands[i].name) == 0)
-      fprintf(to, "  likeness %-8s %s\n", commands[i].name, commands[i].usage);
-  if (command == NULL)
+/* How many of the arguments the command's name is, one word each, where they begin with it; else 0. */
+static int match(const char *name, int count, char **arguments) {
+  for (int taken = 0; taken < count; taken++) {
+    size_t length = strcspn(name, " ");
+    if (strlen(arguments[taken]) != length || memcmp(name, arguments[taken], length) != 0) return 0;
+    if (name[length] == '\0') return taken + 1;
+    name += length + 1;
+  }
+  return 0;
+}
+
+/* Of all commands, or of those whose name is `word` or begins with it. */
+static int show_usage(FILE *to, const char *word, int status) {
+  size_t length = word != NULL ? strlen(word) : 0;
+  if (word == NULL) fputs("Likeness: exact 1:N search over galleries of embeddings.\n\n", to);
+  fputs("usage:\n", to);
+  for (int i = 0; i < COMMANDS; i++) {
+    const char *name = commands[i].name;
+    if (word == NULL || (strncmp(word, name, length) == 0 && (name[length] == ' ' || name[length] == '\0')))
+      fprintf(to, "  likeness %-8s %s\n", name, commands[i].usage);
+  }
+  if (word == NULL)
     fputs("\nVECTORS and PROBES are files of vectors: .npy, .fvecs or .bvecs. --keys and --subjects name files of one\n"
           "key or subject a line: only those templates are searched.\n",
           to);
@@ -79,15 +102,28 @@ static int run(int i, const lk_options *options) {
   return status == LK_EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
+/* `policy` alone begins the names of some commands: their usage. */
+static int refuse_command(int count, char **words) {
+  size_t length = strlen(words[0]);
+  for (int i = 0; i < COMMANDS; i++) {
+    if (strncmp(commands[i].name, words[0], length) != 0 || commands[i].name[length] != ' ') continue;
+    fprintf(stderr, "likeness: no command '%s%s%s'\n", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
+    return show_usage(stderr, words[0], EXIT_USAGE);
+  }
+  fprintf(stderr, "likeness: no command '%s'\n", words[0]);
+  return show_usage(stderr, NULL, EXIT_USAGE);
+}
+
 int main(int count, char **arguments) {
   if (count < 2) return show_usage(stderr, NULL, EXIT_USAGE);
   if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "help") == 0)
     return show_usage(stdout, NULL, EXIT_DONE);
   for (int i = 0; i < COMMANDS; i++) {
-    if (strcmp(arguments[1], commands[i].name) != 0) continue;
+    int taken = match(commands[i].name, count - 1, arguments + 1);
+    if (taken == 0) continue;
     lk_options options;
     lk_error error;
-    if (lk_options_parse(count - 2, arguments + 2, commands[i].options, &options, &error) != LK_OK) {
+    if (lk_options_parse(count - 1 - taken, arguments + 1 + taken, commands[i].options, &options, &error) != LK_OK) {
       fprintf(stderr, "likeness %s: %s\n", commands[i].name, error.text);
       return show_usage(stderr, commands[i].name, EXIT_USAGE);
     }
@@ -95,6 +131,5 @@ int main(int count, char **arguments) {
       return show_usage(stderr, commands[i].name, EXIT_USAGE);
     return run(i, &options);
   }
-  fprintf(stderr, "likeness: no command '%s'\n", arguments[1]);
-  return show_usage(stderr, NULL, EXIT_USAGE);
+  return refuse_command(count - 1, arguments + 1);
 }

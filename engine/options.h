@@ -19,6 +19,10 @@ typedef struct lk_options {
   const char *model, *labels, *device, *subject, *keys, *subjects, *redis, *password_file, *gallery, *priority;
   float threshold; /* -INFINITY where none was given */
   bool by_subject, stats;
+  const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at; /* policies */
+  bool is_signed;
+  uint32_t probes;
+  uint64_t case_probes;
   lk_format format;
 } lk_options;
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const char all[] =
-    "-k --batch --by --device --dim --format --fuse --store --gallery --job-probes --keys --labels --mask "
+    "-k --actor --at --authorisation --batch --by --case --case-probes --jurisdiction --operation --pending-since "
+    "--probes --purpose --signed --device --dim --format --fuse --store --gallery --job-probes --keys --labels --mask "
     "--max-queue-delay-us --metric --model "
     "--password-file --priority --redis --stats --subject --subjects --tags --threads --threshold --timeout --ttl";
 
@@ -147,4 +148,20 @@ Test(options, view) {
   cr_assert_eq(options.store, LK_STORE_F16);
   cr_assert_eq(PARSE("--fuse", "sum"), LK_EINVAL);
   cr_assert_eq(PARSE("--store", "f64"), LK_EINVAL);
+}
+
+Test(options, requests) {
+  cr_assert(PARSE("--operation", "o", "--purpose=p", "--actor", "a", "--jurisdiction", "j", "--signed") == LK_OK);
+  cr_assert_str_eq(options.operation, "o");
+  cr_assert_str_eq(options.purpose, "p");
+  cr_assert_str_eq(options.actor, "a");
+  cr_assert_str_eq(options.jurisdiction, "j");
+  cr_assert(options.is_signed && options.probes == 1 && options.case_probes == 0 && options.at == NULL);
+  cr_assert(PARSE("--case", "c", "--authorisation", "w", "--pending-since", "s", "--at", "d", "--probes", "2",
+                  "--case-probes", "3") == LK_OK);
+  cr_assert_str_eq(options.case_id, "c");
+  cr_assert_str_eq(options.authorisation, "w");
+  cr_assert_str_eq(options.pending_since, "s");
+  cr_assert_str_eq(options.at, "d");
+  cr_assert(!options.is_signed && options.probes == 2 && options.case_probes == 3);
 }

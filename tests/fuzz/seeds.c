@@ -121,6 +121,20 @@ static void save_replies(void) {
   lk_bytes_free(&reply);
 }
 
+static void save_policies(void) {
+  save_text("fuzz_policy", "rules",
+            "policy: 1\nname: n\nrules:\n  - id: a\n    effect: forbid\n    text: why\n    actors: [\"police/*\"]\n"
+            "    except: {purposes: missing}\n    from: 2020-06-10\n    until: null\n"
+            "  - id: b\n    effect: permit\n    text: >\n      two\n      lines\n    operations: [identify, verify]\n"
+            "    galleries: 'a*b'\n    jurisdictions: [CH]\n    until: 2024-02-29T23:59:59.999+02:00\n"
+            "    require: [case, signature]\n    authorisation: {grace_hours: 48, on_refusal: purge}\n"
+            "    min_score: -0.5\n    max_fmr: 1e-6\n    max_candidates: 10\n    probes_per_case: 3\n"
+            "    retention_hours: 5\n");
+  save_text("fuzz_policy", "keys",
+            "policy: 1\nname: n\nkeys:\n- actor: a\n"
+            "  ed25519: 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c\nrules: []\n");
+}
+
 int main(int argc, char **argv) {
   if (argc != 2) return 2;
   root = argv[1];
@@ -142,6 +156,7 @@ int main(int argc, char **argv) {
   save_job("identify", "identify", 9, 16);
   save_job("verify", "verify", 10, 8);
   save_replies();
+  save_policies();
   save_text("fuzz_address", "tcp", "redis://user@localhost:6379/5");
   save_text("fuzz_address", "unix", "unix:/run/redis.sock");
   save_text("fuzz_address", "tls", "rediss://:p@h/1");
