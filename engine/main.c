@@ -38,6 +38,10 @@ static const struct {
      "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--model NAME] [--priority hi|lo]\n"
      "                    [--ttl MS] [--timeout S] [--job-probes 64] [--format table|csv|json]\n"
      "                    [--password-file FILE]"},
+    {"audit verify", lk_command_audit_verify, 1, 1, "--head --key", "PATH [--head FILE] [--key PUBLIC]"},
+    {"audit show", lk_command_audit_show, 1, 1, "--format", "PATH [--format table|json]"},
+    {"audit head", lk_command_audit_head, 1, 1, "--key", "PATH [--key SECRET]"},
+    {"audit key", lk_command_audit_key, 1, 1, "", "FILE"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -68,6 +72,16 @@ static int show_usage(FILE *to, const char *command, int status) {
   return status;
 }
 
+/* How many of the arguments are the command's name; 0: they are not. */
+static int words_of_name(const char *name, int count, char **arguments) {
+  const char *space = strchr(name, ' ');
+  if (space == NULL) return strcmp(arguments[0], name) == 0;
+  size_t first = (size_t)(space - name);
+  bool is_it = count > 1 && strlen(arguments[0]) == first && strncmp(arguments[0], name, first) == 0 &&
+               strcmp(arguments[1], space + 1) == 0;
+  return is_it ? 2 : 0;
+}
+
 static int run(int i, const lk_options *options) {
   lk_error error = {0};
   catch_signals();
@@ -84,10 +98,11 @@ int main(int count, char **arguments) {
   if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "help") == 0)
     return show_usage(stdout, NULL, EXIT_DONE);
   for (int i = 0; i < COMMANDS; i++) {
-    if (strcmp(arguments[1], commands[i].name) != 0) continue;
+    int words = words_of_name(commands[i].name, count - 1, arguments + 1);
+    if (words == 0) continue;
     lk_options options;
     lk_error error;
-    if (lk_options_parse(count - 2, arguments + 2, commands[i].options, &options, &error) != LK_OK) {
+    if (lk_options_parse(count - 1 - words, arguments + 1 + words, commands[i].options, &options, &error) != LK_OK) {
       fprintf(stderr, "likeness %s: %s\n", commands[i].name, error.text);
       return show_usage(stderr, commands[i].name, EXIT_USAGE);
     }

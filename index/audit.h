@@ -117,8 +117,8 @@ typedef struct lk_audit_report {
 
 /* Verifies the log in the folder `path`, or the one file. `head` (may be NULL): a head's text, which it must contain.
  * `key_file` (may be NULL): the public key that must have signed its heads, and `head`. LK_ECORRUPT names file, line,
- * offset and what is wrong. LK_EINVAL: the head is of another log, unsigned though a key is given, or before the file.
- * LK_EFORMAT: no head, no key. LK_ENOTFOUND: no log there. LK_EIO. */
+ * offset and what is wrong; or the head is not signed by the key, is of another log, or of records that are gone.
+ * LK_EFORMAT: no head, no key. LK_ENOTFOUND: no log there, or the head is of records before this file. LK_EIO. */
 LK_API lk_status lk_audit_verify(const char *path, const char *head, const char *key_file, lk_audit_report *report,
                                  lk_error *error);
 

@@ -27,7 +27,7 @@ static lk_status check_identity(const reading *r, lk_error *error) {
     return lk_fail(error, LK_ECORRUPT, "%s: its heads are signed by %s, not by the key that was given", r->path,
                    r->chain.key[0] != '\0' ? r->chain.key : "nobody");
   if (r->mark.sequence > 0 && strcmp(r->mark.log, r->chain.log) != 0)
-    return lk_fail(error, LK_EINVAL, "the head is of log %s; %s is of log %s", r->mark.log, r->path, r->chain.log);
+    return lk_fail(error, LK_ECORRUPT, "the head is of log %s; %s is of log %s", r->mark.log, r->path, r->chain.log);
   return LK_OK;
 }
 
@@ -88,7 +88,7 @@ static lk_status prepare(reading *r, const char *head, const char *key_file, lk_
   if (r->mark.key[0] != '\0' && !lk_audit_mark_is_signed(&r->mark))
     return lk_fail(error, LK_ECORRUPT, "the head's signature does not match");
   if (key_file != NULL && strcmp(r->mark.key, r->key.public_hex) != 0)
-    return lk_fail(error, LK_EINVAL, "the head is signed by %s, not by the key that was given",
+    return lk_fail(error, LK_ECORRUPT, "the head is signed by %s, not by the key that was given",
                    r->mark.key[0] != '\0' ? r->mark.key : "nobody");
   return LK_OK;
 }
@@ -99,8 +99,8 @@ static lk_status check_head_was_met(const reading *r, lk_error *error) {
     return lk_fail(error, LK_ECORRUPT, "%s: the log was cut: it ends with record %" PRIu64 ", its head had %" PRIu64,
                    r->path, r->chain.sequence, r->mark.sequence);
   if (r->mark.sequence < r->first)
-    return lk_fail(error, LK_EINVAL, "%s begins with record %" PRIu64 ", after the head's %" PRIu64, r->path, r->first,
-                   r->mark.sequence);
+    return lk_fail(error, LK_ENOTFOUND, "%s begins with record %" PRIu64 ", after the head's %" PRIu64, r->path,
+                   r->first, r->mark.sequence);
   return LK_OK;
 }
 

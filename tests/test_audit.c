@@ -229,16 +229,16 @@ Test(audit, heads_that_are_not_the_logs) {
   expect_broken(log_folder(), "{}", NULL, LK_EFORMAT, "the head is not one line of JSON");
   cr_assert_eq(lk_audit_head_of(log_folder(), NULL, unsigned_head, NULL), LK_OK);
   verified(unsigned_head, NULL);
-  expect_broken(log_folder(), unsigned_head, public_key_file(), LK_EINVAL, "the head is signed by nobody");
+  expect_broken(log_folder(), unsigned_head, public_key_file(), LK_ECORRUPT, "the head is signed by nobody");
   strcpy(altered, unsigned_head);
   alter(altered, "\"hash\":\"");
   expect_broken(log_folder(), altered, NULL, LK_ECORRUPT, "is not the one that the head was taken of");
   strcpy(altered, unsigned_head);
   alter(altered, "\"log\":\"");
-  expect_broken(log_folder(), altered, NULL, LK_EINVAL, "the head is of log");
+  expect_broken(log_folder(), altered, NULL, LK_ECORRUPT, "the head is of log");
   cr_assert_eq(lk_audit_key_make(files_path("other"), NULL), LK_OK);
   expect_broken(log_folder(), NULL, files_path("other.pub"), LK_ECORRUPT, "not by the key that was given");
-  expect_broken(log_folder(), head, files_path("other.pub"), LK_EINVAL, "not by the key that was given");
+  expect_broken(log_folder(), head, files_path("other.pub"), LK_ECORRUPT, "not by the key that was given");
 }
 
 Test(audit, a_log_keeps_its_key) {
