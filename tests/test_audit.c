@@ -24,9 +24,17 @@
 /* The system calls by which a record reaches the disk (by the linker's --wrap): each can fail. A write that fails has
  * written half. */
 static int calls, call_that_fails, error_of_it = ENOSPC;
+static char journal[1024];              /* their names and files, in order */
 static size_t write_at_most = SIZE_MAX; /* less: writes are short, so that a kill finds a record half written */
 
-static bool fails(void) {
+static bool fails(const char *call, int fd) {
+  char link[64], target[PATH_MAX] = "/?";
+  size_t used = strlen(journal);
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(link, target, sizeof target - 1);
+  if (length > 0) target[length] = '\0';
+  if (used < sizeof journal / 2)
+    snprintf(journal + used, sizeof journal - used, "%s %s\n", call, strrchr(target, '/') + 1);
   if (++calls != call_that_fails) return false;
   errno = error_of_it;
   return true;
@@ -37,13 +45,13 @@ int __real_fsync(int fd);
 int __real_fdatasync(int fd);
 
 ssize_t __wrap_write(int fd, const void *data, size_t size) {
-  if (!fails()) return __real_write(fd, data, size < write_at_most ? size : write_at_most);
+  if (!fails("write", fd)) return __real_write(fd, data, size < write_at_most ? size : write_at_most);
   if (__real_write(fd, data, size / 2) < 0) return -1;
   errno = error_of_it;
   return -1;
 }
-int __wrap_fsync(int fd) { return fails() ? -1 : __real_fsync(fd); }
-int __wrap_fdatasync(int fd) { return fails() ? -1 : __real_fdatasync(fd); }
+int __wrap_fsync(int fd) { return fails("fsync", fd) ? -1 : __real_fsync(fd); }
+int __wrap_fdatasync(int fd) { return fails("fdatasync", fd) ? -1 : __real_fdatasync(fd); }
 
 TestSuite(audit, .init = files_setup, .fini = files_teardown);
 
@@ -450,6 +458,29 @@ Test(audit, fails_closed_at_every_system_call) {
     close_log(open_log(&(lk_audit_options){.key_file = key_file()}));
     cr_assert_geq(verified(NULL, public_key_file()).last, committed + 2, "call %d of %d", fail, all);
   }
+}
+
+/* A power cut keeps what was synced before it, so the order of these is what makes a commit safe. A file's name is on
+ * the disk before its first record is committed, and a file is complete there before the next one has a name. */
+Test(audit, what_reaches_the_disk_when) {
+  char wanted[256];
+  journal[0] = '\0';
+  lk_audit *audit = open_log(&(lk_audit_options){.file_bytes = 2000});
+  snprintf(wanted, sizeof wanted, "fsync %s\nfsync log\nwrite audit-000001.log\nfdatasync audit-000001.log\n",
+           strrchr(files_root, '/') + 1);
+  cr_assert_str_eq(journal, wanted);
+  journal[0] = '\0';
+  for (uint32_t i = 0; i < 3; i++) audit_log_append(audit, i);
+  cr_assert_str_eq(journal, "");
+  commit(audit);
+  commit(audit);
+  cr_assert_str_eq(journal, "write audit-000001.log\nfdatasync audit-000001.log\n");
+  journal[0] = '\0';
+  for (uint32_t i = 0; i < 3; i++) audit_log_append(audit, i);
+  commit(audit);
+  cr_assert_str_eq(journal, "write audit-000001.log\nfdatasync audit-000001.log\nfsync log\n"
+                            "write audit-000002.log\nfdatasync audit-000002.log\n");
+  close_log(audit);
 }
 
 /* A full disk as the kernel tells of it: a short write, then an error. */

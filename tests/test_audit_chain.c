@@ -208,8 +208,7 @@ Test(audit_chain, every_cut) {
     for (size_t size = made.at[i] + 1; size < made.at[i + 1]; size++)
       cr_assert_not(holds(made.data, size, i), "in the middle, at %zu", size);
   for (uint32_t i = 1; i < RECORDS; i++) {
-    cr_assert(holds(made.data, made.at[i], 0) || i > 100, "record %u", i);
-    if (i % 25 != 0 && i < RECORDS - 5) continue;
+    if (i % 10 != 0 && i < RECORDS - 5) continue;
     cr_assert_eq(verify_file(made.data, made.at[i], NULL, &error), LK_OK, "%s", error.text);
     cr_assert_eq(verify_file(made.data, made.at[i], head, &error), LK_ECORRUPT);
     cr_assert_not_null(strstr(error.text, "the log was cut: it ends with record "), "%s", error.text);
