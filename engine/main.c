@@ -45,6 +45,10 @@ static const struct {
      "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--model NAME] [--priority hi|lo]\n"
      "                    [--ttl MS] [--timeout S] [--job-probes 64] [--format table|csv|json]\n"
      "                    [--password-file FILE]"},
+    {"audit verify", lk_command_audit_verify, 1, 1, "--head --key", "PATH [--head FILE] [--key PUBLIC]"},
+    {"audit show", lk_command_audit_show, 1, 1, "--format", "PATH [--format table|json]"},
+    {"audit head", lk_command_audit_head, 1, 1, "--key", "PATH [--key SECRET]"},
+    {"audit key", lk_command_audit_key, 1, 1, "", "FILE"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -16,7 +16,8 @@ typedef struct lk_options {
   lk_metric metric;
   lk_store store;
   lk_fusion fusion;
-  const char *model, *labels, *device, *subject, *keys, *subjects, *redis, *password_file, *gallery, *priority;
+  const char *model, *labels, *device, *subject, *keys, *subjects, *head, *key, *redis, *password_file, *gallery,
+      *priority;
   float threshold; /* -INFINITY where none was given */
   bool by_subject, stats;
   const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at; /* policies */

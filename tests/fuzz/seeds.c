@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/reply.h"
+#include "index/audit.h"
 #include "index/manifest.h"
 #include "index/segment.h"
 #include "index/text.h"
@@ -83,6 +84,21 @@ static void save_manifest(void) {
   if (lk_manifest_write(folder, &manifest, NULL) != LK_OK) exit(1);
 }
 
+/* A log in one file and its head: the second seed is of another kind. */
+static void save_audit(void) {
+  char folder[4096], file[4200], head[LK_AUDIT_HEAD_MAX];
+  lk_audit_record record = {.type = LK_AUDIT_DECISION, .id = lk_text_of("d"), .rules = {lk_text_of("r")}};
+  lk_audit *audit;
+  snprintf(folder, sizeof folder, "%s.log", root);
+  snprintf(file, sizeof file, "%s/audit-000001.log", folder);
+  record.rules_count = 1;
+  if (lk_audit_open(folder, &(lk_audit_options){0}, &audit, NULL) != LK_OK ||
+      lk_audit_append(audit, &record, NULL, NULL) != LK_OK || lk_audit_head(audit, head, NULL) != LK_OK ||
+      lk_audit_close(audit, NULL) != LK_OK || rename(file, place("fuzz_audit", "log")) != 0 || rmdir(folder) != 0)
+    exit(1);
+  save_text("fuzz_audit", "head", head);
+}
+
 static void add_field(lk_bytes *job, char name, const void *value, size_t length) {
   char head[3] = {name, (char)length, (char)(length >> 8)};
   lk_bytes_append(job, head, sizeof head);
@@ -153,6 +169,7 @@ int main(int argc, char **argv) {
   save_text("fuzz_labels", "mark", "\xef\xbb\xbfkey,row\nZ\xc3\xbcrich,11\n");
   save_segment();
   save_manifest();
+  save_audit();
   save_job("identify", "identify", 9, 16);
   save_job("verify", "verify", 10, 8);
   save_replies();
