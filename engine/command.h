@@ -19,6 +19,8 @@ typedef lk_status lk_command_run(const lk_options *options, const lk_streams *st
 lk_command_run lk_command_create, lk_command_enroll, lk_command_list, lk_command_stat, lk_command_check;
 /* Search: engine/command_search.c */
 lk_command_run lk_command_identify, lk_command_verify;
+/* Error rates: engine/command_evaluate.c */
+lk_command_run lk_command_evaluate;
 /* Redis: engine/command_queue.c */
 lk_command_run lk_command_serve, lk_command_submit;
 
