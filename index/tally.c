@@ -11,6 +11,7 @@ static const uint32_t SIGN = UINT32_C(1) << 31;
 /* Floats as whole numbers in the same order (Herf 2001): the bits of negative ones turned over, of others the sign. */
 static uint32_t bin_of(float score) {
   uint32_t bits;
+  score += 0.0F; /* -0 is 0 */
   memcpy(&bits, &score, sizeof bits);
   return (bits & SIGN ? ~bits : bits | SIGN) >> SHIFT;
 }
@@ -21,7 +22,7 @@ static float level_of(uint32_t bin) {
   bits = bits & SIGN ? bits & ~SIGN : ~bits;
   float score;
   memcpy(&score, &bits, sizeof score);
-  return score + 0.0F; /* no -0 */
+  return score + 0.0F;
 }
 
 lk_status lk_tally_open(lk_tally *tally, lk_error *error) {

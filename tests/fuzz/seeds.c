@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/reply.h"
+#include "index/calibration.h"
 #include "index/manifest.h"
 #include "index/segment.h"
 #include "index/text.h"
@@ -83,6 +84,19 @@ static void save_manifest(void) {
   if (lk_manifest_write(folder, &manifest, NULL) != LK_OK) exit(1);
 }
 
+static void save_calibration(void) {
+  lk_level levels[] = {{0.75F, 0}, {0.5F, 3}, {-0.25F, 40}};
+  lk_calibration calibration = {.model = "m",
+                                .metric = LK_COSINE,
+                                .dim = 8,
+                                .templates = 5,
+                                .probes = 9,
+                                .comparisons = 40,
+                                .levels = levels,
+                                .levels_count = 3};
+  if (lk_calibration_write(place("fuzz_calibration", "small"), &calibration, NULL) != LK_OK) exit(1);
+}
+
 static void add_field(lk_bytes *job, char name, const void *value, size_t length) {
   char head[3] = {name, (char)length, (char)(length >> 8)};
   lk_bytes_append(job, head, sizeof head);
@@ -139,6 +153,7 @@ int main(int argc, char **argv) {
   save_text("fuzz_labels", "mark", "\xef\xbb\xbfkey,row\nZ\xc3\xbcrich,11\n");
   save_segment();
   save_manifest();
+  save_calibration();
   save_job("identify", "identify", 9, 16);
   save_job("verify", "verify", 10, 8);
   save_replies();
