@@ -21,7 +21,7 @@ static lk_device *device;
 static lk_gallery *gallery;
 
 static void setup(void) {
-  static const char *const groups[] = {"m", "f", "", "Z"};
+  const lk_text groups[] = {lk_text_of("m"), lk_text_of("f"), {0}, lk_text_of("Z")};
   files_setup();
   random_state random = {17};
   rows = files_random(&random, ROWS, DIM);
@@ -29,7 +29,7 @@ static void setup(void) {
   for (int i = 0; i < PEOPLE; i++) snprintf(names[i], sizeof names[i], "p%d", i);
   for (int i = 0; i < ROWS; i++) row_labels[i].subject = lk_text_of(names[i % SUBJECTS]);
   for (int i = 0; i < PROBES; i++)
-    probe_labels[i] = (lk_label){.subject = lk_text_of(names[i % PEOPLE]), .group = lk_text_of(groups[i % 4])};
+    probe_labels[i] = (lk_label){.subject = lk_text_of(names[i % PEOPLE]), .group = groups[i % 4]};
   const char *folder = files_gallery("g", LK_L2, DIM);
   files_enroll(folder, rows, ROWS, DIM, row_labels);
   gallery = files_open(folder);
