@@ -6,6 +6,7 @@
 #include "engine/progress.h"
 #include "engine/render_evaluate.h"
 #include "index/calibration.h"
+#include "index/impostors.h"
 #include "index/text.h"
 #include "index/trials.h"
 #include "index/vector_file.h"
@@ -96,7 +97,8 @@ static lk_status calibrate(const run *r, lk_error *error) {
   lk_status status = lk_tally_open(&tally, error);
   if (status != LK_OK) return status;
   lk_bar bar = lk_bar_open(r->streams->log, "calibrate");
-  status = lk_trials_tally(r->gallery, &r->probes.vectors, &r->labels, lk_bar_update, &bar, &tally, error);
+  status = lk_impostors_tally(r->gallery, &r->probes.vectors, &r->labels, r->options->threads, lk_bar_update, &bar,
+                              &tally, error);
   lk_bar_close(&bar);
   if (status == LK_OK) status = write_tally(r, &tally, error);
   if (status == LK_OK)

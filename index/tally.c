@@ -40,6 +40,11 @@ void lk_tally_add(lk_tally *tally, float score) {
   tally->total++;
 }
 
+void lk_tally_merge(lk_tally *tally, const lk_tally *other) {
+  for (uint32_t bin = 0; bin < BINS; bin++) tally->bins[bin] += other->bins[bin];
+  tally->total += other->total;
+}
+
 /* Writes the levels where `levels` is not NULL; returns how many there are. */
 static uint32_t list_levels(const lk_tally *tally, lk_level *levels) {
   uint32_t listed = 0;

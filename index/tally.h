@@ -20,6 +20,8 @@ typedef struct lk_level {
 lk_status lk_tally_open(lk_tally *tally, lk_error *error);
 void lk_tally_close(lk_tally *tally);
 void lk_tally_add(lk_tally *tally, float score);
+/* Adds what another one has counted. */
+void lk_tally_merge(lk_tally *tally, const lk_tally *other);
 
 /* Levels by falling score: the first, at a count of 0; every next one whose count is more than 1/64 above that of the
  * one before; and the last, at the total. The caller frees them. */

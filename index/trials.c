@@ -9,7 +9,7 @@
 #include "index/vector.h"
 #include "kernels/fail.h"
 
-enum { BATCH_PROBES = 1024, TALLY_CANDIDATES = 1 << 22 };
+enum { BATCH_PROBES = 1024 };
 
 static int compare_texts(const void *a, const void *b) {
   const lk_text *x = a, *y = b;
@@ -97,52 +97,6 @@ static void take_list(const lk_result *result, uint32_t probe, lk_text subject, 
   }
 }
 
-/* What is done with a batch of searches: the first probe's number comes with the result. */
-typedef void take_batch(void *context, const lk_result *result, uint64_t first, uint64_t count);
-
-typedef struct batches {
-  const lk_vectors *probes;
-  uint64_t at_once;
-  lk_progress *progress;
-  void *progress_context;
-  take_batch *take;
-  void *context;
-} batches;
-
-static lk_status search_batches(lk_gallery *gallery, lk_query query, const batches *b, lk_error *error) {
-  lk_result *result;
-  lk_status status = lk_result_open(&result, error);
-  if (status != LK_OK) return status;
-  for (uint64_t first = 0; status == LK_OK && first < b->probes->rows;) {
-    lk_vectors part = lk_vector_part(b->probes, first, b->at_once);
-    query.probes = &part;
-    query.probes_count = 1;
-    status = lk_gallery_identify(gallery, &query, result, NULL, error);
-    if (status == LK_OK) b->take(b->context, result, first, part.rows);
-    first += part.rows;
-    if (b->progress != NULL) b->progress(b->progress_context, first, b->probes->rows);
-  }
-  lk_result_close(result);
-  return status;
-}
-
-typedef struct reading {
-  const lk_gallery *gallery;
-  const lk_labels *labels;
-  lk_trials *trials;
-  lk_tally *tally;
-} reading;
-
-static void take_trials(void *context, const lk_result *result, uint64_t first, uint64_t count) {
-  reading *r = context;
-  for (uint32_t p = 0; p < count; p++) {
-    lk_text subject = r->labels->of_row[first + p].subject;
-    lk_trial *trial = &r->trials->all[first + p];
-    trial->mated = is_enrolled(r->gallery, subject);
-    take_list(result, p, subject, trial);
-  }
-}
-
 static lk_status check_kinds(const lk_trials *trials, lk_error *error) {
   if (lk_trials_mated(trials, LK_GROUP_ALL) == 0)
     return lk_fail(error, LK_EFORMAT, "no probe's subject is in the gallery: FNIR needs mated searches");
@@ -151,33 +105,35 @@ static lk_status check_kinds(const lk_trials *trials, lk_error *error) {
   return LK_OK;
 }
 
-lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels, uint32_t k,
-                           lk_progress *progress, void *context, lk_trials *trials, lk_error *error) {
-  reading r = {.gallery = gallery, .labels = labels, .trials = trials};
-  batches b = {probes, BATCH_PROBES, progress, context, take_trials, &r};
-  lk_query query = {.k = k, .threshold = -INFINITY, .by_subject = true};
-  lk_status status = search_batches(gallery, query, &b, error);
-  return status == LK_OK ? check_kinds(trials, error) : status;
-}
-
-static void take_impostors(void *context, const lk_result *result, uint64_t first, uint64_t count) {
-  reading *r = context;
+static void take_batch(const lk_gallery *gallery, const lk_result *result, const lk_label *labels, uint64_t count,
+                       lk_trial *trials) {
   for (uint32_t p = 0; p < count; p++) {
-    lk_text subject = r->labels->of_row[first + p].subject;
-    for (uint32_t rank = 0; rank < lk_result_count(result, p); rank++) {
-      lk_candidate candidate = lk_result_candidate(result, p, rank);
-      if (!lk_text_equal(candidate.found.subject, subject)) lk_tally_add(r->tally, candidate.score);
-    }
+    trials[p].mated = is_enrolled(gallery, labels[p].subject);
+    take_list(result, p, labels[p].subject, &trials[p]);
   }
 }
 
-/* Range searches without a threshold list every template, so these are the scores that searches give. */
-lk_status lk_trials_tally(lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels, lk_progress *progress,
-                          void *context, lk_tally *tally, lk_error *error) {
-  reading r = {.labels = labels, .tally = tally};
-  uint64_t at_once = TALLY_CANDIDATES / (gallery->rows + 1);
-  batches b = {
-      probes, at_once < 1 ? 1 : at_once < BATCH_PROBES ? at_once : BATCH_PROBES, progress, context, take_impostors, &r};
-  lk_query query = {.k = LK_K_ALL, .threshold = -INFINITY};
-  return search_batches(gallery, query, &b, error);
+static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels,
+                             uint32_t k, lk_progress *progress, void *context, lk_trials *trials, lk_error *error) {
+  lk_query query = {.probes_count = 1, .k = k, .threshold = -INFINITY, .by_subject = true};
+  for (uint64_t first = 0; first < probes->rows;) {
+    lk_vectors part = lk_vector_part(probes, first, BATCH_PROBES);
+    query.probes = &part;
+    lk_status status = lk_gallery_identify(gallery, &query, result, NULL, error);
+    if (status != LK_OK) return status;
+    take_batch(gallery, result, labels->of_row + first, part.rows, trials->all + first);
+    first += part.rows;
+    if (progress != NULL) progress(context, first, probes->rows);
+  }
+  return LK_OK;
+}
+
+lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels, uint32_t k,
+                           lk_progress *progress, void *context, lk_trials *trials, lk_error *error) {
+  lk_result *result;
+  lk_status status = lk_result_open(&result, error);
+  if (status != LK_OK) return status;
+  status = search_into(result, gallery, probes, labels, k, progress, context, trials, error);
+  lk_result_close(result);
+  return status == LK_OK ? check_kinds(trials, error) : status;
 }

@@ -4,7 +4,6 @@
 
 #include "index/evaluate.h"
 #include "index/labels.h"
-#include "index/tally.h"
 
 /* A trial for each row of the labels, which must outlive them, with nothing but its group. `name`: of the labels, for
  * messages. LK_EFORMAT: a row has no subject, a column is none of the labels', or there are too many groups. */
@@ -15,9 +14,5 @@ void lk_trials_close(lk_trials *trials);
  * there is no mated probe, or no non-mated one. Else as lk_gallery_identify. */
 lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels, uint32_t k,
                            lk_progress *progress, void *context, lk_trials *trials, lk_error *error);
-
-/* Tallies the exact score of every probe with every template of another subject. */
-lk_status lk_trials_tally(lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels, lk_progress *progress,
-                          void *context, lk_tally *tally, lk_error *error);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/impostors.h"
 #include "index/text.h"
 #include "kernels/score.h"
 #include "tests/files.h"
@@ -112,6 +113,20 @@ Test(trials, groups_are_named_in_order) {
   lk_trials_close(&trials);
 }
 
+/* Two at once add up; and probes of another dimension are refused. */
+Test(trials, impostors_are_added) {
+  lk_tally tally;
+  lk_error error = {0};
+  lk_vectors vectors = files_vectors(probes, 3, DIM), odd = files_vectors(probes, 3, DIM - 1);
+  cr_assert_eq(lk_tally_open(&tally, NULL), LK_OK);
+  for (int i = 0; i < 2; i++)
+    cr_assert_eq(lk_impostors_tally(gallery, &vectors, &labels, 1, NULL, NULL, &tally, &error), LK_OK);
+  cr_assert_eq(tally.total, 2 * 3 * (ROWS - 2));
+  cr_assert_eq(lk_impostors_tally(gallery, &odd, &labels, 1, NULL, NULL, &tally, &error), LK_EDIM);
+  cr_assert_eq(tally.total, 2 * 3 * (ROWS - 2));
+  lk_tally_close(&tally);
+}
+
 static uint64_t count_impostors(float least) {
   uint64_t count = 0;
   for (int p = 0; p < PROBES; p++)
@@ -126,7 +141,9 @@ Test(trials, impostor_comparisons_are_counted) {
   uint32_t count;
   lk_vectors vectors = files_vectors(probes, PROBES, DIM);
   cr_assert_eq(lk_tally_open(&tally, NULL), LK_OK);
-  cr_assert_eq(lk_trials_tally(gallery, &vectors, &labels, NULL, NULL, &tally, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_impostors_tally(gallery, &vectors, &labels, 2, watch, &last_done, &tally, &error), LK_OK, "%s",
+               error.text);
+  cr_assert_eq(last_done, PROBES);
   cr_assert_eq(tally.total, count_impostors(-INFINITY));
   cr_assert_eq(lk_tally_levels(&tally, &levels, &count, NULL), LK_OK);
   for (uint32_t i = 0; i < count; i += 20) cr_assert_eq(levels[i].count, count_impostors(levels[i].score), "%u", i);

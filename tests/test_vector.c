@@ -174,6 +174,7 @@ Test(vector, a_part) {
   lk_vectors all = {.name = "v", .data = bytes, .rows = 3, .dim = 2, .element = LK_F16, .stride_bytes = 6};
   lk_vectors part = lk_vector_part(&all, 1, 5);
   cr_assert(part.rows == 2 && part.data == bytes + 3 && part.stride_bytes == 6);
+  cr_assert_eq(lk_vector_part(&all, 1, 3).rows, 2);
   part = lk_vector_part(&all, 0, 2);
   cr_assert(part.rows == 2 && part.data == bytes);
 }
