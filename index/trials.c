@@ -97,11 +97,13 @@ static void take_list(const lk_result *result, uint32_t probe, lk_text subject, 
   }
 }
 
-static lk_status check_kinds(const lk_trials *trials, lk_error *error) {
+static lk_status check_kinds(const lk_gallery *gallery, const lk_trials *trials, lk_error *error) {
   if (lk_trials_mated(trials, LK_GROUP_ALL) == 0)
-    return lk_fail(error, LK_EFORMAT, "no probe's subject is in the gallery: FNIR needs mated searches");
+    return lk_fail(error, LK_EFORMAT, "no probe's subject is in the gallery %s: FNIR needs mated searches",
+                   gallery->name);
   if (lk_trials_non_mated(trials, LK_GROUP_ALL) == 0)
-    return lk_fail(error, LK_EFORMAT, "every probe's subject is in the gallery: FPIR needs non-mated searches");
+    return lk_fail(error, LK_EFORMAT, "every probe's subject is in the gallery %s: FPIR needs non-mated searches",
+                   gallery->name);
   return LK_OK;
 }
 
@@ -135,5 +137,5 @@ lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const 
   if (status != LK_OK) return status;
   status = search_into(result, gallery, probes, labels, k, progress, context, trials, error);
   lk_result_close(result);
-  return status == LK_OK ? check_kinds(trials, error) : status;
+  return status == LK_OK ? check_kinds(gallery, trials, error) : status;
 }
