@@ -52,9 +52,9 @@ static void list_row(FILE *out, const lk_template *t) {
 }
 
 lk_status lk_command_list(const lk_options *options, const lk_streams *streams, lk_error *error) {
-  if (options->format == LK_JSON) return lk_fail(error, LK_EINVAL, "--format: list writes table or csv");
   lk_gallery *gallery;
-  lk_status status = lk_gallery_open(options->words[0], &gallery, error);
+  lk_status status = lk_options_check_format(options, "table csv", error);
+  if (status == LK_OK) status = lk_gallery_open(options->words[0], &gallery, error);
   if (status != LK_OK) return status;
   lk_gallery_stat stat;
   lk_gallery_stat_get(gallery, &stat);

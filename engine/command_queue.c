@@ -88,7 +88,8 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
   if (options->gallery == NULL) return lk_fail(error, LK_EINVAL, "--gallery is needed: which to search");
   if (options->job_probes < 1 || options->job_probes > LK_JOB_PROBES_MAX)
     return lk_fail(error, LK_EINVAL, "--job-probes: %u is outside 1 .. %d", options->job_probes, LK_JOB_PROBES_MAX);
-  return lk_options_check_k(options, error);
+  lk_status status = lk_options_check_format(options, "table csv json", error);
+  return status == LK_OK ? lk_options_check_k(options, error) : status;
 }
 
 lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {

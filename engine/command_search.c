@@ -24,13 +24,6 @@ static lk_candidate next_candidate(void *context) {
   return lk_result_candidate(at->result, at->probe, at->rank++);
 }
 
-static lk_vectors part_of(const lk_vectors *all, uint64_t first, uint64_t most) {
-  lk_vectors part = *all;
-  part.data = lk_vector_at(all, first);
-  part.rows = all->rows - first < most ? all->rows - first : most;
-  return part;
-}
-
 /* One run of identify: what it reads, and what it searches with. */
 typedef struct run {
   const lk_options *options;
@@ -87,7 +80,7 @@ static lk_status identify_all(const run *r, lk_error *error) {
   lk_status status = LK_OK;
   lk_render_header(r->streams->out, r->options->format);
   for (uint64_t first = 0; status == LK_OK && first < probes->rows;) {
-    lk_vectors part = part_of(probes, first, at_once);
+    lk_vectors part = lk_vector_part(probes, first, at_once);
     query.probes = &part;
     status = lk_gallery_identify(r->gallery, &query, r->result, &stats, error);
     lk_bar_close(&bar);
@@ -144,7 +137,8 @@ static void close_run(run *r) {
 
 lk_status lk_command_identify(const lk_options *options, const lk_streams *streams, lk_error *error) {
   run r = {.options = options, .streams = streams};
-  lk_status status = check_k(options, error);
+  lk_status status = lk_options_check_format(options, "table csv json", error);
+  if (status == LK_OK) status = check_k(options, error);
   if (status == LK_OK) status = read_files(&r, error);
   if (status == LK_OK) status = load_gallery(&r, error);
   if (status == LK_OK) status = lk_result_open(&r.result, error);
@@ -201,7 +195,8 @@ static lk_status verify_in(const lk_gallery *gallery, const lk_vectors *probes, 
 lk_status lk_command_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {
   if (options->subject == NULL) return lk_fail(error, LK_EINVAL, "--subject is needed: whom to compare with");
   lk_vector_file file;
-  lk_status status = lk_vector_file_open(options->words[1], &file, error);
+  lk_status status = lk_options_check_format(options, "table csv json", error);
+  if (status == LK_OK) status = lk_vector_file_open(options->words[1], &file, error);
   if (status != LK_OK) return status;
   lk_gallery *gallery = NULL;
   lk_result *result = NULL;

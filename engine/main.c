@@ -24,6 +24,10 @@ static const struct {
      "                    [--device auto|cpu] [--threads N] [--format table|csv|json] [--stats]"},
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
      "DIR PROBES --subject S [--threshold T] [--format table|csv|json]"},
+    {"evaluate", lk_command_evaluate, 2, 2,
+     "--labels --fpir --threshold --rank --format --calibration --device --threads --model",
+     "DIR PROBES --labels FILE.csv [--fpir 0.01 | --threshold T] [--rank 1] [--calibration FILE]\n"
+     "                    [--model NAME] [--device auto|cpu] [--threads N] [--format table|json|svg]"},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
     {"stat", lk_command_stat, 1, 1, "", "DIR"},
     {"check", lk_command_check, 1, 1, "", "DIR"},

@@ -76,6 +76,13 @@ static lk_status read_float(const char *value, void *to, lk_error *error) {
   return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
 }
 
+static lk_status read_double(const char *value, void *to, lk_error *error) {
+  char *end;
+  *(double *)to = strtod(value, &end);
+  if (*value > ' ' && *end == '\0' && !isnan(*(double *)to)) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
+}
+
 static lk_status read_fusion(const char *value, void *to, lk_error *error) {
   return lk_fusion_parse(lk_text_of(value), to, error);
 }
@@ -83,14 +90,15 @@ static lk_status read_fusion(const char *value, void *to, lk_error *error) {
 static lk_status read_store(const char *value, void *to, lk_error *error) { return lk_store_parse(value, to, error); }
 static lk_status read_metric(const char *value, void *to, lk_error *error) { return lk_metric_parse(value, to, error); }
 
+static const char *const format_names[] = {"table", "csv", "json", "svg"};
+
 static lk_status read_format(const char *value, void *to, lk_error *error) {
-  static const char *const names[] = {"table", "csv", "json"};
-  for (int i = 0; i < 3; i++)
-    if (strcmp(value, names[i]) == 0) {
+  for (int i = LK_TABLE; i <= LK_SVG; i++)
+    if (strcmp(value, format_names[i]) == 0) {
       *(lk_format *)to = (lk_format)i;
       return LK_OK;
     }
-  return lk_fail(error, LK_EINVAL, "format '%s' is none of table, csv, json", value);
+  return lk_fail(error, LK_EINVAL, "format '%s' is none of table, csv, json, svg", value);
 }
 
 static lk_status read_priority(const char *value, void *to, lk_error *error) {
@@ -109,10 +117,12 @@ static const struct {
     {"--authorisation", read_text, offsetof(lk_options, authorisation)},
     {"--batch", read_u32, offsetof(lk_options, batch)},
     {"--by", read_by, offsetof(lk_options, by_subject)},
+    {"--calibration", read_text, offsetof(lk_options, calibration)},
     {"--case", read_text, offsetof(lk_options, case_id)},
     {"--case-probes", read_u64, offsetof(lk_options, case_probes)},
     {"--device", read_text, offsetof(lk_options, device)},
     {"--dim", read_u32, offsetof(lk_options, dim)},
+    {"--fpir", read_double, offsetof(lk_options, fpir)},
     {"--fuse", read_fusion, offsetof(lk_options, fusion)},
     {"--format", read_format, offsetof(lk_options, format)},
     {"--gallery", read_text, offsetof(lk_options, gallery)},
@@ -133,6 +143,7 @@ static const struct {
     {"--priority", read_priority, offsetof(lk_options, priority)},
     {"--probes", read_u32, offsetof(lk_options, probes)},
     {"--purpose", read_text, offsetof(lk_options, purpose)},
+    {"--rank", read_u32, offsetof(lk_options, rank)},
     {"--redis", read_text, offsetof(lk_options, redis)},
     {"--signed", read_flag, offsetof(lk_options, is_signed)},
     {"--stats", read_flag, offsetof(lk_options, stats)},
@@ -171,7 +182,9 @@ static lk_status read_option(int count, char *const *arguments, int *at, const c
 lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
                            lk_error *error) {
   *options = (lk_options){.k = 10,
+                          .rank = 1,
                           .threshold = -INFINITY,
+                          .fpir = NAN,
                           .device = "auto",
                           .priority = "lo",
                           .batch = 1024,
@@ -197,4 +210,10 @@ lk_status lk_options_check_k(const lk_options *options, lk_error *error) {
   if (options->k >= 1 && options->k <= LK_K_MAX) return LK_OK;
   if (options->k == LK_K_ALL) return lk_fail(error, LK_EINVAL, "-k all: only identify lists all; a queue does not");
   return lk_fail(error, LK_EINVAL, "-k: %u is outside 1 .. %d", options->k, LK_K_MAX);
+}
+
+lk_status lk_options_check_format(const lk_options *options, const char *formats, lk_error *error) {
+  const char *name = format_names[options->format];
+  if (is_listed(formats, name, strlen(name))) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "--format: '%s' is not one that this command writes: %s", name, formats);
 }

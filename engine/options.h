@@ -4,21 +4,23 @@
 
 #include "index/likeness.h"
 
-typedef enum lk_format { LK_TABLE, LK_CSV, LK_JSON } lk_format;
+typedef enum lk_format { LK_TABLE, LK_CSV, LK_JSON, LK_SVG } lk_format;
 
 enum { LK_WORDS_MOST = 256 };
 
 typedef struct lk_options {
   const char *words[LK_WORDS_MOST]; /* what is no option */
   int words_count;
-  uint32_t dim, k /* LK_K_ALL: -k all */, threads, batch, job_probes, timeout_s;
+  uint32_t dim, k /* LK_K_ALL: -k all */, rank, threads, batch, job_probes, timeout_s;
   uint64_t max_queue_delay_us, ttl_ms, tags, mask;
   lk_metric metric;
   lk_store store;
   lk_fusion fusion;
   const char *model, *labels, *device, *subject, *keys, *subjects, *head, *key, *redis, *password_file, *gallery,
       *priority;
+  const char *calibration;
   float threshold; /* -INFINITY where none was given */
+  double fpir;     /* NaN where none was given */
   bool by_subject, stats;
   const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at; /* policies */
   bool is_signed;
@@ -31,6 +33,9 @@ typedef struct lk_options {
  * names the argument that is wrong. */
 lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
                            lk_error *error);
+
+/* Whether the format is one that the command writes. `formats`: their names, space-separated. */
+lk_status lk_options_check_format(const lk_options *options, const char *formats, lk_error *error);
 
 /* Whether k is one that a search can have. */
 lk_status lk_options_check_k(const lk_options *options, lk_error *error);

@@ -42,6 +42,7 @@ static void take_header_field(parse *p, lk_text text) {
   while (column < COLUMNS && !lk_text_equal(text, lk_text_of(column_names[column]))) column++;
   for (uint32_t i = 0; i < p->field && column != UNKNOWN; i++)
     if (p->columns[i] == column) fail(p, "two columns are named", text);
+  if (column == UNKNOWN && p->labels->unknown_column.bytes == NULL) p->labels->unknown_column = text;
   p->columns[p->field] = column;
 }
 

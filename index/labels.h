@@ -15,7 +15,8 @@ extern "C" {
 typedef struct lk_labels {
   lk_label *of_row; /* one for each row of the vectors */
   uint64_t rows;
-  char *texts; /* what the labels point into */
+  char *texts;            /* what the labels point into */
+  lk_text unknown_column; /* the first whose name is none of the above; its bytes are NULL where there is none */
 } lk_labels;
 
 /* `rows`: how many vectors there are. Refuses a record that names a row beyond them or a row named before. */

@@ -11,6 +11,13 @@ const void *lk_vector_at(const lk_vectors *vectors, uint64_t row) {
   return (const char *)vectors->data + row * stride;
 }
 
+lk_vectors lk_vector_part(const lk_vectors *vectors, uint64_t first, uint64_t most) {
+  lk_vectors part = *vectors;
+  part.data = lk_vector_at(vectors, first);
+  part.rows = vectors->rows - first < most ? vectors->rows - first : most;
+  return part;
+}
+
 static float element_at(lk_element element, const char *row, size_t i) {
   float f32;
   double f64;

@@ -8,6 +8,9 @@
 /* Where row `row` begins. */
 const void *lk_vector_at(const lk_vectors *vectors, uint64_t row);
 
+/* Rows from `first` on, at most `most` of them; `first` is one of its rows. */
+lk_vectors lk_vector_part(const lk_vectors *vectors, uint64_t first, uint64_t most);
+
 /* Converts rows to float, as they would be on their way in. `out` holds rows x dim floats. */
 void lk_vector_to_f32(const lk_vectors *vectors, uint64_t first, uint64_t rows, float *out);
 

@@ -48,7 +48,7 @@ TestSuite(audit_cli, .init = setup, .fini = teardown);
 
 Test(audit_cli, usage) {
   EXPECT(2, "no command 'audit'", "audit");
-  EXPECT(2, "no command 'audit'", "audit", "burn");
+  EXPECT(2, "no command 'audit burn'", "audit", "burn");
   EXPECT(2, "usage:", "audit", "verify");
   EXPECT(2, "usage:", "audit", "verify", "a", "b");
   EXPECT(2, "--format", "audit", "verify", "a", "--format", "json");

@@ -10,6 +10,7 @@
 #include "index/gallery.h"
 #include "index/labels.h"
 #include "index/text.h"
+#include "index/trials.h"
 #include "index/vector_file.h"
 #include "tests/files.h"
 
@@ -93,6 +94,63 @@ Test(data, faces_rank_1_is_right_for_1418_of_1422) {
   for (uint32_t p = 0; p < probes_count; p++)
     right += lk_text_equal(lk_result_candidate(l.result, p, 0).found.subject, of_row[p].subject);
   cr_assert_eq(right, 1418);
+  unload(&l);
+  free(data);
+  free(of_row);
+  lk_labels_close(&labels);
+  lk_vector_file_close(&file);
+}
+
+/* Counts that were computed elsewhere: overall, and of the groups F and M. */
+typedef struct known {
+  float threshold;
+  uint64_t fpir[3], fnir[3];
+} known;
+
+static void check_rates(const lk_trials *trials, const known *wanted) {
+  static const uint32_t groups[3] = {LK_GROUP_ALL, 0, 1};
+  static const uint64_t non_mated[3] = {790, 180, 610}, mated[3] = {711, 126, 585};
+  for (int i = 0; i < 3; i++) {
+    lk_rate fpir = lk_trials_fpir(trials, groups[i], wanted->threshold);
+    lk_rate fnir = lk_trials_fnir(trials, groups[i], wanted->threshold, 1);
+    cr_assert(fpir.of == non_mated[i] && fnir.of == mated[i]);
+    cr_assert(fpir.count == wanted->fpir[i] && fnir.count == wanted->fnir[i], "at %g, group %d: %d and %d",
+              (double)wanted->threshold, i, (int)fpir.count, (int)fnir.count);
+  }
+}
+
+/* The first photographs of the first half of the people, against all other photographs. */
+Test(data, faces_error_rates_as_known) {
+  static const known wanted[] = {
+      {0.30F, {61, 2, 59}, {1, 1, 0}}, {0.36F, {11, 1, 10}, {5, 5, 0}}, {0.40F, {3, 0, 3}, {10, 9, 1}}};
+  enum { ENROLLED = PEOPLE / 2 };
+  char path[PATH_MAX], csv[PATH_MAX];
+  lk_vector_file file = open_data("faces158.npy", path);
+  snprintf(csv, sizeof csv, "%s/faces158.csv", LIKENESS_DATA_DIR);
+  lk_labels labels;
+  lk_error error = {0};
+  cr_assert_eq(lk_labels_open(csv, file.vectors.rows, &labels, &error), LK_OK, "%s", error.text);
+  float *data = malloc(file.vectors.rows * 512 * sizeof *data);
+  lk_label *of_row = malloc(file.vectors.rows * sizeof *of_row);
+  pick(&file, true, labels.of_row, data, of_row);
+  lk_vectors enrolled = files_vectors(data, ENROLLED, 512);
+  loaded l = load(enroll_data(LK_COSINE, &enrolled, of_row));
+
+  uint64_t count = pick(&file, false, labels.of_row, data, of_row);
+  for (uint64_t r = ENROLLED * PHOTOGRAPHS; r < file.vectors.rows; r += PHOTOGRAPHS) {
+    memcpy(data + count * 512, (const float *)file.vectors.data + r * 512, 512 * sizeof *data);
+    of_row[count++] = labels.of_row[r];
+  }
+  cr_assert_eq(count, 1501);
+  lk_vectors probes = files_vectors(data, count, 512);
+  lk_labels probe_labels = {.of_row = of_row, .rows = count};
+  lk_trials trials;
+  cr_assert_eq(lk_trials_open(csv, &probe_labels, &trials, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_trials_search(l.gallery, &probes, &probe_labels, 10, NULL, NULL, &trials, &error), LK_OK, "%s",
+               error.text);
+  cr_assert_eq(trials.groups_count, 2);
+  for (int i = 0; i < 3; i++) check_rates(&trials, &wanted[i]);
+  lk_trials_close(&trials);
   unload(&l);
   free(data);
   free(of_row);

@@ -76,6 +76,18 @@ Test(labels, unknown_columns_are_ignored) {
   lk_labels_close(&labels);
 }
 
+Test(labels, the_first_unknown_column_is_told) {
+  lk_labels labels = good("row,Key,photo\n1,x,y\n");
+  check_text(labels.unknown_column, "Key");
+  lk_labels_close(&labels);
+  labels = good("row,\n1,x\n");
+  cr_assert(labels.unknown_column.bytes != NULL && labels.unknown_column.length == 0);
+  lk_labels_close(&labels);
+  labels = good("tags,group,subject,key,row\n1,g,s,k,0\n");
+  cr_assert_null(labels.unknown_column.bytes);
+  lk_labels_close(&labels);
+}
+
 Test(labels, quotes_and_line_ends) {
   lk_labels labels = good("row,key,\"subject\"\r\n0,\"a, \"\"b\"\"\",x\r\n\r\n\"1\",\"\",\" padded \"\r\n2,,last");
   check_text(labels.of_row[0].key, "a, \"b\"");

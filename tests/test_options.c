@@ -5,8 +5,9 @@
 #include <string.h>
 
 static const char all[] =
-    "-k --actor --at --authorisation --batch --by --case --case-probes --jurisdiction --operation --pending-since "
-    "--probes --purpose --signed --device --dim --format --fuse --store --gallery --job-probes --keys --labels --mask "
+    "-k --actor --at --authorisation --batch --by --calibration --case --case-probes --jurisdiction --operation "
+    "--pending-since --probes --purpose --signed --device --dim --format --fpir --fuse --rank --store --gallery "
+    "--job-probes --keys --labels --mask "
     "--max-queue-delay-us --metric --model "
     "--password-file --priority --redis --stats --subject --subjects --tags --threads --threshold --timeout --ttl";
 
@@ -164,4 +165,22 @@ Test(options, requests) {
   cr_assert_str_eq(options.pending_since, "s");
   cr_assert_str_eq(options.at, "d");
   cr_assert(!options.is_signed && options.probes == 2 && options.case_probes == 3);
+}
+
+Test(options, evaluation) {
+  cr_assert_eq(PARSE("a"), LK_OK);
+  cr_assert(isnan(options.fpir) && options.rank == 1 && options.calibration == NULL);
+  cr_assert_eq(PARSE("--fpir", "0.01", "--rank", "5", "--calibration", "c.json", "--format", "svg"), LK_OK);
+  cr_assert(options.fpir == 0.01 && options.rank == 5 && options.format == LK_SVG);
+  cr_assert_str_eq(options.calibration, "c.json");
+  expect_bad("--fpir", "nan", "'nan' is not a number");
+  expect_bad("--fpir", "1%", "'1%' is not a number");
+  expect_bad("--rank", "-1", "whole number");
+}
+
+Test(options, check_format) {
+  cr_assert_eq(PARSE("--format", "json"), LK_OK);
+  cr_assert_eq(lk_options_check_format(&options, "table json", &error), LK_OK);
+  cr_assert_eq(lk_options_check_format(&options, "table csv", &error), LK_EINVAL);
+  cr_assert_str_eq(error.text, "--format: 'json' is not one that this command writes: table csv");
 }

@@ -168,3 +168,13 @@ Test(vector, rounded_for_an_f16_gallery) {
   cr_assert_not_null(strstr(lk_vector_round(LK_STORE_F16, small, 2), "too small"));
   cr_assert_null(lk_vector_round(LK_STORE_F16, zero, 2));
 }
+
+Test(vector, a_part) {
+  static const uint16_t bytes[] = {0, 1, 9, 2, 3, 9, 4, 5, 9};
+  lk_vectors all = {.name = "v", .data = bytes, .rows = 3, .dim = 2, .element = LK_F16, .stride_bytes = 6};
+  lk_vectors part = lk_vector_part(&all, 1, 5);
+  cr_assert(part.rows == 2 && part.data == bytes + 3 && part.stride_bytes == 6);
+  cr_assert_eq(lk_vector_part(&all, 1, 3).rows, 2);
+  part = lk_vector_part(&all, 0, 2);
+  cr_assert(part.rows == 2 && part.data == bytes);
+}

@@ -8,6 +8,7 @@
 
 #include "engine/reply.h"
 #include "index/audit.h"
+#include "index/calibration.h"
 #include "index/manifest.h"
 #include "index/segment.h"
 #include "index/text.h"
@@ -99,6 +100,19 @@ static void save_audit(void) {
   save_text("fuzz_audit", "head", head);
 }
 
+static void save_calibration(void) {
+  lk_level levels[] = {{0.75F, 0}, {0.5F, 3}, {-0.25F, 40}};
+  lk_calibration calibration = {.model = "m",
+                                .metric = LK_COSINE,
+                                .dim = 8,
+                                .templates = 5,
+                                .probes = 9,
+                                .comparisons = 40,
+                                .levels = levels,
+                                .levels_count = 3};
+  if (lk_calibration_write(place("fuzz_calibration", "small"), &calibration, NULL) != LK_OK) exit(1);
+}
+
 static void add_field(lk_bytes *job, char name, const void *value, size_t length) {
   char head[3] = {name, (char)length, (char)(length >> 8)};
   lk_bytes_append(job, head, sizeof head);
@@ -170,6 +184,7 @@ int main(int argc, char **argv) {
   save_segment();
   save_manifest();
   save_audit();
+  save_calibration();
   save_job("identify", "identify", 9, 16);
   save_job("verify", "verify", 10, 8);
   save_replies();
