@@ -74,7 +74,7 @@ typedef struct lk_policy_request {
   bool authorisation_pending; /* applied for, not granted yet, */
   int64_t pending_since_ms;   /* since then */
   uint32_t k;                 /* candidates; may be LK_K_ALL */
-  float threshold;            /* -INFINITY for none */
+  float threshold;            /* -INFINITY for none; not NaN */
   uint32_t probes;            /* in this request */
   uint64_t case_probes;       /* of earlier requests with this case */
 } lk_policy_request;
