@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-/* Name in the file. The log itself writes the last four. */
+/* Names in the file. The log itself writes the last four. */
 #define LK_AUDIT_TYPE_MAP(X)                                                \
   X(POLICY_LOADED, "policy_loaded")   /* file, policy */                    \
   X(POLICY_REFUSED, "policy_refused") /* file, line: it is broken */        \

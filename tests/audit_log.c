@@ -3,8 +3,10 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "index/text.h"
+#include "tests/files.h"
 
 static lk_audit_record decision(uint32_t number, const char *id) {
   return (lk_audit_record){.type = LK_AUDIT_DECISION,
@@ -66,4 +68,48 @@ uint64_t audit_log_append(lk_audit *audit, uint32_t number) {
   uint64_t sequence = 0;
   cr_assert_eq(lk_audit_append(audit, &record, &sequence, &error), LK_OK, "%s", error.text);
   return sequence;
+}
+
+const char *audit_log_folder(void) { return files_path("log"); }
+const char *audit_log_key(void) { return files_path("key"); }
+const char *audit_log_public_key(void) { return files_path("key.pub"); }
+
+void audit_log_make_key(void) { cr_assert_eq(lk_audit_key_make(audit_log_key(), NULL), LK_OK); }
+
+lk_audit *audit_log_open(const lk_audit_options *options) {
+  lk_audit *audit = NULL;
+  lk_error error = {0};
+  cr_assert_eq(lk_audit_open(audit_log_folder(), options, &audit, &error), LK_OK, "%s", error.text);
+  return audit;
+}
+
+void audit_log_commit(lk_audit *audit) {
+  lk_error error = {0};
+  cr_assert_eq(lk_audit_commit(audit, &error), LK_OK, "%s", error.text);
+}
+
+void audit_log_close(lk_audit *audit) {
+  lk_error error = {0};
+  cr_assert_eq(lk_audit_close(audit, &error), LK_OK, "%s", error.text);
+}
+
+lk_audit_report audit_log_verified(const char *head, const char *key) {
+  lk_audit_report report = {0};
+  lk_error error = {0};
+  cr_assert_eq(lk_audit_verify(audit_log_folder(), head, key, &report, &error), LK_OK, "%s", error.text);
+  return report;
+}
+
+void audit_log_expect_broken(const char *path, const char *head, const char *key, lk_status status, const char *words) {
+  lk_audit_report report;
+  lk_error error = {0};
+  cr_assert_eq(lk_audit_verify(path, head, key, &report, &error), status, "%s", error.text);
+  cr_assert_not_null(strstr(error.text, words), "'%s' is not in: %s", words, error.text);
+}
+
+void audit_log_expect_closed(const char *folder, const lk_audit_options *options, lk_status status, const char *words) {
+  lk_audit *audit;
+  lk_error error = {0};
+  cr_assert_eq(lk_audit_open(folder, options, &audit, &error), status, "%s", error.text);
+  cr_assert_not_null(strstr(error.text, words), "'%s' is not in: %s", words, error.text);
 }
