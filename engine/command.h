@@ -11,6 +11,7 @@
 typedef struct lk_streams {
   FILE *out, *log;
   const atomic_bool *stop; /* turns true on SIGTERM and SIGINT */
+  atomic_bool *reload;     /* turns true on SIGHUP, while serving */
 } lk_streams;
 
 typedef lk_status lk_command_run(const lk_options *options, const lk_streams *streams, lk_error *error);

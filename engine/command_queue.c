@@ -33,20 +33,43 @@ static lk_status open_galleries(const lk_options *options, lk_device *device, lk
   return LK_OK;
 }
 
+static lk_status open_governance(const lk_options *options, lk_governance **governance, FILE *log, lk_error *error) {
+  lk_governance_options rules = {.policy = options->policy,
+                                 .calibration = options->calibration,
+                                 .audit = options->audit,
+                                 .audit_key = options->audit_key};
+  if (rules.policy == NULL && rules.calibration != NULL)
+    return lk_fail(error, LK_EINVAL, "--calibration is for the rules of a --policy");
+  if (rules.audit == NULL && rules.audit_key != NULL)
+    return lk_fail(error, LK_EINVAL, "--audit-key is for the log that --audit names");
+  if (rules.policy == NULL && rules.audit == NULL) return LK_OK;
+  lk_status status = lk_governance_open(&rules, governance, error);
+  if (status == LK_OK)
+    fprintf(log, "likeness: under the policy %s, audit log %s\n", rules.policy != NULL ? rules.policy : "none",
+            rules.audit != NULL ? rules.audit : "none");
+  return status;
+}
+
 static lk_status serve_on(lk_device *device, const lk_options *options, const lk_address *address,
                           const lk_streams *streams, lk_error *error) {
   lk_gallery *galleries[LK_WORDS_MOST] = {0};
-  lk_status status = open_galleries(options, device, galleries, streams->log, error);
+  lk_governance *governance = NULL;
+  lk_status status = open_governance(options, &governance, streams->log, error);
+  if (status == LK_OK) status = open_galleries(options, device, galleries, streams->log, error);
   if (status == LK_OK) {
     lk_worker_options worker = {.address = *address,
                                 .galleries = galleries,
                                 .galleries_count = (uint32_t)options->words_count,
                                 .batch_probes = options->batch,
                                 .max_delay_us = options->max_queue_delay_us,
+                                .governance = governance,
+                                .reload = streams->reload,
                                 .stop = streams->stop,
                                 .log = streams->log};
     status = lk_worker_run(&worker, error);
   }
+  lk_status closed = lk_governance_close(governance, status == LK_OK ? error : NULL);
+  if (status == LK_OK) status = closed;
   for (int i = 0; i < options->words_count; i++) lk_gallery_close(galleries[i]);
   return status;
 }

@@ -25,26 +25,34 @@ local function bury(dead, key, entries, reason)
 end
 
 -- KEYS: the stream, the dead stream, then reply lists.
--- ARGV: group, life of a reply list in ms, its length cap, then for each job: entry, number of its list, reply.
+-- ARGV: group, life of a reply list in ms, its length cap, then for each job: entry, number of its list, the times (Unix,
+-- ms) from which and before which its reply may leave, reply.
 -- Replies are pushed before anything is acknowledged: a function does not roll back, and a job that is pushed but not
 -- acknowledged is answered again at worst, where one acknowledged but not pushed would be lost.
 -- A job that comes twice in one call (it was read again after a connection broke) is answered once, like one that was
 -- finished by an earlier call.
--- Returns: jobs answered, jobs that were finished before, jobs whose reply could not be delivered.
+-- One clock decides whether a reply may leave: this one.
+-- Returns: jobs answered, jobs that were finished before, jobs whose reply could not be delivered, the numbers (from 1) of
+-- those whose time it is not, and the time.
 local function finish(keys, argv)
   local stream, dead, group, life, cap = keys[1], keys[2], argv[1], argv[2], argv[3]
-  local replies, entries, done, met, before, undelivered = {}, {}, {}, {}, 0, 0
-  for i = 4, #argv, 3 do
-    local entry, list = argv[i], tonumber(argv[i + 1])
-    if not met[entry] and pending(stream, group, entry) then
+  local replies, entries, done, met, before, undelivered, untimely = {}, {}, {}, {}, 0, 0, {}
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  for i = 4, #argv, 5 do
+    local entry, list, since, till = argv[i], tonumber(argv[i + 1]), tonumber(argv[i + 2]), tonumber(argv[i + 3])
+    if met[entry] or not pending(stream, group, entry) then
+      before = before + 1
+    elseif now < since or now >= till then
+      met[entry] = true
+      table.insert(untimely, (i - 4) / 5 + 1)
+    else
       met[entry] = true
       replies[list] = replies[list] or {}
       entries[list] = entries[list] or {}
-      table.insert(replies[list], argv[i + 2])
+      table.insert(replies[list], argv[i + 4])
       table.insert(entries[list], entry)
       table.insert(done, entry)
-    else
-      before = before + 1
     end
   end
   for list, values in pairs(replies) do
@@ -59,7 +67,7 @@ local function finish(keys, argv)
     end
   end
   in_chunks(done, function(...) return redis.pcall('XACK', stream, group, ...) end)
-  return {#done - undelivered, before, undelivered}
+  return {#done - undelivered, before, undelivered, untimely, now}
 end
 
 -- KEYS: the stream, the dead stream. ARGV: group, entry, reason. For a job that names nobody to answer.

@@ -153,6 +153,21 @@ static lk_status read_fuse(const reader *r, lk_fusion *fusion) {
   return lk_fusion_parse(name, fusion, NULL) == LK_OK ? LK_OK : malformed(r, field, "is none of none, max, mean");
 }
 
+static lk_status read_claims(const reader *r, lk_job *job) {
+  const struct {
+    const char *name;
+    lk_text *text;
+  } claims[] = {{"purpose", &job->purpose},
+                {"actor", &job->actor},
+                {"jurisdiction", &job->jurisdiction},
+                {"case", &job->case_id},
+                {"authorisation", &job->authorisation}};
+  lk_status status = LK_OK;
+  for (size_t i = 0; status == LK_OK && i < sizeof claims / sizeof claims[0]; i++)
+    status = read_text(r, claims[i].name, false, LK_TEXT_MAX, claims[i].text);
+  return status == LK_OK ? read_number(r, "pending_since", false, 1, INT64_MAX, &job->pending_since_ms) : status;
+}
+
 static lk_status read_rest(const reader *r, lk_job *job) {
   uint64_t k = 10, n = 0;
   lk_status status = read_version(r);
@@ -166,6 +181,7 @@ static lk_status read_rest(const reader *r, lk_job *job) {
   if (status == LK_OK) status = read_text(r, "gallery", true, LK_TEXT_MAX, &job->gallery);
   if (status == LK_OK) status = read_text(r, "model", false, LK_TEXT_MAX, &job->model);
   if (status == LK_OK) status = read_text(r, "subject", job->op == LK_OP_VERIFY, LK_TEXT_MAX, &job->subject);
+  if (status == LK_OK) status = read_claims(r, job);
   if (status == LK_OK) status = read_number(r, "k", false, 1, LK_K_MAX, &k);
   if (status == LK_OK) status = read_number(r, "ttl", false, 1, UINT32_MAX, &job->ttl_ms);
   if (status == LK_OK) status = read_threshold(r, &job->threshold);

@@ -31,7 +31,9 @@ typedef struct lk_job {
   bool by_subject;
   lk_fusion fusion;
   uint64_t tags, mask;
-  uint64_t ttl_ms; /* from the entry's own time; 0: no deadline */
+  uint64_t ttl_ms;                                              /* from the entry's own time; 0: no deadline */
+  lk_text purpose, actor, jurisdiction, case_id, authorisation; /* what a policy may ask for */
+  uint64_t pending_since_ms;                                    /* the authorisation is, since then; 0: it is granted */
   lk_vectors probes;
 } lk_job;
 

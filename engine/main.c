@@ -39,9 +39,11 @@ static const struct {
      "                    [--case C] [--case-probes N] [--authorisation W] [--pending-since DATE] [--model NAME]\n"
      "                    [--probes N] [--threshold T] [-k N] [--at DATE] [--format table|json]"},
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
-     "--redis --password-file --device --threads --batch --max-queue-delay-us",
+     "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
+     "--audit-key",
      "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
-     "                    [--device auto|cpu] [--threads N] [--batch PROBES] [--max-queue-delay-us N]"},
+     "                    [--device auto|cpu] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
+     "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]"},
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
      "--timeout --job-probes",
@@ -57,17 +59,15 @@ static const struct {
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
-static atomic_bool stop;
+static atomic_bool stop, reload;
 
-static void on_signal(int signal) {
-  (void)signal;
-  atomic_store(&stop, true);
-}
+static void on_signal(int signal) { atomic_store(signal == SIGHUP ? &reload : &stop, true); }
 
-static void catch_signals(void) {
+static void catch_signals(bool serves) {
   struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
+  if (serves) sigaction(SIGHUP, &action, NULL);
   signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
 }
 
@@ -101,8 +101,9 @@ static int show_usage(FILE *to, const char *word, int status) {
 
 static int run(int i, const lk_options *options) {
   lk_error error = {0};
-  catch_signals();
-  lk_status status = commands[i].run(options, &(lk_streams){.out = stdout, .log = stderr, .stop = &stop}, &error);
+  catch_signals(commands[i].run == lk_command_serve);
+  lk_status status =
+      commands[i].run(options, &(lk_streams){.out = stdout, .log = stderr, .stop = &stop, .reload = &reload}, &error);
   if ((fflush(stdout) != 0 || ferror(stdout)) && status == LK_OK)
     status = lk_fail(&error, LK_EIO, "cannot write the output");
   if (status == LK_OK) return EXIT_DONE;

@@ -14,10 +14,17 @@ static void append_u64(lk_bytes *out, uint64_t value) { lk_bytes_append(out, &va
 static void append_text(lk_bytes *out, lk_text text) { lk_bytes_append(out, text.bytes, text.length); }
 
 /* Candidates come best first, so those at or above the threshold are a prefix. */
-static uint32_t count_reaching(const lk_result *result, uint32_t probe, float threshold) {
-  uint32_t count = lk_result_count(result, probe);
-  while (count > 0 && lk_result_candidate(result, probe, count - 1).score < threshold) count--;
+static uint32_t count_of(const lk_reply_part *part, uint32_t list) {
+  uint32_t count = lk_result_count(part->result, part->first + list);
+  if (count > part->k) count = part->k;
+  while (count > 0 && lk_result_candidate(part->result, part->first + list, count - 1).score < part->threshold) count--;
   return count;
+}
+
+uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists) {
+  uint64_t candidates = 0;
+  for (uint32_t list = 0; list < lists; list++) candidates += count_of(part, list);
+  return candidates;
 }
 
 static void append_candidate(lk_bytes *out, const lk_candidate *candidate) {
@@ -29,8 +36,7 @@ static void append_candidate(lk_bytes *out, const lk_candidate *candidate) {
   append_text(out, candidate->found.subject);
 }
 
-void lk_reply_encode(const lk_reply_head *head, const lk_result *result, uint32_t first, float threshold,
-                     lk_bytes *out) {
+void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out) {
   lk_bytes_append(out, LK_REPLY_MAGIC, 4);
   append_u16(out, (uint32_t)head->status);
   append_u16(out, head->id.length);
@@ -40,7 +46,7 @@ void lk_reply_encode(const lk_reply_head *head, const lk_result *result, uint32_
   append_u32(out, head->probes);
   append_u32(out, head->wait_us);
   append_u32(out, head->compute_us);
-  append_u32(out, 0);
+  append_u32(out, head->decision.length);
   append_u64(out, head->epoch);
   append_u64(out, head->searched);
   append_u64(out, head->total);
@@ -48,11 +54,12 @@ void lk_reply_encode(const lk_reply_head *head, const lk_result *result, uint32_
   append_text(out, head->gallery);
   append_text(out, head->model);
   append_text(out, head->text);
-  for (uint32_t p = 0; p < head->probes; p++) append_u32(out, count_reaching(result, first + p, threshold));
-  for (uint32_t p = 0; p < head->probes; p++) {
-    uint32_t count = count_reaching(result, first + p, threshold);
+  append_text(out, head->decision);
+  for (uint32_t list = 0; list < head->probes; list++) append_u32(out, count_of(part, list));
+  for (uint32_t list = 0; list < head->probes; list++) {
+    uint32_t count = count_of(part, list);
     for (uint32_t rank = 0; rank < count; rank++) {
-      lk_candidate candidate = lk_result_candidate(result, first + p, rank);
+      lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
       append_candidate(out, &candidate);
     }
   }
@@ -80,11 +87,11 @@ static json_t *append_json(json_t *list, json_t *item) {
   return NULL;
 }
 
-static json_t *candidates_to_json(const lk_result *result, uint32_t probe, float threshold) {
+static json_t *candidates_to_json(const lk_reply_part *part, uint32_t number) {
   json_t *list = json_array();
-  uint32_t count = count_reaching(result, probe, threshold);
+  uint32_t count = count_of(part, number);
   for (uint32_t rank = 0; rank < count; rank++) {
-    lk_candidate c = lk_result_candidate(result, probe, rank);
+    lk_candidate c = lk_result_candidate(part->result, part->first + number, rank);
     list = append_json(
         list, json_pack("{s:i, s:o, s:o, s:f, s:I}", "rank", (int)rank + 1, "key", json_text(c.found.key), "subject",
                         json_text(c.found.subject), "score", (double)c.score, "number", (json_int_t)c.found.number));
@@ -92,17 +99,20 @@ static json_t *candidates_to_json(const lk_result *result, uint32_t probe, float
   return list;
 }
 
-void lk_reply_encode_json(const lk_reply_head *head, const lk_result *result, uint32_t first, float threshold,
-                          lk_bytes *out) {
+/* JSON that was made here; null for none. */
+static json_t *json_decision(lk_text decision) {
+  return decision.length > 0 ? json_loadb(decision.bytes, decision.length, 0, NULL) : json_null();
+}
+
+void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out) {
   json_t *probes = json_array();
-  for (uint32_t p = 0; p < head->probes; p++)
-    probes = append_json(probes, candidates_to_json(result, first + p, threshold));
-  json_t *root =
-      json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "v", 1, "status",
-                lk_status_name(head->status), "id", json_text(head->id), "gallery", json_text(head->gallery), "model",
-                json_text(head->model), "text", json_remark(head->text), "epoch", (json_int_t)head->epoch, "searched",
-                (json_int_t)head->searched, "total", (json_int_t)head->total, "wait_us", (json_int_t)head->wait_us,
-                "compute_us", (json_int_t)head->compute_us, "probes", probes);
+  for (uint32_t list = 0; list < head->probes; list++) probes = append_json(probes, candidates_to_json(part, list));
+  json_t *root = json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "v", 1, "status",
+                           lk_status_name(head->status), "id", json_text(head->id), "gallery", json_text(head->gallery),
+                           "model", json_text(head->model), "text", json_remark(head->text), "decision",
+                           json_decision(head->decision), "epoch", (json_int_t)head->epoch, "searched",
+                           (json_int_t)head->searched, "total", (json_int_t)head->total, "wait_us",
+                           (json_int_t)head->wait_us, "compute_us", (json_int_t)head->compute_us, "probes", probes);
   char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
   if (text == NULL)
     out->failed = true;
@@ -151,7 +161,8 @@ static bool take_head(const char *data, size_t length, lk_reply_reader *reader) 
   if (!take_text(&at, end, load_u16(data + 6), &reader->head.id) ||
       !take_text(&at, end, load_u16(data + 8), &reader->head.gallery) ||
       !take_text(&at, end, load_u16(data + 10), &reader->head.model) ||
-      !take_text(&at, end, load_u32(data + 12), &reader->head.text) || (size_t)(end - at) / 4 < reader->head.probes)
+      !take_text(&at, end, load_u32(data + 12), &reader->head.text) ||
+      !take_text(&at, end, load_u32(data + 28), &reader->head.decision) || (size_t)(end - at) / 4 < reader->head.probes)
     return false;
   reader->counts = at;
   reader->candidates = at + (size_t)reader->head.probes * 4;

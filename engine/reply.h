@@ -11,6 +11,7 @@
 typedef struct lk_reply_head {
   lk_status status;
   lk_text id, gallery, model, text; /* text: what went wrong, empty when nothing did */
+  lk_text decision;                 /* JSON: what rules governed it (docs/policy.md) */
   uint64_t epoch;                   /* of the gallery, as it was searched */
   uint64_t searched, total;         /* templates compared, templates there are */
   uint32_t wait_us, compute_us;
@@ -25,12 +26,20 @@ typedef struct lk_reply_reader {
   const char *end;
 } lk_reply_reader;
 
-/* Appends a reply. Probe p of the reply is `first` + p of `result` (which is not read when head->probes is 0); only
- * candidates at or above the threshold go in. */
-void lk_reply_encode(const lk_reply_head *head, const lk_result *result, uint32_t first, float threshold,
-                     lk_bytes *out);
-void lk_reply_encode_json(const lk_reply_head *head, const lk_result *result, uint32_t first, float threshold,
-                          lk_bytes *out);
+/* Which candidates of a result are a job's. */
+typedef struct lk_reply_part {
+  const lk_result *result; /* not read where the head has no probes */
+  uint32_t first;          /* its first list */
+  uint32_t k;              /* at most so many a list, */
+  float threshold;         /* at or above it */
+} lk_reply_part;
+
+/* How many candidates `lists` lists of the part have. */
+uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists);
+
+/* Appends a reply. */
+void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out);
+void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out);
 
 /* Reads a binary reply; checks all of it. Texts point into `data`. */
 lk_status lk_reply_decode(const char *data, size_t length, lk_reply_reader *reader, lk_error *error);

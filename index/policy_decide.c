@@ -127,3 +127,17 @@ lk_status lk_policy_decide(const lk_policy *policy, const lk_policy_request *req
   }
   return decision->permitted ? LK_OK : lk_policy_refuse(policy, decision, error);
 }
+
+void lk_policy_span(const lk_policy *policy, uint64_t now_ms, uint64_t *since_ms, uint64_t *until_ms) {
+  *since_ms = 0;
+  *until_ms = UINT64_MAX;
+  for (uint32_t i = 0; i < policy->rules_count; i++) {
+    int64_t edges[] = {policy->rules[i].from_ms, policy->rules[i].until_ms};
+    for (int e = 0; e < 2; e++) {
+      if (edges[e] <= 0 || edges[e] == INT64_MAX) continue;
+      uint64_t edge = (uint64_t)edges[e];
+      if (edge <= now_ms && edge > *since_ms) *since_ms = edge;
+      if (edge > now_ms && edge < *until_ms) *until_ms = edge;
+    }
+  }
+}

@@ -31,7 +31,7 @@ static void deliver(const char *entry) {
 }
 
 static void expect_counts(lk_reply *reply, int64_t answered, int64_t before, int64_t undelivered) {
-  cr_assert_eq(lk_reply_elements(reply), 3);
+  cr_assert_eq(lk_reply_elements(reply), 5);
   cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 0)), answered);
   cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 1)), before);
   cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 2)), undelivered);
@@ -60,6 +60,9 @@ static int64_t pending_lo(void) {
   return count;
 }
 
+/* From the beginning of time to its end. */
+#define ALWAYS "0", "9007199254740992"
+
 #define FINISH(...)                                                                                             \
   redis_ask(&redis, "FCALL", "lk_finish", "4", LK_STREAM_LO, LK_DEAD, LIST, OTHER, LK_GROUP, "60000", "100000", \
             __VA_ARGS__, NULL)
@@ -68,7 +71,7 @@ Test(functions, finish_pushes_and_acknowledges) {
   deliver("1-1");
   deliver("1-2");
   deliver("1-3");
-  expect_counts(FINISH("1-1", "1", "a", "1-2", "2", "b", "1-3", "1", "c"), 3, 0, 0);
+  expect_counts(FINISH("1-1", "1", ALWAYS, "a", "1-2", "2", ALWAYS, "b", "1-3", "1", ALWAYS, "c"), 3, 0, 0);
   expect_list(LIST, "a", "c", NULL);
   expect_list(OTHER, "b", NULL);
   cr_assert_eq(pending_lo(), 0);
@@ -76,20 +79,44 @@ Test(functions, finish_pushes_and_acknowledges) {
   cr_assert(life_ms > 0 && life_ms <= 60000);
 }
 
+/* By Redis' clock: from the one time, to before the other. What is not taken stays pending. */
+Test(functions, a_reply_leaves_in_its_time_only) {
+  char now[24], soon[24], past[24];
+  deliver("1-1");
+  deliver("1-2");
+  deliver("1-3");
+  lk_reply *reply = FINISH("9-9", "1", ALWAYS, "asks for the time");
+  int64_t now_ms = lk_reply_integer(lk_reply_element(reply, 4));
+  lk_reply_free(reply);
+  snprintf(now, sizeof now, "%lld", (long long)now_ms);
+  snprintf(past, sizeof past, "%lld", (long long)now_ms - 1);
+  snprintf(soon, sizeof soon, "%lld", (long long)now_ms + 600000);
+  reply = FINISH("1-1", "1", past, now, "too late", "1-2", "1", now, soon, "in time", "1-3", "1", soon,
+                 "9007199254740992", "too early");
+  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 0)), 1);
+  const lk_reply *untimely = lk_reply_element(reply, 3);
+  cr_assert_eq(lk_reply_elements(untimely), 2);
+  cr_assert_eq(lk_reply_integer(lk_reply_element(untimely, 0)), 1);
+  cr_assert_eq(lk_reply_integer(lk_reply_element(untimely, 1)), 3);
+  lk_reply_free(reply);
+  expect_list(LIST, "in time", NULL);
+  cr_assert_eq(pending_lo(), 2);
+}
+
 Test(functions, a_job_finished_twice_is_answered_once) {
   deliver("1-1");
   deliver("1-2");
-  expect_counts(FINISH("1-1", "1", "a"), 1, 0, 0);
-  expect_counts(FINISH("1-1", "1", "again", "1-2", "1", "b"), 1, 1, 0);
-  expect_counts(FINISH("1-2", "1", "again"), 0, 1, 0);
-  expect_counts(FINISH("7-7", "1", "never delivered"), 0, 1, 0);
+  expect_counts(FINISH("1-1", "1", ALWAYS, "a"), 1, 0, 0);
+  expect_counts(FINISH("1-1", "1", ALWAYS, "again", "1-2", "1", ALWAYS, "b"), 1, 1, 0);
+  expect_counts(FINISH("1-2", "1", ALWAYS, "again"), 0, 1, 0);
+  expect_counts(FINISH("7-7", "1", ALWAYS, "never delivered"), 0, 1, 0);
   expect_list(LIST, "a", "b", NULL);
 }
 
 Test(functions, a_job_twice_in_one_call_is_answered_once) {
   deliver("1-1");
   deliver("1-2");
-  expect_counts(FINISH("1-1", "1", "a", "1-2", "1", "b", "1-1", "1", "a again"), 2, 1, 0);
+  expect_counts(FINISH("1-1", "1", ALWAYS, "a", "1-2", "1", ALWAYS, "b", "1-1", "1", ALWAYS, "a again"), 2, 1, 0);
   expect_list(LIST, "a", "b", NULL);
   cr_assert_eq(pending_lo(), 0);
 }
@@ -98,7 +125,7 @@ Test(functions, a_reply_to_a_key_of_another_type_is_buried) {
   redis_do(&redis, "SET", LIST, "text", NULL);
   deliver("1-1");
   deliver("1-2");
-  expect_counts(FINISH("1-1", "1", "a", "1-2", "2", "b"), 1, 0, 1);
+  expect_counts(FINISH("1-1", "1", ALWAYS, "a", "1-2", "2", ALWAYS, "b"), 1, 0, 1);
   expect_list(OTHER, "b", NULL);
   cr_assert_eq(redis_number(&redis, "XLEN", LK_DEAD, NULL), 1);
   cr_assert_eq(pending_lo(), 0);
@@ -108,10 +135,10 @@ Test(functions, a_reply_to_a_key_of_another_type_is_buried) {
 Test(functions, finish_without_a_group_changes_nothing) {
   deliver("1-1");
   redis_do(&redis, "XGROUP", "DESTROY", LK_STREAM_LO, LK_GROUP, NULL);
-  const char *const words[] = {"FCALL",  "lk_finish", "3",      LK_STREAM_LO, LK_DEAD, LIST,
-                               LK_GROUP, "60000",     "100000", "1-1",        "1",     "a"};
+  const char *const words[] = {"FCALL", "lk_finish", "3",   LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP,
+                               "60000", "100000",    "1-1", "1",          ALWAYS,  "a"};
   lk_reply *reply = NULL;
-  cr_assert_eq(lk_redis_call_words(redis.link, &reply, NULL, 12, words), LK_OK);
+  cr_assert_eq(lk_redis_call_words(redis.link, &reply, NULL, 14, words), LK_OK);
   cr_assert_not_null(lk_reply_error(reply));
   cr_assert_not_null(strstr(lk_reply_error(reply), "NOGROUP"), "%s", lk_reply_error(reply));
   lk_reply_free(reply);
@@ -128,8 +155,8 @@ Test(functions, finish_takes_more_than_lua_can_unpack) {
     snprintf(entries[i], sizeof entries[i], "1-%d", i + 1);
     redis_do(&redis, "XADD", LK_STREAM_LO, entries[i], "a", "b", NULL);
     lk_command_add_string(&command, entries[i]);
-    lk_command_add_string(&command, "1");
-    lk_command_add_string(&command, entries[i]);
+    const char *const rest[] = {"1", ALWAYS, entries[i]};
+    for (int r = 0; r < 4; r++) lk_command_add_string(&command, rest[r]);
   }
   redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", LK_STREAM_LO, ">", NULL);
   lk_reply *reply = NULL;

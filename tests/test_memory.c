@@ -429,13 +429,13 @@ Test(memory, manifest) {
 /* ---- replies ---- */
 
 static lk_bytes reply, whole_reply;
-static void (*encode)(const lk_reply_head *head, const lk_result *of, uint32_t first, float threshold, lk_bytes *out);
+static void (*encode)(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out);
 
 static lk_status encode_reply(lk_error *error) {
   lk_reply_head head = {
       .id = lk_text_of("j1"), .gallery = lk_text_of("g"), .text = lk_text_of("refused: \xff"), .probes = 5};
   lk_bytes_free(&reply);
-  encode(&head, result, 0, -INFINITY, &reply);
+  encode(&head, &(lk_reply_part){.result = result, .k = UINT32_MAX, .threshold = -INFINITY}, &reply);
   return reply.failed ? lk_fail_memory(error) : LK_OK;
 }
 static void check_reply(void) {

@@ -56,6 +56,7 @@ static lk_reply_head head_of(uint32_t probes) {
                          .id = lk_text_of("job 1"),
                          .gallery = lk_text_of("g"),
                          .model = lk_text_of("m1"),
+                         .decision = lk_text_of("{\"policy\":\"none\"}"),
                          .epoch = 0x123456789,
                          .searched = 1000000007,
                          .total = UINT64_C(5000000000),
@@ -70,6 +71,7 @@ static void expect_head(const lk_reply_head *a, const lk_reply_head *b) {
   cr_assert(a->status == b->status && same_text(a->id, b->id) && same_text(a->gallery, b->gallery));
   cr_assert(same_text(a->model, b->model) && same_text(a->text, b->text) && a->epoch == b->epoch);
   cr_assert(a->searched == b->searched && a->total == b->total && a->probes == b->probes);
+  cr_assert(same_text(a->decision, b->decision));
   cr_assert(a->wait_us == b->wait_us && a->compute_us == b->compute_us);
 }
 
@@ -84,7 +86,8 @@ static void round_trip(uint32_t first, uint32_t probes, float threshold) {
   lk_bytes bytes = {0};
   lk_reply_reader reader;
   lk_reply_head head = head_of(probes);
-  lk_reply_encode(&head, result, first, threshold, &bytes);
+  lk_reply_encode(&head, &(lk_reply_part){.result = result, .first = first, .k = UINT32_MAX, .threshold = threshold},
+                  &bytes);
   cr_assert_not(bytes.failed);
   cr_assert_eq(lk_reply_decode(bytes.data, bytes.length, &reader, NULL), LK_OK);
   expect_head(&reader.head, &head);
@@ -107,11 +110,29 @@ Test(reply, round_trip) {
   round_trip(0, PROBES, lk_result_candidate(result, 2, 2).score);
 }
 
+/* A release may let fewer candidates through than were searched for. */
+Test(reply, at_most_k) {
+  lk_reply_part part = {.result = result, .k = 2, .threshold = -INFINITY};
+  lk_reply_head head = head_of(PROBES);
+  lk_bytes bytes = {0};
+  lk_reply_reader reader;
+  lk_reply_encode(&head, &part, &bytes);
+  cr_assert_eq(lk_reply_decode(bytes.data, bytes.length, &reader, NULL), LK_OK);
+  uint64_t candidates = 0;
+  for (uint32_t p = 0; p < PROBES; p++) {
+    uint32_t all = lk_result_count(result, p);
+    cr_assert_eq(lk_reply_count(&reader, p), all < 2 ? all : 2);
+    candidates += lk_reply_count(&reader, p);
+  }
+  cr_assert_eq(lk_reply_candidates(&part, PROBES), candidates);
+  lk_bytes_free(&bytes);
+}
+
 Test(reply, an_error) {
   lk_reply_head head = {.status = LK_EDIM, .id = lk_text_of("x"), .text = lk_text_of("dimension 3, not 4")};
   lk_bytes bytes = {0};
   lk_reply_reader reader;
-  lk_reply_encode(&head, NULL, 0, -INFINITY, &bytes);
+  lk_reply_encode(&head, &(lk_reply_part){.result = NULL, .first = 0, .k = UINT32_MAX, .threshold = -INFINITY}, &bytes);
   cr_assert_eq(lk_reply_decode(bytes.data, bytes.length, &reader, NULL), LK_OK);
   expect_head(&reader.head, &head);
   lk_bytes_free(&bytes);
@@ -139,7 +160,8 @@ static void expect_json_candidate(const json_t *json, uint32_t rank, const lk_ca
 
 static json_t *encode_json(const lk_reply_head *head, float threshold) {
   lk_bytes bytes = {0};
-  lk_reply_encode_json(head, result, 0, threshold, &bytes);
+  lk_reply_encode_json(head, &(lk_reply_part){.result = result, .first = 0, .k = UINT32_MAX, .threshold = threshold},
+                       &bytes);
   cr_assert_not(bytes.failed);
   json_t *json = json_loadb(bytes.data, bytes.length, 0, NULL);
   cr_assert_not_null(json, "%.*s", (int)bytes.length, bytes.data);
@@ -159,7 +181,8 @@ static void expect_json_head(const json_t *json, const lk_reply_head *head) {
   expect_json_number(json, "total", head->total);
   expect_json_number(json, "wait_us", head->wait_us);
   expect_json_number(json, "compute_us", head->compute_us);
-  cr_assert_eq(json_object_size(json), 12);
+  cr_assert_str_eq(json_string_value(json_object_get(json_object_get(json, "decision"), "policy")), "none");
+  cr_assert_eq(json_object_size(json), 13);
 }
 
 /* Field for field what the binary form says. */
@@ -168,7 +191,8 @@ Test(reply, json_says_the_same) {
     lk_bytes bytes = {0};
     lk_reply_reader reader;
     lk_reply_head head = head_of(PROBES);
-    lk_reply_encode(&head, result, 0, threshold, &bytes);
+    lk_reply_encode(&head, &(lk_reply_part){.result = result, .first = 0, .k = UINT32_MAX, .threshold = threshold},
+                    &bytes);
     cr_assert_eq(lk_reply_decode(bytes.data, bytes.length, &reader, NULL), LK_OK);
     json_t *json = encode_json(&head, threshold);
     const json_t *lists = json_object_get(json, "probes");
@@ -220,7 +244,8 @@ static lk_bytes encoded(void) {
   lk_bytes bytes = {0};
   lk_reply_head head = head_of(PROBES);
   head.text = lk_text_of("remark");
-  lk_reply_encode(&head, result, 0, -INFINITY, &bytes);
+  lk_reply_encode(&head, &(lk_reply_part){.result = result, .first = 0, .k = UINT32_MAX, .threshold = -INFINITY},
+                  &bytes);
   return bytes;
 }
 

@@ -24,7 +24,7 @@ typedef struct finish {
   size_t *ends;     /* of each task's reply */
   lk_bytes keys;    /* reply lists' names, NUL-terminated */
   lk_task **tasks;  /* those in the call */
-  size_t room;
+  size_t room, count;
   uint64_t stopped_us; /* when the stop was first seen; 0: not yet */
   uint64_t trimmed_us;
 } finish;
@@ -40,16 +40,44 @@ static bool reserve(finish *f, size_t count) {
   return true;
 }
 
-static void encode(finish *f, const lk_task *task, const lk_done *done) {
-  lk_reply_head head = {.status = task->status, .id = task->job.id, .gallery = task->job.gallery};
+static lk_reply_part part_of(const lk_task *task, const lk_done *done) {
+  return (lk_reply_part){
+      .result = done->result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};
+}
+
+/* Asks the policy again, and has the log keep what is about to leave. */
+static void release(finish *f, lk_task *task, const lk_done *done, lk_release *released) {
+  uint64_t now_ms = lk_worker_redis_ms(f->worker);
+  snprintf(task->since, sizeof task->since, "0");
+  snprintf(task->until, sizeof task->until, "%llu", 1ULL << 53);
+  if (task->verdict == NULL || task->status != LK_OK) return;
+  lk_reply_part part = part_of(task, done);
+  released->candidates = lk_reply_candidates(&part, lk_job_lists(&task->job));
+  lk_policy_request request = lk_task_request(task);
+  task->status =
+      lk_governance_release(f->worker->options->governance, &request, now_ms, released, task->verdict, &task->error);
+  if (task->status == LK_EIO) task->status = LK_EINTERNAL;
+  if (task->status != LK_OK) return;
+  task->job.k = task->verdict->k;
+  task->job.threshold = task->verdict->threshold;
+  snprintf(task->since, sizeof task->since, "%llu", (unsigned long long)task->verdict->since_ms);
+  if (task->verdict->until_ms < 1ULL << 53)
+    snprintf(task->until, sizeof task->until, "%llu", (unsigned long long)task->verdict->until_ms);
+}
+
+static void encode(finish *f, lk_task *task, const lk_done *done) {
+  lk_reply_head head = {.id = task->job.id, .gallery = task->job.gallery, .wait_us = task->wait_us};
+  lk_release released = {0};
   if (task->gallery != NULL) {
     lk_gallery_stat stat;
     lk_gallery_stat_get(task->gallery, &stat);
     head.model = lk_text_of(stat.model);
-    head.epoch = stat.epoch;
-    head.total = stat.templates;
+    head.epoch = released.epoch = stat.epoch;
+    head.total = released.total = stat.templates;
+    released.searched = task->status == LK_OK ? stat.templates : 0;
   }
-  head.wait_us = task->wait_us;
+  release(f, task, done, &released);
+  head.status = task->status;
   if (task->status == LK_OK) {
     head.searched = head.total;
     head.compute_us = done->compute_us;
@@ -57,8 +85,15 @@ static void encode(finish *f, const lk_task *task, const lk_done *done) {
   } else {
     head.text = lk_text_of(task->error.text);
   }
-  (task->job.json ? lk_reply_encode_json : lk_reply_encode)(&head, done->result, task->first, task->job.threshold,
-                                                            &f->replies);
+  char *decision = NULL; /* what was refused before any rule was asked has none */
+  if (task->verdict != NULL || f->worker->options->governance == NULL) {
+    decision = lk_governance_record(f->worker->options->governance, task->verdict, head.model, &released);
+    if (decision == NULL) f->replies.failed = true;
+    head.decision = lk_text_of(decision != NULL ? decision : "");
+  }
+  lk_reply_part part = part_of(task, done);
+  (task->job.json ? lk_reply_encode_json : lk_reply_encode)(&head, &part, &f->replies);
+  free(decision);
 }
 
 /* The number of the task's reply list among the keys, which it joins where it is new. */
@@ -79,7 +114,7 @@ static size_t collect(finish *f, const lk_done *done, lk_priority priority, uint
   f->replies.length = f->keys.length = 0;
   *lists = 0;
   for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
-    if (task->priority != priority || task->job.to.length == 0) continue;
+    if (task->priority != priority || task->job.to.length == 0 || task->finished) continue;
     if (f->keys.failed || !reserve(f, count + 1)) {
       f->replies.failed = true;
       return 0;
@@ -109,7 +144,23 @@ static void build_call(finish *f, lk_priority priority, size_t count, uint32_t l
   for (size_t i = 0, begin = 0; i < count; begin = f->ends[i++]) {
     lk_command_add_string(command, f->tasks[i]->entry);
     lk_command_add_string(command, f->tasks[i]->list);
+    lk_command_add_string(command, f->tasks[i]->since);
+    lk_command_add_string(command, f->tasks[i]->until);
     lk_command_add(command, f->replies.data + begin, f->ends[i] - begin);
+  }
+}
+
+/* Marks what the call has taken: all but those that came too late, or too early, for what the policy said. Their time
+ * is Redis', so our idea of its clock was wrong. */
+static void note_taken(finish *f, const lk_reply *reply) {
+  if (lk_reply_elements(reply) != 5) return; /* of lk_discard */
+  const lk_reply *untimely = lk_reply_element(reply, 3);
+  for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
+  for (size_t u = 0; u < lk_reply_elements(untimely); u++) {
+    int64_t number = lk_reply_integer(lk_reply_element(untimely, u));
+    if (number >= 1 && (size_t)number <= f->count) f->tasks[number - 1]->finished = false;
+    atomic_store(&f->worker->redis_ahead_ms,
+                 lk_reply_integer(lk_reply_element(reply, 4)) - (int64_t)(lk_clock_us() / 1000));
   }
 }
 
@@ -117,12 +168,14 @@ static void build_call(finish *f, lk_priority priority, size_t count, uint32_t l
 static lk_status judge(finish *f, const lk_reply *reply, lk_error *error) {
   const char *refused = lk_reply_error(reply);
   if (refused == NULL) {
-    if (lk_reply_elements(reply) == 3 && lk_reply_integer(lk_reply_element(reply, 2)) > 0)
+    if (lk_reply_elements(reply) == 5 && lk_reply_integer(lk_reply_element(reply, 2)) > 0)
       fprintf(f->link.log, "likeness: finish: %lld replies could not be delivered; see %s\n",
               (long long)lk_reply_integer(lk_reply_element(reply, 2)), LK_DEAD);
+    note_taken(f, reply);
     return LK_OK;
   }
   if (strstr(refused, "NOGROUP") != NULL) {
+    for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
     fprintf(f->link.log, "likeness: finish: the jobs are gone from redis: %s\n", refused);
     return LK_OK;
   }
@@ -168,17 +221,39 @@ static bool discard(finish *f, const lk_task *task) {
   return send_call(f);
 }
 
-static bool finish_batch(finish *f, const lk_done *done) {
-  bool sent = true;
-  for (int priority = 0; sent && priority < LK_PRIORITIES; priority++) {
+/* Nothing leaves before the log has it. What cannot be written down is not released: its jobs get an error. */
+static bool commit(finish *f) {
+  lk_governance *governance = f->worker->options->governance;
+  lk_error error;
+  if (governance == NULL || lk_governance_commit(governance, &error) == LK_OK) return true;
+  fprintf(f->link.log, "likeness: nothing is released: %s\n", error.text);
+  for (size_t i = 0; i < f->count; i++)
+    if (f->tasks[i]->status == LK_OK)
+      f->tasks[i]->status =
+          lk_fail(&f->tasks[i]->error, LK_EINTERNAL, "the audit log cannot be written, so nothing is released");
+  return false;
+}
+
+/* The tasks of one stream, until the finish Function has taken them all: a task whose time is over when it arrives is
+ * decided again. */
+static bool finish_stream(finish *f, const lk_done *done, lk_priority priority) {
+  for (;;) {
     uint32_t lists;
     char keys_count[12];
-    size_t count = collect(f, done, (lk_priority)priority, &lists);
+    f->count = collect(f, done, priority, &lists);
+    if (!commit(f)) f->count = collect(f, done, priority, &lists);
     if (f->replies.failed || f->keys.failed) return false;
-    if (count == 0) continue;
-    build_call(f, (lk_priority)priority, count, lists, keys_count);
-    sent = send_call(f);
+    if (f->count == 0) return true;
+    build_call(f, priority, f->count, lists, keys_count);
+    if (!send_call(f)) return false;
   }
+}
+
+static bool finish_batch(finish *f, const lk_done *done) {
+  bool sent = true;
+  for (int priority = 0; sent && priority < LK_PRIORITIES; priority++)
+    sent = finish_stream(f, done, (lk_priority)priority);
+  f->count = 0;
   for (lk_task *task = done->tasks; sent && task != NULL; task = lk_task_next(task))
     if (task->job.to.length == 0) sent = discard(f, task);
   return sent;

@@ -86,6 +86,24 @@ static lk_gallery *find_gallery(const lk_worker *worker, lk_text name, uint32_t 
   return NULL;
 }
 
+/* Before any compute: a refused job costs a decision. */
+static lk_status decide(const lk_worker *worker, lk_task *task, lk_error *error) {
+  lk_governance *governance = worker->options->governance;
+  if (governance == NULL) return LK_OK;
+  task->verdict = malloc(sizeof *task->verdict);
+  if (task->verdict == NULL) return lk_fail_memory(error);
+  lk_policy_request request = lk_task_request(task);
+  lk_status status = lk_governance_decide(governance, &request, lk_worker_redis_ms(worker), task->verdict, error);
+  if (status == LK_EPOLICY) return status;
+  if (status != LK_OK) {
+    fprintf(worker->options->log, "likeness: nothing is decided: %s\n", error->text);
+    return lk_fail(error, LK_EINTERNAL, "the audit log cannot be written, so nothing is searched");
+  }
+  task->job.k = task->verdict->k;
+  task->job.threshold = task->verdict->threshold;
+  return LK_OK;
+}
+
 static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) {
   lk_job *job = &task->job;
   uint32_t number;
@@ -94,13 +112,15 @@ static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) 
     return lk_fail(error, LK_EGALLERY, "no gallery '%.*s' is served here", (int)job->gallery.length,
                    job->gallery.bytes);
   if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
+  lk_status status = lk_gallery_check_probes(task->gallery, &job->probes, job->model, error);
+  if (status == LK_OK) status = decide(worker, task, error);
   /* Identifications share a batch when gallery, k, fusion and what they are by are the same; a verification, or a
    * search of some tags only, goes alone. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;
   task->queued.key =
       alone ? 0 : ((uint64_t)number + 1) << 32 | (uint64_t)job->fusion << 17 | (uint64_t)job->by_subject << 16 | job->k;
   task->queued.probes = (uint32_t)job->probes.rows;
-  return lk_gallery_check_probes(task->gallery, &job->probes, job->model, error);
+  return status;
 }
 
 static size_t read_fields(const lk_reply *list, lk_field fields[FIELDS_MOST]) {
@@ -205,12 +225,25 @@ static bool wait_for_room(lk_worker *worker) {
   return go_on;
 }
 
+/* The rules were changed, and this process told so. */
+static void reload(const lk_worker *worker) {
+  const lk_worker_options *options = worker->options;
+  if (options->governance == NULL || !atomic_exchange(options->reload, false)) return;
+  lk_error error;
+  lk_status status = lk_governance_reload(options->governance, &error);
+  if (status == LK_OK && error.text[0] == '\0')
+    fprintf(options->log, "likeness: the policy was read again\n");
+  else
+    fprintf(options->log, "likeness: everything is refused: %s\n", error.text);
+}
+
 void *lk_intake_main(void *argument) {
   lk_worker *worker = argument;
   intake in = {.worker = worker,
                .link = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
   while (wait_for_room(worker)) {
     lk_error error;
+    reload(worker);
     lk_status status = lk_link_open(&in.link, &error);
     if (status == LK_OK) {
       status = step(&in, &error);

@@ -7,6 +7,7 @@
 #include "engine/batcher.h"
 #include "engine/job.h"
 #include "engine/redis.h"
+#include "index/governance.h"
 
 /* What one XREADGROUP brought. Its tasks read their fields in it, so that probes are copied once only, into the
  * search; the last task to go frees it. */
@@ -22,12 +23,15 @@ typedef struct lk_task {
   char entry[48]; /* id in the stream */
   lk_job job;
   lk_gallery *gallery;
+  lk_verdict *verdict;  /* NULL: nothing governs it */
   uint64_t deadline_ms; /* by Redis' clock; UINT64_MAX: none */
   lk_status status;
   lk_error error; /* where status is not LK_OK */
   uint32_t wait_us;
   uint32_t first; /* its first list in the batch's result */
-  char list[12];  /* number of its reply list in the finish call */
+  bool finished;  /* a finish call has taken it */
+  char list[12];  /* its arguments in the finish call: number of its reply list, and when the reply may leave */
+  char since[24], until[24];
 } lk_task;
 
 static inline lk_task *lk_task_next(const lk_task *task) { return (lk_task *)task->queued.next; }
@@ -36,6 +40,9 @@ static inline lk_task *lk_task_next(const lk_task *task) { return (lk_task *)tas
 lk_task *lk_task_new(lk_delivery *delivery);
 void lk_task_free(lk_task *task);
 void lk_delivery_release(lk_delivery *delivery);
+
+/* What a policy is asked. */
+lk_policy_request lk_task_request(const lk_task *task);
 
 /* Milliseconds in an entry's id: when Redis took it. */
 uint64_t lk_task_entered_ms(const lk_task *task);

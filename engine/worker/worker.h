@@ -7,15 +7,18 @@
 #include <stdio.h>
 
 #include "engine/address.h"
+#include "index/governance.h"
 #include "index/likeness.h"
 
 typedef struct lk_worker_options {
   lk_address address;
   lk_gallery **galleries; /* loaded */
   uint32_t galleries_count;
-  uint32_t batch_probes;   /* preferred */
-  uint64_t max_delay_us;   /* a job waits for company at most so long */
-  const atomic_bool *stop; /* when it turns true, the worker finishes what it took and returns */
+  uint32_t batch_probes;     /* preferred */
+  uint64_t max_delay_us;     /* a job waits for company at most so long */
+  lk_governance *governance; /* NULL: nothing is asked and nothing kept */
+  atomic_bool *reload;       /* when it turns true, the governance is read again and it turns false */
+  const atomic_bool *stop;   /* when it turns true, the worker finishes what it took and returns */
   FILE *log;
 } lk_worker_options;
 

@@ -139,7 +139,7 @@ static void save_job(const char *name, const char *op, char vectors, size_t leng
 static void save_replies(void) {
   lk_bytes reply = {0};
   lk_reply_head head = {.status = LK_EDIM, .id = lk_text_of("j"), .text = lk_text_of("wrong")};
-  lk_reply_encode(&head, NULL, 0, 0, &reply);
+  lk_reply_encode(&head, &(lk_reply_part){0}, &reply);
   save("fuzz_reply", "error", reply.data, reply.length);
   reply.data[4] = 0;
   reply.data[16] = 2;

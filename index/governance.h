@@ -1,0 +1,72 @@
+/* What every operation passes where rules are configured: the policy decides before any work and again at release,
+ * and the audit log keeps what was decided and what was released. Without a policy everything is permitted and said to
+ * be under none; without a log nothing is kept.
+ *
+ * A policy file that is broken when it is read again refuses everything until it is mended. A log that cannot be
+ * written lets nothing through. Any thread may call; they take turns. */
+#ifndef INDEX_GOVERNANCE_H
+#define INDEX_GOVERNANCE_H
+
+#include "index/audit.h"
+#include "index/policy.h"
+
+/* Paths; NULL for none. They outlive the governance. */
+typedef struct lk_governance_options {
+  const char *policy;
+  const char *calibration; /* for rules with max_fmr */
+  const char *audit;       /* the log's folder */
+  const char *audit_key;   /* the secret key that signs its heads */
+} lk_governance_options;
+
+typedef struct lk_governance lk_governance;
+
+/* Errors as of lk_policy_open, lk_calibration_open and lk_audit_open. */
+lk_status lk_governance_open(const lk_governance_options *options, lk_governance **governance, lk_error *error);
+lk_status lk_governance_close(lk_governance *governance, lk_error *error);
+
+/* Reads policy and calibration again, and takes them over in one step. LK_OK also where they are broken: then
+ * everything is refused, and `error` says why and on which line; its text is empty where they are good. LK_EIO: the
+ * log. */
+lk_status lk_governance_reload(lk_governance *governance, lk_error *error);
+
+enum { LK_VERDICT_ID = 33, LK_VERDICT_POLICY = 65, LK_VERDICT_RULES = 32, LK_VERDICT_RULE = 65 };
+
+/* A decision, as it goes with its operation. */
+typedef struct lk_verdict {
+  bool permitted;
+  float threshold; /* in effect */
+  uint32_t k;
+  uint64_t since_ms, until_ms; /* it holds from the one time to before the other */
+  uint64_t sequence;           /* of its record in the audit log; 0: none */
+  uint32_t retention_hours;    /* LK_POLICY_NO_LIMIT: no limit */
+  bool purge_on_refusal;
+  char id[LK_VERDICT_ID];
+  char policy[LK_VERDICT_POLICY]; /* its hash; "" for none */
+  char rules[LK_VERDICT_RULES][LK_VERDICT_RULE];
+  uint32_t rules_count;
+} lk_verdict;
+
+/* Decides a request. LK_EPOLICY: refused, and why. LK_EIO: the log. Threshold and k of the verdict are the request's or
+ * stricter. */
+lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                               lk_verdict *verdict, lk_error *error);
+
+/* What is about to be released: counts. */
+typedef struct lk_release {
+  uint64_t epoch, searched, total, candidates;
+} lk_release;
+
+/* Decides again at the time of release, and tightens the verdict's limits where they have become stricter. LK_EPOLICY:
+ * withheld. What was released is in the log once lk_governance_commit has returned. */
+lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                const lk_release *release, lk_verdict *verdict, lk_error *error);
+
+/* After it returns LK_OK, results may leave. */
+lk_status lk_governance_commit(lk_governance *governance, lk_error *error);
+
+/* The decision record that goes with a result: JSON, which the caller frees; NULL when out of memory. `verdict` NULL:
+ * of what no rules govern. */
+char *lk_governance_record(lk_governance *governance, const lk_verdict *verdict, lk_text model,
+                           const lk_release *release);
+
+#endif
