@@ -43,6 +43,19 @@ static void add_field(client *c, const char *name, const char *value) {
   lk_command_add_string(&c->command, value);
 }
 
+static void add_claims(client *c, const lk_client_job *job) {
+  const char *const claims[][2] = {{"purpose", job->purpose},
+                                   {"actor", job->actor},
+                                   {"jurisdiction", job->jurisdiction},
+                                   {"case", job->case_id},
+                                   {"authorisation", job->authorisation}};
+  for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++)
+    if (claims[i][1] != NULL) add_field(c, claims[i][0], claims[i][1]);
+  char since[24];
+  snprintf(since, sizeof since, "%" PRIu64, job->pending_since_ms);
+  if (job->pending_since_ms > 0) add_field(c, "pending_since", since);
+}
+
 static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   char id[24], k[12], n[24], threshold[32], ttl[24], tags[24], mask[24];
   const lk_client_job *job = c->job;
@@ -72,6 +85,7 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
     add_field(c, "mask", mask);
   }
   if (job->model != NULL) add_field(c, "model", job->model);
+  add_claims(c, job);
   if (job->ttl_ms > 0) add_field(c, "ttl", ttl);
   lk_command_add_string(&c->command, "f32");
   lk_command_add(&c->command, c->probes, job_probes(c, number) * job->probes->dim * sizeof *c->probes);

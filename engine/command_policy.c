@@ -43,11 +43,6 @@ typedef struct explained {
 
 static lk_text text_or_none(const char *string) { return string != NULL ? lk_text_of(string) : (lk_text){0}; }
 
-static lk_status read_instant(const char *option, const char *value, int64_t *ms, lk_error *error) {
-  const char *fault = lk_instant_parse(lk_text_of(value), ms);
-  return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "%s: '%s' %s", option, value, fault);
-}
-
 static lk_status read_request(const lk_options *options, explained *e, lk_error *error) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -68,9 +63,9 @@ static lk_status read_request(const lk_options *options, explained *e, lk_error 
   if (options->operation == NULL) return lk_fail(error, LK_EINVAL, "--operation is needed");
   lk_status status = lk_operation_parse(lk_text_of(options->operation), &e->request.operation, error);
   if (status != LK_OK) return lk_fail(error, status, "--operation: %s", error != NULL ? error->text : "");
-  if (options->at != NULL) status = read_instant("--at", options->at, &e->now_ms, error);
+  if (options->at != NULL) status = lk_options_instant("--at", options->at, &e->now_ms, error);
   if (status == LK_OK && options->pending_since != NULL)
-    status = read_instant("--pending-since", options->pending_since, &e->request.pending_since_ms, error);
+    status = lk_options_instant("--pending-since", options->pending_since, &e->request.pending_since_ms, error);
   return status;
 }
 

@@ -118,7 +118,10 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
 lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_address address;
   lk_vector_file file;
+  int64_t pending_since_ms = 0;
   lk_status status = check_job(options, error);
+  if (status == LK_OK && options->pending_since != NULL)
+    status = lk_options_instant("--pending-since", options->pending_since, &pending_since_ms, error);
   if (status == LK_OK) status = read_address(options, &address, error);
   if (status == LK_OK) status = lk_vector_file_open(options->words[0], &file, error);
   if (status != LK_OK) return status;
@@ -134,6 +137,12 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                        .fusion = options->fusion,
                        .tags = options->tags,
                        .mask = options->mask,
+                       .purpose = options->purpose,
+                       .actor = options->actor,
+                       .jurisdiction = options->jurisdiction,
+                       .case_id = options->case_id,
+                       .authorisation = options->authorisation,
+                       .pending_since_ms = (uint64_t)pending_since_ms,
                        .ttl_ms = options->ttl_ms,
                        .job_probes = job_probes < most ? job_probes : most,
                        .timeout_s = options->timeout_s};

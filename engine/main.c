@@ -46,10 +46,12 @@ static const struct {
      "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]"},
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
-     "--timeout --job-probes",
+     "--timeout --job-probes --purpose --actor --jurisdiction --case --authorisation --pending-since",
      "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject]\n"
      "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--model NAME] [--priority hi|lo]\n"
      "                    [--ttl MS] [--timeout S] [--job-probes 64] [--format table|csv|json]\n"
+     "                    [--purpose P] [--actor A] [--jurisdiction J] [--case C] [--authorisation W]\n"
+     "                    [--pending-since DATE]\n"
      "                    [--password-file FILE]"},
     {"audit verify", lk_command_audit_verify, 1, 1, "--head --key", "PATH [--head FILE] [--key PUBLIC]"},
     {"audit show", lk_command_audit_show, 1, 1, "--format", "PATH [--format table|json]"},
@@ -68,7 +70,8 @@ static void catch_signals(bool serves) {
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
   if (serves) sigaction(SIGHUP, &action, NULL);
-  signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
+  signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other, */
+  signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
 }
 
 /* How many of the arguments the command's name is, one word each, where they begin with it; else 0. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/instant.h"
 #include "index/text.h"
 #include "kernels/fail.h"
 
@@ -219,4 +220,9 @@ lk_status lk_options_check_format(const lk_options *options, const char *formats
   const char *name = format_names[options->format];
   if (is_listed(formats, name, strlen(name))) return LK_OK;
   return lk_fail(error, LK_EINVAL, "--format: '%s' is not one that this command writes: %s", name, formats);
+}
+
+lk_status lk_options_instant(const char *option, const char *value, int64_t *ms, lk_error *error) {
+  const char *fault = lk_instant_parse(lk_text_of(value), ms);
+  return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "%s: '%s' %s", option, value, fault);
 }

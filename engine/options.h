@@ -40,4 +40,7 @@ lk_status lk_options_check_format(const lk_options *options, const char *formats
 /* Whether k is one that a search can have. */
 lk_status lk_options_check_k(const lk_options *options, lk_error *error);
 
+/* Reads an option's value as an instant (index/instant.h). */
+lk_status lk_options_instant(const char *option, const char *value, int64_t *ms, lk_error *error);
+
 #endif
