@@ -194,6 +194,8 @@ LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query,
 /* Probes are counted from 0 through all runs, where they are fused the runs; ranks from 0 to the probe's count. */
 LK_API uint32_t lk_result_count(const lk_result *result, uint32_t probe);
 LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank);
+/* The template numbers and scores of a whole list, into the caller's arrays. */
+LK_API void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores);
 
 /* Compares each probe with the templates of one subject: into `result` goes each probe's best one, as a list of one.
  * LK_ENOTFOUND where the gallery has no such subject. LK_EDIM, LK_EBADPROBE, LK_EINVAL as above. Needs no device. */

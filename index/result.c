@@ -26,6 +26,14 @@ lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32
   return (lk_candidate){.found = lk_gallery_template_of_row(result->gallery, hit->row), .score = hit->score};
 }
 
+void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores) {
+  const lk_hit *hits = result->lists.hits + lk_lists_begin(&result->lists, probe);
+  for (uint32_t rank = 0; rank < lk_result_count(result, probe); rank++) {
+    numbers[rank] = hits[rank].number;
+    scores[rank] = hits[rank].score;
+  }
+}
+
 void *lk_room_take(lk_room *room, size_t count, size_t size) {
   if (room->data == NULL || room->room < count) {
     free(room->data);

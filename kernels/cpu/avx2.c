@@ -1,6 +1,8 @@
-/* AVX2 and FMA. maddubs adds two products of an unsigned and a signed byte into 16 bits with saturation: row codes
- * reach 255, so probe codes keep to 64 (2 * 255 * 64 < 2^15). The bit that the probe loses costs more survivors;
- * splitting signs instead (8 bits both) costs a third instruction for every two. */
+/* AVX2 and FMA. maddubs adds two products of an unsigned and a signed byte into 16 bits; widening those at once costs
+ * two instructions for every one. So a run of steps is added up in 16 bits and only then widened: row codes reach 255,
+ * and a probe's codes keep to what fits (255 * 128 < 2^15; LK_RUN_LIMIT). What the probe's code loses by that costs
+ * more survivors, much less than is gained; splitting signs instead (8 bits both) costs a third instruction for every
+ * two. Measured on a Zen 3: runs of 4, 8 and 16 steps are 1.3, 1.45 and 1.5 times as fast as none. */
 #include "kernels/cpu/avx2.h"
 
 #include <immintrin.h>
@@ -15,8 +17,13 @@ HOT __m256i broadcast_step(const int8_t *codes) {
 }
 
 HOT __m256i add_products(__m256i sum, __m256i rows, __m256i probe) {
-  __m256i pairs = _mm256_maddubs_epi16(rows, probe);
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(rows, probe));
+  __asm__("" : "+x"(sum)); /* else GCC 12 carries copies of the sums from step to step, and one of them in memory */
+  return sum;
+}
+
+HOT __m256i widen_sum(__m256i sum, __m256i run) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(run, _mm256_set1_epi16(1)));
 }
 
 /* Bit r: the sum of row r of the strip is at least the threshold. */
@@ -27,23 +34,34 @@ HOT uint32_t reaching(__m256i low, __m256i high, int32_t threshold) {
   return ~(below_low | below_high << 8) & 0xffff;
 }
 
-/* `count` is a constant in each of its two uses, so that all sums stay in registers. */
-HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, const int count,
+/* `count` is a constant in each of its two uses, so that a run's sums stay in registers. */
+HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, size_t width, const int8_t *probes, const int count,
                        uint32_t first, const int32_t *thresholds, uint16_t *survivors) {
   size_t found = 0;
   for (uint32_t s = 0; s < strips; s++) {
     const uint8_t *step = tile + (size_t)s * LK_STRIP_ROWS * width;
-    __m256i low[LK_SCAN_PROBES], high[LK_SCAN_PROBES];
+    __m256i low[LK_SCAN_PROBES], high[LK_SCAN_PROBES], run_low[LK_SCAN_PROBES], run_high[LK_SCAN_PROBES];
 #pragma GCC unroll 4
     for (int p = 0; p < count; p++) low[p] = high[p] = _mm256_setzero_si256();
-    for (uint32_t i = 0; i < width; i += LK_STEP, step += LK_STRIP_ROWS * LK_STEP) {
-      __m256i rows_low = _mm256_loadu_si256((const __m256i *)step);
-      __m256i rows_high = _mm256_loadu_si256((const __m256i *)(step + 32));
+    for (size_t i = 0, end; i < width;) {
+      end = width - i < LK_RUN ? width : i + LK_RUN;
+#pragma GCC unroll 4
+      for (int p = 0; p < count; p++) run_low[p] = run_high[p] = _mm256_setzero_si256();
+#pragma GCC unroll 2
+      for (; i < end; i += LK_STEP, step += LK_STRIP_ROWS * LK_STEP) {
+        __m256i rows_low = _mm256_loadu_si256((const __m256i *)step);
+        __m256i rows_high = _mm256_loadu_si256((const __m256i *)(step + 32));
+#pragma GCC unroll 4
+        for (int p = 0; p < count; p++) {
+          __m256i probe = broadcast_step(probes + (size_t)p * width + i);
+          run_low[p] = add_products(run_low[p], rows_low, probe);
+          run_high[p] = add_products(run_high[p], rows_high, probe);
+        }
+      }
 #pragma GCC unroll 4
       for (int p = 0; p < count; p++) {
-        __m256i probe = broadcast_step(probes + (size_t)p * width + i);
-        low[p] = add_products(low[p], rows_low, probe);
-        high[p] = add_products(high[p], rows_high, probe);
+        low[p] = widen_sum(low[p], run_low[p]);
+        high[p] = widen_sum(high[p], run_high[p]);
       }
     }
     for (int p = 0; p < count; p++)
@@ -185,6 +203,7 @@ void lk_avx2_widen(const uint16_t *halves, uint32_t count, float *out) {
 
 const lk_isa lk_isa_avx2 = {.name = "avx2",
                             .probe_limit = 64,
+                            .adds_runs = true,
                             .scan = scan,
                             .dot = lk_avx2_dot,
                             .multiply = lk_avx2_multiply,

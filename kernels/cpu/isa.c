@@ -43,3 +43,20 @@ void lk_isa_pack(const int8_t *codes, uint32_t rows, uint32_t dim, uint32_t widt
       packed[(size_t)(i / LK_STEP) * LK_STRIP_ROWS * LK_STEP + i % LK_STEP] = (uint8_t)(code[i] + LK_CODE_SHIFT);
   }
 }
+
+static int larger(int a, int b) { return a > b ? a : b; }
+
+int lk_isa_run_sum(const int8_t *probe, uint32_t width) {
+  int most = 0;
+  for (uint32_t begin = 0; begin < width; begin += LK_RUN)
+    for (uint32_t half = 0; half < LK_STEP; half += LK_STEP / 2) {
+      int above = 0, below = 0;
+      for (uint32_t i = begin + half; i < width && i < begin + LK_RUN; i += LK_STEP)
+        for (uint32_t e = i; e < i + LK_STEP / 2; e++) {
+          above += larger(probe[e], 0);
+          below += larger(-probe[e], 0);
+        }
+      most = larger(most, larger(above, below));
+    }
+  return most;
+}

@@ -7,6 +7,7 @@
 #ifndef KERNELS_CPU_ISA_H
 #define KERNELS_CPU_ISA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,11 +18,14 @@
 #define LK_STEP 4
 #define LK_CODE_SHIFT 128
 #define LK_WIDE_STEP 8
-#define LK_SCAN_PROBES 4 /* probes in one call of scan, at most */
+#define LK_RUN (8 * LK_STEP) /* elements; where a kernel adds up a run of them in 16 bits, ... */
+#define LK_RUN_LIMIT 128     /* ... the probe's codes of one sign in one of its sums add up to no more */
+#define LK_SCAN_PROBES 4     /* probes in one call of scan, at most */
 
 typedef struct lk_isa {
   const char *name;
   int probe_limit; /* probe codes stay within -limit .. limit, so that no intermediate sum saturates */
+  bool adds_runs;  /* and to LK_RUN_LIMIT */
 
   /* Finds the (probe, row) of a tile whose sum is at least thresholds[probe]; writes probe * LK_TILE_ROWS + row each
    * and returns how many. `width` is the dimension rounded up to LK_STEP; probes are count x width, 1 to
@@ -46,6 +50,10 @@ typedef struct lk_isa {
 
 /* Codes of `rows` rows of `dim` bytes into strips of `width` bytes a row; ceil(rows / 16) strips are written. */
 void lk_isa_pack(const int8_t *codes, uint32_t rows, uint32_t dim, uint32_t width, uint8_t *tile);
+
+/* The largest sum, without its sign, of a probe's codes of one sign that go into one sum of a run: elements 4j and 4j+1
+ * of its steps, or 4j+2 and 4j+3. */
+int lk_isa_run_sum(const int8_t *probe, uint32_t width);
 
 /* The named instruction set, or with NULL the best; NULL where this processor does not have it. */
 const lk_isa *lk_isa_find(const char *name);

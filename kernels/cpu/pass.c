@@ -130,6 +130,21 @@ static bool mark_visible(lk_cpu *cpu, uint64_t *visible) {
   return true;
 }
 
+/* Codes a probe with as many levels as the kernel's sums can take. */
+static void code_fitting(const lk_cpu *cpu, const float *q, const float *mean, int8_t *code, float *rotated,
+                         lk_probe_bound *bound) {
+  lk_shape shape = cpu->pass.batch.shape;
+  uint32_t width = lk_cpu_width(shape.dim);
+  double work[LK_DIM_MAX];
+  int limit = cpu->isa->probe_limit, sum = 0; /* of the code before, which was too large */
+  memset(code + shape.dim, 0, (width - shape.dim) * sizeof *code);
+  memset(rotated + shape.dim, 0, (width - shape.dim) * sizeof *rotated);
+  do {
+    if (sum > 0) limit = (limit - 1) * LK_RUN_LIMIT / sum;
+    lk_quant_probe(shape.metric, q, shape.dim, mean, limit, work, code, rotated, bound);
+  } while (cpu->isa->adds_runs && (sum = lk_isa_run_sum(code, width)) > LK_RUN_LIMIT);
+}
+
 /* Codes a probe for the frames that share its code, and bounds it for each of them. */
 static void code_probe(void *context, uint32_t thread, uint32_t item) {
   (void)thread;
@@ -140,11 +155,7 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   const float *q = pass->batch.probes + (size_t)(item % count) * dim;
   int8_t *code = pass->codes + (size_t)item * width;
   float *rotated = pass->rotated + (size_t)item * width;
-  double work[LK_DIM_MAX];
-  lk_quant_probe(metric, q, dim, pass->frame_means[item / count], cpu->isa->probe_limit, work, code, rotated,
-                 &pass->bounds[item]);
-  memset(code + dim, 0, (width - dim) * sizeof *code);
-  memset(rotated + dim, 0, (width - dim) * sizeof *rotated);
+  code_fitting(cpu, q, pass->frame_means[item / count], code, rotated, &pass->bounds[item]);
   for (uint32_t f = 1; metric != LK_L2 && f < pass->frames; f++) {
     lk_probe_bound *bound = &pass->bounds[(size_t)f * count + item];
     *bound = pass->bounds[item];

@@ -1,0 +1,403 @@
+"""Exact 1:N search from Python: liblikeness (index/likeness.h) through ctypes, with numpy arrays in and out.
+
+    import likeness
+
+    likeness.create("faces", dim=512)
+    likeness.enroll("faces", vectors, keys=["ada-1", "bo-1"])
+    with likeness.Device() as device, likeness.Gallery("faces", device) as gallery:
+        numbers, scores = gallery.identify(probes, k=10)
+        gallery.keys(numbers[0])
+
+Vectors are arrays of rows x dim, of float32, float64, float16 or uint8; they are read where they lie, unless a row's
+elements do not lie together. What fails raises Error with the library's own text. The library is $LIKENESS_LIBRARY,
+or the one that the system finds. Threads: a gallery is searched by one thread at a time; the search itself runs
+without the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from ctypes import POINTER, Structure, byref, c_bool, c_char, c_char_p, c_float, c_int, c_uint32, c_uint64, c_void_p
+from pathlib import Path
+
+import numpy as np
+
+METRICS = {"cosine": 0, "ip": 1, "l2": 2}
+STORES = {"f32": 0, "f16": 1}
+FUSIONS = {"none": 0, "max": 1, "mean": 2}
+ALL = 0xFFFFFFFF  # as k: everything at or above the threshold
+MISSING = -1  # the number where a list is shorter than the longest
+
+_ELEMENTS = {np.dtype("<f4"): 0, np.dtype("<f8"): 1, np.dtype("<f2"): 2, np.dtype("u1"): 3}
+
+
+class Error(Exception):
+    """What the library says went wrong; `status` is the word for it, such as EDIM."""
+
+    def __init__(self, status: str, text: str):
+        super().__init__(text)
+        self.status = status
+
+
+class _ErrorText(Structure):
+    _fields_ = [("text", c_char * 512)]
+
+
+class _Text(Structure):
+    _fields_ = [("bytes", c_char_p), ("length", c_uint32)]
+
+    def __str__(self) -> str:
+        return ctypes.string_at(self.bytes, self.length).decode()
+
+
+class _FoundText(Structure):
+    """As _Text, of bytes that are not terminated."""
+
+    _fields_ = [("bytes", c_void_p), ("length", c_uint32)]
+
+    def __str__(self) -> str:
+        return ctypes.string_at(self.bytes, self.length).decode()
+
+
+class _Vectors(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("data", c_void_p),
+        ("rows", c_uint64),
+        ("dim", c_uint32),
+        ("element", c_int),
+        ("stride_bytes", c_uint64),
+    ]
+
+
+class _Label(Structure):
+    _fields_ = [("key", _Text), ("subject", _Text), ("group", _Text), ("tags", c_uint64)]
+
+
+class _Template(Structure):
+    _fields_ = [
+        ("number", c_uint64),
+        ("key", _FoundText),
+        ("subject", _FoundText),
+        ("group", _FoundText),
+        ("tags", c_uint64),
+    ]
+
+
+class _GalleryOptions(Structure):
+    _fields_ = [("dim", c_uint32), ("metric", c_int), ("store", c_int), ("model", c_char_p)]
+
+
+class _GalleryStat(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("model", c_char_p),
+        ("metric", c_int),
+        ("store", c_int),
+        ("dim", c_uint32),
+        ("templates", c_uint64),
+        ("epoch", c_uint64),
+        ("next_number", c_uint64),
+        ("segments", c_uint32),
+        ("bytes", c_uint64),
+    ]
+
+
+class _SearchStats(Structure):
+    _fields_ = [
+        ("scanned", c_uint64),
+        ("survivors", c_uint64),
+        ("settled", c_uint64),
+        ("rounds", c_uint32),
+        ("wide_rounds", c_uint32),
+        ("reruns", c_uint32),
+    ]
+
+
+class _Query(Structure):
+    _fields_ = [
+        ("probes", POINTER(_Vectors)),
+        ("probes_count", c_uint32),
+        ("fusion", c_int),
+        ("k", c_uint32),
+        ("threshold", c_float),
+        ("by_subject", c_bool),
+        ("model", _Text),
+        ("tags", c_uint64),
+        ("mask", c_uint64),
+        ("keys", POINTER(_Text)),
+        ("subjects", POINTER(_Text)),
+        ("keys_count", c_uint32),
+        ("subjects_count", c_uint32),
+    ]
+
+
+# name: (result, arguments)
+_FUNCTIONS = {
+    "lk_status_name": (c_char_p, [c_int]),
+    "lk_device_open": (c_int, [c_char_p, c_uint32, POINTER(c_void_p), POINTER(_ErrorText)]),
+    "lk_device_close": (None, [c_void_p]),
+    "lk_device_name": (c_char_p, [c_void_p]),
+    "lk_gallery_create": (c_int, [c_char_p, POINTER(_GalleryOptions), POINTER(_ErrorText)]),
+    "lk_gallery_enroll": (
+        c_int,
+        [c_char_p, POINTER(_Vectors), c_void_p, c_void_p, c_void_p, POINTER(c_uint64), POINTER(_ErrorText)],
+    ),
+    "lk_gallery_open": (c_int, [c_char_p, POINTER(c_void_p), POINTER(_ErrorText)]),
+    "lk_gallery_close": (None, [c_void_p]),
+    "lk_gallery_load": (c_int, [c_void_p, c_void_p, POINTER(_ErrorText)]),
+    "lk_gallery_stat_get": (None, [c_void_p, POINTER(_GalleryStat)]),
+    "lk_gallery_template": (_Template, [c_void_p, c_uint64]),
+    "lk_gallery_vector": (None, [c_void_p, c_uint64, c_void_p]),
+    "lk_gallery_find": (c_int, [c_void_p, _Text, POINTER(c_uint64), POINTER(_ErrorText)]),
+    "lk_gallery_identify": (
+        c_int,
+        [c_void_p, POINTER(_Query), c_void_p, POINTER(_SearchStats), POINTER(_ErrorText)],
+    ),
+    "lk_gallery_verify": (c_int, [c_void_p, POINTER(_Vectors), _Text, c_void_p, POINTER(_ErrorText)]),
+    "lk_result_open": (c_int, [POINTER(c_void_p), POINTER(_ErrorText)]),
+    "lk_result_close": (None, [c_void_p]),
+    "lk_result_count": (c_uint32, [c_void_p, c_uint32]),
+    "lk_result_list": (None, [c_void_p, c_uint32, c_void_p, c_void_p]),
+}
+
+
+def _load_library() -> ctypes.CDLL:
+    library = ctypes.CDLL(os.environ.get("LIKENESS_LIBRARY", "liblikeness.so.0"))
+    for name, (result, arguments) in _FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+_library = _load_library()
+
+
+def _call(name: str, *arguments) -> None:
+    """Calls what returns a status and takes an error last."""
+    error = _ErrorText()
+    status = getattr(_library, name)(*arguments, byref(error))
+    if status != 0:
+        raise Error(_library.lk_status_name(status).decode(), error.text.decode(errors="replace"))
+
+
+def _encode_text(text: str) -> _Text:
+    encoded = text.encode()
+    return _Text(encoded, len(encoded))
+
+
+def _encode_texts(texts: Sequence[str]) -> ctypes.Array:
+    return (_Text * len(texts))(*map(_encode_text, texts))
+
+
+def _describe_vectors(array: np.ndarray, name: str) -> tuple[_Vectors, np.ndarray]:
+    """The array as the library takes it, and the array that must outlive that."""
+    array = np.atleast_2d(np.asarray(array))
+    if array.ndim != 2 or array.dtype not in _ELEMENTS:
+        raise TypeError(f"{name}: {array.dtype} of {array.ndim} dimensions; rows x dim of float or uint8 are wanted")
+    if array.strides[1] != array.itemsize or array.strides[0] < array.shape[1] * array.itemsize:
+        array = np.ascontiguousarray(array)
+    element = _ELEMENTS[array.dtype]
+    vectors = _Vectors(name.encode(), array.ctypes.data, *array.shape, element, array.strides[0])
+    return vectors, array
+
+
+class _Owner:
+    """Has a handle that is closed once: by close, at the end of a `with`, or with the object."""
+
+    _close_function: str
+    _handle: c_void_p | None = None
+
+    def close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            getattr(_library, self._close_function)(handle)
+
+    def _opened(self) -> c_void_p:
+        if self._handle is None:
+            raise ValueError(f"this {type(self).__name__.lower()} is closed")
+        return self._handle
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Device(_Owner):
+    """What searches run on: "auto", "cpu", "cpu:avx2", ...; `threads` 0 is as many as this process may run on."""
+
+    _close_function = "lk_device_close"
+
+    def __init__(self, name: str = "auto", threads: int = 0):
+        handle = c_void_p()
+        _call("lk_device_open", name.encode(), threads, byref(handle))
+        self._handle = handle
+
+    @property
+    def name(self) -> str:
+        return _library.lk_device_name(self._opened()).decode()
+
+
+class _Result(_Owner):
+    _close_function = "lk_result_close"
+
+    def __init__(self):
+        handle = c_void_p()
+        _call("lk_result_open", byref(handle))
+        self._handle = handle
+
+    def arrays(self, lists: int, ranks: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers and scores, lists x ranks; `ranks` None: as many as the longest list has."""
+        handle = self._opened()
+        counts = [_library.lk_result_count(handle, probe) for probe in range(lists)]
+        shape = lists, max(counts, default=0) if ranks is None else ranks
+        numbers, scores = np.full(shape, MISSING, np.int64), np.full(shape, -np.inf, np.float32)
+        for probe in range(lists):
+            _library.lk_result_list(handle, probe, numbers[probe:].ctypes.data, scores[probe:].ctypes.data)
+        return numbers, scores
+
+
+class Gallery(_Owner):
+    """An open gallery; searchable where a device is given, which is kept open for as long as the gallery is."""
+
+    _close_function = "lk_gallery_close"
+
+    def __init__(self, folder: str | Path, device: Device | None = None):
+        handle = c_void_p()
+        _call("lk_gallery_open", os.fsencode(folder), byref(handle))
+        self._handle = handle
+        self._device = device
+        self._result = _Result()
+        self.last_search: dict[str, int] = {}
+        if device is not None:
+            _call("lk_gallery_load", handle, device._opened())
+
+    def stat(self) -> dict[str, str | int]:
+        stat = _GalleryStat()
+        _library.lk_gallery_stat_get(self._opened(), byref(stat))
+        values = {name: getattr(stat, name) for name, _ in stat._fields_}
+        values["metric"] = list(METRICS)[stat.metric]
+        values["store"] = list(STORES)[stat.store]
+        return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
+
+    def __len__(self) -> int:
+        return self.stat()["templates"]
+
+    def find(self, key: str) -> int:
+        """The position of the template with this key."""
+        position = c_uint64()
+        _call("lk_gallery_find", self._opened(), _encode_text(key), byref(position))
+        return position.value
+
+    def key(self, position: int) -> str:
+        return str(self._template(position).key)
+
+    def vector(self, position: int) -> np.ndarray:
+        """The template as it is stored."""
+        self._template(position)
+        vector = np.empty(self.stat()["dim"], np.float32)
+        _library.lk_gallery_vector(self._opened(), position, vector.ctypes.data)
+        return vector
+
+    def _template(self, position: int) -> _Template:
+        if not 0 <= position < len(self):
+            raise IndexError(f"position {position} of {len(self)}")
+        return _library.lk_gallery_template(self._opened(), position)
+
+    def identify(
+        self,
+        probes: np.ndarray,
+        k: int = 10,
+        *,
+        threshold: float = -np.inf,
+        by_subject: bool = False,
+        fusion: str = "none",
+        model: str = "",
+        tags: int = 0,
+        mask: int = 0,
+        keys: Sequence[str] = (),
+        subjects: Sequence[str] = (),
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Template numbers and scores, a row a probe (fused: one row), best first; MISSING and -inf fill up shorter
+        lists. k = ALL: all at or above the threshold. `last_search` then tells what the search did."""
+        vectors, kept = _describe_vectors(probes, "probes")
+        key_texts, subject_texts = _encode_texts(keys), _encode_texts(subjects)
+        query = _Query(
+            probes=ctypes.pointer(vectors),
+            probes_count=1,
+            fusion=FUSIONS[fusion],
+            k=k,
+            threshold=threshold,
+            by_subject=by_subject,
+            model=_encode_text(model),
+            tags=tags,
+            mask=mask,
+            keys=ctypes.cast(key_texts, POINTER(_Text)),
+            subjects=ctypes.cast(subject_texts, POINTER(_Text)),
+            keys_count=len(keys),
+            subjects_count=len(subjects),
+        )
+        stats = _SearchStats()
+        _call("lk_gallery_identify", self._opened(), byref(query), self._result._opened(), byref(stats))
+        self.last_search = {name: getattr(stats, name) for name, _ in stats._fields_}
+        return self._result.arrays(len(kept) if fusion == "none" else 1, None if k == ALL else k)
+
+    def verify(self, probes: np.ndarray, subject: str) -> tuple[np.ndarray, np.ndarray]:
+        """For each probe the number of the subject's best template, and its score."""
+        vectors, kept = _describe_vectors(probes, "probes")
+        _call("lk_gallery_verify", self._opened(), byref(vectors), _encode_text(subject), self._result._opened())
+        numbers, scores = self._result.arrays(len(kept), 1)
+        return numbers[:, 0], scores[:, 0]
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._result.close()
+        super().close()
+
+
+def create(folder: str | Path, dim: int, metric: str = "cosine", store: str = "f32", model: str = "") -> None:
+    """Makes the folder an empty gallery."""
+    options = _GalleryOptions(dim, METRICS[metric], STORES[store], model.encode())
+    _call("lk_gallery_create", os.fsencode(folder), byref(options))
+
+
+def enroll(
+    folder: str | Path,
+    vectors: np.ndarray,
+    keys: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+    tags: Sequence[int] | None = None,
+) -> int:
+    """Adds all rows or none, and returns the number of the first; the others follow. An empty key or subject is the
+    default."""
+    described, kept = _describe_vectors(vectors, "vectors")
+    labels = _make_labels(len(kept), keys, subjects, tags)
+    first = c_uint64()
+    _call("lk_gallery_enroll", os.fsencode(folder), byref(described), labels, None, None, byref(first))
+    return first.value
+
+
+def _make_labels(
+    rows: int, keys: Sequence[str] | None, subjects: Sequence[str] | None, tags: Sequence[int] | None
+) -> ctypes.Array | None:
+    given = [column for column in (keys, subjects, tags) if column is not None]
+    if not given:
+        return None
+    if any(len(column) != rows for column in given):
+        raise ValueError(f"keys, subjects and tags must be one a row: {rows}")
+    labels = (_Label * rows)()
+    for row, label in enumerate(labels):
+        if keys is not None:
+            label.key = _encode_text(keys[row])
+        if subjects is not None:
+            label.subject = _encode_text(subjects[row])
+        if tags is not None:
+            label.tags = int(tags[row])
+    return labels
