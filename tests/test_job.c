@@ -240,6 +240,20 @@ Test(job, fusion) {
   expect_bad_field("fuse", "", "fuse");
 }
 
+Test(job, claims) {
+  cr_assert(parse() == LK_OK && job.purpose.length == 0 && job.pending_since_ms == 0);
+  static const char *const names[] = {"purpose", "actor", "jurisdiction", "case", "authorisation"};
+  for (int i = 0; i < 5; i++) add_text(names[i], names[i]);
+  add_text("pending_since", "1622505600000");
+  cr_assert_eq(parse(), LK_OK, "%s", error.text);
+  const lk_text claims[] = {job.purpose, job.actor, job.jurisdiction, job.case_id, job.authorisation};
+  for (int i = 0; i < 5; i++) cr_assert(lk_text_equal(claims[i], lk_text_of(names[i])), "%s", names[i]);
+  cr_assert_eq(job.pending_since_ms, 1622505600000);
+  for (int i = 0; i < 5; i++) expect_bad_field(names[i], "a\nb", names[i]);
+  expect_bad_field("pending_since", "2021-06-01", "pending_since");
+  expect_bad_field("pending_since", "0", "pending_since");
+}
+
 Test(job, unknown_fields_and_flags_are_ignored) {
   add_text("colour", "red");
   add_text("", "");
