@@ -16,15 +16,17 @@ endif()
 # The score's bits depend on it (kernels/score.h): no contraction, no fast math. Never optional.
 add_library(likeness_flags INTERFACE)
 target_compile_options(likeness_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:C>:-ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror>)
+  $<$<COMPILE_LANGUAGE:C>:-ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror>
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off -Wall -Wextra -Wshadow -Wvla -Werror>)
 target_compile_definitions(likeness_flags INTERFACE _GNU_SOURCE)
 target_include_directories(likeness_flags INTERFACE ${PROJECT_SOURCE_DIR})
 # -O3 rather than CMake's own -O3 -DNDEBUG: assertions stay.
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g1")
 
 if(LIKENESS_SANITIZE)
   target_compile_options(likeness_flags INTERFACE
-    $<$<COMPILE_LANGUAGE:C>:-fsanitize=${LIKENESS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+    $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${LIKENESS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
   target_link_options(likeness_flags INTERFACE -fsanitize=${LIKENESS_SANITIZE})
 endif()
 
