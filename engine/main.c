@@ -21,7 +21,7 @@ static const struct {
      "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats",
      "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--fuse max|mean]\n"
      "                    [--tags BITS] [--mask BITS] [--keys FILE] [--subjects FILE] [--model NAME]\n"
-     "                    [--device auto|cpu] [--threads N] [--format table|csv|json] [--stats]"},
+     "                    [--device auto|cpu|cuda:N] [--threads N] [--format table|csv|json] [--stats]"},
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
      "DIR PROBES --subject S [--threshold T] [--format table|csv|json]"},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
@@ -30,7 +30,7 @@ static const struct {
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
      "--redis --password-file --device --threads --batch --max-queue-delay-us",
      "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
-     "                    [--device auto|cpu] [--threads N] [--batch PROBES] [--max-queue-delay-us N]"},
+     "                    [--device auto|cpu|cuda:N] [--threads N] [--batch PROBES] [--max-queue-delay-us N]"},
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
      "--timeout --job-probes",

@@ -175,6 +175,18 @@ Test(emulated, a_seed_raises_the_bar) {
             (unsigned long long)stats.scanned);
 }
 
+/* Codes that lose nothing: a row at the bar is at the threshold, give or take what rounding adds. */
+Test(emulated, a_sum_at_its_threshold) {
+  lk_device *device = open_device(plenty);
+  for (uint32_t seed = 0; seed < 30; seed++) {
+    struct conformance_case c = PIN_BAR("at the threshold", IP, ONE_HOT, 16, 600, 9, 200, SCORE);
+    c.recipe.means = MEANS_ZERO;
+    c.recipe.seed = seed;
+    check_on(device, &c);
+  }
+  lk_device_close(device);
+}
+
 Test(emulated, misfits_are_always_looked_at) {
   struct conformance_case c = PIN("misfits", IP, LOGNORMAL, 24, 1500, 9, 10);
   check(&c);

@@ -59,11 +59,7 @@ static void pack_tile(void *context, uint32_t thread, uint32_t tile) {
   uint32_t chunks = lk_chunks(packing->dim), first = tile * LK_TILE_ROWS;
   memset(packing->out + lk_packed_chunk(chunks, LK_TILE_ROWS, tile, 0), 0, (size_t)LK_TILE_ROWS * chunks * LK_CHUNK);
   for (uint32_t r = first; r < packing->rows && r < first + LK_TILE_ROWS; r++)
-    for (uint32_t chunk = 0; chunk < chunks; chunk++) {
-      uint32_t at = chunk * LK_CHUNK, left = packing->dim - at;
-      memcpy(packing->out + lk_packed_at(chunks, LK_TILE_ROWS, r, chunk),
-             packing->codes + (size_t)r * packing->dim + at, left < LK_CHUNK ? left : LK_CHUNK);
-    }
+    lk_pack_row(LK_TILE_ROWS, r, packing->codes + (size_t)r * packing->dim, packing->dim, packing->out);
 }
 
 /* Packs the codes a few tiles at a time. */

@@ -4,7 +4,10 @@
  * holds 64 bytes of each of its rows, one row after the other. So a stage of the scan is one piece of memory, and
  * 32 lanes that read 16 bytes each read 8 whole rows of it. The tensor cores want lane l to hold bytes 4(l % 4) ..
  * and 16 + 4(l % 4) .. of row l / 4; it holds bytes 16(l % 4) .. 16(l % 4) + 15 of it instead, for two instructions.
- * A product does not care in which order its terms come as long as both sides agree, and no shuffling is left. */
+ * A product does not care in which order its terms come as long as both sides agree, and no shuffling is left.
+ *
+ * A row's four pieces of 16 bytes change places with the row, so that the same piece of 8 rows lies in 8 different
+ * banks: the order that wgmma calls a swizzle of 64 bytes. */
 #ifndef KERNELS_CUDA_LAYOUT_H
 #define KERNELS_CUDA_LAYOUT_H
 
@@ -29,6 +32,19 @@ LK_INLINE size_t lk_packed_chunk(uint32_t chunks, uint32_t run_rows, size_t run,
 /* Where 64 bytes of a row lie. */
 LK_INLINE size_t lk_packed_at(uint32_t chunks, uint32_t run_rows, size_t row, uint32_t chunk) {
   return lk_packed_chunk(chunks, run_rows, row / run_rows, chunk) + row % run_rows * LK_CHUNK;
+}
+
+/* Where piece `quad` of a row lies among its four. */
+LK_INLINE uint32_t lk_packed_quad(uint32_t row, uint32_t quad) { return quad ^ (row / 2 % LK_CHUNK_QUADS); }
+
+/* Packs one row's code, and zeros beyond it. */
+LK_INLINE void lk_pack_row(uint32_t run_rows, uint32_t row, const int8_t *code, uint32_t dim, int8_t *packed) {
+  uint32_t chunks = lk_chunks(dim);
+  for (uint32_t quad = 0; quad < chunks * LK_CHUNK_QUADS; quad++) {
+    int8_t *out = packed + lk_packed_at(chunks, run_rows, row, quad / LK_CHUNK_QUADS) +
+                  lk_packed_quad(row, quad % LK_CHUNK_QUADS) * 16;
+    for (uint32_t i = 0; i < 16; i++) out[i] = quad * 16 + i < dim ? code[quad * 16 + i] : 0;
+  }
 }
 
 /* Probes in a group: few are scanned in small groups, so that every code is read once and little is multiplied in

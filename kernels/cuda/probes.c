@@ -17,13 +17,6 @@ static uint32_t coded_frames(const lk_cuda *cuda) {
   return cuda->batch.shape.metric == LK_L2 ? cuda->frames : cuda->frames > 0;
 }
 
-static void pack_probe(const struct coding *coding, uint32_t frame, uint32_t probe, const int8_t *code) {
-  const lk_cuda_pass *pass = &coding->cuda->pass;
-  size_t row = (size_t)frame * lk_groups(pass->probes, pass->group) * pass->group + probe;
-  for (uint32_t chunk = 0; chunk < pass->chunks; chunk++)
-    memcpy(coding->codes + lk_packed_at(pass->chunks, pass->group, row, chunk), code + chunk * LK_CHUNK, LK_CHUNK);
-}
-
 static void centre_probe(const lk_cuda *cuda, uint32_t frame, const float *q, float *out) {
   const float *mean = cuda->frame_means[frame];
   for (uint32_t i = 0; i < cuda->batch.shape.dim; i++)
@@ -41,10 +34,10 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   lk_probe_bound *bound = &coding->bounds[item];
   double work[LK_DIM_MAX];
   int8_t code[LK_DIM_MAX];
-  memset(code, 0, width);
+  uint32_t frame_rows = lk_groups(count, cuda->pass.group) * cuda->pass.group;
   memset(rotated + dim, 0, (width - dim) * sizeof *rotated);
   lk_quant_probe(metric, q, dim, cuda->frame_means[item / count], LK_CODE_MAX, work, code, rotated, bound);
-  pack_probe(coding, item / count, item % count, code);
+  lk_pack_row(cuda->pass.group, item / count * frame_rows + item % count, code, dim, coding->codes);
   centre_probe(cuda, item / count, q, coding->wide + (size_t)item * dim);
   for (uint32_t f = 1; metric != LK_L2 && f < cuda->frames; f++) {
     lk_probe_bound *other = &coding->bounds[(size_t)f * count + item];

@@ -78,9 +78,10 @@ template <int PROBES>
 LK_DEVICE void lk_scan_multiply(lk_shared<lk_quad> stages, uint32_t chunk, lk_scan_sums<PROBES> &sums) {
   using shape = lk_scan_shape<PROBES>;
   uint32_t lane = lk_thread() % LK_WARP, warp = lk_thread() / LK_WARP;
+  uint32_t own = lane / 4 * LK_CHUNK_QUADS + lk_packed_quad(lane / 4, lane % 4);
   uint32_t stage = chunk % LK_SCAN_STAGES * shape::quads;
-  uint32_t probes = stage + warp / shape::row_warps * shape::probe_tiles * 64 + lane;
-  uint32_t rows = stage + PROBES * LK_CHUNK_QUADS + warp % shape::row_warps * shape::row_tiles * 32 + lane;
+  uint32_t probes = stage + warp / shape::row_warps * shape::probe_tiles * 64 + own;
+  uint32_t rows = stage + PROBES * LK_CHUNK_QUADS + warp % shape::row_warps * shape::row_tiles * 32 + own;
   lk_quad upper[shape::probe_tiles], lower[shape::probe_tiles];
   LK_UNROLL
   for (int m = 0; m < shape::probe_tiles; m++) {

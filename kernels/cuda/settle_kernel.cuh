@@ -8,11 +8,11 @@
 #define LK_SETTLE_THREADS 256
 
 /* The code of a row times the rotated probe, in float; every lane gets the sum. Codes beyond the dimension are zero. */
-LK_DEVICE float lk_settle_dot(const int8_t *code, size_t step, const float *rotated, uint32_t chunks) {
-  uint32_t lane = lk_thread() % LK_WARP;
+LK_DEVICE float lk_settle_dot(const int8_t *code, size_t step, uint32_t row, const float *rotated, uint32_t chunks) {
+  uint32_t lane = lk_thread() % LK_WARP, own = lk_packed_quad(row, lane / 8) * 16 + lane % 8 * 2;
   float sum = 0;
   for (uint32_t chunk = 0; chunk < chunks; chunk++) {
-    const int8_t *c = code + chunk * step + lane * 2;
+    const int8_t *c = code + chunk * step + own;
     const float *r = rotated + chunk * LK_CHUNK + lane * 2;
     sum += (float)c[0] * r[0];
     sum += (float)c[1] * r[1];
@@ -26,8 +26,8 @@ LK_DEVICE bool lk_settle_rescreen(const lk_cuda_pass &pass, const lk_cuda_place 
                                   float bar) {
   size_t coded = (size_t)lk_cuda_coded_frame(pass.metric, place->frame) * pass.probes + probe;
   const int8_t *code = place->codes + lk_packed_at(pass.chunks, LK_TILE_ROWS, row, 0);
-  float dot =
-      lk_settle_dot(code, (size_t)LK_TILE_ROWS * LK_CHUNK, pass.rotated + coded * pass.chunks * LK_CHUNK, pass.chunks);
+  float dot = lk_settle_dot(code, (size_t)LK_TILE_ROWS * LK_CHUNK, row, pass.rotated + coded * pass.chunks * LK_CHUNK,
+                            pass.chunks);
   return lk_bound_reaches(pass.metric, pass.dim, &pass.bounds[(size_t)place->frame * pass.probes + probe],
                           &place->tiles[row / LK_TILE_ROWS], &place->bounds[row], bar, dot);
 }
