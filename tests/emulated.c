@@ -213,6 +213,18 @@ Test(emulated, filters_come_and_go) {
   lk_device_close(device);
 }
 
+/* About 45 rows: for some k the first round finds one too few. */
+Test(emulated, every_k_below_the_visible_rows) {
+  lk_device *device = open_device(plenty);
+  struct conformance_case c = PIN("every k", IP, NORMAL, 8, 700, 2, 1);
+  c.recipe.carries = CORPUS_TAGS;
+  c.recipe.order = ORDER_DESCENDING; /* the rows that are missing come last */
+  c.filter.mask = 15;
+  for (c.recipe.blocks = 1; c.recipe.blocks < 6; c.recipe.blocks += 4)
+    for (c.k = 1; c.k < 40; c.k++) check_on(device, &c);
+  lk_device_close(device);
+}
+
 Test(emulated, few_visible_rows_are_gathered) {
   struct conformance_case c = PIN("gathered", COSINE, NORMAL, 64, 3000, 20, 3);
   c.recipe.blocks = 3;
