@@ -7,6 +7,14 @@ set(LIKENESS_MODULES jansson libsodium libxxhash yaml-0.1) # as pkg-config names
 set(LIKENESS_LIBS csv pthread m)                           # those that pkg-config does not know
 pkg_check_modules(LIKENESS_MODULES REQUIRED IMPORTED_TARGET ${LIKENESS_MODULES})
 
+# The CUDA runtime is linked in; cuBLAS is opened when it is needed (kernels/cuda/blas.h).
+if(CMAKE_CUDA_COMPILER)
+  find_package(CUDAToolkit REQUIRED)
+  set(LIKENESS_CUDA_LIBS ${CUDA_cudart_static_LIBRARY} stdc++ dl rt)
+  list(APPEND LIKENESS_LIBS ${LIKENESS_CUDA_LIBS})
+  set(CMAKE_CUDA_RUNTIME_LIBRARY None)
+endif()
+
 # What else the program and the tests use.
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)

@@ -16,15 +16,17 @@ endif()
 # The score's bits depend on it (kernels/score.h): no contraction, no fast math. Never optional.
 add_library(likeness_flags INTERFACE)
 target_compile_options(likeness_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:C>:-ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror>)
+  $<$<COMPILE_LANGUAGE:C>:-ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror>
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off -Wall -Wextra -Wshadow -Wvla -Werror>)
 target_compile_definitions(likeness_flags INTERFACE _GNU_SOURCE)
 target_include_directories(likeness_flags INTERFACE ${PROJECT_SOURCE_DIR})
 # -O3 rather than CMake's own -O3 -DNDEBUG: assertions stay.
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g1")
 
 if(LIKENESS_SANITIZE)
   target_compile_options(likeness_flags INTERFACE
-    $<$<COMPILE_LANGUAGE:C>:-fsanitize=${LIKENESS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+    $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${LIKENESS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
   target_link_options(likeness_flags INTERFACE -fsanitize=${LIKENESS_SANITIZE})
 endif()
 
@@ -33,9 +35,14 @@ if(NOT LIKENESS_CUDA STREQUAL "OFF")
   check_language(CUDA)
 endif()
 if(CMAKE_CUDA_COMPILER)
-  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
+  # With the intermediate code of sm_80, from which the driver makes that of GPUs that are newer than all of these.
+  set(CMAKE_CUDA_ARCHITECTURES 80 90a-real)
   enable_language(CUDA)
   set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+  set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
+  target_compile_options(likeness_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Werror=all-warnings;-Xcompiler=-ffp-contract=off,-Wall,-Wextra>")
   message(STATUS "CUDA: ${CMAKE_CUDA_COMPILER} (${CMAKE_CUDA_COMPILER_VERSION})")
 elseif(LIKENESS_CUDA STREQUAL "ON")
   message(FATAL_ERROR "CUDA: LIKENESS_CUDA is ON and no CUDA toolkit was found")

@@ -31,7 +31,7 @@ install(FILES ${PROJECT_BINARY_DIR}/LikenessConfig.cmake ${PROJECT_BINARY_DIR}/L
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
   OUTPUT_VARIABLE prefix_from_pc)
 list(JOIN LIKENESS_MODULES " " requires_private)
-list(TRANSFORM LIKENESS_LIBS PREPEND -l OUTPUT_VARIABLE libs_private)
+list(TRANSFORM LIKENESS_LIBS REPLACE "^([^/].*)" "-l\\1" OUTPUT_VARIABLE libs_private)
 list(JOIN libs_private " " libs_private)
 configure_file(cmake/likeness.pc.in likeness.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/likeness.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/plan.h"
 
 struct lk_device {
@@ -16,17 +17,32 @@ struct lk_device {
   uint32_t seed_room;
 };
 
-lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error) {
-  lk_device *opened = calloc(1, sizeof *opened);
-  if (opened == NULL) return lk_fail_memory(error);
-  lk_status status = lk_cpu_open(strcmp(name, "auto") == 0 ? "cpu" : name, threads, &opened->backend, error);
-  if (status != LK_OK) {
-    free(opened);
-    return status;
-  }
-  pthread_mutex_init(&opened->lock, NULL);
-  *device = opened;
+lk_status lk_device_make(lk_backend *backend, lk_device **device, lk_error *error) {
+  lk_device *made = calloc(1, sizeof *made);
+  if (made == NULL) return lk_fail_memory(error);
+  made->backend = backend;
+  pthread_mutex_init(&made->lock, NULL);
+  *device = made;
   return LK_OK;
+}
+
+/* "auto": a GPU where there is one that the kernels run on. */
+static lk_status open_backend(const char *name, uint32_t threads, lk_backend **backend, lk_error *error) {
+  bool automatic = strcmp(name, "auto") == 0;
+  if (automatic || strncmp(name, "cuda", 4) == 0) {
+    lk_status status = lk_cuda_open(automatic ? "cuda" : name, threads, backend, error);
+    if (!automatic || status != LK_ENODEVICE) return status;
+  }
+  return lk_cpu_open(automatic ? "cpu" : name, threads, backend, error);
+}
+
+lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error) {
+  lk_backend *backend;
+  lk_status status = open_backend(name, threads, &backend, error);
+  if (status != LK_OK) return status;
+  status = lk_device_make(backend, device, error);
+  if (status != LK_OK) backend->ops->close(backend);
+  return status;
 }
 
 void lk_device_close(lk_device *device) {

@@ -6,6 +6,9 @@
 #include "kernels/lists.h"
 #include "kernels/scan.h"
 
+/* A device on a backend, which it closes; where it fails the backend stays the caller's. */
+lk_status lk_device_make(lk_backend *backend, lk_device **device, lk_error *error);
+
 lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
 void lk_device_release(lk_device *device, lk_hold *hold);
 

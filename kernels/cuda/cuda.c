@@ -1,0 +1,95 @@
+#include "kernels/cuda/cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/device.h"
+#include "kernels/plan.h"
+
+lk_status lk_cuda_fail_memory(const lk_cuda *cuda, size_t bytes, lk_error *error) {
+  return lk_fail(error, LK_ENOMEM, "out of memory on %s: %.1f MiB needed, %.1f MiB left", cuda->gpu->name,
+                 (double)bytes / (1 << 20), (double)cuda->gpu->ops->bytes_left(cuda->gpu) / (1 << 20));
+}
+
+void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_room room, size_t bytes) {
+  lk_cuda_memory *memory = &cuda->host[room];
+  if (memory->data == NULL || memory->bytes < bytes) {
+    free(memory->data);
+    memory->data = malloc(bytes > 0 ? bytes : 1);
+    memory->bytes = memory->data != NULL ? bytes : 0;
+  }
+  return memory->data;
+}
+
+lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_room room, size_t bytes, void **out, lk_error *error) {
+  lk_cuda_memory *memory = &cuda->device[room];
+  if (memory->data == NULL || memory->bytes < bytes) {
+    cuda->gpu->ops->free(cuda->gpu, memory->data);
+    memory->data = cuda->gpu->ops->allocate(cuda->gpu, bytes > 0 ? bytes : 1);
+    memory->bytes = memory->data != NULL ? bytes : 0;
+    if (memory->data == NULL) return lk_cuda_fail_memory(cuda, bytes, error);
+  }
+  *out = memory->data;
+  return LK_OK;
+}
+
+static void close_device(lk_backend *backend) {
+  lk_cuda *cuda = (lk_cuda *)backend;
+  for (uint32_t i = 0; i < LK_ROOMS; i++) {
+    cuda->gpu->ops->free(cuda->gpu, cuda->device[i].data);
+    free(cuda->host[i].data);
+  }
+  free(cuda->frame_means);
+  free(cuda->found);
+  lk_pool_close(cuda->pool);
+  cuda->gpu->ops->close(cuda->gpu);
+  free(cuda);
+}
+
+static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
+                                   .release = lk_cuda_release,
+                                   .begin = lk_cuda_begin,
+                                   .gather = lk_cuda_gather,
+                                   .seed = lk_cuda_seed,
+                                   .round = lk_cuda_round,
+                                   .finish = lk_cuda_finish,
+                                   .close = close_device};
+
+lk_status lk_cuda_make(lk_gpu *gpu, uint32_t threads, lk_backend **backend, lk_error *error) {
+  lk_cuda *cuda = calloc(1, sizeof *cuda);
+  if (cuda == NULL) return lk_fail_memory(error);
+  lk_status status = lk_pool_open(threads, &cuda->pool, error);
+  if (status != LK_OK) {
+    free(cuda);
+    return status;
+  }
+  cuda->gpu = gpu;
+  snprintf(cuda->name, sizeof cuda->name, "%s:generic", gpu->name);
+  cuda->base = (lk_backend){.ops = &ops, .name = cuda->name};
+  *backend = &cuda->base;
+  return LK_OK;
+}
+
+/* The number in "cuda", "cuda:N" or "cuda:N:generic"; false where it is none of them. */
+static bool parse_name(const char *device, uint32_t *number) {
+  *number = 0;
+  if (strcmp(device, "cuda") == 0) return true;
+  if (strncmp(device, "cuda:", 5) != 0) return false;
+  size_t digits = strspn(device + 5, "0123456789");
+  if (digits == 0 || digits > 3) return false;
+  *number = (uint32_t)strtoul(device + 5, NULL, 10);
+  return device[5 + digits] == '\0' || strcmp(device + 5 + digits, ":generic") == 0;
+}
+
+lk_status lk_cuda_open(const char *device, uint32_t threads, lk_backend **backend, lk_error *error) {
+  uint32_t number;
+  lk_gpu *gpu;
+  if (!parse_name(device, &number))
+    return lk_fail(error, LK_ENODEVICE, "device '%s' is not known to this build", device);
+  lk_status status = lk_gpu_open(number, &gpu, error);
+  if (status != LK_OK) return status;
+  status = lk_cuda_make(gpu, threads, backend, error);
+  if (status != LK_OK) gpu->ops->close(gpu);
+  return status;
+}

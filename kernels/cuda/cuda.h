@@ -1,0 +1,15 @@
+/* The CUDA backend: codes and rows in a GPU's memory, scan and settle on its processors. */
+#ifndef KERNELS_CUDA_CUDA_H
+#define KERNELS_CUDA_CUDA_H
+
+#include "kernels/cuda/gpu.h"
+#include "kernels/scan.h"
+
+/* `device`: "cuda" (the first GPU), "cuda:" and a number, and after that ":generic" for the kernels that every GPU from
+ * sm_80 on runs. `threads`: for what the host does, 0: as many as this process may run on. */
+lk_status lk_cuda_open(const char *device, uint32_t threads, lk_backend **backend, lk_error *error);
+
+/* A backend on a GPU, which it closes; where it fails the GPU stays the caller's. */
+lk_status lk_cuda_make(lk_gpu *gpu, uint32_t threads, lk_backend **backend, lk_error *error);
+
+#endif

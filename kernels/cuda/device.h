@@ -1,0 +1,102 @@
+/* What the parts of the CUDA backend's host side share: the device (cuda.c), what it holds (hold.c), the pass that runs
+ * on it (pass.c), the pass's rounds (round.c) and a range search's hits (range.c). */
+#ifndef KERNELS_CUDA_DEVICE_H
+#define KERNELS_CUDA_DEVICE_H
+
+#include "kernels/cuda/gpu.h"
+#include "kernels/lists.h"
+#include "kernels/pool.h"
+#include "kernels/scan.h"
+
+enum { LK_CUDA_HOLD_ARRAYS = 16 };
+
+typedef struct lk_cuda_hold {
+  lk_hold base;
+  lk_block block;      /* the caller's; tiles and codes are not used */
+  lk_cuda_place place; /* in no search yet */
+  void *arrays[LK_CUDA_HOLD_ARRAYS];
+  uint32_t arrays_count;
+  const void *lent; /* exact rows that stay in the host's memory */
+} lk_cuda_hold;
+
+/* A pass's memory: on the GPU, and the host's beside it. It only grows. */
+typedef enum lk_cuda_room {
+  LK_ROOM_PLACES,
+  LK_ROOM_ALLOWED,
+  LK_ROOM_VISIBLE,
+  LK_ROOM_CODES,
+  LK_ROOM_ROTATED,
+  LK_ROOM_EXACT,
+  LK_ROOM_BOUNDS,
+  LK_ROOM_BARS,
+  LK_ROOM_BEST,
+  LK_ROOM_COUNTS, /* best_counts, new_counts */
+  LK_ROOM_STARTS,
+  LK_ROOM_COUNTERS,
+  LK_ROOM_PAIRS,
+  LK_ROOM_SCORED,
+  LK_ROOM_SORTED,
+  LK_ROOM_TILES,
+  LK_ROOM_ROWS,
+  LK_ROOM_SEEDS,
+  LK_ROOM_WIDE_ROWS,
+  LK_ROOM_WIDE_PROBES,
+  LK_ROOM_WIDE_PRODUCT,
+  LK_ROOMS
+} lk_cuda_room;
+
+typedef struct lk_cuda_memory {
+  void *data;
+  size_t bytes;
+} lk_cuda_memory;
+
+typedef struct lk_cuda {
+  lk_backend base;
+  char name[64];
+  lk_gpu *gpu;
+  lk_pool *pool;
+  lk_cuda_memory device[LK_ROOMS], host[LK_ROOMS];
+
+  lk_batch batch;
+  lk_cuda_pass pass;
+  lk_cuda_place *places; /* the host's */
+  const float **frame_means;
+  uint32_t frames;
+  uint32_t all_tiles;
+  uint64_t all_rows;
+  bool filtered;
+  uint32_t wide_tiles; /* in one product of the wide scan */
+  lk_search_stats stats;
+
+  lk_cuda_scored *found; /* by a range search */
+  size_t found_count, found_room;
+  bool found_failed; /* out of memory for them */
+  lk_lists *lists;
+  uint32_t first_list;
+} lk_cuda;
+
+/* Most rows that a seed looks at (kernels/plan.c). */
+#define LK_CUDA_SEED_ROWS 8192
+
+/* NULL when out of memory; what was there is gone. */
+void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_room room, size_t bytes);
+lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_room room, size_t bytes, void **memory, lk_error *error);
+lk_status lk_cuda_fail_memory(const lk_cuda *cuda, size_t bytes, lk_error *error);
+
+lk_status lk_cuda_hold_block(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **hold,
+                             lk_error *error);
+void lk_cuda_release(lk_backend *backend, lk_hold *hold);
+lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);
+lk_status lk_cuda_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
+void lk_cuda_gather(lk_backend *backend);
+void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
+bool lk_cuda_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done);
+
+/* Codes the probes and bounds them, frame by frame, and sends them to the GPU. */
+lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error);
+
+/* Takes over a round's hits; appends the lists of all rounds. */
+void lk_cuda_range_keep(lk_cuda *cuda, uint64_t hits);
+lk_status lk_cuda_range_finish(lk_cuda *cuda, lk_lists *lists, lk_error *error);
+
+#endif

@@ -1,0 +1,178 @@
+// A GPU by the CUDA runtime: one stream, on which everything happens in order. The wide scan's product is cuBLAS's.
+#include <cuda_runtime.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "kernels/cuda/blas.h"
+#include "kernels/cuda/kernels.cuh"
+extern "C" {
+#include "kernels/fail.h"
+}
+
+namespace {
+
+/* Pairs that a round may leave: with the lists behind them less than a gigabyte. */
+const uint64_t pairs_room = UINT64_C(1) << 24;
+/* Kept free for passes when exact rows are taken in. */
+const size_t most_in_reserve = (size_t)4 << 30;
+
+struct cuda_gpu {
+  lk_gpu base;
+  int number;
+  cudaStream_t stream;
+  lk_blas *blas;      /* opened for the first product */
+  cudaError_t failed; /* the first failure */
+  const char *blas_failed;
+};
+
+/* Which GPU a thread speaks to is the thread's own setting, and any thread may search. False: it has failed before. */
+bool enter(cuda_gpu *gpu) {
+  if (gpu->failed != cudaSuccess || gpu->blas_failed != nullptr) return false;
+  gpu->failed = cudaSetDevice(gpu->number);
+  return gpu->failed == cudaSuccess;
+}
+
+void note(cuda_gpu *gpu, cudaError_t result) {
+  if (gpu->failed == cudaSuccess) gpu->failed = result;
+}
+
+cuda_gpu *of(lk_gpu *gpu) { return reinterpret_cast<cuda_gpu *>(gpu); }
+
+void *allocate(lk_gpu *base, size_t bytes) {
+  void *memory;
+  if (!enter(of(base))) return nullptr;
+  if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+  cudaGetLastError(); /* that there is no memory left is no failure of the GPU */
+  return nullptr;
+}
+
+void release(lk_gpu *base, void *memory) {
+  if (memory != nullptr && cudaSetDevice(of(base)->number) == cudaSuccess) cudaFree(memory);
+}
+
+size_t bytes_left(lk_gpu *base) {
+  size_t left = 0, all;
+  if (enter(of(base))) note(of(base), cudaMemGetInfo(&left, &all));
+  return left;
+}
+
+const void *lend(lk_gpu *base, const void *host, size_t bytes) {
+  void *seen = nullptr;
+  if (bytes == 0 || !enter(of(base))) return nullptr;
+  void *writable = const_cast<void *>(host);
+  if (cudaHostRegister(writable, bytes, cudaHostRegisterMapped | cudaHostRegisterReadOnly) == cudaSuccess) {
+    if (cudaHostGetDevicePointer(&seen, writable, 0) == cudaSuccess) return seen;
+    cudaHostUnregister(writable);
+  }
+  cudaGetLastError();
+  return nullptr;
+}
+
+void take_back(lk_gpu *base, const void *host) {
+  if (cudaSetDevice(of(base)->number) == cudaSuccess) cudaHostUnregister(const_cast<void *>(host));
+}
+
+/* What is not pinned has been read when the call returns, so the caller may use it again. */
+void write(lk_gpu *base, void *to, const void *host, size_t bytes) {
+  cuda_gpu *gpu = of(base);
+  if (bytes > 0 && enter(gpu)) note(gpu, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, gpu->stream));
+}
+
+void clear(lk_gpu *base, void *to, size_t bytes) {
+  cuda_gpu *gpu = of(base);
+  if (bytes > 0 && enter(gpu)) note(gpu, cudaMemsetAsync(to, 0, bytes, gpu->stream));
+}
+
+void read(lk_gpu *base, void *host, const void *from, size_t bytes) {
+  cuda_gpu *gpu = of(base);
+  if (bytes == 0 || !enter(gpu)) return;
+  note(gpu, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, gpu->stream));
+  note(gpu, cudaStreamSynchronize(gpu->stream));
+}
+
+void launch(lk_gpu *base, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass *pass) {
+  cuda_gpu *gpu = of(base);
+  const lk_kernel_entry &entry = lk_kernels[kernel];
+  if (blocks == 0 || !enter(gpu)) return;
+  entry.function<<<blocks, entry.threads, entry.shared_bytes, gpu->stream>>>(*pass);
+  note(gpu, cudaGetLastError());
+}
+
+void multiply(lk_gpu *base, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
+              uint32_t dim, float *product) {
+  cuda_gpu *gpu = of(base);
+  if (!enter(gpu)) return;
+  if (gpu->blas == nullptr) gpu->blas = lk_blas_open(gpu->stream, &gpu->blas_failed);
+  if (gpu->blas != nullptr)
+    gpu->blas_failed = lk_blas_multiply(gpu->blas, rows, rows_count, probes, probes_count, dim, product);
+}
+
+lk_status check(lk_gpu *base, lk_error *error) {
+  cuda_gpu *gpu = of(base);
+  if (gpu->failed != cudaSuccess)
+    return lk_fail(error, LK_EINTERNAL, "%s failed: %s", gpu->base.name, cudaGetErrorString(gpu->failed));
+  if (gpu->blas_failed != nullptr)
+    return lk_fail(error, LK_EINTERNAL, "%s: cuBLAS failed: %s", gpu->base.name, gpu->blas_failed);
+  return LK_OK;
+}
+
+void close_gpu(lk_gpu *base) {
+  cuda_gpu *gpu = of(base);
+  if (cudaSetDevice(gpu->number) == cudaSuccess) {
+    lk_blas_close(gpu->blas);
+    if (gpu->stream != nullptr) cudaStreamDestroy(gpu->stream);
+  }
+  free(gpu);
+}
+
+const lk_gpu_ops ops = {allocate, release, bytes_left, lend,     take_back, write,
+                        clear,    read,    launch,     multiply, check,     close_gpu};
+
+lk_status find(uint32_t number, lk_error *error) {
+  int count = 0, major = 0;
+  cudaError_t result = cudaGetDeviceCount(&count);
+  if (result != cudaSuccess)
+    return lk_fail(error, LK_ENODEVICE, "device 'cuda:%u': %s", number, cudaGetErrorString(result));
+  if (number >= static_cast<uint32_t>(count))
+    return lk_fail(error, LK_ENODEVICE, "device 'cuda:%u': this machine has %d", number, count);
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, static_cast<int>(number));
+  if (major < 8)
+    return lk_fail(error, LK_ENODEVICE, "device 'cuda:%u': compute capability %d, and 8 is needed", number, major);
+  return LK_OK;
+}
+
+void prepare(cuda_gpu *gpu) {
+  int processors = 0;
+  size_t left, all = 0;
+  if (!enter(gpu)) return;
+  note(gpu, cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking));
+  note(gpu, cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, gpu->number));
+  note(gpu, cudaMemGetInfo(&left, &all));
+  for (const lk_kernel_entry &entry : lk_kernels)
+    note(gpu, cudaFuncSetAttribute(reinterpret_cast<const void *>(entry.function),
+                                   cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(entry.shared_bytes)));
+  gpu->base.processors = static_cast<uint32_t>(processors);
+  gpu->base.pairs_room = pairs_room;
+  gpu->base.bytes_in_reserve = all / 8 < most_in_reserve ? all / 8 : most_in_reserve;
+}
+
+}  // namespace
+
+lk_status lk_gpu_open(uint32_t number, lk_gpu **out, lk_error *error) {
+  lk_status status = find(number, error);
+  if (status != LK_OK) return status;
+  cuda_gpu *gpu = static_cast<cuda_gpu *>(calloc(1, sizeof *gpu));
+  if (gpu == nullptr) return lk_fail_memory(error);
+  gpu->base.ops = &ops;
+  gpu->number = static_cast<int>(number);
+  snprintf(gpu->base.name, sizeof gpu->base.name, "cuda:%u", number);
+  prepare(gpu);
+  status = check(&gpu->base, error);
+  if (status != LK_OK) {
+    close_gpu(&gpu->base);
+    return status;
+  }
+  *out = &gpu->base;
+  return LK_OK;
+}

@@ -1,0 +1,74 @@
+/* What the CUDA backend asks of a GPU: memory, copies, launches, one product. gpu.cu answers with the CUDA runtime; the
+ * tests answer with an emulator, and so run all of the backend's host code as well. Everything happens in the order in
+ * which it is asked for; only `read` waits. One thread at a time.
+ *
+ * A GPU that fails stays failed: what is asked of it afterwards is not done, and `check` says why. */
+#ifndef KERNELS_CUDA_GPU_H
+#define KERNELS_CUDA_GPU_H
+
+#include "kernels/cuda/pass.h"
+#include "kernels/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum lk_kernel {
+  LK_KERNEL_SCAN_16,
+  LK_KERNEL_SCAN_32,
+  LK_KERNEL_SCAN_64,
+  LK_KERNEL_SCAN_128,
+  LK_KERNEL_SETTLE,
+  LK_KERNEL_STARTS,
+  LK_KERNEL_SCATTER,
+  LK_KERNEL_SELECT,
+  LK_KERNEL_VISIBLE,
+  LK_KERNEL_SEED,
+  LK_KERNEL_LIST,
+  LK_KERNEL_PAIRS,
+  LK_KERNEL_CENTRE,
+  LK_KERNEL_WIDE,
+  LK_KERNELS
+} lk_kernel;
+
+typedef struct lk_gpu lk_gpu;
+
+typedef struct lk_gpu_ops {
+  /* NULL where there is not that much left. */
+  void *(*allocate)(lk_gpu *gpu, size_t bytes);
+  void (*free)(lk_gpu *gpu, void *memory);
+  size_t (*bytes_left)(lk_gpu *gpu);
+  /* Lets kernels read the host's memory where it lies; NULL where they cannot. */
+  const void *(*lend)(lk_gpu *gpu, const void *host, size_t bytes);
+  void (*take_back)(lk_gpu *gpu, const void *host);
+
+  void (*write)(lk_gpu *gpu, void *to, const void *host, size_t bytes);
+  void (*clear)(lk_gpu *gpu, void *to, size_t bytes);
+  /* Waits for all that was asked before. */
+  void (*read)(lk_gpu *gpu, void *host, const void *from, size_t bytes);
+
+  void (*launch)(lk_gpu *gpu, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass *pass);
+  /* product (rows x probes) = rows (rows x dim) times probes (probes x dim), in float, sums in any order. */
+  void (*multiply)(lk_gpu *gpu, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
+                   uint32_t dim, float *product);
+  lk_status (*check)(lk_gpu *gpu, lk_error *error);
+  void (*close)(lk_gpu *gpu);
+} lk_gpu_ops;
+
+/* Every GPU begins with this. */
+struct lk_gpu {
+  const lk_gpu_ops *ops;
+  char name[32];           /* "cuda:0" */
+  uint32_t processors;     /* that run blocks side by side */
+  uint64_t pairs_room;     /* most pairs that a round may leave, where more than one tile's */
+  size_t bytes_in_reserve; /* kept free for passes when rows are taken in */
+};
+
+/* LK_ENODEVICE where the machine has no GPU of that number, or the build has no CUDA. */
+lk_status lk_gpu_open(uint32_t number, lk_gpu **gpu, lk_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,88 @@
+/* The probes of a pass as the kernels want them. A frame is a mean that blocks share: probes are bounded once for each,
+ * and under l2 coded once for each; for dot products the code of a probe does not depend on the mean. */
+#include <string.h>
+
+#include "kernels/cuda/device.h"
+
+/* On the host, before they are sent. */
+struct coding {
+  lk_cuda *cuda;
+  int8_t *codes;
+  float *rotated;
+  lk_probe_bound *bounds;
+  float *wide;
+};
+
+static uint32_t coded_frames(const lk_cuda *cuda) {
+  return cuda->batch.shape.metric == LK_L2 ? cuda->frames : cuda->frames > 0;
+}
+
+static void centre_probe(const lk_cuda *cuda, uint32_t frame, const float *q, float *out) {
+  const float *mean = cuda->frame_means[frame];
+  for (uint32_t i = 0; i < cuda->batch.shape.dim; i++)
+    out[i] = cuda->batch.shape.metric == LK_L2 ? q[i] - mean[i] : q[i];
+}
+
+static void code_probe(void *context, uint32_t thread, uint32_t item) {
+  (void)thread;
+  const struct coding *coding = context;
+  const lk_cuda *cuda = coding->cuda;
+  lk_metric metric = cuda->batch.shape.metric;
+  uint32_t dim = cuda->batch.shape.dim, count = cuda->batch.count, width = cuda->pass.chunks * LK_CHUNK;
+  const float *q = cuda->batch.probes + (size_t)(item % count) * dim;
+  float *rotated = coding->rotated + (size_t)item * width;
+  lk_probe_bound *bound = &coding->bounds[item];
+  double work[LK_DIM_MAX];
+  int8_t code[LK_DIM_MAX];
+  uint32_t frame_rows = lk_groups(count, cuda->pass.group) * cuda->pass.group;
+  memset(rotated + dim, 0, (width - dim) * sizeof *rotated);
+  lk_quant_probe(metric, q, dim, cuda->frame_means[item / count], LK_CODE_MAX, work, code, rotated, bound);
+  lk_pack_row(cuda->pass.group, item / count * frame_rows + item % count, code, dim, coding->codes);
+  centre_probe(cuda, item / count, q, coding->wide + (size_t)item * dim);
+  for (uint32_t f = 1; metric != LK_L2 && f < cuda->frames; f++) {
+    lk_probe_bound *other = &coding->bounds[(size_t)f * count + item];
+    *other = *bound;
+    other->offset = lk_quant_offset(metric, q, dim, cuda->frame_means[f], bound->norm);
+  }
+}
+
+/* Room for it on both sides; returns the host's. */
+static lk_status reserve(lk_cuda *cuda, lk_cuda_room room, size_t bytes, void **host, const void **device,
+                         lk_error *error) {
+  void *memory = NULL;
+  *host = lk_cuda_reserve_host(cuda, room, bytes);
+  lk_status status = *host == NULL ? lk_fail_memory(error) : lk_cuda_reserve(cuda, room, bytes, &memory, error);
+  *device = memory;
+  return status;
+}
+
+lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error) {
+  lk_cuda_pass *pass = &cuda->pass;
+  lk_gpu *gpu = cuda->gpu;
+  size_t coded = coded_frames(cuda), count = pass->probes, width = (size_t)pass->chunks * LK_CHUNK;
+  size_t codes_bytes = coded * lk_groups(pass->probes, pass->group) * pass->group * width;
+  size_t rotated_bytes = coded * count * width * sizeof(float), wide_bytes = coded * count * pass->dim * sizeof(float);
+  size_t bounds_bytes = cuda->frames * count * sizeof(lk_probe_bound);
+  void *codes, *rotated, *bounds, *wide, *exact;
+  const void *to[4];
+  lk_status status = reserve(cuda, LK_ROOM_CODES, codes_bytes, &codes, &to[0], error);
+  if (status == LK_OK) status = reserve(cuda, LK_ROOM_ROTATED, rotated_bytes, &rotated, &to[1], error);
+  if (status == LK_OK) status = reserve(cuda, LK_ROOM_BOUNDS, bounds_bytes, &bounds, &to[2], error);
+  if (status == LK_OK) status = reserve(cuda, LK_ROOM_WIDE_PROBES, wide_bytes, &wide, &to[3], error);
+  if (status == LK_OK) status = lk_cuda_reserve(cuda, LK_ROOM_EXACT, count * pass->dim * sizeof(float), &exact, error);
+  if (status != LK_OK) return status;
+  memset(codes, 0, codes_bytes);
+  struct coding coding = {cuda, codes, rotated, bounds, wide};
+  lk_pool_run(cuda->pool, (uint32_t)(coded * count), code_probe, &coding);
+  gpu->ops->write(gpu, (void *)to[0], codes, codes_bytes);
+  gpu->ops->write(gpu, (void *)to[1], rotated, rotated_bytes);
+  gpu->ops->write(gpu, (void *)to[2], bounds, bounds_bytes);
+  gpu->ops->write(gpu, (void *)to[3], wide, wide_bytes);
+  gpu->ops->write(gpu, exact, cuda->batch.probes, count * pass->dim * sizeof(float));
+  pass->codes = to[0];
+  pass->rotated = to[1];
+  pass->bounds = to[2];
+  pass->wide_probes = (float *)to[3];
+  pass->exact = exact;
+  return LK_OK;
+}

@@ -1,0 +1,67 @@
+/* A block emulator: runs device code on the processor, a block at a time, its threads as fibers.
+ *
+ * It is stricter than a GPU. A launch fails where threads of one block wait at different barriers or have left before
+ * one, where lanes of one warp meet at different instructions, where all wait for each other, where shared memory is
+ * read or written out of an array's bounds, where two threads use the same word of it and one writes without a barrier
+ * between them, and where a copy's target is read before the copy was waited for. A copy happens when it is waited for,
+ * and its target is spoilt until then. Blocks and threads run in another order at each launch.
+ *
+ * Global memory is the process's own: AddressSanitizer watches over it. One launch at a time. */
+#ifndef TESTS_EMULATOR_EMULATOR_H
+#define TESTS_EMULATOR_EMULATOR_H
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+/* Returns what went wrong; empty: nothing. `threads` is a multiple of 32. What `kernel` holds when a launch fails is
+ * not destroyed. */
+std::string emulator_launch(const std::function<void()> &kernel, uint32_t blocks, uint32_t threads,
+                            uint32_t shared_bytes);
+
+/* ---- what the emulator's ptx.cuh is made of: called by a kernel's threads ---- */
+
+/* A place in device code. As a default argument it is the caller's. */
+struct emulator_site {
+  const char *file;
+  int line;
+};
+inline emulator_site emulator_here(const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
+  return {file, line};
+}
+
+uint32_t emulator_thread();
+uint32_t emulator_threads();
+uint32_t emulator_block();
+uint32_t emulator_blocks();
+
+/* Ends the launch; does not return. */
+[[noreturn]] void emulator_fail(const std::string &what);
+
+/* The block's shared memory at `offset`, which the caller has bounded by its array. Marks it as read or written. */
+void emulator_bound(uint32_t offset, uint32_t bytes);
+const void *emulator_read(uint32_t offset, uint32_t bytes, emulator_site site);
+void emulator_write(uint32_t offset, const void *from, uint32_t bytes, emulator_site site);
+/* The same without a word about who used it before: for atomics. */
+void *emulator_atomic(uint32_t offset, uint32_t bytes);
+
+/* Waits for all threads of the block; true for all where any `value` is. */
+bool emulator_barrier(bool value, emulator_site site);
+
+/* Waits for all lanes of the warp: each brings `in`, the last to come calls `combine` for all of them, each leaves with
+ * its `out`. */
+struct emulator_lane {
+  alignas(16) unsigned char in[48];
+  alignas(16) unsigned char out[16];
+};
+typedef void emulator_combine(emulator_lane *lanes);
+void emulator_meet(const void *in, size_t in_bytes, void *out, size_t out_bytes, emulator_combine *combine,
+                   emulator_site site);
+
+/* Copies of 16 bytes, in groups; the oldest happen until `pending` groups are left. */
+void emulator_copy(uint32_t offset, const void *from, emulator_site site);
+void emulator_copy_commit();
+void emulator_copy_wait(size_t pending);
+
+#endif

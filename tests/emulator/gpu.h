@@ -1,0 +1,30 @@
+/* A GPU of the CUDA backend that is emulated: its memory is the process's, its kernels run in the block emulator. What
+ * the emulator finds fault with ends the process. */
+#ifndef TESTS_EMULATOR_GPU_H
+#define TESTS_EMULATOR_GPU_H
+
+#include "kernels/cuda/gpu.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct emulated_recipe {
+  size_t memory_bytes;     /* that it has */
+  size_t bytes_in_reserve; /* of these, for passes */
+  uint64_t pairs_room;
+  bool lends; /* its kernels can read the host's memory */
+} emulated_recipe;
+
+/* One at a time. */
+lk_gpu *emulated_gpu_open(emulated_recipe recipe);
+
+/* How often a kernel was launched, since the start, and how much of the memory that is not given back is lent. */
+uint64_t emulated_launches(lk_kernel kernel);
+size_t emulated_bytes_lent(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
