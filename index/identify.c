@@ -9,7 +9,6 @@
 #include "index/result.h"
 #include "index/text.h"
 #include "index/vector.h"
-#include "kernels/search.h"
 
 static lk_status check_model(const lk_gallery *gallery, lk_text model, lk_error *error) {
   if (model.length == 0 || lk_text_equal(model, lk_text_of(gallery->manifest.model))) return LK_OK;
@@ -115,24 +114,6 @@ static lk_status list_allowed(const lk_gallery *gallery, const lk_query *query, 
   return LK_OK;
 }
 
-static bool lists_templates(const lk_query *query) { return query->keys_count + query->subjects_count > 0; }
-
-lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain, lk_lists *lists,
-                           lk_search_stats *stats, lk_error *error) {
-  const lk_gallery *gallery = result->gallery;
-  lk_batch batch = {.shape = lk_gallery_shape(gallery),
-                    .holds = gallery->holds,
-                    .holds_count = gallery->manifest.segments_count,
-                    .probes = plain->probes,
-                    .count = plain->count,
-                    .k = plain->k,
-                    .thresholds = plain->thresholds,
-                    .by_subject = plain->by_subject,
-                    .filter = {.tags = query->tags, .mask = query->mask}};
-  if (lists_templates(query)) batch.filter.allowed = result->bitmaps.data;
-  return lk_search(gallery->device, &batch, lists, stats, error);
-}
-
 static lk_status search_apart(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   lk_plain_search plain = {.probes = result->prepared.data,
                            .count = result->probes,
@@ -147,7 +128,7 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
   lk_lists_clear(&result->lists);
   lk_status status = check_query(gallery, query, error);
   if (status == LK_OK) status = take_probes(gallery, query->probes, query->probes_count, result, error);
-  if (status == LK_OK && lists_templates(query)) status = list_allowed(gallery, query, result, error);
+  if (status == LK_OK && lk_query_lists(query)) status = list_allowed(gallery, query, result, error);
   if (status != LK_OK) return status;
   for (uint32_t p = 0; p < result->probes; p++) ((float *)result->thresholds.data)[p] = query->threshold;
   fenv_t callers = enter_arithmetic();

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "kernels/search.h"
+
 lk_status lk_result_open(lk_result **result, lk_error *error) {
   *result = calloc(1, sizeof **result);
   return *result != NULL ? LK_OK : lk_fail_memory(error);
@@ -41,4 +43,20 @@ void *lk_room_take(lk_room *room, size_t count, size_t size) {
     room->room = room->data != NULL ? count : 0;
   }
   return room->data;
+}
+
+lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain, lk_lists *lists,
+                           lk_search_stats *stats, lk_error *error) {
+  const lk_gallery *gallery = result->gallery;
+  lk_batch batch = {.shape = lk_gallery_shape(gallery),
+                    .holds = gallery->holds,
+                    .holds_count = gallery->manifest.segments_count,
+                    .probes = plain->probes,
+                    .count = plain->count,
+                    .k = plain->k,
+                    .thresholds = plain->thresholds,
+                    .by_subject = plain->by_subject,
+                    .filter = {.tags = query->tags, .mask = query->mask}};
+  if (lk_query_lists(query)) batch.filter.allowed = result->bitmaps.data;
+  return lk_search(gallery->device, &batch, lists, stats, error);
 }

@@ -27,6 +27,9 @@ struct lk_result {
 /* Room for `count` elements of `size` bytes; NULL where memory runs out. What was there may be gone. */
 void *lk_room_take(lk_room *room, size_t count, size_t size);
 
+/* Whether the query searches listed templates only. */
+static inline bool lk_query_lists(const lk_query *query) { return query->keys_count + query->subjects_count > 0; }
+
 /* A search of plain probes in a gallery, under a query's filters. */
 typedef struct lk_plain_search {
   const float *probes; /* count x dim, prepared */
