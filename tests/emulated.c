@@ -15,7 +15,8 @@ static const emulated_recipe plenty = {.memory_bytes = (size_t)1 << 30, .pairs_r
 static lk_backend *open_backend(emulated_recipe recipe) {
   lk_error error;
   lk_backend *backend;
-  cr_assert(lk_cuda_make(emulated_gpu_open(recipe), 1, &backend, &error) == LK_OK, "%s", error.text);
+  lk_status status = lk_cuda_make(emulated_gpu_open(recipe), recipe.hopper, 1, &backend, &error);
+  cr_assert(status == LK_OK, "%s", error.text);
   return backend;
 }
 
@@ -233,6 +234,67 @@ Test(emulated, few_visible_rows_are_gathered) {
   cr_assert(stats.scanned == 0 && stats.settled > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
   c.k = LK_K_ALL;
   check(&c);
+}
+
+/* ---- Hopper ---- */
+
+static const emulated_recipe hopper = {
+    .memory_bytes = (size_t)1 << 30, .pairs_room = 1 << 18, .lends = true, .hopper = true};
+
+Test(emulated, hopper_one_off_each_edge) {
+  static const uint32_t rows[] = {1, 127, 128, 129, 255, 256, 257}, probes[] = {65, 127, 128, 129, 257};
+  static const uint32_t dims[] = {1, 64, 65, 449, 512, 513, 1100};
+  lk_device *device = open_device(hopper);
+  uint64_t before = emulated_launches(LK_KERNEL_HOPPER);
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct conformance_case c = tail((lk_metric)(i % 3), rows[i], 70, 40);
+    check_on(device, &c);
+  }
+  for (size_t i = 0; i < COUNT(probes); i++) {
+    struct conformance_case c = tail((lk_metric)(i % 3), 60, probes[i], 30);
+    check_on(device, &c);
+  }
+  for (size_t i = 0; i < COUNT(dims); i++) {
+    struct conformance_case c = tail((lk_metric)(i % 3), 70, 67, dims[i]);
+    check_on(device, &c);
+  }
+  cr_assert(emulated_launches(LK_KERNEL_HOPPER) > before + COUNT(rows));
+  lk_device_close(device);
+}
+
+Test(emulated, hopper_random_cases) {
+  lk_device *device = open_device(hopper);
+  for (uint32_t i = 0; i < cases_count() / 100; i++) {
+    struct conformance_case c = case_random(i);
+    make_small(&c);
+    c.recipe.rows = at_most(c.recipe.rows, 300);
+    c.recipe.probes = 65 + i * 7 % 80;
+    if (c.k != LK_K_ALL) c.k = at_most(c.k, 10);
+    check_on(device, &c);
+  }
+  lk_device_close(device);
+}
+
+/* All tiles in one round: a block has many turns. */
+Test(emulated, hopper_many_turns) {
+  lk_device *device = open_device(hopper);
+  struct conformance_case c = PIN_BAR("many turns", COSINE, NORMAL, 90, 1500, 130, LK_K_ALL, SCORE);
+  check_on(device, &c);
+  lk_device_close(device);
+}
+
+/* What does not find the known answer is not used. */
+Test(emulated, a_hopper_that_errs_falls_back) {
+  emulated_recipe broken = hopper;
+  lk_device *device = open_device(hopper);
+  cr_assert_str_eq(lk_device_name(device), "emulated:hopper");
+  lk_device_close(device);
+  broken.breaks = true;
+  device = open_device(broken);
+  cr_assert_str_eq(lk_device_name(device), "emulated:generic");
+  struct conformance_case c = tail(LK_IP, 300, 100, 40);
+  check_on(device, &c);
+  lk_device_close(device);
 }
 
 /* ---- full memory ---- */

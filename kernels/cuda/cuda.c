@@ -56,7 +56,7 @@ static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
                                    .finish = lk_cuda_finish,
                                    .close = close_device};
 
-lk_status lk_cuda_make(lk_gpu *gpu, uint32_t threads, lk_backend **backend, lk_error *error) {
+lk_status lk_cuda_make(lk_gpu *gpu, bool hopper, uint32_t threads, lk_backend **backend, lk_error *error) {
   lk_cuda *cuda = calloc(1, sizeof *cuda);
   if (cuda == NULL) return lk_fail_memory(error);
   lk_status status = lk_pool_open(threads, &cuda->pool, error);
@@ -65,31 +65,40 @@ lk_status lk_cuda_make(lk_gpu *gpu, uint32_t threads, lk_backend **backend, lk_e
     return status;
   }
   cuda->gpu = gpu;
-  snprintf(cuda->name, sizeof cuda->name, "%s:generic", gpu->name);
   cuda->base = (lk_backend){.ops = &ops, .name = cuda->name};
+  cuda->hopper = hopper && gpu->hopper && lk_cuda_self_test(cuda);
+  snprintf(cuda->name, sizeof cuda->name, "%s:%s", gpu->name, cuda->hopper ? "hopper" : "generic");
   *backend = &cuda->base;
   return LK_OK;
 }
 
-/* The number in "cuda", "cuda:N" or "cuda:N:generic"; false where it is none of them. */
-static bool parse_name(const char *device, uint32_t *number) {
+/* "cuda", "cuda:N", "cuda:N:generic" or "cuda:N:hopper"; false where it is none of them. */
+static bool parse_name(const char *device, uint32_t *number, bool *hopper) {
   *number = 0;
+  *hopper = false;
   if (strcmp(device, "cuda") == 0) return true;
   if (strncmp(device, "cuda:", 5) != 0) return false;
   size_t digits = strspn(device + 5, "0123456789");
   if (digits == 0 || digits > 3) return false;
+  const char *kernels = device + 5 + digits;
   *number = (uint32_t)strtoul(device + 5, NULL, 10);
-  return device[5 + digits] == '\0' || strcmp(device + 5 + digits, ":generic") == 0;
+  *hopper = strcmp(kernels, ":hopper") == 0;
+  return *hopper || kernels[0] == '\0' || strcmp(kernels, ":generic") == 0;
 }
 
 lk_status lk_cuda_open(const char *device, uint32_t threads, lk_backend **backend, lk_error *error) {
   uint32_t number;
+  bool hopper;
   lk_gpu *gpu;
-  if (!parse_name(device, &number))
+  if (!parse_name(device, &number, &hopper))
     return lk_fail(error, LK_ENODEVICE, "device '%s' is not known to this build", device);
   lk_status status = lk_gpu_open(number, &gpu, error);
   if (status != LK_OK) return status;
-  status = lk_cuda_make(gpu, threads, backend, error);
+  if (hopper && !gpu->hopper) {
+    gpu->ops->close(gpu);
+    return lk_fail(error, LK_ENODEVICE, "device '%s': it is no Hopper GPU", device);
+  }
+  status = lk_cuda_make(gpu, hopper, threads, backend, error);
   if (status != LK_OK) gpu->ops->close(gpu);
   return status;
 }

@@ -6,10 +6,12 @@
 #include "kernels/scan.h"
 
 /* `device`: "cuda" (the first GPU), "cuda:" and a number, and after that ":generic" for the kernels that every GPU from
- * sm_80 on runs. `threads`: for what the host does, 0: as many as this process may run on. */
+ * sm_80 on runs, or ":hopper" for those of sm_90a. Without either it is the generic ones, until the others have been
+ * run on a GPU (bench/results/GPU.md). `threads`: for what the host does, 0: as many as this process may run on. */
 lk_status lk_cuda_open(const char *device, uint32_t threads, lk_backend **backend, lk_error *error);
 
-/* A backend on a GPU, which it closes; where it fails the GPU stays the caller's. */
-lk_status lk_cuda_make(lk_gpu *gpu, uint32_t threads, lk_backend **backend, lk_error *error);
+/* A backend on a GPU, which it closes; where it fails the GPU stays the caller's. `hopper`: with the kernels of sm_90a
+ * where the GPU has them and they give the same answers as the others; the backend's name says what was taken. */
+lk_status lk_cuda_make(lk_gpu *gpu, bool hopper, uint32_t threads, lk_backend **backend, lk_error *error);
 
 #endif

@@ -55,6 +55,7 @@ typedef struct lk_cuda {
   char name[64];
   lk_gpu *gpu;
   lk_pool *pool;
+  bool hopper; /* large batches are scanned by LK_KERNEL_HOPPER */
   lk_cuda_memory device[LK_ROOMS], host[LK_ROOMS];
 
   lk_batch batch;
@@ -91,6 +92,9 @@ lk_status lk_cuda_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *
 void lk_cuda_gather(lk_backend *backend);
 void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
 bool lk_cuda_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done);
+
+/* Whether Hopper's kernel finds what the generic one finds; false where memory runs out, too. */
+bool lk_cuda_self_test(lk_cuda *cuda);
 
 /* Codes the probes and bounds them, frame by frame, and sends them to the GPU. */
 lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error);

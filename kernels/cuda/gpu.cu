@@ -143,15 +143,20 @@ lk_status find(uint32_t number, lk_error *error) {
 }
 
 void prepare(cuda_gpu *gpu) {
-  int processors = 0;
+  int processors = 0, major = 0, minor = 0;
   size_t left, all = 0;
   if (!enter(gpu)) return;
   note(gpu, cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking));
   note(gpu, cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, gpu->number));
   note(gpu, cudaMemGetInfo(&left, &all));
+  note(gpu, cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu->number));
+  note(gpu, cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, gpu->number));
+  gpu->base.hopper = major == 9 && minor == 0;
   for (const lk_kernel_entry &entry : lk_kernels)
-    note(gpu, cudaFuncSetAttribute(reinterpret_cast<const void *>(entry.function),
-                                   cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(entry.shared_bytes)));
+    if (entry.kernel != LK_KERNEL_HOPPER || gpu->base.hopper)
+      note(gpu,
+           cudaFuncSetAttribute(reinterpret_cast<const void *>(entry.function),
+                                cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(entry.shared_bytes)));
   gpu->base.processors = static_cast<uint32_t>(processors);
   gpu->base.pairs_room = pairs_room;
   gpu->base.bytes_in_reserve = all / 8 < most_in_reserve ? all / 8 : most_in_reserve;

@@ -18,6 +18,7 @@ typedef enum lk_kernel {
   LK_KERNEL_SCAN_32,
   LK_KERNEL_SCAN_64,
   LK_KERNEL_SCAN_128,
+  LK_KERNEL_HOPPER,
   LK_KERNEL_SETTLE,
   LK_KERNEL_STARTS,
   LK_KERNEL_SCATTER,
@@ -59,6 +60,7 @@ typedef struct lk_gpu_ops {
 struct lk_gpu {
   const lk_gpu_ops *ops;
   char name[32];           /* "cuda:0" */
+  bool hopper;             /* runs LK_KERNEL_HOPPER */
   uint32_t processors;     /* that run blocks side by side */
   uint64_t pairs_room;     /* most pairs that a round may leave, where more than one tile's */
   size_t bytes_in_reserve; /* kept free for passes when rows are taken in */

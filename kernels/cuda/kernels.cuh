@@ -3,6 +3,7 @@
 #define KERNELS_CUDA_KERNELS_CUH
 
 #include "kernels/cuda/gpu.h"
+#include "kernels/cuda/hopper_kernel.cuh"
 #include "kernels/cuda/rows_kernel.cuh"
 #include "kernels/cuda/scan_kernel.cuh"
 #include "kernels/cuda/select_kernel.cuh"
@@ -23,6 +24,7 @@ static const lk_kernel_entry lk_kernels[] = {
     {LK_KERNEL_SCAN_32, lk_scan_kernel<32>, LK_SCAN_THREADS, lk_scan_shape<32>::bytes},
     {LK_KERNEL_SCAN_64, lk_scan_kernel<64>, LK_SCAN_THREADS, lk_scan_shape<64>::bytes},
     {LK_KERNEL_SCAN_128, lk_scan_kernel<128>, LK_SCAN_THREADS, lk_scan_shape<128>::bytes},
+    {LK_KERNEL_HOPPER, lk_hopper_kernel, LK_HOPPER_THREADS, lk_hopper_shape::bytes},
     {LK_KERNEL_SETTLE, lk_settle_kernel, LK_SETTLE_THREADS, 0},
     {LK_KERNEL_STARTS, lk_starts_kernel, LK_SELECT_THREADS, LK_SELECT_THREADS * sizeof(uint64_t)},
     {LK_KERNEL_SCATTER, lk_scatter_kernel, LK_SELECT_THREADS, 0},

@@ -79,13 +79,17 @@ void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count
   cuda->gpu->ops->clear(cuda->gpu, pass->best_counts, pass->probes * sizeof *pass->best_counts);
 }
 
+/* Few probes are bound by memory, which the generic kernel reads as fast; their groups are smaller than Hopper's. */
 static void scan(lk_cuda *cuda) {
-  lk_cuda_pass *pass = &cuda->pass;
-  lk_kernel kernel = pass->group == 16   ? LK_KERNEL_SCAN_16
-                     : pass->group == 32 ? LK_KERNEL_SCAN_32
-                     : pass->group == 64 ? LK_KERNEL_SCAN_64
-                                         : LK_KERNEL_SCAN_128;
-  launch(cuda, kernel, (uint64_t)pass->tiles_count * LK_TILE_BLOCKS * lk_groups(pass->probes, pass->group));
+  static const lk_kernel kernels[] = {LK_KERNEL_SCAN_16, LK_KERNEL_SCAN_32, LK_KERNEL_SCAN_64, LK_KERNEL_SCAN_128};
+  const lk_cuda_pass *pass = &cuda->pass;
+  uint64_t items = (uint64_t)pass->tiles_count * lk_groups(pass->probes, pass->group);
+  uint32_t size = 0;
+  while (16u << size < pass->group) size++;
+  if (cuda->hopper && pass->group == LK_GROUP_PROBES)
+    launch(cuda, LK_KERNEL_HOPPER, items < cuda->gpu->processors ? items : cuda->gpu->processors);
+  else
+    launch(cuda, kernels[size], items * LK_TILE_BLOCKS);
 }
 
 static uint32_t coded_frame_of_tile(const lk_cuda *cuda, uint32_t tile) {

@@ -1,67 +1,27 @@
 #include "tests/emulator/emulator.h"
 
 #include <cstring>
-#include <deque>
-#include <vector>
 
-#include "tests/emulator/fiber.h"
+#include "tests/emulator/block.h"
 
-namespace {
-
-const uint32_t warp_lanes = 32;
-
-enum state { RUNS, AT_BARRIER, IN_WARP, DONE };
-
-struct copy {
-  uint32_t offset;
-  const void *from;
-};
-
-struct thread {
-  fiber own;
-  state now;
-  emulator_site site;
-  emulator_combine *combine;
-  bool vote;
-  std::vector<copy> open;               /* not yet committed */
-  std::deque<std::vector<copy>> groups; /* oldest first */
-};
-
-/* Who used a word of shared memory last, and between which barriers. */
-struct word {
-  uint32_t writer, write_epoch;
-  uint32_t reader, read_epoch; /* reader `many`: several */
-  bool in_flight;
-};
-const uint32_t many = UINT32_MAX;
-
-struct block {
-  const std::function<void()> *kernel;
-  uint32_t index, blocks, threads;
-  fiber scheduler;
-  std::vector<thread> all;
-  std::vector<emulator_lane> lanes;
-  std::vector<uint32_t> in_warp; /* lanes that wait, a warp each */
-  uint32_t at_barrier, done, epoch;
-  emulator_site barrier; /* of those that wait */
-  bool vote;
-  std::vector<unsigned char> shared;
-  std::vector<word> words;
-  uint32_t current;
-  bool failed;
-  std::string error;
-};
+namespace emulator {
 
 block now;
+
+namespace {
+const uint32_t warp_lanes = 32;
 uint32_t launches;
+}  // namespace
 
 thread &self() { return now.all[now.current]; }
 
 void give_way() { fiber_switch(self().own, now.scheduler); }
 
-bool same_site(emulator_site a, emulator_site b) { return a.line == b.line && strcmp(a.file, b.file) == 0; }
-
 std::string name_site(emulator_site site) { return std::string(site.file) + ":" + std::to_string(site.line); }
+
+namespace {
+
+bool same_site(emulator_site a, emulator_site b) { return a.line == b.line && strcmp(a.file, b.file) == 0; }
 
 std::string name_thread(uint32_t index) {
   return "block " + std::to_string(now.index) + " thread " + std::to_string(index);
@@ -70,7 +30,8 @@ std::string name_thread(uint32_t index) {
 void thread_main() {
   (*now.kernel)();
   thread &me = self();
-  if (!me.open.empty() || !me.groups.empty()) emulator_fail("a thread ends with copies on their way");
+  if (!me.open.empty() || !me.groups.empty() || !me.products.empty() || !me.product_groups.empty())
+    emulator_fail("a thread ends with copies on their way, or products");
   if (now.at_barrier > 0) emulator_fail("a thread ends while others wait at a barrier");
   me.now = DONE;
   now.done++;
@@ -79,7 +40,9 @@ void thread_main() {
 
 std::string describe_wait(uint32_t index) {
   const thread &t = now.all[index];
-  const char *where = t.now == AT_BARRIER ? " waits at the barrier of " : " waits for its warp in ";
+  const char *where = t.now == AT_BARRIER ? " waits at the barrier of "
+                      : t.now == AT_GATE  ? " waits at the gate of "
+                                          : " waits for its warp in ";
   return name_thread(index) + (t.now == DONE ? std::string(" has ended") : where + name_site(t.site));
 }
 
@@ -99,15 +62,20 @@ void begin_block(uint32_t index) {
   now.index = index;
   now.at_barrier = 0;
   now.done = 0;
-  now.epoch = 1;
+  now.clock = 1;
+  now.gates.clear();
+  now.bulk_copies.clear();
   now.vote = false;
-  std::fill(now.in_warp.begin(), now.in_warp.end(), 0);
-  std::fill(now.words.begin(), now.words.end(), word{many, 0, many, 0, false});
+  for (auto &waiting : now.in_group) waiting.second.assign(now.threads, 0);
+  std::fill(now.words.begin(), now.words.end(), word{many, many, 0, 0, false});
   std::fill(now.shared.begin(), now.shared.end(), 0xa5);
   for (thread &t : now.all) {
     t.now = RUNS;
+    t.acquired = 0;
     t.open.clear();
     t.groups.clear();
+    t.products.clear();
+    t.product_groups.clear();
     fiber_prepare(t.own, thread_main);
   }
 }
@@ -124,11 +92,13 @@ void run_block(uint32_t index) {
       ran++;
     }
     if (now.failed || now.done == now.threads) return;
-    if (ran > 0) continue;
-    now.error = describe_deadlock();
-    now.failed = true;
-    return;
+    if (!now.bulk_copies.empty())
+      run_bulk_copies();
+    else if (ran == 0)
+      break;
   }
+  now.error = describe_deadlock();
+  now.failed = true;
 }
 
 void begin_launch(const std::function<void()> &kernel, uint32_t blocks, uint32_t threads, uint32_t shared_bytes) {
@@ -139,7 +109,8 @@ void begin_launch(const std::function<void()> &kernel, uint32_t blocks, uint32_t
   now.error.clear();
   now.all.resize(threads);
   now.lanes.resize(threads);
-  now.in_warp.resize(threads / warp_lanes);
+  now.in_group[warp_lanes].resize(threads);
+  now.in_group[4 * warp_lanes].resize(threads);
   now.shared.resize(shared_bytes);
   now.words.resize((shared_bytes + 3) / 4);
   launches++;
@@ -151,26 +122,29 @@ void race(const char *what, uint32_t other, uint32_t offset, emulator_site site)
                 std::to_string(offset) + ", " + name_site(site));
 }
 
+}  // namespace
+
 void note_read(uint32_t index, emulator_site site) {
   word &w = now.words[index];
+  uint64_t acquired = self().acquired;
   if (w.in_flight) emulator_fail("reads what a copy has not brought yet: " + name_site(site));
-  if (w.write_epoch == now.epoch && w.writer != now.current)
-    race(" reads what was written by ", w.writer, index * 4, site);
-  w.reader = w.read_epoch == now.epoch && w.reader != now.current ? many : now.current;
-  w.read_epoch = now.epoch;
+  if (w.written > acquired && w.writer != now.current) race(" reads what was written by ", w.writer, index * 4, site);
+  w.reader = w.read > acquired && w.reader != now.current ? many : now.current;
+  w.read = ++now.clock;
 }
 
 void note_write(uint32_t index, emulator_site site) {
   word &w = now.words[index];
-  if (w.write_epoch == now.epoch && w.writer != now.current)
-    race(" writes what was written by ", w.writer, index * 4, site);
-  if (w.read_epoch == now.epoch && w.reader != now.current)
-    race(" writes what was read by ", w.reader, index * 4, site);
+  uint64_t acquired = self().acquired;
+  if (w.written > acquired && w.writer != now.current) race(" writes what was written by ", w.writer, index * 4, site);
+  if (w.read > acquired && w.reader != now.current) race(" writes what was read by ", w.reader, index * 4, site);
   w.writer = now.current;
-  w.write_epoch = now.epoch;
+  w.written = ++now.clock;
 }
 
-}  // namespace
+}  // namespace emulator
+
+using namespace emulator;
 
 std::string emulator_launch(const std::function<void()> &kernel, uint32_t blocks, uint32_t threads,
                             uint32_t shared_bytes) {
@@ -227,34 +201,36 @@ bool emulator_barrier(bool value, emulator_site site) {
     give_way();
     return me.vote;
   }
+  now.clock++;
   for (thread &t : now.all) {
     t.now = RUNS;
     t.vote = now.vote;
+    t.acquired = now.clock;
   }
   now.at_barrier = 0;
-  now.epoch++;
   return me.vote;
 }
 
 void emulator_meet(const void *in, size_t in_bytes, void *out, size_t out_bytes, emulator_combine *combine,
-                   emulator_site site) {
+                   emulator_site site, uint32_t group) {
   thread &me = self();
-  uint32_t index = now.current, warp = index / warp_lanes;
+  uint32_t index = now.current, first = index / group * group;
   memcpy(now.lanes[index].in, in, in_bytes);
   me.site = site;
   me.combine = combine;
-  if (++now.in_warp[warp] < warp_lanes) {
-    me.now = IN_WARP;
+  uint32_t &waiting = now.in_group.at(group)[first];
+  if (++waiting < group) {
+    me.now = IN_GROUP;
     give_way();
   } else {
-    for (uint32_t i = warp * warp_lanes; i < (warp + 1) * warp_lanes; i++) {
+    for (uint32_t i = first; i < first + group; i++) {
       thread &other = now.all[i];
       if (other.combine != combine || !same_site(other.site, site))
         emulator_fail("lanes of a warp meet in " + name_site(site) + " and in " + name_site(other.site));
       other.now = RUNS;
     }
-    now.in_warp[warp] = 0;
-    combine(&now.lanes[warp * warp_lanes]);
+    waiting = 0;
+    combine(&now.lanes[first]);
   }
   memcpy(out, now.lanes[index].out, out_bytes);
 }
@@ -281,7 +257,7 @@ void emulator_copy_wait(size_t pending) {
       for (uint32_t w = c.offset / 4; w < c.offset / 4 + 4; w++) {
         now.words[w].in_flight = false;
         now.words[w].writer = now.current;
-        now.words[w].write_epoch = now.epoch;
+        now.words[w].written = ++now.clock;
       }
     }
 }

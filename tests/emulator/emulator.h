@@ -2,9 +2,10 @@
  *
  * It is stricter than a GPU. A launch fails where threads of one block wait at different barriers or have left before
  * one, where lanes of one warp meet at different instructions, where all wait for each other, where shared memory is
- * read or written out of an array's bounds, where two threads use the same word of it and one writes without a barrier
- * between them, and where a copy's target is read before the copy was waited for. A copy happens when it is waited for,
- * and its target is spoilt until then. Blocks and threads run in another order at each launch.
+ * read or written out of an array's bounds, where two threads use the same word of it and one writes without the later
+ * one having passed a barrier or a gate in between, and where a copy's target is read before the copy was waited for. A
+ * copy happens when it is waited for, and its target is spoilt until then. Blocks and threads run in another order at
+ * each launch.
  *
  * Global memory is the process's own: AddressSanitizer watches over it. One launch at a time. */
 #ifndef TESTS_EMULATOR_EMULATOR_H
@@ -57,11 +58,27 @@ struct emulator_lane {
 };
 typedef void emulator_combine(emulator_lane *lanes);
 void emulator_meet(const void *in, size_t in_bytes, void *out, size_t out_bytes, emulator_combine *combine,
-                   emulator_site site);
+                   emulator_site site, uint32_t group = 32);
 
 /* Copies of 16 bytes, in groups; the oldest happen until `pending` groups are left. */
 void emulator_copy(uint32_t offset, const void *from, emulator_site site);
 void emulator_copy_commit();
 void emulator_copy_wait(size_t pending);
+
+/* ---- Hopper ---- */
+
+/* Gates (mbarriers) by their place in shared memory. */
+void emulator_gate_make(uint32_t offset, uint32_t count);
+void emulator_gate_arrive(uint32_t offset, uint32_t bytes);
+void emulator_gate_wait(uint32_t offset, uint32_t parity, emulator_site site);
+
+/* Copies past the threads: each arrives some time after it was asked for. */
+void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site);
+
+/* Products of a group of four warps: 64 x 32 times 32 x 256, both in shared memory. They happen when they are waited
+ * for, not before. */
+void emulator_product(int32_t *sums, uint64_t a, uint64_t b, bool adds);
+void emulator_product_commit();
+void emulator_product_wait(size_t pending, emulator_site site);
 
 #endif

@@ -14,6 +14,8 @@ typedef struct emulated_recipe {
   size_t bytes_in_reserve; /* of these, for passes */
   uint64_t pairs_room;
   bool lends; /* its kernels can read the host's memory */
+  bool hopper;
+  bool breaks; /* Hopper's kernel sees one probe too few */
 } emulated_recipe;
 
 /* One at a time. */
