@@ -67,6 +67,7 @@ static uint32_t records_with(const char *words) {
   size_t size;
   snprintf(path, sizeof path, "%s/audit-000001.log", audit);
   char *text = files_read(path, &size);
+  text[size] = '\0';
   uint32_t count = 0;
   for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) count += strstr(line, words) != NULL;
   free(text);
