@@ -14,7 +14,8 @@
 #define CHUNKS 16
 #define MAX_THREADS 3
 
-static const char *const devices[] = {"cpu:avx512vnni", "cpu:avx2", "cpu:portable", "cuda:0:generic", "cuda:0:hopper"};
+static const char *const devices[] = {"cpu:amx",      "cpu:avx512vnni", "cpu:avx2",
+                                      "cpu:portable", "cuda:0:generic", "cuda:0:hopper"};
 #define DEVICES (sizeof devices / sizeof devices[0])
 
 ReportHook(PRE_ALL)(struct criterion_test_set *tests) {

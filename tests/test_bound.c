@@ -311,8 +311,8 @@ static void check_shifted(const char *name, int limit, float q) {
 }
 
 Test(bound, a_shifted_threshold_saturates) {
-  static const char *const names[] = {"cpu:portable", "cpu:avx2", "cpu:avx512vnni"};
-  for (int i = 0; i < 3; i++)
+  static const char *const names[] = {"cpu:portable", "cpu:avx2", "cpu:avx512vnni", "cpu:amx"};
+  for (int i = 0; i < 4; i++)
     for (float q = -1; q <= 1; q += 2) {
       check_shifted(names[i], LK_CODE_MAX, q);
       check_shifted(names[i], 64, q);

@@ -45,7 +45,7 @@ Test(half, rounds_to_nearest_even) {
 }
 
 Test(half, every_instruction_set_widens_the_same) {
-  static const char *const names[] = {"portable", "avx2", "avx512vnni"};
+  static const char *const names[] = {"portable", "avx2", "avx512vnni", "amx"};
   static uint16_t halves[HALVES];
   static float got[HALVES];
   for (uint32_t h = 0; h < HALVES; h++) halves[h] = (uint16_t)h;

@@ -6,7 +6,7 @@
 #include "kernels/cpu/isa.h"
 #include "tests/random.h"
 
-enum { MOST_DIM = 200 };
+enum { MOST_DIM = 200, MOST_STRIDE = 256 };
 
 static uint32_t padded(uint32_t dim) { return (dim + LK_STEP - 1) / LK_STEP * LK_STEP; }
 
@@ -23,8 +23,9 @@ static void fill_probe(const lk_isa *isa, int8_t *probe, uint32_t dim, random_st
 
 /* Half of the rows have the largest product that is possible with one of the probes, or the smallest. */
 static void fill_rows(int8_t *rows, uint32_t dim, const int8_t *probes, uint32_t count, random_state *random) {
+  size_t stride = lk_probe_stride(padded(dim));
   for (uint32_t r = 0; r < LK_TILE_ROWS; r++) {
-    const int8_t *probe = probes + random_below(random, count) * padded(dim);
+    const int8_t *probe = probes + random_below(random, count) * stride;
     int sign = random_one_in(random, 2) ? 1 : -1;
     bool extreme = random_one_in(random, 2);
     for (uint32_t i = 0; i < dim; i++)
@@ -41,21 +42,25 @@ static int32_t product(const int8_t *probe, const int8_t *row, uint32_t dim) {
 
 static void check_scan(const lk_isa *isa, uint32_t dim, uint32_t count, random_state *random) {
   static int8_t rows[LK_TILE_ROWS * MOST_DIM];
-  static uint8_t tile[LK_TILE_ROWS * MOST_DIM];
-  int8_t probes[LK_SCAN_PROBES * MOST_DIM] = {0};
-  uint32_t width = padded(dim);
-  for (uint32_t p = 0; p < count; p++) fill_probe(isa, probes + p * width, dim, random);
+  static uint8_t tile[LK_TILE_ROWS * MOST_DIM + LK_TILE_SLACK];
+  static int8_t probes[LK_SCAN_PROBES * MOST_STRIDE];
+  uint32_t width = padded(dim), strips = 1 + random_below(random, LK_TILE_STRIPS);
+  size_t stride = lk_probe_stride(width);
+  memset(tile, 0xff, sizeof tile);
+  memset(probes, 0, sizeof probes);
+  for (uint32_t p = 0; p < count; p++) fill_probe(isa, probes + p * stride, dim, random);
   fill_rows(rows, dim, probes, count, random);
   lk_isa_pack(rows, LK_TILE_ROWS, dim, width, tile);
   int32_t thresholds[LK_SCAN_PROBES];
   static bool wanted[LK_SCAN_PROBES * LK_TILE_ROWS];
   for (uint32_t p = 0; p < count; p++) {
-    thresholds[p] = product(probes + p * width, rows + random_below(random, LK_TILE_ROWS) * dim, dim);
+    thresholds[p] = product(probes + p * stride, rows + random_below(random, LK_TILE_ROWS) * dim, dim);
     for (uint32_t r = 0; r < LK_TILE_ROWS; r++)
-      wanted[p * LK_TILE_ROWS + r] = product(probes + p * width, rows + r * dim, dim) >= thresholds[p];
+      wanted[p * LK_TILE_ROWS + r] =
+          r < strips * LK_STRIP_ROWS && product(probes + p * stride, rows + r * dim, dim) >= thresholds[p];
   }
-  uint16_t survivors[LK_SCAN_PROBES * LK_TILE_ROWS];
-  size_t found = isa->scan(tile, LK_TILE_STRIPS, width, probes, count, thresholds, survivors);
+  static uint16_t survivors[LK_SCAN_PROBES * LK_TILE_ROWS];
+  size_t found = isa->scan(tile, strips, width, probes, count, thresholds, survivors);
   for (size_t i = 0; i < found; i++) {
     cr_assert(wanted[survivors[i]], "%s, dim %u: pair %u is too low", isa->name, dim, survivors[i]);
     wanted[survivors[i]] = false;
@@ -65,12 +70,12 @@ static void check_scan(const lk_isa *isa, uint32_t dim, uint32_t count, random_s
 }
 
 Test(isa, scans_are_exact_at_the_limits_of_their_sums) {
-  static const char *names[] = {"portable", "avx2", "avx512vnni"};
+  static const char *names[] = {"portable", "avx2", "avx512vnni", "amx"};
   for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
     const lk_isa *isa = lk_isa_find(names[n]);
     random_state random = {n};
     for (int i = 0; isa != NULL && i < 600; i++)
-      check_scan(isa, random_log_uniform(&random, 1, MOST_DIM), 1 + random_below(&random, LK_SCAN_PROBES), &random);
+      check_scan(isa, random_log_uniform(&random, 1, MOST_DIM), 1 + random_below(&random, isa->scan_probes), &random);
   }
 }
 

@@ -8,6 +8,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+enum { SCAN_PROBES = 4 };
+
 #define HOT static inline __attribute__((always_inline))
 
 HOT __m256i broadcast_step(const int8_t *codes) {
@@ -37,10 +39,11 @@ HOT uint32_t reaching(__m256i low, __m256i high, int32_t threshold) {
 /* `count` is a constant in each of its two uses, so that a run's sums stay in registers. */
 HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, size_t width, const int8_t *probes, const int count,
                        uint32_t first, const int32_t *thresholds, uint16_t *survivors) {
+  const size_t stride = lk_probe_stride((uint32_t)width);
   size_t found = 0;
   for (uint32_t s = 0; s < strips; s++) {
     const uint8_t *step = tile + (size_t)s * LK_STRIP_ROWS * width;
-    __m256i low[LK_SCAN_PROBES], high[LK_SCAN_PROBES], run_low[LK_SCAN_PROBES], run_high[LK_SCAN_PROBES];
+    __m256i low[SCAN_PROBES], high[SCAN_PROBES], run_low[SCAN_PROBES], run_high[SCAN_PROBES];
 #pragma GCC unroll 4
     for (int p = 0; p < count; p++) low[p] = high[p] = _mm256_setzero_si256();
     for (size_t i = 0, end; i < width;) {
@@ -53,7 +56,7 @@ HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, size_t width, const
         __m256i rows_high = _mm256_loadu_si256((const __m256i *)(step + 32));
 #pragma GCC unroll 4
         for (int p = 0; p < count; p++) {
-          __m256i probe = broadcast_step(probes + (size_t)p * width + i);
+          __m256i probe = broadcast_step(probes + (size_t)p * stride + i);
           run_low[p] = add_products(run_low[p], rows_low, probe);
           run_high[p] = add_products(run_high[p], rows_high, probe);
         }
@@ -74,11 +77,11 @@ HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, size_t width, const
 
 static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
                    const int32_t *thresholds, uint16_t *survivors) {
-  if (count == LK_SCAN_PROBES)
-    return scan_probes(tile, strips, width, probes, LK_SCAN_PROBES, 0, thresholds, survivors);
+  if (count == SCAN_PROBES) return scan_probes(tile, strips, width, probes, SCAN_PROBES, 0, thresholds, survivors);
   size_t found = 0;
   for (uint32_t p = 0; p < count; p++)
-    found += scan_probes(tile, strips, width, probes + (size_t)p * width, 1, p, thresholds + p, survivors + found);
+    found +=
+        scan_probes(tile, strips, width, probes + p * lk_probe_stride(width), 1, p, thresholds + p, survivors + found);
   return found;
 }
 
@@ -211,6 +214,7 @@ void lk_avx2_widen(const uint16_t *halves, uint32_t count, float *out) {
 const lk_isa lk_isa_avx2 = {.name = "avx2",
                             .probe_limit = 64,
                             .adds_runs = true,
+                            .scan_probes = SCAN_PROBES,
                             .scan = scan,
                             .dot = lk_avx2_dot,
                             .multiply = lk_avx2_multiply,

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { BLOCK_STRIPS = 4 };
+enum { BLOCK_STRIPS = 4, BLOCK_PROBES = 4 };
 
 #define HOT static inline __attribute__((always_inline))
 
@@ -19,8 +19,8 @@ HOT __m512i broadcast_step(const int8_t *codes) {
 /* `strips` and `count` are constants where this is used, so that all sums stay in registers. */
 HOT size_t scan_block(const uint8_t *strip, const int strips, uint32_t width, const int8_t *probes, const int count,
                       uint32_t first, const int32_t *thresholds, uint16_t *survivors) {
-  const size_t strip_bytes = (size_t)LK_STRIP_ROWS * width;
-  __m512i sum[LK_SCAN_PROBES][BLOCK_STRIPS];
+  const size_t strip_bytes = (size_t)LK_STRIP_ROWS * width, stride = lk_probe_stride(width);
+  __m512i sum[BLOCK_PROBES][BLOCK_STRIPS];
 #pragma GCC unroll 4
   for (int p = 0; p < count; p++)
 #pragma GCC unroll 4
@@ -32,7 +32,7 @@ HOT size_t scan_block(const uint8_t *strip, const int strips, uint32_t width, co
       rows[s] = _mm512_loadu_si512(strip + (size_t)s * strip_bytes + (size_t)i * LK_STRIP_ROWS);
 #pragma GCC unroll 4
     for (int p = 0; p < count; p++) {
-      __m512i probe = broadcast_step(probes + (size_t)p * width + i);
+      __m512i probe = broadcast_step(probes + (size_t)p * stride + i);
 #pragma GCC unroll 4
       for (int s = 0; s < strips; s++) sum[p][s] = _mm512_dpbusd_epi32(sum[p][s], rows[s], probe);
     }
@@ -74,12 +74,13 @@ static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const i
     case 3:
       return scan_probes(tile, strips, width, probes, 3, thresholds, survivors);
     default:
-      return scan_probes(tile, strips, width, probes, LK_SCAN_PROBES, thresholds, survivors);
+      return scan_probes(tile, strips, width, probes, BLOCK_PROBES, thresholds, survivors);
   }
 }
 
 const lk_isa lk_isa_avx512vnni = {.name = "avx512vnni",
                                   .probe_limit = LK_CODE_MAX,
+                                  .scan_probes = BLOCK_PROBES,
                                   .scan = scan,
                                   .dot = lk_avx2_dot,
                                   .multiply = lk_avx2_multiply,

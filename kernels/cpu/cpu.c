@@ -12,7 +12,7 @@ static const size_t huge_page = (size_t)2 << 20;
 
 /* Packed codes are read end to end: huge pages spare the scan most of its address translation. */
 static uint8_t *allocate_packed(size_t bytes) {
-  if (bytes < huge_page) return malloc(bytes > 0 ? bytes : 1);
+  if (bytes < huge_page) return aligned_alloc(64, (bytes + 63) / 64 * 64);
   size_t rounded = (bytes + huge_page - 1) / huge_page * huge_page;
   uint8_t *packed = aligned_alloc(huge_page, rounded);
   if (packed != NULL) madvise(packed, rounded, MADV_HUGEPAGE);
@@ -69,7 +69,7 @@ static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block
   if (made == NULL) return lk_fail_memory(error);
   made->base = (lk_hold){.rows = block->rows, .tiles = tiles};
   made->block = *block;
-  made->packed = allocate_packed(tiles * tile_bytes(lk_cpu_width(shape.dim)));
+  made->packed = allocate_packed(tiles * tile_bytes(lk_cpu_width(shape.dim)) + LK_TILE_SLACK);
   made->tiles = malloc((tiles + 1) * sizeof *made->tiles);
   made->misfits = malloc(count_misfits(block) + 1);
   made->misfit_ends = malloc((tiles + 1) * sizeof *made->misfit_ends);

@@ -4,11 +4,23 @@
 #include <string.h>
 
 #ifdef LK_HAVE_X86
+#include <cpuid.h>
+#endif
+
+#ifdef LK_HAVE_X86
 /* Whatever has AVX2 converts halves too (F16C is older); clang 14 cannot ask for that. */
 static bool avx2_runs_here(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 static bool avx512vnni_runs_here(void) {
   return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && avx2_runs_here();
+}
+
+/* clang 14 cannot ask for AMX by name. */
+static bool amx_runs_here(void) {
+  const unsigned tile_and_int8 = 3U << 24;
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & tile_and_int8) == tile_and_int8 && avx512vnni_runs_here() &&
+         lk_amx_is_granted();
 }
 #endif
 
@@ -20,6 +32,7 @@ static const struct {
   bool (*runs_here)(void);
 } known[] = {
 #ifdef LK_HAVE_X86
+    {&lk_isa_amx, amx_runs_here},
     {&lk_isa_avx512vnni, avx512vnni_runs_here},
     {&lk_isa_avx2, avx2_runs_here},
 #endif

@@ -20,16 +20,20 @@
 #define LK_WIDE_STEP 8
 #define LK_RUN (8 * LK_STEP) /* elements; where a kernel adds up a run of them in 16 bits, ... */
 #define LK_RUN_LIMIT 128     /* ... the probe's codes of one sign in one of its sums add up to no more */
-#define LK_SCAN_PROBES 4     /* probes in one call of scan, at most */
+#define LK_SCAN_PROBES 64    /* probes in one call of scan, at most */
+#define LK_PROBE_BYTES 64    /* a probe's codes begin at multiples of it, ... */
+#define LK_PROBE_GROUP 16    /* ... and memory holds codes, whichever, up to such a multiple of probes */
+#define LK_TILE_SLACK 1024   /* bytes after a packed tile that may be read */
 
 typedef struct lk_isa {
   const char *name;
-  int probe_limit; /* probe codes stay within -limit .. limit, so that no intermediate sum saturates */
-  bool adds_runs;  /* and to LK_RUN_LIMIT */
+  int probe_limit;      /* probe codes stay within -limit .. limit, so that no intermediate sum saturates */
+  bool adds_runs;       /* and to LK_RUN_LIMIT */
+  uint32_t scan_probes; /* probes that one call of scan takes, at most LK_SCAN_PROBES */
 
   /* Finds the (probe, row) of a tile whose sum is at least thresholds[probe]; writes probe * LK_TILE_ROWS + row each
-   * and returns how many. `width` is the dimension rounded up to LK_STEP; probes are count x width, 1 to
-   * LK_SCAN_PROBES; survivors has room for all pairs. */
+   * and returns how many. `width` is the dimension rounded up to LK_STEP; probes are count x lk_probe_stride(width), 1
+   * to scan_probes of them, and zero beyond the dimension; survivors has room for all pairs. */
   size_t (*scan)(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
                  const int32_t *thresholds, uint16_t *survivors);
 
@@ -48,6 +52,11 @@ typedef struct lk_isa {
   float (*score)(lk_metric metric, const float *q, const float *x, uint32_t dim);
 } lk_isa;
 
+/* From one probe's codes to the next one's. */
+static inline size_t lk_probe_stride(uint32_t width) {
+  return (width + LK_PROBE_BYTES - 1) / LK_PROBE_BYTES * LK_PROBE_BYTES;
+}
+
 /* Codes of `rows` rows of `dim` bytes into strips of `width` bytes a row; ceil(rows / 16) strips are written. */
 void lk_isa_pack(const int8_t *codes, uint32_t rows, uint32_t dim, uint32_t width, uint8_t *tile);
 
@@ -61,5 +70,9 @@ const lk_isa *lk_isa_find(const char *name);
 extern const lk_isa lk_isa_portable;
 extern const lk_isa lk_isa_avx2;
 extern const lk_isa lk_isa_avx512vnni;
+extern const lk_isa lk_isa_amx;
+
+/* Asks the kernel for leave to use AMX. */
+bool lk_amx_is_granted(void);
 
 #endif

@@ -80,7 +80,8 @@ static uint32_t coded_frames(const lk_cpu_pass *pass) {
 
 static bool lay_out_probes(lk_cpu_pass *pass) {
   size_t count = pass->batch.count, width = lk_cpu_width(pass->batch.shape.dim), coded = coded_frames(pass);
-  pass->codes = lk_buffer_reserve(&pass->codes_buffer, coded * count * width, sizeof *pass->codes);
+  size_t stride = lk_probe_stride(lk_cpu_width(pass->batch.shape.dim));
+  pass->codes = lk_buffer_reserve(&pass->codes_buffer, (coded * count + LK_PROBE_GROUP) * stride, sizeof *pass->codes);
   pass->rotated = lk_buffer_reserve(&pass->rotated_buffer, coded * count * width, sizeof *pass->rotated);
   pass->bounds = lk_buffer_reserve(&pass->bounds_buffer, pass->frames * count, sizeof *pass->bounds);
   pass->heaps = lk_buffer_reserve(&pass->heaps_buffer, pass->batch.k == LK_K_ALL ? 0 : count * pass->batch.k,
@@ -137,7 +138,7 @@ static void code_fitting(const lk_cpu *cpu, const float *q, const float *mean, i
   uint32_t width = lk_cpu_width(shape.dim);
   double work[LK_DIM_MAX];
   int limit = cpu->isa->probe_limit, sum = 0; /* of the code before, which was too large */
-  memset(code + shape.dim, 0, (width - shape.dim) * sizeof *code);
+  memset(code + shape.dim, 0, (lk_probe_stride(width) - shape.dim) * sizeof *code);
   memset(rotated + shape.dim, 0, (width - shape.dim) * sizeof *rotated);
   do {
     if (sum > 0) limit = (limit - 1) * LK_RUN_LIMIT / sum;
@@ -153,7 +154,7 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   lk_metric metric = pass->batch.shape.metric;
   uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim), count = pass->batch.count;
   const float *q = pass->batch.probes + (size_t)(item % count) * dim;
-  int8_t *code = pass->codes + (size_t)item * width;
+  int8_t *code = pass->codes + item * lk_probe_stride(width);
   float *rotated = pass->rotated + (size_t)item * width;
   code_fitting(cpu, q, pass->frame_means[item / count], code, rotated, &pass->bounds[item]);
   for (uint32_t f = 1; metric != LK_L2 && f < pass->frames; f++) {

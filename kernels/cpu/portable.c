@@ -16,7 +16,7 @@ static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const i
       const uint8_t *strip = tile + (size_t)s * LK_STRIP_ROWS * width;
       int32_t sum[LK_STRIP_ROWS] = {0};
       for (uint32_t i = 0; i < width; i += LK_STEP)
-        add_step(strip + (size_t)i * LK_STRIP_ROWS, probes + (size_t)p * width + i, sum);
+        add_step(strip + (size_t)i * LK_STRIP_ROWS, probes + p * lk_probe_stride(width) + i, sum);
       for (uint32_t r = 0; r < LK_STRIP_ROWS; r++)
         if (sum[r] >= thresholds[p]) survivors[found++] = (uint16_t)(p * LK_TILE_ROWS + s * LK_STRIP_ROWS + r);
     }
@@ -51,6 +51,7 @@ static void widen(const uint16_t *halves, uint32_t count, float *out) {
 
 const lk_isa lk_isa_portable = {.name = "portable",
                                 .probe_limit = LK_CODE_MAX,
+                                .scan_probes = 4,
                                 .scan = scan,
                                 .dot = dot,
                                 .multiply = multiply,

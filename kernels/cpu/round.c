@@ -144,7 +144,7 @@ static lk_tile_view view_tile(const lk_cpu_pass *pass, uint32_t tile) {
                         .rows_bounds = hold->block.bounds + (size_t)t * LK_TILE_ROWS,
                         .misfits = hold->misfits + misfits,
                         .misfits_count = hold->misfit_ends[t] - misfits,
-                        .codes = pass->codes + coded * width,
+                        .codes = pass->codes + coded * lk_probe_stride(lk_cpu_width(pass->batch.shape.dim)),
                         .rotated = pass->rotated + coded * width,
                         .bounds = pass->bounds + probes};
 }
@@ -197,8 +197,8 @@ static void scan_probes(lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view
   }
   size_t found = 0;
   if (any) {
-    found =
-        cpu->isa->scan(view->packed, strips, width, view->codes + (size_t)first * width, count, thresholds, survivors);
+    found = cpu->isa->scan(view->packed, strips, width, view->codes + first * lk_probe_stride(width), count, thresholds,
+                           survivors);
     lane->scanned += (uint64_t)view->rows * count;
   }
   for (size_t i = 0; i < found; i++) {
@@ -219,8 +219,8 @@ static void scan_tile(void *context, uint32_t thread, uint32_t item) {
     lk_cpu_wide_scan(cpu, lane, &view);
     return;
   }
-  for (uint32_t first = 0; first < pass->batch.count; first += LK_SCAN_PROBES) {
-    uint32_t left = pass->batch.count - first, count = left < LK_SCAN_PROBES ? left : LK_SCAN_PROBES;
+  for (uint32_t first = 0; first < pass->batch.count; first += cpu->isa->scan_probes) {
+    uint32_t left = pass->batch.count - first, most = cpu->isa->scan_probes, count = left < most ? left : most;
     if (!lk_cpu_has_room(pass, lane, count)) return;
     scan_probes(cpu, lane, &view, first, count);
   }
