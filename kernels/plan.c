@@ -33,8 +33,9 @@ lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
   if (k == LK_K_ALL) return plan_range(tiles);
   lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .growth = 2, .tile_stride = coprime_stride(tiles)};
   uint32_t seed_rows = clamp(4 * k, 256, 8192);
-  plan.seed_rows = rows >= (uint64_t)8 * seed_rows ? seed_rows : 0;
-  plan.first_tiles = (seed_rows * (plan.seed_rows > 0 ? plan.growth : 1)) / LK_TILE_ROWS;
+  if (rows / 8 < seed_rows) seed_rows = (uint32_t)(rows / 8);
+  plan.seed_rows = seed_rows >= 2 * k ? seed_rows : 0;
+  plan.first_tiles = clamp((seed_rows * plan.growth) / LK_TILE_ROWS, 1, UINT32_MAX);
   return plan;
 }
 

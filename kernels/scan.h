@@ -78,8 +78,8 @@ typedef struct lk_backend_ops {
   lk_status (*begin)(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);
   /* Scores all visible rows exactly, without a scan: for filters that few rows pass. */
   void (*gather)(lk_backend *backend);
-  /* Raises the bars from the exact scores of a sample: for each of the given rows, ascending, the first visible one
-   * from there on and before the next. */
+  /* Raises the bars from the exact scores of a sample of visible rows. The given rows, ascending, say where to take it:
+   * a row near each, or the most promising ones of tiles here and there. */
   void (*seed)(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
   /* Scans and settles the given tiles, counted through all holds, under the bars as they stand; then raises the
    * bars. `wide`: by the product of the stored rows in float, not by their codes. False: a buffer overflowed, nothing

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kernels/cpu/avx2.h"
+#include "kernels/cpu/avx512vnni.h"
 
 enum { TILE_PROBES = 16, TILE_BYTES = 64, BLOCK_PROBES = 2 * TILE_PROBES, BLOCK_ROWS = 2 * LK_STRIP_ROWS };
 
@@ -93,8 +94,7 @@ static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const i
   const size_t strip_bytes = (size_t)LK_STRIP_ROWS * width;
   size_t found = 0;
   uint32_t s = 0;
-  if (count <= lk_isa_avx512vnni.scan_probes)
-    return lk_isa_avx512vnni.scan(tile, strips, width, probes, count, thresholds, survivors);
+  if (count <= LK_SUM_PROBES) return lk_avx512vnni_scan(tile, strips, width, probes, count, thresholds, survivors);
   __asm__ volatile("ldtilecfg %0" ::"m"(configuration)); /* the intrinsic of GCC 12 names 8 of its bytes only */
   for (; s + 2 <= strips; s += 2)
     found +=
@@ -117,6 +117,7 @@ const lk_isa lk_isa_amx = {.name = "amx",
                            .probe_limit = LK_CODE_MAX,
                            .scan_probes = LK_SCAN_PROBES,
                            .scan = scan,
+                           .sum = lk_avx512vnni_sum,
                            .dot = lk_avx2_dot,
                            .multiply = lk_avx2_multiply,
                            .widen = lk_avx2_widen,

@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { SCAN_PROBES = 4 };
+enum { SCAN_PROBES = LK_SUM_PROBES };
 
 #define HOT static inline __attribute__((always_inline))
 
@@ -36,9 +36,11 @@ HOT uint32_t reaching(__m256i low, __m256i high, int32_t threshold) {
   return ~(below_low | below_high << 8) & 0xffff;
 }
 
-/* `count` is a constant in each of its two uses, so that a run's sums stay in registers. */
+/* `count` is a constant where this is used, so that a run's sums stay in registers; so is what becomes
+ * of the sums. */
 HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, size_t width, const int8_t *probes, const int count,
-                       uint32_t first, const int32_t *thresholds, uint16_t *survivors) {
+                       uint32_t first, const int32_t *thresholds, uint16_t *survivors, const bool sums_only,
+                       int32_t *sums) {
   const size_t stride = lk_probe_stride((uint32_t)width);
   size_t found = 0;
   for (uint32_t s = 0; s < strips; s++) {
@@ -67,7 +69,12 @@ HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, size_t width, const
         high[p] = widen_sum(high[p], run_high[p]);
       }
     }
-    for (int p = 0; p < count; p++)
+    for (int p = 0; p < count && sums_only; p++) {
+      int32_t *of = sums + (size_t)p * LK_TILE_ROWS + (size_t)s * LK_STRIP_ROWS;
+      _mm256_storeu_si256((__m256i *)of, low[p]);
+      _mm256_storeu_si256((__m256i *)(of + 8), high[p]);
+    }
+    for (int p = 0; p < count && !sums_only; p++)
       for (uint32_t hits = reaching(low[p], high[p], thresholds[p]); hits != 0; hits &= hits - 1)
         survivors[found++] =
             (uint16_t)((first + (uint32_t)p) * LK_TILE_ROWS + s * LK_STRIP_ROWS + (uint32_t)__builtin_ctz(hits));
@@ -77,12 +84,24 @@ HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, size_t width, const
 
 static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
                    const int32_t *thresholds, uint16_t *survivors) {
-  if (count == SCAN_PROBES) return scan_probes(tile, strips, width, probes, SCAN_PROBES, 0, thresholds, survivors);
+  if (count == SCAN_PROBES)
+    return scan_probes(tile, strips, width, probes, SCAN_PROBES, 0, thresholds, survivors, false, NULL);
   size_t found = 0;
   for (uint32_t p = 0; p < count; p++)
-    found +=
-        scan_probes(tile, strips, width, probes + p * lk_probe_stride(width), 1, p, thresholds + p, survivors + found);
+    found += scan_probes(tile, strips, width, probes + p * lk_probe_stride(width), 1, p, thresholds + p,
+                         survivors + found, false, NULL);
   return found;
+}
+
+static void sum(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+                int32_t *sums) {
+  if (count == SCAN_PROBES) {
+    scan_probes(tile, strips, width, probes, SCAN_PROBES, 0, NULL, NULL, true, sums);
+    return;
+  }
+  for (uint32_t p = 0; p < count; p++)
+    scan_probes(tile, strips, width, probes + p * lk_probe_stride(width), 1, p, NULL, NULL, true,
+                sums + p * LK_TILE_ROWS);
 }
 
 HOT __m128i load_step(const uint8_t *row) {
@@ -216,6 +235,7 @@ const lk_isa lk_isa_avx2 = {.name = "avx2",
                             .adds_runs = true,
                             .scan_probes = SCAN_PROBES,
                             .scan = scan,
+                            .sum = sum,
                             .dot = lk_avx2_dot,
                             .multiply = lk_avx2_multiply,
                             .widen = lk_avx2_widen,

@@ -124,6 +124,11 @@ typedef struct lk_tile_view {
   const lk_probe_bound *bounds;
 } lk_tile_view;
 
+lk_tile_view lk_cpu_view_tile(const lk_cpu_pass *pass, uint32_t tile);
+/* A row's exact score; a row as a hit; a hit for a probe's heap. */
+float lk_cpu_score(const lk_cpu *cpu, uint32_t probe, const lk_place *place, uint32_t row);
+lk_hit lk_cpu_hit(const lk_cpu_pass *pass, const lk_place *place, uint32_t row, float score);
+void lk_cpu_push(lk_cpu_pass *pass, uint32_t probe, lk_hit hit);
 /* Scores a row of the tile exactly; one that reaches the bar is a hit. */
 void lk_cpu_settle(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row);
 /* Scans a tile for all probes by its exact rows (wide.c). */

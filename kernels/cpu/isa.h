@@ -21,6 +21,7 @@
 #define LK_RUN (8 * LK_STEP) /* elements; where a kernel adds up a run of them in 16 bits, ... */
 #define LK_RUN_LIMIT 128     /* ... the probe's codes of one sign in one of its sums add up to no more */
 #define LK_SCAN_PROBES 64    /* probes in one call of scan, at most */
+#define LK_SUM_PROBES 4      /* probes in one call of sum, at most */
 #define LK_PROBE_BYTES 64    /* a probe's codes begin at multiples of it, ... */
 #define LK_PROBE_GROUP 16    /* ... and memory holds codes, whichever, up to such a multiple of probes */
 #define LK_TILE_SLACK 1024   /* bytes after a packed tile that may be read */
@@ -36,6 +37,10 @@ typedef struct lk_isa {
    * to scan_probes of them, and zero beyond the dimension; survivors has room for all pairs. */
   size_t (*scan)(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
                  const int32_t *thresholds, uint16_t *survivors);
+
+  /* The sums themselves of 1 to LK_SUM_PROBES probes: sums[probe * LK_TILE_ROWS + row]. */
+  void (*sum)(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+              int32_t *sums);
 
   /* Product of the code at `row` (its first byte in a strip) and a rotated probe of `width` floats, in float. */
   float (*dot)(const uint8_t *row, uint32_t width, const float *rotated);

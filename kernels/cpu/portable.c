@@ -1,4 +1,6 @@
 /* Plain C, for any processor. */
+#include <string.h>
+
 #include "kernels/cpu/isa.h"
 #include "kernels/half.h"
 
@@ -8,18 +10,25 @@ static void add_step(const uint8_t *step, const int8_t *probe, int32_t sum[LK_ST
               step[LK_STEP * r + 3] * probe[3];
 }
 
-static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
-                   const int32_t *thresholds, uint16_t *survivors) {
-  size_t found = 0;
+static void sum(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+                int32_t *sums) {
   for (uint32_t s = 0; s < strips; s++)
     for (uint32_t p = 0; p < count; p++) {
-      const uint8_t *strip = tile + (size_t)s * LK_STRIP_ROWS * width;
-      int32_t sum[LK_STRIP_ROWS] = {0};
+      int32_t *of = sums + p * LK_TILE_ROWS + s * LK_STRIP_ROWS;
+      memset(of, 0, LK_STRIP_ROWS * sizeof *of);
       for (uint32_t i = 0; i < width; i += LK_STEP)
-        add_step(strip + (size_t)i * LK_STRIP_ROWS, probes + p * lk_probe_stride(width) + i, sum);
-      for (uint32_t r = 0; r < LK_STRIP_ROWS; r++)
-        if (sum[r] >= thresholds[p]) survivors[found++] = (uint16_t)(p * LK_TILE_ROWS + s * LK_STRIP_ROWS + r);
+        add_step(tile + ((size_t)s * width + i) * LK_STRIP_ROWS, probes + p * lk_probe_stride(width) + i, of);
     }
+}
+
+static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+                   const int32_t *thresholds, uint16_t *survivors) {
+  int32_t sums[LK_SUM_PROBES * LK_TILE_ROWS];
+  size_t found = 0;
+  sum(tile, strips, width, probes, count, sums);
+  for (uint32_t p = 0; p < count; p++)
+    for (uint32_t r = 0; r < strips * LK_STRIP_ROWS; r++)
+      if (sums[p * LK_TILE_ROWS + r] >= thresholds[p]) survivors[found++] = (uint16_t)(p * LK_TILE_ROWS + r);
   return found;
 }
 
@@ -51,8 +60,9 @@ static void widen(const uint16_t *halves, uint32_t count, float *out) {
 
 const lk_isa lk_isa_portable = {.name = "portable",
                                 .probe_limit = LK_CODE_MAX,
-                                .scan_probes = 4,
+                                .scan_probes = LK_SUM_PROBES,
                                 .scan = scan,
+                                .sum = sum,
                                 .dot = dot,
                                 .multiply = multiply,
                                 .widen = widen,

@@ -5,7 +5,7 @@
 #include "kernels/cpu/topk.h"
 #include "kernels/quant_bound.h"
 
-/* Only ever upwards: after the seed a heap starts empty again, but its bar stays. */
+/* Only ever upwards: the seed's bar stays where the heap has not come to it. */
 static void raise_bar(lk_cpu_pass *pass, uint32_t probe) {
   uint32_t k = pass->batch.k;
   if (pass->heap_counts[probe] < k) return;
@@ -13,7 +13,7 @@ static void raise_bar(lk_cpu_pass *pass, uint32_t probe) {
   if (kth > pass->bars[probe]) pass->bars[probe] = kth;
 }
 
-static void push(lk_cpu_pass *pass, uint32_t probe, lk_hit hit) {
+void lk_cpu_push(lk_cpu_pass *pass, uint32_t probe, lk_hit hit) {
   uint32_t k = pass->batch.k;
   lk_hit *heap = pass->heaps + (size_t)probe * k;
   if (pass->batch.by_subject)
@@ -22,36 +22,38 @@ static void push(lk_cpu_pass *pass, uint32_t probe, lk_hit hit) {
     lk_topk_push(heap, &pass->heap_counts[probe], k, hit);
 }
 
-/* Scores a visible row exactly. */
-static lk_hit score_row(const lk_cpu *cpu, uint32_t probe, const lk_place *place, uint32_t row) {
-  lk_shape shape = cpu->pass.batch.shape;
+lk_hit lk_cpu_hit(const lk_cpu_pass *pass, const lk_place *place, uint32_t row, float score) {
   const lk_block *block = &place->hold->block;
-  lk_hit hit = {.number = block->numbers[row],
-                .row = (uint32_t)(place->first_row + row),
-                .subject = cpu->pass.batch.by_subject ? block->subjects[row] : 0};
+  return (lk_hit){.number = block->numbers[row],
+                  .row = (uint32_t)(place->first_row + row),
+                  .subject = pass->batch.by_subject ? block->subjects[row] : 0,
+                  .score = score};
+}
+
+float lk_cpu_score(const lk_cpu *cpu, uint32_t probe, const lk_place *place, uint32_t row) {
+  lk_shape shape = cpu->pass.batch.shape;
   float room[LK_DIM_MAX];
-  const float *x = lk_cpu_row(cpu, block, row, room);
-  hit.score = cpu->isa->score(shape.metric, cpu->pass.batch.probes + (size_t)probe * shape.dim, x, shape.dim);
-  return hit;
+  const float *x = lk_cpu_row(cpu, &place->hold->block, row, room);
+  return cpu->isa->score(shape.metric, cpu->pass.batch.probes + (size_t)probe * shape.dim, x, shape.dim);
 }
 
 /* What is found outside a round goes straight to where it belongs; a range search keeps it with the thread. */
 static void take(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, lk_hit hit) {
   if (cpu->pass.batch.k != LK_K_ALL) {
-    push(&cpu->pass, probe, hit);
+    lk_cpu_push(&cpu->pass, probe, hit);
     return;
   }
   if (lane->pending_count == LK_LANE_PENDING) lk_cpu_range_keep(cpu, lane);
   lane->pending[lane->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
 }
 
-/* Scores every visible row of the hold from `row` on and before `end`, `most` of them at most. The bar is still the
- * caller's threshold. */
+/* Scores every visible row of the hold from `row` on and before `end`. The bar is still the caller's
+ * threshold. */
 static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk_place *place, uint64_t row,
-                        uint64_t end, uint32_t most) {
+                        uint64_t end) {
   lk_cpu_pass *pass = &cpu->pass;
   uint32_t settled = 0;
-  for (; row < end && settled < most; row++) {
+  for (; row < end; row++) {
     if (pass->filtered) {
       uint64_t word = pass->visible[place->first_word + row / 64] >> row % 64;
       if (word == 0)
@@ -60,15 +62,15 @@ static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk
         row += (uint64_t)__builtin_ctzll(word);
       if (word == 0 || row >= end) continue;
     }
-    lk_hit hit = score_row(cpu, probe, place, (uint32_t)row);
-    if (hit.score >= pass->bars[probe]) take(cpu, lane, probe, hit);
+    float score = lk_cpu_score(cpu, probe, place, (uint32_t)row);
+    if (score >= pass->bars[probe]) take(cpu, lane, probe, lk_cpu_hit(pass, place, (uint32_t)row, score));
     settled++;
   }
   lane->settled += settled;
 }
 
-/* Outside rounds, a group of probes goes over slices of rows that stay in the cache meanwhile. */
-enum { GROUP_PROBES = 32, GATHER_ROWS = 4096, SEED_ROWS = 64 };
+/* A gathering group of probes goes over slices of rows that stay in the cache meanwhile. */
+enum { GROUP_PROBES = 32, GATHER_ROWS = 4096 };
 
 /* Few probes, but no thread is left without any. */
 static uint32_t group_size(const lk_cpu *cpu) {
@@ -91,45 +93,13 @@ static void gather_group(void *context, uint32_t thread, uint32_t group) {
     const lk_place *place = &cpu->pass.places[h];
     for (uint64_t row = 0, rows = place->hold->base.rows; row < rows; row += GATHER_ROWS)
       for (uint32_t p = first; p < end; p++)
-        settle_rows(cpu, &cpu->lanes[thread], p, place, row, rows - row < GATHER_ROWS ? rows : row + GATHER_ROWS,
-                    UINT32_MAX);
+        settle_rows(cpu, &cpu->lanes[thread], p, place, row, rows - row < GATHER_ROWS ? rows : row + GATHER_ROWS);
   }
 }
 
 void lk_cpu_gather(lk_backend *backend) { run_groups((lk_cpu *)backend, gather_group); }
 
-/* Settles the seed's rows `begin` to `end` for one probe. */
-static void seed_slice(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, uint32_t begin, uint32_t end) {
-  const lk_cpu_pass *pass = &cpu->pass;
-  for (uint32_t i = begin; i < end; i++) {
-    const lk_place *place = lk_cpu_place_of_row(pass, pass->seed_rows[i]);
-    uint64_t next = i + 1 < pass->seed_count ? pass->seed_rows[i + 1] : UINT64_MAX, rows = place->hold->base.rows;
-    next = next - place->first_row < rows ? next - place->first_row : rows;
-    settle_rows(cpu, lane, probe, place, pass->seed_rows[i] - place->first_row, next, 1);
-  }
-}
-
-static void seed_group(void *context, uint32_t thread, uint32_t group) {
-  lk_cpu *cpu = context;
-  lk_cpu_pass *pass = &cpu->pass;
-  uint32_t size = group_size(cpu), first = group * size, end = least(first + size, pass->batch.count);
-  for (uint32_t i = 0; i < pass->seed_count; i += SEED_ROWS)
-    for (uint32_t p = first; p < end; p++)
-      seed_slice(cpu, &cpu->lanes[thread], p, i, least(i + SEED_ROWS, pass->seed_count));
-  for (uint32_t p = first; p < end; p++) {
-    raise_bar(pass, p);
-    pass->heap_counts[p] = 0;
-  }
-}
-
-void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count) {
-  lk_cpu *cpu = (lk_cpu *)backend;
-  cpu->pass.seed_rows = rows;
-  cpu->pass.seed_count = rows_count;
-  run_groups(cpu, seed_group);
-}
-
-static lk_tile_view view_tile(const lk_cpu_pass *pass, uint32_t tile) {
+lk_tile_view lk_cpu_view_tile(const lk_cpu_pass *pass, uint32_t tile) {
   const lk_place *place = lk_cpu_place_of_tile(pass, tile);
   const lk_cpu_hold *hold = place->hold;
   uint32_t t = (uint32_t)(tile - place->first_tile), left = hold->base.rows - t * LK_TILE_ROWS;
@@ -159,9 +129,10 @@ static int32_t shifted_threshold(lk_metric metric, const lk_probe_bound *probe, 
 
 void lk_cpu_settle(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
   lane->settled++;
-  lk_hit hit = score_row(cpu, probe, view->place, view->first + row);
-  if (hit.score >= cpu->pass.bars[probe])
-    lane->pending[lane->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
+  float score = lk_cpu_score(cpu, probe, view->place, view->first + row);
+  if (score >= cpu->pass.bars[probe])
+    lane->pending[lane->pending_count++] =
+        (lk_pending){.probe = probe, .hit = lk_cpu_hit(&cpu->pass, view->place, view->first + row, score)};
 }
 
 /* Looks at a visible row again, with the float probe, and settles it if it can still reach the bar. */
@@ -214,7 +185,7 @@ static void scan_tile(void *context, uint32_t thread, uint32_t item) {
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
   lk_cpu_lane *lane = &cpu->lanes[thread];
-  lk_tile_view view = view_tile(pass, pass->round_tiles[item]);
+  lk_tile_view view = lk_cpu_view_tile(pass, pass->round_tiles[item]);
   if (pass->wide) {
     lk_cpu_wide_scan(cpu, lane, &view);
     return;
@@ -240,7 +211,7 @@ static void collect(void *context, uint32_t thread, uint32_t item) {
   for (uint32_t t = 0; t < threads; t++)
     for (uint32_t i = 0; i < cpu->lanes[t].pending_count; i++) {
       const lk_pending *pending = &cpu->lanes[t].pending[i];
-      if (pending->probe % threads == item) push(&cpu->pass, pending->probe, pending->hit);
+      if (pending->probe % threads == item) lk_cpu_push(&cpu->pass, pending->probe, pending->hit);
     }
   for (uint32_t p = item; p < cpu->pass.batch.count; p += threads) raise_bar(&cpu->pass, p);
 }

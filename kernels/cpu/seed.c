@@ -1,0 +1,71 @@
+/* The seed: of a sample of whole tiles, each probe's best k visible rows by their codes are scored exactly, and the
+ * worst of these scores is its first bar. Codes choose so well that the bar is close to the sample's k-th score, for k
+ * exact scores where scoring the sample would cost several hundred. */
+#include "kernels/cpu/device.h"
+#include "kernels/cpu/topk.h"
+
+enum { SAMPLED = 4 }; /* rows whose codes are looked at, for one of the rows that the plan would have scored */
+
+/* What the codes make of a row's score. */
+static float estimate(lk_metric metric, const lk_tile_view *view, const lk_probe_bound *probe, uint32_t row,
+                      int32_t sum) {
+  double product = probe->scale * view->tile->scale * (sum - LK_CODE_SHIFT * probe->code_sum);
+  double norm = view->rows_bounds[row].norm;
+  return (float)(probe->offset + (metric == LK_L2 ? 2 * product - norm * norm : product));
+}
+
+/* The heap holds estimates until the sample has been looked at. */
+static void push_rows(lk_cpu_pass *pass, const lk_tile_view *view, uint32_t probe, const int32_t *sums) {
+  const lk_hit *worst = &pass->heaps[(size_t)probe * pass->batch.k];
+  for (uint32_t r = 0; r < view->rows; r++) {
+    float score = estimate(pass->batch.shape.metric, view, &view->bounds[probe], r, sums[r]);
+    if (pass->heap_counts[probe] == pass->batch.k && score <= worst->score) continue;
+    if (lk_cpu_visible(pass, view->place, view->first + r))
+      lk_cpu_push(pass, probe, lk_cpu_hit(pass, view->place, view->first + r, score));
+  }
+}
+
+static void push_tile(lk_cpu *cpu, uint32_t tile, uint32_t first, uint32_t count) {
+  lk_tile_view view = lk_cpu_view_tile(&cpu->pass, tile);
+  uint32_t width = lk_cpu_width(cpu->pass.batch.shape.dim), strips = (view.rows + LK_STRIP_ROWS - 1) / LK_STRIP_ROWS;
+  int32_t sums[LK_SUM_PROBES * LK_TILE_ROWS];
+  cpu->isa->sum(view.packed, strips, width, view.codes + first * lk_probe_stride(width), count, sums);
+  for (uint32_t p = 0; p < count; p++) push_rows(&cpu->pass, &view, first + p, sums + p * LK_TILE_ROWS);
+}
+
+/* Scores what is in the heap and empties it; the bar stays. */
+static void raise_to_worst(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe) {
+  lk_cpu_pass *pass = &cpu->pass;
+  uint32_t k = pass->batch.k, count = pass->heap_counts[probe];
+  float worst = INFINITY;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t row = pass->heaps[(size_t)probe * k + i].row;
+    const lk_place *place = lk_cpu_place_of_row(pass, row);
+    worst = fminf(worst, lk_cpu_score(cpu, probe, place, (uint32_t)(row - place->first_row)));
+  }
+  lane->settled += count;
+  if (count == k && worst > pass->bars[probe]) pass->bars[probe] = worst;
+  pass->heap_counts[probe] = 0;
+}
+
+static void seed_probes(void *context, uint32_t thread, uint32_t item) {
+  lk_cpu *cpu = context;
+  lk_cpu_pass *pass = &cpu->pass;
+  uint32_t first = item * LK_SUM_PROBES, left = pass->batch.count - first;
+  uint32_t count = left < LK_SUM_PROBES ? left : LK_SUM_PROBES;
+  uint64_t last = UINT64_MAX;
+  for (uint32_t i = 0; i < pass->seed_count; i += LK_TILE_ROWS / SAMPLED) {
+    const lk_place *place = lk_cpu_place_of_row(pass, pass->seed_rows[i]);
+    uint64_t tile = place->first_tile + (pass->seed_rows[i] - place->first_row) / LK_TILE_ROWS;
+    if (tile != last) push_tile(cpu, (uint32_t)tile, first, count); /* a row that comes twice would raise a wrong bar */
+    last = tile;
+  }
+  for (uint32_t p = first; p < first + count; p++) raise_to_worst(cpu, &cpu->lanes[thread], p);
+}
+
+void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count) {
+  lk_cpu *cpu = (lk_cpu *)backend;
+  cpu->pass.seed_rows = rows;
+  cpu->pass.seed_count = rows_count;
+  lk_pool_run(cpu->pool, (cpu->pass.batch.count + LK_SUM_PROBES - 1) / LK_SUM_PROBES, seed_probes, cpu);
+}
