@@ -135,18 +135,26 @@ void lk_cpu_settle(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *vie
         (lk_pending){.probe = probe, .hit = lk_cpu_hit(&cpu->pass, view->place, view->first + row, score)};
 }
 
-/* Looks at a visible row again, with the float probe, and settles it if it can still reach the bar. */
-static void rescreen(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
+/* Asks memory for a row as stored, which is seldom in a cache, and is far away then. */
+static void fetch(const lk_cpu *cpu, const lk_block *block, uint32_t row) {
+  lk_shape shape = cpu->pass.batch.shape;
+  size_t bytes = shape.dim * (shape.store == LK_STORE_F32 ? sizeof(float) : sizeof(uint16_t));
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)block->exact + row * bytes + i);
+}
+
+/* Looks at a visible row again, with the float probe: whether it can still reach the bar. */
+static bool rescreen(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
   const lk_cpu_pass *pass = &cpu->pass;
   uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim);
-  if (!lk_cpu_visible(pass, view->place, view->first + row)) return;
+  if (!lk_cpu_visible(pass, view->place, view->first + row)) return false;
   lane->survivors++;
   const uint8_t *packed =
       view->packed + (size_t)(row / LK_STRIP_ROWS) * LK_STRIP_ROWS * width + (size_t)(row % LK_STRIP_ROWS) * LK_STEP;
   float dot = cpu->isa->dot(packed, width, view->rotated + (size_t)probe * width);
-  if (lk_bound_reaches(pass->batch.shape.metric, dim, &view->bounds[probe], view->tile, &view->rows_bounds[row],
-                       pass->bars[probe], dot))
-    lk_cpu_settle(cpu, lane, view, probe, row);
+  bool reaches = lk_bound_reaches(pass->batch.shape.metric, dim, &view->bounds[probe], view->tile,
+                                  &view->rows_bounds[row], pass->bars[probe], dot);
+  if (reaches) fetch(cpu, &view->place->hold->block, view->first + row);
+  return reaches;
 }
 
 bool lk_cpu_has_room(lk_cpu_pass *pass, const lk_cpu_lane *lane, uint32_t probes) {
@@ -172,13 +180,19 @@ static void scan_probes(lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view
                            survivors);
     lane->scanned += (uint64_t)view->rows * count;
   }
+  size_t kept = 0;
   for (size_t i = 0; i < found; i++) {
     uint32_t row = survivors[i] % LK_TILE_ROWS;
-    if (row < view->rows && lk_row_fits(view->tile, &view->rows_bounds[row]))
-      rescreen(cpu, lane, view, first + survivors[i] / LK_TILE_ROWS, row);
+    if (row < view->rows && lk_row_fits(view->tile, &view->rows_bounds[row]) &&
+        rescreen(cpu, lane, view, first + survivors[i] / LK_TILE_ROWS, row))
+      survivors[kept++] = survivors[i];
   }
   for (uint32_t i = 0; i < view->misfits_count; i++)
-    for (uint32_t p = 0; p < count; p++) rescreen(cpu, lane, view, first + p, view->misfits[i]);
+    for (uint32_t p = 0; p < count; p++)
+      if (rescreen(cpu, lane, view, first + p, view->misfits[i]))
+        survivors[kept++] = (uint16_t)(p * LK_TILE_ROWS + view->misfits[i]);
+  for (size_t i = 0; i < kept; i++)
+    lk_cpu_settle(cpu, lane, view, first + survivors[i] / LK_TILE_ROWS, survivors[i] % LK_TILE_ROWS);
 }
 
 static void scan_tile(void *context, uint32_t thread, uint32_t item) {
