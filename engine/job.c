@@ -69,7 +69,8 @@ static lk_status read_threshold(const reader *r, float *threshold) {
   *threshold = -INFINITY;
   if (field == NULL) return LK_OK;
   char digits[40], *end;
-  if (!copy_digits(field, digits) || (*threshold = strtof(digits, &end), *end != '\0') || isnan(*threshold))
+  if (!copy_digits(field, digits) || (*threshold = strtof(digits, &end), *end != '\0') || isnan(*threshold) ||
+      *threshold == INFINITY)
     return malformed(r, field, "is not a number");
   return LK_OK;
 }

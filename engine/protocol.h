@@ -12,7 +12,10 @@
 #define LK_REPLY_LIFE_MS "600000" /* of a reply list after its last reply */
 #define LK_REPLY_CAP "100000"     /* replies in one list; older ones go first */
 
-/* engine/functions.lua. */
+/* engine/functions.lua, and its functions. */
+#define LK_FINISH "lk_finish_2"
+#define LK_DISCARD "lk_discard_2"
+#define LK_TRIM "lk_trim_2"
 extern const char lk_functions_lua[];
 
 #endif
