@@ -293,6 +293,15 @@ lk_status lk_governance_commit(lk_governance *governance, lk_error *error) {
   return governance->audit != NULL ? lk_audit_commit(governance->audit, error) : LK_OK;
 }
 
+lk_status lk_governance_head(lk_governance *governance, bool now, char head[LK_AUDIT_HEAD_MAX], uint64_t *sequence,
+                             lk_error *error) {
+  *sequence = 0;
+  if (governance->audit == NULL) return LK_OK;
+  lk_status status = now ? lk_audit_head(governance->audit, head, error) : lk_audit_commit(governance->audit, error);
+  if (status == LK_OK) *sequence = lk_audit_latest_head(governance->audit, head);
+  return status;
+}
+
 static json_t *rules_of(const lk_verdict *verdict) {
   json_t *rules = json_array();
   for (uint32_t i = 0; i < verdict->rules_count; i++) json_array_append_new(rules, json_string(verdict->rules[i]));

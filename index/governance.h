@@ -74,6 +74,11 @@ lk_status lk_governance_keep(lk_governance *governance, const lk_policy_request 
 /* After it returns LK_OK, results may leave. */
 lk_status lk_governance_commit(lk_governance *governance, lk_error *error);
 
+/* The newest head of the log into `head`, and the number of the last record that it covers; 0: there is none. A minute
+ * after the last one a new one is made, or at once with `now`. LK_EIO. */
+lk_status lk_governance_head(lk_governance *governance, bool now, char head[LK_AUDIT_HEAD_MAX], uint64_t *sequence,
+                             lk_error *error);
+
 /* The decision record that goes with a result: JSON, which the caller frees; NULL when out of memory. `verdict` NULL:
  * of what no rules govern. */
 char *lk_governance_record(lk_governance *governance, const lk_verdict *verdict, lk_text model,

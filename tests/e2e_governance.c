@@ -219,6 +219,51 @@ Test(governance, nothing_leaves_without_the_log) {
   cr_assert_eq(pending(), 0);
 }
 
+/* The newest head in Redis. */
+static const char *published_head(void) {
+  static char head[LK_AUDIT_HEAD_MAX];
+  lk_reply *reply = redis_ask(&redis, "XREVRANGE", LK_HEADS, "+", "-", "COUNT", "1", NULL);
+  cr_assert_eq(lk_reply_elements(reply), 1, "no head");
+  size_t length;
+  const lk_reply *fields = lk_reply_element(lk_reply_element(reply, 0), 1);
+  snprintf(head, sizeof head, "%s", lk_reply_string(lk_reply_element(fields, 1), &length));
+  lk_reply_free(reply);
+  return head;
+}
+
+static lk_status verify_with(const char *head, lk_error *error) {
+  lk_audit_report report;
+  return lk_audit_verify(audit, head, NULL, &report, error);
+}
+
+/* Heads go to Redis: at the start, and when the worker stops over all that it did. A log that was cut lacks them. */
+Test(governance, a_cut_is_found_against_a_head_in_redis) {
+  char path[PATH_MAX + 32], key[PATH_MAX];
+  lk_error error;
+  strcpy(key, files_path("key"));
+  cr_assert_eq(lk_audit_key_make(key, &error), LK_OK);
+  write_policy(PERMIT);
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--audit-key", key, NULL);
+  cr_assert(redis_reaches(&redis, 1, "XLEN", LK_HEADS, NULL));
+  cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
+  send_demo("a", "3");
+  expect_reply("me", "a", "OK", "");
+  worker_stop(&worker);
+  cr_assert_eq(redis_number(&redis, "XLEN", LK_HEADS, NULL), 2);
+  cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
+  snprintf(path, sizeof path, "%s/audit-000001.log", audit);
+  size_t size;
+  char *text = files_read(path, &size);
+  text[size] = '\0';
+  char *released = strstr(text, "\"released\":true");
+  cr_assert_not_null(released);
+  while (released[-1] != '\n') released--;
+  files_write(path, text, (size_t)(released - text));
+  free(text);
+  verified(); /* by itself it holds */
+  cr_assert_eq(verify_with(published_head(), &error), LK_ECORRUPT);
+}
+
 /* ---- rules that change while a job is in the worker ---- */
 
 #define FORBID                  \
@@ -236,10 +281,10 @@ static void reload_policy(const char *text) {
   cr_assert(process_logs(&worker, "read again", 10000), "%s", process_log(&worker));
 }
 
-/* A worker that lets jobs wait for company so long, once it reads the queue. */
+/* A worker that lets jobs wait for company so long, once both of its connections are open. */
 static void start_patient(const char *delay_us) {
   worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", delay_us, NULL);
-  cr_assert(redis_reaches(&redis, 2, "EXISTS", LK_STREAM_HI, LK_STREAM_LO, NULL));
+  cr_assert(redis_reaches(&redis, 3, "EXISTS", LK_STREAM_HI, LK_STREAM_LO, LK_HEADS, NULL));
 }
 
 /* Waits until the worker has taken n jobs from the queue. */

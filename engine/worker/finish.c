@@ -8,12 +8,13 @@
 #include "engine/protocol.h"
 #include "engine/reply.h"
 #include "engine/worker/gate.h"
+#include "engine/worker/heads.h"
 #include "engine/worker/stages.h"
 #include "index/text.h"
 #include "kernels/fail.h"
 
 static const uint64_t grace_us = 5000000; /* after a stop, for Redis to take the last replies */
-static const uint64_t trim_every_us = 1000000;
+static const uint64_t tidy_every_us = 1000000;
 
 static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
@@ -28,7 +29,8 @@ typedef struct finish {
   size_t room, count;
   uint64_t generation; /* of the rules that let them leave */
   uint64_t stopped_us; /* when the stop was first seen; 0: not yet */
-  uint64_t trimmed_us;
+  uint64_t tidied_us;
+  bool finished; /* something, since then */
 } finish;
 
 static bool reserve(finish *f, size_t count) {
@@ -237,40 +239,60 @@ static bool finish_batch(finish *f, const lk_done *done) {
   return sent;
 }
 
+static void answer(finish *f, const lk_done *done) {
+  static const char why[] = "replies could not be delivered; their jobs stay pending in redis";
+  lk_error error;
+  f->finished = finish_batch(f, done);
+  if (!f->finished) lk_worker_fail(f->worker, lk_fail(&error, LK_EIO, "%s", why), &error);
+}
+
 static void trim(finish *f) {
-  uint64_t now_us = lk_clock_us();
-  if (now_us < f->trimmed_us + trim_every_us) return;
-  f->trimmed_us = now_us;
-  for (int priority = 0; priority < LK_PRIORITIES; priority++) {
+  for (int priority = 0; f->link.redis != NULL && priority < LK_PRIORITIES; priority++) {
     const char *const words[] = {"FCALL", LK_TRIM, "1", streams[priority]};
     lk_reply *reply = NULL;
     lk_error error;
-    if (f->link.redis == NULL || lk_redis_call_words(f->link.redis, &reply, &error, 4, words) != LK_OK) {
-      lk_link_close(&f->link);
-      return;
-    }
+    if (lk_redis_call_words(f->link.redis, &reply, &error, 4, words) != LK_OK) lk_link_close(&f->link);
     lk_reply_free(reply);
   }
 }
 
-/* Waits for a batch: one that was computed, or the refused tasks in `refused`. False when there will be no more. */
-static lk_done *wait_for_batch(lk_worker *worker, lk_done *refused) {
+static void tidy(finish *f) {
+  uint64_t now_us = lk_clock_us();
+  if (now_us < f->tidied_us + tidy_every_us) return;
+  lk_heads_publish(f->worker, &f->link, false);
+  if (f->finished) trim(f);
+  f->finished = false;
+  f->tidied_us = now_us;
+}
+
+static void wait_a_second(lk_worker *worker) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec++;
+  pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+}
+
+static bool has_batch(const lk_worker *worker) { return worker->done_first != NULL || worker->refused_first != NULL; }
+
+/* Waits for a batch, a second at most: one that was computed, or the refused tasks in `refused`; NULL for none. False
+ * when there will be no more. */
+static bool wait_for_batch(lk_worker *worker, lk_done *refused, lk_done **done) {
+  *done = NULL;
   pthread_mutex_lock(&worker->lock);
-  while (worker->done_first == NULL && worker->refused_first == NULL && !worker->compute_over)
-    pthread_cond_wait(&worker->changed, &worker->lock);
-  lk_done *done = NULL;
+  if (!has_batch(worker) && !worker->compute_over) wait_a_second(worker);
+  bool more = has_batch(worker) || !worker->compute_over;
   if (worker->refused_first != NULL) {
     *refused = (lk_done){.tasks = (lk_task *)worker->refused_first};
     worker->refused_first = NULL;
     worker->refused_last = &worker->refused_first;
-    done = refused;
+    *done = refused;
   } else if (worker->done_first != NULL) {
-    done = worker->done_first;
-    worker->done_first = done->next;
-    if (done->next == NULL) worker->done_last = &worker->done_first;
+    *done = worker->done_first;
+    worker->done_first = (*done)->next;
+    if (worker->done_first == NULL) worker->done_last = &worker->done_first;
   }
   pthread_mutex_unlock(&worker->lock);
-  return done;
+  return more;
 }
 
 static void give_back(lk_worker *worker, lk_done *done, const lk_done *refused) {
@@ -301,16 +323,14 @@ void *lk_finish_main(void *argument) {
   lk_worker *worker = argument;
   finish f = {.worker = worker,
               .link = {.address = &worker->options->address, .stage = "finish", .log = worker->options->log}};
-  lk_done refused;
-  for (lk_done *done; (done = wait_for_batch(worker, &refused)) != NULL; give_back(worker, done, &refused)) {
-    if (finish_batch(&f, done)) {
-      trim(&f);
-      continue;
-    }
-    lk_error error;
-    lk_worker_fail(worker, lk_fail(&error, LK_EIO, "replies could not be delivered; their jobs stay pending in redis"),
-                   &error);
+  lk_done refused, *done;
+  lk_heads_publish(worker, &f.link, true);
+  while (wait_for_batch(worker, &refused, &done)) {
+    if (done != NULL) answer(&f, done);
+    if (done != NULL) give_back(worker, done, &refused);
+    tidy(&f);
   }
+  lk_heads_publish(worker, &f.link, true);
   lk_link_close(&f.link);
   lk_command_free(&f.command);
   lk_bytes_free(&f.replies);

@@ -41,6 +41,8 @@ typedef struct lk_worker {
   lk_error error;
   uint64_t jobs;   /* answered */
   uint64_t probes; /* searched */
+
+  uint64_t published; /* record that the last head in Redis covers; the finish stage's */
 } lk_worker;
 
 void *lk_intake_main(void *worker);
