@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
+from serving import Serving, make_gallery, write_vectors
 
-LIKENESS = "build/release/engine/likeness"
 POLICY = """
 policy: 1
 name: bench
@@ -38,61 +35,11 @@ rules:
 CLAIMS = "--purpose missing-persons --actor police/north --jurisdiction US-OR --case 2021-77 --authorisation w-1".split()
 
 
-def write_vectors(path: Path, rows: int, dim: int, seed: int) -> None:
-    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (rows, dim))
-    random = np.random.default_rng(seed)
-    for first in range(0, rows, 65536):
-        part = vectors[first : first + 65536]
-        part[:] = random.standard_normal(part.shape, np.float32)
-
-
-def make_gallery(folder: Path, rows: int, dim: int) -> Path:
-    gallery, vectors = folder / "faces", folder / "rows.npy"
-    write_vectors(vectors, rows, dim, seed=1)
-    subprocess.run([LIKENESS, "create", gallery, "--dim", str(dim)], check=True)
-    subprocess.run([LIKENESS, "enroll", gallery, vectors], check=True, stdout=subprocess.DEVNULL)
-    vectors.unlink()
-    return gallery
-
-
-class Side:
-    """A Redis and a worker."""
-
-    def __init__(self, folder: Path, name: str, gallery: Path, batch: int, options: list):
-        self.url = f"unix:{folder}/{name}.sock"
-        self.redis = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", f"{folder}/{name}.sock", "--save", "", "--dir", str(folder)],
-            stdout=subprocess.DEVNULL,
-        )
-        while not (folder / f"{name}.sock").exists():
-            time.sleep(0.01)
-        self.log = open(folder / f"{name}.log", "w+")
-        self.worker = subprocess.Popen(
-            [LIKENESS, "serve", gallery, "--redis", self.url, "--batch", str(batch), *options], stderr=self.log
-        )
-
-    def submit(self, probes: Path, job_probes: int) -> float:
-        start = time.monotonic()
-        subprocess.run(
-            [LIKENESS, "submit", probes, "--redis", self.url, "--gallery", "faces", "--format", "csv", *CLAIMS]
-            + ["--job-probes", str(job_probes), "--timeout", "120"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        return time.monotonic() - start
-
-    def close(self) -> None:
-        self.worker.terminate()
-        self.worker.wait()
-        self.redis.terminate()
-        self.redis.wait()
-
-
-def compare(bare: Side, governed: Side, probes: Path, count: int, job_probes: int, turns: int) -> None:
+def compare(bare: Serving, governed: Serving, probes: Path, count: int, job_probes: int, turns: int) -> None:
     seconds = {bare: [], governed: []}
     for turn in range(turns + 1):
         for side in (bare, governed) if turn % 2 else (governed, bare):
-            taken = side.submit(probes, job_probes)
+            taken = side.submit(probes, job_probes, CLAIMS)
             if turn > 0:  # the first is for warming up
                 seconds[side].append(taken)
     rates = [count / statistics.median(seconds[side]) for side in (bare, governed)]
@@ -113,8 +60,9 @@ def main() -> None:
         gallery, probes, count = make_gallery(folder, options.rows, options.dim), folder / "probes.npy", 8 * options.batch
         write_vectors(probes, count, options.dim, seed=2)
         (folder / "policy.yaml").write_text(POLICY)
-        rules = ["--policy", folder / "policy.yaml", "--audit", folder / "audit"]
-        bare, governed = (Side(folder, n, gallery, options.batch, o) for n, o in (("bare", []), ("governed", rules)))
+        batch, rules = ["--batch", str(options.batch)], ["--policy", folder / "policy.yaml", "--audit", folder / "audit"]
+        bare = Serving(folder, "bare", gallery, batch)
+        governed = Serving(folder, "governed", gallery, batch + rules)
         try:
             for job_probes in (options.batch, 1):
                 compare(bare, governed, probes, count, job_probes, options.turns)
