@@ -289,6 +289,25 @@ lk_status lk_governance_keep(lk_governance *governance, const lk_policy_request 
   return lk_audit_append(governance->audit, &record, NULL, error);
 }
 
+lk_status lk_governance_keep_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                  const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error) {
+  static const lk_audit_type types[LK_OPERATIONS] = {[LK_OPERATION_ENROLL] = LK_AUDIT_ENROLL,
+                                                     [LK_OPERATION_DELETE] = LK_AUDIT_DELETE,
+                                                     [LK_OPERATION_EXPORT] = LK_AUDIT_EXPORT,
+                                                     [LK_OPERATION_EVALUATE] = LK_AUDIT_EVALUATE};
+  if (governance->audit == NULL) return LK_OK;
+  lk_audit_record record = {.type = types[request->operation],
+                            .time_ms = now_ms,
+                            .id = lk_text_of(verdict->id),
+                            .gallery = request->gallery,
+                            .model = request->model,
+                            .threshold = -INFINITY,
+                            .probes = request->probes,
+                            .epoch = epoch,
+                            .templates = templates};
+  return lk_audit_append(governance->audit, &record, NULL, error);
+}
+
 lk_status lk_governance_commit(lk_governance *governance, lk_error *error) {
   return governance->audit != NULL ? lk_audit_commit(governance->audit, error) : LK_OK;
 }

@@ -71,6 +71,10 @@ typedef struct lk_release {
 lk_status lk_governance_keep(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                              const lk_verdict *verdict, const lk_release *release, lk_error *error);
 
+/* The same for what is about to be done and is no search: of `templates` templates, of the gallery as of `epoch`. */
+lk_status lk_governance_keep_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                  const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error);
+
 /* After it returns LK_OK, results may leave. */
 lk_status lk_governance_commit(lk_governance *governance, lk_error *error);
 

@@ -123,7 +123,7 @@ static void make_small_gallery(void) {
 
 static lk_status enroll(const lk_label *with, lk_error *error) {
   lk_vectors more = files_vectors(vectors + ROWS * DIM, MORE, DIM);
-  return lk_gallery_enroll(folder, &more, with, NULL, NULL, &numbered_from, error);
+  return lk_gallery_enroll(folder, &more, with, NULL, NULL, NULL, &numbered_from, error);
 }
 static lk_status enroll_first(lk_error *error) { return enroll(labels, error); }
 static lk_status enroll_more(lk_error *error) { return enroll(NULL, error); }
@@ -354,7 +354,7 @@ Test(memory, identify_in_range) {
 }
 
 static lk_status verify(lk_error *error) {
-  return lk_gallery_verify(gallery, &query.probes[1], lk_text_of("s40"), result, error);
+  return lk_gallery_verify(gallery, &query.probes[1], lk_text_of("s40"), NULL, result, error);
 }
 
 Test(memory, verify) {

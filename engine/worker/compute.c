@@ -4,6 +4,7 @@
 
 #include "engine/clock.h"
 #include "engine/worker/stages.h"
+#include "index/ungoverned.h"
 #include "kernels/fail.h"
 
 /* A batch that is due and a slot to put it in; false when there will be no more. */
@@ -80,7 +81,7 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
     query.mask = task->job.mask;
     query.threshold = fminf(query.threshold, task->job.threshold);
   }
-  lk_status status = lk_gallery_identify(gallery, &query, done->result, NULL, error);
+  lk_status status = lk_gallery_search(gallery, &query, done->result, NULL, error);
   free(runs);
   return status;
 }
@@ -88,7 +89,7 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
 static lk_status compute(lk_done *done, uint32_t tasks, lk_error *error) {
   const lk_task *head = done->tasks;
   if (head->job.op == LK_OP_IDENTIFY) return identify(done, tasks, error);
-  return lk_gallery_verify(head->gallery, &head->job.probes, head->job.subject, done->result, error);
+  return lk_gallery_compare(head->gallery, &head->job.probes, head->job.subject, done->result, error);
 }
 
 void *lk_compute_main(void *argument) {
