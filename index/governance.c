@@ -367,7 +367,7 @@ char *lk_governance_record(lk_governance *governance, const lk_verdict *verdict,
                           : json_null(),
                       "purge_on_refusal", verdict->purge_on_refusal);
   if (root != NULL && verdict != NULL) json_object_set_new(root, "k", json_integer(verdict->k));
-  char *text = lk_json_print(root, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
   json_decref(root);
   return text;
 }
