@@ -14,7 +14,8 @@
 #define CHUNKS 16
 #define MAX_THREADS 3
 
-static const char *const devices[] = {"cpu:avx512vnni", "cpu:avx2", "cpu:portable", "cuda:0:generic", "cuda:0:hopper"};
+static const char *const devices[] = {"cpu:avx512vnni", "cpu:avx2",      "cpu:portable", "cpu,cpu",
+                                      "cuda:0:generic", "cuda:0:hopper", "cuda:0,cuda:0"};
 #define DEVICES (sizeof devices / sizeof devices[0])
 
 ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
@@ -282,9 +283,37 @@ Test(conformance, most_rows_are_never_settled) {
   fleet_close(&fleet);
 }
 
+/* More blocks than devices, and fewer; a subject's rows on all of them. */
+Test(conformance, several_devices) {
+  lk_error error;
+  lk_lists got = {0};
+  lk_device *device;
+  cr_assert(lk_device_open("cpu,cpu:portable,cpu", 2, &device, &error) == LK_OK, "%s", error.text);
+  struct conformance_case c = PIN("several devices", COSINE, TIES, 24, 9000, 40, 50);
+  c.recipe.subject_rows = 20;
+  for (uint32_t i = 0; i < 24; i++) {
+    c.recipe.blocks = (uint32_t[]){1, 2, 3, 8}[i % 4];
+    c.by_subject = i / 4 % 2;
+    c.allowed_one_in = (uint32_t[]){0, 3, 500}[i / 8];
+    struct trial trial = trial_make(&c);
+    trial_search(&trial, device, 40, &got);
+    trial_compare(&trial, lk_device_name(device), 2, &got, &trial.want);
+    trial_free(&trial);
+  }
+  lk_lists_free(&got);
+  lk_device_close(device);
+}
+
 Test(conformance, unknown_device) {
   lk_error error;
   lk_device *device;
+  char many[LK_DEVICE_PARTS_MAX * 4 + 4];
+  for (size_t i = 0; i < sizeof many; i += 4) memcpy(many + i, "cpu,", 4);
+  many[sizeof many - 1] = '\0';
+  cr_assert(lk_device_open(many, 1, &device, &error) == LK_ENODEVICE);
+  cr_assert(lk_device_open("cpu,", 1, &device, &error) == LK_ENODEVICE);
+  cr_assert(lk_device_open("cpu,abacus", 1, &device, &error) == LK_ENODEVICE);
+  cr_assert_str_eq(error.text, "device 'abacus' is not known to this build, or this machine does not have it");
   cr_assert(lk_device_open("cpu:abacus", 1, &device, &error) == LK_ENODEVICE);
   cr_assert(lk_device_open("abacus", 1, &device, NULL) == LK_ENODEVICE);
   cr_assert(lk_device_open("cuda:999", 1, &device, &error) == LK_ENODEVICE);

@@ -430,7 +430,7 @@ Test(cli, stats) {
   EXPECT(0, "", "identify", faces, probes, "--format", "csv");
   cr_assert_str_eq(process_log(&p), "");
   char *lists = strdup(process_out(&p));
-  EXPECT(0, "{\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
+  EXPECT(0, ",\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
   cr_assert_str_eq(process_out(&p), lists);
   free(lists);
   cr_assert_eq(stat_of("scanned"), FACES_PROBES * FACES_ROWS);

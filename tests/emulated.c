@@ -23,7 +23,8 @@ static lk_backend *open_backend(emulated_recipe recipe) {
 static lk_device *open_device(emulated_recipe recipe) {
   lk_error error;
   lk_device *device;
-  cr_assert(lk_device_make(open_backend(recipe), &device, &error) == LK_OK, "%s", error.text);
+  lk_backend *backend = open_backend(recipe);
+  cr_assert(lk_device_make(&backend, 1, &device, &error) == LK_OK, "%s", error.text);
   return device;
 }
 
