@@ -21,7 +21,8 @@
 #define LK_BLOCK_ROWS 128   /* rows that one block scans */
 #define LK_GROUP_PROBES 128 /* probes that one block scans for, at most */
 #define LK_TILE_BLOCKS (LK_TILE_ROWS / LK_BLOCK_ROWS)
-#define LK_WIDE_PROBES 64 /* that one block of the wide scan compares */
+#define LK_WIDE_PROBES 64  /* that one block of the wide scan compares */
+#define LK_PRODUCT_SIDE 64 /* rows and probes that one block multiplies, where no library does */
 
 LK_INLINE uint32_t lk_chunks(uint32_t dim) { return (dim + LK_CHUNK - 1) / LK_CHUNK; }
 
