@@ -1,9 +1,10 @@
-/* Every device gives the bits of the reference: random cases and pinned extremes. Environment: LIKENESS_SEED, and
- * LIKENESS_CASES for how many random cases. */
+/* Every device gives the bits of the reference: random cases and pinned extremes. Environment: LIKENESS_SEED,
+ * LIKENESS_CASES for how many random cases, LIKENESS_DEVICES for these devices only (their names, spaces between). */
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
 #include <criterion/parameterized.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
@@ -18,6 +19,15 @@ static const char *const devices[] = {"cpu:avx512vnni", "cpu:avx2",      "cpu:po
                                       "cuda:0:generic", "cuda:0:hopper", "cuda:0,cuda:0"};
 #define DEVICES (sizeof devices / sizeof devices[0])
 
+static bool is_chosen(const char *name) {
+  const char *chosen = getenv("LIKENESS_DEVICES");
+  size_t length = strlen(name);
+  if (chosen == NULL) return true;
+  for (const char *at = chosen; (at = strstr(at, name)) != NULL; at += length)
+    if ((at == chosen || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+  return false;
+}
+
 ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
   (void)tests;
   fprintf(stderr, "conformance: LIKENESS_SEED=%llu LIKENESS_CASES=%u\n", (unsigned long long)cases_seed(),
@@ -25,6 +35,7 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
   for (size_t d = 0; d < DEVICES; d++) {
     lk_error error;
     lk_device *device;
+    if (!is_chosen(devices[d])) continue;
     if (lk_device_open(devices[d], 1, &device, &error) == LK_OK)
       lk_device_close(device);
     else
@@ -40,7 +51,7 @@ struct fleet {
 /* NULL where this machine does not have the device. */
 static lk_device *fleet_get(struct fleet *fleet, size_t d, uint32_t threads) {
   lk_device **device = &fleet->opened[d][threads - 1];
-  if (*device != NULL) return *device;
+  if (*device != NULL || !is_chosen(devices[d])) return *device;
   lk_error error;
   lk_status status = lk_device_open(devices[d], threads, device, &error);
   cr_assert(status == LK_OK || status == LK_ENODEVICE, "%s: %s", devices[d], error.text);
@@ -222,6 +233,7 @@ static uint32_t open_backends(lk_backend **backends) {
   lk_error error;
   uint32_t count = 0;
   for (size_t d = 0; d < DEVICES; d++) {
+    if (!is_chosen(devices[d])) continue;
     lk_status status = strncmp(devices[d], "cuda", 4) == 0
                            ? lk_cuda_open(devices[d], 1 + count, &backends[count], &error)
                            : lk_cpu_open(devices[d], 1 + count, &backends[count], &error);
