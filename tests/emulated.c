@@ -266,7 +266,7 @@ static const emulated_recipe hopper = {.memory_bytes = PLENTY, .pairs_room = 1 <
 
 Test(emulated, hopper_one_off_each_edge) {
   static const uint32_t rows[] = {1, 127, 128, 129, 255, 256, 257}, probes[] = {65, 127, 128, 129, 257};
-  static const uint32_t dims[] = {1, 64, 65, 449, 512, 513, 1100};
+  static const uint32_t dims[] = {1, 64, 65, 449, 512, 513, 1100, 1280, 1281};
   lk_device *device = open_device(hopper);
   uint64_t before = emulated_launches(LK_KERNEL_HOPPER);
   for (size_t i = 0; i < COUNT(rows); i++) {
@@ -303,6 +303,14 @@ Test(emulated, hopper_many_turns) {
   lk_device *device = open_device(hopper);
   struct conformance_case c = PIN_BAR("many turns", COSINE, NORMAL, 90, 1500, 130, LK_K_ALL, SCORE);
   check_on(device, &c);
+  lk_device_close(device);
+}
+
+/* Probes that stay in shared memory give way to those of the next frame. */
+Test(emulated, hopper_frames_come_and_go) {
+  lk_device *device = open_device(hopper);
+  struct conformance_case c = PIN_BAR("frames", L2, NORMAL, 150, 2000, 130, LK_K_ALL, SCORE);
+  for (c.recipe.blocks = 2; c.recipe.blocks < 8; c.recipe.blocks += 4) check_on(device, &c);
   lk_device_close(device);
 }
 

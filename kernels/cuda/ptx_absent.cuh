@@ -4,6 +4,15 @@
 
 #include "kernels/cuda/ptx.cuh"
 
+template <int COUNT>
+LK_DEVICE void lk_registers_give() {
+  __trap();
+}
+template <int COUNT>
+LK_DEVICE void lk_registers_take() {
+  __trap();
+}
+
 LK_DEVICE void lk_gate_make(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
 LK_DEVICE void lk_gate_fence() { __trap(); }
 LK_DEVICE void lk_gate_arrive(lk_shared<uint64_t>, uint32_t) { __trap(); }

@@ -6,6 +6,16 @@
 
 LK_DEVICE uint32_t lk_address(const void *shared) { return static_cast<uint32_t>(__cvta_generic_to_shared(shared)); }
 
+/* Registers of a thread from here on; all threads of a group of four warps together. What some give others take. */
+template <int COUNT>
+LK_DEVICE void lk_registers_give() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+template <int COUNT>
+LK_DEVICE void lk_registers_take() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+
 /* A gate (mbarrier) lets through those who wait once `count` have arrived and all announced bytes are there; then it
  * closes again. */
 LK_DEVICE void lk_gate_make(lk_shared<uint64_t> gates, uint32_t i, uint32_t count) {

@@ -80,17 +80,24 @@ void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count
   cuda->gpu->ops->clear(cuda->gpu, pass->best_counts, pass->probes * sizeof *pass->best_counts);
 }
 
+/* Each strip of the round's tiles has a block for each group of probes; all of them run side by side. */
+static uint32_t hopper_strips(const lk_cuda *cuda) {
+  uint32_t strips = cuda->gpu->processors / lk_groups(cuda->pass.probes, LK_GROUP_PROBES);
+  if (strips > cuda->pass.tiles_count) strips = cuda->pass.tiles_count;
+  return strips > 0 ? strips : 1;
+}
+
 /* Few probes are bound by memory, which the generic kernel reads as fast; their groups are smaller than Hopper's. */
 static void scan(lk_cuda *cuda) {
   static const lk_kernel kernels[] = {LK_KERNEL_SCAN_16, LK_KERNEL_SCAN_32, LK_KERNEL_SCAN_64, LK_KERNEL_SCAN_128};
   const lk_cuda_pass *pass = &cuda->pass;
-  uint64_t items = (uint64_t)pass->tiles_count * lk_groups(pass->probes, pass->group);
+  uint64_t groups = lk_groups(pass->probes, pass->group);
   uint32_t size = 0;
   while (16u << size < pass->group) size++;
   if (cuda->hopper && pass->group == LK_GROUP_PROBES)
-    launch(cuda, LK_KERNEL_HOPPER, items < cuda->gpu->processors ? items : cuda->gpu->processors);
+    launch(cuda, LK_KERNEL_HOPPER, groups * hopper_strips(cuda));
   else
-    launch(cuda, kernels[size], items * LK_TILE_BLOCKS);
+    launch(cuda, kernels[size], groups * pass->tiles_count * LK_TILE_BLOCKS);
 }
 
 static const lk_cuda_place *place_of_tile(const lk_cuda *cuda, uint32_t tile) {

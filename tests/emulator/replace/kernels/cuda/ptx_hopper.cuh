@@ -4,6 +4,11 @@
 
 #include "kernels/cuda/ptx.cuh"
 
+template <int COUNT>
+LK_DEVICE void lk_registers_give() {}
+template <int COUNT>
+LK_DEVICE void lk_registers_take() {}
+
 LK_DEVICE void lk_gate_make(lk_shared<uint64_t> gates, uint32_t i, uint32_t count,
                             emulator_site site = emulator_here()) {
   emulator_gate_make(gates.at(i, site), count);
