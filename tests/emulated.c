@@ -24,6 +24,7 @@ static lk_backend *open_backend(emulated_recipe recipe) {
   lk_status status = lk_cuda_make(gpu, recipe.hopper, 1, &backend, &error);
   cr_assert(status == LK_OK, "%s", error.text);
   emulated_resize(gpu, recipe.memory_bytes);
+  if (!recipe.breaks) cr_assert_str_eq(backend->name, recipe.hopper ? "emulated:hopper" : "emulated:generic");
   return backend;
 }
 
@@ -265,7 +266,7 @@ Test(emulated, few_visible_rows_are_gathered) {
 static const emulated_recipe hopper = {.memory_bytes = PLENTY, .pairs_room = 1 << 18, .lends = true, .hopper = true};
 
 Test(emulated, hopper_one_off_each_edge) {
-  static const uint32_t rows[] = {1, 127, 128, 129, 255, 256, 257}, probes[] = {65, 127, 128, 129, 257};
+  static const uint32_t rows[] = {1, 127, 128, 129, 255, 256, 257}, probes[] = {65, 127, 128, 129, 257, 385};
   static const uint32_t dims[] = {1, 64, 65, 449, 512, 513, 1100, 1280, 1281};
   lk_device *device = open_device(hopper);
   uint64_t before = emulated_launches(LK_KERNEL_HOPPER);
@@ -302,6 +303,21 @@ Test(emulated, hopper_random_cases) {
 Test(emulated, hopper_many_turns) {
   lk_device *device = open_device(hopper);
   struct conformance_case c = PIN_BAR("many turns", COSINE, NORMAL, 90, 1500, 130, LK_K_ALL, SCORE);
+  check_on(device, &c);
+  lk_device_close(device);
+}
+
+Test(emulated, hopper_misfits_are_always_looked_at) {
+  lk_device *device = open_device(hopper);
+  struct conformance_case c = PIN("misfits", IP, LOGNORMAL, 24, 1500, 130, 10);
+  check_on(device, &c);
+  lk_device_close(device);
+}
+
+/* So few hits that they come one at a time. */
+Test(emulated, hopper_few_hits) {
+  lk_device *device = open_device(hopper);
+  struct conformance_case c = PIN("few hits", COSINE, NORMAL, 60, 2600, 70, 1);
   check_on(device, &c);
   lk_device_close(device);
 }

@@ -113,8 +113,17 @@ void launch(lk_gpu *base, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass 
   cuda_gpu *gpu = of(base);
   const lk_kernel_entry &entry = lk_kernels[kernel];
   if (blocks == 0 || !enter(gpu)) return;
-  entry.function<<<blocks, entry.threads, entry.shared_bytes, gpu->stream>>>(*pass);
-  note(gpu, cudaGetLastError());
+  cudaLaunchAttribute cluster = {};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim = {lk_hopper_cluster(pass->probes), 1, 1};
+  cudaLaunchConfig_t launched = {};
+  launched.gridDim = blocks;
+  launched.blockDim = entry.threads;
+  launched.dynamicSmemBytes = entry.shared_bytes;
+  launched.stream = gpu->stream;
+  launched.attrs = &cluster;
+  launched.numAttrs = kernel == LK_KERNEL_HOPPER ? 1 : 0;
+  note(gpu, cudaLaunchKernelEx(&launched, entry.function, *pass));
 }
 
 bool multiply(lk_gpu *base, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,

@@ -3,9 +3,10 @@
  * next tile is on its way and the other group goes on multiplying.
  *
  * Codes lie in global memory as wgmma wants them in shared memory (layout.h), so that a chunk is loaded by plain bulk
- * copies and no tensor map is needed. A block keeps to its group of probes. Up to 1280 dimensions their codes stay in
- * shared memory, which takes a third of the traffic off the second-level cache: that could not bring both sides of the
- * product as fast as the tensor cores take them. Beyond, they come with each chunk of rows. */
+ * copies and no tensor map is needed. The second-level cache could not bring both sides of the product as fast as the
+ * tensor cores take them. So a block keeps to its group of probes, whose codes stay in shared memory up to 1280
+ * dimensions; beyond, they come with each chunk of rows. And blocks go in clusters of two that read the same rows: each
+ * loads half of them for both. */
 #ifndef KERNELS_CUDA_HOPPER_KERNEL_CUH
 #define KERNELS_CUDA_HOPPER_KERNEL_CUH
 
@@ -68,10 +69,10 @@ LK_DEVICE void lk_hopper_advance(lk_hopper_ring &ring) {
 
 LK_DEVICE uint32_t lk_hopper_at(const lk_hopper_ring &ring) { return ring.first + ring.stage * ring.quads; }
 
-LK_DEVICE void lk_hopper_make_gates(lk_shared<uint64_t> gates) {
+LK_DEVICE void lk_hopper_make_gates(lk_shared<uint64_t> gates, uint32_t cluster) {
   for (uint32_t stage = 0; stage < LK_HOPPER_STAGES; stage++) {
     lk_gate_make(gates, LK_HOPPER_FULL + stage, 1);
-    lk_gate_make(gates, LK_HOPPER_EMPTY + stage, 2 * LK_HOPPER_GROUP / LK_WARP);
+    lk_gate_make(gates, LK_HOPPER_EMPTY + stage, cluster * 2 * LK_HOPPER_GROUP / LK_WARP);
   }
   for (uint32_t turn = 0; turn < 2; turn++) {
     lk_gate_make(gates, LK_HOPPER_KNOWN + turn, LK_HOPPER_GROUP - LK_WARP);
@@ -81,7 +82,8 @@ LK_DEVICE void lk_hopper_make_gates(lk_shared<uint64_t> gates) {
   lk_gate_fence();
 }
 
-/* The round's tiles that are a block's own: blocks that run together read the same tile for different probes. */
+/* The round's tiles that are a block's own: blocks that run together, clusters above all, read the same tile for
+ * different probes. */
 struct lk_hopper_turns {
   uint32_t group, item, step;
 };
@@ -118,11 +120,13 @@ LK_DEVICE void lk_hopper_replace(const lk_cuda_pass &pass, const lk_hopper_share
                    shape::probe_quads, LK_HOPPER_PROBES);
 }
 
-/* One thread keeps all stages full. */
+/* One thread keeps all stages full. Where the other block of the cluster is ahead its half comes before the gate has
+ * heard of it, which does no harm: a stage is not full before this block says so. */
 LK_DEVICE void lk_hopper_load(const lk_cuda_pass &pass, const lk_hopper_shared &shared) {
   using shape = lk_hopper_shape;
   lk_hopper_ring ring = lk_hopper_begin(pass);
-  uint32_t resident = UINT32_MAX;
+  uint32_t resident = UINT32_MAX, cluster = lk_hopper_cluster(pass.probes);
+  uint32_t share = shape::row_quads / cluster, begin = lk_block() % cluster * share;
   for (lk_hopper_turns own = lk_hopper_own(pass); own.item < pass.tiles_count; own.item += own.step) {
     lk_scan_block block = lk_hopper_find(pass, own);
     uint32_t frame = lk_hopper_frame(pass, own);
@@ -132,7 +136,8 @@ LK_DEVICE void lk_hopper_load(const lk_cuda_pass &pass, const lk_hopper_shared &
       uint32_t at = lk_hopper_at(ring), full = LK_HOPPER_FULL + ring.stage;
       lk_gate_wait(shared.gates, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
       lk_gate_announce(shared.gates, full, ring.quads * 16);
-      lk_hopper_copy(shared, at, block.codes + (size_t)chunk * shape::row_quads * 16, shape::row_quads, full);
+      lk_bulk_copy_to_all(shared.quads, at + begin, block.codes + ((size_t)chunk * shape::row_quads + begin) * 16,
+                          share * 16, shared.gates, full, cluster);
       if (!ring.resident)
         lk_hopper_copy(shared, at + shape::row_quads, block.probe_codes + (size_t)chunk * shape::probe_quads * 16,
                        shape::probe_quads, full);
@@ -152,8 +157,14 @@ LK_DEVICE void lk_hopper_thresholds(const lk_cuda_pass &pass, const lk_hopper_sh
   }
 }
 
-/* Multiplies one tile. A stage is given back by each warp for itself: a warp knows of no other that its product is
- * over. */
+/* A stage is given back by each warp for itself, since it knows of no other that its product is over; to all blocks of
+ * the cluster, which write to it. */
+LK_DEVICE void lk_hopper_give_back(const lk_cuda_pass &pass, const lk_hopper_shared &shared, uint32_t stage) {
+  uint32_t lane = lk_thread() % LK_WARP;
+  if (lane < lk_hopper_cluster(pass.probes)) lk_gate_arrive_at(shared.gates, LK_HOPPER_EMPTY + stage, lane);
+}
+
+/* Multiplies one tile. */
 LK_DEVICE void lk_hopper_multiply(const lk_cuda_pass &pass, const lk_hopper_shared &shared, lk_hopper_ring &ring,
                                   int32_t (&sums)[128]) {
   using shape = lk_hopper_shape;
@@ -168,11 +179,11 @@ LK_DEVICE void lk_hopper_multiply(const lk_cuda_pass &pass, const lk_hopper_shar
       lk_product(sums, lk_matrix(shared.quads, probes + k), lk_matrix(shared.quads, rows + k), chunk + k > 0);
     lk_product_commit();
     lk_product_wait<1>();
-    if (chunk > 0 && lk_thread() % LK_WARP == 0) lk_gate_arrive(shared.gates, LK_HOPPER_EMPTY + before);
+    if (chunk > 0) lk_hopper_give_back(pass, shared, before);
     before = ring.stage;
   }
   lk_product_wait<0>();
-  if (lk_thread() % LK_WARP == 0) lk_gate_arrive(shared.gates, LK_HOPPER_EMPTY + before);
+  lk_hopper_give_back(pass, shared, before);
 }
 
 /* A warp has 16 probes and all rows of the tile: in two pieces, of which each has a bit a sum. */
@@ -207,18 +218,19 @@ LK_KERNEL(LK_HOPPER_THREADS, 1) lk_hopper_kernel(const lk_cuda_pass pass) {
   lk_hopper_shared shared = {lk_shared_array<lk_quad>(0, shape::quads),
                              lk_shared_array<int32_t>(shape::thresholds_at, 2 * LK_GROUP_PROBES),
                              lk_shared_array<uint64_t>(shape::gates_at, shape::gates)};
-  if (lk_thread() == 0) lk_hopper_make_gates(shared.gates);
-  lk_barrier();
+  if (lk_thread() == 0) lk_hopper_make_gates(shared.gates, lk_hopper_cluster(pass.probes));
+  lk_cluster_barrier();
   if (lk_thread() >= LK_HOPPER_GROUP) {
     lk_registers_take<LK_HOPPER_REGISTERS>();
     lk_hopper_consume(pass, shared);
-    return;
+  } else {
+    lk_registers_give<LK_HOPPER_LOADING_REGISTERS>();
+    if (lk_thread() >= LK_WARP)
+      lk_hopper_thresholds(pass, shared);
+    else if (lk_thread() == 0)
+      lk_hopper_load(pass, shared);
   }
-  lk_registers_give<LK_HOPPER_LOADING_REGISTERS>();
-  if (lk_thread() >= LK_WARP)
-    lk_hopper_thresholds(pass, shared);
-  else if (lk_thread() == 0)
-    lk_hopper_load(pass, shared);
+  lk_cluster_barrier(); /* no block ends while the other may write to it */
 }
 
 #endif

@@ -58,6 +58,9 @@ LK_INLINE uint32_t lk_group_probes(uint32_t probes) {
 
 LK_INLINE uint32_t lk_groups(uint32_t probes, uint32_t group) { return (probes + group - 1) / group; }
 
+/* Blocks of Hopper's scan that share the rows they read: of two groups of probes, where none is left over. */
+LK_INLINE uint32_t lk_hopper_cluster(uint32_t probes) { return lk_groups(probes, LK_GROUP_PROBES) % 2 == 0 ? 2 : 1; }
+
 /* One block of a scan. Groups come first, so that blocks that run together read the same codes. */
 typedef struct lk_scan_place {
   uint32_t group;

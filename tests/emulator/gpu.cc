@@ -117,7 +117,9 @@ void run(lk_kernel kernel, uint32_t blocks, const lk_cuda_pass &pass) {
   if (entry.kernel != kernel) abort();
   std::lock_guard<std::mutex> guard(lock);
   launches[kernel]++;
-  std::string error = emulator_launch([&] { entry.function(pass); }, blocks, entry.threads, entry.shared_bytes);
+  uint32_t cluster = kernel == LK_KERNEL_HOPPER ? lk_hopper_cluster(pass.probes) : 1;
+  std::string error =
+      emulator_launch([&] { entry.function(pass); }, blocks, entry.threads, entry.shared_bytes, cluster);
   if (error.empty()) return;
   fprintf(stderr, "emulator: kernel %d: %s\n", static_cast<int>(kernel), error.c_str());
   abort();
