@@ -72,11 +72,12 @@ void free_host(lk_gpu *base, void *memory) {
   cudaFreeHost(memory);
 }
 
+/* Files that are mapped for reading need the first way, which not every machine knows. */
 const void *lend(lk_gpu *base, const void *host, size_t bytes) {
-  void *seen = nullptr;
+  void *seen = nullptr, *writable = const_cast<void *>(host);
   if (bytes == 0 || !enter(of(base))) return nullptr;
-  void *writable = const_cast<void *>(host);
-  if (cudaHostRegister(writable, bytes, cudaHostRegisterMapped | cudaHostRegisterReadOnly) == cudaSuccess) {
+  for (unsigned flags : {cudaHostRegisterMapped | cudaHostRegisterReadOnly, cudaHostRegisterMapped}) {
+    if (cudaHostRegister(writable, bytes, flags) != cudaSuccess) continue;
     if (cudaHostGetDevicePointer(&seen, writable, 0) == cudaSuccess) return seen;
     cudaHostUnregister(writable);
   }
