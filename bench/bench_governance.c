@@ -134,13 +134,7 @@ static lk_governance *govern(const char *log) {
 
 int main(int argc, char **argv) {
   if (argc < 2 || argv[1][0] == '-') bench_fail("the log's folder is needed first");
-  options o = {.rows = 1000000,
-               .ks = {10},
-               .ks_count = 1,
-               .batches = {256},
-               .batches_count = 1,
-               .devices = {"cpu"},
-               .devices_count = 1};
+  options o = {.rows = 1000000, .ks = {10}, .ks_count = 1, .batches = {256}, .batches_count = 1, .devices = {"cpu"}};
   options_parse(&o, argc - 1, argv + 1);
   lk_error error;
   lk_pool *pool;
