@@ -134,18 +134,18 @@ static lk_governance *govern(const char *log) {
 
 int main(int argc, char **argv) {
   if (argc < 2 || argv[1][0] == '-') bench_fail("the log's folder is needed first");
-  options o = {.rows = 1000000, .k = 10, .batches = {256}, .batches_count = 1, .device = "cpu"};
+  options o = {.rows = 1000000, .ks = {10}, .ks_count = 1, .batches = {256}, .batches_count = 1, .devices = {"cpu"}};
   options_parse(&o, argc - 1, argv + 1);
   lk_error error;
   lk_pool *pool;
   side s = {.governance = govern(argv[1])};
   must(lk_pool_open(o.threads, &pool, &error), &error);
-  must(lk_device_open(o.device, o.threads, &s.device, &error), &error);
+  must(lk_device_open(o.devices[0], o.threads, &s.device, &error), &error);
   data d = data_open(&o.data);
   gallery g = gallery_make(&d, o.rows, pool);
   lk_hold **holds = gallery_hold(&g, s.device, (lk_visibility){0});
   printf("%s, %u threads, %u rows of %u, k %u\n", lk_device_name(s.device), lk_pool_threads(pool), g.rows, g.shape.dim,
-         o.k);
+         o.ks[0]);
   for (uint32_t i = 0; i < o.batches_count; i++) {
     float *probes = gallery_probes(&g, o.batches[i]);
     s.batch = (lk_batch){.shape = g.shape,
@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
                          .holds_count = g.blocks_count,
                          .probes = probes,
                          .count = o.batches[i],
-                         .k = o.k};
+                         .k = o.ks[0]};
     s.verdicts = bench_allocate(o.batches[i], sizeof *s.verdicts);
     measure(&s);
     free(s.verdicts);

@@ -23,7 +23,7 @@ lk_command_run lk_command_identify, lk_command_verify;
 /* Policies: engine/command_policy.c */
 lk_command_run lk_command_policy_check, lk_command_policy_explain;
 /* Audit log: engine/command_audit.c */
-lk_command_run lk_command_audit_verify, lk_command_audit_show, lk_command_audit_head, lk_command_audit_key;
+lk_command_run lk_command_audit_verify, lk_command_audit_show, lk_command_audit_head, lk_command_key;
 /* Error rates: engine/command_evaluate.c */
 lk_command_run lk_command_evaluate;
 /* Redis: engine/command_queue.c */

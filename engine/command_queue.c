@@ -111,6 +111,8 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
   if (options->gallery == NULL) return lk_fail(error, LK_EINVAL, "--gallery is needed: which to search");
   if (options->job_probes < 1 || options->job_probes > LK_JOB_PROBES_MAX)
     return lk_fail(error, LK_EINVAL, "--job-probes: %u is outside 1 .. %d", options->job_probes, LK_JOB_PROBES_MAX);
+  if (options->sign != NULL && options->actor == NULL)
+    return lk_fail(error, LK_EINVAL, "--sign needs --actor: whose key it is");
   lk_status status = lk_options_check_format(options, "table csv json", error);
   return status == LK_OK ? lk_options_check_k(options, error) : status;
 }
@@ -118,11 +120,13 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
 lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_address address;
   lk_vector_file file;
+  lk_key key = {0};
   int64_t pending_since_ms = 0;
   lk_status status = check_job(options, error);
   if (status == LK_OK && options->pending_since != NULL)
     status = lk_options_instant("--pending-since", options->pending_since, &pending_since_ms, error);
   if (status == LK_OK) status = read_address(options, &address, error);
+  if (status == LK_OK && options->sign != NULL) status = lk_key_read_secret(options->sign, &key, error);
   if (status == LK_OK) status = lk_vector_file_open(options->words[0], &file, error);
   if (status != LK_OK) return status;
   uint32_t most = LK_JOB_CANDIDATES_MAX / options->k, job_probes = options->job_probes;
@@ -143,6 +147,7 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                        .case_id = options->case_id,
                        .authorisation = options->authorisation,
                        .pending_since_ms = (uint64_t)pending_since_ms,
+                       .key = options->sign != NULL ? &key : NULL,
                        .ttl_ms = options->ttl_ms,
                        .job_probes = job_probes < most ? job_probes : most,
                        .timeout_s = options->timeout_s};
@@ -160,5 +165,6 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
   if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, print_reply, &p, error);
   lk_bar_close(&p.bar);
   lk_vector_file_close(&file);
+  lk_key_forget(&key);
   return status;
 }

@@ -91,7 +91,8 @@ static lk_status identify_all(const run *r, lk_error *error) {
     lk_bar_update(&bar, first, probes->rows);
   }
   lk_bar_close(&bar);
-  if (status == LK_OK && r->options->stats) lk_stats_render(r->streams->log, probes->rows, &stats);
+  if (status == LK_OK && r->options->stats)
+    lk_stats_render(r->streams->log, lk_device_name(r->device), probes->rows, &stats);
   return status;
 }
 

@@ -21,13 +21,13 @@ static const struct {
      "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats",
      "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--fuse max|mean]\n"
      "                    [--tags BITS] [--mask BITS] [--keys FILE] [--subjects FILE] [--model NAME]\n"
-     "                    [--device auto|cpu|cuda:N] [--threads N] [--format table|csv|json] [--stats]"},
+     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--format table|csv|json] [--stats]"},
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
      "DIR PROBES --subject S [--threshold T] [--format table|csv|json]"},
     {"evaluate", lk_command_evaluate, 2, 2,
      "--labels --fpir --threshold --rank --format --calibration --device --threads --model",
      "DIR PROBES --labels FILE.csv [--fpir 0.01 | --threshold T] [--rank 1] [--calibration FILE]\n"
-     "                    [--model NAME] [--device auto|cpu|cuda:N] [--threads N]\n"
+     "                    [--model NAME] [--device auto|cpu|cuda:N,...] [--threads N]\n"
      "                    [--format table|json|svg]"},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
     {"stat", lk_command_stat, 1, 1, "", "DIR"},
@@ -43,21 +43,21 @@ static const struct {
      "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
      "--audit-key",
      "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
-     "                    [--device auto|cpu|cuda:N] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
+     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
      "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]"},
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
-     "--timeout --job-probes --purpose --actor --jurisdiction --case --authorisation --pending-since",
+     "--timeout --job-probes --purpose --actor --jurisdiction --case --authorisation --pending-since --sign",
      "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject]\n"
      "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--model NAME] [--priority hi|lo]\n"
      "                    [--ttl MS] [--timeout S] [--job-probes 64] [--format table|csv|json]\n"
      "                    [--purpose P] [--actor A] [--jurisdiction J] [--case C] [--authorisation W]\n"
-     "                    [--pending-since DATE]\n"
+     "                    [--pending-since DATE] [--sign KEY]\n"
      "                    [--password-file FILE]"},
     {"audit verify", lk_command_audit_verify, 1, 1, "--head --key", "PATH [--head FILE] [--key PUBLIC]"},
     {"audit show", lk_command_audit_show, 1, 1, "--format", "PATH [--format table|json]"},
     {"audit head", lk_command_audit_head, 1, 1, "--key", "PATH [--key SECRET]"},
-    {"audit key", lk_command_audit_key, 1, 1, "", "FILE"},
+    {"key", lk_command_key, 1, 1, "", "FILE"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -116,6 +116,7 @@ static const struct {
     {"--actor", read_text, offsetof(lk_options, actor)},
     {"--at", read_text, offsetof(lk_options, at)},
     {"--audit", read_text, offsetof(lk_options, audit)},
+    {"--sign", read_text, offsetof(lk_options, sign)},
     {"--audit-key", read_text, offsetof(lk_options, audit_key)},
     {"--authorisation", read_text, offsetof(lk_options, authorisation)},
     {"--batch", read_u32, offsetof(lk_options, batch)},

@@ -18,7 +18,7 @@ typedef struct lk_options {
   lk_fusion fusion;
   const char *model, *labels, *device, *subject, *keys, *subjects, *head, *key, *redis, *password_file, *gallery,
       *priority;
-  const char *calibration, *policy, *audit, *audit_key;
+  const char *calibration, *policy, *audit, *audit_key, *sign;
   float threshold; /* -INFINITY where none was given */
   double fpir;     /* NaN where none was given */
   bool by_subject, stats;

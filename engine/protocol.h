@@ -8,6 +8,7 @@
 #define LK_DEAD "lk:{0}:dead"
 #define LK_REPLY_PREFIX "lk:{0}:r:"
 #define LK_HEADS "lk:{0}:heads"
+#define LK_SIGNED_PREFIX "lk:{0}:signed:"
 #define LK_GROUP "e1.s0"
 
 #define LK_REPLY_LIFE_MS "600000" /* of a reply list after its last reply */

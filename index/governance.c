@@ -245,16 +245,49 @@ static lk_status decide(lk_governance *g, const lk_policy_request *request, uint
   return status;
 }
 
-lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                               lk_verdict *verdict, lk_error *error) {
+static void start_verdict(lk_verdict *verdict) {
   unsigned char random[(LK_VERDICT_ID - 1) / 2];
   *verdict = (lk_verdict){0};
   randombytes_buf(random, sizeof random);
   sodium_bin2hex(verdict->id, sizeof verdict->id, random, sizeof random);
+}
+
+lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                               lk_verdict *verdict, lk_error *error) {
+  start_verdict(verdict);
   pthread_mutex_lock(&governance->lock);
   lk_status status = decide(governance, request, now_ms, verdict, error);
   pthread_mutex_unlock(&governance->lock);
   return status;
+}
+
+lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                               lk_verdict *verdict, lk_error *error) {
+  lk_error log_error;
+  start_verdict(verdict);
+  refuse_all(verdict);
+  pthread_mutex_lock(&governance->lock);
+  name_policy(governance, verdict->policy);
+  lk_status logged = log_decision(governance, request, now_ms, verdict, &log_error);
+  pthread_mutex_unlock(&governance->lock);
+  if (logged == LK_OK) return LK_EPOLICY;
+  *error = log_error;
+  return logged;
+}
+
+lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const void *message, size_t size,
+                                     const uint8_t signature[64], bool *authenticated, lk_error *error) {
+  pthread_mutex_lock(&governance->lock);
+  const lk_policy *policy = governance->policy;
+  const uint8_t *key = NULL;
+  *authenticated = false;
+  for (uint32_t n = 0; policy != NULL && !*authenticated && (key = lk_policy_key(policy, actor, n)) != NULL; n++)
+    *authenticated = crypto_sign_verify_detached(signature, message, size, key) == 0;
+  pthread_mutex_unlock(&governance->lock);
+  if (policy == NULL || *authenticated) return LK_OK;
+  return lk_fail(error, LK_EPOLICY,
+                 "refused: the signature is by no key that the policy lists for '%.*s', or what was signed was changed",
+                 (int)actor.length, actor.bytes);
 }
 
 lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
@@ -353,7 +386,7 @@ char *lk_governance_record(lk_governance *governance, const lk_verdict *verdict,
                           : json_null(),
                       "purge_on_refusal", verdict->purge_on_refusal);
   if (root != NULL && verdict != NULL) json_object_set_new(root, "k", json_integer(verdict->k));
-  char *text = lk_json_print(root, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
   json_decref(root);
   return text;
 }

@@ -50,6 +50,16 @@ typedef struct lk_verdict {
   uint32_t rules_count;
 } lk_verdict;
 
+/* Whether a policy's key of the actor made this Ed25519 signature. LK_EPOLICY: none did. Without a good policy nobody
+ * can tell: LK_OK, and not authenticated. */
+lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const void *message, size_t size,
+                                     const uint8_t signature[64], bool *authenticated, lk_error *error);
+
+/* Has the log keep that a request was refused for what no rule says; `error` has the reason, and keeps it but where the
+ * log fails: LK_EPOLICY, or LK_EIO. */
+lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                               lk_verdict *verdict, lk_error *error);
+
 /* Decides a request. LK_EPOLICY: refused, and why. LK_EIO: the log. Threshold and k of the verdict are the request's or
  * stricter. Any error is a refusal. */
 lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "index/key.h"
 #include "index/audit.h"
 #include "index/instant.h"
 #include "tests/e2e.h"
@@ -241,7 +242,7 @@ Test(governance, a_cut_is_found_against_a_head_in_redis) {
   char path[PATH_MAX + 32], key[PATH_MAX];
   lk_error error;
   strcpy(key, files_path("key"));
-  cr_assert_eq(lk_audit_key_make(key, &error), LK_OK);
+  cr_assert_eq(lk_key_make(key, &error), LK_OK);
   write_policy(PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, "--audit-key", key, NULL);
   cr_assert(redis_reaches(&redis, 1, "XLEN", LK_HEADS, NULL));

@@ -152,6 +152,7 @@ Test(memory, enroll) {
 /* ---- an open gallery ---- */
 
 static lk_gallery *gallery;
+static const char *device_name = "cpu";
 static lk_device *device;
 static lk_result *result;
 
@@ -184,6 +185,13 @@ Test(memory, device) {
   try_all(&trial, 8);
 }
 
+static lk_status open_devices(lk_error *error) { return lk_device_open("cpu,cpu", 2, &device, error); }
+
+Test(memory, several_devices) {
+  static const struct trial trial = {"several devices", nothing, open_devices, NULL, check_device, close_device};
+  try_all(&trial, 15);
+}
+
 static lk_status open_result(lk_error *error) { return lk_result_open(&result, error); }
 static void check_result(void) { cr_assert_not_null(result); }
 static void close_result(void) { lk_result_close(result); }
@@ -195,7 +203,7 @@ Test(memory, result) {
 
 static void open_for_load(void) {
   gallery = files_open(folder);
-  cr_assert_eq(lk_device_open("cpu", 2, &device, NULL), LK_OK);
+  cr_assert_eq(lk_device_open(device_name, 2, &device, NULL), LK_OK);
   cr_assert_eq(lk_result_open(&result, NULL), LK_OK);
 }
 
@@ -351,6 +359,19 @@ Test(memory, identify_in_range) {
   try_search("in range", identify, 12);
   query.threshold = -INFINITY;
   try_search("all there are", identify, 12);
+}
+
+Test(memory, identify_on_several_devices) {
+  static lk_text two[] = {{"s40", 3}, {"2601", 4}};
+  device_name = "cpu,cpu";
+  start_search();
+  query.by_subject = true;
+  try_search("by subject on two", identify, 20);
+  query.subjects = two;
+  query.subjects_count = 2;
+  query.by_subject = false;
+  query.k = 1;
+  try_search("of two subjects on two", identify, 20);
 }
 
 static lk_status verify(lk_error *error) {

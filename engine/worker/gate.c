@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine/reply.h"
+#include "engine/worker/replay.h"
 #include "kernels/fail.h"
 
 /* A failure as the protocol knows it; the operator reads what it was. */
@@ -18,13 +19,26 @@ static void tighten(lk_task *task) {
   task->job.threshold = task->verdict->threshold;
 }
 
-lk_status lk_gate_decide(const lk_worker *worker, lk_task *task, lk_error *error) {
+static lk_status authenticate(const lk_worker *worker, const lk_task *task, bool *authenticated, lk_error *error) {
+  const lk_job *job = &task->job;
+  *authenticated = false;
+  if (!job->is_signed) return LK_OK;
+  return lk_governance_authenticate(worker->options->governance, job->actor, job->signed_message,
+                                    sizeof job->signed_message, job->signature, authenticated, error);
+}
+
+lk_status lk_gate_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
   lk_governance *governance = worker->options->governance;
+  uint64_t now_ms = lk_worker_redis_ms(worker);
   if (governance == NULL) return LK_OK;
   task->verdict = malloc(sizeof *task->verdict);
   if (task->verdict == NULL) return say(worker, lk_fail_memory(error), "searched", error);
   lk_policy_request request = lk_task_request(task);
-  lk_status status = lk_governance_decide(governance, &request, lk_worker_redis_ms(worker), task->verdict, error);
+  lk_status status = authenticate(worker, task, &request.actor_signed, error);
+  if (request.actor_signed) status = lk_replay_check(redis, task, now_ms, error);
+  if (status == LK_EIO) return status;
+  status = status == LK_OK ? lk_governance_decide(governance, &request, now_ms, task->verdict, error)
+                           : lk_governance_refuse(governance, &request, now_ms, task->verdict, error);
   if (status == LK_OK) tighten(task);
   return say(worker, status, "searched", error);
 }
@@ -43,6 +57,8 @@ static lk_status release(const lk_worker *worker, lk_task *task, const lk_result
   lk_governance *governance = worker->options->governance;
   uint64_t now_ms = lk_worker_redis_ms(worker);
   lk_policy_request request = lk_task_request(task);
+  lk_error ignored; /* a policy that lists the key no more may still permit the unsigned job */
+  authenticate(worker, task, &request.actor_signed, &ignored);
   lk_status status = lk_governance_release(governance, &request, now_ms, task->verdict, &task->error);
   tighten(task);
   lk_reply_part part = {.result = result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};

@@ -5,8 +5,9 @@
 
 #include "engine/worker/stages.h"
 
-/* Before any compute: a refused job costs a decision. Tightens the job's limits. */
-lk_status lk_gate_decide(const lk_worker *worker, lk_task *task, lk_error *error);
+/* Before any compute: a refused job costs a decision. Tightens the job's limits. LK_EIO: it cannot be decided, as the
+ * connection to Redis broke. */
+lk_status lk_gate_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error);
 
 /* Asks again, tightens the job's limits, and has the log keep what is about to leave. A task that is withheld has its
  * status and error set. `released` has all but the candidates, which are counted in `result` and set. */

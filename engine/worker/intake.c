@@ -9,8 +9,6 @@
 #include "index/text.h"
 #include "kernels/fail.h"
 
-enum { FIELDS_MOST = 64 };
-
 static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
 typedef struct intake {
@@ -87,7 +85,8 @@ static lk_gallery *find_gallery(const lk_worker *worker, lk_text name, uint32_t 
   return NULL;
 }
 
-static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) {
+static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
+  const lk_worker *worker = in->worker;
   lk_job *job = &task->job;
   uint32_t number;
   task->gallery = find_gallery(worker, job->gallery, &number);
@@ -96,7 +95,7 @@ static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) 
                    job->gallery.bytes);
   if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
   lk_status status = lk_gallery_check_probes(task->gallery, &job->probes, job->model, error);
-  if (status == LK_OK) status = lk_gate_decide(worker, task, error);
+  if (status == LK_OK) status = lk_gate_decide(worker, in->link.redis, task, error);
   /* Identifications share a batch when gallery, k, fusion and what they are by are the same; a verification, or a
    * search of some tags only, goes alone. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;
@@ -106,9 +105,9 @@ static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) 
   return status;
 }
 
-static size_t read_fields(const lk_reply *list, lk_field fields[FIELDS_MOST]) {
+static size_t read_fields(const lk_reply *list, lk_field fields[LK_FIELDS_MAX]) {
   size_t count = 0;
-  for (size_t i = 0; i + 1 < lk_reply_elements(list) && count < FIELDS_MOST; i += 2) {
+  for (size_t i = 0; i + 1 < lk_reply_elements(list) && count < LK_FIELDS_MAX; i += 2) {
     size_t length;
     const char *name = lk_reply_string(lk_reply_element(list, i), &length);
     lk_field *field = &fields[count];
@@ -119,14 +118,14 @@ static size_t read_fields(const lk_reply *list, lk_field fields[FIELDS_MOST]) {
   return count;
 }
 
-static lk_status parse_task(const lk_worker *worker, lk_task *task, const lk_reply *list) {
-  lk_field fields[FIELDS_MOST];
+static lk_status parse_task(const intake *in, lk_task *task, const lk_reply *list) {
+  lk_field fields[LK_FIELDS_MAX];
   task->deadline_ms = UINT64_MAX;
   size_t count = read_fields(list, fields);
   lk_status status = lk_job_parse(fields, count, &task->job, &task->error);
-  if (lk_reply_elements(list) > 2 * FIELDS_MOST)
-    return lk_fail(&task->error, LK_EBADJOB, "more than %d fields", FIELDS_MOST);
-  return status == LK_OK ? admit(worker, task, &task->error) : status;
+  if (lk_reply_elements(list) > 2 * LK_FIELDS_MAX)
+    return lk_fail(&task->error, LK_EBADJOB, "more than %d fields", LK_FIELDS_MAX);
+  return status == LK_OK ? admit(in, task, &task->error) : status;
 }
 
 /* An entry that is read again while it is on its way through the worker. One that was finished at this very moment is
@@ -156,42 +155,57 @@ static void hand_on(lk_worker *worker, lk_task *task) {
   pthread_mutex_unlock(&worker->lock);
 }
 
-static void take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_reply *entry) {
-  lk_worker *worker = in->worker;
+/* LK_EIO: the connection broke. What was not taken, then or for want of memory, stays pending, and is read again after
+ * the next connection. */
+static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_reply *entry,
+                            lk_error *error) {
   size_t length = 0;
   const char *id = lk_reply_elements(entry) == 2 ? lk_reply_string(lk_reply_element(entry, 0), &length) : NULL;
-  if (id == NULL || length >= sizeof in->seen[priority]) return;
+  if (id == NULL || length >= sizeof in->seen[priority]) return LK_OK;
   if (in->recovering) strcpy(in->seen[priority], id);
-  if (in->recovering && is_taken(worker, priority, id)) return;
+  if (in->recovering && is_taken(in->worker, priority, id)) return LK_OK;
   lk_task *task = lk_task_new(delivery);
-  if (task == NULL) return; /* stays pending, and is read again after the next connection */
+  if (task == NULL) return LK_OK;
   memcpy(task->entry, id, length);
   task->priority = priority;
-  task->status = parse_task(worker, task, lk_reply_element(entry, 1));
-  hand_on(worker, task);
+  task->status = parse_task(in, task, lk_reply_element(entry, 1));
+  if (task->status == LK_EIO) {
+    *error = task->error;
+    lk_task_free(task);
+    return LK_EIO;
+  }
+  hand_on(in->worker, task);
+  return LK_OK;
 }
 
-/* Returns how many entries it took. */
-static size_t take_entries(intake *in, lk_reply *reply) {
-  lk_delivery *delivery = calloc(1, sizeof *delivery);
-  if (delivery == NULL) {
-    lk_reply_free(reply);
-    return 0;
-  }
-  delivery->reply = reply;
-  delivery->tasks = 1;
-  size_t taken = 0;
-  for (size_t s = 0; s < lk_reply_elements(reply); s++) {
-    const lk_reply *stream = lk_reply_element(reply, s);
+static lk_status take_entries(intake *in, lk_delivery *delivery, size_t *taken, lk_error *error) {
+  lk_status status = LK_OK;
+  *taken = 0;
+  for (size_t s = 0; s < lk_reply_elements(delivery->reply); s++) {
+    const lk_reply *stream = lk_reply_element(delivery->reply, s);
     size_t length;
     const char *name = lk_reply_string(lk_reply_element(stream, 0), &length);
     lk_priority priority = strcmp(name, LK_STREAM_HI) == 0 ? LK_HI : LK_LO;
     const lk_reply *entries = lk_reply_element(stream, 1);
-    for (size_t i = 0; i < lk_reply_elements(entries); i++, taken++)
-      take_entry(in, delivery, priority, lk_reply_element(entries, i));
+    for (size_t i = 0; status == LK_OK && i < lk_reply_elements(entries); i++, ++*taken)
+      status = take_entry(in, delivery, priority, lk_reply_element(entries, i), error);
   }
+  return status;
+}
+
+/* The reply goes with the last of its tasks. */
+static lk_status take_reply(intake *in, lk_reply *reply, size_t *taken, lk_error *error) {
+  lk_delivery *delivery = calloc(1, sizeof *delivery);
+  *taken = 0;
+  if (delivery == NULL) {
+    lk_reply_free(reply);
+    return LK_OK;
+  }
+  delivery->reply = reply;
+  delivery->tasks = 1;
+  lk_status status = take_entries(in, delivery, taken, error);
   lk_delivery_release(delivery);
-  return taken;
+  return status;
 }
 
 static lk_status step(intake *in, lk_error *error) {
@@ -204,9 +218,10 @@ static lk_status step(intake *in, lk_error *error) {
     lk_reply_free(reply);
     return status;
   }
-  size_t taken = take_entries(in, reply);
+  size_t taken;
+  status = take_reply(in, reply, &taken, error);
   if (in->recovering && taken == 0) in->recovering = false;
-  return LK_OK;
+  return status;
 }
 
 static bool stopping(const lk_worker *worker) { return atomic_load(worker->options->stop) || worker->status != LK_OK; }
