@@ -53,13 +53,16 @@ static void add_bytes(client *c, const char *name, const void *value, size_t len
 static void add_field(client *c, const char *name, const char *value) { add_bytes(c, name, value, strlen(value)); }
 
 static void add_claims(client *c, const lk_client_job *job) {
-  const char *const claims[][2] = {{"purpose", job->purpose},
-                                   {"actor", job->actor},
-                                   {"jurisdiction", job->jurisdiction},
-                                   {"case", job->case_id},
-                                   {"authorisation", job->authorisation}};
-  for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++)
-    if (claims[i][1] != NULL) add_field(c, claims[i][0], claims[i][1]);
+  const struct {
+    const char *name;
+    lk_text text;
+  } said[] = {{"purpose", job->claims.purpose},
+              {"actor", job->claims.actor},
+              {"jurisdiction", job->claims.jurisdiction},
+              {"case", job->claims.case_id},
+              {"authorisation", job->claims.authorisation}};
+  for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+    if (said[i].text.length > 0) add_bytes(c, said[i].name, said[i].text.bytes, said[i].text.length);
 }
 
 /* Of all fields so far. */
@@ -87,7 +90,7 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   snprintf(ttl, sizeof ttl, "%" PRIu64, job->ttl_ms);
   snprintf(tags, sizeof tags, "%" PRIu64, job->tags);
   snprintf(mask, sizeof mask, "%" PRIu64, job->mask);
-  snprintf(since, sizeof since, "%" PRIu64, job->pending_since_ms);
+  snprintf(since, sizeof since, "%" PRId64, job->claims.pending_since_ms);
   lk_command_clear(&c->command);
   lk_command_add_string(&c->command, "XADD");
   lk_command_add_string(&c->command, c->stream);
@@ -109,10 +112,10 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   }
   if (job->model != NULL) add_field(c, "model", job->model);
   add_claims(c, job);
-  if (job->pending_since_ms > 0) add_field(c, "pending_since", since);
+  if (job->claims.pending_since_ms > 0) add_field(c, "pending_since", since);
   if (job->ttl_ms > 0) add_field(c, "ttl", ttl);
   add_bytes(c, "f32", c->probes, job_probes(c, number) * job->probes->dim * sizeof *c->probes);
-  lk_status status = job->key != NULL ? add_signature(c, job->key, error) : LK_OK;
+  lk_status status = job->claims.key != NULL ? add_signature(c, job->claims.key, error) : LK_OK;
   return status == LK_OK ? lk_redis_send(c->redis, &c->command, error) : status;
 }
 

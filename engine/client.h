@@ -17,9 +17,7 @@ typedef struct lk_client_job {
   bool by_subject;
   lk_fusion fusion; /* of a job's probes */
   uint64_t tags, mask;
-  const char *purpose, *actor, *jurisdiction, *case_id, *authorisation; /* NULL: not said */
-  uint64_t pending_since_ms;                                            /* 0: the authorisation is granted */
-  const lk_key *key;   /* the actor's, signs each job; NULL: none does */
+  lk_claims claims;    /* their key signs each job */
   uint64_t ttl_ms;     /* 0: no deadline */
   uint32_t job_probes; /* probes in one job */
   uint32_t timeout_s;  /* without any reply for so long, it gives up */

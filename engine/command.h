@@ -17,7 +17,8 @@ typedef struct lk_streams {
 typedef lk_status lk_command_run(const lk_options *options, const lk_streams *streams, lk_error *error);
 
 /* Gallery: engine/command_gallery.c */
-lk_command_run lk_command_create, lk_command_enroll, lk_command_list, lk_command_stat, lk_command_check;
+lk_command_run lk_command_create, lk_command_bind, lk_command_enroll, lk_command_list, lk_command_stat,
+    lk_command_check;
 /* Search: engine/command_search.c */
 lk_command_run lk_command_identify, lk_command_verify;
 /* Policies: engine/command_policy.c */

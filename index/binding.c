@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "index/audit_head.h"
 #include "index/calibration.h"
 #include "index/file.h"
 #include "index/gallery.h"
+#include "index/key.h"
 #include "index/policy.h"
 #include "index/text.h"
 
@@ -79,7 +79,8 @@ bool lk_binding_equal(const lk_binding *a, const lk_binding *b) {
 json_t *lk_binding_to_json(const lk_binding *binding) {
   json_t *json = json_object();
   for (int i = 0; i < PATHS; i++) {
-    if (get(binding, i) == NULL || json_object_set_new(json, paths[i].name, json_string(get(binding, i))) == 0) continue;
+    if (get(binding, i) == NULL || json_object_set_new(json, paths[i].name, json_string(get(binding, i))) == 0)
+      continue;
     json_decref(json);
     return NULL;
   }
@@ -156,14 +157,13 @@ static lk_status check_shape(const lk_binding *binding, lk_error *error) {
 static lk_status check_files(const lk_binding *binding, lk_error *error) {
   lk_policy *policy = NULL;
   lk_calibration calibration = {0};
-  lk_audit_key key = {0};
+  lk_key key = {0};
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   lk_status status = lk_policy_open(binding->policy, &policy, error);
   if (status == LK_OK && binding->calibration != NULL)
     status = lk_calibration_open(binding->calibration, &calibration, error);
-  if (status == LK_OK && binding->audit_key != NULL)
-    status = lk_audit_key_read_secret(binding->audit_key, &key, error);
-  lk_audit_key_forget(&key);
+  if (status == LK_OK && binding->audit_key != NULL) status = lk_key_read_secret(binding->audit_key, &key, error);
+  lk_key_forget(&key);
   lk_calibration_close(&calibration);
   lk_policy_close(policy);
   return status;

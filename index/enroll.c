@@ -249,7 +249,8 @@ static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numb
 lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
                             const lk_claims *claims, lk_progress *progress, void *context, uint64_t *numbered_from,
                             lk_error *error) {
-  enrollment e = {.vectors = vectors, .labels = labels, .claims = claims, .progress = progress, .progress_context = context};
+  enrollment e = {
+      .vectors = vectors, .labels = labels, .claims = claims, .progress = progress, .progress_context = context};
   int lock;
   lk_status status = lk_gallery_lock(folder, &lock, error);
   if (status != LK_OK) return status;

@@ -167,8 +167,7 @@ static lk_status ask(lk_passage *passage, const lk_gallery *gallery, lk_policy_r
 
 lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
                               lk_error *error) {
-  lk_policy_request request = {
-      .operation = LK_OPERATION_IDENTIFY, .k = query->k, .threshold = query->threshold};
+  lk_policy_request request = {.operation = LK_OPERATION_IDENTIFY, .k = query->k, .threshold = query->threshold};
   lk_query permitted = *query;
   lk_passage passage;
   lk_status status = prepare_search(gallery, query, result, error);

@@ -9,8 +9,8 @@
  * Arguments: no pointer is NULL but where it says so. Strings, vectors and labels need not outlive the call.
  * Ownership: what a function hands out with a `**` is closed by its _close. Texts (lk_text) and templates point into
  * the gallery and live until it is closed.
- * Policies: a gallery may be bound to one (lk_gallery_bind). Then lk_gallery_identify, _verify, _enroll and _export ask it
- * before any work and again before anything is handed out, by this machine's clock, and the audit log keeps both:
+ * Policies: a gallery may be bound to one (lk_gallery_bind). Then lk_gallery_identify, _verify, _enroll and _export ask
+ * it before any work and again before anything is handed out, by this machine's clock, and the audit log keeps both:
  * LK_EPOLICY, with the rule. LK_EBUSY: another process writes that log. Whatever fails here hands out nothing.
  * Threads: different galleries and results are independent. One open gallery may be read, and searched into different
  * results, from any threads at once; searches on one device take turns. lk_gallery_load and lk_gallery_close need
@@ -78,11 +78,12 @@ typedef struct lk_binding {
   const char *audit_key;   /* the secret key that signs the log's heads */
 } lk_binding;
 
-/* Who asks, what for and by what right, in the words of the policy. Empty: not said. The actor is only asserted. */
+/* Who asks, what for and by what right, in the words of the policy. Empty: not said. */
 typedef struct lk_claims {
   lk_text purpose, actor, jurisdiction, case_id;
   lk_text authorisation;    /* its id */
   int64_t pending_since_ms; /* Unix time since when it has been applied for; 0: it is granted */
+  const struct lk_key *key; /* the actor's secret one (key.h): who has it is authenticated; NULL: only asserted */
 } lk_claims;
 
 typedef struct lk_gallery_options {
@@ -121,9 +122,9 @@ LK_API lk_status lk_store_parse(const char *name, lk_store *store, lk_error *err
 LK_API lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error);
 
 /* Binds the gallery in `folder` in one step, in place of what it was bound to; all NULL: to nothing. Policy and
- * calibration must be good, and the key one. What lies in the folder stays with it when it is moved; other paths are kept
- * as absolute ones. Galleries that are open stay under what they were opened under. Whoever may write the folder may
- * bind it. LK_EINVAL: a path without a policy, a key without a log, a path that cannot be kept. LK_EFORMAT, LK_EIO.
+ * calibration must be good, and the key one. What lies in the folder stays with it when it is moved; other paths are
+ * kept as absolute ones. Galleries that are open stay under what they were opened under. Whoever may write the folder
+ * may bind it. LK_EINVAL: a path without a policy, a key without a log, a path that cannot be kept. LK_EFORMAT, LK_EIO.
  * LK_EBUSY: the gallery is being changed. LK_EGALLERY. */
 LK_API lk_status lk_gallery_bind(const char *folder, const lk_binding *binding, lk_error *error);
 
@@ -144,10 +145,11 @@ LK_API lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjec
 /* Template at `position`, 0 .. templates - 1, in the order of enrollment. */
 LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
 
-/* The vectors of the `count` templates from `position` on, exactly as they are stored (under cosine normalised, under f16
- * rounded), in count x dim floats. `claims` may be NULL. LK_EPOLICY: the operation is `export`; `vectors` is left alone. */
-LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count, const lk_claims *claims,
-                                   float *vectors, lk_error *error);
+/* The vectors of the `count` templates from `position` on, exactly as they are stored (under cosine normalised, under
+ * f16 rounded), in count x dim floats. `claims` may be NULL. LK_EPOLICY: the operation is `export`; `vectors` is left
+ * alone. */
+LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count,
+                                   const lk_claims *claims, float *vectors, lk_error *error);
 
 /* The position of the template with this key. LK_ENOTFOUND where there is none. */
 LK_API lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error);
@@ -159,8 +161,8 @@ LK_API lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
 typedef void lk_progress(void *context, uint64_t done, uint64_t total);
 
 /* Adds all rows to the gallery in `folder`, or none; on LK_OK they would survive a power cut. `labels` holds one for
- * each row, or is NULL. `claims` may be NULL. Open galleries do not see the new rows until they are opened again. `progress` may be NULL.
- * `numbered_from` (may be NULL) receives the first row's template number; the others follow.
+ * each row, or is NULL. `claims` may be NULL. Open galleries do not see the new rows until they are opened again.
+ * `progress` may be NULL. `numbered_from` (may be NULL) receives the first row's template number; the others follow.
  * LK_EBUSY: another process, or another thread, enrolls. LK_EDIM. LK_EBADPROBE names the rows that are not good.
  * LK_EEXIST: a key is taken. LK_EINVAL: a label's text is malformed or too long, or there would be more than UINT32_MAX
  * templates. LK_EFORMAT: no rows. LK_EIO: where the very last step failed, the rows are in; open it to see. Else as

@@ -45,15 +45,16 @@ static json_t *segments_to_json(const lk_manifest *manifest) {
 
 static json_t *to_json(const lk_manifest *manifest) {
   bool bound = manifest->binding.policy != NULL;
-  json_t *root = json_pack("{s:i, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "version",
-                           bound ? LK_MANIFEST_VERSION_BOUND : LK_MANIFEST_VERSION, "metric",
-                           lk_metric_name(manifest->metric), "dim", (json_int_t)manifest->dim, "store",
-                           lk_store_name(manifest->store), "model", manifest->model, "epoch",
-                           (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number,
-                           "next_segment", (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
+  json_t *root =
+      json_pack("{s:i, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "version",
+                bound ? LK_MANIFEST_VERSION_BOUND : LK_MANIFEST_VERSION, "metric", lk_metric_name(manifest->metric),
+                "dim", (json_int_t)manifest->dim, "store", lk_store_name(manifest->store), "model", manifest->model,
+                "epoch", (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number, "next_segment",
+                (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
   char checksum[17];
   bool whole = !bound || json_object_set_new(root, "governance", lk_binding_to_json(&manifest->binding)) == 0;
-  if (whole && checksum_of(root, checksum) && json_object_set_new(root, "checksum", json_string(checksum)) == 0) return root;
+  if (whole && checksum_of(root, checksum) && json_object_set_new(root, "checksum", json_string(checksum)) == 0)
+    return root;
   json_decref(root);
   return NULL;
 }

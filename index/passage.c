@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -93,7 +94,7 @@ static lk_status enter(lk_bound *bound, lk_governance **governance, lk_error *er
   lk_status status = LK_OK;
   pthread_mutex_lock(&doors_lock);
   if (bound->door == NULL) {
-    door *found;
+    door *found = NULL;
     status = find_door(&bound->paths, &found, error);
     if (status == LK_OK) {
       bound->door = found;
@@ -138,18 +139,38 @@ static void take_claims(lk_passage *passage, const lk_claims *claims) {
   request->authorisation = claims->authorisation;
   request->authorisation_pending = claims->pending_since_ms != 0;
   request->pending_since_ms = claims->pending_since_ms;
+  passage->key = claims->key;
 }
 
+/* Who can sign what nobody knew before has the key. */
+static lk_status authenticate(lk_passage *passage, lk_error *error) {
+  unsigned char challenge[32], signature[crypto_sign_BYTES];
+  bool *authenticated = &passage->request.actor_signed;
+  *authenticated = false;
+  if (passage->key == NULL) return LK_OK;
+  randombytes_buf(challenge, sizeof challenge);
+  crypto_sign_detached(signature, NULL, challenge, sizeof challenge, passage->key->secret);
+  return lk_governance_authenticate(passage->governance, passage->request.actor, challenge, sizeof challenge, signature,
+                                    authenticated, error);
+}
+
+/* What is refused is written down too. */
 static lk_status ask(lk_passage *passage, const lk_claims *claims, lk_error *error) {
   static const lk_claims none;
+  lk_error log_error;
   lk_status status = claims != NULL ? check_claims(claims, error) : LK_OK;
   if (status == LK_OK) status = enter(passage->gallery->bound, &passage->governance, error);
   if (status != LK_OK) return status;
   take_claims(passage, claims != NULL ? claims : &none);
-  status = lk_governance_decide(passage->governance, &passage->request, now_ms(), &passage->verdict, error);
+  status = authenticate(passage, error);
+  status = status == LK_OK
+               ? lk_governance_decide(passage->governance, &passage->request, now_ms(), &passage->verdict, error)
+               : lk_governance_refuse(passage->governance, &passage->request, now_ms(), &passage->verdict, error);
   passage->request.k = passage->verdict.k;
   passage->request.threshold = passage->verdict.threshold;
-  return status;
+  if (status != LK_EPOLICY || lk_governance_commit(passage->governance, &log_error) == LK_OK) return status;
+  *error = log_error;
+  return LK_EIO;
 }
 
 /* What is below wants an error to write to. */
@@ -187,8 +208,8 @@ void lk_passage_refuse(const lk_passage *passage, lk_result *result) {
 static lk_status release_search(lk_passage *passage, lk_result *result, lk_error *error) {
   uint64_t time_ms = now_ms();
   lk_error log_error;
-  lk_status status =
-      lk_governance_release(passage->governance, &passage->request, time_ms, &passage->verdict, error);
+  authenticate(passage, &log_error); /* where that fails now, the release is decided without */
+  lk_status status = lk_governance_release(passage->governance, &passage->request, time_ms, &passage->verdict, error);
   lk_result_tighten(result, passage->verdict.k, passage->verdict.threshold);
   lk_release release = released_by(passage, true);
   release.candidates = status == LK_OK ? lk_result_candidates(result) : 0;
@@ -196,8 +217,8 @@ static lk_status release_search(lk_passage *passage, lk_result *result, lk_error
     lk_status made = give_decision(passage, &release, result, &log_error);
     if (made != LK_OK) return tell(made, &log_error, error);
   }
-  lk_status kept = lk_governance_keep(passage->governance, &passage->request, time_ms, &passage->verdict, &release,
-                                      &log_error);
+  lk_status kept =
+      lk_governance_keep(passage->governance, &passage->request, time_ms, &passage->verdict, &release, &log_error);
   if (kept == LK_OK) kept = lk_governance_commit(passage->governance, &log_error);
   if (kept == LK_OK) return status;
   lk_result_decide(result, NULL);
@@ -217,8 +238,8 @@ lk_status lk_passage_release_search(lk_passage *passage, lk_result *result, lk_e
 
 static lk_status release(lk_passage *passage, uint64_t templates, uint64_t epoch, lk_error *error) {
   uint64_t time_ms = now_ms();
-  lk_status status =
-      lk_governance_release(passage->governance, &passage->request, time_ms, &passage->verdict, error);
+  authenticate(passage, error);
+  lk_status status = lk_governance_release(passage->governance, &passage->request, time_ms, &passage->verdict, error);
   if (status == LK_OK)
     status = lk_governance_keep_done(passage->governance, &passage->request, time_ms, &passage->verdict, epoch,
                                      templates, error);

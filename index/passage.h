@@ -5,6 +5,7 @@
 
 #include "index/gallery.h"
 #include "index/governance.h"
+#include "index/key.h"
 
 /* An open gallery's binding. Its rules and its log are opened when they are first asked; galleries of one process that
  * are bound alike share them, and each that joins has the rules read again. Any thread may ask. */
@@ -16,10 +17,12 @@ typedef struct lk_passage {
   const lk_gallery *gallery;
   lk_governance *governance; /* NULL: the gallery is not bound */
   lk_policy_request request; /* with the limits that are in effect */
+  const lk_key *key;         /* the actor's; NULL for none */
   lk_verdict verdict;
 } lk_passage;
 
-/* `request` has the operation, k, threshold and probes; `claims` may be NULL and must outlive the passage. LK_EPOLICY.
+/* `request` has the operation, k, threshold and probes; `claims` may be NULL and must outlive the passage. LK_EPOLICY,
+ * which is in the log then.
  * LK_EINVAL: a claim's text is none. LK_EBUSY, LK_EIO: the log. LK_EFORMAT: a file is broken. */
 lk_status lk_passage_ask(lk_passage *passage, const lk_gallery *gallery, const lk_policy_request *request,
                          const lk_claims *claims, lk_error *error);

@@ -63,7 +63,7 @@ static int64_t pending_lo(void) {
 /* From the beginning of time to its end. */
 #define ALWAYS "0", "9007199254740992"
 
-#define FINISH(...)                                                                                             \
+#define FINISH(...)                                                                                           \
   redis_ask(&redis, "FCALL", LK_FINISH, "4", LK_STREAM_LO, LK_DEAD, LIST, OTHER, LK_GROUP, "60000", "100000", \
             __VA_ARGS__, NULL)
 
@@ -136,7 +136,7 @@ Test(functions, finish_without_a_group_changes_nothing) {
   deliver("1-1");
   redis_do(&redis, "XGROUP", "DESTROY", LK_STREAM_LO, LK_GROUP, NULL);
   const char *const words[] = {"FCALL", LK_FINISH, "3",   LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP,
-                               "60000", "100000",    "1-1", "1",          ALWAYS,  "a"};
+                               "60000", "100000",  "1-1", "1",          ALWAYS,  "a"};
   lk_reply *reply = NULL;
   cr_assert_eq(lk_redis_call_words(redis.link, &reply, NULL, 14, words), LK_OK);
   cr_assert_not_null(lk_reply_error(reply));

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "index/key.h"
 #include "index/audit.h"
 #include "index/instant.h"
+#include "index/key.h"
 #include "tests/e2e.h"
 
 static process worker, other;

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "index/key.h"
 #include "index/audit.h"
 #include "index/audit_verify.h"
+#include "index/key.h"
 #include "index/text.h"
 #include "tests/audit_log.h"
 #include "tests/files.h"

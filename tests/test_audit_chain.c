@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "index/key.h"
 #include "index/audit_chain.h"
 #include "index/audit_head.h"
+#include "index/key.h"
 #include "index/text.h"
 #include "tests/audit_log.h"
 #include "tests/files.h"

@@ -7,6 +7,7 @@
 
 #include "index/gallery.h"
 #include "index/text.h"
+#include "index/ungoverned.h"
 #include "index/vector.h"
 #include "tests/files.h"
 

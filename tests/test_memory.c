@@ -494,13 +494,14 @@ static lk_status render(lk_error *error) {
   uint32_t rank = 0;
   FILE *out = fmemopen(line, sizeof line, "w");
   cr_assert_not_null(out);
-  lk_status status = lk_render_list(out, LK_JSON, 0, lk_result_count(result, 0), next_candidate, &rank, error);
+  lk_status status = lk_render_list(out, LK_JSON, 0, lk_result_count(result, 0), next_candidate, &rank,
+                                    lk_result_decision(result), error);
   fclose(out);
   return status;
 }
 static void check_nothing_printed(void) { cr_assert_eq(line[0], '\0'); }
 static void check_line(void) {
-  cr_assert_str_eq(line + strlen(line) - 3, "]}\n");
+  cr_assert_str_eq(line + strlen(line) - 4, "\"}}\n");
   line[0] = '\0';
 }
 
