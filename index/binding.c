@@ -38,7 +38,10 @@ void lk_binding_free(lk_binding *binding) {
 }
 
 static lk_status put(lk_binding *binding, int i, const char *path, lk_error *error) {
-  return (*at(binding, i) = strdup(path)) != NULL ? LK_OK : lk_fail_memory(error);
+  char *copy = malloc(strlen(path) + 1);
+  if (copy == NULL) return lk_fail_memory(error);
+  *at(binding, i) = strcpy(copy, path);
+  return LK_OK;
 }
 
 /* Makes each path of `to` from that of `from`; all, or none. */

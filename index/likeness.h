@@ -224,7 +224,8 @@ LK_API void lk_result_close(lk_result *result); /* NULL closes nothing */
 LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                      lk_search_stats *stats, lk_error *error);
 
-/* Probes are counted from 0 through all runs, where they are fused the runs; ranks from 0 to the probe's count. */
+/* Probes are counted from 0 through all runs, where they are fused the runs; ranks from 0 to the probe's count, which
+ * is 0 where there is no such probe. */
 LK_API uint32_t lk_result_count(const lk_result *result, uint32_t probe);
 LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank);
 /* The template numbers and scores of a whole list, into the caller's arrays. */

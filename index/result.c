@@ -22,6 +22,7 @@ void lk_result_close(lk_result *result) {
 }
 
 uint32_t lk_result_count(const lk_result *result, uint32_t probe) {
+  if (probe >= result->lists.count) return 0;
   return (uint32_t)(result->lists.ends[probe] - lk_lists_begin(&result->lists, probe));
 }
 

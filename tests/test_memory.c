@@ -105,7 +105,7 @@ static void check_created(void) { check_gallery(files_path("new"), 0); }
 
 Test(memory, create) {
   static const struct trial trial = {"create", start_afresh, create, check_not_created, check_created, nothing};
-  try_all(&trial, 40);
+  try_all(&trial, 30);
 }
 
 static const char *folder;
@@ -376,6 +376,29 @@ Test(memory, identify_on_several_devices) {
 
 static lk_status verify(lk_error *error) {
   return lk_gallery_verify(gallery, &query.probes[1], lk_text_of("s40"), NULL, result, error);
+}
+
+/* A log that is new: reading a longer one allocates more. */
+static void load_without_a_log(void) {
+  char log[PATH_MAX + 32];
+  snprintf(log, sizeof log, "%s/audit-000001.log", files_path("audit"));
+  remove(log);
+  load_again();
+}
+
+/* Under a policy, and with a log. */
+Test(memory, identify_governed) {
+  static const char rules[] = "policy: 1\nname: t\nrules:\n  - id: a\n    effect: permit\n    text: All may search.\n";
+  static lk_claims claims;
+  lk_error error;
+  start_search();
+  files_write(files_path("policy.yaml"), rules, strlen(rules));
+  lk_binding binding = {.policy = files_path("policy.yaml"), .audit = files_path("audit")};
+  cr_assert_eq(lk_gallery_bind(folder, &binding, &error), LK_OK, "%s", error.text);
+  claims.case_id = lk_text_of("c-1");
+  query.claims = &claims;
+  find_answer(identify);
+  try_all(&(struct trial){"governed", load_without_a_log, identify, NULL, check_answer, close_all}, 20);
 }
 
 Test(memory, verify) {
