@@ -1,11 +1,14 @@
 /* What a search costs at the level of the kernels, beside a plain read of as many bytes by as many threads in the same
  * run.
  *
- *   bench_scan [--rows 1000000] [--dim 512] [--batches 1,32,256,1024] [--k 10] [--threads N] [--device cpu]
+ *   bench_scan [--rows 1000000] [--dim 512] [--batches 1,32,256,1024] [--k 10,...] [--threads N] [--device cpu]...
  *              [--data unit|face|text|sift|lognormal|near] [--metric cosine|ip|l2] [--file FILE.npy] [--views]
+ *              [--filter] [--repeat N] [--json FILE]
  *
  * --data: made rows (bench/data.h), with a dimension and a metric of their own unless others are given. --file: rows
- * from a file. --views: instead, searches that see part of the rows (bench/views.h). */
+ * from a file. --views: instead, searches that see part of the rows (bench/views.h). --filter: each search again, for
+ * the tag that one row in ten has. --repeat: each search N times more, and fails where one finds something else.
+ * --json: appends a line for each row of the table. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,56 +65,128 @@ static void search(void *context) {
   if (lk_search(s->device, &s->batch, &s->lists, &s->stats, &error) != LK_OK) bench_fail(error.text);
 }
 
-static void print_head(void) {
-  printf("batch        ms  probes/s codes GB/s of read  GOP/s  survivors  settled  of pairs rounds wide reruns\n");
+static bool same_hits(const lk_lists *a, const lk_lists *b) {
+  for (uint64_t i = 0; i < lk_lists_begin(b, b->count); i++)
+    if (a->hits[i].number != b->hits[i].number || a->hits[i].score != b->hits[i].score) return false;
+  return true;
 }
 
-static void measure(const gallery *g, lk_device *device, lk_hold *const *holds, uint32_t count, uint32_t k,
-                    double read_rate) {
-  float *probes = gallery_probes(g, count);
-  struct searching s = {
-      .device = device,
-      .batch = {
-          .shape = g->shape, .holds = holds, .holds_count = g->blocks_count, .probes = probes, .count = count, .k = k}};
-  double seconds = bench_median_time(search, &s), elements = (double)g->rows * g->shape.dim;
-  double passes = (count + LK_PASS_PROBES - 1) / LK_PASS_PROBES, rate = passes * elements / seconds;
-  printf("%5u %9.2f %9.0f %10.2f %6.0f%% %6.0f %10.0f %8.0f %8.4f%% %6u %4u %6u\n", count, seconds * 1e3,
-         count / seconds, rate * 1e-9, 100 * rate / read_rate, 2e-9 * count * elements / seconds,
-         (double)s.stats.survivors / count, (double)s.stats.settled / count,
-         100.0 * (double)s.stats.settled / count / g->rows, s.stats.rounds, s.stats.wide_rounds, s.stats.reruns);
+/* The first answer is the timed one's. */
+static void repeat(struct searching *s, uint32_t times) {
+  lk_lists first = s->lists;
+  s->lists = (lk_lists){0};
+  for (uint32_t i = 0; i < times; i++) {
+    search(s);
+    if (s->lists.count != first.count || memcmp(s->lists.ends, first.ends, first.count * sizeof *first.ends) != 0 ||
+        !same_hits(&s->lists, &first))
+      bench_fail("the same search found something else");
+  }
+  lk_lists_free(&first);
+}
+
+static void print_head(void) {
+  printf("batch    k visible       ms  probes/s codes GB/s of read  GOP/s  survivors  settled  of pairs rounds wide "
+         "reruns\n");
+}
+
+/* What stays the same from row to row of the table. */
+struct table {
+  const options *o;
+  const gallery *g;
+  lk_device *device;
+  lk_hold *const *holds;
+  double read_rate;
+  FILE *json;
+};
+
+static void print(const struct table *t, const struct searching *s, double seconds) {
+  uint32_t count = s->batch.count;
+  double elements = (double)t->g->rows * t->g->shape.dim, passes = (count + LK_PASS_PROBES - 1) / LK_PASS_PROBES;
+  double rate = passes * elements / seconds, survivors = (double)s->stats.survivors / count,
+         settled = (double)s->stats.settled / count;
+  double visible = s->batch.filter.mask != 0 ? 0.1 : 1;
+  printf("%5u %4u %6.0f%% %9.3f %9.0f %10.2f %6.0f%% %6.0f %10.0f %8.0f %8.4f%% %6u %4u %6u\n", count, s->batch.k,
+         100 * visible, seconds * 1e3, count / seconds, rate * 1e-9, 100 * rate / t->read_rate,
+         2e-9 * count * elements / seconds, survivors, settled, 100.0 * settled / t->g->rows, s->stats.rounds,
+         s->stats.wide_rounds, s->stats.reruns);
   fflush(stdout);
+  if (t->json == NULL) return;
+  fprintf(t->json,
+          "{\"kind\":\"scan\",\"device\":\"%s\",\"data\":\"%s\",\"rows\":%u,\"dim\":%u,\"batch\":%u,\"k\":%u,"
+          "\"visible\":%g,\"seconds\":%.9g,\"passes\":%g,\"survivors\":%.9g,\"settled\":%.9g,\"rounds\":%u,"
+          "\"wide_rounds\":%u,\"reruns\":%u,\"repeats\":%u}\n",
+          lk_device_name(t->device), t->g->data->name, t->g->rows, t->g->shape.dim, count, s->batch.k, visible, seconds,
+          passes, survivors, settled, s->stats.rounds, s->stats.wide_rounds, s->stats.reruns, t->o->repeat);
+  fflush(t->json);
+}
+
+static void measure(const struct table *t, uint32_t count, uint32_t k, bool filter) {
+  float *probes = gallery_probes(t->g, count);
+  struct searching s = {.device = t->device,
+                        .batch = {.shape = t->g->shape,
+                                  .holds = t->holds,
+                                  .holds_count = t->g->blocks_count,
+                                  .probes = probes,
+                                  .count = count,
+                                  .k = k,
+                                  .filter = {.tags = filter, .mask = filter}}};
+  double seconds = bench_median_time(search, &s);
+  repeat(&s, t->o->repeat);
+  print(t, &s, seconds);
   free(probes);
   lk_lists_free(&s.lists);
 }
 
-static void run(const options *o, const gallery *g, lk_device *device, lk_pool *pool) {
-  lk_hold **holds = gallery_hold(g, device, (lk_visibility){0});
-  double read_rate = measure_read(g, pool);
-  printf("%s, %u threads, %s, %u rows of %u, k %u, plain read %.2f GB/s\n", lk_device_name(device),
-         lk_pool_threads(pool), g->data->name, g->rows, g->shape.dim, o->k, read_rate * 1e-9);
-  if (!o->views) print_head();
-  for (uint32_t i = 0; i < o->batches_count; i++)
-    if (o->views)
-      views_measure(g, device, holds, o->batches[i], o->k);
-    else
-      measure(g, device, holds, o->batches[i], o->k, read_rate);
-  gallery_release(g, device, holds);
+static void measure_all(const struct table *t) {
+  print_head();
+  for (uint32_t i = 0; i < t->o->ks_count; i++)
+    for (uint32_t filter = 0; filter <= t->o->filter; filter++)
+      for (uint32_t b = 0; b < t->o->batches_count; b++) measure(t, t->o->batches[b], t->o->ks[i], filter);
+}
+
+static uint64_t *tag_rows(const gallery *g) {
+  uint64_t *tags = bench_allocate(g->rows, sizeof *tags);
+  for (uint32_t r = 0; r < g->rows; r++) tags[r] = g->numbers[r] % 10 == 0;
+  return tags;
+}
+
+static void run(const options *o, const gallery *g, lk_device *device, lk_pool *pool, FILE *json) {
+  struct table t = {.o = o, .g = g, .device = device, .read_rate = measure_read(g, pool), .json = json};
+  uint64_t *tags = o->filter ? tag_rows(g) : NULL;
+  lk_hold **holds = gallery_hold(g, t.device, (lk_visibility){.tags = tags});
+  t.holds = holds;
+  printf("%s, %u threads, %s, %u rows of %u, plain read %.2f GB/s\n", lk_device_name(t.device), lk_pool_threads(pool),
+         g->data->name, g->rows, g->shape.dim, t.read_rate * 1e-9);
+  if (!o->views) measure_all(&t);
+  for (uint32_t i = 0; o->views && i < o->batches_count; i++)
+    views_measure(g, t.device, holds, o->batches[i], o->ks[0]);
+  gallery_release(g, t.device, holds);
+  free(tags);
 }
 
 int main(int argc, char **argv) {
-  options o = {.rows = 1000000, .k = 10, .batches = {1, 32, 256, 1024}, .batches_count = 4, .device = "cpu"};
+  options o = {.rows = 1000000,
+               .ks = {10},
+               .ks_count = 1,
+               .batches = {1, 32, 256, 1024},
+               .batches_count = 4,
+               .devices = {"cpu"}};
   options_parse(&o, argc, argv);
   lk_error error;
   lk_pool *pool;
-  lk_device *device;
+  FILE *json = o.json != NULL ? fopen(o.json, "a") : NULL;
+  if (o.json != NULL && json == NULL) bench_fail("the file for --json cannot be opened");
+  lk_device *devices[OPTIONS_MOST];
   if (lk_pool_open(o.threads, &pool, &error) != LK_OK) bench_fail(error.text);
-  if (lk_device_open(o.device, o.threads, &device, &error) != LK_OK) bench_fail(error.text);
+  for (uint32_t i = 0; i < o.devices_count; i++)
+    if (lk_device_open(o.devices[i], o.threads, &devices[i], &error) != LK_OK) bench_fail(error.text);
   data d = data_open(&o.data);
   gallery g = gallery_make(&d, o.rows, pool);
-  run(&o, &g, device, pool);
+  for (uint32_t i = 0; i < o.devices_count; i++) run(&o, &g, devices[i], pool, json);
   gallery_free(&g);
   data_close(&d);
-  lk_device_close(device);
+  for (uint32_t i = 0; i < o.devices_count; i++) lk_device_close(devices[i]);
   lk_pool_close(pool);
+  if (json != NULL) fclose(json);
   return 0;
 }

@@ -52,7 +52,7 @@ static bool measure(const options *o, const data_recipe *recipe, lk_device *devi
   data d = data_open(recipe);
   gallery g = gallery_make(&d, o->rows, pool);
   float *probes = gallery_probes(&g, PROBES);
-  lk_search_stats stats = search(&g, device, probes, o->k);
+  lk_search_stats stats = search(&g, device, probes, o->ks[0]);
   pairs found = pairs_measure(&g, lk_isa_find(lk_device_name(device) + sizeof "cpu:" - 1), probes, PROBES);
   bool within = print(&g, &found, &stats);
   pairs_free(&found);
@@ -63,13 +63,13 @@ static bool measure(const options *o, const data_recipe *recipe, lk_device *devi
 }
 
 int main(int argc, char **argv) {
-  options o = {.rows = 200000, .k = 10, .all_kinds = true, .device = "cpu"};
+  options o = {.rows = 200000, .ks = {10}, .ks_count = 1, .all_kinds = true, .devices = {"cpu"}};
   options_parse(&o, argc, argv);
   lk_error error;
   lk_pool *pool;
   lk_device *device;
   if (lk_pool_open(o.threads, &pool, &error) != LK_OK) bench_fail(error.text);
-  if (lk_device_open(o.device, o.threads, &device, &error) != LK_OK) bench_fail(error.text);
+  if (lk_device_open(o.devices[0], o.threads, &device, &error) != LK_OK) bench_fail(error.text);
   print_head();
   bool within = true;
   data_recipe recipe = o.data;

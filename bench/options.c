@@ -12,10 +12,10 @@ static uint32_t parse_number(const char *text, uint32_t most) {
   return (uint32_t)value;
 }
 
-static uint32_t parse_batches(char *list, uint32_t batches[OPTIONS_MOST_BATCHES]) {
+static uint32_t parse_list(char *list, uint32_t most, uint32_t numbers[OPTIONS_MOST]) {
   uint32_t count = 0;
-  for (char *word = strtok(list, ","); word != NULL && count < OPTIONS_MOST_BATCHES; word = strtok(NULL, ","))
-    batches[count++] = parse_number(word, 1 << 20);
+  for (char *word = strtok(list, ","); word != NULL && count < OPTIONS_MOST; word = strtok(NULL, ","))
+    numbers[count++] = parse_number(word, most);
   return count;
 }
 
@@ -32,7 +32,7 @@ static bool parse_number_option(options *o, const char *name, const char *value)
     uint32_t *number, most;
   } numbers[] = {{"--rows", &o->rows, UINT32_MAX},
                  {"--dim", &o->data.dim, LK_DIM_MAX},
-                 {"--k", &o->k, LK_K_MAX},
+                 {"--repeat", &o->repeat, 1000000},
                  {"--threads", &o->threads, 1024}};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
     if (strcmp(name, numbers[i].name) == 0) {
@@ -45,9 +45,14 @@ static bool parse_number_option(options *o, const char *name, const char *value)
 static void parse_option(options *o, const char *name, char *value) {
   if (parse_number_option(o, name, value)) return;
   if (strcmp(name, "--batches") == 0) {
-    o->batches_count = parse_batches(value, o->batches);
+    o->batches_count = parse_list(value, 1 << 20, o->batches);
+  } else if (strcmp(name, "--k") == 0) {
+    o->ks_count = parse_list(value, LK_K_MAX, o->ks);
   } else if (strcmp(name, "--device") == 0) {
-    o->device = value;
+    if (o->devices_count == OPTIONS_MOST) bench_fail("too many devices");
+    o->devices[o->devices_count++] = value;
+  } else if (strcmp(name, "--json") == 0) {
+    o->json = value;
   } else if (strcmp(name, "--metric") == 0) {
     o->data.metric = parse_metric(value);
     o->data.metric_given = true;
@@ -66,10 +71,13 @@ void options_parse(options *o, int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--views") == 0) {
       o->views = true;
+    } else if (strcmp(argv[i], "--filter") == 0) {
+      o->filter = true;
     } else {
       if (i + 1 == argc) bench_fail("an option lacks its value");
       parse_option(o, argv[i], argv[i + 1]);
       i++;
     }
   }
+  if (o->devices_count == 0) o->devices_count = 1; /* the program's own */
 }

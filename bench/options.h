@@ -7,17 +7,20 @@
 
 #include "bench/data.h"
 
-#define OPTIONS_MOST_BATCHES 16
+#define OPTIONS_MOST 16 /* in a list */
 
 typedef struct options {
   data_recipe data;
   bool all_kinds; /* --data all, of programs that go through them */
-  uint32_t rows, k, threads, batches[OPTIONS_MOST_BATCHES], batches_count;
-  const char *device;
-  bool views;
+  uint32_t rows, threads, repeat;
+  uint32_t batches[OPTIONS_MOST], batches_count, ks[OPTIONS_MOST], ks_count;
+  const char *devices[OPTIONS_MOST]; /* --device, again and again */
+  uint32_t devices_count;
+  bool views, filter;
+  const char *json;
 } options;
 
-/* Over what the program sets before. Ends the process where something is wrong. */
+/* Over what the program sets before, which are lists of one at most. Ends the process where something is wrong. */
 void options_parse(options *options, int argc, char **argv);
 
 #endif

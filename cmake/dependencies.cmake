@@ -18,6 +18,7 @@ endif()
 # What else the program and the tests use.
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
 if(LIKENESS_TESTS)
   pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)

@@ -5,7 +5,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Likeness)
 
 # The public headers, all in one folder: a user includes <likeness/likeness.h>.
 set(public_headers
-  index/audit.h index/labels.h index/likeness.h index/policy.h index/vector_file.h
+  index/audit.h index/key.h index/labels.h index/likeness.h index/policy.h index/vector_file.h
   kernels/api.h kernels/device.h kernels/metric.h kernels/status.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${public_headers})
 foreach(header ${public_headers})

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "engine/clock.h"
 #include "engine/protocol.h"
 #include "engine/redis.h"
+#include "engine/signature.h"
+#include "index/text.h"
 #include "index/vector.h"
 #include "kernels/fail.h"
 
@@ -22,6 +25,9 @@ typedef struct client {
   lk_command command;
   char to[40], reply_key[80], stream[32];
   float *probes; /* of one job */
+  lk_field fields[LK_FIELDS_MAX];
+  size_t fields_count;
+  char signed_ms[24], signature[LK_SIGNATURE_HEX];
   uint64_t jobs, sent, taken;
   lk_reply *early[OUTSTANDING_MOST];
   lk_reply_reader readers[OUTSTANDING_MOST];
@@ -38,26 +44,43 @@ static uint64_t job_lists(const client *c, uint64_t number) {
   return c->job->fusion != LK_FUSE_NONE ? 1 : job_probes(c, number);
 }
 
-static void add_field(client *c, const char *name, const char *value) {
+static void add_bytes(client *c, const char *name, const void *value, size_t length) {
   lk_command_add_string(&c->command, name);
-  lk_command_add_string(&c->command, value);
+  lk_command_add(&c->command, value, length);
+  c->fields[c->fields_count++] = (lk_field){.name = lk_text_of(name), .value = value, .length = length};
 }
 
+static void add_field(client *c, const char *name, const char *value) { add_bytes(c, name, value, strlen(value)); }
+
 static void add_claims(client *c, const lk_client_job *job) {
-  const char *const claims[][2] = {{"purpose", job->purpose},
-                                   {"actor", job->actor},
-                                   {"jurisdiction", job->jurisdiction},
-                                   {"case", job->case_id},
-                                   {"authorisation", job->authorisation}};
-  for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++)
-    if (claims[i][1] != NULL) add_field(c, claims[i][0], claims[i][1]);
-  char since[24];
-  snprintf(since, sizeof since, "%" PRIu64, job->pending_since_ms);
-  if (job->pending_since_ms > 0) add_field(c, "pending_since", since);
+  const struct {
+    const char *name;
+    lk_text text;
+  } said[] = {{"purpose", job->claims.purpose},
+              {"actor", job->claims.actor},
+              {"jurisdiction", job->claims.jurisdiction},
+              {"case", job->claims.case_id},
+              {"authorisation", job->claims.authorisation}};
+  for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+    if (said[i].text.length > 0) add_bytes(c, said[i].name, said[i].text.bytes, said[i].text.length);
+}
+
+/* Of all fields so far. */
+static lk_status add_signature(client *c, const lk_key *key, lk_error *error) {
+  unsigned char message[LK_SIGNED_SIZE];
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  snprintf(c->signed_ms, sizeof c->signed_ms, "%lld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  add_field(c, "signed_ms", c->signed_ms);
+  lk_status status = lk_signature_message(c->fields, c->fields_count, message, error);
+  if (status != LK_OK) return status;
+  lk_signature_sign(message, key, c->signature);
+  add_field(c, LK_SIGNATURE_FIELD, c->signature);
+  return LK_OK;
 }
 
 static lk_status send_job(client *c, uint64_t number, lk_error *error) {
-  char id[24], k[12], n[24], threshold[32], ttl[24], tags[24], mask[24];
+  char id[24], k[12], n[24], threshold[32], ttl[24], tags[24], mask[24], since[24];
   const lk_client_job *job = c->job;
   lk_vector_to_f32(job->probes, job_first(c, number), job_probes(c, number), c->probes);
   snprintf(id, sizeof id, "%" PRIu64, number);
@@ -67,9 +90,12 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   snprintf(ttl, sizeof ttl, "%" PRIu64, job->ttl_ms);
   snprintf(tags, sizeof tags, "%" PRIu64, job->tags);
   snprintf(mask, sizeof mask, "%" PRIu64, job->mask);
+  snprintf(since, sizeof since, "%" PRId64, job->claims.pending_since_ms);
   lk_command_clear(&c->command);
   lk_command_add_string(&c->command, "XADD");
-  add_field(c, c->stream, "*");
+  lk_command_add_string(&c->command, c->stream);
+  lk_command_add_string(&c->command, "*");
+  c->fields_count = 0;
   add_field(c, "v", "1");
   add_field(c, "op", "identify");
   add_field(c, "id", id);
@@ -86,10 +112,11 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   }
   if (job->model != NULL) add_field(c, "model", job->model);
   add_claims(c, job);
+  if (job->claims.pending_since_ms > 0) add_field(c, "pending_since", since);
   if (job->ttl_ms > 0) add_field(c, "ttl", ttl);
-  lk_command_add_string(&c->command, "f32");
-  lk_command_add(&c->command, c->probes, job_probes(c, number) * job->probes->dim * sizeof *c->probes);
-  return lk_redis_send(c->redis, &c->command, error);
+  add_bytes(c, "f32", c->probes, job_probes(c, number) * job->probes->dim * sizeof *c->probes);
+  lk_status status = job->claims.key != NULL ? add_signature(c, job->claims.key, error) : LK_OK;
+  return status == LK_OK ? lk_redis_send(c->redis, &c->command, error) : status;
 }
 
 static lk_status send_jobs(client *c, lk_error *error) {

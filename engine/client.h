@@ -6,6 +6,7 @@
 
 #include "engine/address.h"
 #include "engine/reply.h"
+#include "index/key.h"
 #include "index/likeness.h"
 
 typedef struct lk_client_job {
@@ -16,11 +17,10 @@ typedef struct lk_client_job {
   bool by_subject;
   lk_fusion fusion; /* of a job's probes */
   uint64_t tags, mask;
-  const char *purpose, *actor, *jurisdiction, *case_id, *authorisation; /* NULL: not said */
-  uint64_t pending_since_ms;                                            /* 0: the authorisation is granted */
-  uint64_t ttl_ms;                                                      /* 0: no deadline */
-  uint32_t job_probes;                                                  /* probes in one job */
-  uint32_t timeout_s;                                                   /* without any reply for so long, it gives up */
+  lk_claims claims;    /* their key signs each job */
+  uint64_t ttl_ms;     /* 0: no deadline */
+  uint32_t job_probes; /* probes in one job */
+  uint32_t timeout_s;  /* without any reply for so long, it gives up */
 } lk_client_job;
 
 /* Called for each reply in the order of the probes; `first` is the reply's first probe. */

@@ -17,13 +17,14 @@ typedef struct lk_streams {
 typedef lk_status lk_command_run(const lk_options *options, const lk_streams *streams, lk_error *error);
 
 /* Gallery: engine/command_gallery.c */
-lk_command_run lk_command_create, lk_command_enroll, lk_command_list, lk_command_stat, lk_command_check;
+lk_command_run lk_command_create, lk_command_bind, lk_command_enroll, lk_command_list, lk_command_stat,
+    lk_command_check;
 /* Search: engine/command_search.c */
 lk_command_run lk_command_identify, lk_command_verify;
 /* Policies: engine/command_policy.c */
 lk_command_run lk_command_policy_check, lk_command_policy_explain;
 /* Audit log: engine/command_audit.c */
-lk_command_run lk_command_audit_verify, lk_command_audit_show, lk_command_audit_head, lk_command_audit_key;
+lk_command_run lk_command_audit_verify, lk_command_audit_show, lk_command_audit_head, lk_command_key;
 /* Error rates: engine/command_evaluate.c */
 lk_command_run lk_command_evaluate;
 /* Redis: engine/command_queue.c */

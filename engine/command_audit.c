@@ -7,6 +7,7 @@
 #include "engine/command.h"
 #include "index/audit_verify.h"
 #include "index/file.h"
+#include "index/key.h"
 
 enum { TIME_ROOM = 40 };
 
@@ -107,12 +108,5 @@ lk_status lk_command_audit_head(const lk_options *options, const lk_streams *str
   char head[LK_AUDIT_HEAD_MAX];
   lk_status status = lk_audit_head_of(options->words[0], options->key, head, error);
   if (status == LK_OK) fprintf(streams->out, "%s\n", head);
-  return status;
-}
-
-lk_status lk_command_audit_key(const lk_options *options, const lk_streams *streams, lk_error *error) {
-  lk_status status = lk_audit_key_make(options->words[0], error);
-  if (status == LK_OK)
-    fprintf(streams->log, "%s is secret; %s.pub is for those who verify\n", options->words[0], options->words[0]);
   return status;
 }

@@ -7,6 +7,7 @@
 #include "engine/render_evaluate.h"
 #include "index/calibration.h"
 #include "index/impostors.h"
+#include "index/passage.h"
 #include "index/text.h"
 #include "index/trials.h"
 #include "index/vector_file.h"
@@ -23,6 +24,9 @@ typedef struct run {
   lk_trials trials;
   lk_device *device;
   lk_gallery *gallery;
+  lk_passage passage;
+  lk_claims claims;
+  lk_key key; /* the claims' */
 } run;
 
 static lk_status check(const lk_options *o, lk_error *error) {
@@ -115,12 +119,27 @@ static lk_status render(const run *r, const lk_evaluation *evaluation, lk_error 
   return lk_render_evaluation_table(out, evaluation, error);
 }
 
+/* Decided as a whole, before its searches, and again before anything is written. */
+static lk_status ask(run *r, lk_error *error) {
+  lk_policy_request request = {
+      .operation = LK_OPERATION_EVALUATE, .k = 1, .threshold = -INFINITY, .probes = (uint32_t)r->probes.vectors.rows};
+  lk_status status = lk_options_claims(r->options, &r->claims, &r->key, error);
+  return status == LK_OK ? lk_passage_ask(&r->passage, r->gallery, &request, &r->claims, error) : status;
+}
+
+static lk_status release(run *r, lk_error *error) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(r->gallery, &stat);
+  return lk_passage_release(&r->passage, stat.templates, stat.epoch, error);
+}
+
 static void close_run(run *r) {
   lk_gallery_close(r->gallery);
   lk_device_close(r->device);
   lk_trials_close(&r->trials);
   lk_labels_close(&r->labels);
   lk_vector_file_close(&r->probes);
+  lk_key_forget(&r->key);
 }
 
 lk_status lk_command_evaluate(const lk_options *options, const lk_streams *streams, lk_error *error) {
@@ -129,8 +148,10 @@ lk_status lk_command_evaluate(const lk_options *options, const lk_streams *strea
   lk_status status = check(options, error);
   if (status == LK_OK) status = read_files(&r, error);
   if (status == LK_OK) status = load_gallery(&r, error);
+  if (status == LK_OK) status = ask(&r, error);
   if (status == LK_OK) status = search(&r, error);
   if (status == LK_OK) status = evaluate(&r, &evaluation, error);
+  if (status == LK_OK) status = release(&r, error);
   if (status == LK_OK && options->calibration != NULL) status = calibrate(&r, error);
   if (status == LK_OK) status = render(&r, &evaluation, error);
   close_run(&r);

@@ -1,6 +1,8 @@
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/client.h"
 #include "engine/command.h"
@@ -19,11 +21,17 @@ static lk_status read_address(const lk_options *options, lk_address *address, lk
   return status;
 }
 
-static lk_status open_galleries(const lk_options *options, lk_device *device, lk_gallery **galleries, FILE *log,
+static lk_status open_galleries(const lk_options *options, lk_gallery **galleries, lk_error *error) {
+  lk_status status = LK_OK;
+  for (int i = 0; status == LK_OK && i < options->words_count; i++)
+    status = lk_gallery_open(options->words[i], &galleries[i], error);
+  return status;
+}
+
+static lk_status load_galleries(const lk_options *options, lk_device *device, lk_gallery *const *galleries, FILE *log,
                                 lk_error *error) {
   for (int i = 0; i < options->words_count; i++) {
-    lk_status status = lk_gallery_open(options->words[i], &galleries[i], error);
-    if (status == LK_OK) status = lk_gallery_load(galleries[i], device, error);
+    lk_status status = lk_gallery_load(galleries[i], device, error);
     if (status != LK_OK) return status;
     lk_gallery_stat stat;
     lk_gallery_stat_get(galleries[i], &stat);
@@ -33,17 +41,55 @@ static lk_status open_galleries(const lk_options *options, lk_device *device, lk
   return LK_OK;
 }
 
-static lk_status open_governance(const lk_options *options, lk_governance **governance, FILE *log, lk_error *error) {
-  lk_governance_options rules = {.policy = options->policy,
-                                 .calibration = options->calibration,
-                                 .audit = options->audit,
-                                 .audit_key = options->audit_key};
-  if (rules.policy == NULL && rules.calibration != NULL)
+static bool is_same_file(const char *a, const char *b) {
+  char real_a[PATH_MAX], real_b[PATH_MAX];
+  if (a == NULL || b == NULL) return a == b;
+  return realpath(a, real_a) != NULL && realpath(b, real_b) != NULL && strcmp(real_a, real_b) == 0;
+}
+
+/* A worker has one policy: that of the command line and those that its galleries are bound to are the same. */
+static lk_status take_binding(const lk_gallery *gallery, lk_governance_options *rules, lk_error *error) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(gallery, &stat);
+  const lk_binding *bound = &stat.binding;
+  if (bound->policy == NULL) return LK_OK;
+  if (rules->policy == NULL) rules->policy = bound->policy;
+  if (rules->calibration == NULL) rules->calibration = bound->calibration;
+  if (rules->audit == NULL) {
+    rules->audit = bound->audit;
+    rules->audit_key = bound->audit_key;
+  }
+  if (!is_same_file(rules->policy, bound->policy))
+    return lk_fail(error, LK_EINVAL, "%s: it is bound to the policy %s, and this worker's is %s", stat.name,
+                   bound->policy, rules->policy);
+  if (bound->calibration != NULL && !is_same_file(rules->calibration, bound->calibration))
+    return lk_fail(error, LK_EINVAL, "%s: it is bound to the calibration %s, and this worker's is %s", stat.name,
+                   bound->calibration, rules->calibration);
+  return LK_OK;
+}
+
+static lk_status find_rules(const lk_options *options, lk_gallery *const *galleries, lk_governance_options *rules,
+                            lk_error *error) {
+  *rules = (lk_governance_options){.policy = options->policy,
+                                   .calibration = options->calibration,
+                                   .audit = options->audit,
+                                   .audit_key = options->audit_key};
+  lk_status status = LK_OK;
+  for (int i = 0; status == LK_OK && i < options->words_count; i++) status = take_binding(galleries[i], rules, error);
+  if (status == LK_OK && rules->policy == NULL && rules->calibration != NULL)
     return lk_fail(error, LK_EINVAL, "--calibration is for the rules of a --policy");
-  if (rules.audit == NULL && rules.audit_key != NULL)
+  if (status == LK_OK && rules->audit == NULL && rules->audit_key != NULL)
     return lk_fail(error, LK_EINVAL, "--audit-key is for the log that --audit names");
-  if (rules.policy == NULL && rules.audit == NULL) return LK_OK;
-  lk_status status = lk_governance_open(&rules, governance, error);
+  return status;
+}
+
+/* The galleries' texts outlive it. */
+static lk_status open_governance(const lk_options *options, lk_gallery *const *galleries, lk_governance **governance,
+                                 FILE *log, lk_error *error) {
+  lk_governance_options rules;
+  lk_status status = find_rules(options, galleries, &rules, error);
+  if (status != LK_OK || (rules.policy == NULL && rules.audit == NULL)) return status;
+  status = lk_governance_open(&rules, governance, error);
   if (status == LK_OK)
     fprintf(log, "likeness: under the policy %s, audit log %s\n", rules.policy != NULL ? rules.policy : "none",
             rules.audit != NULL ? rules.audit : "none");
@@ -54,8 +100,9 @@ static lk_status serve_on(lk_device *device, const lk_options *options, const lk
                           const lk_streams *streams, lk_error *error) {
   lk_gallery *galleries[LK_WORDS_MOST] = {0};
   lk_governance *governance = NULL;
-  lk_status status = open_governance(options, &governance, streams->log, error);
-  if (status == LK_OK) status = open_galleries(options, device, galleries, streams->log, error);
+  lk_status status = open_galleries(options, galleries, error);
+  if (status == LK_OK) status = open_governance(options, galleries, &governance, streams->log, error);
+  if (status == LK_OK) status = load_galleries(options, device, galleries, streams->log, error);
   if (status == LK_OK) {
     lk_worker_options worker = {.address = *address,
                                 .galleries = galleries,
@@ -92,7 +139,7 @@ typedef struct printing {
   FILE *out;
   lk_format format;
   lk_bar bar;
-  uint64_t probes;
+  uint64_t probes, lists;
 } printing;
 
 static lk_candidate next_candidate(void *context) { return lk_reply_next(context); }
@@ -102,7 +149,10 @@ static lk_status print_reply(void *context, uint64_t first, lk_reply_reader *rep
   lk_bar_close(&p->bar);
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && i < reply->head.probes; i++)
-    status = lk_render_list(p->out, p->format, first + i, lk_reply_count(reply, i), next_candidate, reply, error);
+    status = lk_render_list(p->out, p->format, first + i, lk_reply_count(reply, i), next_candidate, reply,
+                            reply->head.decision, error);
+  if (status == LK_OK && first + reply->head.probes == p->lists)
+    status = lk_render_footer(p->out, p->format, reply->head.decision, error);
   lk_bar_update(&p->bar, first + reply->head.probes, p->probes);
   return status;
 }
@@ -118,13 +168,16 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
 lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_address address;
   lk_vector_file file;
-  int64_t pending_since_ms = 0;
+  lk_key key = {0};
+  lk_claims claims;
   lk_status status = check_job(options, error);
-  if (status == LK_OK && options->pending_since != NULL)
-    status = lk_options_instant("--pending-since", options->pending_since, &pending_since_ms, error);
+  if (status == LK_OK) status = lk_options_claims(options, &claims, &key, error);
   if (status == LK_OK) status = read_address(options, &address, error);
   if (status == LK_OK) status = lk_vector_file_open(options->words[0], &file, error);
-  if (status != LK_OK) return status;
+  if (status != LK_OK) {
+    lk_key_forget(&key);
+    return status;
+  }
   uint32_t most = LK_JOB_CANDIDATES_MAX / options->k, job_probes = options->job_probes;
   if (options->fusion != LK_FUSE_NONE) job_probes = most = LK_JOB_PROBES_MAX < most ? LK_JOB_PROBES_MAX : most;
   lk_client_job job = {.gallery = options->gallery,
@@ -137,19 +190,15 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                        .fusion = options->fusion,
                        .tags = options->tags,
                        .mask = options->mask,
-                       .purpose = options->purpose,
-                       .actor = options->actor,
-                       .jurisdiction = options->jurisdiction,
-                       .case_id = options->case_id,
-                       .authorisation = options->authorisation,
-                       .pending_since_ms = (uint64_t)pending_since_ms,
+                       .claims = claims,
                        .ttl_ms = options->ttl_ms,
                        .job_probes = job_probes < most ? job_probes : most,
                        .timeout_s = options->timeout_s};
   printing p = {.out = streams->out,
                 .format = options->format,
                 .bar = lk_bar_open(streams->log, "submit"),
-                .probes = file.vectors.rows};
+                .probes = file.vectors.rows,
+                .lists = options->fusion != LK_FUSE_NONE ? 1 : file.vectors.rows};
   if (file.vectors.rows == 0)
     status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", file.vectors.name);
   else if (options->fusion != LK_FUSE_NONE && file.vectors.rows > most)
@@ -160,5 +209,6 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
   if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, print_reply, &p, error);
   lk_bar_close(&p.bar);
   lk_vector_file_close(&file);
+  lk_key_forget(&key);
   return status;
 }

@@ -6,7 +6,6 @@
 #include "engine/progress.h"
 #include "engine/render.h"
 #include "engine/stats.h"
-#include "index/json.h"
 #include "index/lines.h"
 #include "index/text.h"
 #include "index/vector.h"
@@ -33,6 +32,8 @@ typedef struct run {
   lk_device *device;
   lk_gallery *gallery;
   lk_result *result;
+  lk_claims claims;
+  lk_key key; /* the claims' */
 } run;
 
 static lk_status print_lists(const run *r, uint64_t first, uint64_t count, lk_error *error) {
@@ -40,7 +41,7 @@ static lk_status print_lists(const run *r, uint64_t first, uint64_t count, lk_er
   for (uint32_t p = 0; status == LK_OK && p < count; p++) {
     place at = {.result = r->result, .probe = p};
     status = lk_render_list(r->streams->out, r->options->format, first + p, lk_result_count(r->result, p),
-                            next_candidate, &at, error);
+                            next_candidate, &at, lk_result_decision(r->result), error);
   }
   return status;
 }
@@ -58,7 +59,8 @@ static lk_query query_of(const run *r) {
                     .keys = r->keys.texts,
                     .keys_count = r->keys.count,
                     .subjects = r->subjects.texts,
-                    .subjects_count = r->subjects.count};
+                    .subjects_count = r->subjects.count,
+                    .claims = &r->claims};
 }
 
 /* Probes for the next batch of a range search, whose lists may be as long as the gallery: as many as would find some
@@ -91,7 +93,10 @@ static lk_status identify_all(const run *r, lk_error *error) {
     lk_bar_update(&bar, first, probes->rows);
   }
   lk_bar_close(&bar);
-  if (status == LK_OK && r->options->stats) lk_stats_render(r->streams->log, probes->rows, &stats);
+  if (status == LK_OK)
+    status = lk_render_footer(r->streams->out, r->options->format, lk_result_decision(r->result), error);
+  if (status == LK_OK && r->options->stats)
+    lk_stats_render(r->streams->log, lk_device_name(r->device), probes->rows, &stats);
   return status;
 }
 
@@ -111,7 +116,8 @@ static lk_status check_k(const lk_options *options, lk_error *error) {
 
 static lk_status read_files(run *r, lk_error *error) {
   const lk_options *options = r->options;
-  lk_status status = lk_vector_file_open(options->words[1], &r->probes, error);
+  lk_status status = lk_options_claims(options, &r->claims, &r->key, error);
+  if (status == LK_OK) status = lk_vector_file_open(options->words[1], &r->probes, error);
   if (status == LK_OK && options->keys != NULL) status = lk_lines_open(options->keys, &r->keys, error);
   if (status == LK_OK && options->subjects != NULL) status = lk_lines_open(options->subjects, &r->subjects, error);
   return status;
@@ -133,6 +139,7 @@ static void close_run(run *r) {
   lk_lines_close(&r->subjects);
   lk_lines_close(&r->keys);
   lk_vector_file_close(&r->probes);
+  lk_key_forget(&r->key);
 }
 
 lk_status lk_command_identify(const lk_options *options, const lk_streams *streams, lk_error *error) {
@@ -147,64 +154,77 @@ lk_status lk_command_identify(const lk_options *options, const lk_streams *strea
   return status;
 }
 
+/* The candidate is NULL where the policy permits none of so low a score. */
 static lk_status render_verified_json(FILE *out, uint64_t probe, const lk_candidate *c, const char *match,
-                                      lk_error *error) {
+                                      lk_text decision, lk_error *error) {
   json_t *root =
-      json_pack("{s:I, s:s%, s:s%, s:f, s:o}", "probe", (json_int_t)probe, "key", c->found.key.bytes,
-                (size_t)c->found.key.length, "subject", c->found.subject.bytes, (size_t)c->found.subject.length,
-                "score", (double)c->score, "match", match[0] == '\0' ? json_null() : json_boolean(match[0] == 'y'));
-  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
-  json_decref(root);
-  if (text == NULL) return lk_fail_memory(error);
-  fprintf(out, "%s\n", text);
-  free(text);
-  return LK_OK;
+      c == NULL
+          ? json_pack("{s:I, s:n, s:n, s:n, s:b}", "probe", (json_int_t)probe, "key", "subject", "score", "match", 0)
+          : json_pack("{s:I, s:s%, s:s%, s:f, s:o}", "probe", (json_int_t)probe, "key", c->found.key.bytes,
+                      (size_t)c->found.key.length, "subject", c->found.subject.bytes, (size_t)c->found.subject.length,
+                      "score", (double)c->score, "match",
+                      match[0] == '\0' ? json_null() : json_boolean(match[0] == 'y'));
+  return lk_render_json_line(out, root, decision, error);
 }
 
-static lk_status render_verified(FILE *out, const lk_options *options, uint64_t probe, const lk_candidate *c,
-                                 lk_error *error) {
-  const char *match = options->threshold == -INFINITY ? "" : c->score >= options->threshold ? "yes" : "no";
-  if (options->format == LK_JSON) return render_verified_json(out, probe, c, match, error);
-  if (options->format == LK_TABLE) {
+static void render_verified_row(FILE *out, uint64_t probe, const lk_candidate *c, const char *match) {
+  if (c == NULL)
+    fprintf(out, "%8" PRIu64 "  %-28s %-14s %s\n", probe, "-", "-", match);
+  else
     fprintf(out, "%8" PRIu64 "  %-28.*s %-14.9g %s\n", probe, (int)c->found.key.length, c->found.key.bytes,
             (double)c->score, match);
-    return LK_OK;
-  }
+}
+
+static void render_verified_csv(FILE *out, uint64_t probe, const lk_candidate *c, const char *match) {
   fprintf(out, "%" PRIu64 ",", probe);
-  lk_render_csv_text(out, c->found.key);
+  if (c != NULL) lk_render_csv_text(out, c->found.key);
   fputc(',', out);
-  lk_render_csv_text(out, c->found.subject);
-  fprintf(out, ",%.9g,%s\n", (double)c->score, match);
+  if (c != NULL) lk_render_csv_text(out, c->found.subject);
+  fputc(',', out);
+  if (c != NULL) fprintf(out, "%.9g", (double)c->score);
+  fprintf(out, ",%s\n", match);
+}
+
+static lk_status render_verified(FILE *out, const lk_options *options, const lk_result *result, uint32_t probe,
+                                 lk_error *error) {
+  bool found = lk_result_count(result, probe) > 0;
+  lk_candidate candidate = found ? lk_result_candidate(result, probe, 0) : (lk_candidate){0};
+  const lk_candidate *c = found ? &candidate : NULL;
+  const char *match = !found                            ? "no"
+                      : options->threshold == -INFINITY ? ""
+                      : c->score >= options->threshold  ? "yes"
+                                                        : "no";
+  if (options->format == LK_JSON) return render_verified_json(out, probe, c, match, lk_result_decision(result), error);
+  (options->format == LK_TABLE ? render_verified_row : render_verified_csv)(out, probe, c, match);
   return LK_OK;
 }
 
-static lk_status verify_in(const lk_gallery *gallery, const lk_vectors *probes, lk_result *result,
-                           const lk_options *options, FILE *out, lk_error *error) {
-  lk_status status = check_probes(gallery, probes, options, error);
-  if (status == LK_OK) status = lk_gallery_verify(gallery, probes, lk_text_of(options->subject), result, error);
-  if (status != LK_OK) return status;
+static lk_status print_verified(FILE *out, const lk_options *options, const lk_result *result, uint64_t probes,
+                                lk_error *error) {
   if (options->format == LK_CSV) fputs("probe,key,subject,score,match\n", out);
   if (options->format == LK_TABLE) fprintf(out, "%8s  %-28s %-14s %s\n", "probe", "key", "score", "match");
-  for (uint32_t p = 0; status == LK_OK && p < probes->rows; p++) {
-    lk_candidate candidate = lk_result_candidate(result, p, 0);
-    status = render_verified(out, options, p, &candidate, error);
-  }
-  return status;
+  lk_status status = LK_OK;
+  for (uint32_t p = 0; status == LK_OK && p < probes; p++) status = render_verified(out, options, result, p, error);
+  return status == LK_OK ? lk_render_footer(out, options->format, lk_result_decision(result), error) : status;
+}
+
+static lk_status verify(run *r, lk_error *error) {
+  const lk_options *options = r->options;
+  const lk_vectors *probes = &r->probes.vectors;
+  lk_status status = lk_gallery_open(options->words[0], &r->gallery, error);
+  if (status == LK_OK) status = check_probes(r->gallery, probes, options, error);
+  if (status == LK_OK) status = lk_result_open(&r->result, error);
+  if (status == LK_OK)
+    status = lk_gallery_verify(r->gallery, probes, lk_text_of(options->subject), &r->claims, r->result, error);
+  return status == LK_OK ? print_verified(r->streams->out, options, r->result, probes->rows, error) : status;
 }
 
 lk_status lk_command_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  run r = {.options = options, .streams = streams};
   if (options->subject == NULL) return lk_fail(error, LK_EINVAL, "--subject is needed: whom to compare with");
-  lk_vector_file file;
   lk_status status = lk_options_check_format(options, "table csv json", error);
-  if (status == LK_OK) status = lk_vector_file_open(options->words[1], &file, error);
-  if (status != LK_OK) return status;
-  lk_gallery *gallery = NULL;
-  lk_result *result = NULL;
-  status = lk_gallery_open(options->words[0], &gallery, error);
-  if (status == LK_OK) status = lk_result_open(&result, error);
-  if (status == LK_OK) status = verify_in(gallery, &file.vectors, result, options, streams->out, error);
-  lk_result_close(result);
-  lk_gallery_close(gallery);
-  lk_vector_file_close(&file);
+  if (status == LK_OK) status = read_files(&r, error);
+  if (status == LK_OK) status = verify(&r, error);
+  close_run(&r);
   return status;
 }

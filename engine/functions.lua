@@ -1,4 +1,7 @@
-#!lua name=likeness
+#!lua name=likeness_2
+
+-- The number in the names is that of the arguments' form. Loading a library replaces the one of its name, so that workers
+-- of another form, who share this Redis, keep theirs.
 
 -- Arguments of one Lua call stay well below what unpack can push.
 local CHUNK = 1000
@@ -101,6 +104,6 @@ local function trim(keys)
   return redis.call('XTRIM', keys[1], 'MINID', '~', least)
 end
 
-redis.register_function{function_name = 'lk_finish', callback = finish, flags = {'allow-oom'}}
-redis.register_function{function_name = 'lk_discard', callback = discard, flags = {'allow-oom'}}
-redis.register_function{function_name = 'lk_trim', callback = trim, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lk_finish_2', callback = finish, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lk_discard_2', callback = discard, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lk_trim_2', callback = trim, flags = {'allow-oom'}}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +70,8 @@ static lk_status read_threshold(const reader *r, float *threshold) {
   *threshold = -INFINITY;
   if (field == NULL) return LK_OK;
   char digits[40], *end;
-  if (!copy_digits(field, digits) || (*threshold = strtof(digits, &end), *end != '\0') || isnan(*threshold))
+  if (!copy_digits(field, digits) || (*threshold = strtof(digits, &end), *end != '\0') || isnan(*threshold) ||
+      *threshold == INFINITY)
     return malformed(r, field, "is not a number");
   return LK_OK;
 }
@@ -168,6 +170,20 @@ static lk_status read_claims(const reader *r, lk_job *job) {
   return status == LK_OK ? read_number(r, "pending_since", false, 1, INT64_MAX, &job->pending_since_ms) : status;
 }
 
+/* Whether it is a good one, only a policy can say. */
+static lk_status read_signature(const reader *r, lk_job *job) {
+  const lk_field *field = find(r, LK_SIGNATURE_FIELD);
+  if (field == NULL) return LK_OK;
+  if (field->length != LK_SIGNATURE_HEX - 1 ||
+      sodium_hex2bin(job->signature, LK_SIGNATURE_SIZE, field->value, field->length, NULL, NULL, NULL) != 0)
+    return lk_fail(r->error, LK_EBADJOB, "field " LK_SIGNATURE_FIELD ": not %d hex digits", LK_SIGNATURE_HEX - 1);
+  if (job->actor.length == 0) return lk_fail(r->error, LK_EBADJOB, "field actor is missing from a signed job");
+  lk_status status = read_number(r, "signed_ms", true, 1, INT64_MAX, &job->signed_ms);
+  if (status == LK_OK) status = lk_signature_message(r->fields, r->count, job->signed_message, r->error);
+  job->is_signed = status == LK_OK;
+  return status;
+}
+
 static lk_status read_rest(const reader *r, lk_job *job) {
   uint64_t k = 10, n = 0;
   lk_status status = read_version(r);
@@ -182,6 +198,7 @@ static lk_status read_rest(const reader *r, lk_job *job) {
   if (status == LK_OK) status = read_text(r, "model", false, LK_TEXT_MAX, &job->model);
   if (status == LK_OK) status = read_text(r, "subject", job->op == LK_OP_VERIFY, LK_TEXT_MAX, &job->subject);
   if (status == LK_OK) status = read_claims(r, job);
+  if (status == LK_OK) status = read_signature(r, job);
   if (status == LK_OK) status = read_number(r, "k", false, 1, LK_K_MAX, &k);
   if (status == LK_OK) status = read_number(r, "ttl", false, 1, UINT32_MAX, &job->ttl_ms);
   if (status == LK_OK) status = read_threshold(r, &job->threshold);

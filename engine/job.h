@@ -3,9 +3,7 @@
 #ifndef ENGINE_JOB_H
 #define ENGINE_JOB_H
 
-#include <stddef.h>
-
-#include "index/likeness.h"
+#include "engine/signature.h"
 
 #define LK_PROTOCOL_VERSION 1
 #define LK_JOB_ID_MAX 64
@@ -14,12 +12,6 @@
 #define LK_JOB_CANDIDATES_MAX (1 << 18) /* n times k */
 
 typedef enum lk_op { LK_OP_IDENTIFY, LK_OP_VERIFY } lk_op;
-
-typedef struct lk_field {
-  lk_text name;
-  const char *value;
-  size_t length;
-} lk_field;
 
 /* Texts and probes point into the fields. */
 typedef struct lk_job {
@@ -34,6 +26,9 @@ typedef struct lk_job {
   uint64_t ttl_ms;                                              /* from the entry's own time; 0: no deadline */
   lk_text purpose, actor, jurisdiction, case_id, authorisation; /* what a policy may ask for */
   uint64_t pending_since_ms;                                    /* the authorisation is, since then; 0: it is granted */
+  bool is_signed;
+  uint64_t signed_ms; /* Unix time, by the signer's clock */
+  unsigned char signature[LK_SIGNATURE_SIZE], signed_message[LK_SIGNED_SIZE];
   lk_vectors probes;
 } lk_job;
 
@@ -42,8 +37,8 @@ static inline uint32_t lk_job_lists(const lk_job *job) {
   return job->fusion != LK_FUSE_NONE ? 1 : (uint32_t)job->probes.rows;
 }
 
-/* Reads all fields. On an error `id`, `to` and `json` are as good as the job gave them, so that the refusal can be
- * sent; `to` is empty where the job has no usable one. LK_EBADJOB names the field. */
+/* Reads all fields, LK_FIELDS_MAX at most. On an error `id`, `to` and `json` are as good as the job gave them, so that
+ * the refusal can be sent; `to` is empty where the job has no usable one. LK_EBADJOB names the field. */
 lk_status lk_job_parse(const lk_field *fields, size_t count, lk_job *job, lk_error *error);
 
 #endif

@@ -7,6 +7,11 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
+#define CLAIMS "--purpose --actor --jurisdiction --case --authorisation --pending-since --sign"
+#define CLAIMS_USAGE                                                              \
+  "                    [--purpose P] [--actor A] [--jurisdiction J] [--case C]\n" \
+  "                    [--authorisation W] [--pending-since DATE] [--sign KEY]"
+
 static const struct {
   const char *name;
   lk_command_run *run;
@@ -14,21 +19,25 @@ static const struct {
   const char *options;
   const char *usage;
 } commands[] = {
-    {"create", lk_command_create, 1, 1, "--dim --metric --store --model",
-     "DIR --dim N [--metric cosine|ip|l2] [--store f32|f16] [--model NAME]"},
-    {"enroll", lk_command_enroll, 2, 2, "--labels", "DIR VECTORS [--labels FILE.csv]"},
+    {"create", lk_command_create, 1, 1, "--dim --metric --store --model --policy --calibration --audit --audit-key",
+     "DIR --dim N [--metric cosine|ip|l2] [--store f32|f16] [--model NAME]\n"
+     "                    [--policy FILE [--calibration FILE] [--audit FOLDER [--audit-key FILE]]]"},
+    {"bind", lk_command_bind, 1, 1, "--policy --calibration --audit --audit-key",
+     "DIR --policy FILE|none [--calibration FILE] [--audit FOLDER [--audit-key FILE]]"},
+    {"enroll", lk_command_enroll, 2, 2, "--labels " CLAIMS, "DIR VECTORS [--labels FILE.csv]\n" CLAIMS_USAGE},
     {"identify", lk_command_identify, 2, 2,
-     "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats",
+     "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats " CLAIMS,
      "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--fuse max|mean]\n"
      "                    [--tags BITS] [--mask BITS] [--keys FILE] [--subjects FILE] [--model NAME]\n"
-     "                    [--device auto|cpu|cuda:N] [--threads N] [--format table|csv|json] [--stats]"},
-    {"verify", lk_command_verify, 2, 2, "--subject --threshold --format",
-     "DIR PROBES --subject S [--threshold T] [--format table|csv|json]"},
+     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--format table|csv|json] "
+     "[--stats]\n" CLAIMS_USAGE},
+    {"verify", lk_command_verify, 2, 2, "--subject --threshold --format " CLAIMS,
+     "DIR PROBES --subject S [--threshold T] [--format table|csv|json]\n" CLAIMS_USAGE},
     {"evaluate", lk_command_evaluate, 2, 2,
-     "--labels --fpir --threshold --rank --format --calibration --device --threads --model",
+     "--labels --fpir --threshold --rank --format --calibration --device --threads --model " CLAIMS,
      "DIR PROBES --labels FILE.csv [--fpir 0.01 | --threshold T] [--rank 1] [--calibration FILE]\n"
-     "                    [--model NAME] [--device auto|cpu|cuda:N] [--threads N]\n"
-     "                    [--format table|json|svg]"},
+     "                    [--model NAME] [--device auto|cpu|cuda:N,...] [--threads N]\n"
+     "                    [--format table|json|svg]\n" CLAIMS_USAGE},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
     {"stat", lk_command_stat, 1, 1, "", "DIR"},
     {"check", lk_command_check, 1, 1, "", "DIR"},
@@ -43,21 +52,19 @@ static const struct {
      "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
      "--audit-key",
      "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
-     "                    [--device auto|cpu|cuda:N] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
+     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
      "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]"},
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
-     "--timeout --job-probes --purpose --actor --jurisdiction --case --authorisation --pending-since",
+     "--timeout --job-probes " CLAIMS,
      "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject]\n"
      "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--model NAME] [--priority hi|lo]\n"
      "                    [--ttl MS] [--timeout S] [--job-probes 64] [--format table|csv|json]\n"
-     "                    [--purpose P] [--actor A] [--jurisdiction J] [--case C] [--authorisation W]\n"
-     "                    [--pending-since DATE]\n"
-     "                    [--password-file FILE]"},
+     "                    [--password-file FILE]\n" CLAIMS_USAGE},
     {"audit verify", lk_command_audit_verify, 1, 1, "--head --key", "PATH [--head FILE] [--key PUBLIC]"},
     {"audit show", lk_command_audit_show, 1, 1, "--format", "PATH [--format table|json]"},
     {"audit head", lk_command_audit_head, 1, 1, "--key", "PATH [--key SECRET]"},
-    {"audit key", lk_command_audit_key, 1, 1, "", "FILE"},
+    {"key", lk_command_key, 1, 1, "", "FILE"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -116,6 +116,7 @@ static const struct {
     {"--actor", read_text, offsetof(lk_options, actor)},
     {"--at", read_text, offsetof(lk_options, at)},
     {"--audit", read_text, offsetof(lk_options, audit)},
+    {"--sign", read_text, offsetof(lk_options, sign)},
     {"--audit-key", read_text, offsetof(lk_options, audit_key)},
     {"--authorisation", read_text, offsetof(lk_options, authorisation)},
     {"--batch", read_u32, offsetof(lk_options, batch)},
@@ -225,4 +226,23 @@ lk_status lk_options_check_format(const lk_options *options, const char *formats
 lk_status lk_options_instant(const char *option, const char *value, int64_t *ms, lk_error *error) {
   const char *fault = lk_instant_parse(lk_text_of(value), ms);
   return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "%s: '%s' %s", option, value, fault);
+}
+
+static lk_text text_or_none(const char *text) { return lk_text_of(text != NULL ? text : ""); }
+
+lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_key *key, lk_error *error) {
+  *key = (lk_key){0};
+  *claims = (lk_claims){.purpose = text_or_none(options->purpose),
+                        .actor = text_or_none(options->actor),
+                        .jurisdiction = text_or_none(options->jurisdiction),
+                        .case_id = text_or_none(options->case_id),
+                        .authorisation = text_or_none(options->authorisation)};
+  if (options->sign != NULL && options->actor == NULL)
+    return lk_fail(error, LK_EINVAL, "--sign needs --actor: whose key it is");
+  lk_status status = LK_OK;
+  if (options->pending_since != NULL)
+    status = lk_options_instant("--pending-since", options->pending_since, &claims->pending_since_ms, error);
+  if (status != LK_OK || options->sign == NULL) return status;
+  claims->key = key;
+  return lk_key_read_secret(options->sign, key, error);
 }

@@ -2,6 +2,7 @@
 #ifndef ENGINE_OPTIONS_H
 #define ENGINE_OPTIONS_H
 
+#include "index/key.h"
 #include "index/likeness.h"
 
 typedef enum lk_format { LK_TABLE, LK_CSV, LK_JSON, LK_SVG } lk_format;
@@ -18,7 +19,7 @@ typedef struct lk_options {
   lk_fusion fusion;
   const char *model, *labels, *device, *subject, *keys, *subjects, *head, *key, *redis, *password_file, *gallery,
       *priority;
-  const char *calibration, *policy, *audit, *audit_key;
+  const char *calibration, *policy, *audit, *audit_key, *sign;
   float threshold; /* -INFINITY where none was given */
   double fpir;     /* NaN where none was given */
   bool by_subject, stats;
@@ -39,6 +40,10 @@ lk_status lk_options_check_format(const lk_options *options, const char *formats
 
 /* Whether k is one that a search can have. */
 lk_status lk_options_check_k(const lk_options *options, lk_error *error);
+
+/* Who asks and why; `key` holds the actor's where --sign names one, which the caller forgets. The claims point into
+ * both. LK_EINVAL, LK_EFORMAT, LK_EIO. */
+lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_key *key, lk_error *error);
 
 /* Reads an option's value as an instant (index/instant.h). */
 lk_status lk_options_instant(const char *option, const char *value, int64_t *ms, lk_error *error);

@@ -41,8 +41,18 @@ static void render_row(FILE *out, uint64_t probe, uint32_t rank, const lk_candid
           (int)c->found.subject.length, c->found.subject.bytes, (double)c->score);
 }
 
+lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_error *error) {
+  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
+  json_decref(root);
+  if (text == NULL) return lk_fail_memory(error);
+  size_t open = strlen(text) - 1; /* up to its last brace */
+  fprintf(out, "%.*s,\"decision\":%.*s}\n", (int)open, text, (int)decision.length, decision.bytes);
+  free(text);
+  return LK_OK;
+}
+
 static lk_status render_json(FILE *out, uint64_t probe, uint32_t count, lk_next_candidate *next, void *context,
-                             lk_error *error) {
+                             lk_text decision, lk_error *error) {
   json_t *list = json_array();
   for (uint32_t rank = 1; rank <= count; rank++) {
     lk_candidate c = next(context);
@@ -52,19 +62,16 @@ static lk_status render_json(FILE *out, uint64_t probe, uint32_t count, lk_next_
   }
   bool complete = json_array_size(list) == count;
   json_t *root = json_pack("{s:I, s:o}", "probe", (json_int_t)probe, "candidates", list);
-  char *text = complete ? lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+  if (complete) return lk_render_json_line(out, root, decision, error);
   json_decref(root);
-  if (text == NULL) return lk_fail_memory(error);
-  fprintf(out, "%s\n", text);
-  free(text);
-  return LK_OK;
+  return lk_fail_memory(error);
 }
 
 lk_status lk_render_list(FILE *out, lk_format format, uint64_t probe, uint32_t count, lk_next_candidate *next,
-                         void *context, lk_error *error) {
+                         void *context, lk_text decision, lk_error *error) {
   lk_status status = LK_OK;
   if (format == LK_JSON)
-    status = render_json(out, probe, count, next, context, error);
+    status = render_json(out, probe, count, next, context, decision, error);
   else
     for (uint32_t rank = 1; rank <= count; rank++) {
       lk_candidate c = next(context);
@@ -72,4 +79,23 @@ lk_status lk_render_list(FILE *out, lk_format format, uint64_t probe, uint32_t c
     }
   if (status == LK_OK && ferror(out)) status = lk_fail(error, LK_EIO, "cannot write the output: %s", strerror(errno));
   return status;
+}
+
+lk_status lk_render_footer(FILE *out, lk_format format, lk_text decision, lk_error *error) {
+  enum { HASH_SHOWN = 12 };
+  if (format != LK_TABLE || decision.length == 0) return LK_OK;
+  json_t *root = json_loadb(decision.bytes, decision.length, 0, NULL), *rule;
+  const char *policy = json_string_value(json_object_get(root, "policy"));
+  size_t i;
+  if (policy == NULL) {
+    json_decref(root);
+    return lk_fail_memory(error); /* it is JSON that was written here */
+  }
+  fprintf(out, "policy: %.*s", HASH_SHOWN, policy);
+  json_array_foreach(json_object_get(root, "rules"), i, rule) {
+    fprintf(out, "%s%s", i > 0 ? ", " : "; rules: ", json_string_value(rule));
+  }
+  fputc('\n', out);
+  json_decref(root);
+  return LK_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "index/likeness.h"
 
-void lk_stats_render(FILE *out, uint64_t probes, const lk_search_stats *stats);
+/* `device`: its name. */
+void lk_stats_render(FILE *out, const char *device, uint64_t probes, const lk_search_stats *stats);
 
 #endif

@@ -70,10 +70,6 @@ typedef struct lk_audit_options {
   uint64_t head_interval_ms; /* a commit after this long signs a head; 0: only lk_audit_head does */
 } lk_audit_options;
 
-/* Makes an Ed25519 key: the secret one into `path`, for its owner's eyes only, the public one into `path`.pub.
- * LK_EEXIST where either is there; LK_EIO. */
-LK_API lk_status lk_audit_key_make(const char *path, lk_error *error);
-
 /* Opens the log in `folder`, which is made where there is none (its parent must exist), and appends `opened`. What is
  * there is verified from the beginning of its last file. A record that was torn in the middle of being written is cut
  * off, and `opened` says how many bytes. LK_EBUSY: it has a writer. LK_ECORRUPT names what else does not verify.

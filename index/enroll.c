@@ -1,15 +1,14 @@
 /* Enrollment: all rows of a file or none. Everything is checked before anything is written; new segment files mean
  * nothing until the manifest that names them replaces the old one. */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "index/gallery.h"
+#include "index/passage.h"
 #include "index/text.h"
 #include "index/vector.h"
 
@@ -19,6 +18,8 @@ typedef struct enrollment {
   lk_gallery *gallery;
   const lk_vectors *vectors;
   const lk_label *labels;
+  const lk_claims *claims;
+  lk_passage passage;
   lk_pool *pool;
   lk_progress *progress;
   void *progress_context;
@@ -200,7 +201,7 @@ static void remove_unnamed(const enrollment *e) {
   lk_manifest_free(&now);
 }
 
-static lk_status write_all(const enrollment *e, lk_error *error) {
+static lk_status write_all(enrollment *e, lk_error *error) {
   const lk_manifest *old = &e->gallery->manifest;
   uint32_t added = (uint32_t)((e->vectors->rows + LK_SEGMENT_ROWS - 1) / LK_SEGMENT_ROWS);
   lk_manifest next = *old;
@@ -218,25 +219,19 @@ static lk_status write_all(const enrollment *e, lk_error *error) {
   next.next_number += e->vectors->rows;
   next.epoch++;
   if (status == LK_OK) status = lk_file_sync_folder(e->gallery->folder, error);
+  if (status == LK_OK) status = lk_passage_release(&e->passage, e->vectors->rows, next.epoch, error);
   if (status == LK_OK) status = lk_manifest_write(e->gallery->folder, &next, error);
   if (status != LK_OK) remove_unnamed(e);
   free(next.segments);
   return status;
 }
 
-/* Held by whoever changes the gallery; gone with its process. */
-static lk_status lock_folder(const char *folder, int *lock, lk_error *error) {
-  *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (*lock < 0) return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
-  if (flock(*lock, LOCK_EX | LOCK_NB) == 0) return LK_OK;
-  close(*lock);
-  return lk_fail(error, LK_EBUSY, "%s: another process is changing this gallery", folder);
-}
-
 static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numbered_from, lk_error *error) {
+  static const lk_policy_request request = {.operation = LK_OPERATION_ENROLL, .k = 1, .threshold = -INFINITY};
   lk_status status = lk_gallery_open(folder, &e->gallery, error);
   if (status != LK_OK) return status;
-  status = lk_pool_open(0, &e->pool, error);
+  status = lk_passage_ask(&e->passage, e->gallery, &request, e->claims, error);
+  if (status == LK_OK) status = lk_pool_open(0, &e->pool, error);
   if (status == LK_OK) {
     report(e, 0);
     status = check_vectors(e, error);
@@ -252,10 +247,12 @@ static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numb
 }
 
 lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
-                            lk_progress *progress, void *context, uint64_t *numbered_from, lk_error *error) {
-  enrollment e = {.vectors = vectors, .labels = labels, .progress = progress, .progress_context = context};
+                            const lk_claims *claims, lk_progress *progress, void *context, uint64_t *numbered_from,
+                            lk_error *error) {
+  enrollment e = {
+      .vectors = vectors, .labels = labels, .claims = claims, .progress = progress, .progress_context = context};
   int lock;
-  lk_status status = lock_folder(folder, &lock, error);
+  lk_status status = lk_gallery_lock(folder, &lock, error);
   if (status != LK_OK) return status;
   status = enroll_locked(&e, folder, numbered_from, error);
   close(lock);

@@ -2,15 +2,20 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "index/binding.h"
+#include "index/passage.h"
 #include "index/subjects.h"
 #include "index/text.h"
+#include "index/ungoverned.h"
 #include "kernels/search.h"
 
 static bool is_name(const char *name) {
@@ -60,6 +65,14 @@ static lk_status sync_parent(const char *folder, lk_error *error) {
   return status == LK_OK ? lk_file_sync_folder(parent, error) : status;
 }
 
+lk_status lk_gallery_lock(const char *folder, int *lock, lk_error *error) {
+  *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*lock < 0) return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
+  if (flock(*lock, LOCK_EX | LOCK_NB) == 0) return LK_OK;
+  close(*lock);
+  return lk_fail(error, LK_EBUSY, "%s: another process is changing this gallery", folder);
+}
+
 lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error) {
   lk_status status = check_options(options, error);
   if (status != LK_OK) return status;
@@ -71,8 +84,11 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
   if (status == LK_OK) status = read_name(folder, name, error);
   lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
+  if (status == LK_OK && options->binding != NULL)
+    status = lk_binding_keep(folder, options->binding, &manifest.binding, error);
   if (status == LK_OK) status = sync_parent(folder, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
+  lk_manifest_free(&manifest);
   if (status != LK_OK && made) rmdir(folder);
   return status;
 }
@@ -113,6 +129,8 @@ lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *er
     status = lk_fail(error, LK_EINVAL, "%s: the path is too long", folder);
   if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
   if (status == LK_OK) status = open_segments(opened, error);
+  if (status == LK_OK && opened->manifest.binding.policy != NULL)
+    status = lk_bound_open(folder, &opened->manifest.binding, &opened->bound, error);
   if (status != LK_OK) {
     lk_gallery_close(opened);
     return status;
@@ -137,6 +155,7 @@ void lk_gallery_close(lk_gallery *gallery) {
     lk_segment_close(&gallery->segments[i]);
   free(gallery->segments);
   free(gallery->first_row);
+  lk_bound_close(gallery->bound);
   lk_manifest_free(&gallery->manifest);
   free(gallery);
 }
@@ -210,6 +229,17 @@ void lk_gallery_vector(const lk_gallery *gallery, uint64_t position, float *vect
   if (row != vector) memcpy(vector, row, dim * sizeof *vector);
 }
 
+lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count, const lk_claims *claims,
+                            float *vectors, lk_error *error) {
+  static const lk_policy_request request = {.operation = LK_OPERATION_EXPORT, .k = 1, .threshold = -INFINITY};
+  lk_passage passage;
+  lk_status status = lk_passage_ask(&passage, gallery, &request, claims, error);
+  if (status == LK_OK) status = lk_passage_release(&passage, count, gallery->manifest.epoch, error);
+  for (uint64_t i = 0; status == LK_OK && i < count; i++)
+    lk_gallery_vector(gallery, position + i, vectors + i * gallery->manifest.dim);
+  return status;
+}
+
 lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error) {
   uint32_t row;
   for (uint32_t s = 0; s < gallery->manifest.segments_count; s++)
@@ -231,6 +261,7 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
                             .epoch = manifest->epoch,
                             .next_number = manifest->next_number,
                             .segments = manifest->segments_count};
+  if (gallery->bound != NULL) stat->binding = lk_bound_paths(gallery->bound);
   for (uint32_t i = 0; i < manifest->segments_count; i++) stat->bytes += gallery->segments[i].file.size;
 }
 

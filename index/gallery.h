@@ -8,6 +8,8 @@
 #include "index/manifest.h"
 #include "index/segment.h"
 
+typedef struct lk_bound lk_bound; /* index/passage.h */
+
 struct lk_gallery {
   char folder[PATH_MAX];
   char name[LK_TEXT_MAX + 1];
@@ -19,6 +21,7 @@ struct lk_gallery {
   uint32_t *subjects; /* a number a row, where loaded (index/subjects.h) */
   lk_device *device;
   lk_hold **holds; /* one a segment, where loaded */
+  lk_bound *bound; /* NULL: to nothing */
 };
 
 static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {
@@ -33,6 +36,9 @@ const lk_segment *lk_gallery_segment_at(const lk_gallery *gallery, uint64_t row,
 
 /* Calls `each` for every template of this subject, with its segment's number and its row there. */
 void lk_gallery_each_of_subject(const lk_gallery *gallery, lk_text subject, lk_each_row *each, void *context);
+
+/* Held by whoever changes the gallery, until it is closed; gone with its process. LK_EBUSY, LK_EGALLERY. */
+lk_status lk_gallery_lock(const char *folder, int *lock, lk_error *error);
 
 /* Refuses vectors of another dimension: LK_EDIM. */
 lk_status lk_gallery_check_dim(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);

@@ -6,8 +6,10 @@
 
 #include "index/fuse.h"
 #include "index/gallery.h"
+#include "index/passage.h"
 #include "index/result.h"
 #include "index/text.h"
+#include "index/ungoverned.h"
 #include "index/vector.h"
 
 static lk_status check_model(const lk_gallery *gallery, lk_text model, lk_error *error) {
@@ -123,12 +125,21 @@ static lk_status search_apart(lk_result *result, const lk_query *query, lk_searc
   return lk_result_search(result, query, &plain, &result->lists, stats, error);
 }
 
-lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
-                              lk_error *error) {
+static void empty(lk_result *result) {
   lk_lists_clear(&result->lists);
+  lk_result_decide(result, NULL);
+}
+
+static lk_status prepare_search(const lk_gallery *gallery, const lk_query *query, lk_result *result, lk_error *error) {
+  empty(result);
   lk_status status = check_query(gallery, query, error);
-  if (status == LK_OK) status = take_probes(gallery, query->probes, query->probes_count, result, error);
-  if (status == LK_OK && lk_query_lists(query)) status = list_allowed(gallery, query, result, error);
+  return status == LK_OK ? take_probes(gallery, query->probes, query->probes_count, result, error) : status;
+}
+
+/* What was prepared. */
+static lk_status run_search(const lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
+                            lk_error *error) {
+  lk_status status = lk_query_lists(query) ? list_allowed(gallery, query, result, error) : LK_OK;
   if (status != LK_OK) return status;
   for (uint32_t p = 0; p < result->probes; p++) ((float *)result->thresholds.data)[p] = query->threshold;
   fenv_t callers = enter_arithmetic();
@@ -137,6 +148,35 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
                                            : search_apart(result, query, stats, error);
   fesetenv(&callers);
   return status;
+}
+
+lk_status lk_gallery_search(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
+                            lk_error *error) {
+  lk_status status = prepare_search(gallery, query, result, error);
+  return status == LK_OK ? run_search(gallery, query, result, stats, error) : status;
+}
+
+/* Asks for a search whose probes are prepared. */
+static lk_status ask(lk_passage *passage, const lk_gallery *gallery, lk_policy_request request, const lk_claims *claims,
+                     lk_result *result, lk_error *error) {
+  request.probes = result->probes;
+  lk_status status = lk_passage_ask(passage, gallery, &request, claims, error);
+  if (status == LK_EPOLICY) lk_passage_refuse(passage, result);
+  return status;
+}
+
+lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
+                              lk_error *error) {
+  lk_policy_request request = {.operation = LK_OPERATION_IDENTIFY, .k = query->k, .threshold = query->threshold};
+  lk_query permitted = *query;
+  lk_passage passage;
+  lk_status status = prepare_search(gallery, query, result, error);
+  if (status == LK_OK) status = ask(&passage, gallery, request, query->claims, result, error);
+  if (status != LK_OK) return status;
+  permitted.k = passage.request.k;
+  permitted.threshold = passage.request.threshold;
+  status = run_search(gallery, &permitted, result, stats, error);
+  return status == LK_OK ? lk_passage_release_search(&passage, result, error) : status;
 }
 
 typedef struct verification {
@@ -161,12 +201,14 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   v->compared++;
 }
 
-lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject, lk_result *result,
-                            lk_error *error) {
+static lk_status prepare_comparison(const lk_gallery *gallery, const lk_vectors *probes, lk_result *result,
+                                    lk_error *error) {
+  empty(result);
   lk_status status = take_probes(gallery, probes, 1, result, error);
-  lk_lists_clear(&result->lists);
-  if (status == LK_OK) status = lk_lists_reserve(&result->lists, result->probes, result->probes, error);
-  if (status != LK_OK) return status;
+  return status == LK_OK ? lk_lists_reserve(&result->lists, result->probes, result->probes, error) : status;
+}
+
+static lk_status run_comparison(const lk_gallery *gallery, lk_text subject, lk_result *result, lk_error *error) {
   verification v = {.result = result};
   fenv_t callers = enter_arithmetic();
   lk_gallery_each_of_subject(gallery, subject, compare_with, &v);
@@ -177,4 +219,20 @@ lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes,
   for (uint32_t p = 0; p < result->probes; p++) result->lists.ends[p] = p + 1;
   result->lists.count = result->probes;
   return LK_OK;
+}
+
+lk_status lk_gallery_compare(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject, lk_result *result,
+                             lk_error *error) {
+  lk_status status = prepare_comparison(gallery, probes, result, error);
+  return status == LK_OK ? run_comparison(gallery, subject, result, error) : status;
+}
+
+lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
+                            const lk_claims *claims, lk_result *result, lk_error *error) {
+  lk_policy_request request = {.operation = LK_OPERATION_VERIFY, .k = 1, .threshold = -INFINITY};
+  lk_passage passage;
+  lk_status status = prepare_comparison(gallery, probes, result, error);
+  if (status == LK_OK) status = ask(&passage, gallery, request, claims, result, error);
+  if (status == LK_OK) status = run_comparison(gallery, subject, result, error);
+  return status == LK_OK ? lk_passage_release_search(&passage, result, error) : status;
 }

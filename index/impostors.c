@@ -4,6 +4,7 @@
 
 #include "index/gallery.h"
 #include "index/text.h"
+#include "index/ungoverned.h"
 #include "index/vector.h"
 #include "kernels/fail.h"
 #include "kernels/pool.h"

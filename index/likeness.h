@@ -9,6 +9,9 @@
  * Arguments: no pointer is NULL but where it says so. Strings, vectors and labels need not outlive the call.
  * Ownership: what a function hands out with a `**` is closed by its _close. Texts (lk_text) and templates point into
  * the gallery and live until it is closed.
+ * Policies: a gallery may be bound to one (lk_gallery_bind). Then lk_gallery_identify, _verify, _enroll and _export ask
+ * it before any work and again before anything is handed out, by this machine's clock, and the audit log keeps both:
+ * LK_EPOLICY, with the rule. LK_EBUSY: another process writes that log. Whatever fails here hands out nothing.
  * Threads: different galleries and results are independent. One open gallery may be read, and searched into different
  * results, from any threads at once; searches on one device take turns. lk_gallery_load and lk_gallery_close need
  * the gallery to themselves, a search its result. An open gallery shows the templates it had when it was opened. */
@@ -67,11 +70,28 @@ typedef struct lk_template {
 
 typedef struct lk_gallery lk_gallery;
 
+/* What governs a gallery: paths of up to LK_TEXT_MAX bytes; NULL for none. Without a policy there is nothing else. */
+typedef struct lk_binding {
+  const char *policy;
+  const char *calibration; /* for rules with max_fmr */
+  const char *audit;       /* the log's folder; it has one writer at a time */
+  const char *audit_key;   /* the secret key that signs the log's heads */
+} lk_binding;
+
+/* Who asks, what for and by what right, in the words of the policy. Empty: not said. */
+typedef struct lk_claims {
+  lk_text purpose, actor, jurisdiction, case_id;
+  lk_text authorisation;    /* its id */
+  int64_t pending_since_ms; /* Unix time since when it has been applied for; 0: it is granted */
+  const struct lk_key *key; /* the actor's secret one (key.h): who has it is authenticated; NULL: only asserted */
+} lk_claims;
+
 typedef struct lk_gallery_options {
   uint32_t dim; /* 1 .. LK_DIM_MAX */
   lk_metric metric;
   lk_store store;    /* LK_STORE_F32, or LK_STORE_F16: each template is rounded to halves, and that is the template */
   const char *model; /* name of the model that makes the embeddings; NULL or "" for none */
+  const lk_binding *binding; /* as lk_gallery_bind has it; NULL for none */
 } lk_gallery_options;
 
 typedef struct lk_gallery_stat {
@@ -84,7 +104,8 @@ typedef struct lk_gallery_stat {
   uint64_t epoch; /* counts the gallery's changes */
   uint64_t next_number;
   uint32_t segments;
-  uint64_t bytes; /* of its files */
+  uint64_t bytes;     /* of its files */
+  lk_binding binding; /* absolute paths */
 } lk_gallery_stat;
 
 /* "cosine", "ip", "l2"; they live for ever. LK_EINVAL: the name is none of them. */
@@ -97,8 +118,15 @@ LK_API lk_status lk_store_parse(const char *name, lk_store *store, lk_error *err
 
 /* Makes `folder` (its parent must exist) an empty gallery. The folder's name is the gallery's: letters, digits, '.',
  * '_' and '-'. LK_EEXIST where it holds anything already. LK_EDIM, LK_EINVAL: the dimension is out of range; the
- * metric, the store, the model or the name is none. LK_EIO. */
+ * metric, the store, the model or the name is none. LK_EIO. Of the binding: as lk_gallery_bind. */
 LK_API lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error);
+
+/* Binds the gallery in `folder` in one step, in place of what it was bound to; all NULL: to nothing. Policy and
+ * calibration must be good, and the key one. What lies in the folder stays with it when it is moved; other paths are
+ * kept as absolute ones. Galleries that are open stay under what they were opened under. Whoever may write the folder
+ * may bind it. LK_EINVAL: a path without a policy, a key without a log, a path that cannot be kept. LK_EFORMAT, LK_EIO.
+ * LK_EBUSY: the gallery is being changed. LK_EGALLERY. */
+LK_API lk_status lk_gallery_bind(const char *folder, const lk_binding *binding, lk_error *error);
 
 /* Maps the gallery and verifies the checksums of all but its bulk: codes are verified by lk_gallery_load, exact rows
  * by lk_gallery_check. LK_EGALLERY: no such folder. LK_EINVAL: its name is none, or its path too long. LK_EIO: also
@@ -117,9 +145,11 @@ LK_API lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjec
 /* Template at `position`, 0 .. templates - 1, in the order of enrollment. */
 LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
 
-/* The vector of the template at `position`, exactly as it is stored (under cosine normalised, under f16 rounded), in
- * dim floats. */
-LK_API void lk_gallery_vector(const lk_gallery *gallery, uint64_t position, float *vector);
+/* The vectors of the `count` templates from `position` on, exactly as they are stored (under cosine normalised, under
+ * f16 rounded), in count x dim floats. `claims` may be NULL. LK_EPOLICY: the operation is `export`; `vectors` is left
+ * alone. */
+LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count,
+                                   const lk_claims *claims, float *vectors, lk_error *error);
 
 /* The position of the template with this key. LK_ENOTFOUND where there is none. */
 LK_API lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error);
@@ -131,14 +161,15 @@ LK_API lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
 typedef void lk_progress(void *context, uint64_t done, uint64_t total);
 
 /* Adds all rows to the gallery in `folder`, or none; on LK_OK they would survive a power cut. `labels` holds one for
- * each row, or is NULL. Open galleries do not see the new rows until they are opened again. `progress` may be NULL.
- * `numbered_from` (may be NULL) receives the first row's template number; the others follow.
+ * each row, or is NULL. `claims` may be NULL. Open galleries do not see the new rows until they are opened again.
+ * `progress` may be NULL. `numbered_from` (may be NULL) receives the first row's template number; the others follow.
  * LK_EBUSY: another process, or another thread, enrolls. LK_EDIM. LK_EBADPROBE names the rows that are not good.
  * LK_EEXIST: a key is taken. LK_EINVAL: a label's text is malformed or too long, or there would be more than UINT32_MAX
  * templates. LK_EFORMAT: no rows. LK_EIO: where the very last step failed, the rows are in; open it to see. Else as
  * lk_gallery_open. */
 LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
-                                   lk_progress *progress, void *context, uint64_t *numbered_from, lk_error *error);
+                                   const lk_claims *claims, lk_progress *progress, void *context,
+                                   uint64_t *numbered_from, lk_error *error);
 
 /* Makes the gallery searchable: its codes move into the device's memory. The device must outlive the gallery.
  * LK_ECORRUPT: the codes do not check out. Where it fails the gallery is loaded nowhere. */
@@ -165,6 +196,7 @@ typedef struct lk_query {
   /* Where any are given, only the templates with these keys and those of these subjects. Unknown ones match nothing. */
   const lk_text *keys, *subjects;
   uint32_t keys_count, subjects_count;
+  const lk_claims *claims; /* may be NULL */
 } lk_query;
 
 /* Whether these probes can be searched for in this gallery: LK_EDIM, LK_EMODEL, or LK_EBADPROBE, which names the probe.
@@ -187,20 +219,27 @@ LK_API void lk_result_close(lk_result *result); /* NULL closes nothing */
 /* Searches all templates that the query lets pass for each probe, exactly: the k best, or all that reach the threshold;
  * score descending, then template number ascending. What it did is added to `stats`, which may be NULL. LK_EBADPROBE
  * names the probe. LK_EDIM, LK_EMODEL. LK_EINVAL: k is out of range, or all by subject; the threshold is NaN; the
- * gallery is not loaded; more than INT32_MAX probes; a run that cannot be fused. */
+ * gallery is not loaded; more than INT32_MAX probes; a run that cannot be fused. A policy may make k smaller and the
+ * threshold higher, never the other way; LK_K_ALL becomes the policy's number of candidates, if it has one. */
 LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                      lk_search_stats *stats, lk_error *error);
 
-/* Probes are counted from 0 through all runs, where they are fused the runs; ranks from 0 to the probe's count. */
+/* Probes are counted from 0 through all runs, where they are fused the runs; ranks from 0 to the probe's count, which
+ * is 0 where there is no such probe. */
 LK_API uint32_t lk_result_count(const lk_result *result, uint32_t probe);
 LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank);
 /* The template numbers and scores of a whole list, into the caller's arrays. */
 LK_API void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores);
 
-/* Compares each probe with the templates of one subject: into `result` goes each probe's best one, as a list of one.
- * LK_ENOTFOUND where the gallery has no such subject. LK_EDIM, LK_EBADPROBE, LK_EINVAL as above. Needs no device. */
+/* What governed the last search into this result, or refused it: JSON, as in replies (docs/protocol.md), terminated;
+ * {"policy":"none"} for a gallery that is not bound. Empty where there was no search, or one that failed otherwise. */
+LK_API lk_text lk_result_decision(const lk_result *result);
+
+/* Compares each probe with the templates of one subject: into `result` goes each probe's best one, as a list of one; of
+ * none where it is below the least score that the policy permits. `claims` may be NULL. LK_ENOTFOUND where the gallery
+ * has no such subject. LK_EDIM, LK_EBADPROBE, LK_EINVAL as above. Needs no device. */
 LK_API lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
-                                   lk_result *result, lk_error *error);
+                                   const lk_claims *claims, lk_result *result, lk_error *error);
 
 #ifdef __cplusplus
 }

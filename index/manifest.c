@@ -8,6 +8,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "index/binding.h"
 #include "index/file.h"
 #include "index/json.h"
 #include "index/text.h"
@@ -43,13 +44,17 @@ static json_t *segments_to_json(const lk_manifest *manifest) {
 }
 
 static json_t *to_json(const lk_manifest *manifest) {
-  json_t *root = json_pack("{s:i, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "version", LK_MANIFEST_VERSION, "metric",
-                           lk_metric_name(manifest->metric), "dim", (json_int_t)manifest->dim, "store",
-                           lk_store_name(manifest->store), "model", manifest->model, "epoch",
-                           (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number,
-                           "next_segment", (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
+  bool bound = manifest->binding.policy != NULL;
+  json_t *root =
+      json_pack("{s:i, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "version",
+                bound ? LK_MANIFEST_VERSION_BOUND : LK_MANIFEST_VERSION, "metric", lk_metric_name(manifest->metric),
+                "dim", (json_int_t)manifest->dim, "store", lk_store_name(manifest->store), "model", manifest->model,
+                "epoch", (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number, "next_segment",
+                (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
   char checksum[17];
-  if (checksum_of(root, checksum) && json_object_set_new(root, "checksum", json_string(checksum)) == 0) return root;
+  bool whole = !bound || json_object_set_new(root, "governance", lk_binding_to_json(&manifest->binding)) == 0;
+  if (whole && checksum_of(root, checksum) && json_object_set_new(root, "checksum", json_string(checksum)) == 0)
+    return root;
   json_decref(root);
   return NULL;
 }
@@ -108,9 +113,9 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
   json_error_t at;
   if (json_unpack_ex(root, &at, 0, "{s:I, s:s}", "version", &version, "checksum", &checksum) != 0)
     return lk_fail(error, LK_EFORMAT, "%s: %s", name, at.text);
-  if (version != LK_MANIFEST_VERSION)
-    return lk_fail(error, LK_EFORMAT, "%s: manifest version %lld; this build reads %d", name, (long long)version,
-                   LK_MANIFEST_VERSION);
+  if (version != LK_MANIFEST_VERSION && version != LK_MANIFEST_VERSION_BOUND)
+    return lk_fail(error, LK_EFORMAT, "%s: manifest version %lld; this build reads %d and %d", name, (long long)version,
+                   LK_MANIFEST_VERSION, LK_MANIFEST_VERSION_BOUND);
   lk_status status = verify_checksum(name, root, checksum, error);
   if (status != LK_OK) return status;
   if (json_unpack_ex(root, &at, 0, "{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "metric", &metric, "dim", &dim, "store",
@@ -127,7 +132,12 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
   manifest->epoch = (uint64_t)epoch;
   manifest->next_number = (uint64_t)next_number;
   manifest->next_segment = (uint32_t)next_segment;
-  return read_segments(name, segments, manifest, error);
+  json_t *governance = json_object_get(root, "governance");
+  if ((governance != NULL) != (version == LK_MANIFEST_VERSION_BOUND))
+    return lk_fail(error, LK_EFORMAT, "%s: a gallery is bound where its manifest's version is %d, and only there", name,
+                   LK_MANIFEST_VERSION_BOUND);
+  if (governance != NULL) status = lk_binding_from_json(name, governance, &manifest->binding, error);
+  return status == LK_OK ? read_segments(name, segments, manifest, error) : status;
 }
 
 lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_manifest *manifest, lk_error *error) {
@@ -157,5 +167,6 @@ lk_status lk_manifest_read(const char *folder, lk_manifest *manifest, lk_error *
 
 void lk_manifest_free(lk_manifest *manifest) {
   free(manifest->segments);
+  lk_binding_free(&manifest->binding);
   *manifest = (lk_manifest){0};
 }

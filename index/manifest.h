@@ -8,6 +8,7 @@
 
 #define LK_MANIFEST_FILE "MANIFEST"
 #define LK_MANIFEST_VERSION 1
+#define LK_MANIFEST_VERSION_BOUND 2 /* of a gallery that is bound: who only knows 1 must not ignore it */
 
 typedef struct lk_manifest_segment {
   uint32_t id; /* its file is segment-<id, six digits>.lks */
@@ -25,6 +26,7 @@ typedef struct lk_manifest {
   uint32_t next_segment;
   lk_manifest_segment *segments;
   uint32_t segments_count;
+  lk_binding binding; /* as index/binding.h keeps it; its texts are the manifest's */
 } lk_manifest;
 
 /* LK_ECORRUPT may also come of too little memory: jansson (2.14) can drop a byte of a text then, and go on. */

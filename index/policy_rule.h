@@ -83,8 +83,8 @@ const char *lk_claim_name(lk_claim claim);
 /* Whether the text is as the pattern says, in which a * stands for any bytes or none. */
 bool lk_pattern_matches(lk_text pattern, lk_text text);
 
-/* The times between which no rule begins or ends: from *since_ms to before *until_ms, with `now_ms` among them. A decision
- * that was made at one of them holds at all of them, but for a grace that ends. */
+/* The times between which no rule begins or ends: from *since_ms to before *until_ms, with `now_ms` among them. A
+ * decision that was made at one of them holds at all of them, but for a grace that ends. */
 void lk_policy_span(const lk_policy *policy, uint64_t now_ms, uint64_t *since_ms, uint64_t *until_ms);
 
 /* LK_EPOLICY, and in words why. */

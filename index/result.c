@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "index/text.h"
 #include "kernels/search.h"
 
 lk_status lk_result_open(lk_result **result, lk_error *error) {
@@ -11,6 +12,7 @@ lk_status lk_result_open(lk_result **result, lk_error *error) {
 
 void lk_result_close(lk_result *result) {
   if (result == NULL) return;
+  free(result->governed);
   lk_lists_free(&result->lists);
   lk_lists_free(&result->parts);
   lk_room *rooms[] = {&result->prepared, &result->thresholds, &result->centres,
@@ -20,6 +22,7 @@ void lk_result_close(lk_result *result) {
 }
 
 uint32_t lk_result_count(const lk_result *result, uint32_t probe) {
+  if (probe >= result->lists.count) return 0;
   return (uint32_t)(result->lists.ends[probe] - lk_lists_begin(&result->lists, probe));
 }
 
@@ -33,6 +36,34 @@ void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, 
   for (uint32_t rank = 0; rank < lk_result_count(result, probe); rank++) {
     numbers[rank] = hits[rank].number;
     scores[rank] = hits[rank].score;
+  }
+}
+
+lk_text lk_result_decision(const lk_result *result) { return result->decision; }
+
+void lk_result_decide(lk_result *result, char *decision) {
+  free(result->governed);
+  result->governed = decision;
+  result->decision = decision != NULL ? lk_text_of(decision) : (lk_text){0};
+}
+
+void lk_result_decide_none(lk_result *result) {
+  lk_result_decide(result, NULL);
+  result->decision = lk_text_of("{\"policy\":\"none\"}");
+}
+
+uint64_t lk_result_candidates(const lk_result *result) { return lk_lists_begin(&result->lists, result->lists.count); }
+
+/* Candidates come best first, so those that stay are a prefix of each list. */
+void lk_result_tighten(lk_result *result, uint32_t k, float threshold) {
+  lk_lists *lists = &result->lists;
+  uint64_t begin = 0, kept = 0;
+  for (uint32_t list = 0; list < lists->count; list++) {
+    uint64_t end = lists->ends[list];
+    for (uint64_t at = begin; at < end && at - begin < k && lists->hits[at].score >= threshold; at++)
+      lists->hits[kept++] = lists->hits[at];
+    lists->ends[list] = kept;
+    begin = end;
   }
 }
 

@@ -15,6 +15,8 @@ struct lk_result {
   const lk_gallery *gallery;
   uint32_t probes;
   lk_lists lists;
+  char *governed;     /* the decision of a gallery that is bound */
+  lk_text decision;   /* that, or what is said where there is none */
   lk_lists parts;     /* what lists are fused from */
   lk_room prepared;   /* floats: probes x dim */
   lk_room thresholds; /* floats: one a probe */
@@ -26,6 +28,16 @@ struct lk_result {
 
 /* Room for `count` elements of `size` bytes; NULL where memory runs out. What was there may be gone. */
 void *lk_room_take(lk_room *room, size_t count, size_t size);
+
+/* Has the result say its decision: a text, which the result frees; NULL for none. */
+void lk_result_decide(lk_result *result, char *decision);
+void lk_result_decide_none(lk_result *result); /* of a gallery that is not bound */
+
+/* Cuts each list down to `k` candidates at or above the threshold. */
+void lk_result_tighten(lk_result *result, uint32_t k, float threshold);
+
+/* In all lists. */
+uint64_t lk_result_candidates(const lk_result *result);
 
 /* Whether the query searches listed templates only. */
 static inline bool lk_query_lists(const lk_query *query) { return query->keys_count + query->subjects_count > 0; }

@@ -6,6 +6,7 @@
 
 #include "index/gallery.h"
 #include "index/text.h"
+#include "index/ungoverned.h"
 #include "index/vector.h"
 #include "kernels/fail.h"
 
@@ -121,7 +122,7 @@ static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_ve
   for (uint64_t first = 0; first < probes->rows;) {
     lk_vectors part = lk_vector_part(probes, first, BATCH_PROBES);
     query.probes = &part;
-    lk_status status = lk_gallery_identify(gallery, &query, result, NULL, error);
+    lk_status status = lk_gallery_search(gallery, &query, result, NULL, error);
     if (status != LK_OK) return status;
     take_batch(gallery, result, labels->of_row + first, part.rows, trials->all + first);
     first += part.rows;

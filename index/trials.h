@@ -11,7 +11,7 @@ lk_status lk_trials_open(const char *name, const lk_labels *labels, lk_trials *t
 void lk_trials_close(lk_trials *trials);
 
 /* Searches for each probe, by subject, `k` candidates deep. The gallery is loaded. `progress` may be NULL. LK_EFORMAT:
- * there is no mated probe, or no non-mated one. Else as lk_gallery_identify. */
+ * there is no mated probe, or no non-mated one. Else as lk_gallery_search. */
 lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels, uint32_t k,
                            lk_progress *progress, void *context, lk_trials *trials, lk_error *error);
 

@@ -1,5 +1,5 @@
 /* The contract of a backend: it holds blocks of rows, and answers a batch of probes over them in rounds of scan and
- * settle. kernels/search.c drives the rounds; a backend knows nothing of plans, galleries, keys or files.
+ * settle. kernels/part.c drives the rounds; a backend knows nothing of plans, galleries, keys or files.
  *
  * Threads: a backend is used by one search at a time; lk_search sees to that. hold and release need the same care
  * from the caller. */
@@ -101,6 +101,7 @@ struct lk_backend {
 struct lk_hold {
   uint32_t rows;
   uint32_t tiles;
+  uint32_t part; /* of its device, which sets it */
 };
 
 #endif

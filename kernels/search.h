@@ -1,4 +1,4 @@
-/* One exact search on any backend: passes of probes, rounds of tiles. */
+/* A device: one backend, or several that share what it holds; and one exact search on it. */
 #ifndef KERNELS_SEARCH_H
 #define KERNELS_SEARCH_H
 
@@ -6,10 +6,14 @@
 #include "kernels/lists.h"
 #include "kernels/scan.h"
 
-/* A device on a backend, which it closes; where it fails the backend stays the caller's. */
-lk_status lk_device_make(lk_backend *backend, lk_device **device, lk_error *error);
+#define LK_DEVICE_PARTS_MAX 64
 
+/* A device of `count` (1 to LK_DEVICE_PARTS_MAX) backends, which it closes; where it fails they stay the caller's. */
+lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device **device, lk_error *error);
+
+/* With several backends a block goes to the one that holds the fewest rows. */
 lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
+/* NULL is no hold. */
 void lk_device_release(lk_device *device, lk_hold *hold);
 
 /* Fills `lists` with a list a probe, and adds to `stats` where it is not NULL. Any thread; one search runs at a time.

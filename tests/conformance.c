@@ -1,9 +1,10 @@
-/* Every device gives the bits of the reference: random cases and pinned extremes. Environment: LIKENESS_SEED, and
- * LIKENESS_CASES for how many random cases. */
+/* Every device gives the bits of the reference: random cases and pinned extremes. Environment: LIKENESS_SEED,
+ * LIKENESS_CASES for how many random cases, LIKENESS_DEVICES for these devices only (their names, spaces between). */
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
 #include <criterion/parameterized.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
@@ -14,9 +15,18 @@
 #define CHUNKS 16
 #define MAX_THREADS 3
 
-static const char *const devices[] = {"cpu:amx",      "cpu:avx512vnni", "cpu:avx2",
-                                      "cpu:portable", "cuda:0:generic", "cuda:0:hopper"};
+static const char *const devices[] = {"cpu:amx", "cpu:avx512vnni", "cpu:avx2",      "cpu:portable",
+                                      "cpu,cpu", "cuda:0:generic", "cuda:0:hopper", "cuda:0,cuda:0"};
 #define DEVICES (sizeof devices / sizeof devices[0])
+
+static bool is_chosen(const char *name) {
+  const char *chosen = getenv("LIKENESS_DEVICES");
+  size_t length = strlen(name);
+  if (chosen == NULL) return true;
+  for (const char *at = chosen; (at = strstr(at, name)) != NULL; at += length)
+    if ((at == chosen || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+  return false;
+}
 
 ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
   (void)tests;
@@ -25,6 +35,7 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
   for (size_t d = 0; d < DEVICES; d++) {
     lk_error error;
     lk_device *device;
+    if (!is_chosen(devices[d])) continue;
     if (lk_device_open(devices[d], 1, &device, &error) == LK_OK)
       lk_device_close(device);
     else
@@ -40,7 +51,7 @@ struct fleet {
 /* NULL where this machine does not have the device. */
 static lk_device *fleet_get(struct fleet *fleet, size_t d, uint32_t threads) {
   lk_device **device = &fleet->opened[d][threads - 1];
-  if (*device != NULL) return *device;
+  if (*device != NULL || !is_chosen(devices[d])) return *device;
   lk_error error;
   lk_status status = lk_device_open(devices[d], threads, device, &error);
   cr_assert(status == LK_OK || status == LK_ENODEVICE, "%s: %s", devices[d], error.text);
@@ -222,6 +233,7 @@ static uint32_t open_backends(lk_backend **backends) {
   lk_error error;
   uint32_t count = 0;
   for (size_t d = 0; d < DEVICES; d++) {
+    if (!is_chosen(devices[d])) continue;
     lk_status status = strncmp(devices[d], "cuda", 4) == 0
                            ? lk_cuda_open(devices[d], 1 + count, &backends[count], &error)
                            : lk_cpu_open(devices[d], 1 + count, &backends[count], &error);
@@ -283,9 +295,37 @@ Test(conformance, most_rows_are_never_settled) {
   fleet_close(&fleet);
 }
 
+/* More blocks than devices, and fewer; a subject's rows on all of them. */
+Test(conformance, several_devices) {
+  lk_error error;
+  lk_lists got = {0};
+  lk_device *device;
+  cr_assert(lk_device_open("cpu,cpu:portable,cpu", 2, &device, &error) == LK_OK, "%s", error.text);
+  struct conformance_case c = PIN("several devices", COSINE, TIES, 24, 9000, 40, 50);
+  c.recipe.subject_rows = 20;
+  for (uint32_t i = 0; i < 24; i++) {
+    c.recipe.blocks = (uint32_t[]){1, 2, 3, 8}[i % 4];
+    c.by_subject = i / 4 % 2;
+    c.allowed_one_in = (uint32_t[]){0, 3, 500}[i / 8];
+    struct trial trial = trial_make(&c);
+    trial_search(&trial, device, 40, &got);
+    trial_compare(&trial, lk_device_name(device), 2, &got, &trial.want);
+    trial_free(&trial);
+  }
+  lk_lists_free(&got);
+  lk_device_close(device);
+}
+
 Test(conformance, unknown_device) {
   lk_error error;
   lk_device *device;
+  char many[LK_DEVICE_PARTS_MAX * 4 + 4];
+  for (size_t i = 0; i < sizeof many; i += 4) memcpy(many + i, "cpu,", 4);
+  many[sizeof many - 1] = '\0';
+  cr_assert(lk_device_open(many, 1, &device, &error) == LK_ENODEVICE);
+  cr_assert(lk_device_open("cpu,", 1, &device, &error) == LK_ENODEVICE);
+  cr_assert(lk_device_open("cpu,abacus", 1, &device, &error) == LK_ENODEVICE);
+  cr_assert_str_eq(error.text, "device 'abacus' is not known to this build, or this machine does not have it");
   cr_assert(lk_device_open("cpu:abacus", 1, &device, &error) == LK_ENODEVICE);
   cr_assert(lk_device_open("abacus", 1, &device, NULL) == LK_ENODEVICE);
   cr_assert(lk_device_open("cuda:999", 1, &device, &error) == LK_ENODEVICE);

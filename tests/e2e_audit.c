@@ -28,7 +28,7 @@ static void setup(void) {
   strcpy(log_folder, files_path("log"));
   strcpy(key, files_path("key"));
   snprintf(public_key, sizeof public_key, "%s.pub", key);
-  EXPECT(0, "key.pub is for those who verify", "audit", "key", key);
+  EXPECT(0, "key.pub is for those who verify", "key", key);
   lk_audit *audit;
   lk_audit_options options = {.key_file = key, .file_bytes = 4000};
   cr_assert_eq(lk_audit_open(log_folder, &options, &audit, NULL), LK_OK);
@@ -53,7 +53,7 @@ Test(audit_cli, usage) {
   EXPECT(2, "usage:", "audit", "verify", "a", "b");
   EXPECT(2, "--format", "audit", "verify", "a", "--format", "json");
   EXPECT(2, "--format", "audit", "show", log_folder, "--format", "csv");
-  EXPECT(1, "key: cannot create: File exists", "audit", "key", key);
+  EXPECT(1, "key: cannot create: File exists", "key", key);
   EXPECT(1, "nowhere: No such file", "audit", "verify", files_path("nowhere"));
 }
 

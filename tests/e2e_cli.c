@@ -430,14 +430,17 @@ Test(cli, stats) {
   EXPECT(0, "", "identify", faces, probes, "--format", "csv");
   cr_assert_str_eq(process_log(&p), "");
   char *lists = strdup(process_out(&p));
-  EXPECT(0, "{\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
+  EXPECT(0, ",\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
   cr_assert_str_eq(process_out(&p), lists);
-  free(lists);
   cr_assert_eq(stat_of("scanned"), FACES_PROBES * FACES_ROWS);
   cr_assert_geq(stat_of("settled"), FACES_PROBES * 10);
   cr_assert(stat_of("rounds") >= 1 && stat_of("survivors") >= 1 && stat_of("reruns") >= 0);
   const char *log = process_log(&p);
   cr_assert_eq(strchr(log, '\n') - log + 1, (ptrdiff_t)strlen(log), "one line");
+  EXPECT(0, "{\"device\":\"cpu:portable,cpu:portable\",", "identify", faces, probes, "--format", "csv", "--stats",
+         "--device", "cpu:portable,cpu:portable");
+  cr_assert_str_eq(process_out(&p), lists);
+  free(lists);
   /* A second batch is added to the first. */
   float *many = malloc(sizeof *many * 1100 * FACES_DIM);
   for (int i = 0; i < 1100 * FACES_DIM; i++) many[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];

@@ -63,8 +63,8 @@ static int64_t pending_lo(void) {
 /* From the beginning of time to its end. */
 #define ALWAYS "0", "9007199254740992"
 
-#define FINISH(...)                                                                                             \
-  redis_ask(&redis, "FCALL", "lk_finish", "4", LK_STREAM_LO, LK_DEAD, LIST, OTHER, LK_GROUP, "60000", "100000", \
+#define FINISH(...)                                                                                           \
+  redis_ask(&redis, "FCALL", LK_FINISH, "4", LK_STREAM_LO, LK_DEAD, LIST, OTHER, LK_GROUP, "60000", "100000", \
             __VA_ARGS__, NULL)
 
 Test(functions, finish_pushes_and_acknowledges) {
@@ -135,8 +135,8 @@ Test(functions, a_reply_to_a_key_of_another_type_is_buried) {
 Test(functions, finish_without_a_group_changes_nothing) {
   deliver("1-1");
   redis_do(&redis, "XGROUP", "DESTROY", LK_STREAM_LO, LK_GROUP, NULL);
-  const char *const words[] = {"FCALL", "lk_finish", "3",   LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP,
-                               "60000", "100000",    "1-1", "1",          ALWAYS,  "a"};
+  const char *const words[] = {"FCALL", LK_FINISH, "3",   LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP,
+                               "60000", "100000",  "1-1", "1",          ALWAYS,  "a"};
   lk_reply *reply = NULL;
   cr_assert_eq(lk_redis_call_words(redis.link, &reply, NULL, 14, words), LK_OK);
   cr_assert_not_null(lk_reply_error(reply));
@@ -149,7 +149,7 @@ Test(functions, finish_takes_more_than_lua_can_unpack) {
   enum { JOBS = 9000 };
   static char entries[JOBS][16];
   lk_command command = {0};
-  const char *const first[] = {"FCALL", "lk_finish", "3", LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP, "60000", "8000"};
+  const char *const first[] = {"FCALL", LK_FINISH, "3", LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP, "60000", "8000"};
   for (int i = 0; i < 9; i++) lk_command_add_string(&command, first[i]);
   for (int i = 0; i < JOBS; i++) {
     snprintf(entries[i], sizeof entries[i], "1-%d", i + 1);
@@ -174,12 +174,12 @@ Test(functions, finish_takes_more_than_lua_can_unpack) {
 Test(functions, discard) {
   deliver("1-1");
   for (int i = 0; i < 2; i++)
-    redis_do(&redis, "FCALL", "lk_discard", "2", LK_STREAM_LO, LK_DEAD, LK_GROUP, "1-1", "nobody asked", NULL);
+    redis_do(&redis, "FCALL", LK_DISCARD, "2", LK_STREAM_LO, LK_DEAD, LK_GROUP, "1-1", "nobody asked", NULL);
   cr_assert_eq(redis_number(&redis, "XLEN", LK_DEAD, NULL), 1);
   cr_assert_eq(pending_lo(), 0);
 }
 
-static int64_t trim(void) { return redis_number(&redis, "FCALL", "lk_trim", "1", LK_STREAM_LO, NULL); }
+static int64_t trim(void) { return redis_number(&redis, "FCALL", LK_TRIM, "1", LK_STREAM_LO, NULL); }
 
 /* Nodes of one entry, so that an approximate trim is an exact one. */
 Test(functions, trim_keeps_what_any_group_needs) {

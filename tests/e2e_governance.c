@@ -8,6 +8,7 @@
 
 #include "index/audit.h"
 #include "index/instant.h"
+#include "index/key.h"
 #include "tests/e2e.h"
 
 static process worker, other;
@@ -123,8 +124,6 @@ Test(governance, refused_by_default_and_by_rule) {
     json_t *reply = next_reply("me");
     cr_assert_str_eq(reply_text(reply, "status"), "EPOLICY");
     cr_assert_str_eq(text_of(decision_of(reply), "decision"), "refuse");
-    cr_assert_eq(reply_number(reply, "compute_us"), 0);
-    cr_assert_eq(json_array_size(json_object_get(reply, "probes")), 0);
     if (strcmp(reply_text(reply, "id"), "test") == 0) {
       cr_assert_not_null(strstr(reply_text(reply, "text"), "no-tests"));
       cr_assert_not_null(strstr(reply_text(reply, "text"), "Tests are not allowed."));
@@ -132,7 +131,8 @@ Test(governance, refused_by_default_and_by_rule) {
     json_decref(reply);
   }
   worker_stop(&worker);
-  cr_assert_not_null(strstr(process_log(&worker), "stopped after 3 jobs with 0 probes"), "%s", process_log(&worker));
+  cr_assert_not_null(strstr(process_log(&worker), "stopped after 3 jobs; 0 probes were searched"), "%s",
+                     process_log(&worker));
   cr_assert_eq(records_with("\"type\":\"decision\""), 3);
   cr_assert_eq(records_with("\"permitted\":true"), 0);
   cr_assert_eq(records_with("\"type\":\"result\""), 0);
@@ -159,7 +159,11 @@ Test(governance, reloaded_on_hangup) {
   process_signal(&worker, SIGHUP);
   cr_assert(process_logs(&worker, "everything is refused", 10000), "%s", process_log(&worker));
   send_demo("b", "3");
-  expect_reply("me", "b", "EPOLICY", "line 5");
+  json_t *reply = next_reply("me");
+  cr_assert_not_null(strstr(reply_text(reply, "text"), "line 5"), "%s", reply_text(reply, "text"));
+  cr_assert_str_eq(text_of(decision_of(reply), "policy"), "broken");
+  cr_assert_eq(reply_number(decision_of(reply), "k"), 0);
+  json_decref(reply);
   write_policy(PERMIT);
   process_signal(&worker, SIGHUP);
   cr_assert(process_logs(&worker, "read again", 10000), "%s", process_log(&worker));
@@ -169,6 +173,7 @@ Test(governance, reloaded_on_hangup) {
   verified();
   cr_assert_eq(records_with("\"type\":\"policy_loaded\""), 2);
   cr_assert_eq(records_with("\"type\":\"policy_refused\""), 1);
+  cr_assert_eq(records_with("\"line\":5"), 1);
 }
 
 Test(governance, a_broken_policy_does_not_start) {
@@ -194,7 +199,7 @@ Test(governance, probes_of_a_case) {
   }
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
   send_job(&(test_job){.id = "third", .extra = "case", .extra_value = "c-7"});
-  expect_reply("me", "third", "EPOLICY", "case");
+  expect_reply("me", "third", "EPOLICY", "fewer probes");
   send_job(&(test_job){.id = "fresh", .extra = "case", .extra_value = "c-8"});
   expect_reply("me", "fresh", "OK", "");
 }
@@ -213,6 +218,146 @@ Test(governance, nothing_leaves_without_the_log) {
   send_demo("c", "3");
   expect_reply("me", "c", "EINTERNAL", "audit log");
   cr_assert_eq(pending(), 0);
+}
+
+/* The newest head in Redis. */
+static const char *published_head(void) {
+  static char head[LK_AUDIT_HEAD_MAX];
+  lk_reply *reply = redis_ask(&redis, "XREVRANGE", LK_HEADS, "+", "-", "COUNT", "1", NULL);
+  cr_assert_eq(lk_reply_elements(reply), 1, "no head");
+  size_t length;
+  const lk_reply *fields = lk_reply_element(lk_reply_element(reply, 0), 1);
+  snprintf(head, sizeof head, "%s", lk_reply_string(lk_reply_element(fields, 1), &length));
+  lk_reply_free(reply);
+  return head;
+}
+
+static lk_status verify_with(const char *head, lk_error *error) {
+  lk_audit_report report;
+  return lk_audit_verify(audit, head, NULL, &report, error);
+}
+
+/* Heads go to Redis: at the start, and when the worker stops over all that it did. A log that was cut lacks them. */
+Test(governance, a_cut_is_found_against_a_head_in_redis) {
+  char path[PATH_MAX + 32], key[PATH_MAX];
+  lk_error error;
+  strcpy(key, files_path("key"));
+  cr_assert_eq(lk_key_make(key, &error), LK_OK);
+  write_policy(PERMIT);
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--audit-key", key, NULL);
+  cr_assert(redis_reaches(&redis, 1, "XLEN", LK_HEADS, NULL));
+  cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
+  send_demo("a", "3");
+  expect_reply("me", "a", "OK", "");
+  worker_stop(&worker);
+  cr_assert_eq(redis_number(&redis, "XLEN", LK_HEADS, NULL), 2);
+  cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
+  snprintf(path, sizeof path, "%s/audit-000001.log", audit);
+  size_t size;
+  char *text = files_read(path, &size);
+  text[size] = '\0';
+  char *released = strstr(text, "\"released\":true");
+  cr_assert_not_null(released);
+  while (released[-1] != '\n') released--;
+  files_write(path, text, (size_t)(released - text));
+  free(text);
+  verified(); /* by itself it holds */
+  cr_assert_eq(verify_with(published_head(), &error), LK_ECORRUPT);
+}
+
+/* ---- rules that change while a job is in the worker ---- */
+
+#define FORBID                  \
+  "policy: 1\n"                 \
+  "name: test\n"                \
+  "rules:\n"                    \
+  "  - id: halt\n"              \
+  "    effect: forbid\n"        \
+  "    text: Halted for now.\n" \
+  "    until: null\n"
+
+static void reload_policy(const char *text) {
+  write_policy(text);
+  process_signal(&worker, SIGHUP);
+  cr_assert(process_logs(&worker, "read again", 10000), "%s", process_log(&worker));
+}
+
+/* A worker that lets jobs wait for company so long, once both of its connections are open. */
+static void start_patient(const char *delay_us) {
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", delay_us, NULL);
+  cr_assert(redis_reaches(&redis, 3, "EXISTS", LK_STREAM_HI, LK_STREAM_LO, LK_HEADS, NULL));
+}
+
+/* Waits until the worker has taken n jobs from the queue. */
+static void await_pending(int64_t n) {
+  for (int tries = 0; pending() < n; tries++) {
+    cr_assert_lt(tries, 1000);
+    sleep_ms(5);
+  }
+}
+
+Test(governance, new_rules_hold_for_jobs_that_were_permitted_before) {
+  write_policy(PERMIT);
+  start_patient("3000000");
+  send_demo("a", "3");
+  await_pending(1);
+  reload_policy(FORBID);
+  expect_reply("me", "a", "EPOLICY", "Halted for now.");
+  worker_stop(&worker);
+  verified();
+  cr_assert_eq(records_with("\"permitted\":true"), 1);
+  cr_assert_eq(records_with("\"released\":false"), 1);
+  cr_assert_eq(records_with("\"released\":true"), 0);
+}
+
+/* The reply was written and could not be delivered: Redis is away. */
+Test(governance, new_rules_hold_for_replies_that_wait_for_redis) {
+  redis_server_close(&redis);
+  redis.appendonly = true;
+  redis_server_start(&redis, true);
+  write_policy(PERMIT);
+  start_patient("1000000");
+  send_demo("a", "3");
+  await_pending(1);
+  redis_server_kill(&redis);
+  cr_assert(process_logs(&worker, "finish: redis", 10000), "%s", process_log(&worker));
+  reload_policy(FORBID);
+  redis_server_start(&redis, true);
+  expect_reply("me", "a", "EPOLICY", "Halted for now.");
+  cr_assert_eq(pending(), 0);
+}
+
+/* The limit is of two probes a case, then of one: the first job keeps its place, whatever came after it. */
+Test(governance, later_jobs_do_not_count_against_earlier_ones) {
+  static const char rules[] = "policy: 1\nname: test\nrules:\n  - id: case\n    effect: permit\n    text: A limit.\n"
+                              "    probes_per_case: ";
+  char text[sizeof rules + 8];
+  snprintf(text, sizeof text, "%s2\n", rules);
+  write_policy(text);
+  start_patient("3000000");
+  send_job(&(test_job){.id = "first", .extra = "case", .extra_value = "c-7"});
+  send_job(&(test_job){.id = "second", .extra = "case", .extra_value = "c-7"});
+  await_pending(2);
+  snprintf(text, sizeof text, "%s1\n", rules);
+  reload_policy(text);
+  expect_reply("me", "first", "OK", "");
+  expect_reply("me", "second", "EPOLICY", "fewer probes");
+}
+
+/* After a connection broke, the worker reads its pending entries again; the job still waits in it. */
+Test(governance, a_job_that_is_read_again_is_decided_once) {
+  write_policy("policy: 1\nname: test\nrules:\n  - id: case\n    effect: permit\n    text: One probe a case.\n"
+               "    probes_per_case: 1\n");
+  start_patient("3000000");
+  send_job(&(test_job){.id = "once", .extra = "case", .extra_value = "c-7"});
+  await_pending(1);
+  redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  cr_assert(process_logs(&worker, "redis is back", 10000), "%s", process_log(&worker));
+  expect_reply("me", "once", "OK", "");
+  worker_stop(&worker);
+  verified();
+  cr_assert_eq(records_with("\"type\":\"decision\""), 1);
+  cr_assert_eq(records_with("\"released\":true"), 1);
 }
 
 /* ---- a moratorium across the flow of jobs ---- */
@@ -246,6 +391,25 @@ static bool is_ok(int64_t index) {
   bool ok = strstr(text, "\"status\":\"OK\"") != NULL;
   lk_reply_free(reply);
   return ok;
+}
+
+/* The worker lets the reply leave before `from`; it reaches Redis, which is held up, after it. */
+Test(governance, a_reply_that_comes_too_late_is_decided_again) {
+  char from[LK_INSTANT_SIZE], text[1024];
+  write_policy(PERMIT);
+  start_patient("1000000");
+  int64_t from_ms = redis_ms() + 2500;
+  lk_instant_format(from_ms, from);
+  snprintf(text, sizeof text, PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n", from);
+  reload_policy(text);
+  send_demo("late", "3");
+  await_pending(1);
+  redis_do(&redis, "CLIENT", "PAUSE", "3000", "ALL", NULL);
+  expect_reply("me", "late", "EPOLICY", "Halted.");
+  worker_stop(&worker);
+  verified();
+  cr_assert_eq(records_with("\"released\":true"), 1, "by the worker's clock it was in time");
+  cr_assert_eq(records_with("\"released\":false"), 1);
 }
 
 /* Not one result leaves between `from` and `until`, by Redis' clock. */

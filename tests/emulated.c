@@ -10,20 +10,29 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static const emulated_recipe plenty = {.memory_bytes = (size_t)1 << 30, .pairs_room = 1 << 18, .lends = true};
+#define PLENTY ((size_t)1 << 30)
 
+static const emulated_recipe plenty = {
+    .memory_bytes = PLENTY, .pairs_room = 1 << 18, .lends = true, .multiplies = true};
+
+/* Opening alone takes more memory than some tests leave. */
 static lk_backend *open_backend(emulated_recipe recipe) {
   lk_error error;
   lk_backend *backend;
-  lk_status status = lk_cuda_make(emulated_gpu_open(recipe), recipe.hopper, 1, &backend, &error);
+  lk_gpu *gpu = emulated_gpu_open(recipe);
+  emulated_resize(gpu, PLENTY);
+  lk_status status = lk_cuda_make(gpu, recipe.hopper, 1, &backend, &error);
   cr_assert(status == LK_OK, "%s", error.text);
+  emulated_resize(gpu, recipe.memory_bytes);
+  if (!recipe.breaks) cr_assert_str_eq(backend->name, recipe.hopper ? "emulated:hopper" : "emulated:generic");
   return backend;
 }
 
 static lk_device *open_device(emulated_recipe recipe) {
   lk_error error;
   lk_device *device;
-  cr_assert(lk_device_make(open_backend(recipe), &device, &error) == LK_OK, "%s", error.text);
+  lk_backend *backend = open_backend(recipe);
+  cr_assert(lk_device_make(&backend, 1, &device, &error) == LK_OK, "%s", error.text);
   return device;
 }
 
@@ -91,6 +100,13 @@ Test(emulated, largest_dimension) {
   check(&c);
 }
 
+/* More than is on its way to the GPU at once. */
+Test(emulated, rows_that_come_in_parts) {
+  struct conformance_case c = PIN_BAR("in parts", IP, NORMAL, LK_DIM_MAX, 2400, 1, LK_K_ALL, ZERO);
+  c.recipe.blocks = 1;
+  check(&c);
+}
+
 /* ---- random and pinned cases, made small ---- */
 
 static uint32_t at_most(uint32_t value, uint32_t limit) { return value < limit ? value : limit; }
@@ -131,10 +147,10 @@ Test(emulated, pinned_extremes) {
   lk_device_close(device);
 }
 
-Test(emulated, by_the_wide_scan_alone) {
-  lk_backend *backend = open_backend(plenty);
+static void check_wide(emulated_recipe recipe, uint32_t cases) {
+  lk_backend *backend = open_backend(recipe);
   lk_lists got = {0};
-  for (uint32_t i = 0; i < cases_count() / 40; i++) {
+  for (uint32_t i = 0; i < cases; i++) {
     struct conformance_case c = case_random(cases_count() + i);
     make_small(&c);
     if (c.recipe.probes == 0) continue;
@@ -145,6 +161,15 @@ Test(emulated, by_the_wide_scan_alone) {
   }
   lk_lists_free(&got);
   backend->ops->close(backend);
+}
+
+Test(emulated, by_the_wide_scan_alone) { check_wide(plenty, cases_count() / 40); }
+
+Test(emulated, by_the_wide_scan_without_a_library) {
+  emulated_recipe bare = plenty;
+  bare.multiplies = false;
+  check_wide(bare, cases_count() / 80);
+  cr_assert(emulated_launches(LK_KERNEL_PRODUCT) > 0);
 }
 
 /* ---- what is rare ---- */
@@ -238,12 +263,11 @@ Test(emulated, few_visible_rows_are_gathered) {
 
 /* ---- Hopper ---- */
 
-static const emulated_recipe hopper = {
-    .memory_bytes = (size_t)1 << 30, .pairs_room = 1 << 18, .lends = true, .hopper = true};
+static const emulated_recipe hopper = {.memory_bytes = PLENTY, .pairs_room = 1 << 18, .lends = true, .hopper = true};
 
 Test(emulated, hopper_one_off_each_edge) {
-  static const uint32_t rows[] = {1, 127, 128, 129, 255, 256, 257}, probes[] = {65, 127, 128, 129, 257};
-  static const uint32_t dims[] = {1, 64, 65, 449, 512, 513, 1100};
+  static const uint32_t rows[] = {1, 127, 128, 129, 255, 256, 257}, probes[] = {65, 127, 128, 129, 257, 385};
+  static const uint32_t dims[] = {1, 64, 65, 449, 512, 513, 1100, 1280, 1281};
   lk_device *device = open_device(hopper);
   uint64_t before = emulated_launches(LK_KERNEL_HOPPER);
   for (size_t i = 0; i < COUNT(rows); i++) {
@@ -283,6 +307,29 @@ Test(emulated, hopper_many_turns) {
   lk_device_close(device);
 }
 
+Test(emulated, hopper_misfits_are_always_looked_at) {
+  lk_device *device = open_device(hopper);
+  struct conformance_case c = PIN("misfits", IP, LOGNORMAL, 24, 1500, 130, 10);
+  check_on(device, &c);
+  lk_device_close(device);
+}
+
+/* So few hits that they come one at a time. */
+Test(emulated, hopper_few_hits) {
+  lk_device *device = open_device(hopper);
+  struct conformance_case c = PIN("few hits", COSINE, NORMAL, 60, 2600, 70, 1);
+  check_on(device, &c);
+  lk_device_close(device);
+}
+
+/* Probes that stay in shared memory give way to those of the next frame. */
+Test(emulated, hopper_frames_come_and_go) {
+  lk_device *device = open_device(hopper);
+  struct conformance_case c = PIN_BAR("frames", L2, NORMAL, 150, 2000, 130, LK_K_ALL, SCORE);
+  for (c.recipe.blocks = 2; c.recipe.blocks < 8; c.recipe.blocks += 4) check_on(device, &c);
+  lk_device_close(device);
+}
+
 /* What does not find the known answer is not used. */
 Test(emulated, a_hopper_that_errs_falls_back) {
   emulated_recipe broken = hopper;
@@ -290,16 +337,53 @@ Test(emulated, a_hopper_that_errs_falls_back) {
   cr_assert_str_eq(lk_device_name(device), "emulated:hopper");
   lk_device_close(device);
   broken.breaks = true;
+  broken.broken = LK_KERNEL_HOPPER;
   device = open_device(broken);
-  cr_assert_str_eq(lk_device_name(device), "emulated:generic");
+  cr_assert_str_eq(lk_device_name(device), "emulated:generic (hopper failed its self-test)");
   struct conformance_case c = tail(LK_IP, 300, 100, 40);
   check_on(device, &c);
   lk_device_close(device);
 }
 
+/* And where there is nothing to fall back on the device does not open. */
+Test(emulated, a_gpu_that_errs_is_refused) {
+  static const lk_kernel kernels[] = {LK_KERNEL_SCAN_16,  LK_KERNEL_SCAN_32, LK_KERNEL_SCAN_64,
+                                      LK_KERNEL_SCAN_128, LK_KERNEL_WIDE,    LK_KERNEL_PRODUCT};
+  for (size_t i = 0; i < COUNT(kernels); i++) {
+    lk_error error;
+    lk_backend *backend;
+    emulated_recipe broken = plenty;
+    broken.breaks = true;
+    broken.broken = kernels[i];
+    lk_gpu *gpu = emulated_gpu_open(broken);
+    cr_assert(lk_cuda_make(gpu, false, 1, &backend, &error) == LK_EINTERNAL, "kernel %d", (int)kernels[i]);
+    cr_assert_str_eq(error.text, "device 'emulated': its kernels do not find what the reference finds");
+    gpu->ops->close(gpu);
+  }
+}
+
+/* ---- several ---- */
+
+Test(emulated, several_gpus_share_a_gallery) {
+  lk_error error;
+  lk_backend *backends[] = {open_backend(plenty), open_backend(plenty)};
+  lk_device *device;
+  cr_assert(lk_device_make(backends, 2, &device, &error) == LK_OK, "%s", error.text);
+  cr_assert_str_eq(lk_device_name(device), "emulated:generic,emulated:generic");
+  struct conformance_case c = PIN("several GPUs", COSINE, NORMAL, 40, 2600, 20, 9);
+  c.recipe.subject_rows = 30;
+  for (c.recipe.blocks = 1; c.recipe.blocks < 5; c.recipe.blocks++)
+    for (c.k = 9; c.k != 0; c.k = c.k == 9 ? LK_K_ALL : 0) {
+      c.bar = c.k == LK_K_ALL ? BAR_SCORE : BAR_NONE;
+      c.by_subject = c.k != LK_K_ALL && c.recipe.blocks % 2 == 0;
+      check_on(device, &c);
+    }
+  lk_device_close(device);
+}
+
 /* ---- full memory ---- */
 
-static const emulated_recipe narrow = {.memory_bytes = (size_t)1 << 30, .pairs_room = 1, .lends = true};
+static const emulated_recipe narrow = {.memory_bytes = PLENTY, .pairs_room = 1, .lends = true};
 
 /* No bar rejects any of these rows: a round leaves more than there is room for, and is run again in halves. */
 Test(emulated, overflow) {
@@ -353,7 +437,7 @@ Test(emulated, memory_that_runs_out) {
   lk_batch batch = trial.batch;
   lk_lists lists = {0};
   bool enough = false;
-  for (size_t bytes = 1; !enough; bytes += bytes / 4 + 1) {
+  for (size_t bytes = 1000; !enough; bytes += bytes / 4 + 1) {
     lk_error error = {""};
     lk_hold *hold = NULL;
     lk_device *device = open_device((emulated_recipe){.memory_bytes = bytes, .pairs_room = 1});

@@ -142,7 +142,7 @@ uint64_t files_enroll(const char *folder, const float *data, uint64_t rows, uint
   lk_error error = {0};
   lk_vectors vectors = files_vectors(data, rows, dim);
   uint64_t from = UINT64_MAX;
-  cr_assert_eq(lk_gallery_enroll(folder, &vectors, labels, NULL, NULL, &from, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_gallery_enroll(folder, &vectors, labels, NULL, NULL, NULL, &from, &error), LK_OK, "%s", error.text);
   return from;
 }
 

@@ -28,7 +28,7 @@ static lk_vector_file open_data(const char *name, char path[PATH_MAX]) {
 static const char *enroll_data(lk_metric metric, const lk_vectors *vectors, const lk_label *labels) {
   const char *folder = files_gallery("g", metric, vectors->dim);
   lk_error error = {0};
-  cr_assert_eq(lk_gallery_enroll(folder, vectors, labels, NULL, NULL, NULL, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_gallery_enroll(folder, vectors, labels, NULL, NULL, NULL, NULL, &error), LK_OK, "%s", error.text);
   return folder;
 }
 
@@ -227,7 +227,7 @@ Test(data, degenerate_rows_are_refused_under_cosine) {
   }
   cr_assert_eq(bad, 773);
   lk_error error;
-  cr_assert_eq(lk_gallery_enroll(folder, &file.vectors, NULL, NULL, NULL, NULL, &error), LK_EBADPROBE);
+  cr_assert_eq(lk_gallery_enroll(folder, &file.vectors, NULL, NULL, NULL, NULL, NULL, &error), LK_EBADPROBE);
   char wanted[128];
   snprintf(wanted, sizeof wanted, "773 of 4400 rows cannot be enrolled: row %u is all zeros; row ", (unsigned)first);
   cr_assert_not_null(strstr(error.text, wanted), "%s", error.text);

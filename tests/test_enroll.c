@@ -64,7 +64,7 @@ TestSuite(enroll, .init = files_setup, .fini = files_teardown);
 static lk_status enroll(const char *folder, const float *data, uint64_t rows, uint32_t dim, const lk_label *labels,
                         lk_error *error) {
   lk_vectors vectors = files_vectors(data, rows, dim);
-  return lk_gallery_enroll(folder, &vectors, labels, NULL, NULL, NULL, error);
+  return lk_gallery_enroll(folder, &vectors, labels, NULL, NULL, NULL, NULL, error);
 }
 
 /* Refused with these words, and not a byte of the gallery is another. */
@@ -72,7 +72,7 @@ static void check_refused(const char *folder, const lk_vectors *vectors, const l
                           const char *words) {
   uint64_t before = files_digest(folder), from = 77;
   lk_error error = {0};
-  cr_assert_eq(lk_gallery_enroll(folder, vectors, labels, NULL, NULL, &from, &error), status, "%s", error.text);
+  cr_assert_eq(lk_gallery_enroll(folder, vectors, labels, NULL, NULL, NULL, &from, &error), status, "%s", error.text);
   cr_assert_not_null(strstr(error.text, words), "%s", error.text);
   cr_assert_eq(files_digest(folder), before, "%s", words);
   cr_assert_eq(from, 77);
@@ -248,7 +248,7 @@ Test(enroll, no_other_enrollment_gets_between) {
   float data[2] = {1, 2};
   lk_vectors vectors = files_vectors(data, 2, 1);
   lk_status inside = LK_OK;
-  cr_assert_eq(lk_gallery_enroll(folder, &vectors, NULL, try_inside, &inside, NULL, NULL), LK_OK);
+  cr_assert_eq(lk_gallery_enroll(folder, &vectors, NULL, NULL, try_inside, &inside, NULL, NULL), LK_OK);
   cr_assert_eq(inside, LK_EBUSY);
   cr_assert_eq(count_templates(folder), 2);
 }
@@ -429,6 +429,6 @@ Test(enroll, progress_goes_from_nothing_to_all) {
   float data[5] = {1, 2, 3, 4, 5};
   lk_vectors vectors = files_vectors(data, 5, 1);
   order seen = {0};
-  cr_assert_eq(lk_gallery_enroll(folder, &vectors, NULL, take_report, &seen, NULL, NULL), LK_OK);
+  cr_assert_eq(lk_gallery_enroll(folder, &vectors, NULL, NULL, take_report, &seen, NULL, NULL), LK_OK);
   cr_assert(seen.last == 5 && seen.total == 5);
 }

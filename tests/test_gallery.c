@@ -7,6 +7,7 @@
 
 #include "index/gallery.h"
 #include "index/text.h"
+#include "index/ungoverned.h"
 #include "index/vector.h"
 #include "tests/files.h"
 
@@ -169,7 +170,7 @@ Test(gallery, an_f16_gallery_refuses_what_halves_cannot_hold) {
   cr_assert_eq(lk_gallery_create(folder, &options, NULL), LK_OK);
   lk_vectors vectors = files_vectors((float[]){1, 2, 3, 70000}, 2, 2);
   lk_error error;
-  cr_assert_eq(lk_gallery_enroll(folder, &vectors, NULL, NULL, NULL, NULL, &error), LK_EBADPROBE);
+  cr_assert_eq(lk_gallery_enroll(folder, &vectors, NULL, NULL, NULL, NULL, NULL, &error), LK_EBADPROBE);
   cr_assert_not_null(strstr(error.text, "row 1 has an element beyond 65504"), "%s", error.text);
 }
 

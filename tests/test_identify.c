@@ -135,7 +135,7 @@ Test(identify, verify_in_an_f16_gallery) {
   lk_gallery *gallery = files_open(folder);
   lk_result *result = open_result();
   lk_vectors probe = files_vectors(row, 1, 3);
-  cr_assert_eq(lk_gallery_verify(gallery, &probe, lk_text_of("0"), result, NULL), LK_OK);
+  cr_assert_eq(lk_gallery_verify(gallery, &probe, lk_text_of("0"), NULL, result, NULL), LK_OK);
   cr_assert_eq(lk_result_candidate(result, 0, 0).score, lk_score(LK_L2, row, stored, 3), "the probe is not rounded");
   lk_result_close(result);
   lk_gallery_close(gallery);
@@ -209,7 +209,7 @@ Test(identify, an_empty_gallery) {
   cr_assert_eq(lk_gallery_identify(gallery, &query, result, &stats, NULL), LK_OK);
   cr_assert_eq(lk_result_count(result, 0), 0);
   cr_assert_eq(stats.scanned, 0);
-  cr_assert_eq(lk_gallery_verify(gallery, &probes, lk_text_of("s"), result, NULL), LK_ENOTFOUND);
+  cr_assert_eq(lk_gallery_verify(gallery, &probes, lk_text_of("s"), NULL, result, NULL), LK_ENOTFOUND);
   lk_result_close(result);
   lk_gallery_close(gallery);
 }
@@ -228,7 +228,7 @@ Test(identify, no_probes_at_all) {
   cr_assert_eq(lk_gallery_identify(gallery, &query, result, NULL, NULL), LK_OK);
   query.probes_count = 0;
   cr_assert_eq(lk_gallery_identify(gallery, &query, result, NULL, NULL), LK_OK);
-  cr_assert_eq(lk_gallery_verify(gallery, &none, lk_text_of("0"), result, NULL), LK_OK);
+  cr_assert_eq(lk_gallery_verify(gallery, &none, lk_text_of("0"), NULL, result, NULL), LK_OK);
   lk_result_close(result);
   lk_gallery_close(gallery);
 }
@@ -316,7 +316,7 @@ Test(identify, verify_finds_the_subjects_best) {
   for (uint32_t s = 0; s < PEOPLE; s++) {
     char name[8];
     snprintf(name, sizeof name, "s%u", s);
-    cr_assert_eq(lk_gallery_verify(gallery, &probes, lk_text_of(name), result, NULL), LK_OK);
+    cr_assert_eq(lk_gallery_verify(gallery, &probes, lk_text_of(name), NULL, result, NULL), LK_OK);
     for (uint32_t p = 0; p < 3; p++) {
       lk_hit *hits = rank_all(LK_L2, LK_STORE_F32, &x, &probes, p);
       uint32_t best = 0;
@@ -343,11 +343,11 @@ Test(identify, verify_refuses) {
   lk_vectors good = files_vectors(data, 1, WIDTH), bad = files_vectors(zeros, 1, WIDTH),
              wide = files_vectors(data, 1, 1);
   lk_error error;
-  cr_assert_eq(lk_gallery_verify(gallery, &good, lk_text_of("s40"), result, &error), LK_ENOTFOUND);
+  cr_assert_eq(lk_gallery_verify(gallery, &good, lk_text_of("s40"), NULL, result, &error), LK_ENOTFOUND);
   cr_assert_str_eq(error.text, "the gallery people has no subject 's40'");
-  cr_assert_eq(lk_gallery_verify(gallery, &good, (lk_text){0}, result, NULL), LK_ENOTFOUND);
-  cr_assert_eq(lk_gallery_verify(gallery, &bad, lk_text_of("s1"), result, NULL), LK_EBADPROBE);
-  cr_assert_eq(lk_gallery_verify(gallery, &wide, lk_text_of("s1"), result, NULL), LK_EDIM);
+  cr_assert_eq(lk_gallery_verify(gallery, &good, (lk_text){0}, NULL, result, NULL), LK_ENOTFOUND);
+  cr_assert_eq(lk_gallery_verify(gallery, &bad, lk_text_of("s1"), NULL, result, NULL), LK_EBADPROBE);
+  cr_assert_eq(lk_gallery_verify(gallery, &wide, lk_text_of("s1"), NULL, result, NULL), LK_EDIM);
   lk_result_close(result);
   lk_gallery_close(gallery);
   free(data);
@@ -368,7 +368,7 @@ static void *search_again_and_again(void *context) {
     cr_assert_eq(lk_gallery_identify(s->gallery, &query, result, NULL, NULL), LK_OK);
     for (uint32_t p = 0; p < s->probes->rows; p++)
       check_list(result, p, LK_COSINE, s->rows, s->probes, p, s->k, -INFINITY);
-    cr_assert_eq(lk_gallery_verify(s->gallery, s->probes, lk_text_of("11"), result, NULL), LK_OK);
+    cr_assert_eq(lk_gallery_verify(s->gallery, s->probes, lk_text_of("11"), NULL, result, NULL), LK_OK);
     uint64_t subjects;
     cr_assert_eq(lk_gallery_subjects(s->gallery, &subjects, NULL), LK_OK);
     cr_assert_eq(lk_gallery_check(s->gallery, NULL), LK_OK);
@@ -415,7 +415,7 @@ Test(identify, the_callers_floating_point_mode_has_no_part_in_it) {
     cr_assert_eq(lk_gallery_identify(gallery, &query, result, NULL, NULL), LK_OK);
     list[0] = lk_result_candidate(result, 0, 0);
     list[1] = lk_result_candidate(result, 0, 1);
-    cr_assert_eq(lk_gallery_verify(gallery, &probes, lk_text_of("1"), result, NULL), LK_OK);
+    cr_assert_eq(lk_gallery_verify(gallery, &probes, lk_text_of("1"), NULL, result, NULL), LK_OK);
     list[2] = lk_result_candidate(result, 0, 0);
     if (round == 1) cr_assert_eq(_mm_getcsr() & 0xffc0, (saved | 0x8040 | 0x6000) & 0xffc0, "the caller's is kept");
     _mm_setcsr(saved);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "index/binding.h"
 #include "index/manifest.h"
 #include "tests/files.h"
 
@@ -126,11 +127,48 @@ Test(manifest, other_versions_are_refused_by_name) {
   lk_error error;
   cr_assert_eq(parse_changed("version", json_integer(1), &error), LK_OK);
   cr_assert_eq(parse_changed("version", json_integer(0), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("version", json_integer(2), &error), LK_EFORMAT);
-  cr_assert_str_eq(error.text, "m: manifest version 2; this build reads 1");
+  cr_assert_eq(parse_changed("version", json_integer(3), &error), LK_EFORMAT);
+  cr_assert_str_eq(error.text, "m: manifest version 3; this build reads 1 and 2");
   cr_assert_eq(parse_changed("version", json_integer((INT64_C(1) << 32) + 1), &error), LK_EFORMAT);
   cr_assert_eq(parse_changed("version", json_string("1"), &error), LK_EFORMAT);
   cr_assert_eq(parse_changed("version", NULL, &error), LK_EFORMAT);
+}
+
+/* Version 2 is a bound gallery's, so that a program that knows no bindings refuses it. */
+Test(manifest, version_and_binding_go_together) {
+  lk_error error;
+  cr_assert_eq(parse_changed("version", json_integer(2), &error), LK_EFORMAT);
+  cr_assert_not_null(strstr(error.text, "bound"), "%s", error.text);
+  cr_assert_eq(parse_changed("governance", json_pack("{s:s}", "policy", "/p.yaml"), &error), LK_EFORMAT);
+  cr_assert_not_null(strstr(error.text, "bound"), "%s", error.text);
+}
+
+Test(manifest, a_binding_is_read_back_and_nothing_unknown_is_ignored) {
+  static const char *const bad[][2] = {{"limit", "1"}, {"policy", ""}, {"audit", "a\nb"}};
+  lk_error error;
+  json_t *root = json_pack("{s:s, s:s, s:s, s:s}", "policy", "/p.yaml", "calibration", "c.json", "audit", "log",
+                           "audit_key", "key");
+  lk_binding binding = {0};
+  cr_assert_eq(lk_binding_from_json("m", root, &binding, &error), LK_OK, "%s", error.text);
+  cr_assert_str_eq(binding.policy, "/p.yaml");
+  cr_assert_str_eq(binding.calibration, "c.json");
+  cr_assert_str_eq(binding.audit, "log");
+  cr_assert_str_eq(binding.audit_key, "key");
+  json_t *again = lk_binding_to_json(&binding);
+  cr_assert(json_equal(root, again));
+  json_decref(again);
+  lk_binding_free(&binding);
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    json_t *broken = json_copy(root);
+    json_object_set_new(broken, bad[i][0], json_string(bad[i][1]));
+    cr_assert_eq(lk_binding_from_json("m", broken, &binding, &error), LK_EFORMAT, "%s", bad[i][0]);
+    lk_binding_free(&binding);
+    json_decref(broken);
+  }
+  json_object_del(root, "policy");
+  cr_assert_eq(lk_binding_from_json("m", root, &binding, &error), LK_EFORMAT, "no policy");
+  lk_binding_free(&binding);
+  json_decref(root);
 }
 
 static json_t *segment_list(json_int_t id, json_int_t rows, const char *checksum) {

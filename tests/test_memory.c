@@ -105,7 +105,7 @@ static void check_created(void) { check_gallery(files_path("new"), 0); }
 
 Test(memory, create) {
   static const struct trial trial = {"create", start_afresh, create, check_not_created, check_created, nothing};
-  try_all(&trial, 40);
+  try_all(&trial, 30);
 }
 
 static const char *folder;
@@ -123,7 +123,7 @@ static void make_small_gallery(void) {
 
 static lk_status enroll(const lk_label *with, lk_error *error) {
   lk_vectors more = files_vectors(vectors + ROWS * DIM, MORE, DIM);
-  return lk_gallery_enroll(folder, &more, with, NULL, NULL, &numbered_from, error);
+  return lk_gallery_enroll(folder, &more, with, NULL, NULL, NULL, &numbered_from, error);
 }
 static lk_status enroll_first(lk_error *error) { return enroll(labels, error); }
 static lk_status enroll_more(lk_error *error) { return enroll(NULL, error); }
@@ -152,6 +152,7 @@ Test(memory, enroll) {
 /* ---- an open gallery ---- */
 
 static lk_gallery *gallery;
+static const char *device_name = "cpu";
 static lk_device *device;
 static lk_result *result;
 
@@ -184,6 +185,13 @@ Test(memory, device) {
   try_all(&trial, 8);
 }
 
+static lk_status open_devices(lk_error *error) { return lk_device_open("cpu,cpu", 2, &device, error); }
+
+Test(memory, several_devices) {
+  static const struct trial trial = {"several devices", nothing, open_devices, NULL, check_device, close_device};
+  try_all(&trial, 15);
+}
+
 static lk_status open_result(lk_error *error) { return lk_result_open(&result, error); }
 static void check_result(void) { cr_assert_not_null(result); }
 static void close_result(void) { lk_result_close(result); }
@@ -195,7 +203,7 @@ Test(memory, result) {
 
 static void open_for_load(void) {
   gallery = files_open(folder);
-  cr_assert_eq(lk_device_open("cpu", 2, &device, NULL), LK_OK);
+  cr_assert_eq(lk_device_open(device_name, 2, &device, NULL), LK_OK);
   cr_assert_eq(lk_result_open(&result, NULL), LK_OK);
 }
 
@@ -353,8 +361,44 @@ Test(memory, identify_in_range) {
   try_search("all there are", identify, 12);
 }
 
+Test(memory, identify_on_several_devices) {
+  static lk_text two[] = {{"s40", 3}, {"2601", 4}};
+  device_name = "cpu,cpu";
+  start_search();
+  query.by_subject = true;
+  try_search("by subject on two", identify, 20);
+  query.subjects = two;
+  query.subjects_count = 2;
+  query.by_subject = false;
+  query.k = 1;
+  try_search("of two subjects on two", identify, 20);
+}
+
 static lk_status verify(lk_error *error) {
-  return lk_gallery_verify(gallery, &query.probes[1], lk_text_of("s40"), result, error);
+  return lk_gallery_verify(gallery, &query.probes[1], lk_text_of("s40"), NULL, result, error);
+}
+
+/* A log that is new: reading a longer one allocates more. */
+static void load_without_a_log(void) {
+  char log[PATH_MAX + 32];
+  snprintf(log, sizeof log, "%s/audit-000001.log", files_path("audit"));
+  remove(log);
+  load_again();
+}
+
+/* Under a policy, and with a log. */
+Test(memory, identify_governed) {
+  static const char rules[] = "policy: 1\nname: t\nrules:\n  - id: a\n    effect: permit\n    text: All may search.\n";
+  static lk_claims claims;
+  lk_error error;
+  start_search();
+  files_write(files_path("policy.yaml"), rules, strlen(rules));
+  lk_binding binding = {.policy = files_path("policy.yaml"), .audit = files_path("audit")};
+  cr_assert_eq(lk_gallery_bind(folder, &binding, &error), LK_OK, "%s", error.text);
+  claims.case_id = lk_text_of("c-1");
+  query.claims = &claims;
+  find_answer(identify);
+  try_all(&(struct trial){"governed", load_without_a_log, identify, NULL, check_answer, close_all}, 20);
 }
 
 Test(memory, verify) {
@@ -473,13 +517,14 @@ static lk_status render(lk_error *error) {
   uint32_t rank = 0;
   FILE *out = fmemopen(line, sizeof line, "w");
   cr_assert_not_null(out);
-  lk_status status = lk_render_list(out, LK_JSON, 0, lk_result_count(result, 0), next_candidate, &rank, error);
+  lk_status status = lk_render_list(out, LK_JSON, 0, lk_result_count(result, 0), next_candidate, &rank,
+                                    lk_result_decision(result), error);
   fclose(out);
   return status;
 }
 static void check_nothing_printed(void) { cr_assert_eq(line[0], '\0'); }
 static void check_line(void) {
-  cr_assert_str_eq(line + strlen(line) - 3, "]}\n");
+  cr_assert_str_eq(line + strlen(line) - 4, "\"}}\n");
   line[0] = '\0';
 }
 

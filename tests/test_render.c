@@ -37,7 +37,7 @@ static lk_candidate next(void *context) {
 }
 
 static lk_status render(lk_format format, uint64_t probe, const lk_candidate *list, uint32_t count) {
-  return lk_render_list(out, format, probe, count, next, &list, NULL);
+  return lk_render_list(out, format, probe, count, next, &list, lk_text_of("{\"policy\":\"none\"}"), NULL);
 }
 
 static const lk_candidate two[] = {{.found = {.key = {"a", 1}, .subject = {"s,1", 3}}, .score = 0.5F},
@@ -86,14 +86,25 @@ Test(render, table) {
 Test(render, json) {
   lk_render_header(out, LK_JSON);
   cr_assert_eq(render(LK_JSON, 7, two, 2), LK_OK);
-  cr_assert_str_eq(rendered(),
-                   "{\"probe\":7,\"candidates\":[{\"rank\":1,\"key\":\"a\",\"subject\":\"s,1\",\"score\":0.5},"
-                   "{\"rank\":2,\"key\":\"b\\\"c\",\"subject\":\"d\",\"score\":-0.0625}]}\n");
+  cr_assert_str_eq(
+      rendered(),
+      "{\"probe\":7,\"candidates\":[{\"rank\":1,\"key\":\"a\",\"subject\":\"s,1\",\"score\":0.5},"
+      "{\"rank\":2,\"key\":\"b\\\"c\",\"subject\":\"d\",\"score\":-0.0625}],\"decision\":{\"policy\":\"none\"}}\n");
 }
 
 Test(render, json_of_an_empty_list) {
   cr_assert_eq(render(LK_JSON, 0, two, 0), LK_OK);
-  cr_assert_str_eq(rendered(), "{\"probe\":0,\"candidates\":[]}\n");
+  cr_assert_str_eq(rendered(), "{\"probe\":0,\"candidates\":[],\"decision\":{\"policy\":\"none\"}}\n");
+}
+
+Test(render, footer_of_a_table) {
+  static const char hashed[] = "{\"policy\":\"0123456789abcdef\",\"rules\":[\"a\",\"b\"]}";
+  for (lk_format format = LK_TABLE; format <= LK_JSON; format++) {
+    cr_assert_eq(lk_render_footer(out, format, lk_text_of("{\"policy\":\"none\"}"), NULL), LK_OK);
+    cr_assert_eq(lk_render_footer(out, format, lk_text_of(hashed), NULL), LK_OK);
+    cr_assert_eq(lk_render_footer(out, format, (lk_text){0}, NULL), LK_OK);
+  }
+  cr_assert_str_eq(rendered(), "policy: none\npolicy: 0123456789ab; rules: a, b\n");
 }
 
 /* Any finite float is given back by its text, in every format. */
@@ -126,7 +137,7 @@ Test(render, output_that_cannot_be_written) {
     setvbuf(full, NULL, _IONBF, 0);
     const lk_candidate *at = list;
     lk_error error;
-    cr_assert_eq(lk_render_list(full, format, 0, 40, next, &at, &error), LK_EIO);
+    cr_assert_eq(lk_render_list(full, format, 0, 40, next, &at, lk_text_of("{}"), &error), LK_EIO);
     cr_assert_not_null(strstr(error.text, "No space left"), "%s", error.text);
     fclose(full);
   }

@@ -16,9 +16,10 @@ Test(stats, as_json) {
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  lk_stats_render(out, 1422, &stats);
+  lk_stats_render(out, "cuda:0:generic", 1422, &stats);
   fclose(out);
-  cr_assert_str_eq(text, "{\"probes\":1422,\"scanned\":1099511627786,\"survivors\":1099511627778,"
-                         "\"settled\":2199023255555,\"rounds\":44,\"wide_rounds\":66,\"reruns\":55}\n");
+  cr_assert_str_eq(
+      text, "{\"device\":\"cuda:0:generic\",\"probes\":1422,\"scanned\":1099511627786,\"survivors\":1099511627778,"
+            "\"settled\":2199023255555,\"rounds\":44,\"wide_rounds\":66,\"reruns\":55}\n");
   free(text);
 }

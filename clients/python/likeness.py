@@ -17,9 +17,12 @@ without the interpreter's lock.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 from collections.abc import Sequence
-from ctypes import POINTER, Structure, byref, c_bool, c_char, c_char_p, c_float, c_int, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, Structure, byref
+from ctypes import c_bool, c_char, c_char_p, c_float, c_int, c_int64, c_uint32, c_uint64, c_void_p
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +89,43 @@ class _Template(Structure):
     ]
 
 
+@dataclass(frozen=True)
+class Claims:
+    """Who asks a gallery that is bound to a policy, what for and by what right. `pending_since`: Unix time in ms since
+    when the authorisation has been applied for; 0: it is granted."""
+
+    purpose: str = ""
+    actor: str = ""
+    jurisdiction: str = ""
+    case_id: str = ""
+    authorisation: str = ""
+    pending_since: int = 0
+
+
+class _Binding(Structure):
+    _fields_ = [("policy", c_char_p), ("calibration", c_char_p), ("audit", c_char_p), ("audit_key", c_char_p)]
+
+
+class _Claims(Structure):
+    _fields_ = [
+        ("purpose", _Text),
+        ("actor", _Text),
+        ("jurisdiction", _Text),
+        ("case_id", _Text),
+        ("authorisation", _Text),
+        ("pending_since_ms", c_int64),
+        ("key", c_void_p),
+    ]
+
+
 class _GalleryOptions(Structure):
-    _fields_ = [("dim", c_uint32), ("metric", c_int), ("store", c_int), ("model", c_char_p)]
+    _fields_ = [
+        ("dim", c_uint32),
+        ("metric", c_int),
+        ("store", c_int),
+        ("model", c_char_p),
+        ("binding", POINTER(_Binding)),
+    ]
 
 
 class _GalleryStat(Structure):
@@ -102,6 +140,7 @@ class _GalleryStat(Structure):
         ("next_number", c_uint64),
         ("segments", c_uint32),
         ("bytes", c_uint64),
+        ("binding", _Binding),
     ]
 
 
@@ -131,6 +170,7 @@ class _Query(Structure):
         ("subjects", POINTER(_Text)),
         ("keys_count", c_uint32),
         ("subjects_count", c_uint32),
+        ("claims", POINTER(_Claims)),
     ]
 
 
@@ -143,23 +183,29 @@ _FUNCTIONS = {
     "lk_gallery_create": (c_int, [c_char_p, POINTER(_GalleryOptions), POINTER(_ErrorText)]),
     "lk_gallery_enroll": (
         c_int,
-        [c_char_p, POINTER(_Vectors), c_void_p, c_void_p, c_void_p, POINTER(c_uint64), POINTER(_ErrorText)],
+        [c_char_p, POINTER(_Vectors), c_void_p, POINTER(_Claims), c_void_p, c_void_p]
+        + [POINTER(c_uint64), POINTER(_ErrorText)],
     ),
     "lk_gallery_open": (c_int, [c_char_p, POINTER(c_void_p), POINTER(_ErrorText)]),
     "lk_gallery_close": (None, [c_void_p]),
     "lk_gallery_load": (c_int, [c_void_p, c_void_p, POINTER(_ErrorText)]),
     "lk_gallery_stat_get": (None, [c_void_p, POINTER(_GalleryStat)]),
     "lk_gallery_template": (_Template, [c_void_p, c_uint64]),
-    "lk_gallery_vector": (None, [c_void_p, c_uint64, c_void_p]),
+    "lk_gallery_bind": (c_int, [c_char_p, POINTER(_Binding), POINTER(_ErrorText)]),
+    "lk_gallery_export": (
+        c_int,
+        [c_void_p, c_uint64, c_uint64, POINTER(_Claims), c_void_p, POINTER(_ErrorText)],
+    ),
     "lk_gallery_find": (c_int, [c_void_p, _Text, POINTER(c_uint64), POINTER(_ErrorText)]),
     "lk_gallery_identify": (
         c_int,
         [c_void_p, POINTER(_Query), c_void_p, POINTER(_SearchStats), POINTER(_ErrorText)],
     ),
-    "lk_gallery_verify": (c_int, [c_void_p, POINTER(_Vectors), _Text, c_void_p, POINTER(_ErrorText)]),
+    "lk_gallery_verify": (c_int, [c_void_p, POINTER(_Vectors), _Text, POINTER(_Claims), c_void_p, POINTER(_ErrorText)]),
     "lk_result_open": (c_int, [POINTER(c_void_p), POINTER(_ErrorText)]),
     "lk_result_close": (None, [c_void_p]),
     "lk_result_count": (c_uint32, [c_void_p, c_uint32]),
+    "lk_result_decision": (_FoundText, [c_void_p]),
     "lk_result_list": (None, [c_void_p, c_uint32, c_void_p, c_void_p]),
 }
 
@@ -190,6 +236,13 @@ def _encode_text(text: str) -> _Text:
 
 def _encode_texts(texts: Sequence[str]) -> ctypes.Array:
     return (_Text * len(texts))(*map(_encode_text, texts))
+
+
+def _encode_claims(claims: Claims | None):
+    if claims is None:
+        return None
+    said = (claims.purpose, claims.actor, claims.jurisdiction, claims.case_id, claims.authorisation)
+    return ctypes.pointer(_Claims(*map(_encode_text, said), claims.pending_since, None))
 
 
 def _describe_vectors(array: np.ndarray, name: str) -> tuple[_Vectors, np.ndarray]:
@@ -285,6 +338,8 @@ class Gallery(_Owner):
         values = {name: getattr(stat, name) for name, _ in stat._fields_}
         values["metric"] = list(METRICS)[stat.metric]
         values["store"] = list(STORES)[stat.store]
+        del values["binding"]
+        values["policy"] = stat.binding.policy or b"none"
         return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
 
     def __len__(self) -> int:
@@ -299,12 +354,17 @@ class Gallery(_Owner):
     def key(self, position: int) -> str:
         return str(self._template(position).key)
 
-    def vector(self, position: int) -> np.ndarray:
+    def vector(self, position: int, claims: Claims | None = None) -> np.ndarray:
         """The template as it is stored."""
         self._template(position)
         vector = np.empty(self.stat()["dim"], np.float32)
-        _library.lk_gallery_vector(self._opened(), position, vector.ctypes.data)
+        _call("lk_gallery_export", self._opened(), position, 1, _encode_claims(claims), vector.ctypes.data)
         return vector
+
+    def decision(self) -> dict:
+        """What governed the last search, or refused it; {"policy": "none"} where nothing did."""
+        decision = _library.lk_result_decision(self._result._opened())
+        return json.loads(str(decision)) if decision.length > 0 else {}
 
     def _template(self, position: int) -> _Template:
         if not 0 <= position < len(self):
@@ -324,6 +384,7 @@ class Gallery(_Owner):
         mask: int = 0,
         keys: Sequence[str] = (),
         subjects: Sequence[str] = (),
+        claims: Claims | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Template numbers and scores, a row a probe (fused: one row), best first; MISSING and -inf fill up shorter
         lists. k = ALL: all at or above the threshold. `last_search` then tells what the search did."""
@@ -343,16 +404,22 @@ class Gallery(_Owner):
             subjects=ctypes.cast(subject_texts, POINTER(_Text)),
             keys_count=len(keys),
             subjects_count=len(subjects),
+            claims=_encode_claims(claims),
         )
         stats = _SearchStats()
         _call("lk_gallery_identify", self._opened(), byref(query), self._result._opened(), byref(stats))
         self.last_search = {name: getattr(stats, name) for name, _ in stats._fields_}
         return self._result.arrays(len(kept) if fusion == "none" else 1, None if k == ALL else k)
 
-    def verify(self, probes: np.ndarray, subject: str) -> tuple[np.ndarray, np.ndarray]:
-        """For each probe the number of the subject's best template, and its score."""
+    def verify(
+        self, probes: np.ndarray, subject: str, claims: Claims | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """For each probe the number of the subject's best template, and its score; MISSING and -inf where the policy
+        permits no score so low."""
         vectors, kept = _describe_vectors(probes, "probes")
-        _call("lk_gallery_verify", self._opened(), byref(vectors), _encode_text(subject), self._result._opened())
+        result = self._result._opened()
+        said = _encode_claims(claims)
+        _call("lk_gallery_verify", self._opened(), byref(vectors), _encode_text(subject), said, result)
         numbers, scores = self._result.arrays(len(kept), 1)
         return numbers[:, 0], scores[:, 0]
 
@@ -362,9 +429,21 @@ class Gallery(_Owner):
         super().close()
 
 
+def bind(
+    folder: str | Path,
+    policy: str | Path | None,
+    calibration: str | Path | None = None,
+    audit: str | Path | None = None,
+    audit_key: str | Path | None = None,
+) -> None:
+    """Binds the gallery to a policy, a calibration for it, and an audit log; None: to nothing."""
+    paths = (os.fsencode(path) if path is not None else None for path in (policy, calibration, audit, audit_key))
+    _call("lk_gallery_bind", os.fsencode(folder), byref(_Binding(*paths)))
+
+
 def create(folder: str | Path, dim: int, metric: str = "cosine", store: str = "f32", model: str = "") -> None:
     """Makes the folder an empty gallery."""
-    options = _GalleryOptions(dim, METRICS[metric], STORES[store], model.encode())
+    options = _GalleryOptions(dim, METRICS[metric], STORES[store], model.encode(), None)
     _call("lk_gallery_create", os.fsencode(folder), byref(options))
 
 
@@ -374,13 +453,14 @@ def enroll(
     keys: Sequence[str] | None = None,
     subjects: Sequence[str] | None = None,
     tags: Sequence[int] | None = None,
+    claims: Claims | None = None,
 ) -> int:
     """Adds all rows or none, and returns the number of the first; the others follow. An empty key or subject is the
     default."""
     described, kept = _describe_vectors(vectors, "vectors")
     labels = _make_labels(len(kept), keys, subjects, tags)
     first = c_uint64()
-    _call("lk_gallery_enroll", os.fsencode(folder), byref(described), labels, None, None, byref(first))
+    _call("lk_gallery_enroll", os.fsencode(folder), byref(described), labels, _encode_claims(claims), None, None, byref(first))
     return first.value
 
 

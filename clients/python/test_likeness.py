@@ -136,6 +136,35 @@ class LikenessTest(unittest.TestCase):
             likeness.Gallery(self.folder, likeness.Device()).identify(self.probes)
         gc.collect()
 
+    def test_a_bound_gallery_asks_its_policy(self):
+        gallery = self.open_gallery()
+        gallery.identify(self.probes)
+        self.assertEqual(gallery.decision(), {"policy": "none"})
+        policy = self.folder.parent / "policy.yaml"
+        policy.write_text(
+            "policy: 1\nname: t\nrules:\n  - id: demo\n    effect: permit\n    text: Demonstrations.\n"
+            "    purposes: demo\n    operations: [identify, export]\n    max_candidates: 2\n"
+        )
+        likeness.bind(self.folder, policy)
+        with likeness.Gallery(self.folder, self.device) as bound:
+            self.assertEqual(bound.stat()["policy"], str(policy.resolve()))
+            demo = likeness.Claims(purpose="demo")
+            numbers, scores = bound.identify(self.probes, k=5, claims=demo)
+            np.testing.assert_array_equal(numbers[:, :2], gallery.identify(self.probes, k=2)[0])
+            self.assertTrue((numbers[:, 2:] == likeness.MISSING).all())
+            self.assertEqual(bound.decision()["rules"], ["demo"])
+            np.testing.assert_array_equal(bound.vector(3, demo), gallery.vector(3))
+            refused = (
+                lambda: bound.identify(self.probes),
+                lambda: bound.vector(3),
+                lambda: bound.verify(self.probes, "3", demo),
+                lambda: likeness.enroll(self.folder, self.rows, claims=demo),
+            )
+            for attempt in refused:
+                with self.assertRaises(likeness.Error) as caught:
+                    attempt()
+                self.assertEqual(caught.exception.status, "EPOLICY")
+
 
 if __name__ == "__main__":
     unittest.main()

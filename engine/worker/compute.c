@@ -4,6 +4,7 @@
 
 #include "engine/clock.h"
 #include "engine/worker/stages.h"
+#include "index/ungoverned.h"
 #include "kernels/fail.h"
 
 /* A batch that is due and a slot to put it in; false when there will be no more. */
@@ -34,25 +35,29 @@ static bool take_batch(lk_worker *worker, lk_done **slot) {
   return batch != NULL;
 }
 
-static void hand_on(lk_worker *worker, lk_done *done) {
+static void hand_on(lk_worker *worker, lk_done *done, uint64_t searched) {
   pthread_mutex_lock(&worker->lock);
+  worker->probes += searched;
   *worker->done_last = done;
   worker->done_last = &done->next;
   pthread_cond_broadcast(&worker->changed);
   pthread_mutex_unlock(&worker->lock);
 }
 
-/* Sets apart the tasks whose deadline has passed; returns how many are left. */
-static uint32_t check_deadlines(const lk_worker *worker, lk_done *done) {
+/* Sets apart the tasks whose deadline has passed; returns how many are left, and how many probes they have. */
+static uint32_t check_deadlines(const lk_worker *worker, lk_done *done, uint64_t *probes) {
   uint64_t now_us = lk_clock_us(), now_ms = lk_worker_redis_ms(worker);
   uint32_t left = 0;
+  *probes = 0;
   for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
     task->wait_us = (uint32_t)(now_us - task->queued.since_us);
-    if (now_ms < task->deadline_ms)
+    if (now_ms < task->deadline_ms) {
       left++;
-    else
+      *probes += task->job.probes.rows;
+    } else {
       task->status = lk_fail(&task->error, LK_EDEADLINE, "the deadline passed %llu ms before the search could begin",
                              (unsigned long long)(now_ms - task->deadline_ms));
+    }
   }
   return left;
 }
@@ -76,7 +81,7 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
     query.mask = task->job.mask;
     query.threshold = fminf(query.threshold, task->job.threshold);
   }
-  lk_status status = lk_gallery_identify(gallery, &query, done->result, NULL, error);
+  lk_status status = lk_gallery_search(gallery, &query, done->result, NULL, error);
   free(runs);
   return status;
 }
@@ -84,14 +89,15 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
 static lk_status compute(lk_done *done, uint32_t tasks, lk_error *error) {
   const lk_task *head = done->tasks;
   if (head->job.op == LK_OP_IDENTIFY) return identify(done, tasks, error);
-  return lk_gallery_verify(head->gallery, &head->job.probes, head->job.subject, done->result, error);
+  return lk_gallery_compare(head->gallery, &head->job.probes, head->job.subject, done->result, error);
 }
 
 void *lk_compute_main(void *argument) {
   lk_worker *worker = argument;
-  for (lk_done *done; take_batch(worker, &done); hand_on(worker, done)) {
+  uint64_t probes;
+  for (lk_done *done; take_batch(worker, &done); hand_on(worker, done, probes)) {
     uint64_t begin_us = lk_clock_us();
-    uint32_t tasks = check_deadlines(worker, done);
+    uint32_t tasks = check_deadlines(worker, done, &probes);
     lk_error error;
     lk_status status = tasks > 0 ? compute(done, tasks, &error) : LK_OK;
     done->compute_us = (uint32_t)(lk_clock_us() - begin_us);

@@ -7,12 +7,14 @@
 #include "engine/clock.h"
 #include "engine/protocol.h"
 #include "engine/reply.h"
+#include "engine/worker/gate.h"
+#include "engine/worker/heads.h"
 #include "engine/worker/stages.h"
 #include "index/text.h"
 #include "kernels/fail.h"
 
 static const uint64_t grace_us = 5000000; /* after a stop, for Redis to take the last replies */
-static const uint64_t trim_every_us = 1000000;
+static const uint64_t tidy_every_us = 1000000;
 
 static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
@@ -25,8 +27,10 @@ typedef struct finish {
   lk_bytes keys;    /* reply lists' names, NUL-terminated */
   lk_task **tasks;  /* those in the call */
   size_t room, count;
+  uint64_t generation; /* of the rules that let them leave */
   uint64_t stopped_us; /* when the stop was first seen; 0: not yet */
-  uint64_t trimmed_us;
+  uint64_t tidied_us;
+  bool finished; /* something, since then */
 } finish;
 
 static bool reserve(finish *f, size_t count) {
@@ -45,26 +49,6 @@ static lk_reply_part part_of(const lk_task *task, const lk_done *done) {
       .result = done->result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};
 }
 
-/* Asks the policy again, and has the log keep what is about to leave. */
-static void release(finish *f, lk_task *task, const lk_done *done, lk_release *released) {
-  uint64_t now_ms = lk_worker_redis_ms(f->worker);
-  snprintf(task->since, sizeof task->since, "0");
-  snprintf(task->until, sizeof task->until, "%llu", 1ULL << 53);
-  if (task->verdict == NULL || task->status != LK_OK) return;
-  lk_reply_part part = part_of(task, done);
-  released->candidates = lk_reply_candidates(&part, lk_job_lists(&task->job));
-  lk_policy_request request = lk_task_request(task);
-  task->status =
-      lk_governance_release(f->worker->options->governance, &request, now_ms, released, task->verdict, &task->error);
-  if (task->status == LK_EIO) task->status = LK_EINTERNAL;
-  if (task->status != LK_OK) return;
-  task->job.k = task->verdict->k;
-  task->job.threshold = task->verdict->threshold;
-  snprintf(task->since, sizeof task->since, "%llu", (unsigned long long)task->verdict->since_ms);
-  if (task->verdict->until_ms < 1ULL << 53)
-    snprintf(task->until, sizeof task->until, "%llu", (unsigned long long)task->verdict->until_ms);
-}
-
 static void encode(finish *f, lk_task *task, const lk_done *done) {
   lk_reply_head head = {.id = task->job.id, .gallery = task->job.gallery, .wait_us = task->wait_us};
   lk_release released = {0};
@@ -76,7 +60,7 @@ static void encode(finish *f, lk_task *task, const lk_done *done) {
     head.total = released.total = stat.templates;
     released.searched = task->status == LK_OK ? stat.templates : 0;
   }
-  release(f, task, done, &released);
+  lk_gate_release(f->worker, task, done->result, &released);
   head.status = task->status;
   if (task->status == LK_OK) {
     head.searched = head.total;
@@ -132,7 +116,7 @@ static void build_call(finish *f, lk_priority priority, size_t count, uint32_t l
   lk_command_clear(command);
   snprintf(keys_count, 12, "%u", lists + 2);
   lk_command_add_string(command, "FCALL");
-  lk_command_add_string(command, "lk_finish");
+  lk_command_add_string(command, LK_FINISH);
   lk_command_add_string(command, keys_count);
   lk_command_add_string(command, streams[priority]);
   lk_command_add_string(command, LK_DEAD);
@@ -153,7 +137,6 @@ static void build_call(finish *f, lk_priority priority, size_t count, uint32_t l
 /* Marks what the call has taken: all but those that came too late, or too early, for what the policy said. Their time
  * is Redis', so our idea of its clock was wrong. */
 static void note_taken(finish *f, const lk_reply *reply) {
-  if (lk_reply_elements(reply) != 5) return; /* of lk_discard */
   const lk_reply *untimely = lk_reply_element(reply, 3);
   for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
   for (size_t u = 0; u < lk_reply_elements(untimely); u++) {
@@ -164,16 +147,22 @@ static void note_taken(finish *f, const lk_reply *reply) {
   }
 }
 
+static lk_status take_answer(finish *f, const lk_reply *reply, lk_error *error) {
+  if (f->count == 0) return LK_OK; /* of a discard */
+  if (lk_reply_elements(reply) != 5)
+    return lk_fail(error, LK_EIO, "redis has another function of the name %s", LK_FINISH);
+  int64_t undelivered = lk_reply_integer(lk_reply_element(reply, 2));
+  if (undelivered > 0)
+    fprintf(f->link.log, "likeness: finish: %lld replies could not be delivered; see %s\n", (long long)undelivered,
+            LK_DEAD);
+  note_taken(f, reply);
+  return LK_OK;
+}
+
 /* What a reply from Redis means for the call: done, or to be tried again (LK_EIO). */
 static lk_status judge(finish *f, const lk_reply *reply, lk_error *error) {
   const char *refused = lk_reply_error(reply);
-  if (refused == NULL) {
-    if (lk_reply_elements(reply) == 5 && lk_reply_integer(lk_reply_element(reply, 2)) > 0)
-      fprintf(f->link.log, "likeness: finish: %lld replies could not be delivered; see %s\n",
-              (long long)lk_reply_integer(lk_reply_element(reply, 2)), LK_DEAD);
-    note_taken(f, reply);
-    return LK_OK;
-  }
+  if (refused == NULL) return take_answer(f, reply, error);
   if (strstr(refused, "NOGROUP") != NULL) {
     for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
     fprintf(f->link.log, "likeness: finish: the jobs are gone from redis: %s\n", refused);
@@ -192,9 +181,12 @@ static bool may_try(finish *f) {
   return lk_clock_us() < f->stopped_us + grace_us;
 }
 
+/* Until Redis has the call; or the rules were read again, so that the tasks have to be decided again. */
 static bool send_call(finish *f) {
   while (may_try(f)) {
     lk_error error;
+    lk_gate_reload(f->worker);
+    if (f->count > 0 && lk_gate_generation(f->worker) != f->generation) return true;
     lk_reply *reply = NULL;
     lk_status status = lk_link_open(&f->link, &error);
     if (status == LK_EPOLICY) lk_worker_fail(f->worker, status, &error);
@@ -214,34 +206,22 @@ static bool send_call(finish *f) {
 }
 
 static bool discard(finish *f, const lk_task *task) {
-  const char *const words[] = {"FCALL", "lk_discard", "2",         streams[task->priority],
-                               LK_DEAD, LK_GROUP,     task->entry, task->error.text};
+  const char *const words[] = {"FCALL", LK_DISCARD, "2",         streams[task->priority],
+                               LK_DEAD, LK_GROUP,   task->entry, task->error.text};
   lk_command_clear(&f->command);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) lk_command_add_string(&f->command, words[i]);
   return send_call(f);
 }
 
-/* Nothing leaves before the log has it. What cannot be written down is not released: its jobs get an error. */
-static bool commit(finish *f) {
-  lk_governance *governance = f->worker->options->governance;
-  lk_error error;
-  if (governance == NULL || lk_governance_commit(governance, &error) == LK_OK) return true;
-  fprintf(f->link.log, "likeness: nothing is released: %s\n", error.text);
-  for (size_t i = 0; i < f->count; i++)
-    if (f->tasks[i]->status == LK_OK)
-      f->tasks[i]->status =
-          lk_fail(&f->tasks[i]->error, LK_EINTERNAL, "the audit log cannot be written, so nothing is released");
-  return false;
-}
-
-/* The tasks of one stream, until the finish Function has taken them all: a task whose time is over when it arrives is
- * decided again. */
+/* The tasks of one stream, until the finish Function has taken them all: a task whose time is over when it arrives, or
+ * whose rules have changed meanwhile, is decided again. */
 static bool finish_stream(finish *f, const lk_done *done, lk_priority priority) {
   for (;;) {
     uint32_t lists;
     char keys_count[12];
+    f->generation = lk_gate_generation(f->worker);
     f->count = collect(f, done, priority, &lists);
-    if (!commit(f)) f->count = collect(f, done, priority, &lists);
+    if (!lk_gate_commit(f->worker, f->tasks, f->count)) f->count = collect(f, done, priority, &lists);
     if (f->replies.failed || f->keys.failed) return false;
     if (f->count == 0) return true;
     build_call(f, priority, f->count, lists, keys_count);
@@ -259,54 +239,73 @@ static bool finish_batch(finish *f, const lk_done *done) {
   return sent;
 }
 
+static void answer(finish *f, const lk_done *done) {
+  static const char why[] = "replies could not be delivered; their jobs stay pending in redis";
+  lk_error error;
+  f->finished = finish_batch(f, done);
+  if (!f->finished) lk_worker_fail(f->worker, lk_fail(&error, LK_EIO, "%s", why), &error);
+}
+
 static void trim(finish *f) {
-  uint64_t now_us = lk_clock_us();
-  if (now_us < f->trimmed_us + trim_every_us) return;
-  f->trimmed_us = now_us;
-  for (int priority = 0; priority < LK_PRIORITIES; priority++) {
-    const char *const words[] = {"FCALL", "lk_trim", "1", streams[priority]};
+  for (int priority = 0; f->link.redis != NULL && priority < LK_PRIORITIES; priority++) {
+    const char *const words[] = {"FCALL", LK_TRIM, "1", streams[priority]};
     lk_reply *reply = NULL;
     lk_error error;
-    if (f->link.redis == NULL || lk_redis_call_words(f->link.redis, &reply, &error, 4, words) != LK_OK) {
-      lk_link_close(&f->link);
-      return;
-    }
+    if (lk_redis_call_words(f->link.redis, &reply, &error, 4, words) != LK_OK) lk_link_close(&f->link);
     lk_reply_free(reply);
   }
 }
 
-/* Waits for a batch: one that was computed, or the refused tasks in `refused`. False when there will be no more. */
-static lk_done *wait_for_batch(lk_worker *worker, lk_done *refused) {
+static void tidy(finish *f) {
+  uint64_t now_us = lk_clock_us();
+  if (now_us < f->tidied_us + tidy_every_us) return;
+  lk_heads_publish(f->worker, &f->link, false);
+  if (f->finished) trim(f);
+  f->finished = false;
+  f->tidied_us = now_us;
+}
+
+static void wait_a_second(lk_worker *worker) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec++;
+  pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+}
+
+static bool has_batch(const lk_worker *worker) { return worker->done_first != NULL || worker->refused_first != NULL; }
+
+/* Waits for a batch, a second at most: one that was computed, or the refused tasks in `refused`; NULL for none. False
+ * when there will be no more. */
+static bool wait_for_batch(lk_worker *worker, lk_done *refused, lk_done **done) {
+  *done = NULL;
   pthread_mutex_lock(&worker->lock);
-  while (worker->done_first == NULL && worker->refused_first == NULL && !worker->compute_over)
-    pthread_cond_wait(&worker->changed, &worker->lock);
-  lk_done *done = NULL;
+  if (!has_batch(worker) && !worker->compute_over) wait_a_second(worker);
+  bool more = has_batch(worker) || !worker->compute_over;
   if (worker->refused_first != NULL) {
     *refused = (lk_done){.tasks = (lk_task *)worker->refused_first};
     worker->refused_first = NULL;
     worker->refused_last = &worker->refused_first;
-    done = refused;
+    *done = refused;
   } else if (worker->done_first != NULL) {
-    done = worker->done_first;
-    worker->done_first = done->next;
-    if (done->next == NULL) worker->done_last = &worker->done_first;
+    *done = worker->done_first;
+    worker->done_first = (*done)->next;
+    if (worker->done_first == NULL) worker->done_last = &worker->done_first;
   }
   pthread_mutex_unlock(&worker->lock);
-  return done;
+  return more;
 }
 
 static void give_back(lk_worker *worker, lk_done *done, const lk_done *refused) {
-  uint64_t jobs = 0, probes = 0;
-  for (lk_task *task = done->tasks, *next; task != NULL; task = next) {
-    next = lk_task_next(task);
-    jobs++;
-    if (task->status == LK_OK) probes += task->job.probes.rows;
-    lk_task_free(task);
-  }
+  uint64_t jobs = 0;
+  lk_task *tasks = done->tasks;
   pthread_mutex_lock(&worker->lock);
+  for (lk_task *task = tasks; task != NULL; task = lk_task_next(task)) {
+    jobs++;
+    *task->older = task->newer;
+    if (task->newer != NULL) task->newer->older = task->older;
+  }
   worker->tasks -= (uint32_t)jobs;
   worker->jobs += jobs;
-  worker->probes += probes;
   if (done != refused) {
     done->tasks = NULL;
     done->next = worker->free_slots;
@@ -314,22 +313,24 @@ static void give_back(lk_worker *worker, lk_done *done, const lk_done *refused) 
   }
   pthread_cond_broadcast(&worker->changed);
   pthread_mutex_unlock(&worker->lock);
+  for (lk_task *next; tasks != NULL; tasks = next) {
+    next = lk_task_next(tasks);
+    lk_task_free(tasks);
+  }
 }
 
 void *lk_finish_main(void *argument) {
   lk_worker *worker = argument;
   finish f = {.worker = worker,
               .link = {.address = &worker->options->address, .stage = "finish", .log = worker->options->log}};
-  lk_done refused;
-  for (lk_done *done; (done = wait_for_batch(worker, &refused)) != NULL; give_back(worker, done, &refused)) {
-    if (finish_batch(&f, done)) {
-      trim(&f);
-      continue;
-    }
-    lk_error error;
-    lk_worker_fail(worker, lk_fail(&error, LK_EIO, "replies could not be delivered; their jobs stay pending in redis"),
-                   &error);
+  lk_done refused, *done;
+  lk_heads_publish(worker, &f.link, true);
+  while (wait_for_batch(worker, &refused, &done)) {
+    if (done != NULL) answer(&f, done);
+    if (done != NULL) give_back(worker, done, &refused);
+    tidy(&f);
   }
+  lk_heads_publish(worker, &f.link, true);
   lk_link_close(&f.link);
   lk_command_free(&f.command);
   lk_bytes_free(&f.replies);

@@ -4,11 +4,10 @@
 
 #include "engine/clock.h"
 #include "engine/protocol.h"
+#include "engine/worker/gate.h"
 #include "engine/worker/stages.h"
 #include "index/text.h"
 #include "kernels/fail.h"
-
-enum { FIELDS_MOST = 64 };
 
 static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
@@ -16,8 +15,7 @@ typedef struct intake {
   lk_worker *worker;
   lk_link link;
   bool set_up;
-  /* After a connection broke, entries that were delivered to us but never arrived are read again from here on; an
-   * entry that is still on its way through the worker is then computed twice and answered once. */
+  /* After a connection broke, entries that were delivered to us but never arrived are read again from here on. */
   char seen[LK_PRIORITIES][48];
   bool recovering;
 } intake;
@@ -39,13 +37,14 @@ static lk_status read_clock(intake *in, lk_error *error) {
   lk_reply *reply = NULL;
   lk_status status = lk_redis_call_words(in->link.redis, &reply, error, 1, words);
   if (status != LK_OK) return status;
-  if (lk_reply_elements(reply) == 2) {
-    int64_t now_ms =
-        lk_reply_integer(lk_reply_element(reply, 0)) * 1000 + lk_reply_integer(lk_reply_element(reply, 1)) / 1000;
+  int64_t now_ms =
+      lk_reply_integer(lk_reply_element(reply, 0)) * 1000 + lk_reply_integer(lk_reply_element(reply, 1)) / 1000;
+  if (lk_reply_error(reply) != NULL)
+    status = lk_fail(error, lk_reply_refusal(reply), "redis refused to tell the time: %s", lk_reply_error(reply));
+  else
     atomic_store(&in->worker->redis_ahead_ms, now_ms - (int64_t)(lk_clock_us() / 1000));
-  }
   lk_reply_free(reply);
-  return LK_OK;
+  return status;
 }
 
 static lk_status set_up(intake *in, lk_error *error) {
@@ -86,25 +85,8 @@ static lk_gallery *find_gallery(const lk_worker *worker, lk_text name, uint32_t 
   return NULL;
 }
 
-/* Before any compute: a refused job costs a decision. */
-static lk_status decide(const lk_worker *worker, lk_task *task, lk_error *error) {
-  lk_governance *governance = worker->options->governance;
-  if (governance == NULL) return LK_OK;
-  task->verdict = malloc(sizeof *task->verdict);
-  if (task->verdict == NULL) return lk_fail_memory(error);
-  lk_policy_request request = lk_task_request(task);
-  lk_status status = lk_governance_decide(governance, &request, lk_worker_redis_ms(worker), task->verdict, error);
-  if (status == LK_EPOLICY) return status;
-  if (status != LK_OK) {
-    fprintf(worker->options->log, "likeness: nothing is decided: %s\n", error->text);
-    return lk_fail(error, LK_EINTERNAL, "the audit log cannot be written, so nothing is searched");
-  }
-  task->job.k = task->verdict->k;
-  task->job.threshold = task->verdict->threshold;
-  return LK_OK;
-}
-
-static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) {
+static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
+  const lk_worker *worker = in->worker;
   lk_job *job = &task->job;
   uint32_t number;
   task->gallery = find_gallery(worker, job->gallery, &number);
@@ -113,7 +95,7 @@ static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) 
                    job->gallery.bytes);
   if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
   lk_status status = lk_gallery_check_probes(task->gallery, &job->probes, job->model, error);
-  if (status == LK_OK) status = decide(worker, task, error);
+  if (status == LK_OK) status = lk_gate_decide(worker, in->link.redis, task, error);
   /* Identifications share a batch when gallery, k, fusion and what they are by are the same; a verification, or a
    * search of some tags only, goes alone. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;
@@ -123,9 +105,9 @@ static lk_status admit(const lk_worker *worker, lk_task *task, lk_error *error) 
   return status;
 }
 
-static size_t read_fields(const lk_reply *list, lk_field fields[FIELDS_MOST]) {
+static size_t read_fields(const lk_reply *list, lk_field fields[LK_FIELDS_MAX]) {
   size_t count = 0;
-  for (size_t i = 0; i + 1 < lk_reply_elements(list) && count < FIELDS_MOST; i += 2) {
+  for (size_t i = 0; i + 1 < lk_reply_elements(list) && count < LK_FIELDS_MAX; i += 2) {
     size_t length;
     const char *name = lk_reply_string(lk_reply_element(list, i), &length);
     lk_field *field = &fields[count];
@@ -136,32 +118,35 @@ static size_t read_fields(const lk_reply *list, lk_field fields[FIELDS_MOST]) {
   return count;
 }
 
-static lk_status parse_task(const lk_worker *worker, lk_task *task, const lk_reply *list) {
-  lk_field fields[FIELDS_MOST];
+static lk_status parse_task(const intake *in, lk_task *task, const lk_reply *list) {
+  lk_field fields[LK_FIELDS_MAX];
   task->deadline_ms = UINT64_MAX;
-  if (lk_reply_elements(list) > 2 * FIELDS_MOST) {
-    read_fields(list, fields);
-    lk_job_parse(fields, FIELDS_MOST, &task->job, NULL);
-    return lk_fail(&task->error, LK_EBADJOB, "more than %d fields", FIELDS_MOST);
-  }
-  lk_status status = lk_job_parse(fields, read_fields(list, fields), &task->job, &task->error);
-  return status == LK_OK ? admit(worker, task, &task->error) : status;
+  size_t count = read_fields(list, fields);
+  lk_status status = lk_job_parse(fields, count, &task->job, &task->error);
+  if (lk_reply_elements(list) > 2 * LK_FIELDS_MAX)
+    return lk_fail(&task->error, LK_EBADJOB, "more than %d fields", LK_FIELDS_MAX);
+  return status == LK_OK ? admit(in, task, &task->error) : status;
 }
 
-static void take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_reply *entry) {
-  lk_worker *worker = in->worker;
-  size_t length = 0;
-  const char *id = lk_reply_elements(entry) == 2 ? lk_reply_string(lk_reply_element(entry, 0), &length) : NULL;
-  lk_task *task = id != NULL && length < sizeof task->entry ? lk_task_new(delivery) : NULL;
-  if (task == NULL) return; /* stays pending, and is read again after the next connection */
-  memcpy(task->entry, id, length);
-  task->priority = priority;
-  task->status = parse_task(worker, task, lk_reply_element(entry, 1));
-  if (in->recovering) strcpy(in->seen[priority], task->entry);
+/* An entry that is read again while it is on its way through the worker. One that was finished at this very moment is
+ * not known any more: it is computed once again, and the finish Function answers it once. */
+static bool is_taken(lk_worker *worker, lk_priority priority, const char *entry) {
+  pthread_mutex_lock(&worker->lock);
+  const lk_task *task = worker->taken;
+  while (task != NULL && (task->priority != priority || strcmp(task->entry, entry) != 0)) task = task->newer;
+  pthread_mutex_unlock(&worker->lock);
+  return task != NULL;
+}
+
+static void hand_on(lk_worker *worker, lk_task *task) {
   pthread_mutex_lock(&worker->lock);
   worker->tasks++;
+  task->newer = worker->taken;
+  task->older = &worker->taken;
+  if (task->newer != NULL) task->newer->older = &task->newer;
+  worker->taken = task;
   if (task->status == LK_OK) {
-    lk_batcher_push(&worker->batcher, priority, &task->queued, lk_clock_us());
+    lk_batcher_push(&worker->batcher, task->priority, &task->queued, lk_clock_us());
   } else {
     *worker->refused_last = &task->queued;
     worker->refused_last = &task->queued.next;
@@ -170,27 +155,57 @@ static void take_entry(intake *in, lk_delivery *delivery, lk_priority priority, 
   pthread_mutex_unlock(&worker->lock);
 }
 
-/* Returns how many entries it took. */
-static size_t take_entries(intake *in, lk_reply *reply) {
-  lk_delivery *delivery = calloc(1, sizeof *delivery);
-  if (delivery == NULL) {
-    lk_reply_free(reply);
-    return 0;
+/* LK_EIO: the connection broke. What was not taken, then or for want of memory, stays pending, and is read again after
+ * the next connection. */
+static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_reply *entry,
+                            lk_error *error) {
+  size_t length = 0;
+  const char *id = lk_reply_elements(entry) == 2 ? lk_reply_string(lk_reply_element(entry, 0), &length) : NULL;
+  if (id == NULL || length >= sizeof in->seen[priority]) return LK_OK;
+  if (in->recovering) strcpy(in->seen[priority], id);
+  if (in->recovering && is_taken(in->worker, priority, id)) return LK_OK;
+  lk_task *task = lk_task_new(delivery);
+  if (task == NULL) return LK_OK;
+  memcpy(task->entry, id, length);
+  task->priority = priority;
+  task->status = parse_task(in, task, lk_reply_element(entry, 1));
+  if (task->status == LK_EIO) {
+    *error = task->error;
+    lk_task_free(task);
+    return LK_EIO;
   }
-  delivery->reply = reply;
-  delivery->tasks = 1;
-  size_t taken = 0;
-  for (size_t s = 0; s < lk_reply_elements(reply); s++) {
-    const lk_reply *stream = lk_reply_element(reply, s);
+  hand_on(in->worker, task);
+  return LK_OK;
+}
+
+static lk_status take_entries(intake *in, lk_delivery *delivery, size_t *taken, lk_error *error) {
+  lk_status status = LK_OK;
+  *taken = 0;
+  for (size_t s = 0; s < lk_reply_elements(delivery->reply); s++) {
+    const lk_reply *stream = lk_reply_element(delivery->reply, s);
     size_t length;
     const char *name = lk_reply_string(lk_reply_element(stream, 0), &length);
     lk_priority priority = strcmp(name, LK_STREAM_HI) == 0 ? LK_HI : LK_LO;
     const lk_reply *entries = lk_reply_element(stream, 1);
-    for (size_t i = 0; i < lk_reply_elements(entries); i++, taken++)
-      take_entry(in, delivery, priority, lk_reply_element(entries, i));
+    for (size_t i = 0; status == LK_OK && i < lk_reply_elements(entries); i++, ++*taken)
+      status = take_entry(in, delivery, priority, lk_reply_element(entries, i), error);
   }
+  return status;
+}
+
+/* The reply goes with the last of its tasks. */
+static lk_status take_reply(intake *in, lk_reply *reply, size_t *taken, lk_error *error) {
+  lk_delivery *delivery = calloc(1, sizeof *delivery);
+  *taken = 0;
+  if (delivery == NULL) {
+    lk_reply_free(reply);
+    return LK_OK;
+  }
+  delivery->reply = reply;
+  delivery->tasks = 1;
+  lk_status status = take_entries(in, delivery, taken, error);
   lk_delivery_release(delivery);
-  return taken;
+  return status;
 }
 
 static lk_status step(intake *in, lk_error *error) {
@@ -203,47 +218,38 @@ static lk_status step(intake *in, lk_error *error) {
     lk_reply_free(reply);
     return status;
   }
-  size_t taken = take_entries(in, reply);
+  size_t taken;
+  status = take_reply(in, reply, &taken, error);
   if (in->recovering && taken == 0) in->recovering = false;
-  return LK_OK;
+  return status;
 }
 
 static bool stopping(const lk_worker *worker) { return atomic_load(worker->options->stop) || worker->status != LK_OK; }
 
-/* Reads no more than compute can have soon: what waits here is lost to other workers. */
-static bool wait_for_room(lk_worker *worker) {
+/* Reads no more than compute can have soon: what waits here is lost to other workers. Waits a second at most. */
+static bool has_room(lk_worker *worker) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec++;
   pthread_mutex_lock(&worker->lock);
-  while (!stopping(worker) &&
-         (worker->tasks >= LK_TASKS_MOST || worker->batcher.probes >= worker->options->batch_probes)) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
-    pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+  int waited = 0;
+  bool room = false;
+  while (waited == 0 && !room && !stopping(worker)) {
+    room = worker->tasks < LK_TASKS_MOST && worker->batcher.probes < worker->options->batch_probes;
+    if (!room) waited = pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
   }
-  bool go_on = !stopping(worker);
   pthread_mutex_unlock(&worker->lock);
-  return go_on;
-}
-
-/* The rules were changed, and this process told so. */
-static void reload(const lk_worker *worker) {
-  const lk_worker_options *options = worker->options;
-  if (options->governance == NULL || !atomic_exchange(options->reload, false)) return;
-  lk_error error;
-  lk_status status = lk_governance_reload(options->governance, &error);
-  if (status == LK_OK && error.text[0] == '\0')
-    fprintf(options->log, "likeness: the policy was read again\n");
-  else
-    fprintf(options->log, "likeness: everything is refused: %s\n", error.text);
+  return room;
 }
 
 void *lk_intake_main(void *argument) {
   lk_worker *worker = argument;
   intake in = {.worker = worker,
                .link = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
-  while (wait_for_room(worker)) {
+  while (!lk_worker_is_stopping(worker)) {
+    lk_gate_reload(worker);
+    if (!has_room(worker)) continue;
     lk_error error;
-    reload(worker);
     lk_status status = lk_link_open(&in.link, &error);
     if (status == LK_OK) {
       status = step(&in, &error);

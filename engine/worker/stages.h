@@ -30,6 +30,7 @@ typedef struct lk_worker {
   pthread_mutex_t lock; /* all below */
   pthread_cond_t changed;
   lk_batcher batcher;
+  lk_task *taken; /* all tasks in the worker */
   uint32_t tasks;
   bool intake_over, compute_over;
   lk_done slots[LK_DONE_SLOTS];
@@ -38,7 +39,10 @@ typedef struct lk_worker {
   lk_queued *refused_first, **refused_last; /* tasks that intake refused: to be answered, not computed */
   lk_status status;                         /* what the run ends with */
   lk_error error;
-  uint64_t jobs, probes;
+  uint64_t jobs;   /* answered */
+  uint64_t probes; /* searched */
+
+  uint64_t published; /* record that the last head in Redis covers; the finish stage's */
 } lk_worker;
 
 void *lk_intake_main(void *worker);

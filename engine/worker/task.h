@@ -17,7 +17,8 @@ typedef struct lk_delivery {
 } lk_delivery;
 
 typedef struct lk_task {
-  lk_queued queued; /* first, so that the batcher's list is a list of tasks */
+  lk_queued queued;               /* first, so that the batcher's list is a list of tasks */
+  struct lk_task *newer, **older; /* among the worker's tasks; `older` is where the pointer to this one stands */
   lk_delivery *delivery;
   lk_priority priority;
   char entry[48]; /* id in the stream */

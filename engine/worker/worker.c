@@ -93,8 +93,8 @@ lk_status lk_worker_run(const lk_worker_options *options, lk_error *error) {
   if (worker == NULL) return lk_fail_memory(error);
   lk_status status = open_worker(worker, options, error);
   if (status == LK_OK) status = run_stages(worker, error);
-  fprintf(options->log, "likeness: stopped after %llu jobs with %llu probes\n", (unsigned long long)worker->jobs,
-          (unsigned long long)worker->probes);
+  fprintf(options->log, "likeness: stopped after %llu jobs; %llu probes were searched\n",
+          (unsigned long long)worker->jobs, (unsigned long long)worker->probes);
   close_worker(worker);
   free(worker);
   return status;

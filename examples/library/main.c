@@ -23,7 +23,7 @@ static lk_status enroll(const char *folder, lk_error *error) {
   lk_gallery_options options = {.dim = DIM, .metric = LK_COSINE};
   lk_vectors vectors = {.name = "templates", .data = templates, .rows = ROWS, .dim = DIM, .element = LK_F32};
   lk_status status = lk_gallery_create(folder, &options, error);
-  if (status == LK_OK) status = lk_gallery_enroll(folder, &vectors, labels, NULL, NULL, NULL, error);
+  if (status == LK_OK) status = lk_gallery_enroll(folder, &vectors, labels, NULL, NULL, NULL, NULL, error);
   return status;
 }
 
@@ -44,7 +44,7 @@ static lk_status ask(lk_gallery *gallery, lk_result *result, lk_error *error) {
   if (status != LK_OK) return status;
   printf("identify\n");
   print_lists(result);
-  status = lk_gallery_verify(gallery, &asked, text("cy"), result, error);
+  status = lk_gallery_verify(gallery, &asked, text("cy"), NULL, result, error);
   if (status != LK_OK) return status;
   printf("verify cy\n");
   print_lists(result);

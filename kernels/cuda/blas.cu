@@ -31,29 +31,28 @@ bool find(void *library, const char *name, FUNCTION *function) {
 }
 
 /* Pedantic: no TF32 and no emulation from shorter floats, whatever the environment says. */
-const char *start(lk_blas *blas, cudaStream_t stream) {
+bool start(lk_blas *blas, cudaStream_t stream) {
   decltype(&cublasCreate) create;
   decltype(&cublasSetStream) set_stream;
   decltype(&cublasSetMathMode) set_mode;
   blas->library = open_library();
-  if (blas->library == nullptr) return "libcublas.so." STRING(CUBLAS_VER_MAJOR) " is not on this machine";
-  if (!find(blas->library, "cublasCreate_v2", &create) || !find(blas->library, "cublasDestroy_v2", &blas->destroy) ||
+  if (blas->library == nullptr || !find(blas->library, "cublasCreate_v2", &create) ||
+      !find(blas->library, "cublasDestroy_v2", &blas->destroy) ||
       !find(blas->library, "cublasSetStream_v2", &set_stream) || !find(blas->library, "cublasSetMathMode", &set_mode) ||
       !find(blas->library, "cublasSgemm_v2", &blas->multiply) ||
       !find(blas->library, "cublasGetStatusString", &blas->text))
-    return "libcublas.so." STRING(CUBLAS_VER_MAJOR) " lacks a function";
+    return false;
   cublasStatus_t status = create(&blas->handle);
   if (status == CUBLAS_STATUS_SUCCESS) status = set_stream(blas->handle, stream);
   if (status == CUBLAS_STATUS_SUCCESS) status = set_mode(blas->handle, CUBLAS_PEDANTIC_MATH);
-  return status == CUBLAS_STATUS_SUCCESS ? nullptr : blas->text(status);
+  return status == CUBLAS_STATUS_SUCCESS;
 }
 
 }  // namespace
 
-lk_blas *lk_blas_open(cudaStream_t stream, const char **error) {
+lk_blas *lk_blas_open(cudaStream_t stream) {
   lk_blas *blas = static_cast<lk_blas *>(calloc(1, sizeof *blas));
-  *error = blas == nullptr ? "out of memory" : start(blas, stream);
-  if (*error == nullptr) return blas;
+  if (blas != nullptr && start(blas, stream)) return blas;
   lk_blas_close(blas);
   return nullptr;
 }

@@ -8,8 +8,8 @@
 
 typedef struct lk_blas lk_blas;
 
-/* NULL, and a text for ever, where it cannot be had. */
-lk_blas *lk_blas_open(cudaStream_t stream, const char **error);
+/* NULL where it cannot be had. */
+lk_blas *lk_blas_open(cudaStream_t stream);
 void lk_blas_close(lk_blas *blas);
 
 /* product (rows x probes) = rows (rows x dim) times probes (probes x dim), in float. Returns what went wrong, or NULL.

@@ -15,8 +15,8 @@ lk_status lk_cuda_fail_memory(const lk_cuda *cuda, size_t bytes, lk_error *error
 void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_room room, size_t bytes) {
   lk_cuda_memory *memory = &cuda->host[room];
   if (memory->data == NULL || memory->bytes < bytes) {
-    free(memory->data);
-    memory->data = malloc(bytes > 0 ? bytes : 1);
+    cuda->gpu->ops->free_host(cuda->gpu, memory->data);
+    memory->data = cuda->gpu->ops->allocate_host(cuda->gpu, bytes > 0 ? bytes : 1);
     memory->bytes = memory->data != NULL ? bytes : 0;
   }
   return memory->data;
@@ -34,17 +34,26 @@ lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_room room, size_t bytes, void *
   return LK_OK;
 }
 
-static void close_device(lk_backend *backend) {
-  lk_cuda *cuda = (lk_cuda *)backend;
+static void free_rooms(lk_cuda *cuda) {
   for (uint32_t i = 0; i < LK_ROOMS; i++) {
     cuda->gpu->ops->free(cuda->gpu, cuda->device[i].data);
-    free(cuda->host[i].data);
+    cuda->gpu->ops->free_host(cuda->gpu, cuda->host[i].data);
+    cuda->device[i] = cuda->host[i] = (lk_cuda_memory){0};
   }
+}
+
+static void free_cuda(lk_cuda *cuda) {
+  free_rooms(cuda);
   free(cuda->frame_means);
   free(cuda->found);
   lk_pool_close(cuda->pool);
-  cuda->gpu->ops->close(cuda->gpu);
   free(cuda);
+}
+
+static void close_device(lk_backend *backend) {
+  lk_gpu *gpu = ((lk_cuda *)backend)->gpu;
+  free_cuda((lk_cuda *)backend);
+  gpu->ops->close(gpu);
 }
 
 static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
@@ -56,18 +65,28 @@ static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
                                    .finish = lk_cuda_finish,
                                    .close = close_device};
 
+/* Hopper's kernel is used where it proves itself; the generic ones must. */
+static lk_status choose_kernels(lk_cuda *cuda, bool hopper, lk_error *error) {
+  lk_status status = lk_cuda_self_test(cuda, error);
+  cuda->hopper = status == LK_OK && hopper;
+  if (cuda->hopper) cuda->hopper = lk_cuda_self_test(cuda, NULL) == LK_OK;
+  free_rooms(cuda);
+  snprintf(cuda->name, sizeof cuda->name, "%s:%s%s", cuda->gpu->name, cuda->hopper ? "hopper" : "generic",
+           hopper && !cuda->hopper ? " (hopper failed its self-test)" : "");
+  return status;
+}
+
 lk_status lk_cuda_make(lk_gpu *gpu, bool hopper, uint32_t threads, lk_backend **backend, lk_error *error) {
   lk_cuda *cuda = calloc(1, sizeof *cuda);
   if (cuda == NULL) return lk_fail_memory(error);
-  lk_status status = lk_pool_open(threads, &cuda->pool, error);
-  if (status != LK_OK) {
-    free(cuda);
-    return status;
-  }
   cuda->gpu = gpu;
   cuda->base = (lk_backend){.ops = &ops, .name = cuda->name};
-  cuda->hopper = hopper && gpu->hopper && lk_cuda_self_test(cuda);
-  snprintf(cuda->name, sizeof cuda->name, "%s:%s", gpu->name, cuda->hopper ? "hopper" : "generic");
+  lk_status status = lk_pool_open(threads, &cuda->pool, error);
+  if (status == LK_OK) status = choose_kernels(cuda, hopper && gpu->hopper, error);
+  if (status != LK_OK) {
+    free_cuda(cuda);
+    return status;
+  }
   *backend = &cuda->base;
   return LK_OK;
 }

@@ -11,7 +11,8 @@
 lk_status lk_cuda_open(const char *device, uint32_t threads, lk_backend **backend, lk_error *error);
 
 /* A backend on a GPU, which it closes; where it fails the GPU stays the caller's. `hopper`: with the kernels of sm_90a
- * where the GPU has them and they give the same answers as the others; the backend's name says what was taken. */
+ * where the GPU has them and they pass the self-test; the backend's name says what was taken, and why. LK_EINTERNAL:
+ * the generic kernels do not pass it. */
 lk_status lk_cuda_make(lk_gpu *gpu, bool hopper, uint32_t threads, lk_backend **backend, lk_error *error);
 
 #endif

@@ -37,11 +37,13 @@ typedef enum lk_cuda_room {
   LK_ROOM_SCORED,
   LK_ROOM_SORTED,
   LK_ROOM_TILES,
+  LK_ROOM_MARKS,
   LK_ROOM_ROWS,
   LK_ROOM_SEEDS,
   LK_ROOM_WIDE_ROWS,
   LK_ROOM_WIDE_PROBES,
   LK_ROOM_WIDE_PRODUCT,
+  LK_ROOM_STAGING,
   LK_ROOMS
 } lk_cuda_room;
 
@@ -52,10 +54,11 @@ typedef struct lk_cuda_memory {
 
 typedef struct lk_cuda {
   lk_backend base;
-  char name[64];
+  char name[96];
   lk_gpu *gpu;
   lk_pool *pool;
-  bool hopper; /* large batches are scanned by LK_KERNEL_HOPPER */
+  bool hopper;  /* large batches are scanned by LK_KERNEL_HOPPER */
+  bool testing; /* its own kernels only */
   lk_cuda_memory device[LK_ROOMS], host[LK_ROOMS];
 
   lk_batch batch;
@@ -93,8 +96,11 @@ void lk_cuda_gather(lk_backend *backend);
 void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
 bool lk_cuda_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done);
 
-/* Whether Hopper's kernel finds what the generic one finds; false where memory runs out, too. */
-bool lk_cuda_self_test(lk_cuda *cuda);
+/* Whether the kernels find a known answer. LK_EINTERNAL: they do not. */
+lk_status lk_cuda_self_test(lk_cuda *cuda, lk_error *error);
+
+/* Waits for what the pass's kernels have counted. */
+lk_cuda_counters lk_cuda_count(lk_cuda *cuda);
 
 /* Codes the probes and bounds them, frame by frame, and sends them to the GPU. */
 lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error);

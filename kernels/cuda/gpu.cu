@@ -21,7 +21,8 @@ struct cuda_gpu {
   lk_gpu base;
   int number;
   cudaStream_t stream;
-  lk_blas *blas;      /* opened for the first product */
+  lk_blas *blas; /* opened for the first product */
+  bool no_blas;
   cudaError_t failed; /* the first failure */
   const char *blas_failed;
 };
@@ -57,11 +58,26 @@ size_t bytes_left(lk_gpu *base) {
   return left;
 }
 
+void *allocate_host(lk_gpu *base, size_t bytes) {
+  void *memory;
+  if (!enter(of(base))) return nullptr;
+  if (cudaMallocHost(&memory, bytes) == cudaSuccess) return memory;
+  cudaGetLastError();
+  return nullptr;
+}
+
+void free_host(lk_gpu *base, void *memory) {
+  if (memory == nullptr || cudaSetDevice(of(base)->number) != cudaSuccess) return;
+  cudaStreamSynchronize(of(base)->stream);
+  cudaFreeHost(memory);
+}
+
+/* Files that are mapped for reading need the first way, which not every machine knows. */
 const void *lend(lk_gpu *base, const void *host, size_t bytes) {
-  void *seen = nullptr;
+  void *seen = nullptr, *writable = const_cast<void *>(host);
   if (bytes == 0 || !enter(of(base))) return nullptr;
-  void *writable = const_cast<void *>(host);
-  if (cudaHostRegister(writable, bytes, cudaHostRegisterMapped | cudaHostRegisterReadOnly) == cudaSuccess) {
+  for (unsigned flags : {cudaHostRegisterMapped | cudaHostRegisterReadOnly, cudaHostRegisterMapped}) {
+    if (cudaHostRegister(writable, bytes, flags) != cudaSuccess) continue;
     if (cudaHostGetDevicePointer(&seen, writable, 0) == cudaSuccess) return seen;
     cudaHostUnregister(writable);
   }
@@ -73,7 +89,6 @@ void take_back(lk_gpu *base, const void *host) {
   if (cudaSetDevice(of(base)->number) == cudaSuccess) cudaHostUnregister(const_cast<void *>(host));
 }
 
-/* What is not pinned has been read when the call returns, so the caller may use it again. */
 void write(lk_gpu *base, void *to, const void *host, size_t bytes) {
   cuda_gpu *gpu = of(base);
   if (bytes > 0 && enter(gpu)) note(gpu, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, gpu->stream));
@@ -88,24 +103,39 @@ void read(lk_gpu *base, void *host, const void *from, size_t bytes) {
   cuda_gpu *gpu = of(base);
   if (bytes == 0 || !enter(gpu)) return;
   note(gpu, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, gpu->stream));
-  note(gpu, cudaStreamSynchronize(gpu->stream));
+}
+
+void wait(lk_gpu *base) {
+  cuda_gpu *gpu = of(base);
+  if (enter(gpu)) note(gpu, cudaStreamSynchronize(gpu->stream));
 }
 
 void launch(lk_gpu *base, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass *pass) {
   cuda_gpu *gpu = of(base);
   const lk_kernel_entry &entry = lk_kernels[kernel];
   if (blocks == 0 || !enter(gpu)) return;
-  entry.function<<<blocks, entry.threads, entry.shared_bytes, gpu->stream>>>(*pass);
-  note(gpu, cudaGetLastError());
+  cudaLaunchAttribute cluster = {};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim = {lk_hopper_cluster(pass->probes), 1, 1};
+  cudaLaunchConfig_t launched = {};
+  launched.gridDim = blocks;
+  launched.blockDim = entry.threads;
+  launched.dynamicSmemBytes = entry.shared_bytes;
+  launched.stream = gpu->stream;
+  launched.attrs = &cluster;
+  launched.numAttrs = kernel == LK_KERNEL_HOPPER ? 1 : 0;
+  note(gpu, cudaLaunchKernelEx(&launched, entry.function, *pass));
 }
 
-void multiply(lk_gpu *base, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
+bool multiply(lk_gpu *base, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
               uint32_t dim, float *product) {
   cuda_gpu *gpu = of(base);
-  if (!enter(gpu)) return;
-  if (gpu->blas == nullptr) gpu->blas = lk_blas_open(gpu->stream, &gpu->blas_failed);
-  if (gpu->blas != nullptr)
-    gpu->blas_failed = lk_blas_multiply(gpu->blas, rows, rows_count, probes, probes_count, dim, product);
+  if (!enter(gpu)) return true;
+  if (gpu->blas == nullptr && !gpu->no_blas) gpu->blas = lk_blas_open(gpu->stream);
+  gpu->no_blas = gpu->blas == nullptr;
+  if (gpu->no_blas) return false;
+  gpu->blas_failed = lk_blas_multiply(gpu->blas, rows, rows_count, probes, probes_count, dim, product);
+  return true;
 }
 
 lk_status check(lk_gpu *base, lk_error *error) {
@@ -126,8 +156,8 @@ void close_gpu(lk_gpu *base) {
   free(gpu);
 }
 
-const lk_gpu_ops ops = {allocate, release, bytes_left, lend,     take_back, write,
-                        clear,    read,    launch,     multiply, check,     close_gpu};
+const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,  take_back, write,
+                        clear,    read,    wait,       launch,        multiply,  check, close_gpu};
 
 lk_status find(uint32_t number, lk_error *error) {
   int count = 0, major = 0;

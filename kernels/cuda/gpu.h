@@ -1,6 +1,6 @@
 /* What the CUDA backend asks of a GPU: memory, copies, launches, one product. gpu.cu answers with the CUDA runtime; the
  * tests answer with an emulator, and so run all of the backend's host code as well. Everything happens in the order in
- * which it is asked for; only `read` waits. One thread at a time.
+ * which it is asked for, but at any time until `wait`, or a free, returns. One thread at a time.
  *
  * A GPU that fails stays failed: what is asked of it afterwards is not done, and `check` says why. */
 #ifndef KERNELS_CUDA_GPU_H
@@ -28,6 +28,7 @@ typedef enum lk_kernel {
   LK_KERNEL_LIST,
   LK_KERNEL_PAIRS,
   LK_KERNEL_CENTRE,
+  LK_KERNEL_PRODUCT,
   LK_KERNEL_WIDE,
   LK_KERNELS
 } lk_kernel;
@@ -39,18 +40,25 @@ typedef struct lk_gpu_ops {
   void *(*allocate)(lk_gpu *gpu, size_t bytes);
   void (*free)(lk_gpu *gpu, void *memory);
   size_t (*bytes_left)(lk_gpu *gpu);
+  /* The host's memory, from and to which copies run beside all else. NULL where there is not that much. */
+  void *(*allocate_host)(lk_gpu *gpu, size_t bytes);
+  void (*free_host)(lk_gpu *gpu, void *memory);
   /* Lets kernels read the host's memory where it lies; NULL where they cannot. */
   const void *(*lend)(lk_gpu *gpu, const void *host, size_t bytes);
   void (*take_back)(lk_gpu *gpu, const void *host);
 
+  /* What lies in memory of allocate_host must stay as it is until it has been waited for; of other memory the GPU has
+   * taken a copy, for which it may have waited. */
   void (*write)(lk_gpu *gpu, void *to, const void *host, size_t bytes);
   void (*clear)(lk_gpu *gpu, void *to, size_t bytes);
-  /* Waits for all that was asked before. */
   void (*read)(lk_gpu *gpu, void *host, const void *from, size_t bytes);
+  /* Until all that was asked before is done. */
+  void (*wait)(lk_gpu *gpu);
 
   void (*launch)(lk_gpu *gpu, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass *pass);
-  /* product (rows x probes) = rows (rows x dim) times probes (probes x dim), in float, sums in any order. */
-  void (*multiply)(lk_gpu *gpu, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
+  /* product (rows x probes) = rows (rows x dim) times probes (probes x dim), in float, sums in any order. False where
+   * the machine has no library for it: nothing is done, and LK_KERNEL_PRODUCT does the same. */
+  bool (*multiply)(lk_gpu *gpu, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
                    uint32_t dim, float *product);
   lk_status (*check)(lk_gpu *gpu, lk_error *error);
   void (*close)(lk_gpu *gpu);

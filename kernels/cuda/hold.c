@@ -5,8 +5,8 @@
 
 #include "kernels/cuda/device.h"
 
-/* Codes on their way to the GPU. */
-static const size_t staging_bytes = (size_t)32 << 20;
+/* What is on its way to the GPU at once: no less than the largest tile. */
+static const size_t staging_bytes = (size_t)16 << 20;
 
 /* One block on its way: after the first failure nothing more is done. */
 struct loading {
@@ -47,52 +47,84 @@ static const void *send(struct loading *loading, const void *array, size_t bytes
   return memory;
 }
 
+/* What becomes of one tile's part of an array, in memory that goes to the GPU. */
 struct packing {
-  const int8_t *codes;
-  int8_t *out;
-  uint32_t rows, dim;
+  const void *from;
+  void *out; /* of the first tile of the call */
+  size_t tile_bytes;
+  uint32_t first, rows, dim; /* the first tile; rows of the block */
 };
 
-static void pack_tile(void *context, uint32_t thread, uint32_t tile) {
-  (void)thread;
-  const struct packing *packing = context;
-  uint32_t chunks = lk_chunks(packing->dim), first = tile * LK_TILE_ROWS;
-  memset(packing->out + lk_packed_chunk(chunks, LK_TILE_ROWS, tile, 0), 0, (size_t)LK_TILE_ROWS * chunks * LK_CHUNK);
-  for (uint32_t r = first; r < packing->rows && r < first + LK_TILE_ROWS; r++)
-    lk_pack_row(LK_TILE_ROWS, r, packing->codes + (size_t)r * packing->dim, packing->dim, packing->out);
+static uint32_t rows_of_tile(const struct packing *packing, uint32_t tile) {
+  uint32_t left = packing->rows - tile * LK_TILE_ROWS;
+  return left < LK_TILE_ROWS ? left : LK_TILE_ROWS;
 }
 
-/* Packs the codes a few tiles at a time. */
-static void send_codes(struct loading *loading) {
+static void pack_codes(void *context, uint32_t thread, uint32_t i) {
+  (void)thread;
+  const struct packing *packing = context;
+  uint32_t tile = packing->first + i, rows = rows_of_tile(packing, tile), dim = packing->dim;
+  const int8_t *codes = (const int8_t *)packing->from + (size_t)tile * LK_TILE_ROWS * dim;
+  int8_t *out = (int8_t *)packing->out + i * packing->tile_bytes;
+  memset(out, 0, packing->tile_bytes);
+  for (uint32_t r = 0; r < rows; r++) lk_pack_row(LK_TILE_ROWS, r, codes + (size_t)r * dim, dim, out);
+}
+
+static void copy_exact(void *context, uint32_t thread, uint32_t i) {
+  (void)thread;
+  const struct packing *packing = context;
+  uint32_t tile = packing->first + i;
+  memcpy((char *)packing->out + i * packing->tile_bytes, (const char *)packing->from + tile * packing->tile_bytes,
+         packing->tile_bytes / LK_TILE_ROWS * rows_of_tile(packing, tile));
+}
+
+/* Some tiles at a time, in two halves of staging memory: while one is on its way the other is filled. */
+static void send_tiles(struct loading *loading, struct packing packing, size_t bytes, void *to,
+                       void (*task)(void *context, uint32_t thread, uint32_t i)) {
   lk_cuda *cuda = loading->cuda;
-  const lk_block *block = loading->block;
-  uint32_t dim = loading->shape.dim, tiles = loading->hold->base.tiles;
-  size_t tile_bytes = (size_t)LK_TILE_ROWS * lk_chunks(dim) * LK_CHUNK;
-  uint32_t at_once = (uint32_t)(staging_bytes / tile_bytes);
-  if (at_once > tiles) at_once = tiles;
-  int8_t *packed = allocate(loading, tiles * tile_bytes), *staging = malloc(at_once * tile_bytes + 1);
+  uint32_t tiles = loading->hold->base.tiles, at_once = (uint32_t)(staging_bytes / packing.tile_bytes);
+  if (loading->status != LK_OK) return;
+  char *staging = lk_cuda_reserve_host(cuda, LK_ROOM_STAGING, 2 * staging_bytes);
   if (staging == NULL) loading->status = lk_fail_memory(loading->error);
-  for (uint32_t tile = 0; loading->status == LK_OK && tile < tiles; tile += at_once) {
-    uint32_t count = tiles - tile < at_once ? tiles - tile : at_once, first = tile * LK_TILE_ROWS;
-    struct packing packing = {block->codes + (size_t)first * dim, staging, block->rows - first, dim};
-    lk_pool_run(cuda->pool, count, pack_tile, &packing);
-    cuda->gpu->ops->write(cuda->gpu, packed + tile * tile_bytes, staging, count * tile_bytes);
+  for (uint32_t half = 0; loading->status == LK_OK && packing.first < tiles; packing.first += at_once, half ^= 1) {
+    uint32_t count = tiles - packing.first < at_once ? tiles - packing.first : at_once;
+    size_t from = packing.first * packing.tile_bytes, size = count * packing.tile_bytes;
+    packing.out = staging + half * staging_bytes;
+    lk_pool_run(cuda->pool, count, task, &packing);
+    cuda->gpu->ops->wait(cuda->gpu); /* for the other half, which is filled next */
+    cuda->gpu->ops->write(cuda->gpu, (char *)to + from, packing.out, size < bytes - from ? size : bytes - from);
   }
-  free(staging);
-  loading->hold->place.codes = packed;
+  cuda->gpu->ops->wait(cuda->gpu);
+}
+
+static void send_codes(struct loading *loading) {
+  struct packing packing = {.from = loading->block->codes,
+                            .tile_bytes = (size_t)LK_TILE_ROWS * lk_chunks(loading->shape.dim) * LK_CHUNK,
+                            .rows = loading->block->rows,
+                            .dim = loading->shape.dim};
+  size_t bytes = loading->hold->base.tiles * packing.tile_bytes;
+  int8_t *codes = allocate(loading, bytes);
+  send_tiles(loading, packing, bytes, codes, pack_codes);
+  loading->hold->place.codes = codes;
 }
 
 /* Where the exact rows do not fit, and leave room for searches, they are read in the host's memory. */
 static void send_exact(struct loading *loading) {
   lk_gpu *gpu = loading->cuda->gpu;
   const void *exact = loading->block->exact;
-  size_t bytes = (size_t)loading->block->rows * loading->shape.dim * lk_store_bytes(loading->shape.store);
+  size_t row_bytes = loading->shape.dim * lk_store_bytes(loading->shape.store);
+  size_t bytes = loading->block->rows * row_bytes;
   if (loading->status != LK_OK) return;
   if (bytes + gpu->bytes_in_reserve > gpu->ops->bytes_left(gpu)) {
     loading->hold->place.exact = gpu->ops->lend(gpu, exact, bytes);
     if (loading->hold->place.exact != NULL) loading->hold->lent = exact;
   }
-  if (loading->hold->place.exact == NULL) loading->hold->place.exact = send(loading, exact, bytes);
+  if (loading->hold->lent != NULL) return;
+  void *memory = allocate(loading, bytes);
+  send_tiles(loading,
+             (struct packing){.from = exact, .tile_bytes = LK_TILE_ROWS * row_bytes, .rows = loading->block->rows},
+             bytes, memory, copy_exact);
+  loading->hold->place.exact = memory;
 }
 
 static uint32_t list_misfits(const lk_block *block, uint32_t *rows, uint32_t *ends) {

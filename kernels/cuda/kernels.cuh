@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/hopper_kernel.cuh"
+#include "kernels/cuda/product_kernel.cuh"
 #include "kernels/cuda/rows_kernel.cuh"
 #include "kernels/cuda/scan_kernel.cuh"
 #include "kernels/cuda/select_kernel.cuh"
@@ -34,6 +35,7 @@ static const lk_kernel_entry lk_kernels[] = {
     {LK_KERNEL_LIST, lk_list_kernel, LK_ROWS_THREADS, 0},
     {LK_KERNEL_PAIRS, lk_pairs_kernel, LK_ROWS_THREADS, 0},
     {LK_KERNEL_CENTRE, lk_centre_kernel, LK_WIDE_THREADS, 0},
+    {LK_KERNEL_PRODUCT, lk_product_kernel, LK_PRODUCT_THREADS, 2 * LK_PRODUCT_FLOATS * sizeof(float)},
     {LK_KERNEL_WIDE, lk_wide_kernel, LK_WIDE_THREADS, 0},
 };
 

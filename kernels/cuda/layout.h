@@ -21,7 +21,8 @@
 #define LK_BLOCK_ROWS 128   /* rows that one block scans */
 #define LK_GROUP_PROBES 128 /* probes that one block scans for, at most */
 #define LK_TILE_BLOCKS (LK_TILE_ROWS / LK_BLOCK_ROWS)
-#define LK_WIDE_PROBES 64 /* that one block of the wide scan compares */
+#define LK_WIDE_PROBES 64  /* that one block of the wide scan compares */
+#define LK_PRODUCT_SIDE 64 /* rows and probes that one block multiplies, where no library does */
 
 LK_INLINE uint32_t lk_chunks(uint32_t dim) { return (dim + LK_CHUNK - 1) / LK_CHUNK; }
 
@@ -56,6 +57,9 @@ LK_INLINE uint32_t lk_group_probes(uint32_t probes) {
 }
 
 LK_INLINE uint32_t lk_groups(uint32_t probes, uint32_t group) { return (probes + group - 1) / group; }
+
+/* Blocks of Hopper's scan that share the rows they read: of two groups of probes, where none is left over. */
+LK_INLINE uint32_t lk_hopper_cluster(uint32_t probes) { return lk_groups(probes, LK_GROUP_PROBES) % 2 == 0 ? 2 : 1; }
 
 /* One block of a scan. Groups come first, so that blocks that run together read the same codes. */
 typedef struct lk_scan_place {

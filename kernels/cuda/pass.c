@@ -47,26 +47,37 @@ static lk_status lay_out_holds(lk_cuda *cuda, lk_error *error) {
   return LK_OK;
 }
 
-/* Sends the lists of allowed rows, one behind the other, and the places that point to them. */
+/* Sends the lists of allowed rows, one behind the other. */
+static lk_status send_allowed(lk_cuda *cuda, size_t words, lk_error *error) {
+  const uint64_t *const *allowed = cuda->batch.filter.allowed;
+  uint64_t *lists = lk_cuda_reserve_host(cuda, LK_ROOM_ALLOWED, words * sizeof *lists);
+  void *memory;
+  if (lists == NULL) return lk_fail_memory(error);
+  lk_status status = lk_cuda_reserve(cuda, LK_ROOM_ALLOWED, words * sizeof *lists, &memory, error);
+  if (status != LK_OK) return status;
+  size_t end = 0;
+  for (uint32_t h = 0; h < cuda->batch.holds_count; h++) {
+    size_t count = (cuda->places[h].rows + 63) / 64;
+    if (allowed[h] == NULL) continue;
+    memcpy(lists + end, allowed[h], count * sizeof *lists);
+    cuda->places[h].allowed = (const uint64_t *)memory + end;
+    end += count;
+  }
+  cuda->gpu->ops->write(cuda->gpu, memory, lists, end * sizeof *lists);
+  return LK_OK;
+}
+
+/* And the places that point to them. */
 static lk_status send_places(lk_cuda *cuda, lk_error *error) {
   const lk_batch *batch = &cuda->batch;
   lk_gpu *gpu = cuda->gpu;
   size_t words = 0, bytes = batch->holds_count * sizeof *cuda->places;
   for (uint32_t h = 0; h < batch->holds_count; h++) words += (cuda->places[h].rows + 63) / 64;
-  void *lists = NULL, *places;
+  void *places;
   lk_status status = LK_OK;
-  if (batch->filter.allowed != NULL)
-    status = lk_cuda_reserve(cuda, LK_ROOM_ALLOWED, words * sizeof(uint64_t), &lists, error);
+  if (batch->filter.allowed != NULL) status = send_allowed(cuda, words, error);
   if (status == LK_OK) status = lk_cuda_reserve(cuda, LK_ROOM_PLACES, bytes, &places, error);
   if (status != LK_OK) return status;
-  uint64_t *next = lists;
-  for (uint32_t h = 0; lists != NULL && h < batch->holds_count; h++) {
-    size_t count = (cuda->places[h].rows + 63) / 64;
-    if (batch->filter.allowed[h] == NULL) continue;
-    gpu->ops->write(gpu, next, batch->filter.allowed[h], count * sizeof *next);
-    cuda->places[h].allowed = next;
-    next += count;
-  }
   gpu->ops->write(gpu, places, cuda->places, bytes);
   cuda->pass.places = places;
   cuda->pass.places_count = batch->holds_count;
@@ -107,7 +118,9 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
     memcpy(parts[i].out, &memory, sizeof memory);
   }
   pass->new_counts = pass->best_counts + probes;
-  if (lk_cuda_reserve_host(cuda, LK_ROOM_TILES, cuda->all_tiles * sizeof *pass->tiles) == NULL ||
+  if (lk_cuda_reserve_host(cuda, LK_ROOM_COUNTERS, sizeof *pass->counters) == NULL ||
+      lk_cuda_reserve_host(cuda, LK_ROOM_TILES, cuda->all_tiles * sizeof *pass->tiles) == NULL ||
+      lk_cuda_reserve_host(cuda, LK_ROOM_MARKS, (cuda->all_tiles + 63) / 64 * sizeof(uint64_t)) == NULL ||
       lk_cuda_reserve_host(cuda, LK_ROOM_SEEDS, LK_CUDA_SEED_ROWS * sizeof *pass->seeds) == NULL)
     return lk_fail_memory(error);
   return LK_OK;
@@ -139,14 +152,12 @@ static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error)
   *visible = cuda->all_rows;
   pass->visible = NULL;
   if (cuda->filtered) {
-    lk_cuda_counters counters = {0};
     lk_status status = lk_cuda_reserve(cuda, LK_ROOM_VISIBLE, pass->words * sizeof *pass->visible, &memory, error);
     if (status != LK_OK) return status;
     pass->visible = memory;
     gpu->ops->clear(gpu, pass->counters, sizeof *pass->counters);
     gpu->ops->launch(gpu, LK_KERNEL_VISIBLE, gpu->processors * 4, pass);
-    gpu->ops->read(gpu, &counters, pass->counters, sizeof counters);
-    *visible = counters.rows;
+    *visible = lk_cuda_count(cuda).rows;
   }
   size_t rows = lk_plan_gathers(cuda->all_rows, *visible, pass->k) ? (size_t)*visible : 0;
   if (rows < LK_CUDA_SEED_ROWS) rows = LK_CUDA_SEED_ROWS;
@@ -204,6 +215,7 @@ static lk_status finish_best(lk_cuda *cuda, lk_lists *lists, lk_error *error) {
   memset(counts, 0, counts_bytes);
   gpu->ops->read(gpu, counts, pass->best_counts, counts_bytes);
   gpu->ops->read(gpu, best, pass->best, best_bytes);
+  gpu->ops->wait(gpu);
   uint64_t end = lk_lists_begin(lists, lists->count), hits = 0;
   for (uint32_t p = 0; p < pass->probes; p++) hits += counts[p];
   lk_status status = lk_lists_reserve(lists, pass->probes, hits, error);

@@ -96,9 +96,10 @@ typedef struct lk_cuda_pass {
 LK_INLINE uint32_t lk_cuda_coded_frame(lk_metric metric, uint32_t frame) { return metric == LK_L2 ? frame : 0; }
 
 /* The last place whose `member` (an offset) is not beyond the value: empty ones are passed over. */
-LK_INLINE const lk_cuda_place *lk_cuda_find(const lk_cuda_pass *pass, size_t member, uint32_t value) {
-  const char *first = (const char *)pass->places + member;
-  uint32_t low = 0, high = pass->places_count;
+LK_INLINE const lk_cuda_place *lk_cuda_find(const lk_cuda_place *places, uint32_t count, size_t member,
+                                            uint32_t value) {
+  const char *first = (const char *)places + member;
+  uint32_t low = 0, high = count;
   while (high - low > 1) {
     uint32_t middle = low + (high - low) / 2;
     if (*(const uint32_t *)(first + middle * sizeof(lk_cuda_place)) <= value)
@@ -106,19 +107,19 @@ LK_INLINE const lk_cuda_place *lk_cuda_find(const lk_cuda_pass *pass, size_t mem
     else
       high = middle;
   }
-  return &pass->places[low];
+  return &places[low];
 }
 
 LK_INLINE const lk_cuda_place *lk_cuda_place_of_row(const lk_cuda_pass *pass, uint32_t row) {
-  return lk_cuda_find(pass, offsetof(lk_cuda_place, first_row), row);
+  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_place, first_row), row);
 }
 
 LK_INLINE const lk_cuda_place *lk_cuda_place_of_tile(const lk_cuda_pass *pass, uint32_t tile) {
-  return lk_cuda_find(pass, offsetof(lk_cuda_place, first_tile), tile);
+  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_place, first_tile), tile);
 }
 
 LK_INLINE const lk_cuda_place *lk_cuda_place_of_word(const lk_cuda_pass *pass, uint32_t word) {
-  return lk_cuda_find(pass, offsetof(lk_cuda_place, first_word), word);
+  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_place, first_word), word);
 }
 
 LK_INLINE bool lk_cuda_visible(const lk_cuda_pass *pass, const lk_cuda_place *place, uint32_t row) {

@@ -34,10 +34,11 @@ struct lk_shared {
   }
 };
 
-/* `count` elements from byte `offset` on. */
+/* `count` elements from byte `offset` on. A matrix that wgmma reads repeats its order every 512 bytes of the address.
+ */
 template <typename T>
 LK_DEVICE lk_shared<T> lk_shared_array(uint32_t offset, uint32_t count) {
-  extern __shared__ lk_quad lk_shared_memory[];
+  extern __shared__ __align__(1024) lk_quad lk_shared_memory[];
   (void)count;
   return {reinterpret_cast<T *>(reinterpret_cast<unsigned char *>(lk_shared_memory) + offset)};
 }

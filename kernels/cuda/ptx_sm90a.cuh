@@ -6,6 +6,16 @@
 
 LK_DEVICE uint32_t lk_address(const void *shared) { return static_cast<uint32_t>(__cvta_generic_to_shared(shared)); }
 
+/* Registers of a thread from here on; all threads of a group of four warps together. What some give others take. */
+template <int COUNT>
+LK_DEVICE void lk_registers_give() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+template <int COUNT>
+LK_DEVICE void lk_registers_take() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+
 /* A gate (mbarrier) lets through those who wait once `count` have arrived and all announced bytes are there; then it
  * closes again. */
 LK_DEVICE void lk_gate_make(lk_shared<uint64_t> gates, uint32_t i, uint32_t count) {
@@ -37,6 +47,28 @@ LK_DEVICE void lk_bulk_copy(lk_shared<lk_quad> to, uint32_t i, const void *from,
                    lk_address(&to.data[i])),
                "l"(from), "r"(bytes), "r"(lk_address(&gates.data[gate]))
                : "memory");
+}
+
+/* The same to the same place in all blocks of the cluster; counted at each one's own gate. */
+LK_DEVICE void lk_bulk_copy_to_all(lk_shared<lk_quad> to, uint32_t i, const void *from, uint32_t bytes,
+                                   lk_shared<uint64_t> gates, uint32_t gate, uint32_t blocks) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], %2, "
+               "[%3], %4;" ::"r"(lk_address(&to.data[i])),
+               "l"(from), "r"(bytes), "r"(lk_address(&gates.data[gate])), "h"((uint16_t)((1u << blocks) - 1))
+               : "memory");
+}
+
+/* At the gate of block `rank` of the cluster, which may be this one. */
+LK_DEVICE void lk_gate_arrive_at(lk_shared<uint64_t> gates, uint32_t i, uint32_t rank) {
+  asm volatile("{.reg .b32 remote; mapa.shared::cluster.u32 remote, %0, %1; "
+               "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];}" ::"r"(lk_address(&gates.data[i])),
+               "r"(rank)
+               : "memory");
+}
+
+/* All threads of all blocks of the cluster. */
+LK_DEVICE void lk_cluster_barrier() {
+  asm volatile("barrier.cluster.arrive.release; barrier.cluster.wait.acquire;" ::: "memory");
 }
 
 /* The descriptor of a matrix in shared memory from quad `i` on: rows of 64 bytes, their quads swizzled. */

@@ -16,6 +16,7 @@ void lk_cuda_range_keep(lk_cuda *cuda, uint64_t hits) {
     cuda->found_room = 2 * needed;
   }
   cuda->gpu->ops->read(cuda->gpu, cuda->found + cuda->found_count, cuda->pass.scored, hits * sizeof *cuda->found);
+  cuda->gpu->ops->wait(cuda->gpu);
   cuda->found_count = needed;
 }
 
@@ -29,9 +30,8 @@ static void sort_list(void *context, uint32_t thread, uint32_t probe) {
 }
 
 static lk_hit complete(const lk_cuda *cuda, const lk_cuda_scored *scored) {
-  lk_cuda_pass host = cuda->pass;
-  host.places = cuda->places;
-  const lk_cuda_place *place = lk_cuda_place_of_row(&host, scored->row);
+  const lk_cuda_place *place =
+      lk_cuda_find(cuda->places, cuda->pass.places_count, offsetof(lk_cuda_place, first_row), scored->row);
   const lk_cuda_hold *hold = (const lk_cuda_hold *)cuda->batch.holds[place - cuda->places];
   return (lk_hit){
       .number = hold->block.numbers[scored->row - place->first_row], .score = scored->score, .row = scored->row};

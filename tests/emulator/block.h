@@ -1,4 +1,5 @@
-/* The block that the emulator runs, for its parts: what all GPUs have (emulator.cc) and what Hopper adds (hopper.cc).
+/* The blocks of a cluster, mostly one, that the emulator runs, for its parts: what all GPUs have (emulator.cc) and what
+ * Hopper adds (hopper.cc).
  */
 #ifndef TESTS_EMULATOR_BLOCK_H
 #define TESTS_EMULATOR_BLOCK_H
@@ -60,18 +61,31 @@ struct bulk_copy {
   const void *from;
 };
 
+/* Of those that wait at a barrier. */
+struct barrier {
+  uint32_t waiting;
+  emulator_site site;
+  bool vote;
+};
+
+/* One block of the cluster. */
+struct member {
+  uint32_t done;
+  barrier own;
+};
+
 struct block {
   const std::function<void()> *kernel;
-  uint32_t index, blocks, threads;
+  uint32_t index, blocks, threads; /* the cluster's first block, all blocks, threads of one */
+  uint32_t shared_bytes;           /* of one */
+  std::vector<member> members;
   fiber scheduler;
   std::vector<thread> all;
   std::vector<emulator_lane> lanes;
   std::map<uint32_t, std::vector<uint32_t>> in_group; /* threads that wait, by the group's size and its first */
-  uint32_t at_barrier, done;
   uint64_t clock;
-  emulator_site barrier; /* of those that wait */
-  bool vote;
-  std::vector<unsigned char> shared;
+  barrier cluster;
+  std::vector<unsigned char> shared; /* of each member after the other, as are the words, and offsets of gates */
   std::vector<word> words;
   std::map<uint32_t, gate> gates; /* by offset */
   std::vector<bulk_copy> bulk_copies;
@@ -83,6 +97,9 @@ struct block {
 extern block now;
 
 thread &self();
+uint32_t rank(); /* of the member that runs */
+/* What is an offset in the running member's shared memory, in that of all. */
+uint32_t absolute(uint32_t offset);
 void give_way();
 std::string name_site(emulator_site site);
 void note_read(uint32_t index, emulator_site site);

@@ -1,4 +1,4 @@
-/* A block emulator: runs device code on the processor, a block at a time, its threads as fibers.
+/* A block emulator: runs device code on the processor, a block or a cluster at a time, its threads as fibers.
  *
  * It is stricter than a GPU. A launch fails where threads of one block wait at different barriers or have left before
  * one, where lanes of one warp meet at different instructions, where all wait for each other, where shared memory is
@@ -16,10 +16,10 @@
 #include <functional>
 #include <string>
 
-/* Returns what went wrong; empty: nothing. `threads` is a multiple of 32. What `kernel` holds when a launch fails is
- * not destroyed. */
+/* Returns what went wrong; empty: nothing. `threads` is a multiple of 32. `cluster` blocks at a time run side by side
+ * and may use each other's shared memory. What `kernel` holds when a launch fails is not destroyed. */
 std::string emulator_launch(const std::function<void()> &kernel, uint32_t blocks, uint32_t threads,
-                            uint32_t shared_bytes);
+                            uint32_t shared_bytes, uint32_t cluster = 1);
 
 /* ---- what the emulator's ptx.cuh is made of: called by a kernel's threads ---- */
 
@@ -70,10 +70,17 @@ void emulator_copy_wait(size_t pending);
 /* Gates (mbarriers) by their place in shared memory. */
 void emulator_gate_make(uint32_t offset, uint32_t count);
 void emulator_gate_arrive(uint32_t offset, uint32_t bytes);
+/* At the gate of another block of the cluster. */
+void emulator_gate_arrive_at(uint32_t offset, uint32_t rank, emulator_site site);
 void emulator_gate_wait(uint32_t offset, uint32_t parity, emulator_site site);
 
 /* Copies past the threads: each arrives some time after it was asked for. */
 void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site);
+/* To the same place in all blocks of the cluster, and their own gates. */
+void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site);
+
+/* Waits for all threads of the cluster. */
+void emulator_cluster_barrier(emulator_site site);
 
 /* Products of a group of four warps: 64 x 32 times 32 x 256, both in shared memory. They happen when they are waited
  * for, not before. */

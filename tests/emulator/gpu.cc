@@ -2,7 +2,11 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
+#include <functional>
 #include <map>
+#include <mutex>
+#include <vector>
 
 #include "kernels/cuda/kernels.cuh"
 
@@ -13,14 +17,26 @@ struct emulated {
   emulated_recipe recipe;
   size_t used;
   std::map<void *, size_t> sizes;
+  std::map<const char *, size_t> pinned; /* the host's memory that copies read and write later */
+  std::deque<std::function<void()>> asked;
 };
 
+std::mutex lock; /* of the emulator, and of what follows */
 uint64_t launches[LK_KERNELS];
 std::map<const void *, size_t> lent;
 
 emulated *of(lk_gpu *gpu) { return reinterpret_cast<emulated *>(gpu); }
 
-size_t bytes_left(lk_gpu *gpu) { return of(gpu)->recipe.memory_bytes - of(gpu)->used; }
+/* Does all that was asked. */
+void wait(lk_gpu *gpu) {
+  std::deque<std::function<void()>> &asked = of(gpu)->asked;
+  for (; !asked.empty(); asked.pop_front()) asked.front()();
+}
+
+size_t bytes_left(lk_gpu *gpu) {
+  size_t has = of(gpu)->recipe.memory_bytes, used = of(gpu)->used;
+  return has > used ? has - used : 0;
+}
 
 /* What has not been written yet is not zero. */
 void *allocate(lk_gpu *gpu, size_t bytes) {
@@ -35,64 +51,115 @@ void *allocate(lk_gpu *gpu, size_t bytes) {
 
 void release(lk_gpu *gpu, void *memory) {
   if (memory == nullptr) return;
+  wait(gpu);
   of(gpu)->used -= of(gpu)->sizes.at(memory);
   of(gpu)->sizes.erase(memory);
   free(memory);
 }
 
+void *allocate_host(lk_gpu *gpu, size_t bytes) {
+  char *memory = static_cast<char *>(malloc(bytes));
+  if (memory != nullptr) of(gpu)->pinned[memory] = bytes;
+  return memory;
+}
+
+void free_host(lk_gpu *gpu, void *memory) {
+  if (memory == nullptr) return;
+  wait(gpu);
+  of(gpu)->pinned.erase(static_cast<char *>(memory));
+  free(memory);
+}
+
+bool is_pinned(lk_gpu *gpu, const void *host) {
+  const char *at = static_cast<const char *>(host);
+  auto after = of(gpu)->pinned.upper_bound(at);
+  if (after == of(gpu)->pinned.begin()) return false;
+  --after;
+  return at < after->first + after->second;
+}
+
 const void *lend(lk_gpu *gpu, const void *host, size_t bytes) {
   if (!of(gpu)->recipe.lends) return nullptr;
+  std::lock_guard<std::mutex> guard(lock);
   lent[host] = bytes;
   return host;
 }
 
-void take_back(lk_gpu *, const void *host) { lent.erase(host); }
-
-void write(lk_gpu *, void *to, const void *host, size_t bytes) {
-  if (bytes > 0) memcpy(to, host, bytes);
+void take_back(lk_gpu *gpu, const void *host) {
+  wait(gpu);
+  std::lock_guard<std::mutex> guard(lock);
+  lent.erase(host);
 }
 
-void clear(lk_gpu *, void *to, size_t bytes) { memset(to, 0, bytes); }
-
-void read(lk_gpu *, void *host, const void *from, size_t bytes) {
-  if (bytes > 0) memcpy(host, from, bytes);
+void write(lk_gpu *gpu, void *to, const void *host, size_t bytes) {
+  if (bytes == 0) return;
+  if (is_pinned(gpu, host)) {
+    of(gpu)->asked.push_back([=] { memcpy(to, host, bytes); });
+  } else {
+    const char *from = static_cast<const char *>(host);
+    std::vector<char> taken(from, from + bytes);
+    of(gpu)->asked.push_back([to, taken] { memcpy(to, taken.data(), taken.size()); });
+  }
 }
 
-void launch(lk_gpu *gpu, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass *asked) {
-  lk_cuda_pass broken = *asked, *pass = &broken;
-  if (of(gpu)->recipe.breaks && kernel == LK_KERNEL_HOPPER) broken.probes--;
+void clear(lk_gpu *gpu, void *to, size_t bytes) {
+  of(gpu)->asked.push_back([=] { memset(to, 0, bytes); });
+}
+
+void read(lk_gpu *gpu, void *host, const void *from, size_t bytes) {
+  if (bytes == 0) return;
+  memset(host, 0xa5, bytes);
+  of(gpu)->asked.push_back([=] { memcpy(host, from, bytes); });
+}
+
+void run(lk_kernel kernel, uint32_t blocks, const lk_cuda_pass &pass) {
   const lk_kernel_entry &entry = lk_kernels[kernel];
   if (entry.kernel != kernel) abort();
+  std::lock_guard<std::mutex> guard(lock);
   launches[kernel]++;
-  std::string error = emulator_launch([&] { entry.function(*pass); }, blocks, entry.threads, entry.shared_bytes);
+  uint32_t cluster = kernel == LK_KERNEL_HOPPER ? lk_hopper_cluster(pass.probes) : 1;
+  std::string error =
+      emulator_launch([&] { entry.function(pass); }, blocks, entry.threads, entry.shared_bytes, cluster);
   if (error.empty()) return;
   fprintf(stderr, "emulator: kernel %d: %s\n", static_cast<int>(kernel), error.c_str());
   abort();
 }
 
+void launch(lk_gpu *gpu, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass *asked) {
+  lk_cuda_pass pass = *asked;
+  if (of(gpu)->recipe.breaks && kernel == of(gpu)->recipe.broken) pass.probes--;
+  of(gpu)->asked.push_back([=] { run(kernel, blocks, pass); });
+}
+
 /* From the last element to the first: any order must do. */
-void multiply(lk_gpu *, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
+bool multiply(lk_gpu *gpu, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
               uint32_t dim, float *product) {
-  for (uint32_t r = 0; r < rows_count; r++)
-    for (uint32_t p = 0; p < probes_count; p++) {
-      float sum = 0;
-      for (uint32_t i = dim; i-- > 0;) sum += rows[(size_t)r * dim + i] * probes[(size_t)p * dim + i];
-      product[(size_t)r * probes_count + p] = sum;
-    }
+  if (!of(gpu)->recipe.multiplies) return false;
+  of(gpu)->asked.push_back([=] {
+    for (uint32_t r = 0; r < rows_count; r++)
+      for (uint32_t p = 0; p < probes_count; p++) {
+        float sum = 0;
+        for (uint32_t i = dim; i-- > 0;) sum += rows[(size_t)r * dim + i] * probes[(size_t)p * dim + i];
+        product[(size_t)r * probes_count + p] = sum;
+      }
+  });
+  return true;
 }
 
 lk_status check(lk_gpu *, lk_error *) { return LK_OK; }
 
 void close_gpu(lk_gpu *gpu) {
-  if (!of(gpu)->sizes.empty()) {
-    fprintf(stderr, "emulator: %zu allocations were not freed\n", of(gpu)->sizes.size());
+  wait(gpu);
+  size_t left = of(gpu)->sizes.size() + of(gpu)->pinned.size();
+  if (left > 0) {
+    fprintf(stderr, "emulator: %zu allocations were not freed\n", left);
     abort();
   }
   delete of(gpu);
 }
 
-const lk_gpu_ops ops = {allocate, release, bytes_left, lend,     take_back, write,
-                        clear,    read,    launch,     multiply, check,     close_gpu};
+const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,  take_back, write,
+                        clear,    read,    wait,       launch,        multiply,  check, close_gpu};
 
 }  // namespace
 
@@ -107,6 +174,8 @@ lk_gpu *emulated_gpu_open(emulated_recipe recipe) {
   gpu->recipe = recipe;
   return &gpu->base;
 }
+
+void emulated_resize(lk_gpu *gpu, size_t memory_bytes) { of(gpu)->recipe.memory_bytes = memory_bytes; }
 
 uint64_t emulated_launches(lk_kernel kernel) { return launches[kernel]; }
 

@@ -15,11 +15,16 @@ typedef struct emulated_recipe {
   uint64_t pairs_room;
   bool lends; /* its kernels can read the host's memory */
   bool hopper;
-  bool breaks; /* Hopper's kernel sees one probe too few */
+  bool multiplies; /* has a library for it */
+  bool breaks;     /* a kernel: it sees one probe too few */
+  lk_kernel broken;
 } emulated_recipe;
 
-/* One at a time. */
+/* Several may be used by a thread each. What they are asked is done when they are waited for, not before. */
 lk_gpu *emulated_gpu_open(emulated_recipe recipe);
+
+/* It has less memory from here on, or more. */
+void emulated_resize(lk_gpu *gpu, size_t memory_bytes);
 
 /* How often a kernel was launched, since the start, and how much of the memory that is not given back is lent. */
 uint64_t emulated_launches(lk_kernel kernel);

@@ -94,38 +94,70 @@ void run_bulk_copies() {
 
 using namespace emulator;
 
-void emulator_gate_make(uint32_t offset, uint32_t count) { now.gates[offset] = gate{count, count, 0, 0, 0}; }
+namespace {
 
-void emulator_gate_arrive(uint32_t offset, uint32_t bytes) {
-  gate &g = gate_at(offset);
+void arrive(uint32_t at, uint32_t bytes) {
+  gate &g = gate_at(at);
   if (g.left == 0) emulator_fail("more arrive at a gate than it counts");
   g.bytes += bytes;
   g.left--;
-  open_gate(offset);
+  open_gate(at);
+}
+
+/* What is another block's must be there still. */
+uint32_t offset_in(uint32_t rank, uint32_t offset, emulator_site site) {
+  if (rank >= now.members.size()) emulator_fail("a block that the cluster does not have: " + name_site(site));
+  if (now.members[rank].done == now.threads) emulator_fail("a block that has ended is used: " + name_site(site));
+  return rank * now.shared_bytes + offset;
+}
+
+void copy_later(uint32_t at, const void *from, uint32_t bytes, uint32_t gate, emulator_site site) {
+  for (uint32_t w = at / 4; w < (at + bytes) / 4; w++) {
+    note_write(w, site);
+    now.words[w].in_flight = true;
+  }
+  memset(&now.shared[at], 0xa5, bytes);
+  now.bulk_copies.push_back({at, bytes, gate, from});
+}
+
+void check_copy(uint32_t offset, const void *from, uint32_t bytes, emulator_site site) {
+  if (offset % 16 != 0 || (uintptr_t)from % 16 != 0 || bytes % 16 != 0)
+    emulator_fail("a copy that is not aligned: " + name_site(site));
+  emulator_bound(offset, bytes);
+}
+
+}  // namespace
+
+void emulator_gate_make(uint32_t offset, uint32_t count) { now.gates[absolute(offset)] = gate{count, count, 0, 0, 0}; }
+
+void emulator_gate_arrive(uint32_t offset, uint32_t bytes) { arrive(absolute(offset), bytes); }
+
+void emulator_gate_arrive_at(uint32_t offset, uint32_t rank, emulator_site site) {
+  arrive(offset_in(rank, offset, site), 0);
 }
 
 void emulator_gate_wait(uint32_t offset, uint32_t parity, emulator_site site) {
   thread &me = self();
+  uint32_t at = absolute(offset);
   me.site = site;
-  if (gate_at(offset).phase == parity) {
-    me.gate = offset;
+  if (gate_at(at).phase == parity) {
+    me.gate = at;
     me.gate_parity = parity;
     me.now = AT_GATE;
     give_way();
   }
-  if (gate_at(offset).passed > me.acquired) me.acquired = gate_at(offset).passed;
+  if (gate_at(at).passed > me.acquired) me.acquired = gate_at(at).passed;
 }
 
 void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site) {
-  if (offset % 16 != 0 || (uintptr_t)from % 16 != 0 || bytes % 16 != 0)
-    emulator_fail("a copy that is not aligned: " + name_site(site));
-  emulator_bound(offset, bytes);
-  for (uint32_t w = offset / 4; w < (offset + bytes) / 4; w++) {
-    note_write(w, site);
-    now.words[w].in_flight = true;
-  }
-  memset(&now.shared[offset], 0xa5, bytes);
-  now.bulk_copies.push_back({offset, bytes, gate, from});
+  check_copy(offset, from, bytes, site);
+  copy_later(absolute(offset), from, bytes, absolute(gate), site);
+}
+
+void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site) {
+  check_copy(offset, from, bytes, site);
+  for (uint32_t r = 0; r < now.members.size(); r++)
+    copy_later(offset_in(r, offset, site), from, bytes, offset_in(r, gate, site), site);
 }
 
 void emulator_product(int32_t *sums, uint64_t a, uint64_t b, bool adds) {

@@ -1,7 +1,7 @@
 /* The emulator finds what it is there to find. */
 #include <criterion/criterion.h>
 
-#include "kernels/cuda/ptx.cuh"
+#include "kernels/cuda/ptx_hopper.cuh"
 
 static bool contains(const std::string &text, const char *part) { return text.find(part) != std::string::npos; }
 
@@ -90,7 +90,67 @@ Test(emulator, copies_arrive_when_waited_for) {
   cr_assert(error.empty() && wrong == 0, "%s", error.c_str());
 }
 
+/* Each of two blocks brings half of what both read, and no block writes the second time before both have read. */
+static std::string share_copies(const lk_quad *from, bool waits, uint32_t *wrong) {
+  auto kernel = [=] {
+    lk_shared<lk_quad> quads = lk_shared_array<lk_quad>(0, 32);
+    lk_shared<uint64_t> gates = lk_shared_array<uint64_t>(512, 2);
+    if (lk_thread() == 0) {
+      lk_gate_make(gates, 0, 1);
+      lk_gate_make(gates, 1, 64);
+    }
+    lk_cluster_barrier();
+    for (uint32_t turn = 0; turn < 2; turn++) {
+      if (lk_thread() == 0) {
+        if (waits) lk_gate_wait(gates, 1, turn ^ 1);
+        lk_gate_announce(gates, 0, 512);
+        lk_bulk_copy_to_all(quads, lk_block() % 2 * 16, from + turn * 32 + lk_block() % 2 * 16, 256, gates, 0, 2);
+      }
+      lk_gate_wait(gates, 0, turn);
+      *wrong += quads.load(lk_thread()).word[0] != from[turn * 32 + lk_thread()].word[0];
+      lk_any(true);
+      for (uint32_t rank = 0; rank < 2; rank++) lk_gate_arrive_at(gates, 1, rank);
+    }
+    lk_cluster_barrier();
+  };
+  return emulator_launch(kernel, 4, 32, 512 + 16, 2);
+}
+
+Test(emulator, clusters_share_copies) {
+  lk_quad from[64];
+  for (uint32_t i = 0; i < 64; i++) from[i].word[0] = i;
+  uint32_t wrong = 0;
+  std::string error = share_copies(from, true, &wrong);
+  cr_assert(error.empty() && wrong == 0, "%u: %s", wrong, error.c_str());
+}
+
 /* ---- faults ---- */
+
+Test(emulator, finds_a_copy_over_what_another_block_reads) {
+  lk_quad from[64] = {};
+  uint32_t wrong = 0;
+  EXPECT(share_copies(from, false, &wrong), "between the same barriers");
+}
+
+/* In one of two launches the other block is ahead. */
+Test(emulator, finds_a_block_of_the_cluster_that_has_ended) {
+  auto kernel = [] {
+    lk_shared<uint64_t> gates = lk_shared_array<uint64_t>(0, 1);
+    if (lk_thread() == 0) lk_gate_make(gates, 0, 64);
+    lk_cluster_barrier();
+    if (lk_block() == 1) lk_gate_arrive_at(gates, 0, 0);
+  };
+  std::string errors = emulator_launch(kernel, 2, 32, 16, 2) + emulator_launch(kernel, 2, 32, 16, 2);
+  EXPECT(errors, "a block that has ended");
+}
+
+Test(emulator, finds_a_cluster_barrier_that_a_block_leaves_out) {
+  auto kernel = [] {
+    if (lk_block() == 0) lk_cluster_barrier();
+  };
+  std::string error = emulator_launch(kernel, 2, 32, 16, 2);
+  cr_assert(contains(error, "left behind") || contains(error, "deadlock"), "%s", error.c_str());
+}
 
 Test(emulator, finds_a_divergent_barrier) {
   auto kernel = [] {

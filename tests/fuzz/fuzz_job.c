@@ -8,8 +8,11 @@
 
 enum { FIELDS = 24 };
 
-static const char *const names[] = {"v",  "op",  "id",  "to",    "gallery", "k",     "n",       "threshold",
-                                    "by", "f32", "f16", "flags", "ttl",     "model", "subject", "mask"};
+static const char *const names[] = {
+    "v",    "op",   "id",      "to",    "gallery",       "k",     "n",         "threshold",
+    "by",   "f32",  "f16",     "flags", "ttl",           "model", "subject",   "mask",
+    "fuse", "tags", "purpose", "actor", "pending_since", "case",  "signed_ms", LK_SIGNATURE_FIELD};
+enum { NAMES = sizeof names / sizeof names[0] };
 
 /* Fields: a byte for the name, two for the length of the value, the value. */
 static size_t cut(const uint8_t *data, size_t size, lk_field fields[FIELDS]) {
@@ -18,7 +21,7 @@ static size_t cut(const uint8_t *data, size_t size, lk_field fields[FIELDS]) {
     size_t length = data[1] | (size_t)data[2] << 8;
     if (length > size - 3) length = size - 3;
     fields[count++] =
-        (lk_field){.name = lk_text_of(names[data[0] % 16]), .value = (const char *)data + 3, .length = length};
+        (lk_field){.name = lk_text_of(names[data[0] % NAMES]), .value = (const char *)data + 3, .length = length};
     data += 3 + length;
     size -= 3 + length;
   }
@@ -35,11 +38,23 @@ static void check_good(const lk_job *job) {
   for (uint64_t r = 0; r < probes->rows; r++) lk_vector_prepare(LK_COSINE, probes, r, row);
 }
 
+/* What is signed does not depend on the order, and every field is in it once. */
+static void check_signed(const lk_job *job, const lk_field *fields, size_t count) {
+  lk_field turned[FIELDS];
+  unsigned char message[LK_SIGNED_SIZE];
+  for (size_t i = 0; i < count; i++) turned[i] = fields[count - 1 - i];
+  if (lk_signature_message(turned, count, message, NULL) != LK_OK) abort();
+  if (memcmp(message, job->signed_message, sizeof message) != 0 || job->actor.length < 1) abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lk_field fields[FIELDS];
   lk_job job;
   lk_error error;
-  if (lk_job_parse(fields, cut(data, size, fields), &job, &error) == LK_OK) check_good(&job);
+  size_t count = cut(data, size, fields);
+  lk_status status = lk_job_parse(fields, count, &job, &error);
+  if (status == LK_OK) check_good(&job);
+  if (status == LK_OK && job.is_signed) check_signed(&job, fields, count);
   /* With or without an error these go back to the client. */
   if (lk_text_fault(job.id) != NULL || lk_text_fault(job.to) != NULL) abort();
   return 0;

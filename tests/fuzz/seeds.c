@@ -130,6 +130,12 @@ static void save_job(const char *name, const char *op, char vectors, size_t leng
   add_field(&job, 11, "json,progress", 13);
   add_field(&job, 12, "1000", 4);
   add_field(&job, 13, "m", 1);
+  add_field(&job, 18, "demo", 4);
+  add_field(&job, 19, "desk", 4);
+  add_field(&job, 22, "1606176000000", 13);
+  char signature[128];
+  memset(signature, 'a', sizeof signature);
+  add_field(&job, 23, signature, sizeof signature);
   add_field(&job, 14, "s", 1);
   save("fuzz_job", name, job.data, job.length);
   lk_bytes_free(&job);

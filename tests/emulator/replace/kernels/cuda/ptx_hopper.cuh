@@ -4,6 +4,11 @@
 
 #include "kernels/cuda/ptx.cuh"
 
+template <int COUNT>
+LK_DEVICE void lk_registers_give() {}
+template <int COUNT>
+LK_DEVICE void lk_registers_take() {}
+
 LK_DEVICE void lk_gate_make(lk_shared<uint64_t> gates, uint32_t i, uint32_t count,
                             emulator_site site = emulator_here()) {
   emulator_gate_make(gates.at(i, site), count);
@@ -26,6 +31,21 @@ LK_DEVICE void lk_bulk_copy(lk_shared<lk_quad> to, uint32_t i, const void *from,
   to.at(i + bytes / 16 - 1, site);
   emulator_bulk_copy(to.at(i, site), from, bytes, gates.at(gate, site), site);
 }
+
+LK_DEVICE void lk_bulk_copy_to_all(lk_shared<lk_quad> to, uint32_t i, const void *from, uint32_t bytes,
+                                   lk_shared<uint64_t> gates, uint32_t gate, uint32_t blocks,
+                                   emulator_site site = emulator_here()) {
+  (void)blocks;
+  to.at(i + bytes / 16 - 1, site);
+  emulator_bulk_copy_to_all(to.at(i, site), from, bytes, gates.at(gate, site), site);
+}
+
+LK_DEVICE void lk_gate_arrive_at(lk_shared<uint64_t> gates, uint32_t i, uint32_t rank,
+                                 emulator_site site = emulator_here()) {
+  emulator_gate_arrive_at(gates.at(i, site), rank, site);
+}
+
+LK_DEVICE void lk_cluster_barrier(emulator_site site = emulator_here()) { emulator_cluster_barrier(site); }
 
 LK_DEVICE uint64_t lk_matrix(lk_shared<lk_quad> quads, uint32_t i, emulator_site site = emulator_here()) {
   return (uint64_t)2 << 62 | (uint64_t)(512 >> 4) << 32 | (uint64_t)1 << 16 | (quads.at(i, site) >> 4 & 0x3fff);

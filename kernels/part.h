@@ -1,0 +1,23 @@
+/* One backend of a device, and a search on it: passes of probes, rounds of tiles. */
+#ifndef KERNELS_PART_H
+#define KERNELS_PART_H
+
+#include "kernels/scan.h"
+
+typedef struct lk_part {
+  lk_backend *backend;
+  uint64_t rows;   /* that it holds */
+  uint32_t *tiles; /* a round's */
+  uint32_t tiles_room;
+  uint64_t *seed_rows;
+  uint32_t seed_room;
+} lk_part;
+
+/* Fills `lists` with a list a probe, and adds to `stats`. The batch's holds are the backend's own. */
+lk_status lk_part_search(lk_part *part, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
+                         lk_error *error);
+
+/* But for the backend, which stays open. */
+void lk_part_free(lk_part *part);
+
+#endif
