@@ -182,14 +182,14 @@ static void close_device(void) { lk_device_close(device); }
 
 Test(memory, device) {
   static const struct trial trial = {"device", nothing, open_device, NULL, check_device, close_device};
-  try_all(&trial, 8);
+  try_all(&trial, 6);
 }
 
 static lk_status open_devices(lk_error *error) { return lk_device_open("cpu,cpu", 2, &device, error); }
 
 Test(memory, several_devices) {
   static const struct trial trial = {"several devices", nothing, open_devices, NULL, check_device, close_device};
-  try_all(&trial, 15);
+  try_all(&trial, 12);
 }
 
 static lk_status open_result(lk_error *error) { return lk_result_open(&result, error); }
