@@ -181,7 +181,7 @@ static void close_device(void) { lk_device_close(device); }
 
 Test(memory, device) {
   static const struct trial trial = {"device", nothing, open_device, NULL, check_device, close_device};
-  try_all(&trial, 8);
+  try_all(&trial, 6);
 }
 
 static lk_status open_result(lk_error *error) { return lk_result_open(&result, error); }

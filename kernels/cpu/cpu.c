@@ -88,7 +88,7 @@ static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block
 }
 
 static void close_lane(lk_cpu_lane *lane) {
-  free(lane->pending);
+  free(lane->pending_buffer.data);
   free(lane->found);
   free(lane->wide_buffer.data);
 }
@@ -116,10 +116,6 @@ static lk_status open_lanes(lk_cpu *cpu, lk_error *error) {
   cpu->lanes = aligned_alloc(_Alignof(lk_cpu_lane), threads * sizeof *cpu->lanes);
   if (cpu->lanes == NULL) return lk_fail_memory(error);
   memset(cpu->lanes, 0, threads * sizeof *cpu->lanes);
-  for (uint32_t i = 0; i < threads; i++) {
-    cpu->lanes[i].pending = malloc(LK_LANE_PENDING * sizeof *cpu->lanes[i].pending);
-    if (cpu->lanes[i].pending == NULL) return lk_fail_memory(error);
-  }
   return LK_OK;
 }
 

@@ -35,10 +35,10 @@ typedef struct lk_buffer {
 /* One thread's part of a pass, on cache lines of its own. */
 typedef struct lk_cpu_lane {
   _Alignas(64) lk_pending *pending;
-  uint32_t pending_count;
+  uint32_t pending_count, pending_room;
   lk_pending *found; /* in a range search, the hits of the rounds before */
   size_t found_count, found_room;
-  lk_buffer wide_buffer;
+  lk_buffer pending_buffer, wide_buffer;
   uint64_t visible, scanned, survivors, settled;
 } lk_cpu_lane;
 
@@ -88,8 +88,9 @@ typedef struct lk_cpu {
   lk_cpu_pass pass;
 } lk_cpu;
 
-/* Hits that a lane can keep in one round: those of one tile and all probes of a pass, so that one tile always fits. */
-#define LK_LANE_PENDING (LK_TILE_ROWS * LK_PASS_PROBES)
+/* Hits that a lane can keep in one round. At least those of one tile and all probes of a pass: one tile always fits. */
+#define LK_LANE_LEAST (LK_TILE_ROWS * LK_PASS_PROBES)
+#define LK_LANE_MOST (4 * LK_LANE_LEAST)
 
 static inline uint32_t lk_cpu_width(uint32_t dim) { return (dim + LK_STEP - 1) / LK_STEP * LK_STEP; }
 

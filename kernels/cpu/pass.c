@@ -92,10 +92,23 @@ static bool lay_out_probes(lk_cpu_pass *pass) {
          pass->heap_counts != NULL && pass->bars != NULL;
 }
 
+/* A round finds some k to 2 k hits a probe, and one lane may find more of them than another. */
+static uint32_t pending_room(const lk_batch *batch, uint32_t threads) {
+  if (batch->k == LK_K_ALL) return LK_LANE_LEAST;
+  uint64_t hits = (uint64_t)3 * batch->k * batch->count / threads;
+  return hits < LK_LANE_LEAST ? LK_LANE_LEAST : hits > LK_LANE_MOST ? LK_LANE_MOST : (uint32_t)hits;
+}
+
 static bool lay_out_lanes(lk_cpu *cpu) {
-  size_t bytes = lk_cpu_wide_bytes(cpu->pass.batch.shape, cpu->pass.batch.count);
-  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++)
-    if (lk_buffer_reserve(&cpu->lanes[t].wide_buffer, bytes, 1) == NULL) return false;
+  const lk_batch *batch = &cpu->pass.batch;
+  uint32_t threads = lk_pool_threads(cpu->pool), room = pending_room(batch, threads);
+  size_t wide_bytes = lk_cpu_wide_bytes(batch->shape, batch->count);
+  for (uint32_t t = 0; t < threads; t++) {
+    lk_cpu_lane *lane = &cpu->lanes[t];
+    lane->pending = lk_buffer_reserve(&lane->pending_buffer, room, sizeof *lane->pending);
+    lane->pending_room = room;
+    if (lane->pending == NULL || lk_buffer_reserve(&lane->wide_buffer, wide_bytes, 1) == NULL) return false;
+  }
   return true;
 }
 

@@ -43,7 +43,7 @@ static void take(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, lk_hit hit) {
     lk_cpu_push(&cpu->pass, probe, hit);
     return;
   }
-  if (lane->pending_count == LK_LANE_PENDING) lk_cpu_range_keep(cpu, lane);
+  if (lane->pending_count == lane->pending_room) lk_cpu_range_keep(cpu, lane);
   lane->pending[lane->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
 }
 
@@ -158,7 +158,7 @@ static bool rescreen(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *v
 }
 
 bool lk_cpu_has_room(lk_cpu_pass *pass, const lk_cpu_lane *lane, uint32_t probes) {
-  if (lane->pending_count + probes * LK_TILE_ROWS > LK_LANE_PENDING) atomic_store(&pass->overflow, true);
+  if (lane->pending_count + probes * LK_TILE_ROWS > lane->pending_room) atomic_store(&pass->overflow, true);
   return !atomic_load_explicit(&pass->overflow, memory_order_relaxed);
 }
 
