@@ -28,10 +28,11 @@ typedef struct lk_search_stats {
 typedef struct lk_device lk_device;
 
 /* Opens a device: "auto" (as "cpu"; a GPU is taken only where it is named, as long as the CUDA backend has not been
- * tried on one), "cpu" (the best instruction set this processor has), "cpu:avx512vnni", "cpu:avx2", "cpu:portable",
- * "cuda" (the first GPU), "cuda:0" and so on. Several with commas between them, "cuda:0,cuda:1", share what is loaded,
- * segment by segment; one may be named twice. `threads`: of each, 0: as many as this process may run on. LK_ENODEVICE:
- * this build or this machine has none of that name. LK_ENOMEM: also where a thread cannot be started. */
+ * tried on one), "cpu" (the best instruction set this processor has), "cpu:amx", "cpu:avx512vnni", "cpu:avx2",
+ * "cpu:portable", "cuda" (the first GPU), "cuda:0" and so on. Several with commas between them, "cuda:0,cuda:1", share
+ * what is loaded, segment by segment; one may be named twice. `threads`: of each, 0: as many as this process may run
+ * on. LK_ENODEVICE: this build or this machine has none of that name. LK_ENOMEM: also where a thread cannot be started.
+ */
 LK_API lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error);
 
 /* Nothing may be loaded on it any more. NULL is no device and closes nothing. */

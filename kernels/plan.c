@@ -32,10 +32,9 @@ static lk_plan plan_range(uint32_t tiles) {
 lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
   if (k == LK_K_ALL) return plan_range(tiles);
   lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .growth = 2, .tile_stride = coprime_stride(tiles)};
-  uint32_t seed_rows = clamp(4 * k, 256, 8192);
-  if (rows / 8 < seed_rows) seed_rows = (uint32_t)(rows / 8);
+  uint32_t most = clamp(4 * k, 256, 8192), seed_rows = rows / 8 < most ? (uint32_t)(rows / 8) : most;
   plan.seed_rows = seed_rows >= 2 * k ? seed_rows : 0;
-  plan.first_tiles = clamp((seed_rows * plan.growth) / LK_TILE_ROWS, 1, UINT32_MAX);
+  plan.first_tiles = clamp((plan.seed_rows > 0 ? seed_rows * plan.growth : most) / LK_TILE_ROWS, 1, tiles + 1);
   return plan;
 }
 

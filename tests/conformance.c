@@ -144,7 +144,7 @@ Test(conformance, overflow) {
 /* With hardly more than k rows the bar rises late and nearly every pair is a hit. */
 Test(conformance, overflow_without_a_bar) {
   struct fleet fleet = {0};
-  struct conformance_case c = PIN("overflow without a bar", IP, NORMAL, 4, 8000, 1024, 3000);
+  struct conformance_case c = PIN("overflow without a bar", IP, NORMAL, 4, 4000, 1000, 3999);
   lk_search_stats stats = check(&fleet, &c);
   cr_assert(stats.reruns > 0, "nothing overflowed: %s", case_describe(&c));
   fleet_close(&fleet);
