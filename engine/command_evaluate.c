@@ -96,19 +96,24 @@ static lk_status write_tally(const run *r, const lk_tally *tally, lk_error *erro
   return status;
 }
 
-static lk_status calibrate(const run *r, lk_error *error) {
-  lk_tally tally;
-  lk_status status = lk_tally_open(&tally, error);
+/* Compares every probe with every template, where a calibration is asked for. */
+static lk_status compare(const run *r, lk_tally *tally, lk_error *error) {
+  if (r->options->calibration == NULL) return LK_OK;
+  lk_status status = lk_tally_open(tally, error);
   if (status != LK_OK) return status;
   lk_bar bar = lk_bar_open(r->streams->log, "calibrate");
   status = lk_impostors_tally(r->gallery, &r->probes.vectors, &r->labels, r->options->threads, lk_bar_update, &bar,
-                              &tally, error);
+                              tally, error);
   lk_bar_close(&bar);
-  if (status == LK_OK) status = write_tally(r, &tally, error);
+  return status;
+}
+
+static lk_status calibrate(const run *r, const lk_tally *tally, lk_error *error) {
+  if (r->options->calibration == NULL) return LK_OK;
+  lk_status status = write_tally(r, tally, error);
   if (status == LK_OK)
-    fprintf(r->streams->log, "calibrated: %" PRIu64 " comparisons of different subjects in %s\n", tally.total,
+    fprintf(r->streams->log, "calibrated: %" PRIu64 " comparisons of different subjects in %s\n", tally->total,
             r->options->calibration);
-  lk_tally_close(&tally);
   return status;
 }
 
@@ -145,15 +150,18 @@ static void close_run(run *r) {
 lk_status lk_command_evaluate(const lk_options *options, const lk_streams *streams, lk_error *error) {
   run r = {.options = options, .streams = streams};
   lk_evaluation evaluation;
+  lk_tally tally = {0};
   lk_status status = check(options, error);
   if (status == LK_OK) status = read_files(&r, error);
   if (status == LK_OK) status = load_gallery(&r, error);
   if (status == LK_OK) status = ask(&r, error);
   if (status == LK_OK) status = search(&r, error);
   if (status == LK_OK) status = evaluate(&r, &evaluation, error);
+  if (status == LK_OK) status = compare(&r, &tally, error);
   if (status == LK_OK) status = release(&r, error);
-  if (status == LK_OK && options->calibration != NULL) status = calibrate(&r, error);
+  if (status == LK_OK) status = calibrate(&r, &tally, error);
   if (status == LK_OK) status = render(&r, &evaluation, error);
+  lk_tally_close(&tally);
   close_run(&r);
   return status;
 }

@@ -80,13 +80,13 @@ static lk_status identify_all(const run *r, lk_error *error) {
   bool fused = query.fusion != LK_FUSE_NONE; /* then all probes are one run, and there is one list */
   uint64_t at_once = fused ? probes->rows : query.k == LK_K_ALL ? FIRST_RANGE_PROBES : BATCH_PROBES;
   lk_status status = LK_OK;
-  lk_render_header(r->streams->out, r->options->format);
   for (uint64_t first = 0; status == LK_OK && first < probes->rows;) {
     lk_vectors part = lk_vector_part(probes, first, at_once);
     query.probes = &part;
     status = lk_gallery_identify(r->gallery, &query, r->result, &stats, error);
     lk_bar_close(&bar);
     if (status != LK_OK) break;
+    if (first == 0) lk_render_header(r->streams->out, r->options->format);
     status = print_lists(r, first, fused ? 1 : part.rows, error);
     if (query.k == LK_K_ALL && !fused) at_once = next_range_batch(r->result, part.rows);
     first += part.rows;

@@ -42,8 +42,7 @@ static void bind(void) {
 static void expect_refused(int code) {
   cr_assert_eq(code, 1, "exit code %d: %s", code, process_log(&one));
   cr_assert_not_null(strstr(process_log(&one), "permits it"), "%s", process_log(&one));
-  cr_assert_eq(process_out(&one)[0] == '\0' || strchr(process_out(&one), '\n')[1] == '\0', 1, "a header at most: %s",
-               process_out(&one));
+  cr_assert_str_eq(process_out(&one), "");
   process_close(&one);
 }
 
@@ -100,7 +99,7 @@ Test(bound, limits_cut_what_is_printed) {
 Test(bound, nothing_is_printed_without_the_log) {
   bind();
   files_write(audit, "?", 1);
-  cr_assert_eq(likeness(&one, "identify", faces, probes, "--purpose", "demo", "--format", "json", NULL), 1);
+  cr_assert_eq(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), 1);
   cr_assert_str_eq(process_out(&one), "");
 }
 

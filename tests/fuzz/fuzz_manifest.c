@@ -30,6 +30,9 @@ static void parse(const void *data, size_t size) {
   if (manifest.dim < 1 || manifest.dim > LK_DIM_MAX || manifest.metric > LK_L2) abort();
   for (uint32_t i = 0; i < manifest.segments_count; i++)
     if (manifest.segments[i].rows < 1 || manifest.segments[i].id >= manifest.next_segment) abort();
+  if ((manifest.binding.policy == NULL && manifest.binding.audit != NULL) ||
+      (manifest.binding.audit == NULL && manifest.binding.audit_key != NULL))
+    abort();
   lk_manifest_free(&manifest);
 }
 

@@ -79,9 +79,14 @@ static void save_manifest(void) {
                           .next_segment = 3,
                           .segments = segments,
                           .segments_count = 2};
-  char folder[4096];
+  char folder[4096], written[4200], kept[4200];
   snprintf(folder, sizeof folder, "%s/fuzz_manifest", root);
+  snprintf(written, sizeof written, "%s/" LK_MANIFEST_FILE, folder);
+  snprintf(kept, sizeof kept, "%s/bound", folder);
   place("fuzz_manifest", "");
+  manifest.binding = (lk_binding){.policy = "p.yaml", .calibration = "/c.json", .audit = "log", .audit_key = "key"};
+  if (lk_manifest_write(folder, &manifest, NULL) != LK_OK || rename(written, kept) != 0) exit(1);
+  manifest.binding = (lk_binding){0};
   if (lk_manifest_write(folder, &manifest, NULL) != LK_OK) exit(1);
 }
 
