@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from peers.report import write_report
 
 PACKAGES = ["faiss-cpu", "usearch", "hnswlib", "scikit-learn", "numpy"]
 FILTERED_K = 10
+BLAS_SETTINGS = ["OPENBLAS_CORETYPE", "MKL_ENABLE_INSTRUCTIONS", "FAISS_OPT_LEVEL"]
 
 
 def parse() -> argparse.Namespace:
@@ -39,6 +41,7 @@ def parse() -> argparse.Namespace:
     run.add_argument("--k", type=parse_numbers, default=[10])
     run.add_argument("--filters", type=parse_names(FILTERS), default=[])
     run.add_argument("--threads", type=int, default=2)
+    run.add_argument("--device", default="cpu", help="of Likeness; with cpu:avx2 give the peers' BLAS that much too")
     run.add_argument("--turns", type=int, default=3, help="of each duel, at least")
     run.add_argument("--seconds", type=float, default=5, help="for each duel, where its turns are short")
     run.add_argument("--scratch", type=Path, help="where the gallery is made")
@@ -94,7 +97,7 @@ class Bench:
         self.options = options
         self.data = make_data(options)
         self.truths: dict[tuple[int, str | None], Truth] = {}
-        self.ours = Likeness(self.data, options.threads, options.scratch)
+        self.ours = Likeness(self.data, options.threads, options.device, options.scratch)
 
     def truth(self, k: int, filter_name: str | None) -> Truth:
         if (k, filter_name) not in self.truths:
@@ -142,6 +145,8 @@ class Bench:
             "commit": read_commit(),
             "versions": {package: version(package) for package in PACKAGES},
             "threads": options.threads,
+            "device": self.ours.device.name,
+            "environment": {name: os.environ[name] for name in BLAS_SETTINGS if name in os.environ},
             "data": self.data.name,
             "rows": len(rows),
             "dim": rows.shape[1],

@@ -37,14 +37,14 @@ class Engine:
 class Likeness(Engine):
     name, filters = "Likeness", True
 
-    def __init__(self, data: Data, threads: int, folder: Path | None = None):
+    def __init__(self, data: Data, threads: int, device: str, folder: Path | None = None):
         self.scratch = Path(tempfile.mkdtemp(prefix="bench-peers-", dir=folder))
         gallery = self.scratch / "gallery"
         bits = {name: 1 << bit for bit, name in enumerate(data.passes)}
         self.masks = bits
         likeness.create(gallery, data.rows.shape[1])
         likeness.enroll(gallery, data.rows, tags=sum(data.passes[name] * bits[name] for name in bits))
-        self.device = likeness.Device(threads=threads)
+        self.device = likeness.Device(device, threads)
         self.gallery = likeness.Gallery(gallery, self.device)
 
     def search(self, probes, k, filter_name=None):
