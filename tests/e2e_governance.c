@@ -63,17 +63,7 @@ static lk_audit_report verified(void) {
 }
 
 /* How many records of the log have these words. */
-static uint32_t records_with(const char *words) {
-  char path[PATH_MAX + 32];
-  size_t size;
-  snprintf(path, sizeof path, "%s/audit-000001.log", audit);
-  char *text = files_read(path, &size);
-  text[size] = '\0';
-  uint32_t count = 0;
-  for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) count += strstr(line, words) != NULL;
-  free(text);
-  return count;
-}
+static uint32_t records_with(const char *words) { return files_lines_with(audit, "audit-000001.log", words); }
 
 Test(governance, without_rules_each_reply_says_so) {
   worker_start(&worker, NULL);

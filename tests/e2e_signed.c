@@ -116,17 +116,7 @@ static void send(const signed_job *job) { send_as(job, "*"); }
 static void start_worker(void) { worker_start(&worker, "--policy", policy, "--audit", audit, NULL); }
 
 /* Records of the log with these words. */
-static uint32_t records_with(const char *words) {
-  char path[PATH_MAX + 32];
-  size_t size;
-  snprintf(path, sizeof path, "%s/audit-000001.log", audit);
-  char *text = files_read(path, &size);
-  text[size] = '\0';
-  uint32_t count = 0;
-  for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) count += strstr(line, words) != NULL;
-  free(text);
-  return count;
-}
+static uint32_t records_with(const char *words) { return files_lines_with(audit, "audit-000001.log", words); }
 
 static void expect_nothing_searched(uint32_t decisions) {
   worker_stop(&worker);

@@ -58,6 +58,18 @@ char *files_read(const char *path, size_t *size) {
   return data;
 }
 
+uint32_t files_lines_with(const char *folder, const char *name, const char *words) {
+  char path[PATH_MAX + 64];
+  size_t size;
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  char *text = files_read(path, &size);
+  text[size] = '\0';
+  uint32_t count = 0;
+  for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) count += strstr(line, words) != NULL;
+  free(text);
+  return count;
+}
+
 void files_copy(const char *from, const char *to) {
   size_t size;
   char *data = files_read(from, &size);

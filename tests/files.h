@@ -19,6 +19,8 @@ const char *files_path(const char *name);
 void files_write(const char *path, const void *data, size_t size);
 /* The caller frees it. */
 char *files_read(const char *path, size_t *size);
+/* Lines of the text file `folder`/`name` that have these words. */
+uint32_t files_lines_with(const char *folder, const char *name, const char *words);
 void files_copy(const char *from, const char *to);
 /* Entries of a folder, without . and .. */
 uint32_t files_count(const char *folder);

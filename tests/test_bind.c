@@ -116,17 +116,7 @@ static void expect_decision(const char *member, const char *value) {
 }
 
 /* Records of the log with these words, as they lie in the file now. */
-static uint32_t records_with(const char *words) {
-  char path[PATH_MAX + 32];
-  size_t size;
-  snprintf(path, sizeof path, "%s/audit-000001.log", audit);
-  char *text = files_read(path, &size);
-  text[size] = '\0';
-  uint32_t count = 0;
-  for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) count += strstr(line, words) != NULL;
-  free(text);
-  return count;
-}
+static uint32_t records_with(const char *words) { return files_lines_with(audit, "audit-000001.log", words); }
 
 Test(bind, what_is_not_said_is_refused) {
   bind(true);
