@@ -138,13 +138,13 @@ Test(bind, what_is_permitted_is_done_and_written_down) {
   bind(true);
   cr_assert_eq(identify(5, -INFINITY, &demo), LK_OK, "%s", error.text);
   cr_assert_eq(candidates(), 5 * PROBES);
+  cr_assert_eq(records_with("\"candidates\":25,"), 1, "before they were handed out");
   expect_decision("decision", "permit");
   cr_assert_eq(verify(&demo), LK_OK, "%s", error.text);
   cr_assert_eq(export(&demo), LK_OK, "%s", error.text);
   cr_assert_eq(enroll(&demo), LK_OK, "%s", error.text);
   cr_assert_eq(templates(), ROWS + 3);
   cr_assert_eq(records_with("\"type\":\"decision\""), 4);
-  cr_assert_eq(records_with("\"candidates\":25,"), 1);
   cr_assert_eq(records_with("\"released\":true"), 2);
   cr_assert_eq(records_with("\"templates\":2,\"time\""), 1, "the export");
   cr_assert_eq(records_with("\"templates\":3,\"time\""), 1, "the enrollment");
