@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { SCAN_PROBES = LK_SUM_PROBES };
+enum { BLOCK = LK_SUM_PROBES };
 
 #define HOT static inline __attribute__((always_inline))
 
@@ -18,9 +18,9 @@ HOT __m256i broadcast_step(const int8_t *codes) {
   return _mm256_set1_epi32(step);
 }
 
+/* The addition in assembly: else GCC 12 carries copies of the sums from step to step, and some of them in memory. */
 HOT __m256i add_products(__m256i sum, __m256i rows, __m256i probe) {
-  sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(rows, probe));
-  __asm__("" : "+x"(sum)); /* else GCC 12 carries copies of the sums from step to step, and one of them in memory */
+  __asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(_mm256_maddubs_epi16(rows, probe)));
   return sum;
 }
 
@@ -36,72 +36,98 @@ HOT uint32_t reaching(__m256i low, __m256i high, int32_t threshold) {
   return ~(below_low | below_high << 8) & 0xffff;
 }
 
-/* `count` is a constant where this is used, so that a run's sums stay in registers; so is what becomes
- * of the sums. */
-HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, size_t width, const int8_t *probes, const int count,
-                       uint32_t first, const int32_t *thresholds, uint16_t *survivors, const bool sums_only,
-                       int32_t *sums) {
-  const size_t stride = lk_probe_stride((uint32_t)width);
-  size_t found = 0;
-  for (uint32_t s = 0; s < strips; s++) {
-    const uint8_t *step = tile + (size_t)s * LK_STRIP_ROWS * width;
-    __m256i low[SCAN_PROBES], high[SCAN_PROBES], run_low[SCAN_PROBES], run_high[SCAN_PROBES];
+/* Sums of a block: of 16 rows each, by strip, then probe. */
+typedef struct block_sums {
+  __m256i low[BLOCK], high[BLOCK];
+} block_sums;
+
+/* Adds up elements `begin` to `end` in 16 bits, and then to the sums. */
+HOT void add_run(block_sums *sums, const uint8_t *strip, const int strips, size_t width, const int8_t *probes,
+                 const int count, size_t begin, size_t end) {
+  const size_t strip_bytes = LK_STRIP_ROWS * width, stride = lk_probe_stride((uint32_t)width);
+  block_sums run;
 #pragma GCC unroll 4
-    for (int p = 0; p < count; p++) low[p] = high[p] = _mm256_setzero_si256();
-    for (size_t i = 0, end; i < width;) {
-      end = width - i < LK_RUN ? width : i + LK_RUN;
+  for (int b = 0; b < strips * count; b++) run.low[b] = run.high[b] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+  for (size_t i = begin; i < end; i += LK_STEP)
 #pragma GCC unroll 4
-      for (int p = 0; p < count; p++) run_low[p] = run_high[p] = _mm256_setzero_si256();
-#pragma GCC unroll 2
-      for (; i < end; i += LK_STEP, step += LK_STRIP_ROWS * LK_STEP) {
-        __m256i rows_low = _mm256_loadu_si256((const __m256i *)step);
-        __m256i rows_high = _mm256_loadu_si256((const __m256i *)(step + 32));
-#pragma GCC unroll 4
-        for (int p = 0; p < count; p++) {
-          __m256i probe = broadcast_step(probes + (size_t)p * stride + i);
-          run_low[p] = add_products(run_low[p], rows_low, probe);
-          run_high[p] = add_products(run_high[p], rows_high, probe);
-        }
-      }
+    for (int s = 0; s < strips; s++) {
+      const __m256i *step = (const __m256i *)(strip + (size_t)s * strip_bytes + i * LK_STRIP_ROWS);
+      __m256i rows_low = _mm256_loadu_si256(step), rows_high = _mm256_loadu_si256(step + 1);
 #pragma GCC unroll 4
       for (int p = 0; p < count; p++) {
-        low[p] = widen_sum(low[p], run_low[p]);
-        high[p] = widen_sum(high[p], run_high[p]);
+        __m256i probe = broadcast_step(probes + (size_t)p * stride + i);
+        run.low[s * count + p] = add_products(run.low[s * count + p], rows_low, probe);
+        run.high[s * count + p] = add_products(run.high[s * count + p], rows_high, probe);
       }
     }
-    for (int p = 0; p < count && sums_only; p++) {
-      int32_t *of = sums + (size_t)p * LK_TILE_ROWS + (size_t)s * LK_STRIP_ROWS;
-      _mm256_storeu_si256((__m256i *)of, low[p]);
-      _mm256_storeu_si256((__m256i *)(of + 8), high[p]);
+#pragma GCC unroll 4
+  for (int b = 0; b < strips * count; b++) {
+    sums->low[b] = widen_sum(sums->low[b], run.low[b]);
+    sums->high[b] = widen_sum(sums->high[b], run.high[b]);
+  }
+}
+
+/* `strips` and `count`, their product BLOCK at most, are constants where this is used, so that a run's sums stay in
+ * registers; so is what becomes of the sums. `first_pair`: of the first probe and row. */
+HOT size_t scan_block(const uint8_t *strip, const int strips, size_t width, const int8_t *probes, const int count,
+                      uint32_t first_pair, const int32_t *thresholds, uint16_t *survivors, const bool sums_only,
+                      int32_t *sums) {
+  const int blocks = strips * count;
+  block_sums block;
+#pragma GCC unroll 4
+  for (int b = 0; b < blocks; b++) block.low[b] = block.high[b] = _mm256_setzero_si256();
+  size_t i = 0;
+  for (; i + LK_RUN <= width; i += LK_RUN) add_run(&block, strip, strips, width, probes, count, i, i + LK_RUN);
+  if (i < width) add_run(&block, strip, strips, width, probes, count, i, width);
+  size_t found = 0;
+  for (int b = 0; b < blocks; b++) {
+    int p = b % count, s = b / count;
+    uint32_t pair = first_pair + (uint32_t)(p * LK_TILE_ROWS + s * LK_STRIP_ROWS);
+    if (sums_only) {
+      _mm256_storeu_si256((__m256i *)(sums + pair), block.low[b]);
+      _mm256_storeu_si256((__m256i *)(sums + pair + 8), block.high[b]);
+      continue;
     }
-    for (int p = 0; p < count && !sums_only; p++)
-      for (uint32_t hits = reaching(low[p], high[p], thresholds[p]); hits != 0; hits &= hits - 1)
-        survivors[found++] =
-            (uint16_t)((first + (uint32_t)p) * LK_TILE_ROWS + s * LK_STRIP_ROWS + (uint32_t)__builtin_ctz(hits));
+    for (uint32_t hits = reaching(block.low[b], block.high[b], thresholds[pair / LK_TILE_ROWS]); hits != 0;
+         hits &= hits - 1)
+      survivors[found++] = (uint16_t)(pair + (uint32_t)__builtin_ctz(hits));
+  }
+  return found;
+}
+
+/* A block of probes for a strip at a time; else probe by probe, for a block of strips at a time: memory delivers those
+ * faster than one after the other. */
+HOT size_t scan_or_sum(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
+                       const int32_t *thresholds, uint16_t *survivors, const bool sums_only, int32_t *sums) {
+  const size_t strip_bytes = (size_t)LK_STRIP_ROWS * width;
+  size_t found = 0;
+  if (count == BLOCK) {
+    for (uint32_t s = 0; s < strips; s++)
+      found += scan_block(tile + s * strip_bytes, 1, width, probes, BLOCK, s * LK_STRIP_ROWS, thresholds,
+                          survivors + found, sums_only, sums);
+    return found;
+  }
+  for (uint32_t p = 0; p < count; p++, probes += lk_probe_stride(width)) {
+    uint32_t s = 0, first_pair = p * LK_TILE_ROWS;
+    for (; s + BLOCK <= strips; s += BLOCK)
+      found += scan_block(tile + s * strip_bytes, BLOCK, width, probes, 1, first_pair + s * LK_STRIP_ROWS, thresholds,
+                          survivors + found, sums_only, sums);
+    for (; s < strips; s++)
+      found += scan_block(tile + s * strip_bytes, 1, width, probes, 1, first_pair + s * LK_STRIP_ROWS, thresholds,
+                          survivors + found, sums_only, sums);
   }
   return found;
 }
 
 static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
                    const int32_t *thresholds, uint16_t *survivors) {
-  if (count == SCAN_PROBES)
-    return scan_probes(tile, strips, width, probes, SCAN_PROBES, 0, thresholds, survivors, false, NULL);
-  size_t found = 0;
-  for (uint32_t p = 0; p < count; p++)
-    found += scan_probes(tile, strips, width, probes + p * lk_probe_stride(width), 1, p, thresholds + p,
-                         survivors + found, false, NULL);
-  return found;
+  return scan_or_sum(tile, strips, width, probes, count, thresholds, survivors, false, NULL);
 }
 
 static void sum(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
                 int32_t *sums) {
-  if (count == SCAN_PROBES) {
-    scan_probes(tile, strips, width, probes, SCAN_PROBES, 0, NULL, NULL, true, sums);
-    return;
-  }
-  for (uint32_t p = 0; p < count; p++)
-    scan_probes(tile, strips, width, probes + p * lk_probe_stride(width), 1, p, NULL, NULL, true,
-                sums + p * LK_TILE_ROWS);
+  scan_or_sum(tile, strips, width, probes, count, NULL, NULL, true, sums);
 }
 
 HOT __m128i load_step(const uint8_t *row) {
@@ -233,7 +259,7 @@ void lk_avx2_widen(const uint16_t *halves, uint32_t count, float *out) {
 const lk_isa lk_isa_avx2 = {.name = "avx2",
                             .probe_limit = 64,
                             .adds_runs = true,
-                            .scan_probes = SCAN_PROBES,
+                            .scan_probes = BLOCK,
                             .scan = scan,
                             .sum = sum,
                             .dot = lk_avx2_dot,
