@@ -1,5 +1,6 @@
 #include "kernels/quant.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,12 +9,18 @@
 /* Below this a tile's scale would push products of codes and probes out of float's normal range. */
 static const double smallest_scale = 0x1p-120;
 
-/* The k-th random sign (splitmix64, Steele et al. 2014). Part of the file format: it never changes. */
-static double random_sign(uint64_t k) {
-  uint64_t z = (k + 1) * UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return (z ^ (z >> 31)) & 1 ? -1.0 : 1.0;
+/* The random signs of both blocks of a rotation (splitmix64, Steele et al. 2014). Part of the file format: they never
+ * change. */
+static double signs[2 * LK_DIM_MAX];
+static pthread_once_t signs_made = PTHREAD_ONCE_INIT;
+
+static void make_signs(void) {
+  for (uint64_t k = 0; k < sizeof signs / sizeof signs[0]; k++) {
+    uint64_t z = (k + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    signs[k] = (z ^ (z >> 31)) & 1 ? -1.0 : 1.0;
+  }
 }
 
 static void butterfly(double *restrict low, double *restrict high, uint32_t n) {
@@ -24,24 +31,41 @@ static void butterfly(double *restrict low, double *restrict high, uint32_t n) {
   }
 }
 
+/* The first two stages at once. */
+static void butterflies_of_four(double *v, uint32_t n) {
+  for (uint32_t i = 0; i < n; i += 4) {
+    double a = v[i] + v[i + 1], b = v[i] - v[i + 1], c = v[i + 2] + v[i + 3], d = v[i + 2] - v[i + 3];
+    v[i] = a + c;
+    v[i + 1] = b + d;
+    v[i + 2] = a - c;
+    v[i + 3] = b - d;
+  }
+}
+
 /* Walsh-Hadamard transform of n = 2^j elements, scaled to be orthogonal. */
 static void hadamard(double *v, uint32_t n) {
-  for (uint32_t half = 1; half < n; half *= 2)
+  uint32_t half = 1;
+  if (n >= 4) {
+    butterflies_of_four(v, n);
+    half = 4;
+  }
+  for (; half < n; half *= 2)
     for (uint32_t start = 0; start < n; start += 2 * half) butterfly(v + start, v + start + half, half);
   double scale = 1 / sqrt((double)n);
   for (uint32_t i = 0; i < n; i++) v[i] *= scale;
 }
 
-static void rotate_block(double *v, uint32_t n, uint64_t seed) {
-  for (uint32_t i = 0; i < n; i++) v[i] *= random_sign(seed + i);
+static void rotate_block(double *v, uint32_t n, const double *flips) {
+  for (uint32_t i = 0; i < n; i++) v[i] *= flips[i];
   hadamard(v, n);
 }
 
 void lk_rotate(double *v, uint32_t dim) {
+  pthread_once(&signs_made, make_signs);
   uint32_t block = 1;
   while (block * 2 <= dim) block *= 2;
-  rotate_block(v, block, 0);
-  if (block < dim) rotate_block(v + dim - block, block, LK_DIM_MAX);
+  rotate_block(v, block, signs);
+  if (block < dim) rotate_block(v + dim - block, block, signs + LK_DIM_MAX);
 }
 
 void lk_quant_sum(const float *x, uint32_t rows, uint32_t dim, double *sum) {
@@ -70,15 +94,39 @@ static int compare_lengths(const void *a, const void *b) {
 
 void lk_quant_order(lk_ordered_row *rows, uint32_t count) { qsort(rows, count, sizeof *rows, compare_lengths); }
 
-static double length(const double *v, uint32_t dim) {
-  double sum = 0;
-  for (uint32_t i = 0; i < dim; i++) sum += v[i] * v[i];
-  return sqrt(sum);
+enum { PARTS = 8 }; /* of a sum or a maximum, so that one step of it need not wait for another */
+
+static double add_parts(const double part[PARTS]) {
+  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
 }
 
+static double length(const double *v, uint32_t dim) {
+  double part[PARTS] = {0};
+  uint32_t i = 0;
+  for (; i + PARTS <= dim; i += PARTS)
+    for (uint32_t j = 0; j < PARTS; j++) part[j] += v[i + j] * v[i + j];
+  for (; i < dim; i++) part[i % PARTS] += v[i] * v[i];
+  return sqrt(add_parts(part));
+}
+
+static double dot(const float *a, const float *b, uint32_t dim) {
+  double part[PARTS] = {0};
+  uint32_t i = 0;
+  for (; i + PARTS <= dim; i += PARTS)
+    for (uint32_t j = 0; j < PARTS; j++) part[j] += (double)a[i + j] * b[i + j];
+  for (; i < dim; i++) part[i % PARTS] += (double)a[i] * b[i];
+  return add_parts(part);
+}
+
+static double greater(double a, double b) { return a > b ? a : b; }
+
 static double largest(const double *v, size_t n) {
-  double largest = 0;
-  for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(v[i]));
+  double part[PARTS] = {0}, largest = 0;
+  size_t i = 0;
+  for (; i + PARTS <= n; i += PARTS)
+    for (size_t j = 0; j < PARTS; j++) part[j] = greater(part[j], fabs(v[i + j]));
+  for (; i < n; i++) part[0] = greater(part[0], fabs(v[i]));
+  for (size_t j = 0; j < PARTS; j++) largest = greater(largest, part[j]);
   return largest;
 }
 
@@ -92,17 +140,29 @@ static float round_down(double v) {
   return rounded > v ? nextafterf(rounded, -INFINITY) : rounded;
 }
 
+/* To the nearest integer, ties to even, for numbers far below 2^51. */
+static double nearest_integer(double v) { return v + 0x1.8p52 - 0x1.8p52; }
+
+static double clamp(double v, double limit) {
+  v = v < limit ? v : limit;
+  return v > -limit ? v : -limit;
+}
+
+/* Codes an element and returns the square of what is lost. */
+static double encode_element(double v, double scale, double inverse, double limit, int8_t *code) {
+  double nearest = nearest_integer(clamp(v * inverse, limit)), difference = v - nearest * scale;
+  *code = (int8_t)nearest;
+  return difference * difference;
+}
+
 /* Codes v and returns the length of what is lost. */
 static double encode(const double *v, uint32_t dim, double scale, int limit, int8_t *code) {
-  double lost = 0, inverse = 1 / scale;
-  for (uint32_t i = 0; i < dim; i++) {
-    double nearest = nearbyint(v[i] * inverse);
-    nearest = fmin(fmax(nearest, -limit), limit);
-    code[i] = (int8_t)nearest;
-    double difference = v[i] - nearest * scale;
-    lost += difference * difference;
-  }
-  return sqrt(lost);
+  double part[PARTS] = {0}, inverse = 1 / scale;
+  uint32_t i = 0;
+  for (; i + PARTS <= dim; i += PARTS)
+    for (uint32_t j = 0; j < PARTS; j++) part[j] += encode_element(v[i + j], scale, inverse, limit, &code[i + j]);
+  for (; i < dim; i++) part[i % PARTS] += encode_element(v[i], scale, inverse, limit, &code[i]);
+  return sqrt(add_parts(part));
 }
 
 /* An upper bound on the true residual, from the computed one and the length of the coded vector. */
@@ -161,13 +221,8 @@ void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mea
 double lk_quant_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, double norm) {
   /* `norm` may be longer than the vector by 2 * LK_SQUARES_ERROR. */
   if (metric == LK_L2) return -norm * norm * (1 - 8 * LK_SQUARES_ERROR);
-  double dot = 0, q_squared = 0, mean_squared = 0;
-  for (uint32_t i = 0; i < dim; i++) {
-    dot += (double)q[i] * mean[i];
-    q_squared += (double)q[i] * q[i];
-    mean_squared += (double)mean[i] * mean[i];
-  }
-  return dot + sqrt(q_squared * mean_squared) * (2 * LK_SQUARES_ERROR + LK_SCORE_ERROR);
+  double lengths = sqrt(dot(q, q, dim) * dot(mean, mean, dim));
+  return dot(q, mean, dim) + lengths * (2 * LK_SQUARES_ERROR + LK_SCORE_ERROR);
 }
 
 void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
@@ -179,12 +234,12 @@ void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float 
   bound->residual = bound_residual(encode(work, dim, bound->scale, limit, code), norm);
   bound->norm = norm * (1 + LK_SQUARES_ERROR);
   bound->offset = lk_quant_offset(metric, q, dim, mean, bound->norm);
-  bound->code_sum = 0;
-  double squares = 0;
+  int32_t sum = 0, squares = 0;
   for (uint32_t i = 0; i < dim; i++) {
-    bound->code_sum += code[i];
-    squares += (double)code[i] * code[i];
+    sum += code[i];
+    squares += code[i] * code[i];
     rotated[i] = (float)work[i];
   }
+  bound->code_sum = sum;
   bound->code_norm = bound->scale * sqrt(squares) * (1 + LK_SQUARES_ERROR);
 }

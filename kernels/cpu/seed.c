@@ -14,14 +14,29 @@ static float estimate(lk_metric metric, const lk_tile_view *view, const lk_probe
   return (float)(probe->offset + (metric == LK_L2 ? 2 * product - norm * norm : product));
 }
 
+/* The least sum with which the tile's shortest row is estimated at `score`. */
+static int32_t least_sum(lk_metric metric, const lk_tile_view *view, const lk_probe_bound *probe, float score) {
+  const lk_tile *tile = view->tile;
+  double least = score - probe->offset;
+  if (metric == LK_L2) least = (least + (double)tile->norm_min * tile->norm_min) / 2;
+  double sum = least / (probe->scale * tile->scale) + LK_CODE_SHIFT * probe->code_sum;
+  return !(sum > INT32_MIN) ? INT32_MIN : sum >= INT32_MAX ? INT32_MAX : (int32_t)sum;
+}
+
 /* The heap holds estimates until the sample has been looked at. */
 static void push_rows(lk_cpu_pass *pass, const lk_tile_view *view, uint32_t probe, const int32_t *sums) {
+  lk_metric metric = pass->batch.shape.metric;
+  const lk_probe_bound *bound = &view->bounds[probe];
   const lk_hit *worst = &pass->heaps[(size_t)probe * pass->batch.k];
+  bool full = pass->heap_counts[probe] == pass->batch.k;
+  int32_t least = full ? least_sum(metric, view, bound, worst->score) : INT32_MIN;
   for (uint32_t r = 0; r < view->rows; r++) {
-    float score = estimate(pass->batch.shape.metric, view, &view->bounds[probe], r, sums[r]);
-    if (pass->heap_counts[probe] == pass->batch.k && score <= worst->score) continue;
-    if (lk_cpu_visible(pass, view->place, view->first + r))
-      lk_cpu_push(pass, probe, lk_cpu_hit(pass, view->place, view->first + r, score));
+    if (sums[r] < least || !lk_cpu_visible(pass, view->place, view->first + r)) continue;
+    float score = estimate(metric, view, bound, r, sums[r]);
+    if (full && score <= worst->score) continue;
+    lk_cpu_push(pass, probe, lk_cpu_hit(pass, view->place, view->first + r, score));
+    full = pass->heap_counts[probe] == pass->batch.k;
+    if (full) least = least_sum(metric, view, bound, worst->score);
   }
 }
 
