@@ -5,19 +5,12 @@
 #include "kernels/lists.h"
 #include "kernels/plan.h"
 
-static lk_status reserve(lk_part *part, uint32_t tiles, uint32_t seed_rows, lk_error *error) {
-  if (part->tiles_room < tiles) {
-    uint32_t *grown = realloc(part->tiles, tiles * sizeof *grown);
-    if (grown == NULL) return lk_fail_memory(error);
-    part->tiles = grown;
-    part->tiles_room = tiles;
-  }
-  if (part->seed_room < seed_rows) {
-    uint64_t *grown = realloc(part->seed_rows, seed_rows * sizeof *grown);
-    if (grown == NULL) return lk_fail_memory(error);
-    part->seed_rows = grown;
-    part->seed_room = seed_rows;
-  }
+static lk_status reserve_seed(lk_part *part, uint32_t rows, lk_error *error) {
+  if (part->seed_room >= rows) return LK_OK;
+  uint64_t *grown = realloc(part->seed_rows, rows * sizeof *grown);
+  if (grown == NULL) return lk_fail_memory(error);
+  part->seed_rows = grown;
+  part->seed_room = rows;
   return LK_OK;
 }
 
@@ -30,36 +23,48 @@ static void seed(lk_part *part, const lk_plan *plan, uint64_t rows) {
 /* One pass's rounds. */
 struct rounds {
   lk_backend *backend;
+  const lk_schedule *schedule;
   uint32_t probes;
   bool wide;
   lk_search_stats *stats;
 };
 
-/* A round that overflows is halved until it fits; the bars rise between the halves. */
-static void run_round(struct rounds *rounds, const uint32_t *tiles, uint32_t count) {
-  lk_round done;
-  if (!rounds->backend->ops->round(rounds->backend, tiles, count, rounds->wide, &done)) {
-    rounds->stats->reruns++;
-    run_round(rounds, tiles, count / 2);
-    run_round(rounds, tiles + count / 2, count - count / 2);
-    return;
+/* Runs what it can of them; returns how many are complete. */
+static uint32_t run_some(struct rounds *rounds, const lk_run *runs, uint32_t count) {
+  lk_round done[LK_ROUNDS_MAX];
+  uint32_t complete = rounds->backend->ops->rounds(rounds->backend, rounds->schedule, runs, count, rounds->wide, done);
+  rounds->stats->rounds += complete;
+  if (rounds->wide) rounds->stats->wide_rounds += complete;
+  if (complete > 0) {
+    const lk_run *last = &runs[complete - 1];
+    const lk_round *did = &done[complete - 1];
+    rounds->wide |= lk_plan_widens(last->end - last->begin, rounds->probes, did->settled, did->hits);
   }
-  rounds->stats->rounds++;
-  rounds->stats->wide_rounds += rounds->wide;
-  rounds->wide |= lk_plan_widens((uint64_t)count * LK_TILE_ROWS * rounds->probes, rounds->probes, &done);
+  return complete;
 }
 
-static void run_rounds(lk_part *part, const lk_plan *plan, uint32_t tiles, uint32_t probes, lk_search_stats *stats) {
-  struct rounds rounds = {.backend = part->backend, .probes = probes, .stats = stats};
-  for (uint32_t begin = 0, end; begin < tiles; begin = end) {
-    end = lk_plan_round_end(plan, tiles, begin);
-    for (uint32_t i = begin; i < end; i++) part->tiles[i - begin] = lk_plan_tile(plan, tiles, i);
-    run_round(&rounds, part->tiles, end - begin);
+/* A round that overflowed is halved until it fits; the bars rise between the halves. */
+static void run_halves(struct rounds *rounds, lk_run run) {
+  uint32_t middle = run.begin + (run.end - run.begin) / 2;
+  lk_run halves[] = {{run.begin, middle}, {middle, run.end}};
+  rounds->stats->reruns++;
+  for (uint32_t i = 0; i < 2; i++)
+    if (run_some(rounds, &halves[i], 1) == 0) run_halves(rounds, halves[i]);
+}
+
+static void run_rounds(lk_part *part, uint32_t probes, lk_search_stats *stats) {
+  const lk_schedule *schedule = &part->schedule;
+  struct rounds rounds = {.backend = part->backend, .schedule = schedule, .probes = probes, .stats = stats};
+  for (uint32_t next = 0, complete; next < schedule->rounds_count; next += complete) {
+    bool wide = rounds.wide;
+    complete = run_some(&rounds, schedule->rounds + next, schedule->rounds_count - next);
+    if (next + complete == schedule->rounds_count || rounds.wide != wide) continue;
+    run_halves(&rounds, schedule->rounds[next + complete++]);
   }
 }
 
-static lk_status run_pass(lk_part *part, const lk_plan *plan, const lk_batch *pass, uint64_t rows, uint32_t tiles,
-                          lk_lists *lists, lk_search_stats *stats, lk_error *error) {
+static lk_status run_pass(lk_part *part, const lk_plan *plan, const lk_batch *pass, uint64_t rows, lk_lists *lists,
+                          lk_search_stats *stats, lk_error *error) {
   const lk_backend_ops *ops = part->backend->ops;
   uint64_t visible;
   lk_status status = ops->begin(part->backend, pass, &visible, error);
@@ -68,7 +73,7 @@ static lk_status run_pass(lk_part *part, const lk_plan *plan, const lk_batch *pa
     ops->gather(part->backend);
   } else {
     seed(part, plan, rows);
-    run_rounds(part, plan, tiles, pass->count, stats);
+    run_rounds(part, pass->count, stats);
   }
   return ops->finish(part->backend, lists, stats, error);
 }
@@ -81,20 +86,21 @@ lk_status lk_part_search(lk_part *part, const lk_batch *batch, lk_lists *lists, 
     rows += batch->holds[i]->rows;
     tiles += batch->holds[i]->tiles;
   }
-  lk_plan plan = lk_plan_make(rows, tiles, batch->k);
+  lk_plan plan = lk_plan_make(rows, tiles, batch->k, batch->count, part->backend->tiles_at_once);
   lk_lists_clear(lists);
-  lk_status status = reserve(part, tiles, plan.seed_rows, error);
+  lk_status status = lk_schedule_make(&part->schedule, &plan, tiles, error);
+  if (status == LK_OK) status = reserve_seed(part, plan.seed_rows, error);
   for (uint32_t first = 0; status == LK_OK && first < batch->count; first += plan.probes) {
     lk_batch pass = *batch;
     pass.probes += (size_t)first * batch->shape.dim;
     if (batch->thresholds != NULL) pass.thresholds += first;
     pass.count = batch->count - first < plan.probes ? batch->count - first : plan.probes;
-    status = run_pass(part, &plan, &pass, rows, tiles, lists, stats, error);
+    status = run_pass(part, &plan, &pass, rows, lists, stats, error);
   }
   return status;
 }
 
 void lk_part_free(lk_part *part) {
-  free(part->tiles);
+  lk_schedule_free(&part->schedule);
   free(part->seed_rows);
 }

@@ -2,13 +2,12 @@
 #ifndef KERNELS_PART_H
 #define KERNELS_PART_H
 
-#include "kernels/scan.h"
+#include "kernels/schedule.h"
 
 typedef struct lk_part {
   lk_backend *backend;
-  uint64_t rows;   /* that it holds */
-  uint32_t *tiles; /* a round's */
-  uint32_t tiles_room;
+  uint64_t rows; /* that it holds */
+  lk_schedule schedule;
   uint64_t *seed_rows;
   uint32_t seed_room;
 } lk_part;

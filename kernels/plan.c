@@ -1,7 +1,5 @@
 #include "kernels/plan.h"
 
-#include "kernels/quant.h"
-
 /* Hits of one pass, probes times k, that the backends keep. */
 static const uint32_t pass_hits = UINT32_C(1) << 22;
 
@@ -26,15 +24,25 @@ static lk_plan plan_range(uint32_t tiles) {
   return (lk_plan){.probes = LK_PASS_PROBES, .first_tiles = tiles, .growth = 1, .tile_stride = 1};
 }
 
+static uint32_t groups(uint32_t probes) { return (probes + LK_PLAN_GROUP - 1) / LK_PLAN_GROUP; }
+
+/* A device that scans so many tiles at once has done with the early rounds before they are asked for: fewer of them,
+ * from a larger seed, cost it less than the pairs that they settle more. */
+enum { FEW_ROUNDS = 32 };
+
 /* By measurement (bench/results/2026-11-23-cpu-views.md): a seed of k to 4 k rows costs the same, since the first
  * rounds need not settle what it settles; growth 3 and 4 settle a fifth and a third more than 2, and 1.5 a tenth less
  * in twice the rounds. */
-lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
+lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k, uint32_t probes, uint32_t tiles_at_once) {
   if (k == LK_K_ALL) return plan_range(tiles);
-  lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .growth = 2, .tile_stride = coprime_stride(tiles)};
-  uint32_t most = clamp(4 * k, 256, 8192), seed_rows = rows / 8 < most ? (uint32_t)(rows / 8) : most;
+  lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .tile_stride = coprime_stride(tiles)};
+  uint32_t at_once = tiles_at_once / groups(clamp(probes, 1, plan.probes));
+  plan.growth = at_once >= FEW_ROUNDS ? 4 : 2;
+  uint32_t least = clamp(4 * k, 256, LK_SEED_ROWS_MAX);
+  uint32_t most = clamp(at_once * LK_TILE_ROWS / plan.growth, least, LK_SEED_ROWS_MAX);
+  uint32_t seed_rows = rows / 8 < most ? (uint32_t)(rows / 8) : most;
   plan.seed_rows = seed_rows >= 2 * k ? seed_rows : 0;
-  plan.first_tiles = clamp((plan.seed_rows > 0 ? seed_rows * plan.growth : most) / LK_TILE_ROWS, 1, tiles + 1);
+  plan.first_tiles = clamp((plan.seed_rows > 0 ? seed_rows * plan.growth : least) / LK_TILE_ROWS, 1, tiles + 1);
   return plan;
 }
 
@@ -42,12 +50,6 @@ lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k) {
  * one thread, while its scan has all of them; so the share is smaller than that. */
 bool lk_plan_gathers(uint64_t rows, uint64_t visible, uint32_t k) {
   return (k != LK_K_ALL && visible <= k) || visible <= rows / 100;
-}
-
-/* Measured on two cores with AVX2 at 512 dimensions: settling a pair takes 290 ns, most of it waiting for memory, the
- * wide scan 22 ns a pair and 210 ns a row, which it reads and centres once for all probes. */
-bool lk_plan_widens(uint64_t pairs, uint32_t probes, const lk_round *done) {
-  return (done->settled - done->hits) * 14 > pairs + pairs / probes * 10;
 }
 
 uint32_t lk_plan_tile(const lk_plan *plan, uint32_t tiles, uint32_t position) {

@@ -68,6 +68,13 @@ typedef struct lk_round {
   uint64_t hits;    /* of those, pairs that reached the bar */
 } lk_round;
 
+/* Tiles of a search's schedule (kernels/schedule.h): from `begin` up to, not including, `end` in its order. */
+typedef struct lk_run {
+  uint32_t begin, end;
+} lk_run;
+
+typedef struct lk_schedule lk_schedule;
+
 typedef struct lk_backend_ops {
   /* Takes a block: packs its codes as the scan wants them. */
   lk_status (*hold)(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
@@ -81,10 +88,12 @@ typedef struct lk_backend_ops {
   /* Raises the bars from the exact scores of a sample of visible rows. The given rows, ascending, say where to take it:
    * a row near each, or the most promising ones of tiles here and there. */
   void (*seed)(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
-  /* Scans and settles the given tiles, counted through all holds, under the bars as they stand; then raises the
-   * bars. `wide`: by the product of the stored rows in float, not by their codes. False: a buffer overflowed, nothing
-   * of this round was kept, run it in smaller pieces. One tile fits always. */
-  bool (*round)(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done);
+  /* One round after the other: scans and settles a run of tiles under the bars as they stand, then raises the bars.
+   * `wide`: by the product of the stored rows in float, not by their codes. Returns how many rounds are complete, and
+   * what each of them did: all; or those up to one that speaks for the wide scan (lk_plan_widens); or those before one
+   * that found no room, of which nothing was kept: it is to be run in smaller pieces. One tile fits always. */
+  uint32_t (*rounds)(lk_backend *backend, const lk_schedule *schedule, const lk_run *runs, uint32_t count, bool wide,
+                     lk_round *done);
   /* Appends each probe's list. Adds to stats. */
   lk_status (*finish)(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 
@@ -94,7 +103,8 @@ typedef struct lk_backend_ops {
 /* Every backend begins with this. */
 struct lk_backend {
   const lk_backend_ops *ops;
-  const char *name; /* "cpu:avx2", ... */
+  const char *name;       /* "cpu:avx2", ... */
+  uint32_t tiles_at_once; /* that it scans for up to LK_PLAN_GROUP probes in the time of one */
 };
 
 /* Every hold begins with this. */

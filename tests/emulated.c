@@ -381,6 +381,52 @@ Test(emulated, several_gpus_share_a_gallery) {
   lk_device_close(device);
 }
 
+/* ---- rounds that are asked for again ---- */
+
+/* Searches five probes at a time; how many of these searches replayed a recording. */
+static uint64_t count_replays(lk_device *device, const struct conformance_case *c) {
+  lk_lists got = {0};
+  struct trial trial = trial_make(c);
+  uint64_t before = emulated_replays();
+  trial_search(&trial, device, 5, &got);
+  trial_compare(&trial, lk_device_name(device), 1, &got, &trial.want);
+  trial_free(&trial);
+  lk_lists_free(&got);
+  return emulated_replays() - before;
+}
+
+Test(emulated, searches_of_one_shape_are_recorded_once) {
+  lk_device *device = open_device(plenty);
+  struct conformance_case c = PIN("recorded", COSINE, NORMAL, 40, 2600, 20, 9);
+  uint64_t before = emulated_recordings();
+  cr_assert_eq(count_replays(device, &c), 3, "all but the first of four searches");
+  cr_assert_eq(emulated_recordings() - before, 1);
+  c.recipe.probes = 19;
+  cr_assert_eq(count_replays(device, &c), 3, "all but the last, of four probes");
+  c.k = LK_K_ALL;
+  c.bar = BAR_SCORE;
+  cr_assert_eq(count_replays(device, &c), 0, "one round is not worth it");
+  lk_device_close(device);
+}
+
+Test(emulated, recordings_of_rounds_that_overflow) {
+  lk_device *device = open_device((emulated_recipe){.memory_bytes = PLENTY, .pairs_room = 3000});
+  struct conformance_case c = PIN("recorded overflow", COSINE, ALL_EQUAL, 4, 2600, 20, 9);
+  cr_assert_eq(count_replays(device, &c), 3);
+  lk_device_close(device);
+}
+
+/* Fewer rounds, and a larger seed. */
+Test(emulated, a_gpu_of_many_processors) {
+  emulated_recipe recipe = plenty;
+  recipe.processors = 40;
+  lk_device *device = open_device(recipe);
+  struct conformance_case c = PIN("many processors", COSINE, NORMAL, 8, 6000, 5, 9);
+  uint32_t rounds = check(&c).rounds;
+  cr_assert_lt(check_on(device, &c).rounds, rounds);
+  lk_device_close(device);
+}
+
 /* ---- full memory ---- */
 
 static const emulated_recipe narrow = {.memory_bytes = PLENTY, .pairs_room = 1, .lends = true};

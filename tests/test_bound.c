@@ -9,6 +9,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/lists.h"
 #include "kernels/quant_bound.h"
+#include "kernels/schedule.h"
 #include "tests/random.h"
 
 typedef long double real;
@@ -279,12 +280,15 @@ static uint64_t count_hits(lk_backend *backend, lk_shape shape, const lk_block *
   lk_search_stats stats = {0};
   lk_round done;
   uint64_t visible, hits;
-  uint32_t tile = 0;
+  lk_schedule schedule = {0};
   cr_assert_eq(backend->ops->hold(backend, shape, block, &hold, &error), LK_OK);
   lk_batch batch = {
       .shape = shape, .holds = &hold, .holds_count = 1, .probes = q, .count = 1, .k = LK_K_ALL, .thresholds = &bar};
   cr_assert_eq(backend->ops->begin(backend, &batch, &visible, &error), LK_OK);
-  cr_assert(backend->ops->round(backend, &tile, 1, wide, &done));
+  cr_assert_eq(lk_schedule_make(&schedule, &(lk_plan){.first_tiles = 1, .growth = 1, .tile_stride = 1}, 1, &error),
+               LK_OK);
+  cr_assert_eq(backend->ops->rounds(backend, &schedule, schedule.rounds, 1, wide, &done), 1);
+  lk_schedule_free(&schedule);
   cr_assert_eq(backend->ops->finish(backend, &lists, &stats, &error), LK_OK);
   hits = lists.ends[0];
   lk_lists_free(&lists);

@@ -14,7 +14,7 @@ static uint64_t rows_of(uint32_t tiles) { return (uint64_t)tiles * LK_TILE_ROWS;
 static void check_tiles(uint32_t tiles) {
   static bool seen[MOST_TILES];
   memset(seen, 0, sizeof seen);
-  lk_plan plan = lk_plan_make(rows_of(tiles), tiles, 10);
+  lk_plan plan = lk_plan_make(rows_of(tiles), tiles, 10, 1, 1);
   for (uint32_t i = 0; i < tiles; i++) {
     uint32_t tile = lk_plan_tile(&plan, tiles, i);
     cr_assert_lt(tile, tiles);
@@ -31,7 +31,7 @@ Test(plan, tile_order_is_a_permutation) {
 Test(plan, rounds_cover_each_tile_once) {
   for (size_t i = 0; i < K_COUNT; i++)
     for (uint32_t tiles = 1; tiles < MOST_TILES; tiles += 1 + tiles / 7) {
-      lk_plan plan = lk_plan_make(rows_of(tiles), tiles, all_k[i]);
+      lk_plan plan = lk_plan_make(rows_of(tiles), tiles, all_k[i], 1, 1);
       uint32_t begin = 0, rounds = 0;
       for (uint32_t end; begin < tiles; begin = end, rounds++) {
         end = lk_plan_round_end(&plan, tiles, begin);
@@ -44,7 +44,7 @@ Test(plan, rounds_cover_each_tile_once) {
 Test(plan, seed_rows_are_distinct_and_in_range) {
   for (size_t i = 0; i < K_COUNT; i++)
     for (uint64_t rows = 1; rows < UINT32_MAX; rows += 1 + rows / 3) {
-      lk_plan plan = lk_plan_make(rows, (uint32_t)(rows / LK_TILE_ROWS + 1), all_k[i]);
+      lk_plan plan = lk_plan_make(rows, (uint32_t)(rows / LK_TILE_ROWS + 1), all_k[i], 1, 1);
       cr_assert(plan.seed_rows == 0 || plan.seed_rows >= all_k[i], "a seed below k raises no bar");
       for (uint32_t s = 0; s < plan.seed_rows; s++) {
         cr_assert_lt(lk_plan_seed_row(&plan, rows, s), rows);
@@ -56,22 +56,38 @@ Test(plan, seed_rows_are_distinct_and_in_range) {
 /* A round is a sample of the whole gallery: no half of it is left out of the first eighth of the order. */
 Test(plan, rounds_sample_all_segments) {
   const uint32_t tiles = 4096, parts = 16;
-  lk_plan plan = lk_plan_make(rows_of(tiles), tiles, 10);
+  lk_plan plan = lk_plan_make(rows_of(tiles), tiles, 10, 1, 1);
   uint32_t met[16] = {0};
   for (uint32_t i = 0; i < tiles / 8; i++) met[lk_plan_tile(&plan, tiles, i) / (tiles / parts)]++;
   for (uint32_t p = 0; p < parts; p++) cr_assert(met[p] >= 24 && met[p] <= 40, "part %u has %u tiles of 32", p, met[p]);
 }
 
+/* A device that scans many tiles at once begins with as many, and its seed is large enough for them. */
+Test(plan, many_tiles_at_once) {
+  const uint32_t at_once = 132;
+  for (size_t i = 0; i < K_COUNT; i++)
+    for (uint32_t tiles = 1; tiles < 40000; tiles += 1 + tiles / 3)
+      for (uint32_t probes = 1; probes <= LK_PASS_PROBES; probes *= 2) {
+        lk_plan plan = lk_plan_make(rows_of(tiles), tiles, all_k[i], probes, at_once);
+        cr_assert(plan.seed_rows <= LK_SEED_ROWS_MAX && plan.first_tiles >= 1);
+        if (plan.first_tiles > 1 && plan.seed_rows > 0)
+          cr_assert_leq(rows_of(plan.first_tiles), 4 * (uint64_t)plan.seed_rows);
+      }
+  lk_plan one = lk_plan_make(10000000, 39063, 10, 1, at_once), most = lk_plan_make(10000000, 39063, 10, 1024, at_once);
+  cr_assert(one.first_tiles >= 128 && one.growth == 4);
+  cr_assert(most.first_tiles == 16 && most.growth == 2);
+}
+
 Test(plan, an_empty_gallery) {
-  lk_plan plan = lk_plan_make(0, 0, 10);
+  lk_plan plan = lk_plan_make(0, 0, 10, 1, 1);
   cr_assert_eq(plan.seed_rows, 0);
   cr_assert(plan.probes >= 1 && plan.probes <= LK_PASS_PROBES);
 }
 
 Test(plan, the_wide_scan_begins_where_settling_in_vain_costs_more) {
-  lk_round none = {0}, hits = {.settled = 90000, .hits = 89000}, waste = {.settled = 12000, .hits = 1000};
-  cr_assert(!lk_plan_widens(100000, 100, &none));
-  cr_assert(!lk_plan_widens(100000, 100, &hits), "what reached the bar was not in vain");
-  cr_assert(lk_plan_widens(100000, 100, &waste));
-  cr_assert(!lk_plan_widens(100000, 1, &waste), "one probe alone pays for the reading of all rows");
+  const uint32_t tiles = 4, probes = 100;
+  cr_assert(!lk_plan_widens(tiles, probes, 0, 0));
+  cr_assert(!lk_plan_widens(tiles, probes, 90000, 89000), "what reached the bar was not in vain");
+  cr_assert(lk_plan_widens(tiles, probes, 12000, 1000));
+  cr_assert(!lk_plan_widens(400, 1, 12000, 4000), "one probe alone pays for the reading of all rows");
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/cpu/reference.h"
+#include "kernels/schedule.h"
 
 #define MOST_BLOCKS 64
 
@@ -139,12 +140,13 @@ lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint3
 }
 
 /* What overflows is run again in halves. */
-static void round_wide(lk_backend *backend, const uint32_t *tiles, uint32_t count) {
+static void round_wide(lk_backend *backend, const lk_schedule *schedule, uint32_t begin, uint32_t end) {
   lk_round done;
-  if (count == 0 || backend->ops->round(backend, tiles, count, true, &done)) return;
-  cr_assert(count > 1, "a single tile overflowed");
-  round_wide(backend, tiles, count / 2);
-  round_wide(backend, tiles + count / 2, count - count / 2);
+  uint32_t middle = begin + (end - begin) / 2;
+  if (begin == end || backend->ops->rounds(backend, schedule, &(lk_run){begin, end}, 1, true, &done) == 1) return;
+  cr_assert(end - begin > 1, "a single tile overflowed");
+  round_wide(backend, schedule, begin, middle);
+  round_wide(backend, schedule, middle, end);
 }
 
 void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_lists *lists) {
@@ -153,18 +155,22 @@ void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_lists 
   uint64_t visible;
   const corpus *data = &trial->data;
   lk_batch batch = trial->batch;
-  uint32_t tiles[LK_TILE_ROWS], count = 0;
+  lk_schedule schedule = {0};
+  uint32_t count = 0;
   lk_hold *holds[MOST_BLOCKS];
   cr_assert(data->blocks_count <= MOST_BLOCKS);
   for (uint32_t b = 0; b < data->blocks_count; b++) {
     cr_assert(backend->ops->hold(backend, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK);
-    for (uint32_t t = 0; t < holds[b]->tiles; t++, count++) tiles[count] = count;
+    count += holds[b]->tiles;
   }
   batch.holds = holds;
+  lk_plan plan = {.first_tiles = count, .growth = 1, .tile_stride = 1};
+  cr_assert(lk_schedule_make(&schedule, &plan, count, &error) == LK_OK);
   lk_lists_clear(lists);
   cr_assert(backend->ops->begin(backend, &batch, &visible, &error) == LK_OK, "%s", error.text);
-  round_wide(backend, tiles, count / 2);
-  round_wide(backend, tiles + count / 2, count - count / 2);
+  round_wide(backend, &schedule, 0, count / 2);
+  round_wide(backend, &schedule, count / 2, count);
+  lk_schedule_free(&schedule);
   cr_assert(backend->ops->finish(backend, lists, &stats, &error) == LK_OK, "%s", error.text);
   for (uint32_t b = 0; b < data->blocks_count; b++) backend->ops->release(backend, holds[b]);
 }

@@ -107,7 +107,7 @@ static const lk_backend_ops ops = {.hold = hold,
                                    .begin = lk_cpu_begin,
                                    .gather = lk_cpu_gather,
                                    .seed = lk_cpu_seed,
-                                   .round = lk_cpu_round,
+                                   .rounds = lk_cpu_rounds,
                                    .finish = lk_cpu_finish,
                                    .close = close_device};
 
@@ -133,7 +133,7 @@ lk_status lk_cpu_open(const char *device, uint32_t threads, lk_backend **backend
   if (cpu == NULL) return lk_fail_memory(error);
   cpu->isa = isa;
   snprintf(cpu->name, sizeof cpu->name, "cpu:%s", isa->name);
-  cpu->base = (lk_backend){.ops = &ops, .name = cpu->name};
+  cpu->base = (lk_backend){.ops = &ops, .name = cpu->name, .tiles_at_once = 1};
   lk_status status = lk_pool_open(threads, &cpu->pool, error);
   if (status != LK_OK) {
     free(cpu);

@@ -7,9 +7,8 @@
 
 #include "kernels/cpu/isa.h"
 #include "kernels/lists.h"
-#include "kernels/plan.h"
 #include "kernels/pool.h"
-#include "kernels/scan.h"
+#include "kernels/schedule.h"
 
 typedef struct lk_cpu_hold {
   lk_hold base;
@@ -144,7 +143,8 @@ void *lk_buffer_reserve(lk_buffer *buffer, size_t count, size_t size);
 lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);
 void lk_cpu_gather(lk_backend *backend);
 void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
-bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done);
+uint32_t lk_cpu_rounds(lk_backend *backend, const lk_schedule *schedule, const lk_run *runs, uint32_t count, bool wide,
+                       lk_round *done);
 lk_status lk_cpu_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 /* The lists of a range search (range.c). */
 void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_lane *lane);

@@ -230,8 +230,8 @@ static void collect(void *context, uint32_t thread, uint32_t item) {
   for (uint32_t p = item; p < cpu->pass.batch.count; p += threads) raise_bar(&cpu->pass, p);
 }
 
-bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done) {
-  lk_cpu *cpu = (lk_cpu *)backend;
+/* False: a lane overflowed. */
+static bool run_round(lk_cpu *cpu, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done) {
   uint32_t threads = lk_pool_threads(cpu->pool);
   uint64_t settled_before = 0;
   for (uint32_t t = 0; t < threads; t++) settled_before += cpu->lanes[t].settled;
@@ -248,4 +248,15 @@ bool lk_cpu_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_cou
   if (complete) lk_pool_run(cpu->pool, threads, cpu->pass.batch.k == LK_K_ALL ? keep : collect, cpu);
   for (uint32_t t = 0; t < threads; t++) cpu->lanes[t].pending_count = 0;
   return complete;
+}
+
+uint32_t lk_cpu_rounds(lk_backend *backend, const lk_schedule *schedule, const lk_run *runs, uint32_t count, bool wide,
+                       lk_round *done) {
+  lk_cpu *cpu = (lk_cpu *)backend;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t tiles = runs[i].end - runs[i].begin;
+    if (!run_round(cpu, schedule->tiles + runs[i].begin, tiles, wide, &done[i])) return i;
+    if (!wide && lk_plan_widens(tiles, cpu->pass.batch.count, done[i].settled, done[i].hits)) return i + 1;
+  }
+  return count;
 }

@@ -24,4 +24,7 @@ LK_DEVICE void lk_put_pair(const lk_cuda_pass &pass, uint64_t at, uint32_t probe
 
 LK_DEVICE bool lk_overflowed(const lk_cuda_pass &pass) { return lk_peek(&pass.counters->pairs) > pass.room; }
 
+/* The same for all threads of a round: no round counts as far as that. */
+LK_DEVICE bool lk_left_out(const lk_cuda_pass &pass) { return lk_peek(&pass.counters->pairs) >= LK_CUDA_LEFT_OUT; }
+
 #endif

@@ -40,9 +40,11 @@ static void free_rooms(lk_cuda *cuda) {
     cuda->gpu->ops->free_host(cuda->gpu, cuda->host[i].data);
     cuda->device[i] = cuda->host[i] = (lk_cuda_memory){0};
   }
+  cuda->schedule = 0;
 }
 
 static void free_cuda(lk_cuda *cuda) {
+  lk_cuda_forget(cuda);
   free_rooms(cuda);
   free(cuda->frame_means);
   free(cuda->found);
@@ -61,7 +63,7 @@ static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
                                    .begin = lk_cuda_begin,
                                    .gather = lk_cuda_gather,
                                    .seed = lk_cuda_seed,
-                                   .round = lk_cuda_round,
+                                   .rounds = lk_cuda_rounds,
                                    .finish = lk_cuda_finish,
                                    .close = close_device};
 
@@ -70,6 +72,7 @@ static lk_status choose_kernels(lk_cuda *cuda, bool hopper, lk_error *error) {
   lk_status status = lk_cuda_self_test(cuda, error);
   cuda->hopper = status == LK_OK && hopper;
   if (cuda->hopper) cuda->hopper = lk_cuda_self_test(cuda, NULL) == LK_OK;
+  lk_cuda_forget(cuda);
   free_rooms(cuda);
   snprintf(cuda->name, sizeof cuda->name, "%s:%s%s", cuda->gpu->name, cuda->hopper ? "hopper" : "generic",
            hopper && !cuda->hopper ? " (hopper failed its self-test)" : "");
@@ -80,7 +83,7 @@ lk_status lk_cuda_make(lk_gpu *gpu, bool hopper, uint32_t threads, lk_backend **
   lk_cuda *cuda = calloc(1, sizeof *cuda);
   if (cuda == NULL) return lk_fail_memory(error);
   cuda->gpu = gpu;
-  cuda->base = (lk_backend){.ops = &ops, .name = cuda->name};
+  cuda->base = (lk_backend){.ops = &ops, .name = cuda->name, .tiles_at_once = gpu->processors};
   lk_status status = lk_pool_open(threads, &cuda->pool, error);
   if (status == LK_OK) status = choose_kernels(cuda, hopper && gpu->hopper, error);
   if (status != LK_OK) {

@@ -6,7 +6,7 @@
 #include "kernels/cuda/gpu.h"
 #include "kernels/lists.h"
 #include "kernels/pool.h"
-#include "kernels/scan.h"
+#include "kernels/schedule.h"
 
 enum { LK_CUDA_HOLD_ARRAYS = 16 };
 
@@ -18,6 +18,9 @@ typedef struct lk_cuda_hold {
   uint32_t arrays_count;
   const void *lent; /* exact rows that stay in the host's memory */
 } lk_cuda_hold;
+
+/* Counters: slot 0 for what is outside of rounds, then one a round. */
+#define LK_CUDA_SLOTS (1 + LK_ROUNDS_MAX)
 
 /* A pass's memory: on the GPU, and the host's beside it. It only grows. */
 typedef enum lk_cuda_room {
@@ -37,7 +40,6 @@ typedef enum lk_cuda_room {
   LK_ROOM_SCORED,
   LK_ROOM_SORTED,
   LK_ROOM_TILES,
-  LK_ROOM_MARKS,
   LK_ROOM_ROWS,
   LK_ROOM_SEEDS,
   LK_ROOM_WIDE_ROWS,
@@ -52,6 +54,16 @@ typedef struct lk_cuda_memory {
   size_t bytes;
 } lk_cuda_memory;
 
+/* Rounds as they were asked of the GPU. Where the next search asks for the same they are recorded, and then replayed.
+ */
+typedef struct lk_cuda_asked {
+  lk_cuda_pass pass;
+  uint64_t schedule;
+  lk_run runs[LK_ROUNDS_MAX];
+  uint32_t count;
+  lk_recording *recording; /* NULL: they were asked once */
+} lk_cuda_asked;
+
 typedef struct lk_cuda {
   lk_backend base;
   char name[96];
@@ -63,13 +75,18 @@ typedef struct lk_cuda {
 
   lk_batch batch;
   lk_cuda_pass pass;
+  lk_cuda_asked asked;
   lk_cuda_place *places; /* the host's */
   const float **frame_means;
   uint32_t frames;
   uint32_t all_tiles;
   uint64_t all_rows;
   bool filtered;
-  uint32_t wide_tiles; /* in one product of the wide scan */
+  bool scanned;          /* there have been rounds */
+  bool seeded;           /* the seed's counts have not been read yet */
+  const uint32_t *tiles; /* on the GPU: of the schedule ... */
+  uint64_t schedule;     /* ... of this number; 0: of none */
+  uint32_t wide_tiles;   /* in one product of the wide scan */
   lk_search_stats stats;
 
   lk_cuda_scored *found; /* by a range search */
@@ -78,9 +95,6 @@ typedef struct lk_cuda {
   lk_lists *lists;
   uint32_t first_list;
 } lk_cuda;
-
-/* Most rows that a seed looks at (kernels/plan.c). */
-#define LK_CUDA_SEED_ROWS 8192
 
 /* NULL when out of memory; what was there is gone. */
 void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_room room, size_t bytes);
@@ -94,13 +108,16 @@ lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vi
 lk_status lk_cuda_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 void lk_cuda_gather(lk_backend *backend);
 void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
-bool lk_cuda_round(lk_backend *backend, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done);
+uint32_t lk_cuda_rounds(lk_backend *backend, const lk_schedule *schedule, const lk_run *runs, uint32_t count, bool wide,
+                        lk_round *done);
 
 /* Whether the kernels find a known answer. LK_EINTERNAL: they do not. */
 lk_status lk_cuda_self_test(lk_cuda *cuda, lk_error *error);
 
-/* Waits for what the pass's kernels have counted. */
+/* Waits for what kernels outside of rounds have counted. */
 lk_cuda_counters lk_cuda_count(lk_cuda *cuda);
+/* Forgets the rounds that were recorded. */
+void lk_cuda_forget(lk_cuda *cuda);
 
 /* Codes the probes and bounds them, frame by frame, and sends them to the GPU. */
 lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error);

@@ -127,6 +127,32 @@ void launch(lk_gpu *base, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass 
   note(gpu, cudaLaunchKernelEx(&launched, entry.function, *pass));
 }
 
+void record(lk_gpu *base) {
+  cuda_gpu *gpu = of(base);
+  if (enter(gpu)) note(gpu, cudaStreamBeginCapture(gpu->stream, cudaStreamCaptureModeThreadLocal));
+}
+
+lk_recording *recorded(lk_gpu *base) {
+  cuda_gpu *gpu = of(base);
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t recording = nullptr;
+  if (cudaSetDevice(gpu->number) == cudaSuccess) note(gpu, cudaStreamEndCapture(gpu->stream, &graph));
+  if (graph == nullptr) return nullptr;
+  if (enter(gpu)) note(gpu, cudaGraphInstantiate(&recording, graph, 0));
+  cudaGraphDestroy(graph);
+  return reinterpret_cast<lk_recording *>(recording);
+}
+
+void replay(lk_gpu *base, lk_recording *recording) {
+  cuda_gpu *gpu = of(base);
+  if (enter(gpu)) note(gpu, cudaGraphLaunch(reinterpret_cast<cudaGraphExec_t>(recording), gpu->stream));
+}
+
+void forget(lk_gpu *base, lk_recording *recording) {
+  if (cudaSetDevice(of(base)->number) == cudaSuccess)
+    cudaGraphExecDestroy(reinterpret_cast<cudaGraphExec_t>(recording));
+}
+
 bool multiply(lk_gpu *base, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
               uint32_t dim, float *product) {
   cuda_gpu *gpu = of(base);
@@ -156,8 +182,9 @@ void close_gpu(lk_gpu *base) {
   free(gpu);
 }
 
-const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,  take_back, write,
-                        clear,    read,    wait,       launch,        multiply,  check, close_gpu};
+const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,     take_back,
+                        write,    clear,   read,       wait,          record,    recorded, replay,
+                        forget,   launch,  multiply,   check,         close_gpu};
 
 lk_status find(uint32_t number, lk_error *error) {
   int count = 0, major = 0;

@@ -34,6 +34,7 @@ typedef enum lk_kernel {
 } lk_kernel;
 
 typedef struct lk_gpu lk_gpu;
+typedef struct lk_recording lk_recording;
 
 typedef struct lk_gpu_ops {
   /* NULL where there is not that much left. */
@@ -54,6 +55,13 @@ typedef struct lk_gpu_ops {
   void (*read)(lk_gpu *gpu, void *host, const void *from, size_t bytes);
   /* Until all that was asked before is done. */
   void (*wait)(lk_gpu *gpu);
+
+  /* What is asked between these two is not done but recorded, to be done at once and in order by each replay. Memory
+   * that is given back must not be in it. Nothing is allocated, freed or waited for in between. */
+  void (*record)(lk_gpu *gpu);
+  lk_recording *(*recorded)(lk_gpu *gpu); /* NULL: the GPU has failed */
+  void (*replay)(lk_gpu *gpu, lk_recording *recording);
+  void (*forget)(lk_gpu *gpu, lk_recording *recording);
 
   void (*launch)(lk_gpu *gpu, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass *pass);
   /* product (rows x probes) = rows (rows x dim) times probes (probes x dim), in float, sums in any order. False where

@@ -214,6 +214,7 @@ LK_DEVICE void lk_hopper_consume(const lk_cuda_pass &pass, const lk_hopper_share
 }
 
 LK_KERNEL(LK_HOPPER_THREADS, 1) lk_hopper_kernel(const lk_cuda_pass pass) {
+  if (lk_left_out(pass)) return;
   using shape = lk_hopper_shape;
   lk_hopper_shared shared = {lk_shared_array<lk_quad>(0, shape::quads),
                              lk_shared_array<int32_t>(shape::thresholds_at, 2 * LK_GROUP_PROBES),

@@ -84,11 +84,15 @@ static lk_status send_places(lk_cuda *cuda, lk_error *error) {
   return LK_OK;
 }
 
+/* Of a search's first round: the seed's (kernels/plan.c). */
+static const uint64_t seed_pairs = (uint64_t)LK_SEED_ROWS_MAX * LK_PLAN_GROUP;
+
 /* Room for the pairs that a round may leave: as data without structure leaves them and as much again, and no less than
- * one tile's. */
+ * one tile's, or the seed's. */
 static uint64_t pairs_room(const lk_cuda *cuda) {
   uint64_t probes = cuda->batch.count, least = probes * LK_TILE_ROWS, most = cuda->gpu->pairs_room;
   uint64_t wanted = cuda->batch.k == LK_K_ALL ? most : probes * (4 * (uint64_t)cuda->batch.k + 2048);
+  if (cuda->batch.k != LK_K_ALL && wanted < seed_pairs) wanted = seed_pairs;
   if (wanted > most) wanted = most;
   return wanted > least ? wanted : least;
 }
@@ -97,6 +101,7 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
   lk_cuda_pass *pass = &cuda->pass;
   size_t probes = pass->probes, best = pass->k == LK_K_ALL ? 0 : probes * pass->k;
   size_t sorted = pass->k == LK_K_ALL ? 0 : best + pass->room;
+  const uint32_t *tiles;
   const struct {
     lk_cuda_room room;
     size_t bytes;
@@ -105,23 +110,23 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
                {LK_ROOM_BEST, best * sizeof *pass->best, &pass->best},
                {LK_ROOM_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
                {LK_ROOM_STARTS, probes * sizeof *pass->starts, &pass->starts},
-               {LK_ROOM_COUNTERS, sizeof *pass->counters, &pass->counters},
+               {LK_ROOM_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
                {LK_ROOM_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
                {LK_ROOM_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
                {LK_ROOM_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
-               {LK_ROOM_TILES, cuda->all_tiles * sizeof *pass->tiles, &pass->tiles},
-               {LK_ROOM_SEEDS, LK_CUDA_SEED_ROWS * sizeof *pass->seeds, &pass->seeds}};
+               {LK_ROOM_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
+               {LK_ROOM_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     void *memory;
     lk_status status = lk_cuda_reserve(cuda, parts[i].room, parts[i].bytes, &memory, error);
     if (status != LK_OK) return status;
     memcpy(parts[i].out, &memory, sizeof memory);
   }
+  if (tiles != cuda->tiles) cuda->schedule = 0;
+  cuda->tiles = tiles;
   pass->new_counts = pass->best_counts + probes;
-  if (lk_cuda_reserve_host(cuda, LK_ROOM_COUNTERS, sizeof *pass->counters) == NULL ||
-      lk_cuda_reserve_host(cuda, LK_ROOM_TILES, cuda->all_tiles * sizeof *pass->tiles) == NULL ||
-      lk_cuda_reserve_host(cuda, LK_ROOM_MARKS, (cuda->all_tiles + 63) / 64 * sizeof(uint64_t)) == NULL ||
-      lk_cuda_reserve_host(cuda, LK_ROOM_SEEDS, LK_CUDA_SEED_ROWS * sizeof *pass->seeds) == NULL)
+  if (lk_cuda_reserve_host(cuda, LK_ROOM_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters) == NULL ||
+      lk_cuda_reserve_host(cuda, LK_ROOM_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds) == NULL)
     return lk_fail_memory(error);
   return LK_OK;
 }
@@ -160,9 +165,10 @@ static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error)
     *visible = lk_cuda_count(cuda).rows;
   }
   size_t rows = lk_plan_gathers(cuda->all_rows, *visible, pass->k) ? (size_t)*visible : 0;
-  if (rows < LK_CUDA_SEED_ROWS) rows = LK_CUDA_SEED_ROWS;
+  if (rows < LK_SEED_ROWS_MAX) rows = LK_SEED_ROWS_MAX;
   lk_status status = lk_cuda_reserve(cuda, LK_ROOM_ROWS, rows * sizeof *pass->rows, &memory, error);
   pass->rows = memory;
+  pass->filter = (lk_filter){0}; /* has done its part: what follows is the same for all searches */
   return status;
 }
 
@@ -180,18 +186,21 @@ static lk_status send_bars(lk_cuda *cuda, lk_error *error) {
 lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error) {
   lk_cuda *cuda = (lk_cuda *)backend;
   cuda->batch = *batch;
-  cuda->pass = (lk_cuda_pass){.metric = batch->shape.metric,
-                              .store = batch->shape.store,
-                              .dim = batch->shape.dim,
-                              .chunks = lk_chunks(batch->shape.dim),
-                              .filter = batch->filter,
-                              .probes = batch->count,
-                              .group = lk_group_probes(batch->count),
-                              .k = batch->k,
-                              .by_subject = batch->by_subject,
-                              .room = pairs_room(cuda)};
+  lk_cuda_pass *pass = &cuda->pass;
+  memset(pass, 0, sizeof *pass); /* it is compared as bytes (round.c) */
+  pass->metric = batch->shape.metric;
+  pass->store = batch->shape.store;
+  pass->dim = batch->shape.dim;
+  pass->chunks = lk_chunks(batch->shape.dim);
+  pass->filter = batch->filter;
+  pass->probes = batch->count;
+  pass->group = lk_group_probes(batch->count);
+  pass->k = batch->k;
+  pass->by_subject = batch->by_subject;
+  pass->room = pairs_room(cuda);
   cuda->found_count = 0;
   cuda->found_failed = false;
+  cuda->scanned = cuda->seeded = false;
   lk_status status = lay_out_holds(cuda, error);
   if (status == LK_OK) status = send_places(cuda, error);
   if (status == LK_OK) status = lay_out_lists(cuda, error);
@@ -229,7 +238,7 @@ static lk_status finish_best(lk_cuda *cuda, lk_lists *lists, lk_error *error) {
 
 lk_status lk_cuda_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error) {
   lk_cuda *cuda = (lk_cuda *)backend;
-  stats->scanned += cuda->stats.scanned;
+  if (cuda->scanned) stats->scanned += cuda->all_rows * cuda->pass.probes;
   stats->survivors += cuda->stats.survivors;
   stats->settled += cuda->stats.settled;
   cuda->stats = (lk_search_stats){0};

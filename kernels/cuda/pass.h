@@ -40,9 +40,11 @@ typedef struct lk_cuda_scored {
   float score;
 } lk_cuda_scored;
 
+#define LK_CUDA_LEFT_OUT ((uint64_t)1 << 62)
+
 /* 64 bits, so that no count of pairs that found no room comes round to a small number. */
 typedef struct lk_cuda_counters {
-  uint64_t pairs;   /* those that found no room included */
+  uint64_t pairs;   /* those that found no room included; LK_CUDA_LEFT_OUT and more: the round is left out */
   uint64_t settled; /* scored exactly */
   uint64_t hits;    /* entries of `scored` */
   uint64_t rows;    /* entries of `rows`; of the visible kernel, rows */
@@ -68,6 +70,7 @@ typedef struct lk_cuda_pass {
   uint32_t words;
 
   lk_cuda_counters *counters;
+  lk_cuda_counters *next; /* of the round after; NULL: there is none */
   lk_cuda_pair *pairs;
   lk_cuda_scored *scored;
   uint64_t room; /* for pairs, and for scored ones */

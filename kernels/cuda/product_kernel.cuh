@@ -37,6 +37,7 @@ LK_DEVICE void lk_product_add(lk_shared<float> rows, lk_shared<float> probes, fl
 }
 
 LK_KERNEL(LK_PRODUCT_THREADS, 2) lk_product_kernel(const lk_cuda_pass pass) {
+  if (lk_left_out(pass)) return;
   lk_shared<float> rows = lk_shared_array<float>(0, LK_PRODUCT_FLOATS);
   lk_shared<float> probes = lk_shared_array<float>(LK_PRODUCT_FLOATS * sizeof(float), LK_PRODUCT_FLOATS);
   uint32_t groups = lk_groups(pass.probes, LK_PRODUCT_SIDE), first = lk_block() / groups * LK_PRODUCT_SIDE;

@@ -52,10 +52,11 @@ LK_KERNEL(LK_ROWS_THREADS, 1) lk_list_kernel(const lk_cuda_pass pass) {
   for (; seen != 0; seen &= seen - 1) pass.rows[at++] = first + lk_lowest_bit(seen);
 }
 
-/* Pairs every probe with rows rows_first .. rows_first + rows_count - 1 of the list. A row's pairs lie together: the
- * warps that settle them read it once. */
+/* Pairs every probe with rows rows_first .. rows_first + rows_count - 1 of the list, which may end before. A row's
+ * pairs lie together: the warps that settle them read it once. */
 LK_KERNEL(LK_ROWS_THREADS, 1) lk_pairs_kernel(const lk_cuda_pass pass) {
-  uint64_t count = (uint64_t)pass.rows_count * pass.probes, step = (uint64_t)lk_blocks() * lk_threads();
+  uint64_t left = pass.counters->rows - pass.rows_first, rows = left < pass.rows_count ? left : pass.rows_count;
+  uint64_t count = rows * pass.probes, step = (uint64_t)lk_blocks() * lk_threads();
   for (uint64_t i = (uint64_t)lk_block() * lk_threads() + lk_thread(); i < count; i += step)
     pass.pairs[i] = {(uint32_t)(i % pass.probes), pass.rows[pass.rows_first + (uint32_t)(i / pass.probes)]};
   if (lk_block() == 0 && lk_thread() == 0) pass.counters->pairs = count;

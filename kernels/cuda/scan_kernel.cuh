@@ -98,6 +98,7 @@ LK_DEVICE uint64_t lk_scan_product(const lk_cuda_pass &pass, const lk_scan_block
 template <int PROBES>
 LK_KERNEL(LK_SCAN_THREADS, 2)
 lk_scan_kernel(const lk_cuda_pass pass) {
+  if (lk_left_out(pass)) return;
   using shape = lk_scan_shape<PROBES>;
   lk_shared<lk_quad> stages = lk_shared_array<lk_quad>(0, LK_SCAN_STAGES * shape::quads);
   lk_shared<int32_t> thresholds = lk_shared_array<int32_t>(LK_SCAN_STAGES * shape::quads * 16, PROBES);

@@ -4,11 +4,19 @@
 #ifndef KERNELS_CUDA_SELECT_KERNEL_CUH
 #define KERNELS_CUDA_SELECT_KERNEL_CUH
 
-#include "kernels/cuda/pass.h"
-#include "kernels/cuda/ptx.cuh"
+#include "kernels/cuda/append_kernel.cuh"
+#include "kernels/plan.h"
 
 #define LK_SELECT_THREADS 256
 #define LK_SELECT_SHARED 1024 /* hits that are sorted in shared memory; more of them where they lie */
+
+/* The round after this one is left out where this one found no room, or speaks for the wide scan: as
+ * kernels/cuda/round.c sees it. */
+LK_DEVICE void lk_starts_go_on(const lk_cuda_pass &pass) {
+  const lk_cuda_counters *own = pass.counters;
+  bool widens = pass.rescreens && lk_plan_widens(pass.tiles_count, pass.probes, own->settled, own->hits);
+  if (lk_overflowed(pass) || widens) pass.next->pairs = LK_CUDA_LEFT_OUT;
+}
 
 /* Where each probe's part of `sorted` begins: one block. */
 LK_KERNEL(LK_SELECT_THREADS, 1) lk_starts_kernel(const lk_cuda_pass pass) {
@@ -27,6 +35,7 @@ LK_KERNEL(LK_SELECT_THREADS, 1) lk_starts_kernel(const lk_cuda_pass pass) {
     sums.store(lk_thread(), end);
   }
   uint64_t start = end - sum;
+  if (lk_thread() == 0 && pass.next != nullptr) lk_starts_go_on(pass);
   for (uint32_t p = first; p < last; p++) {
     pass.starts[p] = start;
     start += pass.best_counts[p] + pass.new_counts[p];

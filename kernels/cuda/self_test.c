@@ -82,15 +82,19 @@ static lk_status search(lk_cuda *cuda, const struct known *known, const lk_batch
   uint64_t visible, wanted = 0;
   lk_round done;
   lk_search_stats stats = {0};
-  lk_status status = lk_cuda_begin(&cuda->base, batch, &visible, error);
+  lk_schedule schedule = {0};
+  lk_plan plan = {.first_tiles = TILES, .growth = 1, .tile_stride = 1};
+  lk_status status = lk_schedule_make(&schedule, &plan, TILES, error);
+  if (status == LK_OK) status = lk_cuda_begin(&cuda->base, batch, &visible, error);
   for (uint32_t p = 0; p < batch->count; p++) wanted += known->survivors[p];
   for (uint32_t tile = 0; status == LK_OK && *fine && tile < TILES; tile++) {
-    *fine = lk_cuda_round(&cuda->base, &tile, 1, wide, &done);
+    *fine = lk_cuda_rounds(&cuda->base, &schedule, &(lk_run){tile, tile + 1}, 1, wide, &done) == 1;
     if (tile == 0 && !wide) *fine = *fine && cuda->stats.survivors == wanted;
   }
   lk_lists_clear(lists);
   if (status == LK_OK) status = lk_cuda_finish(&cuda->base, lists, &stats, error);
   if (status == LK_OK) *fine = *fine && same(lists, &known->lists);
+  lk_schedule_free(&schedule);
   return status;
 }
 

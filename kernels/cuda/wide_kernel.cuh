@@ -10,6 +10,7 @@
 
 /* A tile's stored rows less their mean, a block a tile; zeros where it has none. */
 LK_KERNEL(LK_WIDE_THREADS, 1) lk_centre_kernel(const lk_cuda_pass pass) {
+  if (lk_left_out(pass)) return;
   const lk_cuda_place *place = lk_cuda_place_of_tile(&pass, pass.tiles[lk_block()]);
   uint32_t first = (pass.tiles[lk_block()] - place->first_tile) * LK_TILE_ROWS;
   float *out = pass.wide_rows + (size_t)lk_block() * LK_TILE_ROWS * pass.dim;
@@ -42,6 +43,7 @@ LK_DEVICE bool lk_wide_reaches(const lk_cuda_pass &pass, const lk_cuda_place *pl
 
 /* Compares one tile's products for a group of probes: threads side by side have probes side by side. */
 LK_KERNEL(LK_WIDE_THREADS, 1) lk_wide_kernel(const lk_cuda_pass pass) {
+  if (lk_left_out(pass)) return;
   uint32_t groups = lk_groups(pass.probes, LK_WIDE_PROBES), item = lk_block() / groups;
   uint32_t probe = lk_block() % groups * LK_WIDE_PROBES + lk_thread() % LK_WIDE_PROBES;
   const lk_cuda_place *place = lk_cuda_place_of_tile(&pass, pass.tiles[item]);

@@ -10,6 +10,10 @@
 
 #include "kernels/cuda/kernels.cuh"
 
+struct lk_recording {
+  std::vector<std::function<void()>> asked;
+};
+
 namespace {
 
 struct emulated {
@@ -19,16 +23,31 @@ struct emulated {
   std::map<void *, size_t> sizes;
   std::map<const char *, size_t> pinned; /* the host's memory that copies read and write later */
   std::deque<std::function<void()>> asked;
+  lk_recording *recording; /* in the making */
 };
 
 std::mutex lock; /* of the emulator, and of what follows */
-uint64_t launches[LK_KERNELS];
+uint64_t launches[LK_KERNELS], recordings, replays;
 std::map<const void *, size_t> lent;
 
 emulated *of(lk_gpu *gpu) { return reinterpret_cast<emulated *>(gpu); }
 
+void ask(lk_gpu *gpu, std::function<void()> what) {
+  if (of(gpu)->recording != nullptr)
+    of(gpu)->recording->asked.push_back(what);
+  else
+    of(gpu)->asked.push_back(what);
+}
+
+void only_outside_of_recordings(lk_gpu *gpu, const char *what) {
+  if (of(gpu)->recording == nullptr) return;
+  fprintf(stderr, "emulator: %s while recording\n", what);
+  abort();
+}
+
 /* Does all that was asked. */
 void wait(lk_gpu *gpu) {
+  only_outside_of_recordings(gpu, "waits");
   std::deque<std::function<void()>> &asked = of(gpu)->asked;
   for (; !asked.empty(); asked.pop_front()) asked.front()();
 }
@@ -40,6 +59,7 @@ size_t bytes_left(lk_gpu *gpu) {
 
 /* What has not been written yet is not zero. */
 void *allocate(lk_gpu *gpu, size_t bytes) {
+  only_outside_of_recordings(gpu, "allocates");
   if (bytes > bytes_left(gpu)) return nullptr;
   void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
   if (memory == nullptr) return nullptr;
@@ -94,22 +114,22 @@ void take_back(lk_gpu *gpu, const void *host) {
 void write(lk_gpu *gpu, void *to, const void *host, size_t bytes) {
   if (bytes == 0) return;
   if (is_pinned(gpu, host)) {
-    of(gpu)->asked.push_back([=] { memcpy(to, host, bytes); });
+    ask(gpu, [=] { memcpy(to, host, bytes); });
   } else {
     const char *from = static_cast<const char *>(host);
     std::vector<char> taken(from, from + bytes);
-    of(gpu)->asked.push_back([to, taken] { memcpy(to, taken.data(), taken.size()); });
+    ask(gpu, [to, taken] { memcpy(to, taken.data(), taken.size()); });
   }
 }
 
 void clear(lk_gpu *gpu, void *to, size_t bytes) {
-  of(gpu)->asked.push_back([=] { memset(to, 0, bytes); });
+  ask(gpu, [=] { memset(to, 0, bytes); });
 }
 
 void read(lk_gpu *gpu, void *host, const void *from, size_t bytes) {
   if (bytes == 0) return;
   memset(host, 0xa5, bytes);
-  of(gpu)->asked.push_back([=] { memcpy(host, from, bytes); });
+  ask(gpu, [=] { memcpy(host, from, bytes); });
 }
 
 void run(lk_kernel kernel, uint32_t blocks, const lk_cuda_pass &pass) {
@@ -128,14 +148,38 @@ void run(lk_kernel kernel, uint32_t blocks, const lk_cuda_pass &pass) {
 void launch(lk_gpu *gpu, lk_kernel kernel, uint32_t blocks, const lk_cuda_pass *asked) {
   lk_cuda_pass pass = *asked;
   if (of(gpu)->recipe.breaks && kernel == of(gpu)->recipe.broken) pass.probes--;
-  of(gpu)->asked.push_back([=] { run(kernel, blocks, pass); });
+  ask(gpu, [=] { run(kernel, blocks, pass); });
+}
+
+void record(lk_gpu *gpu) {
+  only_outside_of_recordings(gpu, "records");
+  of(gpu)->recording = new lk_recording();
+}
+
+lk_recording *recorded(lk_gpu *gpu) {
+  lk_recording *made = of(gpu)->recording;
+  of(gpu)->recording = nullptr;
+  std::lock_guard<std::mutex> guard(lock);
+  recordings++;
+  return made;
+}
+
+void replay(lk_gpu *gpu, lk_recording *recording) {
+  for (const std::function<void()> &what : recording->asked) ask(gpu, what);
+  std::lock_guard<std::mutex> guard(lock);
+  replays++;
+}
+
+void forget(lk_gpu *gpu, lk_recording *recording) {
+  wait(gpu);
+  delete recording;
 }
 
 /* From the last element to the first: any order must do. */
 bool multiply(lk_gpu *gpu, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
               uint32_t dim, float *product) {
   if (!of(gpu)->recipe.multiplies) return false;
-  of(gpu)->asked.push_back([=] {
+  ask(gpu, [=] {
     for (uint32_t r = 0; r < rows_count; r++)
       for (uint32_t p = 0; p < probes_count; p++) {
         float sum = 0;
@@ -158,8 +202,9 @@ void close_gpu(lk_gpu *gpu) {
   delete of(gpu);
 }
 
-const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,  take_back, write,
-                        clear,    read,    wait,       launch,        multiply,  check, close_gpu};
+const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,     take_back,
+                        write,    clear,   read,       wait,          record,    recorded, replay,
+                        forget,   launch,  multiply,   check,         close_gpu};
 
 }  // namespace
 
@@ -167,7 +212,7 @@ lk_gpu *emulated_gpu_open(emulated_recipe recipe) {
   emulated *gpu = new emulated();
   gpu->base.ops = &ops;
   snprintf(gpu->base.name, sizeof gpu->base.name, "emulated");
-  gpu->base.processors = 1;
+  gpu->base.processors = recipe.processors > 0 ? recipe.processors : 1;
   gpu->base.hopper = recipe.hopper;
   gpu->base.pairs_room = recipe.pairs_room;
   gpu->base.bytes_in_reserve = recipe.bytes_in_reserve;
@@ -178,6 +223,10 @@ lk_gpu *emulated_gpu_open(emulated_recipe recipe) {
 void emulated_resize(lk_gpu *gpu, size_t memory_bytes) { of(gpu)->recipe.memory_bytes = memory_bytes; }
 
 uint64_t emulated_launches(lk_kernel kernel) { return launches[kernel]; }
+
+uint64_t emulated_recordings(void) { return recordings; }
+
+uint64_t emulated_replays(void) { return replays; }
 
 size_t emulated_bytes_lent(void) {
   size_t bytes = 0;

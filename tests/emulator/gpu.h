@@ -13,7 +13,8 @@ typedef struct emulated_recipe {
   size_t memory_bytes;     /* that it has */
   size_t bytes_in_reserve; /* of these, for passes */
   uint64_t pairs_room;
-  bool lends; /* its kernels can read the host's memory */
+  uint32_t processors; /* 0: one */
+  bool lends;          /* its kernels can read the host's memory */
   bool hopper;
   bool multiplies; /* has a library for it */
   bool breaks;     /* a kernel: it sees one probe too few */
@@ -28,6 +29,8 @@ void emulated_resize(lk_gpu *gpu, size_t memory_bytes);
 
 /* How often a kernel was launched, since the start, and how much of the memory that is not given back is lent. */
 uint64_t emulated_launches(lk_kernel kernel);
+uint64_t emulated_recordings(void);
+uint64_t emulated_replays(void);
 size_t emulated_bytes_lent(void);
 
 #ifdef __cplusplus
