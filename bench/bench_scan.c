@@ -3,12 +3,14 @@
  *
  *   bench_scan [--rows 1000000] [--dim 512] [--batches 1,32,256,1024] [--k 10,...] [--threads N] [--device cpu]...
  *              [--data unit|face|text|sift|lognormal|near] [--metric cosine|ip|l2] [--file FILE.npy] [--views]
- *              [--filter] [--repeat N] [--json FILE]
+ *              [--filter] [--repeat N] [--at-once N] [--json FILE]
  *
  * --data: made rows (bench/data.h), with a dimension and a metric of their own unless others are given. --file: rows
  * from a file. --views: instead, searches that see part of the rows (bench/views.h). --filter: each search again, for
  * the tag that one row in ten has. --repeat: each search N times more, and fails where one finds something else.
+ * --at-once: N threads search side by side, and a search's time is the time of all of them over N.
  * --json: appends a line for each row of the table. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,38 @@ static void search(void *context) {
   if (lk_search(s->device, &s->batch, &s->lists, &s->stats, &error) != LK_OK) bench_fail(error.text);
 }
 
+enum { SEARCHES_EACH = 4 };
+
+struct side_by_side {
+  struct searching searchers[OPTIONS_MOST];
+  uint32_t count;
+};
+
+static void *search_some(void *searcher) {
+  for (int i = 0; i < SEARCHES_EACH; i++) search(searcher);
+  return NULL;
+}
+
+static void search_side_by_side(void *context) {
+  struct side_by_side *all = context;
+  pthread_t threads[OPTIONS_MOST];
+  for (uint32_t i = 0; i < all->count; i++)
+    if (pthread_create(&threads[i], NULL, search_some, &all->searchers[i]) != 0) bench_fail("cannot start a thread");
+  for (uint32_t i = 0; i < all->count; i++) pthread_join(threads[i], NULL);
+}
+
+/* Seconds a search, when `count` of them run at a time. */
+static double measure_side_by_side(const struct searching *s, uint32_t count) {
+  struct side_by_side all = {.count = count};
+  for (uint32_t i = 0; i < count; i++) {
+    all.searchers[i] = *s;
+    all.searchers[i].lists = (lk_lists){0};
+  }
+  double seconds = bench_median_time(search_side_by_side, &all) / (count * SEARCHES_EACH);
+  for (uint32_t i = 0; i < count; i++) lk_lists_free(&all.searchers[i].lists);
+  return seconds;
+}
+
 static bool same_hits(const lk_lists *a, const lk_lists *b) {
   for (uint64_t i = 0; i < lk_lists_begin(b, b->count); i++)
     if (a->hits[i].number != b->hits[i].number || a->hits[i].score != b->hits[i].score) return false;
@@ -114,9 +148,10 @@ static void print(const struct table *t, const struct searching *s, double secon
   fprintf(t->json,
           "{\"kind\":\"scan\",\"device\":\"%s\",\"data\":\"%s\",\"rows\":%u,\"dim\":%u,\"batch\":%u,\"k\":%u,"
           "\"visible\":%g,\"seconds\":%.9g,\"passes\":%g,\"survivors\":%.9g,\"settled\":%.9g,\"rounds\":%u,"
-          "\"wide_rounds\":%u,\"reruns\":%u,\"repeats\":%u}\n",
+          "\"wide_rounds\":%u,\"reruns\":%u,\"repeats\":%u,\"at_once\":%u}\n",
           lk_device_name(t->device), t->g->data->name, t->g->rows, t->g->shape.dim, count, s->batch.k, visible, seconds,
-          passes, survivors, settled, s->stats.rounds, s->stats.wide_rounds, s->stats.reruns, t->o->repeat);
+          passes, survivors, settled, s->stats.rounds, s->stats.wide_rounds, s->stats.reruns, t->o->repeat,
+          t->o->at_once);
   fflush(t->json);
 }
 
@@ -131,6 +166,7 @@ static void measure(const struct table *t, uint32_t count, uint32_t k, bool filt
                                   .k = k,
                                   .filter = {.tags = filter, .mask = filter}}};
   double seconds = bench_median_time(search, &s);
+  if (t->o->at_once > 1) seconds = measure_side_by_side(&s, t->o->at_once);
   repeat(&s, t->o->repeat);
   print(t, &s, seconds);
   free(probes);

@@ -33,6 +33,7 @@ static bool parse_number_option(options *o, const char *name, const char *value)
   } numbers[] = {{"--rows", &o->rows, UINT32_MAX},
                  {"--dim", &o->data.dim, LK_DIM_MAX},
                  {"--repeat", &o->repeat, 1000000},
+                 {"--at-once", &o->at_once, OPTIONS_MOST},
                  {"--threads", &o->threads, 1024}};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
     if (strcmp(name, numbers[i].name) == 0) {

@@ -12,7 +12,7 @@
 typedef struct options {
   data_recipe data;
   bool all_kinds; /* --data all, of programs that go through them */
-  uint32_t rows, threads, repeat;
+  uint32_t rows, threads, repeat, at_once;
   uint32_t batches[OPTIONS_MOST], batches_count, ks[OPTIONS_MOST], ks_count;
   const char *devices[OPTIONS_MOST]; /* --device, again and again */
   uint32_t devices_count;

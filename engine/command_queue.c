@@ -107,6 +107,7 @@ static lk_status serve_on(lk_device *device, const lk_options *options, const lk
     lk_worker_options worker = {.address = *address,
                                 .galleries = galleries,
                                 .galleries_count = (uint32_t)options->words_count,
+                                .searches = lk_device_searches(device),
                                 .batch_probes = options->batch,
                                 .max_delay_us = options->max_queue_delay_us,
                                 .governance = governance,

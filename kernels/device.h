@@ -24,7 +24,7 @@ typedef struct lk_search_stats {
   uint32_t reruns;      /* rounds that overflowed and were run again in pieces */
 } lk_search_stats;
 
-/* Searches on one device take turns, so any threads may share it. It starts threads of its own. */
+/* Any threads may share a device: what it cannot do at a time takes turns. It starts threads of its own. */
 typedef struct lk_device lk_device;
 
 /* Opens a device: "auto" (as "cpu"; a GPU is taken only where it is named, as long as the CUDA backend has not been
@@ -40,6 +40,9 @@ LK_API void lk_device_close(lk_device *device);
 
 /* What was opened, "cpu:avx2" where "auto" was asked for; lives as long as the device. */
 LK_API const char *lk_device_name(const lk_device *device);
+
+/* Searches that it runs at a time: two on GPUs, where one copies while the other computes, else one. */
+LK_API uint32_t lk_device_searches(const lk_device *device);
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,6 @@
 
 typedef struct lk_part {
   lk_backend *backend;
-  uint64_t rows; /* that it holds */
   lk_schedule schedule;
   uint64_t *seed_rows;
   uint32_t seed_room;

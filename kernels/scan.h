@@ -1,8 +1,8 @@
 /* The contract of a backend: it holds blocks of rows, and answers a batch of probes over them in rounds of scan and
  * settle. kernels/part.c drives the rounds; a backend knows nothing of plans, galleries, keys or files.
  *
- * Threads: a backend is used by one search at a time; lk_search sees to that. hold and release need the same care
- * from the caller. */
+ * Threads: a backend is used by one search at a time, and not while it holds or releases; kernels/search.c sees to
+ * that. What it holds its twins read at any time. */
 #ifndef KERNELS_SCAN_H
 #define KERNELS_SCAN_H
 
@@ -97,6 +97,9 @@ typedef struct lk_backend_ops {
   /* Appends each probe's list. Adds to stats. */
   lk_status (*finish)(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 
+  /* Opens a backend that searches what this one holds, beside it; it is closed first. NULL: this one is busy with one
+   * search. */
+  lk_status (*twin)(lk_backend *backend, lk_backend **twin, lk_error *error);
   void (*close)(lk_backend *backend);
 } lk_backend_ops;
 

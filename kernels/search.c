@@ -11,12 +11,24 @@
 
 enum { NAME_BYTES = 64 }; /* of one backend in a list */
 
+/* Searches of a device that run side by side, where its backends have twins: what one leaves of a GPU while it copies,
+ * waits for the host or begins, the other one takes. */
+enum { LANES = 2 };
+
+/* All that one search at a time needs: a part for each backend, or its twin. */
+struct lane {
+  bool busy;
+  lk_several *several; /* NULL: one part */
+  lk_part *parts;
+};
+
 struct lk_device {
   pthread_mutex_t lock;
+  pthread_cond_t freed;
   char *name;
-  lk_several *several; /* NULL: one part */
-  uint32_t parts_count;
-  lk_part parts[];
+  uint32_t parts_count, lanes_count;
+  struct lane lanes[LANES]; /* the first has the backends that hold the blocks */
+  uint64_t rows[];          /* that each part holds */
 };
 
 /* The backends' names, as a list that opens such a device again. */
@@ -31,26 +43,61 @@ static char *join_names(lk_backend *const *backends, uint32_t count) {
   return name;
 }
 
-static void free_device(lk_device *device) {
-  lk_several_close(device->several);
-  for (uint32_t i = 0; i < device->parts_count; i++) lk_part_free(&device->parts[i]);
+static void close_lane(struct lane *lane, uint32_t parts_count, bool backends_too) {
+  lk_several_close(lane->several);
+  for (uint32_t i = 0; lane->parts != NULL && i < parts_count; i++) {
+    lk_backend *backend = lane->parts[i].backend;
+    lk_part_free(&lane->parts[i]);
+    if (backends_too && backend != NULL) backend->ops->close(backend);
+  }
+  free(lane->parts);
+}
+
+/* The twins first. */
+static void free_device(lk_device *device, bool backends_too) {
+  for (uint32_t i = LANES; i-- > 0;) close_lane(&device->lanes[i], device->parts_count, backends_too || i > 0);
+  pthread_cond_destroy(&device->freed);
+  pthread_mutex_destroy(&device->lock);
   free(device->name);
   free(device);
 }
 
+static lk_status open_lane(lk_device *device, uint32_t number, lk_backend *const *backends, lk_error *error) {
+  struct lane *lane = &device->lanes[number];
+  uint32_t count = device->parts_count;
+  lane->parts = calloc(count, sizeof *lane->parts);
+  lk_status status = lane->parts == NULL ? lk_fail_memory(error) : LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < count; i++) {
+    if (number == 0)
+      lane->parts[i].backend = backends[i];
+    else
+      status = backends[i]->ops->twin(backends[i], &lane->parts[i].backend, error);
+  }
+  if (status == LK_OK && count > 1) status = lk_several_open(lane->parts, count, &lane->several, error);
+  device->lanes_count += status == LK_OK;
+  return status;
+}
+
+static bool have_twins(lk_backend *const *backends, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (backends[i]->ops->twin == NULL) return false;
+  return true;
+}
+
 lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device **device, lk_error *error) {
-  lk_device *made = calloc(1, sizeof *made + count * sizeof made->parts[0]);
+  lk_device *made = calloc(1, sizeof *made + count * sizeof made->rows[0]);
   if (made == NULL) return lk_fail_memory(error);
+  pthread_mutex_init(&made->lock, NULL);
+  pthread_cond_init(&made->freed, NULL);
   made->parts_count = count;
-  for (uint32_t i = 0; i < count; i++) made->parts[i].backend = backends[i];
   made->name = join_names(backends, count);
   lk_status status = made->name == NULL ? lk_fail_memory(error) : LK_OK;
-  if (status == LK_OK && count > 1) status = lk_several_open(made->parts, count, &made->several, error);
+  uint32_t lanes = have_twins(backends, count) ? LANES : 1;
+  for (uint32_t i = 0; status == LK_OK && i < lanes; i++) status = open_lane(made, i, backends, error);
   if (status != LK_OK) {
-    free_device(made);
+    free_device(made, false);
     return status;
   }
-  pthread_mutex_init(&made->lock, NULL);
   *device = made;
   return LK_OK;
 }
@@ -90,42 +137,63 @@ lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device,
 }
 
 void lk_device_close(lk_device *device) {
-  if (device == NULL) return;
-  for (uint32_t i = 0; i < device->parts_count; i++) device->parts[i].backend->ops->close(device->parts[i].backend);
-  pthread_mutex_destroy(&device->lock);
-  free_device(device);
+  if (device != NULL) free_device(device, true);
 }
 
 const char *lk_device_name(const lk_device *device) { return device->name; }
+
+uint32_t lk_device_searches(const lk_device *device) { return device->lanes_count; }
+
+/* The first lane from `first` up to, not including, `end` that is free, sooner or later: so one search after the other
+ * has the same lane, whose memory has grown to it. */
+static struct lane *enter(lk_device *device, uint32_t first, uint32_t end) {
+  struct lane *entered = NULL;
+  pthread_mutex_lock(&device->lock);
+  while (entered == NULL) {
+    for (uint32_t i = first; entered == NULL && i < end; i++)
+      if (!device->lanes[i].busy) entered = &device->lanes[i];
+    if (entered == NULL) pthread_cond_wait(&device->freed, &device->lock);
+  }
+  entered->busy = true;
+  pthread_mutex_unlock(&device->lock);
+  return entered;
+}
+
+static void leave(lk_device *device, struct lane *lane) {
+  pthread_mutex_lock(&device->lock);
+  lane->busy = false;
+  pthread_cond_broadcast(&device->freed);
+  pthread_mutex_unlock(&device->lock);
+}
 
 /* The part that holds the fewest rows: blocks of one gallery come one after the other, and so are spread evenly. */
 static uint32_t least_part(const lk_device *device) {
   uint32_t least = 0;
   for (uint32_t i = 1; i < device->parts_count; i++)
-    if (device->parts[i].rows < device->parts[least].rows) least = i;
+    if (device->rows[i] < device->rows[least]) least = i;
   return least;
 }
 
 lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error) {
-  pthread_mutex_lock(&device->lock);
-  uint32_t number = least_part(device);
-  lk_part *part = &device->parts[number];
-  lk_status status = part->backend->ops->hold(part->backend, shape, block, hold, error);
+  struct lane *lane = enter(device, 0, 1);
+  uint32_t part = least_part(device);
+  lk_backend *backend = lane->parts[part].backend;
+  lk_status status = backend->ops->hold(backend, shape, block, hold, error);
   if (status == LK_OK) {
-    (*hold)->part = number;
-    part->rows += block->rows;
+    (*hold)->part = part;
+    device->rows[part] += block->rows;
   }
-  pthread_mutex_unlock(&device->lock);
+  leave(device, lane);
   return status;
 }
 
 void lk_device_release(lk_device *device, lk_hold *hold) {
   if (hold == NULL) return;
-  pthread_mutex_lock(&device->lock);
-  lk_part *part = &device->parts[hold->part];
-  part->rows -= hold->rows;
-  part->backend->ops->release(part->backend, hold);
-  pthread_mutex_unlock(&device->lock);
+  struct lane *lane = enter(device, 0, 1);
+  lk_backend *backend = lane->parts[hold->part].backend;
+  device->rows[hold->part] -= hold->rows;
+  backend->ops->release(backend, hold);
+  leave(device, lane);
 }
 
 lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
@@ -135,9 +203,9 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, l
   if (rows > UINT32_MAX) return lk_fail(error, LK_EINVAL, "more than %u rows in one search", UINT32_MAX);
   lk_search_stats unseen = {0};
   if (stats == NULL) stats = &unseen;
-  pthread_mutex_lock(&device->lock);
-  lk_status status = device->several != NULL ? lk_several_search(device->several, batch, lists, stats, error)
-                                             : lk_part_search(&device->parts[0], batch, lists, stats, error);
-  pthread_mutex_unlock(&device->lock);
+  struct lane *lane = enter(device, 0, device->lanes_count);
+  lk_status status = lane->several != NULL ? lk_several_search(lane->several, batch, lists, stats, error)
+                                           : lk_part_search(&lane->parts[0], batch, lists, stats, error);
+  leave(device, lane);
   return status;
 }

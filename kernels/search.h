@@ -13,10 +13,11 @@ lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device 
 
 /* With several backends a block goes to the one that holds the fewest rows. */
 lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
-/* NULL is no hold. */
+/* No search has it. NULL is no hold. */
 void lk_device_release(lk_device *device, lk_hold *hold);
 
-/* Fills `lists` with a list a probe, and adds to `stats` where it is not NULL. Any thread; one search runs at a time.
+/* Fills `lists` with a list a probe, and adds to `stats` where it is not NULL. Any thread; as many searches as
+ * lk_device_searches says run at a time, the others wait.
  * The result is the same bits on every device, with every number of threads and however probes are batched. */
 lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 

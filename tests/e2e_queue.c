@@ -1,12 +1,14 @@
 /* The queue as a client sees it: a worker, a Redis, and jobs of every kind. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/worker/worker.h"
 #include "tests/e2e.h"
 
 static process worker;
@@ -453,6 +455,44 @@ Test(queue, two_workers_on_one_stream) {
   cr_assert_eq(jobs_of(&worker) + jobs_of(&other), JOBS);
   cr_assert_eq(pending(), 0);
   process_close(&other);
+}
+
+static lk_worker_options side_by_side;
+
+static void *run_side_by_side(void *error) { return lk_worker_run(&side_by_side, error) == LK_OK ? NULL : error; }
+
+/* As on a GPU, which searches two batches at a time: the worker in this process, on a device that makes them wait for
+ * each other. */
+Test(queue, two_batches_at_a_time) {
+  enum { JOBS = 1500 };
+  static atomic_bool stop, reload;
+  lk_error error = {""};
+  lk_device *device;
+  lk_gallery *gallery;
+  pthread_t thread;
+  void *failed;
+  side_by_side = (lk_worker_options){.galleries = &gallery,
+                                     .galleries_count = 1,
+                                     .searches = 2,
+                                     .batch_probes = 8,
+                                     .max_delay_us = 1000,
+                                     .reload = &reload,
+                                     .stop = &stop,
+                                     .log = stderr};
+  cr_assert_eq(lk_address_parse(redis.url, &side_by_side.address, &error), LK_OK);
+  cr_assert_eq(lk_device_open("cpu", 1, &device, &error), LK_OK);
+  cr_assert_eq(lk_gallery_open(faces, &gallery, &error), LK_OK);
+  cr_assert_eq(lk_gallery_load(gallery, device, &error), LK_OK);
+  cr_assert_eq(pthread_create(&thread, NULL, run_side_by_side, &error), 0);
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  atomic_store(&stop, true);
+  pthread_join(thread, &failed);
+  cr_assert_null(failed, "%s", error.text);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(pending(), 0);
+  lk_gallery_close(gallery);
+  lk_device_close(device);
 }
 
 Test(queue, sigterm_in_the_middle) {

@@ -2,6 +2,7 @@
  * each edge of a tile, and what is rare. Environment: LIKENESS_SEED, and LIKENESS_CASES, of which a tenth run here. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "kernels/cuda/cuda.h"
@@ -378,6 +379,55 @@ Test(emulated, several_gpus_share_a_gallery) {
       c.by_subject = c.k != LK_K_ALL && c.recipe.blocks % 2 == 0;
       check_on(device, &c);
     }
+  lk_device_close(device);
+}
+
+/* ---- searches side by side ---- */
+
+struct searcher {
+  lk_device *device;
+  const struct trial *trial;
+  lk_batch batch;
+  pthread_t thread;
+};
+
+static void *search_often(void *argument) {
+  struct searcher *searcher = argument;
+  lk_lists lists = {0};
+  lk_error error;
+  for (int i = 0; i < 6; i++) {
+    cr_assert(lk_search(searcher->device, &searcher->batch, &lists, NULL, &error) == LK_OK, "%s", error.text);
+    trial_compare(searcher->trial, lk_device_name(searcher->device), 1, &lists, &searcher->trial->want);
+  }
+  lk_lists_free(&lists);
+  return NULL;
+}
+
+/* Three threads search two galleries on a device that runs two searches at a time. */
+Test(emulated, searches_side_by_side) {
+  lk_device *device = open_device(plenty);
+  cr_assert_eq(lk_device_searches(device), 2);
+  const struct conformance_case cases[] = {PIN("side by side", COSINE, NORMAL, 40, 1800, 12, 9),
+                                           PIN("the other side", L2, NORMAL, 9, 2600, 5, 3)};
+  struct trial trials[2];
+  lk_hold *holds[2];
+  lk_error error;
+  for (int i = 0; i < 2; i++) {
+    trials[i] = trial_make(&cases[i]);
+    cr_assert_eq(trials[i].data.blocks_count, 1);
+    cr_assert_eq(lk_device_hold(device, trials[i].data.shape, trials[i].data.blocks, &holds[i], &error), LK_OK);
+  }
+  struct searcher searchers[3];
+  for (int i = 0; i < 3; i++) {
+    searchers[i] = (struct searcher){.device = device, .trial = &trials[i % 2], .batch = trials[i % 2].batch};
+    searchers[i].batch.holds = &holds[i % 2];
+    cr_assert_eq(pthread_create(&searchers[i].thread, NULL, search_often, &searchers[i]), 0);
+  }
+  for (int i = 0; i < 3; i++) pthread_join(searchers[i].thread, NULL);
+  for (int i = 0; i < 2; i++) {
+    lk_device_release(device, holds[i]);
+    trial_free(&trials[i]);
+  }
   lk_device_close(device);
 }
 

@@ -108,7 +108,7 @@ void *lk_compute_main(void *argument) {
     }
   }
   pthread_mutex_lock(&worker->lock);
-  worker->compute_over = true;
+  worker->computing--;
   pthread_cond_broadcast(&worker->changed);
   pthread_mutex_unlock(&worker->lock);
   return NULL;

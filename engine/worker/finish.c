@@ -279,8 +279,8 @@ static bool has_batch(const lk_worker *worker) { return worker->done_first != NU
 static bool wait_for_batch(lk_worker *worker, lk_done *refused, lk_done **done) {
   *done = NULL;
   pthread_mutex_lock(&worker->lock);
-  if (!has_batch(worker) && !worker->compute_over) wait_a_second(worker);
-  bool more = has_batch(worker) || !worker->compute_over;
+  if (!has_batch(worker) && worker->computing > 0) wait_a_second(worker);
+  bool more = has_batch(worker) || worker->computing > 0;
   if (worker->refused_first != NULL) {
     *refused = (lk_done){.tasks = (lk_task *)worker->refused_first};
     worker->refused_first = NULL;

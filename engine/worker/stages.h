@@ -16,8 +16,8 @@ typedef struct lk_done {
   uint32_t compute_us;
 } lk_done;
 
-/* One batch is computed, one finished, one waits between. */
-enum { LK_DONE_SLOTS = 3 };
+/* Batches are computed two at a time at most; one more is finished, one waits between. */
+enum { LK_COMPUTE_MOST = 2, LK_DONE_SLOTS = LK_COMPUTE_MOST + 2 };
 
 /* Tasks in the worker beyond which intake stops reading: two batches of single probes, and then some. */
 enum { LK_TASKS_MOST = 4096 };
@@ -32,7 +32,8 @@ typedef struct lk_worker {
   lk_batcher batcher;
   lk_task *taken; /* all tasks in the worker */
   uint32_t tasks;
-  bool intake_over, compute_over;
+  bool intake_over;
+  uint32_t computing; /* threads of the compute stage that have not ended */
   lk_done slots[LK_DONE_SLOTS];
   lk_done *free_slots;
   lk_done *done_first, **done_last;

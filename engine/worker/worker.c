@@ -71,19 +71,22 @@ static void close_worker(lk_worker *worker) {
 }
 
 static lk_status run_stages(lk_worker *worker, lk_error *error) {
-  void *(*const stages[])(void *) = {lk_intake_main, lk_compute_main, lk_finish_main};
-  pthread_t threads[3];
-  int started = 0;
-  while (started < 3 && pthread_create(&threads[started], NULL, stages[started], worker) == 0) started++;
-  if (started < 3) {
+  void *(*const stages[])(void *) = {lk_intake_main, lk_finish_main, lk_compute_main, lk_compute_main};
+  pthread_t threads[2 + LK_COMPUTE_MOST];
+  uint32_t searches = worker->options->searches, started = 0;
+  worker->computing = searches < LK_COMPUTE_MOST ? searches : LK_COMPUTE_MOST;
+  uint32_t wanted = 2 + worker->computing;
+  while (started < wanted && pthread_create(&threads[started], NULL, stages[started], worker) == 0) started++;
+  if (started < wanted) {
     /* Without its neighbours a stage would wait for ever. */
     pthread_mutex_lock(&worker->lock);
-    worker->intake_over = worker->compute_over = true;
+    worker->intake_over = true;
+    worker->computing -= wanted - (started > 2 ? started : 2);
     pthread_mutex_unlock(&worker->lock);
     lk_error text;
     lk_worker_fail(worker, lk_fail(&text, LK_ENOMEM, "cannot start a thread"), &text);
   }
-  for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
+  for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
   if (worker->status != LK_OK) *error = worker->error;
   return worker->status;
 }

@@ -1,5 +1,6 @@
-/* The worker: takes jobs from Redis, searches, and answers. Three stages overlap, a thread each: intake reads and
- * checks, compute searches batches, finish writes replies and acknowledges. */
+/* The worker: takes jobs from Redis, searches, and answers. Three stages overlap: intake reads and checks,
+ * compute searches batches, finish writes replies and acknowledges. A thread each, but for compute, which has as many
+ * as the device runs searches. */
 #ifndef ENGINE_WORKER_WORKER_H
 #define ENGINE_WORKER_WORKER_H
 
@@ -14,6 +15,7 @@ typedef struct lk_worker_options {
   lk_address address;
   lk_gallery **galleries; /* loaded */
   uint32_t galleries_count;
+  uint32_t searches;         /* that run side by side, of lk_device_searches; at least 1 */
   uint32_t batch_probes;     /* preferred */
   uint64_t max_delay_us;     /* a job waits for company at most so long */
   lk_governance *governance; /* NULL: nothing is asked and nothing kept */

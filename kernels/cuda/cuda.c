@@ -58,6 +58,8 @@ static void close_device(lk_backend *backend) {
   gpu->ops->close(gpu);
 }
 
+static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *error);
+
 static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
                                    .release = lk_cuda_release,
                                    .begin = lk_cuda_begin,
@@ -65,7 +67,40 @@ static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
                                    .seed = lk_cuda_seed,
                                    .rounds = lk_cuda_rounds,
                                    .finish = lk_cuda_finish,
+                                   .twin = open_twin,
                                    .close = close_device};
+
+static lk_status open_cuda(lk_gpu *gpu, uint32_t threads, lk_cuda **cuda, lk_error *error) {
+  lk_cuda *made = calloc(1, sizeof *made);
+  if (made == NULL) return lk_fail_memory(error);
+  made->gpu = gpu;
+  made->base = (lk_backend){.ops = &ops, .name = made->name, .tiles_at_once = gpu->processors};
+  lk_status status = lk_pool_open(threads, &made->pool, error);
+  if (status != LK_OK) {
+    free(made);
+    return status;
+  }
+  *cuda = made;
+  return LK_OK;
+}
+
+/* With the kernels that have proved themselves. */
+static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *error) {
+  const lk_cuda *cuda = (const lk_cuda *)backend;
+  lk_gpu *gpu;
+  lk_cuda *made = NULL;
+  lk_status status = cuda->gpu->ops->twin(cuda->gpu, &gpu, error);
+  if (status != LK_OK) return status;
+  status = open_cuda(gpu, lk_pool_threads(cuda->pool), &made, error);
+  if (status != LK_OK) {
+    gpu->ops->close(gpu);
+    return status;
+  }
+  made->hopper = cuda->hopper;
+  memcpy(made->name, cuda->name, sizeof made->name);
+  *twin = &made->base;
+  return LK_OK;
+}
 
 /* Hopper's kernel is used where it proves itself; the generic ones must. */
 static lk_status choose_kernels(lk_cuda *cuda, bool hopper, lk_error *error) {
@@ -80,12 +115,10 @@ static lk_status choose_kernels(lk_cuda *cuda, bool hopper, lk_error *error) {
 }
 
 lk_status lk_cuda_make(lk_gpu *gpu, bool hopper, uint32_t threads, lk_backend **backend, lk_error *error) {
-  lk_cuda *cuda = calloc(1, sizeof *cuda);
-  if (cuda == NULL) return lk_fail_memory(error);
-  cuda->gpu = gpu;
-  cuda->base = (lk_backend){.ops = &ops, .name = cuda->name, .tiles_at_once = gpu->processors};
-  lk_status status = lk_pool_open(threads, &cuda->pool, error);
-  if (status == LK_OK) status = choose_kernels(cuda, hopper && gpu->hopper, error);
+  lk_cuda *cuda = NULL;
+  lk_status status = open_cuda(gpu, threads, &cuda, error);
+  if (status != LK_OK) return status;
+  status = choose_kernels(cuda, hopper && gpu->hopper, error);
   if (status != LK_OK) {
     free_cuda(cuda);
     return status;

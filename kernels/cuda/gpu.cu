@@ -182,9 +182,13 @@ void close_gpu(lk_gpu *base) {
   free(gpu);
 }
 
+lk_status twin(lk_gpu *base, lk_gpu **opened, lk_error *error) {
+  return lk_gpu_open(static_cast<uint32_t>(of(base)->number), opened, error);
+}
+
 const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,     take_back,
                         write,    clear,   read,       wait,          record,    recorded, replay,
-                        forget,   launch,  multiply,   check,         close_gpu};
+                        forget,   launch,  multiply,   check,         twin,      close_gpu};
 
 lk_status find(uint32_t number, lk_error *error) {
   int count = 0, major = 0;

@@ -69,6 +69,8 @@ typedef struct lk_gpu_ops {
   bool (*multiply)(lk_gpu *gpu, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
                    uint32_t dim, float *product);
   lk_status (*check)(lk_gpu *gpu, lk_error *error);
+  /* Opens the same GPU again: with the same memory, in an order of its own. */
+  lk_status (*twin)(lk_gpu *gpu, lk_gpu **twin, lk_error *error);
   void (*close)(lk_gpu *gpu);
 } lk_gpu_ops;
 

@@ -181,6 +181,7 @@ lk_status lk_cuda_hold_block(lk_backend *backend, lk_shape shape, const lk_block
   made->place.rows = block->rows;
   struct loading loading = {.cuda = cuda, .hold = made, .block = block, .shape = shape, .error = error};
   send_block(&loading);
+  cuda->gpu->ops->wait(cuda->gpu); /* a twin may read it from here on */
   if (loading.status == LK_OK) loading.status = cuda->gpu->ops->check(cuda->gpu, error);
   if (loading.status != LK_OK) {
     lk_cuda_release(backend, &made->base);

@@ -202,9 +202,14 @@ void close_gpu(lk_gpu *gpu) {
   delete of(gpu);
 }
 
+lk_status twin(lk_gpu *gpu, lk_gpu **opened, lk_error *) {
+  *opened = emulated_gpu_open(of(gpu)->recipe);
+  return LK_OK;
+}
+
 const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,     take_back,
                         write,    clear,   read,       wait,          record,    recorded, replay,
-                        forget,   launch,  multiply,   check,         close_gpu};
+                        forget,   launch,  multiply,   check,         twin,      close_gpu};
 
 }  // namespace
 
