@@ -67,6 +67,13 @@ static void search(void *context) {
   if (lk_search(s->device, &s->batch, &s->lists, &s->stats, &error) != LK_OK) bench_fail(error.text);
 }
 
+static bool same_lists(const lk_lists *a, const lk_lists *b) {
+  if (a->count != b->count || memcmp(a->ends, b->ends, b->count * sizeof *b->ends) != 0) return false;
+  for (uint64_t i = 0; i < lk_lists_begin(b, b->count); i++)
+    if (a->hits[i].number != b->hits[i].number || a->hits[i].score != b->hits[i].score) return false;
+  return true;
+}
+
 enum { SEARCHES_EACH = 4 };
 
 struct side_by_side {
@@ -87,7 +94,7 @@ static void search_side_by_side(void *context) {
   for (uint32_t i = 0; i < all->count; i++) pthread_join(threads[i], NULL);
 }
 
-/* Seconds a search, when `count` of them run at a time. */
+/* Seconds a search, when `count` of them run at a time; all find the same. */
 static double measure_side_by_side(const struct searching *s, uint32_t count) {
   struct side_by_side all = {.count = count};
   for (uint32_t i = 0; i < count; i++) {
@@ -95,14 +102,11 @@ static double measure_side_by_side(const struct searching *s, uint32_t count) {
     all.searchers[i].lists = (lk_lists){0};
   }
   double seconds = bench_median_time(search_side_by_side, &all) / (count * SEARCHES_EACH);
-  for (uint32_t i = 0; i < count; i++) lk_lists_free(&all.searchers[i].lists);
+  for (uint32_t i = 0; i < count; i++) {
+    if (!same_lists(&all.searchers[i].lists, &s->lists)) bench_fail("a search beside others found something else");
+    lk_lists_free(&all.searchers[i].lists);
+  }
   return seconds;
-}
-
-static bool same_hits(const lk_lists *a, const lk_lists *b) {
-  for (uint64_t i = 0; i < lk_lists_begin(b, b->count); i++)
-    if (a->hits[i].number != b->hits[i].number || a->hits[i].score != b->hits[i].score) return false;
-  return true;
 }
 
 /* The first answer is the timed one's. */
@@ -111,9 +115,7 @@ static void repeat(struct searching *s, uint32_t times) {
   s->lists = (lk_lists){0};
   for (uint32_t i = 0; i < times; i++) {
     search(s);
-    if (s->lists.count != first.count || memcmp(s->lists.ends, first.ends, first.count * sizeof *first.ends) != 0 ||
-        !same_hits(&s->lists, &first))
-      bench_fail("the same search found something else");
+    if (!same_lists(&s->lists, &first)) bench_fail("the same search found something else");
   }
   lk_lists_free(&first);
 }
@@ -206,6 +208,7 @@ int main(int argc, char **argv) {
                .ks_count = 1,
                .batches = {1, 32, 256, 1024},
                .batches_count = 4,
+               .at_once = 1,
                .devices = {"cpu"}};
   options_parse(&o, argc, argv);
   lk_error error;

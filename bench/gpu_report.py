@@ -63,6 +63,7 @@ def row(run, scan):
         scan["wide_rounds"],
         scan["reruns"],
         scan["repeats"],
+        scan["at_once"],
     ]
 
 
@@ -84,7 +85,7 @@ def page(run, picture):
         ]
     if run["scans"]:
         head = ["device", "rows", "k", "visible", "batch", "ms", "of int8", "of reading", "of the bf16 product's time"]
-        head += ["torch over ours", "survivors", "settled", "wide rounds", "reruns", "same answers"]
+        head += ["torch over ours", "survivors", "settled", "wide rounds", "reruns", "same answers", "at once"]
         lines += [f"![roofline]({picture})", "", *table(head, [row(run, scan) for scan in run["scans"]]), ""]
     return "\n".join(lines)
 
