@@ -79,6 +79,9 @@ typedef struct lk_backend_ops {
   /* Takes a block: packs its codes as the scan wants them. */
   lk_status (*hold)(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
   void (*release)(lk_backend *backend, lk_hold *hold);
+  /* Takes over what rows carry, as lk_device_update has it. No twin searches meanwhile. */
+  lk_status (*update)(lk_backend *backend, lk_hold *hold, const lk_visibility *visibility, uint32_t first,
+                      uint32_t count, lk_error *error);
 
   /* One pass: begin, then either seed and rounds or gather, then finish. Memory grows here only, and is kept for the
    * next pass. `visible` receives how many rows the search may see. */

@@ -187,6 +187,17 @@ lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *bloc
   return status;
 }
 
+/* In all lanes at once: the first is the one that others who want all of them wait for. */
+lk_status lk_device_update(lk_device *device, lk_hold *hold, const lk_visibility *visibility, uint32_t first,
+                           uint32_t count, lk_error *error) {
+  struct lane *lanes[LANES];
+  for (uint32_t i = 0; i < device->lanes_count; i++) lanes[i] = enter(device, i, i + 1);
+  lk_backend *backend = lanes[0]->parts[hold->part].backend;
+  lk_status status = backend->ops->update(backend, hold, visibility, first, count, error);
+  for (uint32_t i = 0; i < device->lanes_count; i++) leave(device, lanes[i]);
+  return status;
+}
+
 void lk_device_release(lk_device *device, lk_hold *hold) {
   if (hold == NULL) return;
   struct lane *lane = enter(device, 0, 1);

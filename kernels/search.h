@@ -13,6 +13,11 @@ lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device 
 
 /* With several backends a block goes to the one that holds the fewest rows. */
 lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error);
+/* In place, without the rest of the block: rows `first` to `first + count - 1` carry other values from here on. The
+ * arrays have all rows of the block and must outlive the hold; one may be there that was not before, but none less.
+ * Waits for the searches that run; those that begin later see it. LK_ENOMEM: nothing has changed. */
+lk_status lk_device_update(lk_device *device, lk_hold *hold, const lk_visibility *visibility, uint32_t first,
+                           uint32_t count, lk_error *error);
 /* No search has it. NULL is no hold. */
 void lk_device_release(lk_device *device, lk_hold *hold);
 

@@ -296,6 +296,28 @@ Test(conformance, most_rows_are_never_settled) {
 }
 
 /* More blocks than devices, and fewer; a subject's rows on all of them. */
+Test(conformance, what_rows_carry_is_updated_in_place) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN("updated", COSINE, NORMAL, 40, 3000, 20, 9);
+  c.filter = (lk_filter){.epoch = 4, .now_ms = 4, .tags = 5, .mask = 1};
+  struct trial trial;
+  lk_lists got = {0};
+  c.recipe.blocks = 3;
+  for (c.recipe.carries = 1; c.recipe.carries < 16; c.recipe.carries++) {
+    trial = trial_make(&c);
+    for (size_t d = 0; d < DEVICES; d++) {
+      lk_device *device = fleet_get(&fleet, d, 2);
+      for (int nothing = 0; device != NULL && nothing < 2; nothing++) {
+        trial_search_updated(&trial, device, nothing == 1, &got);
+        trial_compare(&trial, devices[d], 2, &got, &trial.want);
+      }
+    }
+    trial_free(&trial);
+  }
+  lk_lists_free(&got);
+  fleet_close(&fleet);
+}
+
 Test(conformance, several_devices) {
   lk_error error;
   lk_lists got = {0};

@@ -382,6 +382,28 @@ Test(emulated, several_gpus_share_a_gallery) {
   lk_device_close(device);
 }
 
+/* ---- updates ---- */
+
+static void check_updates(lk_device *device, struct conformance_case c) {
+  struct trial trial = trial_make(&c);
+  lk_lists got = {0};
+  for (int nothing = 0; nothing < 2; nothing++) {
+    trial_search_updated(&trial, device, nothing == 1, &got);
+    trial_compare(&trial, lk_device_name(device), 1, &got, &trial.want);
+  }
+  lk_lists_free(&got);
+  trial_free(&trial);
+}
+
+Test(emulated, what_rows_carry_is_updated_in_place) {
+  lk_device *device = open_device(plenty);
+  struct conformance_case c = PIN("updated", COSINE, NORMAL, 12, 1500, 5, 9);
+  c.filter = (lk_filter){.epoch = 4, .now_ms = 4, .tags = 5, .mask = 1};
+  c.recipe.blocks = 3;
+  for (c.recipe.carries = 1; c.recipe.carries < 16; c.recipe.carries++) check_updates(device, c);
+  lk_device_close(device);
+}
+
 /* ---- searches side by side ---- */
 
 struct searcher {

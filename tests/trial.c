@@ -139,6 +139,49 @@ lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint3
   return stats;
 }
 
+/* As many values of no meaning; NULL for NULL. */
+static uint64_t *make_values(const uint64_t *of, uint32_t rows, uint64_t value) {
+  if (of == NULL) return NULL;
+  uint64_t *values = malloc(((size_t)rows + 1) * sizeof *values);
+  cr_assert_not_null(values);
+  for (uint32_t r = 0; r < rows; r++) values[r] = value;
+  return values;
+}
+
+/* By pieces; where the rows carried nothing the first one brings all. */
+static void update(lk_device *device, lk_hold *hold, const lk_block *block, bool nothing) {
+  lk_error error;
+  uint32_t end = nothing && block->rows > 0 ? 1 : block->rows;
+  for (uint32_t first = 0, count; first < end; first += count) {
+    count = block->rows - first < 100 ? block->rows - first : 100;
+    cr_assert(lk_device_update(device, hold, &block->visibility, first, count, &error) == LK_OK, "%s", error.text);
+  }
+}
+
+void trial_search_updated(const struct trial *trial, lk_device *device, bool nothing, lk_lists *lists) {
+  lk_error error;
+  const corpus *data = &trial->data;
+  lk_batch batch = trial->batch;
+  lk_hold *holds[MOST_BLOCKS];
+  uint64_t *values[MOST_BLOCKS][4];
+  for (uint32_t b = 0; b < data->blocks_count; b++) {
+    lk_block block = data->blocks[b];
+    const lk_visibility *want = &block.visibility;
+    const uint64_t *arrays[] = {want->born, want->died, want->expires_ms, want->tags};
+    for (uint32_t i = 0; i < 4; i++) values[b][i] = make_values(nothing ? NULL : arrays[i], block.rows, i % 2 ? 1 : 5);
+    block.visibility = (lk_visibility){values[b][0], values[b][1], values[b][2], values[b][3]};
+    cr_assert(lk_device_hold(device, data->shape, &block, &holds[b], &error) == LK_OK, "%s", error.text);
+  }
+  batch.holds = holds;
+  cr_assert(lk_search(device, &batch, lists, NULL, &error) == LK_OK, "%s", error.text);
+  for (uint32_t b = 0; b < data->blocks_count; b++) update(device, holds[b], &data->blocks[b], nothing);
+  cr_assert(lk_search(device, &batch, lists, NULL, &error) == LK_OK, "%s", error.text);
+  for (uint32_t b = 0; b < data->blocks_count; b++) {
+    lk_device_release(device, holds[b]);
+    for (uint32_t i = 0; i < 4; i++) free(values[b][i]);
+  }
+}
+
 /* What overflows is run again in halves. */
 static void round_wide(lk_backend *backend, const lk_schedule *schedule, uint32_t begin, uint32_t end) {
   lk_round done;

@@ -21,6 +21,10 @@ void trial_free(struct trial *trial);
 /* Searches for the probes, `at_once` of them at a time. */
 lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint32_t at_once, lk_lists *lists);
 
+/* Searches for all probes when the rows have come to carry what they carry by updates: at first they carry something
+ * else, or where `nothing` nothing at all. */
+void trial_search_updated(const struct trial *trial, lk_device *device, bool nothing, lk_lists *lists);
+
 /* Every pass of every probe by wide rounds only. */
 void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_lists *lists);
 

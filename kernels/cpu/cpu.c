@@ -87,6 +87,14 @@ static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block
   return LK_OK;
 }
 
+/* The caller's arrays are what is searched. */
+static lk_status update(lk_backend *backend, lk_hold *hold, const lk_visibility *visibility, uint32_t first,
+                        uint32_t count, lk_error *error) {
+  (void)backend, (void)first, (void)count, (void)error;
+  ((lk_cpu_hold *)hold)->block.visibility = *visibility;
+  return LK_OK;
+}
+
 static void close_lane(lk_cpu_lane *lane) {
   free(lane->pending_buffer.data);
   free(lane->found);
@@ -104,6 +112,7 @@ static void close_device(lk_backend *backend) {
 
 static const lk_backend_ops ops = {.hold = hold,
                                    .release = release,
+                                   .update = update,
                                    .begin = lk_cpu_begin,
                                    .gather = lk_cpu_gather,
                                    .seed = lk_cpu_seed,

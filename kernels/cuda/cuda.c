@@ -62,6 +62,7 @@ static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *err
 
 static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
                                    .release = lk_cuda_release,
+                                   .update = lk_cuda_update,
                                    .begin = lk_cuda_begin,
                                    .gather = lk_cuda_gather,
                                    .seed = lk_cuda_seed,

@@ -104,6 +104,8 @@ lk_status lk_cuda_fail_memory(const lk_cuda *cuda, size_t bytes, lk_error *error
 lk_status lk_cuda_hold_block(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **hold,
                              lk_error *error);
 void lk_cuda_release(lk_backend *backend, lk_hold *hold);
+lk_status lk_cuda_update(lk_backend *backend, lk_hold *hold, const lk_visibility *visibility, uint32_t first,
+                         uint32_t count, lk_error *error);
 lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);
 lk_status lk_cuda_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error);
 void lk_cuda_gather(lk_backend *backend);

@@ -127,6 +127,47 @@ static void send_exact(struct loading *loading) {
   loading->hold->place.exact = memory;
 }
 
+/* What rows carry, one array after the other: the host's, the GPU's, and whether it is new there. */
+enum { CARRIED = 4 };
+
+struct carried {
+  const uint64_t *from[CARRIED], **to[CARRIED];
+  bool is_new[CARRIED];
+};
+
+static struct carried carried_of(const lk_visibility *from, lk_visibility *to) {
+  return (struct carried){.from = {from->born, from->died, from->expires_ms, from->tags},
+                          .to = {&to->born, &to->died, &to->expires_ms, &to->tags}};
+}
+
+/* Memory for those that are there; where it does not suffice, for none. */
+static void allocate_carried(struct loading *loading, struct carried *carried, uint32_t rows) {
+  uint32_t before = loading->hold->arrays_count;
+  for (uint32_t i = 0; i < CARRIED; i++) {
+    carried->is_new[i] = carried->from[i] != NULL && *carried->to[i] == NULL;
+    if (carried->is_new[i]) *carried->to[i] = allocate(loading, rows * sizeof *carried->from[i]);
+  }
+  if (loading->status == LK_OK) return;
+  lk_gpu *gpu = loading->cuda->gpu;
+  while (loading->hold->arrays_count > before)
+    gpu->ops->free(gpu, loading->hold->arrays[--loading->hold->arrays_count]);
+  for (uint32_t i = 0; i < CARRIED; i++)
+    if (carried->is_new[i]) *carried->to[i] = NULL;
+}
+
+/* Rows `first` to `first + count - 1` of each array, but all of one that is new. */
+static void send_carried(struct loading *loading, const lk_visibility *visibility, uint32_t first, uint32_t count) {
+  lk_gpu *gpu = loading->cuda->gpu;
+  uint32_t rows = loading->hold->base.rows;
+  struct carried carried = carried_of(visibility, &loading->hold->place.visibility);
+  allocate_carried(loading, &carried, rows);
+  for (uint32_t i = 0; loading->status == LK_OK && i < CARRIED; i++) {
+    if (carried.from[i] == NULL) continue;
+    uint32_t begin = carried.is_new[i] ? 0 : first, many = carried.is_new[i] ? rows : count;
+    gpu->ops->write(gpu, (uint64_t *)*carried.to[i] + begin, carried.from[i] + begin, many * sizeof(uint64_t));
+  }
+}
+
 static uint32_t list_misfits(const lk_block *block, uint32_t *rows, uint32_t *ends) {
   uint32_t count = 0;
   for (uint32_t r = 0; r < block->rows; r++) {
@@ -154,7 +195,6 @@ static void send_misfits(struct loading *loading) {
 
 static void send_block(struct loading *loading) {
   const lk_block *block = loading->block;
-  const lk_visibility *seen = &block->visibility;
   lk_cuda_place *place = &loading->hold->place;
   size_t rows = block->rows, tiles = loading->hold->base.tiles;
   send_codes(loading);
@@ -163,10 +203,7 @@ static void send_block(struct loading *loading) {
   place->numbers = send(loading, block->numbers, rows * sizeof *block->numbers);
   place->subjects = send(loading, block->subjects, rows * sizeof *block->subjects);
   place->mean = send(loading, block->mean, loading->shape.dim * sizeof *block->mean);
-  place->visibility = (lk_visibility){.born = send(loading, seen->born, rows * sizeof *seen->born),
-                                      .died = send(loading, seen->died, rows * sizeof *seen->died),
-                                      .expires_ms = send(loading, seen->expires_ms, rows * sizeof *seen->expires_ms),
-                                      .tags = send(loading, seen->tags, rows * sizeof *seen->tags)};
+  if (loading->status == LK_OK) send_carried(loading, &block->visibility, 0, block->rows);
   send_misfits(loading);
   send_exact(loading);
 }
@@ -189,4 +226,15 @@ lk_status lk_cuda_hold_block(lk_backend *backend, lk_shape shape, const lk_block
   }
   *out = &made->base;
   return LK_OK;
+}
+
+lk_status lk_cuda_update(lk_backend *backend, lk_hold *base, const lk_visibility *visibility, uint32_t first,
+                         uint32_t count, lk_error *error) {
+  lk_cuda *cuda = (lk_cuda *)backend;
+  lk_cuda_hold *hold = (lk_cuda_hold *)base;
+  struct loading loading = {.cuda = cuda, .hold = hold, .error = error};
+  send_carried(&loading, visibility, first, count);
+  cuda->gpu->ops->wait(cuda->gpu);
+  if (loading.status == LK_OK) hold->block.visibility = *visibility;
+  return loading.status == LK_OK ? cuda->gpu->ops->check(cuda->gpu, error) : loading.status;
 }
