@@ -13,8 +13,9 @@
  * it before any work and again before anything is handed out, by this machine's clock, and the audit log keeps both:
  * LK_EPOLICY, with the rule. LK_EBUSY: another process writes that log. Whatever fails here hands out nothing.
  * Threads: different galleries and results are independent. One open gallery may be read, and searched into different
- * results, from any threads at once; searches on one device take turns. lk_gallery_load and lk_gallery_close need
- * the gallery to themselves, a search its result. An open gallery shows the templates it had when it was opened. */
+ * results, from any threads at once; a device runs as many searches as lk_device_searches says at a time.
+ * lk_gallery_load and lk_gallery_close need the gallery to themselves, a search its result. An open gallery shows the
+ * templates it had when it was opened. */
 #ifndef INDEX_LIKENESS_H
 #define INDEX_LIKENESS_H
 

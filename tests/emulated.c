@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/cuda/cuda.h"
+#include "kernels/part.h"
 #include "tests/emulator/gpu.h"
 #include "tests/trial.h"
 
@@ -451,6 +452,34 @@ Test(emulated, searches_side_by_side) {
     trial_free(&trials[i]);
   }
   lk_device_close(device);
+}
+
+/* A GPU does what it is asked when it is waited for: what the holding one was asked is done by then. */
+Test(emulated, a_twin_reads_what_has_been_held) {
+  struct conformance_case c = PIN("twin", COSINE, NORMAL, 64, 2000, 4, 10);
+  emulated_recipe lending = plenty;
+  lending.bytes_in_reserve = lending.memory_bytes;
+  struct trial trial = trial_make(&c);
+  lk_backend *backend = open_backend(lending), *twin;
+  lk_part part = {0};
+  lk_hold *hold;
+  lk_lists lists = {0};
+  lk_search_stats stats = {0};
+  lk_error error;
+  cr_assert_eq(backend->ops->twin(backend, &twin, &error), LK_OK);
+  cr_assert_str_eq(twin->name, backend->name);
+  cr_assert_eq(backend->ops->hold(backend, trial.data.shape, trial.data.blocks, &hold, &error), LK_OK);
+  lk_batch batch = trial.batch;
+  batch.holds = &hold;
+  part.backend = twin;
+  cr_assert(lk_part_search(&part, &batch, &lists, &stats, &error) == LK_OK, "%s", error.text);
+  trial_compare(&trial, "the twin", 1, &lists, &trial.want);
+  lk_part_free(&part);
+  twin->ops->close(twin);
+  backend->ops->release(backend, hold);
+  backend->ops->close(backend);
+  lk_lists_free(&lists);
+  trial_free(&trial);
 }
 
 /* ---- rounds that are asked for again ---- */

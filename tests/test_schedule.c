@@ -49,6 +49,10 @@ Test(schedule, is_made_again_only_for_another_plan) {
   cr_assert_eq(schedule.number, number);
   make(&other, plan_of(1000), 1000);
   cr_assert_neq(other.number, number);
+  cr_assert_eq(plan_of(1002).tile_stride, plan_of(1000).tile_stride);
+  make(&schedule, plan_of(1002), 1002);
+  cr_assert_neq(schedule.number, number);
+  check(&schedule, 1002);
   lk_plan all = lk_plan_make(0, 1000, LK_K_ALL, 1, 1);
   make(&schedule, all, 1000);
   cr_assert_neq(schedule.number, number);
