@@ -14,6 +14,19 @@ static lk_status reserve_seed(lk_part *part, uint32_t rows, lk_error *error) {
   return LK_OK;
 }
 
+/* One that is kept, or a new one in place of the oldest. */
+static lk_status find_schedule(lk_part *part, const lk_plan *plan, uint32_t tiles, const lk_schedule **found,
+                               lk_error *error) {
+  for (uint32_t i = 0; i < LK_PART_SCHEDULES; i++)
+    if (lk_schedule_is(&part->schedules[i], plan, tiles)) {
+      *found = &part->schedules[i];
+      return LK_OK;
+    }
+  lk_schedule *oldest = &part->schedules[part->schedules_made++ % LK_PART_SCHEDULES];
+  *found = oldest;
+  return lk_schedule_make(oldest, plan, tiles, error);
+}
+
 static void seed(lk_part *part, const lk_plan *plan, uint64_t rows) {
   if (plan->seed_rows == 0) return;
   for (uint32_t i = 0; i < plan->seed_rows; i++) part->seed_rows[i] = lk_plan_seed_row(plan, rows, i);
@@ -52,8 +65,7 @@ static void run_halves(struct rounds *rounds, lk_run run) {
     if (run_some(rounds, &halves[i], 1) == 0) run_halves(rounds, halves[i]);
 }
 
-static void run_rounds(lk_part *part, uint32_t probes, lk_search_stats *stats) {
-  const lk_schedule *schedule = &part->schedule;
+static void run_rounds(lk_part *part, const lk_schedule *schedule, uint32_t probes, lk_search_stats *stats) {
   struct rounds rounds = {.backend = part->backend, .schedule = schedule, .probes = probes, .stats = stats};
   for (uint32_t next = 0, complete; next < schedule->rounds_count; next += complete) {
     bool wide = rounds.wide;
@@ -63,8 +75,8 @@ static void run_rounds(lk_part *part, uint32_t probes, lk_search_stats *stats) {
   }
 }
 
-static lk_status run_pass(lk_part *part, const lk_plan *plan, const lk_batch *pass, uint64_t rows, lk_lists *lists,
-                          lk_search_stats *stats, lk_error *error) {
+static lk_status run_pass(lk_part *part, const lk_plan *plan, const lk_schedule *schedule, const lk_batch *pass,
+                          uint64_t rows, lk_lists *lists, lk_search_stats *stats, lk_error *error) {
   const lk_backend_ops *ops = part->backend->ops;
   uint64_t visible;
   lk_status status = ops->begin(part->backend, pass, &visible, error);
@@ -73,7 +85,7 @@ static lk_status run_pass(lk_part *part, const lk_plan *plan, const lk_batch *pa
     ops->gather(part->backend);
   } else {
     seed(part, plan, rows);
-    run_rounds(part, pass->count, stats);
+    run_rounds(part, schedule, pass->count, stats);
   }
   return ops->finish(part->backend, lists, stats, error);
 }
@@ -88,19 +100,20 @@ lk_status lk_part_search(lk_part *part, const lk_batch *batch, lk_lists *lists, 
   }
   lk_plan plan = lk_plan_make(rows, tiles, batch->k, batch->count, part->backend->tiles_at_once);
   lk_lists_clear(lists);
-  lk_status status = lk_schedule_make(&part->schedule, &plan, tiles, error);
+  const lk_schedule *schedule = NULL;
+  lk_status status = find_schedule(part, &plan, tiles, &schedule, error);
   if (status == LK_OK) status = reserve_seed(part, plan.seed_rows, error);
   for (uint32_t first = 0; status == LK_OK && first < batch->count; first += plan.probes) {
     lk_batch pass = *batch;
     pass.probes += (size_t)first * batch->shape.dim;
     if (batch->thresholds != NULL) pass.thresholds += first;
     pass.count = batch->count - first < plan.probes ? batch->count - first : plan.probes;
-    status = run_pass(part, &plan, &pass, rows, lists, stats, error);
+    status = run_pass(part, &plan, schedule, &pass, rows, lists, stats, error);
   }
   return status;
 }
 
 void lk_part_free(lk_part *part) {
-  lk_schedule_free(&part->schedule);
+  for (uint32_t i = 0; i < LK_PART_SCHEDULES; i++) lk_schedule_free(&part->schedules[i]);
   free(part->seed_rows);
 }

@@ -4,9 +4,12 @@
 
 #include "kernels/schedule.h"
 
+#define LK_PART_SCHEDULES 8
+
 typedef struct lk_part {
   lk_backend *backend;
-  lk_schedule schedule;
+  lk_schedule schedules[LK_PART_SCHEDULES]; /* of the plans that searches had last */
+  uint32_t schedules_made;
   uint64_t *seed_rows;
   uint32_t seed_room;
 } lk_part;

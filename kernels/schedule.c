@@ -8,7 +8,7 @@ static int compare_tiles(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static bool is_made(const lk_schedule *schedule, const lk_plan *plan, uint32_t tiles) {
+bool lk_schedule_is(const lk_schedule *schedule, const lk_plan *plan, uint32_t tiles) {
   const lk_plan *last = &schedule->plan;
   return schedule->number != 0 && schedule->tiles_count == tiles && last->first_tiles == plan->first_tiles &&
          last->growth == plan->growth && last->tile_stride == plan->tile_stride;
@@ -24,7 +24,6 @@ static lk_status reserve(lk_schedule *schedule, uint32_t tiles, lk_error *error)
 
 lk_status lk_schedule_make(lk_schedule *schedule, const lk_plan *plan, uint32_t tiles, lk_error *error) {
   static atomic_uint_fast64_t made;
-  if (is_made(schedule, plan, tiles)) return LK_OK;
   schedule->number = 0;
   schedule->tiles_count = schedule->rounds_count = 0;
   lk_status status = reserve(schedule, tiles, error);

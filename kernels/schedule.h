@@ -1,5 +1,5 @@
 /* The order in which a search goes over its tiles, round by round. It depends on the plan and the number of tiles
- * alone, so it is kept from one search to the next, and a backend may keep a copy. */
+ * alone, so one is kept for searches to come, and a backend may keep a copy. */
 #ifndef KERNELS_SCHEDULE_H
 #define KERNELS_SCHEDULE_H
 
@@ -16,7 +16,10 @@ struct lk_schedule {
   lk_plan plan; /* of which it was made */
 };
 
-/* Does nothing where this order was made last. Where it fails, the schedule is empty. */
+/* Whether it was made of this plan, for so many tiles. */
+bool lk_schedule_is(const lk_schedule *schedule, const lk_plan *plan, uint32_t tiles);
+
+/* In place of what it was. Where it fails, the schedule is empty. */
 lk_status lk_schedule_make(lk_schedule *schedule, const lk_plan *plan, uint32_t tiles, lk_error *error);
 void lk_schedule_free(lk_schedule *schedule);
 

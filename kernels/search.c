@@ -27,6 +27,7 @@ struct lk_device {
   pthread_cond_t freed;
   char *name;
   uint32_t parts_count, lanes_count;
+  uint32_t updates;         /* that want all lanes: no further search begins */
   struct lane lanes[LANES]; /* the first has the backends that hold the blocks */
   uint64_t rows[];          /* that each part holds */
 };
@@ -144,24 +145,40 @@ const char *lk_device_name(const lk_device *device) { return device->name; }
 
 uint32_t lk_device_searches(const lk_device *device) { return device->lanes_count; }
 
-/* The first lane from `first` up to, not including, `end` that is free, sooner or later: so one search after the other
- * has the same lane, whose memory has grown to it. */
-static struct lane *enter(lk_device *device, uint32_t first, uint32_t end) {
-  struct lane *entered = NULL;
+static struct lane *enter(lk_device *device, struct lane *lane) {
   pthread_mutex_lock(&device->lock);
-  while (entered == NULL) {
-    for (uint32_t i = first; entered == NULL && i < end; i++)
-      if (!device->lanes[i].busy) entered = &device->lanes[i];
-    if (entered == NULL) pthread_cond_wait(&device->freed, &device->lock);
-  }
-  entered->busy = true;
+  while (lane->busy) pthread_cond_wait(&device->freed, &device->lock);
+  lane->busy = true;
   pthread_mutex_unlock(&device->lock);
-  return entered;
+  return lane;
+}
+
+static struct lane *find_free(lk_device *device) {
+  for (uint32_t i = 0; device->updates == 0 && i < device->lanes_count; i++)
+    if (!device->lanes[i].busy) return &device->lanes[i];
+  return NULL;
+}
+
+/* The first lane that is free: so one search after the other has the same lane, whose memory has grown to it. */
+static struct lane *enter_free(lk_device *device) {
+  struct lane *lane;
+  pthread_mutex_lock(&device->lock);
+  while ((lane = find_free(device)) == NULL) pthread_cond_wait(&device->freed, &device->lock);
+  lane->busy = true;
+  pthread_mutex_unlock(&device->lock);
+  return lane;
 }
 
 static void leave(lk_device *device, struct lane *lane) {
   pthread_mutex_lock(&device->lock);
   lane->busy = false;
+  pthread_cond_broadcast(&device->freed);
+  pthread_mutex_unlock(&device->lock);
+}
+
+static void add_update(lk_device *device, int32_t more) {
+  pthread_mutex_lock(&device->lock);
+  device->updates += (uint32_t)more;
   pthread_cond_broadcast(&device->freed);
   pthread_mutex_unlock(&device->lock);
 }
@@ -175,7 +192,7 @@ static uint32_t least_part(const lk_device *device) {
 }
 
 lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error) {
-  struct lane *lane = enter(device, 0, 1);
+  struct lane *lane = enter(device, &device->lanes[0]);
   uint32_t part = least_part(device);
   lk_backend *backend = lane->parts[part].backend;
   lk_status status = backend->ops->hold(backend, shape, block, hold, error);
@@ -187,20 +204,21 @@ lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *bloc
   return status;
 }
 
-/* In all lanes at once: the first is the one that others who want all of them wait for. */
+/* In all lanes at once: for the first of them an update waits for another one. */
 lk_status lk_device_update(lk_device *device, lk_hold *hold, const lk_visibility *visibility, uint32_t first,
                            uint32_t count, lk_error *error) {
-  struct lane *lanes[LANES];
-  for (uint32_t i = 0; i < device->lanes_count; i++) lanes[i] = enter(device, i, i + 1);
-  lk_backend *backend = lanes[0]->parts[hold->part].backend;
+  add_update(device, 1);
+  for (uint32_t i = 0; i < device->lanes_count; i++) enter(device, &device->lanes[i]);
+  lk_backend *backend = device->lanes[0].parts[hold->part].backend;
   lk_status status = backend->ops->update(backend, hold, visibility, first, count, error);
-  for (uint32_t i = 0; i < device->lanes_count; i++) leave(device, lanes[i]);
+  for (uint32_t i = 0; i < device->lanes_count; i++) leave(device, &device->lanes[i]);
+  add_update(device, -1);
   return status;
 }
 
 void lk_device_release(lk_device *device, lk_hold *hold) {
   if (hold == NULL) return;
-  struct lane *lane = enter(device, 0, 1);
+  struct lane *lane = enter(device, &device->lanes[0]);
   lk_backend *backend = lane->parts[hold->part].backend;
   device->rows[hold->part] -= hold->rows;
   backend->ops->release(backend, hold);
@@ -214,7 +232,7 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, l
   if (rows > UINT32_MAX) return lk_fail(error, LK_EINVAL, "more than %u rows in one search", UINT32_MAX);
   lk_search_stats unseen = {0};
   if (stats == NULL) stats = &unseen;
-  struct lane *lane = enter(device, 0, device->lanes_count);
+  struct lane *lane = enter_free(device);
   lk_status status = lane->several != NULL ? lk_several_search(lane->several, batch, lists, stats, error)
                                            : lk_part_search(&lane->parts[0], batch, lists, stats, error);
   leave(device, lane);

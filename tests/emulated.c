@@ -426,16 +426,18 @@ static void *search_often(void *argument) {
   return NULL;
 }
 
-/* Three threads search two galleries on a device that runs two searches at a time. */
+/* Three threads search two galleries on a device that runs two searches at a time, and updates in between. */
 Test(emulated, searches_side_by_side) {
   lk_device *device = open_device(plenty);
   cr_assert_eq(lk_device_searches(device), 2);
-  const struct conformance_case cases[] = {PIN("side by side", COSINE, NORMAL, 40, 1800, 12, 9),
-                                           PIN("the other side", L2, NORMAL, 9, 2600, 5, 3)};
+  struct conformance_case cases[] = {PIN("side by side", COSINE, NORMAL, 40, 1800, 12, 9),
+                                     PIN("the other side", L2, NORMAL, 9, 2600, 5, 3)};
   struct trial trials[2];
   lk_hold *holds[2];
   lk_error error;
   for (int i = 0; i < 2; i++) {
+    cases[i].recipe.carries = CORPUS_DIED | CORPUS_TAGS;
+    cases[i].filter = (lk_filter){.epoch = 6};
     trials[i] = trial_make(&cases[i]);
     cr_assert_eq(trials[i].data.blocks_count, 1);
     cr_assert_eq(lk_device_hold(device, trials[i].data.shape, trials[i].data.blocks, &holds[i], &error), LK_OK);
@@ -445,6 +447,10 @@ Test(emulated, searches_side_by_side) {
     searchers[i] = (struct searcher){.device = device, .trial = &trials[i % 2], .batch = trials[i % 2].batch};
     searchers[i].batch.holds = &holds[i % 2];
     cr_assert_eq(pthread_create(&searchers[i].thread, NULL, search_often, &searchers[i]), 0);
+  }
+  for (int i = 0; i < 10; i++) {
+    const lk_block *block = trials[i % 2].data.blocks;
+    cr_assert_eq(lk_device_update(device, holds[i % 2], &block->visibility, 0, block->rows, &error), LK_OK);
   }
   for (int i = 0; i < 3; i++) pthread_join(searchers[i].thread, NULL);
   for (int i = 0; i < 2; i++) {

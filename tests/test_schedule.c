@@ -39,25 +39,21 @@ Test(schedule, has_every_tile_once) {
   lk_schedule_free(&schedule);
 }
 
-/* A backend keeps a copy by its number. */
-Test(schedule, is_made_again_only_for_another_plan) {
+/* A backend keeps a copy by its number; a search finds one by its plan. */
+Test(schedule, is_known_by_number_and_by_plan) {
   lk_schedule schedule = {0}, other = {0};
-  make(&schedule, plan_of(1000), 1000);
-  uint64_t number = schedule.number;
-  cr_assert_neq(number, 0);
-  make(&schedule, plan_of(1000), 1000);
-  cr_assert_eq(schedule.number, number);
-  make(&other, plan_of(1000), 1000);
-  cr_assert_neq(other.number, number);
-  cr_assert_eq(plan_of(1002).tile_stride, plan_of(1000).tile_stride);
-  make(&schedule, plan_of(1002), 1002);
-  cr_assert_neq(schedule.number, number);
-  check(&schedule, 1002);
-  lk_plan all = lk_plan_make(0, 1000, LK_K_ALL, 1, 1);
-  make(&schedule, all, 1000);
-  cr_assert_neq(schedule.number, number);
-  cr_assert_eq(schedule.rounds_count, 1);
-  check(&schedule, 1000);
+  lk_plan plan = plan_of(1000), more = plan_of(1002), all = lk_plan_make(0, 1000, LK_K_ALL, 1, 1);
+  cr_assert(!lk_schedule_is(&schedule, &plan, 1000), "none was made");
+  make(&schedule, plan, 1000);
+  make(&other, plan, 1000);
+  cr_assert(schedule.number != 0 && other.number != 0 && schedule.number != other.number);
+  cr_assert(lk_schedule_is(&schedule, &plan, 1000));
+  cr_assert_eq(more.tile_stride, plan.tile_stride);
+  cr_assert(!lk_schedule_is(&schedule, &plan, 1002) && !lk_schedule_is(&schedule, &all, 1000));
+  make(&other, all, 1000);
+  cr_assert_eq(other.rounds_count, 1);
+  check(&other, 1000);
   lk_schedule_free(&schedule);
+  cr_assert(!lk_schedule_is(&schedule, &plan, 1000), "it was freed");
   lk_schedule_free(&other);
 }
