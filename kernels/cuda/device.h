@@ -27,10 +27,7 @@ typedef enum lk_cuda_room {
   LK_ROOM_PLACES,
   LK_ROOM_ALLOWED,
   LK_ROOM_VISIBLE,
-  LK_ROOM_CODES,
-  LK_ROOM_ROTATED,
-  LK_ROOM_EXACT,
-  LK_ROOM_BOUNDS,
+  LK_ROOM_PROBES,
   LK_ROOM_BARS,
   LK_ROOM_BEST,
   LK_ROOM_COUNTS, /* best_counts, new_counts */
@@ -43,7 +40,6 @@ typedef enum lk_cuda_room {
   LK_ROOM_ROWS,
   LK_ROOM_SEEDS,
   LK_ROOM_WIDE_ROWS,
-  LK_ROOM_WIDE_PROBES,
   LK_ROOM_WIDE_PRODUCT,
   LK_ROOM_STAGING,
   LK_ROOMS

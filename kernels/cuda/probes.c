@@ -46,45 +46,39 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   }
 }
 
-/* Room for it on both sides; returns the host's. */
-static lk_status reserve(lk_cuda *cuda, lk_cuda_room room, size_t bytes, void **host, const void **device,
-                         lk_error *error) {
-  void *memory = NULL;
-  *host = lk_cuda_reserve_host(cuda, room, bytes);
-  lk_status status = *host == NULL ? lk_fail_memory(error) : lk_cuda_reserve(cuda, room, bytes, &memory, error);
-  *device = memory;
-  return status;
+/* One array of several that lie in one piece of memory, here and on the GPU. */
+static size_t place(size_t *end, size_t bytes) {
+  size_t at = *end;
+  *end += (bytes + 255) / 256 * 256;
+  return at;
 }
 
+/* All in one copy: for few probes it is the number of copies that takes time. */
 lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error) {
   lk_cuda_pass *pass = &cuda->pass;
-  lk_gpu *gpu = cuda->gpu;
-  size_t coded = coded_frames(cuda), count = pass->probes, width = (size_t)pass->chunks * LK_CHUNK;
+  size_t coded = coded_frames(cuda), count = pass->probes, width = (size_t)pass->chunks * LK_CHUNK, end = 0;
   size_t codes_bytes = coded * lk_groups(pass->probes, pass->group) * pass->group * width;
-  size_t rotated_bytes = coded * count * width * sizeof(float), wide_bytes = coded * count * pass->dim * sizeof(float);
-  size_t bounds_bytes = cuda->frames * count * sizeof(lk_probe_bound);
   size_t exact_bytes = count * pass->dim * sizeof(float);
-  void *codes, *rotated, *bounds, *wide, *exact;
-  const void *to[5];
-  lk_status status = reserve(cuda, LK_ROOM_CODES, codes_bytes, &codes, &to[0], error);
-  if (status == LK_OK) status = reserve(cuda, LK_ROOM_ROTATED, rotated_bytes, &rotated, &to[1], error);
-  if (status == LK_OK) status = reserve(cuda, LK_ROOM_BOUNDS, bounds_bytes, &bounds, &to[2], error);
-  if (status == LK_OK) status = reserve(cuda, LK_ROOM_WIDE_PROBES, wide_bytes, &wide, &to[3], error);
-  if (status == LK_OK) status = reserve(cuda, LK_ROOM_EXACT, exact_bytes, &exact, &to[4], error);
+  size_t codes = place(&end, codes_bytes), rotated = place(&end, coded * count * width * sizeof(float));
+  size_t bounds = place(&end, cuda->frames * count * sizeof(lk_probe_bound)), wide = place(&end, coded * exact_bytes);
+  size_t exact = place(&end, exact_bytes);
+  char *host = lk_cuda_reserve_host(cuda, LK_ROOM_PROBES, end);
+  void *memory;
+  lk_status status = host == NULL ? lk_fail_memory(error) : lk_cuda_reserve(cuda, LK_ROOM_PROBES, end, &memory, error);
   if (status != LK_OK) return status;
-  memset(codes, 0, codes_bytes);
-  if (exact_bytes > 0) memcpy(exact, cuda->batch.probes, exact_bytes);
-  struct coding coding = {cuda, codes, rotated, bounds, wide};
+  memset(host + codes, 0, codes_bytes);
+  if (exact_bytes > 0) memcpy(host + exact, cuda->batch.probes, exact_bytes);
+  struct coding coding = {.cuda = cuda,
+                          .codes = (int8_t *)host + codes,
+                          .rotated = (float *)(host + rotated),
+                          .bounds = (lk_probe_bound *)(host + bounds),
+                          .wide = (float *)(host + wide)};
   lk_pool_run(cuda->pool, (uint32_t)(coded * count), code_probe, &coding);
-  gpu->ops->write(gpu, (void *)to[0], codes, codes_bytes);
-  gpu->ops->write(gpu, (void *)to[1], rotated, rotated_bytes);
-  gpu->ops->write(gpu, (void *)to[2], bounds, bounds_bytes);
-  gpu->ops->write(gpu, (void *)to[3], wide, wide_bytes);
-  gpu->ops->write(gpu, (void *)to[4], exact, exact_bytes);
-  pass->codes = to[0];
-  pass->rotated = to[1];
-  pass->bounds = to[2];
-  pass->wide_probes = (float *)to[3];
-  pass->exact = to[4];
+  cuda->gpu->ops->write(cuda->gpu, memory, host, end);
+  pass->codes = (const int8_t *)memory + codes;
+  pass->rotated = (const float *)((char *)memory + rotated);
+  pass->bounds = (const lk_probe_bound *)((char *)memory + bounds);
+  pass->wide_probes = (float *)((char *)memory + wide);
+  pass->exact = (const float *)((char *)memory + exact);
   return LK_OK;
 }
