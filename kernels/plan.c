@@ -26,6 +26,8 @@ static lk_plan plan_range(uint32_t tiles) {
 
 static uint32_t groups(uint32_t probes) { return (probes + LK_PLAN_GROUP - 1) / LK_PLAN_GROUP; }
 
+static uint32_t least_seed(uint32_t k) { return clamp(4 * k, 256, LK_SEED_ROWS_MAX); }
+
 /* A device that scans so many tiles at once has done with the early rounds before they are asked for: fewer of them,
  * from a larger seed, cost it less than the pairs that they settle more. */
 enum { FEW_ROUNDS = 32 };
@@ -36,14 +38,19 @@ enum { FEW_ROUNDS = 32 };
 lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k, uint32_t probes, uint32_t tiles_at_once) {
   if (k == LK_K_ALL) return plan_range(tiles);
   lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .tile_stride = coprime_stride(tiles)};
-  uint32_t at_once = tiles_at_once / groups(clamp(probes, 1, plan.probes));
+  uint32_t at_once = tiles_at_once / groups(clamp(probes, 1, plan.probes)), least = least_seed(k);
   plan.growth = at_once >= FEW_ROUNDS ? 4 : 2;
-  uint32_t least = clamp(4 * k, 256, LK_SEED_ROWS_MAX);
   uint32_t most = clamp(at_once * LK_TILE_ROWS / plan.growth, least, LK_SEED_ROWS_MAX);
   uint32_t seed_rows = rows / 8 < most ? (uint32_t)(rows / 8) : most;
   plan.seed_rows = seed_rows >= 2 * k ? seed_rows : 0;
   plan.first_tiles = clamp((plan.seed_rows > 0 ? seed_rows * plan.growth : least) / LK_TILE_ROWS, 1, tiles + 1);
   return plan;
+}
+
+/* The pass may be the last of a search in larger ones, whose seed is no larger than for growth 2. */
+uint64_t lk_plan_seed_pairs(uint32_t k, uint32_t probes, uint32_t tiles_at_once) {
+  uint32_t at_once = tiles_at_once / groups(clamp(probes, 1, LK_PASS_PROBES));
+  return (uint64_t)probes * clamp(at_once * LK_TILE_ROWS / 2, least_seed(k), LK_SEED_ROWS_MAX);
 }
 
 /* With two threads an exact score costs as much as the codes of about twenty rows. But one probe's rows are gathered by

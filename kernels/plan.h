@@ -31,6 +31,9 @@ typedef struct lk_plan {
 /* `probes` of one search; `tiles_at_once` of the backend. */
 lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k, uint32_t probes, uint32_t tiles_at_once);
 
+/* Most pairs that the seed of a pass of `probes` probes leaves, whatever search it is a part of. */
+uint64_t lk_plan_seed_pairs(uint32_t k, uint32_t probes, uint32_t tiles_at_once);
+
 /* Whether so few rows are visible that scoring them all exactly is cheaper than a scan. */
 bool lk_plan_gathers(uint64_t rows, uint64_t visible, uint32_t k);
 

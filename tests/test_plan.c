@@ -73,6 +73,13 @@ Test(plan, many_tiles_at_once) {
         if (plan.first_tiles > 1 && plan.seed_rows > 0)
           cr_assert_leq(rows_of(plan.first_tiles), 4 * (uint64_t)plan.seed_rows);
       }
+  for (size_t i = 0; i < K_COUNT; i++)
+    for (uint32_t probes = 1; probes <= 3000; probes += 1 + probes / 9)
+      for (uint32_t left = 1; left <= probes; left += 1 + left / 9) { /* in the last pass */
+        lk_plan plan = lk_plan_make(10000000, 39063, all_k[i], probes, at_once);
+        uint32_t count = left < plan.probes ? left : plan.probes;
+        cr_assert_leq((uint64_t)plan.seed_rows * count, lk_plan_seed_pairs(all_k[i], count, at_once));
+      }
   lk_plan one = lk_plan_make(10000000, 39063, 10, 1, at_once), most = lk_plan_make(10000000, 39063, 10, 1024, at_once);
   cr_assert(one.first_tiles >= 128 && one.growth == 4);
   cr_assert(most.first_tiles == 16 && most.growth == 2);

@@ -14,12 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/plan.h"
 #include "kernels/quant.h"
 
-#define LK_CHUNK 64         /* bytes */
-#define LK_CHUNK_QUADS 4    /* the same in pieces of 16 bytes */
-#define LK_BLOCK_ROWS 128   /* rows that one block scans */
-#define LK_GROUP_PROBES 128 /* probes that one block scans for, at most */
+#define LK_CHUNK 64                   /* bytes */
+#define LK_CHUNK_QUADS 4              /* the same in pieces of 16 bytes */
+#define LK_BLOCK_ROWS 128             /* rows that one block scans */
+#define LK_GROUP_PROBES LK_PLAN_GROUP /* that one block scans for, at most */
 #define LK_TILE_BLOCKS (LK_TILE_ROWS / LK_BLOCK_ROWS)
 #define LK_WIDE_PROBES 64  /* that one block of the wide scan compares */
 #define LK_PRODUCT_SIDE 64 /* rows and probes that one block multiplies, where no library does */

@@ -84,15 +84,14 @@ static lk_status send_places(lk_cuda *cuda, lk_error *error) {
   return LK_OK;
 }
 
-/* Of a search's first round: the seed's (kernels/plan.c). */
-static const uint64_t seed_pairs = (uint64_t)LK_SEED_ROWS_MAX * LK_PLAN_GROUP;
-
 /* Room for the pairs that a round may leave: as data without structure leaves them and as much again, and no less than
  * one tile's, or the seed's. */
 static uint64_t pairs_room(const lk_cuda *cuda) {
   uint64_t probes = cuda->batch.count, least = probes * LK_TILE_ROWS, most = cuda->gpu->pairs_room;
   uint64_t wanted = cuda->batch.k == LK_K_ALL ? most : probes * (4 * (uint64_t)cuda->batch.k + 2048);
-  if (cuda->batch.k != LK_K_ALL && wanted < seed_pairs) wanted = seed_pairs;
+  uint64_t seed =
+      cuda->batch.k == LK_K_ALL ? 0 : lk_plan_seed_pairs(cuda->batch.k, cuda->batch.count, cuda->base.tiles_at_once);
+  if (wanted < seed) wanted = seed;
   if (wanted > most) wanted = most;
   return wanted > least ? wanted : least;
 }
