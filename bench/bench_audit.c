@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "index/audit.h"
-#include "index/text.h"
+#include <likeness/audit.h>
+#include "base/text.h"
 
 static double now(void) {
   struct timespec t;

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "bench/bench.h"
 #include "bench/gallery.h"
 #include "bench/options.h"
-#include "index/governance.h"
-#include "index/text.h"
+#include "governance/governance.h"
 
 enum { TURNS = 21 };
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "bench/bench.h"
-#include "index/vector.h"
-#include "kernels/quant.h"
-#include "tests/random.h"
+#include "index/formats/vector.h"
+#include "kernels/codes.h"
+#include "tests/support/random.h"
 
 enum { PROTOTYPES = 7, FILE_PROBES_ONE_IN = 10 };
 enum { SEED_ROWS = 1, SEED_PEOPLE, SEED_PROBES, SEED_PROTOTYPES };

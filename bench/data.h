@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "index/vector_file.h"
-#include "kernels/metric.h"
+#include <likeness/types.h>
+#include <likeness/vector_file.h>
 
 typedef enum data_kind {
   DATA_UNIT,      /* random directions */

@@ -2,9 +2,9 @@
 #ifndef BENCH_GALLERY_H
 #define BENCH_GALLERY_H
 
+#include "base/pool.h"
 #include "bench/data.h"
-#include "kernels/pool.h"
-#include "kernels/search.h"
+#include "kernels/search/device.h"
 
 typedef struct gallery {
   const data *data;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "bench/bench.h"
-#include "kernels/quant_bound.h"
+#include "kernels/bound.h"
 
 enum { SAMPLED_TILES = 16 };
 

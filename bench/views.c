@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "bench/bench.h"
-#include "tests/random.h"
+#include "tests/support/random.h"
 
 enum { FEWEST_RUNS = 5, MOST_RUNS = 51, MOST_SECONDS = 30 };
 enum { SEED_LISTED, SEED_TAGGED, SEED_DIED };

@@ -7,7 +7,7 @@ set(LIKENESS_MODULES jansson libsodium libxxhash yaml-0.1) # as pkg-config names
 set(LIKENESS_LIBS csv pthread m)                           # those that pkg-config does not know
 pkg_check_modules(LIKENESS_MODULES REQUIRED IMPORTED_TARGET ${LIKENESS_MODULES})
 
-# The CUDA runtime is linked in; cuBLAS is opened when it is needed (kernels/cuda/blas.h).
+# The CUDA runtime is linked in; cuBLAS is opened when it is needed (kernels/cuda/host/blas.h).
 if(CMAKE_CUDA_COMPILER)
   find_package(CUDAToolkit REQUIRED)
   set(LIKENESS_CUDA_LIBS ${CUDA_cudart_static_LIBRARY} stdc++ dl rt)

@@ -19,7 +19,7 @@ target_compile_options(likeness_flags INTERFACE
   $<$<COMPILE_LANGUAGE:C>:-ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror>
   $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off -Wall -Wextra -Wshadow -Wvla -Werror>)
 target_compile_definitions(likeness_flags INTERFACE _GNU_SOURCE)
-target_include_directories(likeness_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_include_directories(likeness_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 # -O3 rather than CMake's own -O3 -DNDEBUG: assertions stay.
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
 set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g1")

@@ -3,20 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Likeness)
 
-# The public headers, all in one folder: a user includes <likeness/likeness.h>.
-set(public_headers
-  index/audit.h index/key.h index/labels.h index/likeness.h index/policy.h index/vector_file.h
-  kernels/api.h kernels/device.h kernels/metric.h kernels/status.h)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${public_headers})
-foreach(header ${public_headers})
-  get_filename_component(name ${header} NAME)
-  file(READ ${header} text)
-  string(REGEX REPLACE "#include \"[a-z]+/([a-z_]+\\.h)\"" "#include <likeness/\\1>" text "${text}")
-  string(REGEX REPLACE "(INDEX|KERNELS)_([A-Z_]+_H)" "LIKENESS_\\2" text "${text}")
-  file(CONFIGURE OUTPUT include/likeness/${name} CONTENT "${text}" @ONLY)
-  install(FILES ${PROJECT_BINARY_DIR}/include/likeness/${name} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/likeness)
-endforeach()
-
+install(DIRECTORY include/likeness DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS likeness_cli)
 install(TARGETS likeness likeness_shared EXPORT LikenessTargets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT LikenessTargets NAMESPACE Likeness:: DESTINATION ${package_dir})

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/metric.h"
+#include <likeness/types.h>
 #include "kernels/portable.h"
 
 LK_INLINE uint32_t lk_store_bytes(lk_store store) { return store == LK_STORE_F16 ? 2 : 4; }

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kernels/device.h"
-#include "kernels/quant.h"
+#include <likeness/device.h>
+#include "kernels/codes.h"
 
 typedef struct lk_plan {
   uint32_t probes;      /* most probes in one pass over the gallery */

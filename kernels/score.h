@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "kernels/metric.h"
+#include <likeness/types.h>
 #include "kernels/portable.h"
 
 #define LK_LANES 32

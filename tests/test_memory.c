@@ -7,15 +7,15 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "engine/render.h"
-#include "engine/reply.h"
-#include "index/gallery.h"
-#include "index/labels.h"
-#include "index/lines.h"
-#include "index/text.h"
-#include "index/vector_file.h"
-#include "tests/allocations.h"
-#include "tests/files.h"
+#include <likeness/label_csv.h>
+#include <likeness/vector_file.h>
+#include "base/text.h"
+#include "engine/cli/render.h"
+#include "engine/queue/reply.h"
+#include "index/formats/id_list.h"
+#include "index/gallery/gallery.h"
+#include "tests/support/allocations.h"
+#include "tests/support/files.h"
 
 TestSuite(memory, .init = files_setup, .fini = files_teardown);
 
@@ -29,7 +29,7 @@ struct trial {
   void (*clean)(void);
 };
 
-/* Maps, and folders that are read, are file operations; what jansson says is in index/manifest.h. */
+/* Maps, and folders that are read, are file operations; what jansson says is in index/gallery/manifest.h. */
 static bool is_documented(lk_status status) {
   return status == LK_ENOMEM || status == LK_EIO || (status == LK_ECORRUPT && allocations_failed_in_jansson());
 }

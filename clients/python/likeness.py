@@ -1,4 +1,4 @@
-"""Exact 1:N search from Python: liblikeness (index/likeness.h) through ctypes, with numpy arrays in and out.
+"""Exact 1:N search from Python: liblikeness (include/likeness/likeness.h) through ctypes, with numpy arrays in and out.
 
     import likeness
 

@@ -2,10 +2,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "engine/clock.h"
+#include "base/clock.h"
+#include "base/fail.h"
 #include "engine/worker/stages.h"
-#include "index/ungoverned.h"
-#include "kernels/fail.h"
+#include "index/gallery/unchecked.h"
 
 /* A batch that is due and a slot to put it in; false when there will be no more. */
 static bool take_batch(lk_worker *worker, lk_done **slot) {

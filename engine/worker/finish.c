@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/clock.h"
-#include "engine/protocol.h"
-#include "engine/reply.h"
-#include "engine/worker/gate.h"
-#include "engine/worker/heads.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/text.h"
+#include "engine/queue/protocol.h"
+#include "engine/queue/reply.h"
+#include "engine/worker/authorise.h"
+#include "engine/worker/head_publisher.h"
 #include "engine/worker/stages.h"
-#include "index/text.h"
-#include "kernels/fail.h"
 
 static const uint64_t grace_us = 5000000; /* after a stop, for Redis to take the last replies */
 static const uint64_t tidy_every_us = 1000000;

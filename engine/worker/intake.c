@@ -2,12 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/clock.h"
-#include "engine/protocol.h"
-#include "engine/worker/gate.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/text.h"
+#include "engine/queue/protocol.h"
+#include "engine/worker/authorise.h"
 #include "engine/worker/stages.h"
-#include "index/text.h"
-#include "kernels/fail.h"
 
 static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "engine/worker/link.h"
+#include "engine/worker/redis_session.h"
 #include "engine/worker/task.h"
 #include "engine/worker/worker.h"
 
@@ -50,7 +50,7 @@ void *lk_intake_main(void *worker);
 void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 
-/* Loads engine/functions.lua into Redis. */
+/* Loads engine/queue/functions.lua into Redis. */
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);
 
 /* Ends the run with an error; the first one counts. */

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "index/text.h"
+#include "base/text.h"
 
 lk_task *lk_task_new(lk_delivery *delivery) {
   lk_task *task = calloc(1, sizeof *task);

@@ -4,10 +4,10 @@
 
 #include <stdatomic.h>
 
-#include "engine/batcher.h"
-#include "engine/job.h"
-#include "engine/redis.h"
-#include "index/governance.h"
+#include "engine/queue/job.h"
+#include "engine/queue/redis.h"
+#include "engine/worker/batcher.h"
+#include "governance/governance.h"
 
 /* What one XREADGROUP brought. Its tasks read their fields in it, so that probes are copied once only, into the
  * search; the last task to go frees it. */

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/clock.h"
-#include "engine/protocol.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "engine/queue/protocol.h"
 #include "engine/worker/stages.h"
-#include "kernels/fail.h"
 
 uint64_t lk_worker_redis_ms(const lk_worker *worker) {
   return (uint64_t)((int64_t)(lk_clock_us() / 1000) + atomic_load(&worker->redis_ahead_ms));

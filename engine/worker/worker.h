@@ -7,9 +7,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "engine/address.h"
-#include "index/governance.h"
-#include "index/likeness.h"
+#include <likeness/likeness.h>
+#include "engine/queue/address.h"
+#include "governance/governance.h"
 
 typedef struct lk_worker_options {
   lk_address address;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernels/cpu/device.h"
+#include "kernels/cpu/internal.h"
 #include "kernels/plan.h"
 
 static const size_t huge_page = (size_t)2 << 20;

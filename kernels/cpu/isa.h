@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/quant.h"
+#include "kernels/codes.h"
 
 #define LK_STRIP_ROWS 16
 #define LK_TILE_STRIPS (LK_TILE_ROWS / LK_STRIP_ROWS)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cpu/device.h"
+#include "kernels/cpu/internal.h"
 #include "kernels/cpu/topk.h"
 
 void *lk_buffer_reserve(lk_buffer *buffer, size_t count, size_t size) {

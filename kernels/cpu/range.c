@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cpu/device.h"
+#include "kernels/cpu/internal.h"
 #include "kernels/cpu/topk.h"
 
 /* Moves a lane's pending hits to those it has found. */

@@ -1,9 +1,9 @@
 /* The rounds of a pass: scan a tile for a few probes at a time, and look at its survivors at once, while its codes are
  * in the cache. Hits wait in their thread's list until the round is over, because the bar stands still during a round;
  * then each probe's hits go to its heap and raise its bar. */
-#include "kernels/cpu/device.h"
+#include "kernels/bound.h"
+#include "kernels/cpu/internal.h"
 #include "kernels/cpu/topk.h"
-#include "kernels/quant_bound.h"
 
 /* Only ever upwards: the seed's bar stays where the heap has not come to it. */
 static void raise_bar(lk_cpu_pass *pass, uint32_t probe) {

@@ -1,7 +1,7 @@
 /* The seed: of a sample of whole tiles, each probe's best k visible rows by their codes are scored exactly, and the
  * worst of these scores is its first bar. Codes choose so well that the bar is close to the sample's k-th score, for k
  * exact scores where scoring the sample would cost several hundred. */
-#include "kernels/cpu/device.h"
+#include "kernels/cpu/internal.h"
 #include "kernels/cpu/topk.h"
 
 enum { SAMPLED = 4 }; /* rows whose codes are looked at, for one of the rows that the plan would have scored */

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <vector>
 
-#include "kernels/cuda/kernels.cuh"
+#include "kernels/cuda/device/kernels.cuh"
 
 struct lk_recording {
   std::vector<std::function<void()>> asked;

@@ -3,7 +3,7 @@
 #ifndef TESTS_EMULATOR_GPU_H
 #define TESTS_EMULATOR_GPU_H
 
-#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/host/gpu.h"
 
 #ifdef __cplusplus
 extern "C" {

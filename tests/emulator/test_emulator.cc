@@ -1,7 +1,7 @@
 /* The emulator finds what it is there to find. */
 #include <criterion/criterion.h>
 
-#include "kernels/cuda/ptx_hopper.cuh"
+#include "kernels/cuda/device/ptx_hopper.cuh"
 
 static bool contains(const std::string &text, const char *part) { return text.find(part) != std::string::npos; }
 

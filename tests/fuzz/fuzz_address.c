@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/address.h"
+#include "engine/queue/address.h"
 
 static int ended(const char *text, size_t room) { return memchr(text, 0, room) != NULL; }
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/audit_chain.h"
-#include "index/audit_head.h"
+#include "governance/audit/chain.h"
+#include "governance/audit/head.h"
 
 /* A log that verifies is one that the log itself could have written. */
 static void read_log(const char *data, size_t size, bool anchored) {

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "index/vecs.h"
-#include "index/vector.h"
+#include "index/formats/vecs.h"
+#include "index/formats/vector.h"
 
 /* What is accepted is all of the file, and each of its rows can be read. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

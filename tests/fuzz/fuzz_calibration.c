@@ -1,7 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "index/calibration.h"
+#include "governance/calibration.h"
 
 /* Whatever is accepted gives scores that fall as the rate does, and never one whose own rate is above what was asked.
  */

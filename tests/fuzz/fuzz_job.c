@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/job.h"
-#include "index/text.h"
-#include "index/vector.h"
+#include "base/text.h"
+#include "engine/queue/job.h"
+#include "index/formats/vector.h"
 
 enum { FIELDS = 24 };
 

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "index/npy.h"
-#include "index/vector.h"
+#include "index/formats/npy.h"
+#include "index/formats/vector.h"
 
 /* What is accepted lies within the file, and each of its rows can be read. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

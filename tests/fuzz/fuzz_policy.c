@@ -1,8 +1,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "index/policy.h"
-#include "index/text.h"
+#include <likeness/policy.h>
+#include "base/text.h"
 
 static bool score(const void *context, lk_text model, double max_fmr, float *threshold) {
   (void)context, (void)model;

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "engine/reply.h"
+#include "engine/queue/reply.h"
 
 static uint64_t sum(lk_text text) {
   uint64_t sum = 0;

@@ -2,8 +2,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "index/segment_layout.h"
-#include "index/text.h"
+#include "base/text.h"
+#include "index/gallery/segment_layout.h"
 
 /* Sets right whatever checksum can be: a fuzzer does not guess one. */
 static void reseal(char *image, size_t size) {

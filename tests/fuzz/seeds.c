@@ -6,12 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/reply.h"
-#include "index/audit.h"
-#include "index/calibration.h"
-#include "index/manifest.h"
-#include "index/segment.h"
-#include "index/text.h"
+#include <likeness/audit.h>
+#include "base/text.h"
+#include "engine/queue/reply.h"
+#include "governance/calibration.h"
+#include "index/gallery/manifest.h"
+#include "index/gallery/segment.h"
 
 static const char *root;
 

@@ -1,0 +1,29 @@
+/* Files: mapped for reading, written so that they survive a power cut. Messages name the file. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stddef.h>
+
+#include "base/fail.h"
+
+typedef struct lk_file {
+  const void *data; /* NULL for an empty file */
+  size_t size;
+} lk_file;
+
+lk_status lk_file_map(const char *path, lk_file *file, lk_error *error);
+void lk_file_unmap(lk_file *file);
+
+/* A file of `size` bytes, its blocks reserved, mapped for writing. Replaces what is there. */
+lk_status lk_file_make(const char *path, size_t size, void **data, lk_error *error);
+/* Unmaps what lk_file_make mapped, after bringing it to the disk. */
+lk_status lk_file_seal(const char *path, void *data, size_t size, lk_error *error);
+
+/* Replaces `path` in one atomic step: a new file beside it, fsync, rename, fsync the folder. */
+lk_status lk_file_replace(const char *path, const void *data, size_t size, lk_error *error);
+lk_status lk_file_sync_folder(const char *folder, lk_error *error);
+
+/* Joins into `path` of PATH_MAX bytes. */
+lk_status lk_file_join(char *path, const char *folder, const char *name, lk_error *error);
+
+#endif

@@ -1,0 +1,20 @@
+/* Runs of UTF-8 bytes: keys, subjects, groups. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <string.h>
+
+#include <likeness/likeness.h>
+
+static inline lk_text lk_text_of(const char *string) {
+  return (lk_text){.bytes = string, .length = (uint32_t)strlen(string)};
+}
+
+static inline bool lk_text_equal(lk_text a, lk_text b) {
+  return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
+}
+
+/* What is wrong with it as a key, subject, group or model: too long, not UTF-8, a control character. NULL: nothing. */
+const char *lk_text_fault(lk_text text);
+
+#endif

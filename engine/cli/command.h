@@ -1,0 +1,33 @@
+/* The commands. Each reads its options, works, writes its answer to `out` and remarks to `log`, and returns; only
+ * main prints errors and exits. LK_EINVAL: wrong usage. */
+#ifndef ENGINE_CLI_COMMAND_H
+#define ENGINE_CLI_COMMAND_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "engine/cli/options.h"
+
+typedef struct lk_streams {
+  FILE *out, *log;
+  const atomic_bool *stop; /* turns true on SIGTERM and SIGINT */
+  atomic_bool *reload;     /* turns true on SIGHUP, while serving */
+} lk_streams;
+
+typedef lk_status lk_command_run(const lk_options *options, const lk_streams *streams, lk_error *error);
+
+/* Gallery: engine/cli/command_gallery.c */
+lk_command_run lk_command_create, lk_command_bind, lk_command_enroll, lk_command_list, lk_command_stat,
+    lk_command_check;
+/* Search: engine/cli/command_search.c */
+lk_command_run lk_command_identify, lk_command_verify;
+/* Policies: engine/cli/command_policy.c */
+lk_command_run lk_command_policy_check, lk_command_policy_explain;
+/* Audit log: engine/cli/command_audit.c */
+lk_command_run lk_command_audit_verify, lk_command_audit_show, lk_command_audit_head, lk_command_key;
+/* Error rates: engine/cli/command_evaluate.c */
+lk_command_run lk_command_evaluate;
+/* Redis: engine/cli/command_queue.c */
+lk_command_run lk_command_serve, lk_command_submit;
+
+#endif

@@ -1,0 +1,112 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <likeness/signing_key.h>
+#include "base/file.h"
+#include "engine/cli/command.h"
+#include "governance/audit/verify.h"
+
+enum { TIME_ROOM = 40 };
+
+/* 2026-01-31T23:59:59.999Z */
+static const char *render_time(uint64_t ms, char text[TIME_ROOM]) {
+  struct tm parts;
+  time_t seconds = (time_t)(ms / 1000);
+  char day[TIME_ROOM / 2 + 1];
+  if (gmtime_r(&seconds, &parts) == NULL || strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &parts) == 0)
+    snprintf(text, TIME_ROOM, "%" PRIu64, ms);
+  else
+    snprintf(text, TIME_ROOM, "%s.%03uZ", day, (unsigned)(ms % 1000));
+  return text;
+}
+
+/* The caller frees it. */
+static lk_status read_text(const char *path, char **text, lk_error *error) {
+  lk_file file;
+  lk_status status = lk_file_map(path, &file, error);
+  if (status != LK_OK) return status;
+  *text = calloc(1, file.size + 1);
+  if (*text != NULL && file.size > 0) memcpy(*text, file.data, file.size);
+  lk_file_unmap(&file);
+  return *text != NULL ? LK_OK : lk_fail_memory(error);
+}
+
+static void print_report(FILE *out, const lk_options *options, const lk_audit_report *r) {
+  char time[TIME_ROOM];
+  fprintf(out, "%s: records %" PRIu64 " to %" PRIu64 " in %" PRIu32 " file%s: every one follows\n", options->words[0],
+          r->first, r->last, r->files, r->files == 1 ? "" : "s");
+  fprintf(out, "log         %s\nhash        %s\nlast record %s%s\n", r->log, r->hash,
+          render_time(r->last_time_ms, time), r->closed ? "; closed" : "");
+  if (r->cuts > 0)
+    fprintf(out, "torn        %" PRIu64 " times a record was cut off when the log was opened\n", r->cuts);
+  if (r->key[0] == '\0')
+    fprintf(out, "heads       none: the log has no key\n");
+  else
+    fprintf(out, "heads       %" PRIu64 ", signed by %s%s, up to record %" PRIu64 "\n", r->heads, r->key,
+            options->key != NULL ? "" : " (as the log says: no --key was given)", r->signed_to);
+  fprintf(out, "cut         %s\n",
+          options->head != NULL ? "no: the head's record is there" : "not looked for: no --head was given");
+}
+
+lk_status lk_command_audit_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_audit_report report;
+  char *head = NULL;
+  lk_status status = options->head != NULL ? read_text(options->head, &head, error) : LK_OK;
+  if (status == LK_OK) status = lk_audit_verify(options->words[0], head, options->key, &report, error);
+  if (status == LK_OK) print_report(streams->out, options, &report);
+  free(head);
+  return status;
+}
+
+static bool is_shown_apart(const char *name) {
+  static const char *const names[] = {"_hash", "previous", "sequence", "time", "type"};
+  for (int i = 0; i < 5; i++)
+    if (strcmp(name, names[i]) == 0) return true;
+  return false;
+}
+
+static lk_status show_row(void *context, const lk_audit_chain *chain, const char *line, size_t length,
+                          lk_error *error) {
+  const lk_streams *streams = context;
+  char time[TIME_ROOM];
+  json_t *root = json_loadb(line, length, 0, NULL), *value;
+  const char *name;
+  if (root == NULL) return lk_fail_memory(error); /* it was JSON when it was verified */
+  fprintf(streams->out, "%8" PRIu64 "  %s  %-14s", chain->sequence, render_time(chain->time_ms, time),
+          lk_audit_type_name(chain->type));
+  json_object_foreach(root, name, value) {
+    if (is_shown_apart(name)) continue;
+    fprintf(streams->out, " %s=", name);
+    json_dumpf(value, streams->out, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+  }
+  fputc('\n', streams->out);
+  json_decref(root);
+  return ferror(streams->out) ? lk_fail(error, LK_EIO, "cannot write the output") : LK_OK;
+}
+
+static lk_status show_line(void *context, const lk_audit_chain *chain, const char *line, size_t length,
+                           lk_error *error) {
+  (void)chain;
+  const lk_streams *streams = context;
+  fwrite(line, 1, length, streams->out);
+  fputc('\n', streams->out);
+  return ferror(streams->out) ? lk_fail(error, LK_EIO, "cannot write the output") : LK_OK;
+}
+
+/* Shows what verifies, and stops with the error where it does not. */
+lk_status lk_command_audit_show(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  if (options->format == LK_CSV) return lk_fail(error, LK_EINVAL, "--format: audit show writes table or json");
+  lk_audit_report report;
+  return lk_audit_read(options->words[0], NULL, NULL, options->format == LK_JSON ? show_line : show_row,
+                       (void *)streams, &report, error);
+}
+
+lk_status lk_command_audit_head(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  char head[LK_AUDIT_HEAD_MAX];
+  lk_status status = lk_audit_head_of(options->words[0], options->key, head, error);
+  if (status == LK_OK) fprintf(streams->out, "%s\n", head);
+  return status;
+}

@@ -1,0 +1,167 @@
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include <likeness/vector_file.h>
+#include "base/fail.h"
+#include "base/text.h"
+#include "engine/cli/command.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/render_evaluate.h"
+#include "governance/authorisation.h"
+#include "governance/calibration.h"
+#include "index/evaluation/impostor_scores.h"
+#include "index/evaluation/trials.h"
+
+static const double usual_fpir = 0.01;
+
+/* One run of evaluate: what it reads, and what it searches with. */
+typedef struct run {
+  const lk_options *options;
+  const lk_streams *streams;
+  lk_vector_file probes;
+  lk_labels labels;
+  lk_trials trials;
+  lk_device *device;
+  lk_gallery *gallery;
+  lk_passage passage;
+  lk_claims claims;
+  lk_key key; /* the claims' */
+} run;
+
+static lk_status check(const lk_options *o, lk_error *error) {
+  if (o->labels == NULL) return lk_fail(error, LK_EINVAL, "--labels is needed: whose the probes are");
+  if (!isnan(o->fpir) && o->threshold != -INFINITY)
+    return lk_fail(error, LK_EINVAL, "--fpir and --threshold: only one of them can be given");
+  if (o->fpir < 0 || o->fpir > 1) return lk_fail(error, LK_EINVAL, "--fpir: %g is outside 0 .. 1", o->fpir);
+  if (o->rank < 1 || o->rank > LK_K_MAX)
+    return lk_fail(error, LK_EINVAL, "--rank: %u is outside 1 .. %d", o->rank, LK_K_MAX);
+  return lk_options_check_format(o, "table json svg", error);
+}
+
+static lk_status read_files(run *r, lk_error *error) {
+  const lk_options *o = r->options;
+  lk_status status = lk_vector_file_open(o->words[1], &r->probes, error);
+  if (status == LK_OK && r->probes.vectors.rows == 0)
+    status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", o->words[1]);
+  if (status == LK_OK) status = lk_labels_open(o->labels, r->probes.vectors.rows, &r->labels, error);
+  if (status == LK_OK) status = lk_trials_open(o->labels, &r->labels, &r->trials, error);
+  return status;
+}
+
+static lk_status load_gallery(run *r, lk_error *error) {
+  const lk_options *o = r->options;
+  lk_status status = lk_device_open(o->device, o->threads, &r->device, error);
+  if (status == LK_OK) status = lk_gallery_open(o->words[0], &r->gallery, error);
+  if (status == LK_OK)
+    status =
+        lk_gallery_check_probes(r->gallery, &r->probes.vectors, lk_text_of(o->model != NULL ? o->model : ""), error);
+  if (status == LK_OK) status = lk_gallery_load(r->gallery, r->device, error);
+  return status;
+}
+
+static lk_status search(run *r, lk_error *error) {
+  uint32_t k = r->options->rank > LK_RANKS_MOST ? r->options->rank : LK_RANKS_MOST;
+  lk_bar bar = lk_bar_open(r->streams->log, "evaluate");
+  lk_status status =
+      lk_trials_search(r->gallery, &r->probes.vectors, &r->labels, k, lk_bar_update, &bar, &r->trials, error);
+  lk_bar_close(&bar);
+  return status;
+}
+
+static lk_status evaluate(const run *r, lk_evaluation *evaluation, lk_error *error) {
+  const lk_options *o = r->options;
+  *evaluation =
+      (lk_evaluation){.trials = &r->trials, .threshold = o->threshold, .wanted_fpir = o->fpir, .rank = o->rank};
+  lk_gallery_stat_get(r->gallery, &evaluation->gallery);
+  lk_status status = lk_gallery_subjects(r->gallery, &evaluation->subjects, error);
+  if (status != LK_OK || o->threshold != -INFINITY) return status;
+  if (isnan(o->fpir)) evaluation->wanted_fpir = usual_fpir;
+  return lk_trials_threshold(&r->trials, evaluation->wanted_fpir, &evaluation->threshold, error);
+}
+
+static lk_status write_tally(const run *r, const lk_tally *tally, lk_error *error) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(r->gallery, &stat);
+  lk_calibration calibration = {.metric = stat.metric,
+                                .dim = stat.dim,
+                                .templates = stat.templates,
+                                .probes = r->probes.vectors.rows,
+                                .comparisons = tally->total};
+  strcpy(calibration.model, stat.model);
+  if (tally->total == 0) return lk_fail(error, LK_EFORMAT, "no probe was compared with another subject's template");
+  lk_status status = lk_tally_levels(tally, &calibration.levels, &calibration.levels_count, error);
+  if (status == LK_OK) status = lk_calibration_write(r->options->calibration, &calibration, error);
+  lk_calibration_close(&calibration);
+  return status;
+}
+
+/* Compares every probe with every template, where a calibration is asked for. */
+static lk_status compare(const run *r, lk_tally *tally, lk_error *error) {
+  if (r->options->calibration == NULL) return LK_OK;
+  lk_status status = lk_tally_open(tally, error);
+  if (status != LK_OK) return status;
+  lk_bar bar = lk_bar_open(r->streams->log, "calibrate");
+  status = lk_impostors_tally(r->gallery, &r->probes.vectors, &r->labels, r->options->threads, lk_bar_update, &bar,
+                              tally, error);
+  lk_bar_close(&bar);
+  return status;
+}
+
+static lk_status calibrate(const run *r, const lk_tally *tally, lk_error *error) {
+  if (r->options->calibration == NULL) return LK_OK;
+  lk_status status = write_tally(r, tally, error);
+  if (status == LK_OK)
+    fprintf(r->streams->log, "calibrated: %" PRIu64 " comparisons of different subjects in %s\n", tally->total,
+            r->options->calibration);
+  return status;
+}
+
+static lk_status render(const run *r, const lk_evaluation *evaluation, lk_error *error) {
+  FILE *out = r->streams->out;
+  if (r->options->format == LK_JSON) return lk_render_evaluation_json(out, evaluation, error);
+  if (r->options->format == LK_SVG) return lk_render_evaluation_svg(out, evaluation, error);
+  return lk_render_evaluation_table(out, evaluation, error);
+}
+
+/* Decided as a whole, before its searches, and again before anything is written. */
+static lk_status ask(run *r, lk_error *error) {
+  lk_policy_request request = {
+      .operation = LK_OPERATION_EVALUATE, .k = 1, .threshold = -INFINITY, .probes = (uint32_t)r->probes.vectors.rows};
+  lk_status status = lk_options_claims(r->options, &r->claims, &r->key, error);
+  return status == LK_OK ? lk_passage_ask(&r->passage, r->gallery, &request, &r->claims, error) : status;
+}
+
+static lk_status release(run *r, lk_error *error) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(r->gallery, &stat);
+  return lk_passage_release(&r->passage, stat.templates, stat.epoch, error);
+}
+
+static void close_run(run *r) {
+  lk_gallery_close(r->gallery);
+  lk_device_close(r->device);
+  lk_trials_close(&r->trials);
+  lk_labels_close(&r->labels);
+  lk_vector_file_close(&r->probes);
+  lk_key_forget(&r->key);
+}
+
+lk_status lk_command_evaluate(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  run r = {.options = options, .streams = streams};
+  lk_evaluation evaluation;
+  lk_tally tally = {0};
+  lk_status status = check(options, error);
+  if (status == LK_OK) status = read_files(&r, error);
+  if (status == LK_OK) status = load_gallery(&r, error);
+  if (status == LK_OK) status = ask(&r, error);
+  if (status == LK_OK) status = search(&r, error);
+  if (status == LK_OK) status = evaluate(&r, &evaluation, error);
+  if (status == LK_OK) status = compare(&r, &tally, error);
+  if (status == LK_OK) status = release(&r, error);
+  if (status == LK_OK) status = calibrate(&r, &tally, error);
+  if (status == LK_OK) status = render(&r, &evaluation, error);
+  lk_tally_close(&tally);
+  close_run(&r);
+  return status;
+}

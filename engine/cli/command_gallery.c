@@ -1,0 +1,134 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include <likeness/label_csv.h>
+#include <likeness/vector_file.h>
+#include "base/fail.h"
+#include "engine/cli/command.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/render.h"
+
+static lk_binding binding_of(const lk_options *options) {
+  return (lk_binding){.policy = options->policy,
+                      .calibration = options->calibration,
+                      .audit = options->audit,
+                      .audit_key = options->audit_key};
+}
+
+lk_status lk_command_create(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  (void)streams;
+  if (options->dim == 0) return lk_fail(error, LK_EINVAL, "--dim is needed: the embeddings' dimension");
+  if (options->dim > LK_DIM_MAX)
+    return lk_fail(error, LK_EINVAL, "--dim: %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
+  lk_binding binding = binding_of(options);
+  lk_gallery_options made = {.dim = options->dim,
+                             .metric = options->metric,
+                             .store = options->store,
+                             .model = options->model,
+                             .binding = &binding};
+  return lk_gallery_create(options->words[0], &made, error);
+}
+
+lk_status lk_command_bind(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  (void)streams;
+  if (options->policy == NULL) return lk_fail(error, LK_EINVAL, "--policy is needed: a file, or none");
+  lk_binding binding = binding_of(options);
+  if (strcmp(options->policy, "none") == 0) binding.policy = NULL;
+  return lk_gallery_bind(options->words[0], &binding, error);
+}
+
+static lk_status enroll(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
+                        const lk_labels *labels, const lk_claims *claims, lk_error *error) {
+  uint64_t first;
+  lk_bar bar = lk_bar_open(streams->log, "enroll");
+  lk_status status =
+      lk_gallery_enroll(options->words[0], vectors, labels->of_row, claims, lk_bar_update, &bar, &first, error);
+  lk_bar_close(&bar);
+  if (status == LK_OK)
+    fprintf(streams->log, "enrolled %" PRIu64 " templates, numbered from %" PRIu64 "\n", vectors->rows, first);
+  return status;
+}
+
+lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_vector_file file;
+  lk_status status = lk_vector_file_open(options->words[1], &file, error);
+  if (status != LK_OK) return status;
+  lk_labels labels = {0};
+  lk_claims claims;
+  lk_key key;
+  status = lk_options_claims(options, &claims, &key, error);
+  if (status == LK_OK && options->labels != NULL)
+    status = lk_labels_open(options->labels, file.vectors.rows, &labels, error);
+  if (status == LK_OK) status = enroll(options, streams, &file.vectors, &labels, &claims, error);
+  lk_key_forget(&key);
+  lk_labels_close(&labels);
+  lk_vector_file_close(&file);
+  return status;
+}
+
+static void list_csv(FILE *out, const lk_template *t) {
+  lk_render_csv_text(out, t->key);
+  fputc(',', out);
+  lk_render_csv_text(out, t->subject);
+  fprintf(out, ",%" PRIu64 ",", t->tags);
+  lk_render_csv_text(out, t->group);
+  fputs(",\n", out);
+}
+
+static void list_row(FILE *out, const lk_template *t) {
+  fprintf(out, "%-28.*s %-28.*s %18" PRIx64 "  %.*s\n", (int)t->key.length, t->key.bytes, (int)t->subject.length,
+          t->subject.bytes, t->tags, (int)t->group.length, t->group.bytes);
+}
+
+lk_status lk_command_list(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_gallery *gallery;
+  lk_status status = lk_options_check_format(options, "table csv", error);
+  if (status == LK_OK) status = lk_gallery_open(options->words[0], &gallery, error);
+  if (status != LK_OK) return status;
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(gallery, &stat);
+  if (options->format == LK_CSV)
+    fputs("key,subject,tags,group,expiry\n", streams->out);
+  else
+    fprintf(streams->out, "%-28s %-28s %18s  %s\n", "key", "subject", "tags (hex)", "group");
+  for (uint64_t i = 0; i < stat.templates; i++) {
+    lk_template t = lk_gallery_template(gallery, i);
+    (options->format == LK_CSV ? list_csv : list_row)(streams->out, &t);
+  }
+  lk_gallery_close(gallery);
+  return LK_OK;
+}
+
+lk_status lk_command_stat(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_gallery *gallery;
+  lk_status status = lk_gallery_open(options->words[0], &gallery, error);
+  if (status != LK_OK) return status;
+  lk_gallery_stat stat;
+  uint64_t subjects;
+  lk_gallery_stat_get(gallery, &stat);
+  status = lk_gallery_subjects(gallery, &subjects, error);
+  if (status == LK_OK)
+    fprintf(streams->out,
+            "name        %s\nmodel       %s\nmetric      %s\nstore       %s\ndim         %u\n"
+            "templates   %" PRIu64 "\nsubjects    %" PRIu64 "\nsegments    %u\nbytes       %" PRIu64
+            "\nepoch       %" PRIu64 "\nnext number %" PRIu64 "\npolicy      %s\n",
+            stat.name, stat.model[0] != '\0' ? stat.model : "-", lk_metric_name(stat.metric), lk_store_name(stat.store),
+            stat.dim, stat.templates, subjects, stat.segments, stat.bytes, stat.epoch, stat.next_number,
+            stat.binding.policy != NULL ? stat.binding.policy : "none");
+  lk_gallery_close(gallery);
+  return status;
+}
+
+lk_status lk_command_check(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_gallery *gallery;
+  lk_status status = lk_gallery_open(options->words[0], &gallery, error);
+  if (status != LK_OK) return status;
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(gallery, &stat);
+  status = lk_gallery_check(gallery, error);
+  if (status == LK_OK)
+    fprintf(streams->out, "%s: %" PRIu64 " templates in %u segments, %" PRIu64 " bytes: all checksums match\n",
+            stat.name, stat.templates, stat.segments, stat.bytes);
+  lk_gallery_close(gallery);
+  return status;
+}

@@ -1,0 +1,166 @@
+/* policy check, policy explain: what a policy's file says, and what it does with a request. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <likeness/policy.h>
+#include "base/fail.h"
+#include "base/text.h"
+#include "base/timestamp.h"
+#include "engine/cli/command.h"
+
+enum { HASH_TEXT = 2 * LK_POLICY_HASH_SIZE + 1, WHY = 512 };
+
+static void hash_text(const uint8_t hash[LK_POLICY_HASH_SIZE], char text[HASH_TEXT]) {
+  for (int i = 0; i < LK_POLICY_HASH_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", hash[i]);
+}
+
+lk_status lk_command_policy_check(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_policy *policy;
+  lk_status status = lk_policy_open(options->words[0], &policy, error);
+  if (status != LK_OK) return status;
+  lk_policy_stat stat;
+  char hash[HASH_TEXT];
+  lk_policy_stat_get(policy, &stat);
+  hash_text(stat.hash, hash);
+  fprintf(streams->out, "%s: policy '%.*s' is good: rules %u, keys %u, sha256 %s\n", options->words[0],
+          (int)stat.name.length, stat.name.bytes, stat.rules, stat.keys, hash);
+  lk_policy_close(policy);
+  return LK_OK;
+}
+
+/* What is explained. */
+typedef struct explained {
+  const lk_policy *policy;
+  lk_policy_stat stat;
+  lk_policy_request request;
+  int64_t now_ms;
+  lk_policy_decision decision;
+  lk_error refusal;
+} explained;
+
+static lk_text text_or_none(const char *string) { return string != NULL ? lk_text_of(string) : (lk_text){0}; }
+
+static lk_status read_request(const lk_options *options, explained *e, lk_error *error) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  e->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  e->request = (lk_policy_request){.purpose = text_or_none(options->purpose),
+                                   .actor = text_or_none(options->actor),
+                                   .jurisdiction = text_or_none(options->jurisdiction),
+                                   .gallery = text_or_none(options->gallery),
+                                   .model = text_or_none(options->model),
+                                   .actor_signed = options->is_signed,
+                                   .case_id = text_or_none(options->case_id),
+                                   .authorisation = text_or_none(options->authorisation),
+                                   .authorisation_pending = options->pending_since != NULL,
+                                   .k = options->k,
+                                   .threshold = options->threshold,
+                                   .probes = options->probes,
+                                   .case_probes = options->case_probes};
+  if (options->operation == NULL) return lk_fail(error, LK_EINVAL, "--operation is needed");
+  lk_status status = lk_operation_parse(lk_text_of(options->operation), &e->request.operation, error);
+  if (status != LK_OK) return lk_fail(error, status, "--operation: %s", error != NULL ? error->text : "");
+  if (options->at != NULL) status = lk_options_instant("--at", options->at, &e->now_ms, error);
+  if (status == LK_OK && options->pending_since != NULL)
+    status = lk_options_instant("--pending-since", options->pending_since, &e->request.pending_since_ms, error);
+  return status;
+}
+
+static const char *effect_name(lk_effect effect) { return effect == LK_PERMIT ? "permit" : "forbid"; }
+
+static void print_rules(FILE *out, const explained *e) {
+  char why[WHY];
+  for (uint32_t i = 0; i < e->stat.rules; i++) {
+    lk_policy_rule rule = lk_policy_rule_get(e->policy, i);
+    bool applies = lk_policy_explain(e->policy, i, &e->request, e->now_ms, why, sizeof why);
+    fprintf(out, "%-14s %s  %-24.*s %s\n", applies ? "applies" : "does not apply", effect_name(rule.effect),
+            (int)rule.id.length, rule.id.bytes, why);
+  }
+}
+
+static void print_limits(FILE *out, const lk_policy_decision *d) {
+  char instant[LK_INSTANT_SIZE];
+  if (isfinite(d->threshold)) fprintf(out, "threshold   %.9g\n", (double)d->threshold);
+  if (d->k != LK_K_ALL) fprintf(out, "k           %u\n", d->k);
+  if (d->retention_hours != LK_POLICY_NO_LIMIT) fprintf(out, "retention   %u hours\n", d->retention_hours);
+  if (d->grace_until_ms == INT64_MAX) return;
+  lk_instant_format(d->grace_until_ms, instant);
+  fprintf(out, "grace until %s%s\n", instant, d->purge_on_refusal ? ", and purged if refused" : "");
+}
+
+static lk_status print_table(FILE *out, const explained *e, lk_error *error) {
+  char at[LK_INSTANT_SIZE], hash[HASH_TEXT];
+  (void)error;
+  lk_instant_format(e->now_ms, at);
+  hash_text(e->stat.hash, hash);
+  fprintf(out, "%s%s\n", e->decision.permitted ? "permitted" : "refused: ", e->refusal.text);
+  fprintf(out, "policy      %.*s, sha256 %s\nat          %s\n", (int)e->stat.name.length, e->stat.name.bytes, hash, at);
+  if (e->decision.permitted) print_limits(out, &e->decision);
+  fputc('\n', out);
+  print_rules(out, e);
+  return LK_OK;
+}
+
+static json_t *json_text(lk_text text) { return json_stringn(text.bytes, text.length); }
+
+/* null where it is none, like an infinite threshold, which JSON has no number for. */
+static json_t *json_limit(bool given, double value) { return given ? json_real(value) : json_null(); }
+static json_t *json_count(bool given, json_int_t value) { return given ? json_integer(value) : json_null(); }
+
+static json_t *json_rules(const explained *e) {
+  char why[WHY];
+  json_t *rules = json_array();
+  for (uint32_t i = 0; i < e->stat.rules; i++) {
+    lk_policy_rule rule = lk_policy_rule_get(e->policy, i);
+    bool applies = lk_policy_explain(e->policy, i, &e->request, e->now_ms, why, sizeof why);
+    json_array_append_new(
+        rules, json_pack("{s:o, s:s, s:b, s:s, s:o}", "id", json_text(rule.id), "effect", effect_name(rule.effect),
+                         "applies", applies, "why", why, "text", json_text(rule.text)));
+  }
+  return rules;
+}
+
+static json_t *json_limits(const lk_policy_decision *d) {
+  char instant[LK_INSTANT_SIZE];
+  bool grace = d->grace_until_ms != INT64_MAX;
+  lk_instant_format(d->grace_until_ms, instant);
+  return json_pack("{s:o, s:o, s:o, s:o, s:b}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold),
+                   "k", json_count(d->k != LK_K_ALL, d->k), "retention_hours",
+                   json_count(d->retention_hours != LK_POLICY_NO_LIMIT, d->retention_hours), "grace_until",
+                   grace ? json_string(instant) : json_null(), "purge_on_refusal", d->purge_on_refusal);
+}
+
+static lk_status print_json(FILE *out, const explained *e, lk_error *error) {
+  const lk_policy_decision *d = &e->decision;
+  char at[LK_INSTANT_SIZE], hash[HASH_TEXT];
+  lk_instant_format(e->now_ms, at);
+  hash_text(e->stat.hash, hash);
+  json_t *by = d->refused_by < 0 ? json_null() : json_text(lk_policy_rule_get(e->policy, (uint32_t)d->refused_by).id);
+  json_t *root = json_pack("{s:b, s:o, s:s, s:o, s:s, s:s, s:o, s:o}", "permitted", d->permitted, "refused_by", by,
+                           "reason", e->refusal.text, "policy", json_text(e->stat.name), "sha256", hash, "at", at,
+                           "limits", d->permitted ? json_limits(d) : json_null(), "rules", json_rules(e));
+  char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+  json_decref(root);
+  if (text == NULL) return lk_fail_memory(error);
+  fprintf(out, "%s\n", text);
+  free(text);
+  return LK_OK;
+}
+
+lk_status lk_command_policy_explain(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  explained e = {0};
+  lk_policy *policy;
+  if (options->format == LK_CSV) return lk_fail(error, LK_EINVAL, "--format: policy explain writes table or json");
+  lk_status status = read_request(options, &e, error);
+  if (status == LK_OK) status = lk_policy_open(options->words[0], &policy, error);
+  if (status != LK_OK) return status;
+  e.policy = policy;
+  lk_policy_stat_get(policy, &e.stat);
+  lk_policy_decide(policy, &e.request, e.now_ms, NULL, &e.decision, &e.refusal);
+  status = (options->format == LK_JSON ? print_json : print_table)(streams->out, &e, error);
+  lk_policy_close(policy);
+  return status;
+}

@@ -1,0 +1,215 @@
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <likeness/vector_file.h>
+#include "base/fail.h"
+#include "engine/cli/command.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/render.h"
+#include "engine/queue/client.h"
+#include "engine/queue/job.h"
+#include "engine/worker/worker.h"
+
+static lk_status read_address(const lk_options *options, lk_address *address, lk_error *error) {
+  if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is needed: where the queue is");
+  lk_status status = lk_address_parse(options->redis, address, error);
+  if (status == LK_OK && options->password_file != NULL)
+    status = lk_address_read_password(options->password_file, address, error);
+  return status;
+}
+
+static lk_status open_galleries(const lk_options *options, lk_gallery **galleries, lk_error *error) {
+  lk_status status = LK_OK;
+  for (int i = 0; status == LK_OK && i < options->words_count; i++)
+    status = lk_gallery_open(options->words[i], &galleries[i], error);
+  return status;
+}
+
+static lk_status load_galleries(const lk_options *options, lk_device *device, lk_gallery *const *galleries, FILE *log,
+                                lk_error *error) {
+  for (int i = 0; i < options->words_count; i++) {
+    lk_status status = lk_gallery_load(galleries[i], device, error);
+    if (status != LK_OK) return status;
+    lk_gallery_stat stat;
+    lk_gallery_stat_get(galleries[i], &stat);
+    fprintf(log, "likeness: serving %s: %" PRIu64 " templates of dimension %u, %s, on %s\n", stat.name, stat.templates,
+            stat.dim, lk_metric_name(stat.metric), lk_device_name(device));
+  }
+  return LK_OK;
+}
+
+static bool is_same_file(const char *a, const char *b) {
+  char real_a[PATH_MAX], real_b[PATH_MAX];
+  if (a == NULL || b == NULL) return a == b;
+  return realpath(a, real_a) != NULL && realpath(b, real_b) != NULL && strcmp(real_a, real_b) == 0;
+}
+
+/* A worker has one policy: that of the command line and those that its galleries are bound to are the same. */
+static lk_status take_binding(const lk_gallery *gallery, lk_governance_options *rules, lk_error *error) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(gallery, &stat);
+  const lk_binding *bound = &stat.binding;
+  if (bound->policy == NULL) return LK_OK;
+  if (rules->policy == NULL) rules->policy = bound->policy;
+  if (rules->calibration == NULL) rules->calibration = bound->calibration;
+  if (rules->audit == NULL) {
+    rules->audit = bound->audit;
+    rules->audit_key = bound->audit_key;
+  }
+  if (!is_same_file(rules->policy, bound->policy))
+    return lk_fail(error, LK_EINVAL, "%s: it is bound to the policy %s, and this worker's is %s", stat.name,
+                   bound->policy, rules->policy);
+  if (bound->calibration != NULL && !is_same_file(rules->calibration, bound->calibration))
+    return lk_fail(error, LK_EINVAL, "%s: it is bound to the calibration %s, and this worker's is %s", stat.name,
+                   bound->calibration, rules->calibration);
+  return LK_OK;
+}
+
+static lk_status find_rules(const lk_options *options, lk_gallery *const *galleries, lk_governance_options *rules,
+                            lk_error *error) {
+  *rules = (lk_governance_options){.policy = options->policy,
+                                   .calibration = options->calibration,
+                                   .audit = options->audit,
+                                   .audit_key = options->audit_key};
+  lk_status status = LK_OK;
+  for (int i = 0; status == LK_OK && i < options->words_count; i++) status = take_binding(galleries[i], rules, error);
+  if (status == LK_OK && rules->policy == NULL && rules->calibration != NULL)
+    return lk_fail(error, LK_EINVAL, "--calibration is for the rules of a --policy");
+  if (status == LK_OK && rules->audit == NULL && rules->audit_key != NULL)
+    return lk_fail(error, LK_EINVAL, "--audit-key is for the log that --audit names");
+  return status;
+}
+
+/* The galleries' texts outlive it. */
+static lk_status open_governance(const lk_options *options, lk_gallery *const *galleries, lk_governance **governance,
+                                 FILE *log, lk_error *error) {
+  lk_governance_options rules;
+  lk_status status = find_rules(options, galleries, &rules, error);
+  if (status != LK_OK || (rules.policy == NULL && rules.audit == NULL)) return status;
+  status = lk_governance_open(&rules, governance, error);
+  if (status == LK_OK)
+    fprintf(log, "likeness: under the policy %s, audit log %s\n", rules.policy != NULL ? rules.policy : "none",
+            rules.audit != NULL ? rules.audit : "none");
+  return status;
+}
+
+static lk_status serve_on(lk_device *device, const lk_options *options, const lk_address *address,
+                          const lk_streams *streams, lk_error *error) {
+  lk_gallery *galleries[LK_WORDS_MOST] = {0};
+  lk_governance *governance = NULL;
+  lk_status status = open_galleries(options, galleries, error);
+  if (status == LK_OK) status = open_governance(options, galleries, &governance, streams->log, error);
+  if (status == LK_OK) status = load_galleries(options, device, galleries, streams->log, error);
+  if (status == LK_OK) {
+    lk_worker_options worker = {.address = *address,
+                                .galleries = galleries,
+                                .galleries_count = (uint32_t)options->words_count,
+                                .searches = lk_device_searches(device),
+                                .batch_probes = options->batch,
+                                .max_delay_us = options->max_queue_delay_us,
+                                .governance = governance,
+                                .reload = streams->reload,
+                                .stop = streams->stop,
+                                .log = streams->log};
+    status = lk_worker_run(&worker, error);
+  }
+  lk_status closed = lk_governance_close(governance, status == LK_OK ? error : NULL);
+  if (status == LK_OK) status = closed;
+  for (int i = 0; i < options->words_count; i++) lk_gallery_close(galleries[i]);
+  return status;
+}
+
+lk_status lk_command_serve(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_address address;
+  lk_status status = read_address(options, &address, error);
+  if (status == LK_OK && (options->batch < 1 || options->batch > 65536))
+    status = lk_fail(error, LK_EINVAL, "--batch: %u is outside 1 .. 65536", options->batch);
+  if (status != LK_OK) return status;
+  lk_device *device;
+  status = lk_device_open(options->device, options->threads, &device, error);
+  if (status != LK_OK) return status;
+  status = serve_on(device, options, &address, streams, error);
+  lk_device_close(device);
+  return status;
+}
+
+typedef struct printing {
+  FILE *out;
+  lk_format format;
+  lk_bar bar;
+  uint64_t probes, lists;
+} printing;
+
+static lk_candidate next_candidate(void *context) { return lk_reply_next(context); }
+
+static lk_status print_reply(void *context, uint64_t first, lk_reply_reader *reply, lk_error *error) {
+  printing *p = context;
+  lk_bar_close(&p->bar);
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < reply->head.probes; i++)
+    status = lk_render_list(p->out, p->format, first + i, lk_reply_count(reply, i), next_candidate, reply,
+                            reply->head.decision, error);
+  if (status == LK_OK && first + reply->head.probes == p->lists)
+    status = lk_render_footer(p->out, p->format, reply->head.decision, error);
+  lk_bar_update(&p->bar, first + reply->head.probes, p->probes);
+  return status;
+}
+
+static lk_status check_job(const lk_options *options, lk_error *error) {
+  if (options->gallery == NULL) return lk_fail(error, LK_EINVAL, "--gallery is needed: which to search");
+  if (options->job_probes < 1 || options->job_probes > LK_JOB_PROBES_MAX)
+    return lk_fail(error, LK_EINVAL, "--job-probes: %u is outside 1 .. %d", options->job_probes, LK_JOB_PROBES_MAX);
+  lk_status status = lk_options_check_format(options, "table csv json", error);
+  return status == LK_OK ? lk_options_check_k(options, error) : status;
+}
+
+lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_address address;
+  lk_vector_file file;
+  lk_key key = {0};
+  lk_claims claims;
+  lk_status status = check_job(options, error);
+  if (status == LK_OK) status = lk_options_claims(options, &claims, &key, error);
+  if (status == LK_OK) status = read_address(options, &address, error);
+  if (status == LK_OK) status = lk_vector_file_open(options->words[0], &file, error);
+  if (status != LK_OK) {
+    lk_key_forget(&key);
+    return status;
+  }
+  uint32_t most = LK_JOB_CANDIDATES_MAX / options->k, job_probes = options->job_probes;
+  if (options->fusion != LK_FUSE_NONE) job_probes = most = LK_JOB_PROBES_MAX < most ? LK_JOB_PROBES_MAX : most;
+  lk_client_job job = {.gallery = options->gallery,
+                       .model = options->model,
+                       .priority = options->priority,
+                       .probes = &file.vectors,
+                       .k = options->k,
+                       .threshold = options->threshold,
+                       .by_subject = options->by_subject,
+                       .fusion = options->fusion,
+                       .tags = options->tags,
+                       .mask = options->mask,
+                       .claims = claims,
+                       .ttl_ms = options->ttl_ms,
+                       .job_probes = job_probes < most ? job_probes : most,
+                       .timeout_s = options->timeout_s};
+  printing p = {.out = streams->out,
+                .format = options->format,
+                .bar = lk_bar_open(streams->log, "submit"),
+                .probes = file.vectors.rows,
+                .lists = options->fusion != LK_FUSE_NONE ? 1 : file.vectors.rows};
+  if (file.vectors.rows == 0)
+    status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", file.vectors.name);
+  else if (options->fusion != LK_FUSE_NONE && file.vectors.rows > most)
+    status = lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; with this k at most %u can be fused through a queue",
+                     file.vectors.name, file.vectors.rows, most);
+  else
+    lk_render_header(streams->out, options->format);
+  if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, print_reply, &p, error);
+  lk_bar_close(&p.bar);
+  lk_vector_file_close(&file);
+  lk_key_forget(&key);
+  return status;
+}

@@ -1,0 +1,155 @@
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "engine/cli/command.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+#define CLAIMS "--purpose --actor --jurisdiction --case --authorisation --pending-since --sign"
+#define CLAIMS_USAGE                                                              \
+  "                    [--purpose P] [--actor A] [--jurisdiction J] [--case C]\n" \
+  "                    [--authorisation W] [--pending-since DATE] [--sign KEY]"
+
+static const struct {
+  const char *name;
+  lk_command_run *run;
+  int words_least, words_most;
+  const char *options;
+  const char *usage;
+} commands[] = {
+    {"create", lk_command_create, 1, 1, "--dim --metric --store --model --policy --calibration --audit --audit-key",
+     "DIR --dim N [--metric cosine|ip|l2] [--store f32|f16] [--model NAME]\n"
+     "                    [--policy FILE [--calibration FILE] [--audit FOLDER [--audit-key FILE]]]"},
+    {"bind", lk_command_bind, 1, 1, "--policy --calibration --audit --audit-key",
+     "DIR --policy FILE|none [--calibration FILE] [--audit FOLDER [--audit-key FILE]]"},
+    {"enroll", lk_command_enroll, 2, 2, "--labels " CLAIMS, "DIR VECTORS [--labels FILE.csv]\n" CLAIMS_USAGE},
+    {"identify", lk_command_identify, 2, 2,
+     "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats " CLAIMS,
+     "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--fuse max|mean]\n"
+     "                    [--tags BITS] [--mask BITS] [--keys FILE] [--subjects FILE] [--model NAME]\n"
+     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--format table|csv|json] "
+     "[--stats]\n" CLAIMS_USAGE},
+    {"verify", lk_command_verify, 2, 2, "--subject --threshold --format " CLAIMS,
+     "DIR PROBES --subject S [--threshold T] [--format table|csv|json]\n" CLAIMS_USAGE},
+    {"evaluate", lk_command_evaluate, 2, 2,
+     "--labels --fpir --threshold --rank --format --calibration --device --threads --model " CLAIMS,
+     "DIR PROBES --labels FILE.csv [--fpir 0.01 | --threshold T] [--rank 1] [--calibration FILE]\n"
+     "                    [--model NAME] [--device auto|cpu|cuda:N,...] [--threads N]\n"
+     "                    [--format table|json|svg]\n" CLAIMS_USAGE},
+    {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
+    {"stat", lk_command_stat, 1, 1, "", "DIR"},
+    {"check", lk_command_check, 1, 1, "", "DIR"},
+    {"policy check", lk_command_policy_check, 1, 1, "", "FILE"},
+    {"policy explain", lk_command_policy_explain, 1, 1,
+     "--operation --purpose --actor --jurisdiction --gallery --case --case-probes --authorisation --pending-since "
+     "--signed --model --probes --threshold -k --at --format",
+     "FILE --operation OP [--purpose P] [--actor A] [--signed] [--jurisdiction J] [--gallery G]\n"
+     "                    [--case C] [--case-probes N] [--authorisation W] [--pending-since DATE] [--model NAME]\n"
+     "                    [--probes N] [--threshold T] [-k N] [--at DATE] [--format table|json]"},
+    {"serve", lk_command_serve, 1, LK_WORDS_MOST,
+     "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
+     "--audit-key",
+     "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
+     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
+     "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]"},
+    {"submit", lk_command_submit, 1, 1,
+     "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
+     "--timeout --job-probes " CLAIMS,
+     "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject]\n"
+     "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--model NAME] [--priority hi|lo]\n"
+     "                    [--ttl MS] [--timeout S] [--job-probes 64] [--format table|csv|json]\n"
+     "                    [--password-file FILE]\n" CLAIMS_USAGE},
+    {"audit verify", lk_command_audit_verify, 1, 1, "--head --key", "PATH [--head FILE] [--key PUBLIC]"},
+    {"audit show", lk_command_audit_show, 1, 1, "--format", "PATH [--format table|json]"},
+    {"audit head", lk_command_audit_head, 1, 1, "--key", "PATH [--key SECRET]"},
+    {"key", lk_command_key, 1, 1, "", "FILE"},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static atomic_bool stop, reload;
+
+static void on_signal(int signal) { atomic_store(signal == SIGHUP ? &reload : &stop, true); }
+
+static void catch_signals(bool serves) {
+  struct sigaction action = {.sa_handler = on_signal};
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
+  if (serves) sigaction(SIGHUP, &action, NULL);
+  signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other, */
+  signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
+}
+
+/* How many of the arguments the command's name is, one word each, where they begin with it; else 0. */
+static int match(const char *name, int count, char **arguments) {
+  for (int taken = 0; taken < count; taken++) {
+    size_t length = strcspn(name, " ");
+    if (strlen(arguments[taken]) != length || memcmp(name, arguments[taken], length) != 0) return 0;
+    if (name[length] == '\0') return taken + 1;
+    name += length + 1;
+  }
+  return 0;
+}
+
+/* Of all commands, or of those whose name is `word` or begins with it. */
+static int show_usage(FILE *to, const char *word, int status) {
+  size_t length = word != NULL ? strlen(word) : 0;
+  if (word == NULL) fputs("Likeness: exact 1:N search over galleries of embeddings.\n\n", to);
+  fputs("usage:\n", to);
+  for (int i = 0; i < COMMANDS; i++) {
+    const char *name = commands[i].name;
+    if (word == NULL || (strncmp(word, name, length) == 0 && (name[length] == ' ' || name[length] == '\0')))
+      fprintf(to, "  likeness %-8s %s\n", name, commands[i].usage);
+  }
+  if (word == NULL)
+    fputs("\nVECTORS and PROBES are files of vectors: .npy, .fvecs or .bvecs. --keys and --subjects name files of one\n"
+          "key or subject a line: only those templates are searched.\n",
+          to);
+  return status;
+}
+
+static int run(int i, const lk_options *options) {
+  lk_error error = {0};
+  catch_signals(commands[i].run == lk_command_serve);
+  lk_status status =
+      commands[i].run(options, &(lk_streams){.out = stdout, .log = stderr, .stop = &stop, .reload = &reload}, &error);
+  if ((fflush(stdout) != 0 || ferror(stdout)) && status == LK_OK)
+    status = lk_fail(&error, LK_EIO, "cannot write the output");
+  if (status == LK_OK) return EXIT_DONE;
+  fprintf(stderr, "likeness %s: %s\n", commands[i].name, error.text[0] != '\0' ? error.text : lk_status_words(status));
+  return status == LK_EINVAL ? EXIT_USAGE : EXIT_FAILED;
+}
+
+/* `policy` alone begins the names of some commands: their usage. */
+static int refuse_command(int count, char **words) {
+  size_t length = strlen(words[0]);
+  for (int i = 0; i < COMMANDS; i++) {
+    if (strncmp(commands[i].name, words[0], length) != 0 || commands[i].name[length] != ' ') continue;
+    fprintf(stderr, "likeness: no command '%s%s%s'\n", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
+    return show_usage(stderr, words[0], EXIT_USAGE);
+  }
+  fprintf(stderr, "likeness: no command '%s'\n", words[0]);
+  return show_usage(stderr, NULL, EXIT_USAGE);
+}
+
+int main(int count, char **arguments) {
+  if (count < 2) return show_usage(stderr, NULL, EXIT_USAGE);
+  if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "help") == 0)
+    return show_usage(stdout, NULL, EXIT_DONE);
+  for (int i = 0; i < COMMANDS; i++) {
+    int taken = match(commands[i].name, count - 1, arguments + 1);
+    if (taken == 0) continue;
+    lk_options options;
+    lk_error error;
+    if (lk_options_parse(count - 1 - taken, arguments + 1 + taken, commands[i].options, &options, &error) != LK_OK) {
+      fprintf(stderr, "likeness %s: %s\n", commands[i].name, error.text);
+      return show_usage(stderr, commands[i].name, EXIT_USAGE);
+    }
+    if (options.words_count < commands[i].words_least || options.words_count > commands[i].words_most)
+      return show_usage(stderr, commands[i].name, EXIT_USAGE);
+    return run(i, &options);
+  }
+  return refuse_command(count - 1, arguments + 1);
+}

@@ -1,0 +1,248 @@
+#include "engine/cli/options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/text.h"
+#include "base/timestamp.h"
+
+typedef lk_status read_value(const char *value, void *to, lk_error *error);
+
+static lk_status read_text(const char *value, void *to, lk_error *error) {
+  (void)error;
+  *(const char **)to = value;
+  return LK_OK;
+}
+
+/* The one kind of option that takes no value: NULL. */
+static lk_status read_flag(const char *value, void *to, lk_error *error) {
+  if (value != NULL) return lk_fail(error, LK_EINVAL, "takes no value");
+  *(bool *)to = true;
+  return LK_OK;
+}
+
+static lk_status read_u64(const char *value, void *to, lk_error *error) {
+  char *end;
+  errno = 0;
+  *(uint64_t *)to = strtoull(value, &end, 10);
+  if (*value >= '0' && *value <= '9' && *end == '\0' && errno == 0) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is not a whole number", value);
+}
+
+static lk_status read_u32(const char *value, void *to, lk_error *error) {
+  uint64_t wide = 0;
+  lk_status status = read_u64(value, &wide, error);
+  if (status == LK_OK && wide > UINT32_MAX) status = lk_fail(error, LK_EINVAL, "'%s' is too large", value);
+  *(uint32_t *)to = (uint32_t)wide;
+  return status;
+}
+
+static lk_status read_k(const char *value, void *to, lk_error *error) {
+  if (strcmp(value, "all") != 0) return read_u32(value, to, error);
+  *(uint32_t *)to = LK_K_ALL;
+  return LK_OK;
+}
+
+static lk_status read_bits(const char *value, void *to, lk_error *error) {
+  char *end;
+  bool hex = value[0] == '0' && (value[1] == 'x' || value[1] == 'X');
+  errno = 0;
+  *(uint64_t *)to = strtoull(value, &end, hex ? 16 : 10);
+  if (*value >= '0' && *value <= '9' && *end == '\0' && errno == 0) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is not a 64-bit number", value);
+}
+
+/* A mask that is not given is all of the tags that are. */
+static lk_status read_tags(const char *value, void *to, lk_error *error) {
+  lk_options *options = (lk_options *)((char *)to - offsetof(lk_options, tags));
+  lk_status status = read_bits(value, to, error);
+  if (options->mask == 0) options->mask = options->tags;
+  return status;
+}
+
+static lk_status read_by(const char *value, void *to, lk_error *error) {
+  *(bool *)to = strcmp(value, "subject") == 0;
+  if (*(bool *)to || strcmp(value, "template") == 0) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is none of template, subject", value);
+}
+
+static lk_status read_float(const char *value, void *to, lk_error *error) {
+  char *end;
+  *(float *)to = strtof(value, &end);
+  if (*value > ' ' && *end == '\0' && !isnan(*(float *)to)) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
+}
+
+static lk_status read_double(const char *value, void *to, lk_error *error) {
+  char *end;
+  *(double *)to = strtod(value, &end);
+  if (*value > ' ' && *end == '\0' && !isnan(*(double *)to)) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
+}
+
+static lk_status read_fusion(const char *value, void *to, lk_error *error) {
+  return lk_fusion_parse(lk_text_of(value), to, error);
+}
+
+static lk_status read_store(const char *value, void *to, lk_error *error) { return lk_store_parse(value, to, error); }
+static lk_status read_metric(const char *value, void *to, lk_error *error) { return lk_metric_parse(value, to, error); }
+
+static const char *const format_names[] = {"table", "csv", "json", "svg"};
+
+static lk_status read_format(const char *value, void *to, lk_error *error) {
+  for (int i = LK_TABLE; i <= LK_SVG; i++)
+    if (strcmp(value, format_names[i]) == 0) {
+      *(lk_format *)to = (lk_format)i;
+      return LK_OK;
+    }
+  return lk_fail(error, LK_EINVAL, "format '%s' is none of table, csv, json, svg", value);
+}
+
+static lk_status read_priority(const char *value, void *to, lk_error *error) {
+  if (strcmp(value, "hi") == 0 || strcmp(value, "lo") == 0) return read_text(value, to, error);
+  return lk_fail(error, LK_EINVAL, "priority '%s' is none of hi, lo", value);
+}
+
+static const struct {
+  const char *name;
+  read_value *read;
+  size_t offset;
+} known[] = {
+    {"-k", read_k, offsetof(lk_options, k)},
+    {"--actor", read_text, offsetof(lk_options, actor)},
+    {"--at", read_text, offsetof(lk_options, at)},
+    {"--audit", read_text, offsetof(lk_options, audit)},
+    {"--sign", read_text, offsetof(lk_options, sign)},
+    {"--audit-key", read_text, offsetof(lk_options, audit_key)},
+    {"--authorisation", read_text, offsetof(lk_options, authorisation)},
+    {"--batch", read_u32, offsetof(lk_options, batch)},
+    {"--by", read_by, offsetof(lk_options, by_subject)},
+    {"--calibration", read_text, offsetof(lk_options, calibration)},
+    {"--case", read_text, offsetof(lk_options, case_id)},
+    {"--case-probes", read_u64, offsetof(lk_options, case_probes)},
+    {"--device", read_text, offsetof(lk_options, device)},
+    {"--dim", read_u32, offsetof(lk_options, dim)},
+    {"--fpir", read_double, offsetof(lk_options, fpir)},
+    {"--fuse", read_fusion, offsetof(lk_options, fusion)},
+    {"--format", read_format, offsetof(lk_options, format)},
+    {"--gallery", read_text, offsetof(lk_options, gallery)},
+    {"--head", read_text, offsetof(lk_options, head)},
+    {"--job-probes", read_u32, offsetof(lk_options, job_probes)},
+    {"--jurisdiction", read_text, offsetof(lk_options, jurisdiction)},
+    {"--key", read_text, offsetof(lk_options, key)},
+    {"--keys", read_text, offsetof(lk_options, keys)},
+    {"--labels", read_text, offsetof(lk_options, labels)},
+    {"--max-queue-delay-us", read_u64, offsetof(lk_options, max_queue_delay_us)},
+    {"--mask", read_bits, offsetof(lk_options, mask)},
+    {"--metric", read_metric, offsetof(lk_options, metric)},
+    {"--store", read_store, offsetof(lk_options, store)},
+    {"--model", read_text, offsetof(lk_options, model)},
+    {"--operation", read_text, offsetof(lk_options, operation)},
+    {"--password-file", read_text, offsetof(lk_options, password_file)},
+    {"--pending-since", read_text, offsetof(lk_options, pending_since)},
+    {"--policy", read_text, offsetof(lk_options, policy)},
+    {"--priority", read_priority, offsetof(lk_options, priority)},
+    {"--probes", read_u32, offsetof(lk_options, probes)},
+    {"--purpose", read_text, offsetof(lk_options, purpose)},
+    {"--rank", read_u32, offsetof(lk_options, rank)},
+    {"--redis", read_text, offsetof(lk_options, redis)},
+    {"--signed", read_flag, offsetof(lk_options, is_signed)},
+    {"--stats", read_flag, offsetof(lk_options, stats)},
+    {"--subject", read_text, offsetof(lk_options, subject)},
+    {"--subjects", read_text, offsetof(lk_options, subjects)},
+    {"--tags", read_tags, offsetof(lk_options, tags)},
+    {"--threads", read_u32, offsetof(lk_options, threads)},
+    {"--threshold", read_float, offsetof(lk_options, threshold)},
+    {"--timeout", read_u32, offsetof(lk_options, timeout_s)},
+    {"--ttl", read_u64, offsetof(lk_options, ttl_ms)},
+};
+
+/* Whether `name` (of `length` bytes) is a word of the space-separated list. */
+static bool is_listed(const char *list, const char *name, size_t length) {
+  for (const char *at = list; (at = strstr(at, name)) != NULL; at += length)
+    if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+  return false;
+}
+
+static lk_status read_option(int count, char *const *arguments, int *at, const char *allowed, lk_options *options,
+                             lk_error *error) {
+  const char *argument = arguments[*at], *equals = strchr(argument, '=');
+  size_t length = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+    if (strlen(known[i].name) != length || memcmp(known[i].name, argument, length) != 0) continue;
+    if (!is_listed(allowed, known[i].name, length)) break;
+    bool takes_next = equals == NULL && known[i].read != read_flag;
+    if (takes_next && *at + 1 == count) return lk_fail(error, LK_EINVAL, "%s needs a value", argument);
+    const char *value = equals != NULL ? equals + 1 : takes_next ? arguments[++*at] : NULL;
+    lk_status status = known[i].read(value, (char *)options + known[i].offset, error);
+    return status == LK_OK ? LK_OK : lk_fail(error, status, "%s: %s", known[i].name, error != NULL ? error->text : "");
+  }
+  return lk_fail(error, LK_EINVAL, "unknown option %.*s", (int)length, argument);
+}
+
+lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
+                           lk_error *error) {
+  *options = (lk_options){.k = 10,
+                          .rank = 1,
+                          .threshold = -INFINITY,
+                          .fpir = NAN,
+                          .device = "auto",
+                          .priority = "lo",
+                          .batch = 1024,
+                          .job_probes = 64,
+                          .probes = 1,
+                          .timeout_s = 60,
+                          .max_queue_delay_us = 500};
+  lk_status status = LK_OK;
+  for (int i = 0; status == LK_OK && i < count; i++) {
+    const char *argument = arguments[i];
+    if (argument[0] == '-' && argument[1] != '\0') {
+      status = read_option(count, arguments, &i, allowed, options, error);
+    } else if (options->words_count == LK_WORDS_MOST) {
+      status = lk_fail(error, LK_EINVAL, "more than %d arguments", LK_WORDS_MOST);
+    } else {
+      options->words[options->words_count++] = argument;
+    }
+  }
+  return status;
+}
+
+lk_status lk_options_check_k(const lk_options *options, lk_error *error) {
+  if (options->k >= 1 && options->k <= LK_K_MAX) return LK_OK;
+  if (options->k == LK_K_ALL) return lk_fail(error, LK_EINVAL, "-k all: only identify lists all; a queue does not");
+  return lk_fail(error, LK_EINVAL, "-k: %u is outside 1 .. %d", options->k, LK_K_MAX);
+}
+
+lk_status lk_options_check_format(const lk_options *options, const char *formats, lk_error *error) {
+  const char *name = format_names[options->format];
+  if (is_listed(formats, name, strlen(name))) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "--format: '%s' is not one that this command writes: %s", name, formats);
+}
+
+lk_status lk_options_instant(const char *option, const char *value, int64_t *ms, lk_error *error) {
+  const char *fault = lk_instant_parse(lk_text_of(value), ms);
+  return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "%s: '%s' %s", option, value, fault);
+}
+
+static lk_text text_or_none(const char *text) { return lk_text_of(text != NULL ? text : ""); }
+
+lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_key *key, lk_error *error) {
+  *key = (lk_key){0};
+  *claims = (lk_claims){.purpose = text_or_none(options->purpose),
+                        .actor = text_or_none(options->actor),
+                        .jurisdiction = text_or_none(options->jurisdiction),
+                        .case_id = text_or_none(options->case_id),
+                        .authorisation = text_or_none(options->authorisation)};
+  if (options->sign != NULL && options->actor == NULL)
+    return lk_fail(error, LK_EINVAL, "--sign needs --actor: whose key it is");
+  lk_status status = LK_OK;
+  if (options->pending_since != NULL)
+    status = lk_options_instant("--pending-since", options->pending_since, &claims->pending_since_ms, error);
+  if (status != LK_OK || options->sign == NULL) return status;
+  claims->key = key;
+  return lk_key_read_secret(options->sign, key, error);
+}

@@ -1,0 +1,51 @@
+/* The command line: words and options of one command. */
+#ifndef ENGINE_CLI_OPTIONS_H
+#define ENGINE_CLI_OPTIONS_H
+
+#include <likeness/likeness.h>
+#include <likeness/signing_key.h>
+
+typedef enum lk_format { LK_TABLE, LK_CSV, LK_JSON, LK_SVG } lk_format;
+
+enum { LK_WORDS_MOST = 256 };
+
+typedef struct lk_options {
+  const char *words[LK_WORDS_MOST]; /* what is no option */
+  int words_count;
+  uint32_t dim, k /* LK_K_ALL: -k all */, rank, threads, batch, job_probes, timeout_s;
+  uint64_t max_queue_delay_us, ttl_ms, tags, mask;
+  lk_metric metric;
+  lk_store store;
+  lk_fusion fusion;
+  const char *model, *labels, *device, *subject, *keys, *subjects, *head, *key, *redis, *password_file, *gallery,
+      *priority;
+  const char *calibration, *policy, *audit, *audit_key, *sign;
+  float threshold; /* -INFINITY where none was given */
+  double fpir;     /* NaN where none was given */
+  bool by_subject, stats;
+  const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at; /* policies */
+  bool is_signed;
+  uint32_t probes;
+  uint64_t case_probes;
+  lk_format format;
+} lk_options;
+
+/* Reads the arguments after the command's name. `allowed`: names of the options it takes, space-separated. LK_EINVAL
+ * names the argument that is wrong. */
+lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
+                           lk_error *error);
+
+/* Whether the format is one that the command writes. `formats`: their names, space-separated. */
+lk_status lk_options_check_format(const lk_options *options, const char *formats, lk_error *error);
+
+/* Whether k is one that a search can have. */
+lk_status lk_options_check_k(const lk_options *options, lk_error *error);
+
+/* Who asks and why; `key` holds the actor's where --sign names one, which the caller forgets. The claims point into
+ * both. LK_EINVAL, LK_EFORMAT, LK_EIO. */
+lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_key *key, lk_error *error);
+
+/* Reads an option's value as an instant (base/timestamp.h). */
+lk_status lk_options_instant(const char *option, const char *value, int64_t *ms, lk_error *error);
+
+#endif

@@ -1,0 +1,25 @@
+/* An evaluation as text: a table for people, JSON for programs, the DET curves as a picture (SVG). */
+#ifndef ENGINE_CLI_RENDER_EVALUATE_H
+#define ENGINE_CLI_RENDER_EVALUATE_H
+
+#include <stdio.h>
+
+#include "index/evaluation/evaluate.h"
+
+typedef struct lk_evaluation {
+  lk_gallery_stat gallery;
+  uint64_t subjects; /* in it */
+  const lk_trials *trials;
+  float threshold;
+  double wanted_fpir; /* that the threshold is the least for; NaN: the threshold was given */
+  uint32_t rank;
+} lk_evaluation;
+
+/* The greatest rank whose identification rate is shown, whatever `rank`. */
+#define LK_RANKS_MOST 50
+
+lk_status lk_render_evaluation_table(FILE *out, const lk_evaluation *evaluation, lk_error *error);
+lk_status lk_render_evaluation_json(FILE *out, const lk_evaluation *evaluation, lk_error *error);
+lk_status lk_render_evaluation_svg(FILE *out, const lk_evaluation *evaluation, lk_error *error);
+
+#endif

@@ -1,0 +1,256 @@
+#include "engine/queue/client.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/text.h"
+#include "engine/queue/protocol.h"
+#include "engine/queue/redis.h"
+#include "engine/queue/signature.h"
+#include "index/formats/vector.h"
+
+enum { OUTSTANDING_MOST = 64 };
+
+/* Replies may come in any order; one that came early waits here, at its job's number modulo the window. */
+typedef struct client {
+  const lk_client_job *job;
+  lk_redis *redis;
+  lk_command command;
+  char to[40], reply_key[80], stream[32];
+  float *probes; /* of one job */
+  lk_field fields[LK_FIELDS_MAX];
+  size_t fields_count;
+  char signed_ms[24], signature[LK_SIGNATURE_HEX];
+  uint64_t jobs, sent, taken;
+  lk_reply *early[OUTSTANDING_MOST];
+  lk_reply_reader readers[OUTSTANDING_MOST];
+} client;
+
+static uint64_t job_first(const client *c, uint64_t number) { return number * c->job->job_probes; }
+
+static uint64_t job_probes(const client *c, uint64_t number) {
+  uint64_t left = c->job->probes->rows - job_first(c, number);
+  return left < c->job->job_probes ? left : c->job->job_probes;
+}
+
+static uint64_t job_lists(const client *c, uint64_t number) {
+  return c->job->fusion != LK_FUSE_NONE ? 1 : job_probes(c, number);
+}
+
+static void add_bytes(client *c, const char *name, const void *value, size_t length) {
+  lk_command_add_string(&c->command, name);
+  lk_command_add(&c->command, value, length);
+  c->fields[c->fields_count++] = (lk_field){.name = lk_text_of(name), .value = value, .length = length};
+}
+
+static void add_field(client *c, const char *name, const char *value) { add_bytes(c, name, value, strlen(value)); }
+
+static void add_claims(client *c, const lk_client_job *job) {
+  const struct {
+    const char *name;
+    lk_text text;
+  } said[] = {{"purpose", job->claims.purpose},
+              {"actor", job->claims.actor},
+              {"jurisdiction", job->claims.jurisdiction},
+              {"case", job->claims.case_id},
+              {"authorisation", job->claims.authorisation}};
+  for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+    if (said[i].text.length > 0) add_bytes(c, said[i].name, said[i].text.bytes, said[i].text.length);
+}
+
+/* Of all fields so far. */
+static lk_status add_signature(client *c, const lk_key *key, lk_error *error) {
+  unsigned char message[LK_SIGNED_SIZE];
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  snprintf(c->signed_ms, sizeof c->signed_ms, "%lld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  add_field(c, "signed_ms", c->signed_ms);
+  lk_status status = lk_signature_message(c->fields, c->fields_count, message, error);
+  if (status != LK_OK) return status;
+  lk_signature_sign(message, key, c->signature);
+  add_field(c, LK_SIGNATURE_FIELD, c->signature);
+  return LK_OK;
+}
+
+static lk_status send_job(client *c, uint64_t number, lk_error *error) {
+  char id[24], k[12], n[24], threshold[32], ttl[24], tags[24], mask[24], since[24];
+  const lk_client_job *job = c->job;
+  lk_vector_to_f32(job->probes, job_first(c, number), job_probes(c, number), c->probes);
+  snprintf(id, sizeof id, "%" PRIu64, number);
+  snprintf(k, sizeof k, "%u", job->k);
+  snprintf(n, sizeof n, "%" PRIu64, job_probes(c, number));
+  snprintf(threshold, sizeof threshold, "%.9g", (double)job->threshold);
+  snprintf(ttl, sizeof ttl, "%" PRIu64, job->ttl_ms);
+  snprintf(tags, sizeof tags, "%" PRIu64, job->tags);
+  snprintf(mask, sizeof mask, "%" PRIu64, job->mask);
+  snprintf(since, sizeof since, "%" PRId64, job->claims.pending_since_ms);
+  lk_command_clear(&c->command);
+  lk_command_add_string(&c->command, "XADD");
+  lk_command_add_string(&c->command, c->stream);
+  lk_command_add_string(&c->command, "*");
+  c->fields_count = 0;
+  add_field(c, "v", "1");
+  add_field(c, "op", "identify");
+  add_field(c, "id", id);
+  add_field(c, "to", c->to);
+  add_field(c, "gallery", job->gallery);
+  add_field(c, "k", k);
+  add_field(c, "n", n);
+  if (job->threshold != -INFINITY) add_field(c, "threshold", threshold);
+  if (job->by_subject) add_field(c, "by", "subject");
+  if (job->fusion != LK_FUSE_NONE) add_field(c, "fuse", lk_fusion_name(job->fusion));
+  if (job->mask != 0) {
+    add_field(c, "tags", tags);
+    add_field(c, "mask", mask);
+  }
+  if (job->model != NULL) add_field(c, "model", job->model);
+  add_claims(c, job);
+  if (job->claims.pending_since_ms > 0) add_field(c, "pending_since", since);
+  if (job->ttl_ms > 0) add_field(c, "ttl", ttl);
+  add_bytes(c, "f32", c->probes, job_probes(c, number) * job->probes->dim * sizeof *c->probes);
+  lk_status status = job->claims.key != NULL ? add_signature(c, job->claims.key, error) : LK_OK;
+  return status == LK_OK ? lk_redis_send(c->redis, &c->command, error) : status;
+}
+
+static lk_status send_jobs(client *c, lk_error *error) {
+  uint64_t first = c->sent;
+  lk_status status = LK_OK;
+  for (; status == LK_OK && c->sent < c->jobs && c->sent < c->taken + OUTSTANDING_MOST; c->sent++)
+    status = send_job(c, c->sent, error);
+  for (; status == LK_OK && first < c->sent; first++) {
+    lk_reply *reply = NULL;
+    status = lk_redis_receive(c->redis, &reply, error);
+    if (status != LK_OK) break;
+    if (lk_reply_error(reply) != NULL)
+      status = lk_fail(error, LK_EIO, "redis refused a job: %s", lk_reply_error(reply));
+    lk_reply_free(reply);
+  }
+  return status;
+}
+
+/* Keeps a reply until its turn; it holds a list of one element or more. */
+static lk_status keep_reply(client *c, lk_reply *reply, lk_error *error) {
+  size_t length = 0;
+  const char *data = lk_reply_string(reply, &length);
+  lk_reply_reader reader;
+  lk_status status =
+      data != NULL ? lk_reply_decode(data, length, &reader, error) : lk_fail(error, LK_EFORMAT, "a reply is no string");
+  uint64_t number = 0;
+  if (status == LK_OK) {
+    char id[24] = "";
+    memcpy(id, reader.head.id.bytes, reader.head.id.length < sizeof id ? reader.head.id.length : 0);
+    number = strtoull(id, NULL, 10);
+    if (number < c->taken || number >= c->sent || c->early[number % OUTSTANDING_MOST] != NULL)
+      status = lk_fail(error, LK_EFORMAT, "a reply to job '%.*s', which does not await one", (int)reader.head.id.length,
+                       reader.head.id.bytes);
+  }
+  if (status != LK_OK) {
+    lk_reply_free(reply);
+    return status;
+  }
+  c->early[number % OUTSTANDING_MOST] = reply;
+  c->readers[number % OUTSTANDING_MOST] = reader;
+  return LK_OK;
+}
+
+static lk_status hand_out(client *c, lk_client_take *take, void *context, lk_error *error) {
+  lk_status status = LK_OK;
+  for (size_t slot; status == LK_OK && c->early[slot = c->taken % OUTSTANDING_MOST] != NULL;) {
+    lk_reply_reader *reader = &c->readers[slot];
+    if (reader->head.status != LK_OK)
+      status =
+          lk_fail(error, reader->head.status, "%s: %s: %.*s (probes %" PRIu64 " to %" PRIu64 ")", c->job->probes->name,
+                  lk_status_name(reader->head.status), (int)reader->head.text.length, reader->head.text.bytes,
+                  job_first(c, c->taken), job_first(c, c->taken) + job_probes(c, c->taken) - 1);
+    else if (reader->head.probes != job_lists(c, c->taken))
+      status = lk_fail(error, LK_EFORMAT, "a reply has %u lists; %" PRIu64 " were awaited", reader->head.probes,
+                       job_lists(c, c->taken));
+    else
+      status = take(context, job_first(c, c->taken), reader, error);
+    lk_reply_free(c->early[slot]);
+    c->early[slot] = NULL;
+    c->taken++;
+  }
+  return status;
+}
+
+/* Waits up to a second for one reply. */
+static lk_status receive(client *c, bool *received, lk_error *error) {
+  const char *const words[] = {"BLPOP", c->reply_key, "1"};
+  lk_reply *reply = NULL;
+  lk_status status = lk_redis_call_words(c->redis, &reply, error, 3, words);
+  *received = false;
+  if (status != LK_OK) return status;
+  if (lk_reply_error(reply) != NULL)
+    status = lk_fail(error, LK_EIO, "redis refused to wait for replies: %s", lk_reply_error(reply));
+  else if (lk_reply_elements(reply) == 2) {
+    *received = true;
+    status = keep_reply(c, lk_reply_take_element(reply, 1), error);
+  }
+  lk_reply_free(reply);
+  return status;
+}
+
+/* What no gallery takes is found here, where the row's number in its file is known, and before anything is sent. */
+static lk_status check_probes(const client *c, lk_error *error) {
+  const lk_vectors *probes = c->job->probes;
+  for (uint64_t row = 0; row < probes->rows; row++) {
+    const char *fault = lk_vector_prepare(LK_IP, probes, row, c->probes);
+    if (fault != NULL) return lk_fail(error, LK_EBADPROBE, "%s: probe %" PRIu64 " %s", probes->name, row, fault);
+  }
+  return LK_OK;
+}
+
+static lk_status exchange(client *c, const atomic_bool *stop, lk_client_take *take, void *context, lk_error *error) {
+  uint64_t heard_us = lk_clock_us();
+  lk_status status = LK_OK;
+  while (status == LK_OK && c->taken < c->jobs) {
+    bool received = false;
+    status = send_jobs(c, error);
+    if (status == LK_OK) status = receive(c, &received, error);
+    if (status == LK_OK) status = hand_out(c, take, context, error);
+    if (received) heard_us = lk_clock_us();
+    if (status == LK_OK && atomic_load(stop)) status = lk_fail(error, LK_ECANCELLED, "interrupted");
+    if (status == LK_OK && lk_clock_us() > heard_us + c->job->timeout_s * UINT64_C(1000000))
+      status = lk_fail(error, LK_EDEADLINE, "no reply for %u s; is a worker serving %s on this redis?",
+                       c->job->timeout_s, c->job->gallery);
+  }
+  return status;
+}
+
+static void close_client(client *c) {
+  const char *const words[] = {"DEL", c->reply_key};
+  lk_reply *reply = NULL;
+  if (c->redis != NULL && lk_redis_call_words(c->redis, &reply, NULL, 2, words) == LK_OK) lk_reply_free(reply);
+  for (int i = 0; i < OUTSTANDING_MOST; i++) lk_reply_free(c->early[i]);
+  lk_redis_close(c->redis);
+  lk_command_free(&c->command);
+  free(c->probes);
+  free(c);
+}
+
+lk_status lk_client_run(const lk_address *address, const lk_client_job *job, const atomic_bool *stop,
+                        lk_client_take *take, void *context, lk_error *error) {
+  client *c = calloc(1, sizeof *c);
+  if (c == NULL) return lk_fail_memory(error);
+  c->job = job;
+  c->jobs = (job->probes->rows + job->job_probes - 1) / job->job_probes;
+  c->probes = malloc((size_t)job->job_probes * job->probes->dim * sizeof *c->probes);
+  uint64_t random = lk_clock_us();
+  if (getrandom(&random, sizeof random, 0) < 0) random ^= (uint64_t)(uintptr_t)c;
+  snprintf(c->to, sizeof c->to, "submit-%016" PRIx64, random);
+  snprintf(c->reply_key, sizeof c->reply_key, "%s%s", LK_REPLY_PREFIX, c->to);
+  snprintf(c->stream, sizeof c->stream, "%s", strcmp(job->priority, "hi") == 0 ? LK_STREAM_HI : LK_STREAM_LO);
+  lk_status status = c->probes != NULL ? check_probes(c, error) : lk_fail_memory(error);
+  if (status == LK_OK) status = lk_redis_open(address, &c->redis, error);
+  if (status == LK_OK) status = exchange(c, stop, take, context, error);
+  close_client(c);
+  return status;
+}

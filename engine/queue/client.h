@@ -1,0 +1,33 @@
+/* The client: cuts probes into jobs, sends them, and collects the replies in order. */
+#ifndef ENGINE_QUEUE_CLIENT_H
+#define ENGINE_QUEUE_CLIENT_H
+
+#include <stdatomic.h>
+
+#include <likeness/likeness.h>
+#include <likeness/signing_key.h>
+#include "engine/queue/address.h"
+#include "engine/queue/reply.h"
+
+typedef struct lk_client_job {
+  const char *gallery, *model, *priority; /* model: NULL for none */
+  const lk_vectors *probes;
+  uint32_t k;
+  float threshold;
+  bool by_subject;
+  lk_fusion fusion; /* of a job's probes */
+  uint64_t tags, mask;
+  lk_claims claims;    /* their key signs each job */
+  uint64_t ttl_ms;     /* 0: no deadline */
+  uint32_t job_probes; /* probes in one job */
+  uint32_t timeout_s;  /* without any reply for so long, it gives up */
+} lk_client_job;
+
+/* Called for each reply in the order of the probes; `first` is the reply's first probe. */
+typedef lk_status lk_client_take(void *context, uint64_t first, lk_reply_reader *reply, lk_error *error);
+
+/* Sends all probes and hands out all replies. The first reply that is an error ends it with that error. */
+lk_status lk_client_run(const lk_address *address, const lk_client_job *job, const atomic_bool *stop,
+                        lk_client_take *take, void *context, lk_error *error);
+
+#endif

@@ -1,0 +1,44 @@
+/* One job as it stands in the stream, and what its fields mean (docs/protocol.md). Bytes in, numbers out: no Redis,
+ * no gallery, no clock. */
+#ifndef ENGINE_QUEUE_JOB_H
+#define ENGINE_QUEUE_JOB_H
+
+#include "engine/queue/signature.h"
+
+#define LK_PROTOCOL_VERSION 1
+#define LK_JOB_ID_MAX 64
+#define LK_JOB_TO_MAX 128
+#define LK_JOB_PROBES_MAX 4096
+#define LK_JOB_CANDIDATES_MAX (1 << 18) /* n times k */
+
+typedef enum lk_op { LK_OP_IDENTIFY, LK_OP_VERIFY } lk_op;
+
+/* Texts and probes point into the fields. */
+typedef struct lk_job {
+  lk_text id, to, gallery, subject, model;
+  lk_op op;
+  bool json;
+  uint32_t k;
+  float threshold; /* -INFINITY for none */
+  bool by_subject;
+  lk_fusion fusion;
+  uint64_t tags, mask;
+  uint64_t ttl_ms;                                              /* from the entry's own time; 0: no deadline */
+  lk_text purpose, actor, jurisdiction, case_id, authorisation; /* what a policy may ask for */
+  uint64_t pending_since_ms;                                    /* the authorisation is, since then; 0: it is granted */
+  bool is_signed;
+  uint64_t signed_ms; /* Unix time, by the signer's clock */
+  unsigned char signature[LK_SIGNATURE_SIZE], signed_message[LK_SIGNED_SIZE];
+  lk_vectors probes;
+} lk_job;
+
+/* How many candidate lists a job gets. */
+static inline uint32_t lk_job_lists(const lk_job *job) {
+  return job->fusion != LK_FUSE_NONE ? 1 : (uint32_t)job->probes.rows;
+}
+
+/* Reads all fields, LK_FIELDS_MAX at most. On an error `id`, `to` and `json` are as good as the job gave them, so that
+ * the refusal can be sent; `to` is empty where the job has no usable one. LK_EBADJOB names the field. */
+lk_status lk_job_parse(const lk_field *fields, size_t count, lk_job *job, lk_error *error);
+
+#endif

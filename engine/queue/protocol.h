@@ -1,0 +1,24 @@
+/* Names and numbers of protocol version 1 that both ends use (docs/protocol.md). */
+#ifndef ENGINE_QUEUE_PROTOCOL_H
+#define ENGINE_QUEUE_PROTOCOL_H
+
+/* All keys share the tag of the one partition, so that they lie on one node of a Redis Cluster. */
+#define LK_STREAM_HI "lk:{0}:q:hi"
+#define LK_STREAM_LO "lk:{0}:q:lo"
+#define LK_DEAD "lk:{0}:dead"
+#define LK_REPLY_PREFIX "lk:{0}:r:"
+#define LK_HEADS "lk:{0}:heads"
+#define LK_SIGNED_PREFIX "lk:{0}:signed:"
+#define LK_GROUP "e1.s0"
+
+#define LK_REPLY_LIFE_MS "600000" /* of a reply list after its last reply */
+#define LK_REPLY_CAP "100000"     /* replies in one list; older ones go first */
+#define LK_HEADS_KEPT "10000"
+
+/* engine/queue/functions.lua, and its functions. */
+#define LK_FINISH "lk_finish_2"
+#define LK_DISCARD "lk_discard_2"
+#define LK_TRIM "lk_trim_2"
+extern const char lk_functions_lua[];
+
+#endif

@@ -1,0 +1,49 @@
+/* Replies: what goes back to a client, as bytes or as JSON (docs/protocol.md). */
+#ifndef ENGINE_QUEUE_REPLY_H
+#define ENGINE_QUEUE_REPLY_H
+
+#include <likeness/likeness.h>
+#include "engine/queue/bytes.h"
+
+#define LK_REPLY_MAGIC "LKR1"
+
+/* All but the candidates. */
+typedef struct lk_reply_head {
+  lk_status status;
+  lk_text id, gallery, model, text; /* text: what went wrong, empty when nothing did */
+  lk_text decision;                 /* JSON: what rules governed it (docs/policy.md) */
+  uint64_t epoch;                   /* of the gallery, as it was searched */
+  uint64_t searched, total;         /* templates compared, templates there are */
+  uint32_t wait_us, compute_us;
+  uint32_t probes; /* 0 with an error */
+} lk_reply_head;
+
+/* What is read back: the head, and a place in the bytes that moves on with each call. */
+typedef struct lk_reply_reader {
+  lk_reply_head head;
+  const char *counts;     /* of candidates, 4 bytes a probe */
+  const char *candidates; /* the next one */
+  const char *end;
+} lk_reply_reader;
+
+/* Which candidates of a result are a job's. */
+typedef struct lk_reply_part {
+  const lk_result *result; /* not read where the head has no probes */
+  uint32_t first;          /* its first list */
+  uint32_t k;              /* at most so many a list, */
+  float threshold;         /* at or above it */
+} lk_reply_part;
+
+/* How many candidates `lists` lists of the part have. */
+uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists);
+
+/* Appends a reply. */
+void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out);
+void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out);
+
+/* Reads a binary reply; checks all of it. Texts point into `data`. */
+lk_status lk_reply_decode(const char *data, size_t length, lk_reply_reader *reader, lk_error *error);
+uint32_t lk_reply_count(const lk_reply_reader *reader, uint32_t probe);
+lk_candidate lk_reply_next(lk_reply_reader *reader); /* in order: probe by probe, rank by rank */
+
+#endif

@@ -1,0 +1,81 @@
+#include "engine/worker/batcher.h"
+
+#include <stddef.h>
+
+enum { LO_EVERY = 4 };
+
+void lk_batcher_init(lk_batcher *batcher, uint32_t preferred_probes, uint64_t max_delay_us) {
+  *batcher = (lk_batcher){.preferred_probes = preferred_probes, .max_delay_us = max_delay_us};
+  for (int lane = 0; lane < LK_PRIORITIES; lane++) batcher->lanes[lane].last = &batcher->lanes[lane].first;
+}
+
+void lk_batcher_push(lk_batcher *batcher, lk_priority priority, lk_queued *job, uint64_t now_us) {
+  job->next = NULL;
+  job->since_us = now_us;
+  *batcher->lanes[priority].last = job;
+  batcher->lanes[priority].last = &job->next;
+  batcher->probes += job->probes;
+}
+
+static lk_priority first_lane(const lk_batcher *batcher) {
+  if (batcher->lanes[LK_HI].first == NULL) return LK_LO;
+  bool turn_of_lo = batcher->batches % LO_EVERY == LO_EVERY - 1;
+  return turn_of_lo && batcher->lanes[LK_LO].first != NULL ? LK_LO : LK_HI;
+}
+
+static bool joins(const lk_queued *head, const lk_queued *job, uint32_t probes, uint32_t most) {
+  return job == head || (head->key != 0 && job->key == head->key && probes + job->probes <= most);
+}
+
+/* Whether `head` has company enough: the preferred number of probes, or a job waits that would not fit any more. */
+static bool is_full(const lk_batcher *batcher, const lk_queued *head) {
+  uint32_t probes = head->probes;
+  for (int lane = 0; lane < LK_PRIORITIES; lane++)
+    for (const lk_queued *job = batcher->lanes[lane].first; job != NULL; job = job->next) {
+      if (job == head || job->key != head->key) continue;
+      if (!joins(head, job, probes, batcher->preferred_probes)) return true;
+      probes += job->probes;
+    }
+  return probes >= batcher->preferred_probes;
+}
+
+static void unlink_joining(lk_batcher *batcher, int lane, const lk_queued *head, uint32_t *probes, lk_queued ***tail) {
+  lk_queued **at = &batcher->lanes[lane].first;
+  while (*at != NULL) {
+    lk_queued *job = *at;
+    if (job == head || !joins(head, job, *probes, batcher->preferred_probes)) {
+      at = &job->next;
+      continue;
+    }
+    *at = job->next;
+    *probes += job->probes;
+    **tail = job;
+    *tail = &job->next;
+  }
+  batcher->lanes[lane].last = at;
+}
+
+static lk_queued *unlink_batch(lk_batcher *batcher, lk_priority lane, lk_queued *head) {
+  batcher->lanes[lane].first = head->next;
+  if (head->next == NULL) batcher->lanes[lane].last = &batcher->lanes[lane].first;
+  uint32_t probes = head->probes;
+  lk_queued **tail = &head->next;
+  for (int l = 0; l < LK_PRIORITIES; l++) unlink_joining(batcher, l, head, &probes, &tail);
+  *tail = NULL;
+  batcher->probes -= probes;
+  batcher->batches++;
+  return head;
+}
+
+lk_queued *lk_batcher_take(lk_batcher *batcher, uint64_t now_us, bool flush, uint64_t *wake_us) {
+  *wake_us = UINT64_MAX;
+  lk_priority lane = first_lane(batcher);
+  lk_queued *head = batcher->lanes[lane].first;
+  if (head == NULL) return NULL;
+  uint64_t due_us = head->since_us + batcher->max_delay_us;
+  if (!flush && now_us < due_us && head->key != 0 && !is_full(batcher, head)) {
+    *wake_us = due_us;
+    return NULL;
+  }
+  return unlink_batch(batcher, lane, head);
+}

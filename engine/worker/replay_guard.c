@@ -1,0 +1,53 @@
+#include "engine/worker/replay_guard.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "engine/queue/protocol.h"
+
+static const uint64_t oldest_ms = 3600000; /* since it was signed */
+static const uint64_t ahead_ms = 300000;   /* of clocks that differ */
+
+/* Longer than the signature could be used by any clock here: what is forgotten is too old. */
+static const char remembered_ms[] = "7200000";
+
+static lk_status check_age(const lk_task *task, uint64_t now_ms, lk_error *error) {
+  uint64_t signed_ms = task->job.signed_ms;
+  if (signed_ms > now_ms && signed_ms - now_ms > ahead_ms)
+    return lk_fail(error, LK_EPOLICY, "refused: the job was signed %llu s ahead of redis' time",
+                   (unsigned long long)((signed_ms - now_ms) / 1000));
+  if (signed_ms < now_ms && now_ms - signed_ms > oldest_ms)
+    return lk_fail(error, LK_EPOLICY, "refused: the job was signed %llu s ago; at most %llu are allowed",
+                   (unsigned long long)((now_ms - signed_ms) / 1000), (unsigned long long)(oldest_ms / 1000));
+  return LK_OK;
+}
+
+/* The key is of what was signed, which is the same for every signature of it. */
+static void name_key(const lk_task *task, char key[sizeof LK_SIGNED_PREFIX + 64]) {
+  unsigned char hash[32];
+  crypto_hash_sha256(hash, task->job.signed_message, sizeof task->job.signed_message);
+  strcpy(key, LK_SIGNED_PREFIX);
+  sodium_bin2hex(key + strlen(LK_SIGNED_PREFIX), 65, hash, sizeof hash);
+}
+
+lk_status lk_replay_check(lk_redis *redis, const lk_task *task, uint64_t now_ms, lk_error *error) {
+  char key[sizeof LK_SIGNED_PREFIX + 64], entry[64];
+  snprintf(entry, sizeof entry, "%s %s", task->priority == LK_HI ? LK_STREAM_HI : LK_STREAM_LO, task->entry);
+  name_key(task, key);
+  const char *const words[] = {"SET", key, entry, "NX", "GET", "PX", remembered_ms};
+  lk_reply *reply = NULL;
+  lk_status status = check_age(task, now_ms, error);
+  if (status == LK_OK) status = lk_redis_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
+  if (status != LK_OK) return status;
+  size_t length;
+  const char *first = lk_reply_string(reply, &length);
+  if (lk_reply_error(reply) != NULL)
+    status =
+        lk_fail(error, lk_reply_refusal(reply), "redis refused to remember a signed job: %s", lk_reply_error(reply));
+  else if (first != NULL && strcmp(first, entry) != 0) /* itself, where it is read again */
+    status = lk_fail(error, LK_EPOLICY, "refused: this signed job came before, as %.100s", first);
+  lk_reply_free(reply);
+  return status;
+}

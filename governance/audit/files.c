@@ -1,0 +1,58 @@
+#include "governance/audit/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+#define NAME_BEGIN "audit-"
+
+enum { NAME_MAX_BYTES = 32 };
+
+static void name_of(uint32_t number, char name[NAME_MAX_BYTES]) {
+  snprintf(name, NAME_MAX_BYTES, NAME_BEGIN "%06" PRIu32 ".log", number);
+}
+
+/* 0: it is no such file's name. */
+static uint32_t number_of(const char *name) {
+  char again[NAME_MAX_BYTES];
+  if (strncmp(name, NAME_BEGIN, strlen(NAME_BEGIN)) != 0) return 0;
+  uint32_t number = (uint32_t)strtoul(name + strlen(NAME_BEGIN), NULL, 10);
+  name_of(number, again);
+  return strcmp(name, again) == 0 ? number : 0;
+}
+
+lk_status lk_audit_file_path(const char *folder, uint32_t number, char *path, lk_error *error) {
+  char name[NAME_MAX_BYTES];
+  name_of(number, name);
+  return lk_file_join(path, folder, name, error);
+}
+
+lk_status lk_audit_files_last(const char *folder, uint32_t *last, lk_error *error) {
+  DIR *entries = opendir(folder);
+  if (entries == NULL) return lk_fail(error, LK_EIO, "%s: cannot open: %s", folder, strerror(errno));
+  *last = 0;
+  for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    uint32_t number = number_of(entry->d_name);
+    if (number > *last) *last = number;
+  }
+  closedir(entries);
+  return LK_OK;
+}
+
+lk_status lk_audit_file_read(const char *path, lk_audit_chain *chain, size_t *size, size_t *whole,
+                             lk_audit_visit *visit, void *context, lk_error *error) {
+  lk_file file;
+  lk_status status = lk_file_map(path, &file, error);
+  if (status != LK_OK) return status;
+  chain->at_start = true;
+  *size = file.size;
+  *whole = 0;
+  if (file.size > 0) status = lk_audit_chain_read(chain, path, file.data, file.size, whole, visit, context, error);
+  lk_file_unmap(&file);
+  return status;
+}

@@ -1,0 +1,320 @@
+/* The log's writer. Records collect in memory and go to the file in one write, so a group costs one fsync; nothing that
+ * rests on a record may happen before its commit. */
+#include <likeness/audit.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "governance/audit/files.h"
+#include "governance/audit/head.h"
+
+enum { PENDING_MAX = 1 << 20, FILE_BYTES = 64 << 20 };
+
+struct lk_audit {
+  pthread_mutex_t turn;
+  char folder[PATH_MAX], path[PATH_MAX]; /* the log; the file that is written */
+  int lock, fd;
+  uint32_t number;     /* of the file */
+  uint64_t file_bytes; /* in it */
+  uint64_t file_bytes_max, head_interval_ms;
+  lk_key key;
+  lk_audit_chain chain;
+  char *pending; /* appended and not written */
+  size_t pending_bytes;
+  bool synced; /* nothing is pending or only in the page cache */
+  bool failed;
+  lk_error why;
+  lk_audit_mark latest;
+  uint64_t head_due_ms;
+  uint64_t cut;
+};
+
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* What was written is unknown from here on: an fsync that failed once may succeed next time without the data. */
+static lk_status fail(lk_audit *audit, const char *what, lk_error *error) {
+  audit->failed = true;
+  lk_fail(&audit->why, LK_EIO, "%s: cannot %s: %s", audit->path, what, strerror(errno));
+  return lk_fail(error, LK_EIO, "%s", audit->why.text);
+}
+
+static lk_status check_usable(const lk_audit *audit, lk_error *error) {
+  if (!audit->failed) return LK_OK;
+  return lk_fail(error, LK_EIO, "the audit log takes nothing more until it is opened again: %s", audit->why.text);
+}
+
+static lk_status write_pending(lk_audit *audit, lk_error *error) {
+  for (size_t done = 0; done < audit->pending_bytes;) {
+    ssize_t n = write(audit->fd, audit->pending + done, audit->pending_bytes - done);
+    if (n >= 0)
+      done += (size_t)n;
+    else if (errno != EINTR)
+      return fail(audit, "write", error);
+  }
+  audit->file_bytes += audit->pending_bytes;
+  audit->pending_bytes = 0;
+  return LK_OK;
+}
+
+static lk_status append(lk_audit *audit, lk_audit_entry *entry, lk_error *error) {
+  char hash[LK_AUDIT_HEX];
+  size_t length;
+  entry->sequence = audit->chain.sequence + 1;
+  entry->previous = (lk_text){.bytes = audit->chain.hash, .length = LK_AUDIT_HEX - 1};
+  if (entry->record.time_ms == 0) entry->record.time_ms = now_ms();
+  lk_status status = LK_OK;
+  if (audit->pending_bytes > PENDING_MAX - LK_AUDIT_LINE_MAX - 1) status = write_pending(audit, error);
+  char *line = audit->pending + audit->pending_bytes;
+  if (status == LK_OK) status = lk_audit_encode(entry, line, &length, hash, error);
+  if (status != LK_OK) return status;
+  line[length] = '\n';
+  audit->pending_bytes += length + 1;
+  audit->synced = false;
+  lk_audit_chain_move(&audit->chain, entry, hash);
+  return LK_OK;
+}
+
+/* `opened`, `rotated`: the records that say which log this is. */
+static lk_status append_identity(lk_audit *audit, lk_audit_type type, const char *log, lk_error *error) {
+  lk_audit_entry entry = {.record.type = type,
+                          .version = LK_AUDIT_VERSION,
+                          .log = {.bytes = log, .length = LK_AUDIT_LOG_HEX - 1},
+                          .key = {.bytes = audit->key.public_hex, .length = (uint32_t)strlen(audit->key.public_hex)},
+                          .cut = type == LK_AUDIT_OPENED ? audit->cut : 0};
+  return append(audit, &entry, error);
+}
+
+static lk_status sync_pending(lk_audit *audit, lk_error *error) {
+  if (audit->synced) return LK_OK;
+  lk_status status = write_pending(audit, error);
+  if (status == LK_OK && fdatasync(audit->fd) != 0) status = fail(audit, "fsync", error);
+  audit->synced = status == LK_OK;
+  return status;
+}
+
+/* The file `number`, new, with its name on the disk. */
+static lk_status make_file(lk_audit *audit, uint32_t number, lk_error *error) {
+  lk_status status = lk_audit_file_path(audit->folder, number, audit->path, error);
+  if (status != LK_OK) return status;
+  if (audit->fd >= 0) close(audit->fd);
+  audit->fd = open(audit->path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+  if (audit->fd < 0) return fail(audit, "create", error);
+  if (fsync(audit->lock) != 0) return fail(audit, "fsync the folder of", error);
+  audit->number = number;
+  audit->file_bytes = 0;
+  return LK_OK;
+}
+
+static lk_status rotate(lk_audit *audit, lk_error *error) {
+  lk_status status = make_file(audit, audit->number + 1, error);
+  if (status == LK_OK) status = append_identity(audit, LK_AUDIT_ROTATED, audit->chain.log, error);
+  return status == LK_OK ? sync_pending(audit, error) : status;
+}
+
+static lk_audit_mark mark_end(const lk_audit *audit) {
+  lk_audit_mark mark = {.sequence = audit->chain.sequence, .time_ms = now_ms()};
+  memcpy(mark.log, audit->chain.log, sizeof mark.log);
+  memcpy(mark.hash, audit->chain.hash, sizeof mark.hash);
+  return mark;
+}
+
+static lk_status append_head(lk_audit *audit, lk_audit_mark *mark, lk_error *error) {
+  if (audit->key.public_hex[0] == '\0') return LK_OK;
+  lk_audit_mark_sign(mark, &audit->key);
+  lk_audit_entry entry = {.record = {.type = LK_AUDIT_HEAD, .time_ms = mark->time_ms},
+                          .signature = {.bytes = mark->signature, .length = sizeof mark->signature - 1}};
+  return append(audit, &entry, error);
+}
+
+static lk_status commit(lk_audit *audit, bool with_head, lk_error *error) {
+  lk_audit_mark mark = mark_end(audit);
+  lk_status status = with_head ? append_head(audit, &mark, error) : LK_OK;
+  if (status == LK_OK) status = sync_pending(audit, error);
+  if (status == LK_OK && with_head) {
+    audit->latest = mark;
+    audit->head_due_ms = mark.time_ms + audit->head_interval_ms;
+  }
+  if (status == LK_OK && audit->file_bytes >= audit->file_bytes_max) status = rotate(audit, error);
+  return status;
+}
+
+static lk_status make_log(lk_audit *audit, lk_error *error) {
+  unsigned char random[(LK_AUDIT_LOG_HEX - 1) / 2];
+  char log[LK_AUDIT_LOG_HEX];
+  randombytes_buf(random, sizeof random);
+  sodium_bin2hex(log, sizeof log, random, sizeof random);
+  audit->chain = lk_audit_chain_start(true);
+  return append_identity(audit, LK_AUDIT_OPENED, log, error);
+}
+
+static lk_status check_key(const lk_audit *audit, lk_error *error) {
+  const char *ours = audit->key.public_hex, *theirs = audit->chain.key;
+  if (audit->chain.log[0] == '\0' || strcmp(ours, theirs) == 0) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "%s: the log's key is %s, this one's %s; another key needs a log of its own",
+                 audit->folder, theirs[0] != '\0' ? theirs : "none", ours[0] != '\0' ? ours : "none");
+}
+
+/* Reads the last file and, where there is no whole record in it yet, the one before. */
+static lk_status read_end(lk_audit *audit, size_t *whole, lk_error *error) {
+  char path[PATH_MAX];
+  size_t size, before;
+  audit->chain = lk_audit_chain_start(audit->number == 1);
+  lk_status status = lk_audit_file_read(audit->path, &audit->chain, &size, whole, NULL, NULL, error);
+  audit->cut = size - *whole;
+  if (status != LK_OK || *whole > 0 || audit->number == 1) return status;
+  audit->chain = lk_audit_chain_start(audit->number == 2);
+  status = lk_audit_file_path(audit->folder, audit->number - 1, path, error);
+  if (status == LK_OK) status = lk_audit_file_read(path, &audit->chain, &size, &before, NULL, NULL, error);
+  if (status == LK_OK && (before != size || size == 0))
+    status = lk_fail(error, LK_ECORRUPT, "%s: offset %zu: a record without its end", path, before);
+  return status;
+}
+
+static lk_status cut_to(lk_audit *audit, size_t whole, lk_error *error) {
+  if (audit->cut > 0 && (ftruncate(audit->fd, (off_t)whole) != 0 || fsync(audit->fd) != 0))
+    return fail(audit, "cut off the torn record of", error);
+  audit->file_bytes = whole;
+  return LK_OK;
+}
+
+static lk_status resume(lk_audit *audit, lk_error *error) {
+  size_t whole;
+  lk_status status = lk_audit_file_path(audit->folder, audit->number, audit->path, error);
+  if (status == LK_OK) status = read_end(audit, &whole, error);
+  if (status == LK_OK) status = check_key(audit, error);
+  if (status != LK_OK) return status;
+  audit->fd = open(audit->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (audit->fd < 0) return fail(audit, "open", error);
+  status = cut_to(audit, whole, error);
+  if (status == LK_OK && audit->chain.log[0] == '\0') return make_log(audit, error);
+  if (status == LK_OK && whole == 0) status = append_identity(audit, LK_AUDIT_ROTATED, audit->chain.log, error);
+  if (status == LK_OK) status = append_identity(audit, LK_AUDIT_OPENED, audit->chain.log, error);
+  return status;
+}
+
+static lk_status lock_folder(lk_audit *audit, lk_error *error) {
+  char parent[PATH_MAX];
+  bool made = mkdir(audit->folder, 0750) == 0;
+  if (!made && errno != EEXIST) return fail(audit, "make", error);
+  audit->lock = open(audit->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (audit->lock < 0) return fail(audit, "open", error);
+  if (flock(audit->lock, LOCK_EX | LOCK_NB) != 0)
+    return lk_fail(error, LK_EBUSY, "%s: another process writes this audit log", audit->folder);
+  lk_status status = made ? lk_file_join(parent, audit->folder, "..", error) : LK_OK;
+  return made && status == LK_OK ? lk_file_sync_folder(parent, error) : status;
+}
+
+static lk_status start(lk_audit *audit, const char *key_file, lk_error *error) {
+  lk_status status = key_file != NULL ? lk_key_read_secret(key_file, &audit->key, error) : LK_OK;
+  if (status == LK_OK) status = lock_folder(audit, error);
+  if (status == LK_OK) status = lk_audit_files_last(audit->folder, &audit->number, error);
+  if (status != LK_OK) return status;
+  if (audit->number > 0) {
+    status = resume(audit, error);
+  } else {
+    status = make_file(audit, 1, error);
+    if (status == LK_OK) status = make_log(audit, error);
+  }
+  return status == LK_OK ? commit(audit, false, error) : status;
+}
+
+static void discard(lk_audit *audit) {
+  if (audit->fd >= 0) close(audit->fd);
+  if (audit->lock >= 0) close(audit->lock);
+  lk_key_forget(&audit->key);
+  pthread_mutex_destroy(&audit->turn);
+  free(audit->pending);
+  free(audit);
+}
+
+lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_audit **audit, lk_error *error) {
+  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium does not start");
+  if (strlen(folder) >= PATH_MAX) return lk_fail(error, LK_EINVAL, "the audit log's path is too long");
+  lk_audit *made = calloc(1, sizeof *made);
+  if (made == NULL) return lk_fail_memory(error);
+  made->lock = made->fd = -1;
+  made->file_bytes_max = options->file_bytes > 0 ? options->file_bytes : FILE_BYTES;
+  made->head_interval_ms = options->head_interval_ms;
+  made->head_due_ms = now_ms() + made->head_interval_ms;
+  made->synced = true;
+  strcpy(made->folder, folder);
+  strcpy(made->path, folder);
+  pthread_mutex_init(&made->turn, NULL);
+  made->pending = malloc(PENDING_MAX);
+  lk_status status = made->pending != NULL ? start(made, options->key_file, error) : lk_fail_memory(error);
+  if (status == LK_OK)
+    *audit = made;
+  else
+    discard(made);
+  return status;
+}
+
+uint64_t lk_audit_cut_bytes(const lk_audit *audit) { return audit->cut; }
+
+lk_status lk_audit_append(lk_audit *audit, const lk_audit_record *record, uint64_t *sequence, lk_error *error) {
+  if (record->type >= LK_AUDIT_OPENED)
+    return lk_fail(error, LK_EINVAL, "audit record %s: only the log itself writes these",
+                   lk_audit_type_name(record->type));
+  lk_audit_entry entry = {.record = *record};
+  pthread_mutex_lock(&audit->turn);
+  lk_status status = check_usable(audit, error);
+  if (status == LK_OK) status = append(audit, &entry, error);
+  if (status == LK_OK && sequence != NULL) *sequence = entry.sequence;
+  pthread_mutex_unlock(&audit->turn);
+  return status;
+}
+
+static bool head_is_due(const lk_audit *audit) {
+  return audit->head_interval_ms > 0 && audit->chain.type != LK_AUDIT_HEAD && now_ms() >= audit->head_due_ms;
+}
+
+lk_status lk_audit_commit(lk_audit *audit, lk_error *error) {
+  pthread_mutex_lock(&audit->turn);
+  lk_status status = check_usable(audit, error);
+  if (status == LK_OK) status = commit(audit, head_is_due(audit), error);
+  pthread_mutex_unlock(&audit->turn);
+  return status;
+}
+
+lk_status lk_audit_head(lk_audit *audit, char head[LK_AUDIT_HEAD_MAX], lk_error *error) {
+  pthread_mutex_lock(&audit->turn);
+  lk_status status = check_usable(audit, error);
+  if (status == LK_OK) status = commit(audit, true, error);
+  if (status == LK_OK) lk_audit_mark_write(&audit->latest, head);
+  pthread_mutex_unlock(&audit->turn);
+  return status;
+}
+
+uint64_t lk_audit_latest_head(lk_audit *audit, char head[LK_AUDIT_HEAD_MAX]) {
+  pthread_mutex_lock(&audit->turn);
+  uint64_t sequence = audit->latest.sequence;
+  if (sequence > 0) lk_audit_mark_write(&audit->latest, head);
+  pthread_mutex_unlock(&audit->turn);
+  return sequence;
+}
+
+lk_status lk_audit_close(lk_audit *audit, lk_error *error) {
+  if (audit == NULL) return LK_OK;
+  lk_audit_entry entry = {.record.type = LK_AUDIT_CLOSED};
+  lk_status status = check_usable(audit, error);
+  if (status == LK_OK) status = append(audit, &entry, error);
+  if (status == LK_OK) status = commit(audit, true, error);
+  discard(audit);
+  return status;
+}

@@ -1,0 +1,77 @@
+#include "governance/cases.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/fail.h"
+#include "governance/audit/verify.h"
+
+static lk_case *slot_of(lk_case *slots, size_t room, const uint64_t hash[2]) {
+  size_t at = hash[0] & (room - 1);
+  while ((slots[at].hash[0] | slots[at].hash[1]) != 0 && memcmp(slots[at].hash, hash, sizeof slots[at].hash) != 0)
+    at = (at + 1) & (room - 1);
+  return &slots[at];
+}
+
+static void hash_of(lk_text id, uint64_t hash[2]) {
+  XXH128_hash_t made = XXH3_128bits(id.bytes, id.length);
+  hash[0] = made.low64;
+  hash[1] = made.high64 | 1; /* never that of an empty slot */
+}
+
+uint64_t lk_cases_probes(const lk_cases *cases, lk_text id) {
+  if (id.length == 0 || cases->room == 0) return 0;
+  uint64_t hash[2];
+  hash_of(id, hash);
+  return slot_of(cases->slots, cases->room, hash)->probes;
+}
+
+static bool grow(lk_cases *cases) {
+  size_t room = cases->room > 0 ? 2 * cases->room : 64;
+  lk_case *slots = calloc(room, sizeof *slots);
+  if (slots == NULL) return false;
+  for (size_t i = 0; i < cases->room; i++)
+    if ((cases->slots[i].hash[0] | cases->slots[i].hash[1]) != 0)
+      *slot_of(slots, room, cases->slots[i].hash) = cases->slots[i];
+  free(cases->slots);
+  cases->slots = slots;
+  cases->room = room;
+  return true;
+}
+
+bool lk_cases_add(lk_cases *cases, lk_text id, uint64_t probes) {
+  if (id.length == 0) return true;
+  if (2 * (cases->count + 1) > cases->room && !grow(cases)) return false;
+  uint64_t hash[2];
+  hash_of(id, hash);
+  lk_case *slot = slot_of(cases->slots, cases->room, hash);
+  if ((slot->hash[0] | slot->hash[1]) == 0) {
+    memcpy(slot->hash, hash, sizeof slot->hash);
+    cases->count++;
+  }
+  slot->probes += probes;
+  return true;
+}
+
+static lk_status take_record(void *context, const lk_audit_chain *chain, const char *line, size_t length,
+                             lk_error *error) {
+  if (chain->type != LK_AUDIT_DECISION) return LK_OK;
+  lk_audit_entry entry;
+  lk_status status = lk_audit_decode(line, length, &entry, error);
+  if (status != LK_OK) return status;
+  if (entry.record.permitted && !lk_cases_add(context, entry.record.case_id, entry.record.probes))
+    status = lk_fail_memory(error);
+  lk_audit_entry_free(&entry);
+  return status;
+}
+
+lk_status lk_cases_read(lk_cases *cases, const char *audit, lk_error *error) {
+  lk_audit_report report;
+  return lk_audit_read(audit, NULL, NULL, take_record, cases, &report, error);
+}
+
+void lk_cases_free(lk_cases *cases) {
+  free(cases->slots);
+  *cases = (lk_cases){0};
+}

@@ -1,0 +1,392 @@
+#include "governance/governance.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "governance/calibration.h"
+#include "governance/cases.h"
+#include "governance/policy/rule.h"
+
+struct lk_governance {
+  lk_governance_options options;
+  atomic_uint_least64_t generation;
+  pthread_mutex_t lock; /* all below */
+  lk_policy *policy;    /* NULL: none is configured, or it is broken */
+  lk_error broken;      /* why everything is refused; "" where it is not */
+  lk_calibration calibration;
+  bool is_calibrated;
+  lk_audit *audit;
+  lk_cases cases; /* probes of each */
+};
+
+static bool calibrated_threshold(const void *context, lk_text model, double max_fmr, float *threshold) {
+  const lk_calibration *calibration = context;
+  return lk_text_equal(model, lk_text_of(calibration->model)) &&
+         lk_calibration_score(calibration, max_fmr, threshold, NULL) == LK_OK;
+}
+
+/* `file` receives the one that was read last: where it fails, the broken one. */
+static lk_status read_rules(const lk_governance_options *options, lk_policy **policy, lk_calibration *calibration,
+                            const char **file, lk_error *error) {
+  *policy = NULL;
+  *calibration = (lk_calibration){0};
+  *file = options->policy;
+  lk_status status = options->policy != NULL ? lk_policy_open(options->policy, policy, error) : LK_OK;
+  if (status == LK_OK && options->calibration != NULL)
+    status = lk_calibration_open(*file = options->calibration, calibration, error);
+  if (status != LK_OK) {
+    lk_policy_close(*policy);
+    *policy = NULL;
+  }
+  return status;
+}
+
+static void name_policy(const lk_governance *g, char name[LK_VERDICT_POLICY]) {
+  lk_policy_stat stat;
+  if (g->policy == NULL) {
+    strcpy(name, g->options.policy == NULL ? "none" : "broken");
+    return;
+  }
+  lk_policy_stat_get(g->policy, &stat);
+  sodium_bin2hex(name, LK_VERDICT_POLICY, stat.hash, sizeof stat.hash);
+}
+
+/* The line that the text of an error names; 0 where it names none. */
+static uint64_t line_in(const lk_error *error) {
+  const char *line = strstr(error->text, ": line ");
+  return line != NULL ? strtoull(line + strlen(": line "), NULL, 10) : 0;
+}
+
+static lk_status log_policy(lk_governance *g, const char *file, lk_error *error) {
+  if (g->audit == NULL || g->options.policy == NULL) return LK_OK;
+  char hash[LK_VERDICT_POLICY];
+  name_policy(g, hash);
+  lk_audit_record record = {.type = LK_AUDIT_POLICY_REFUSED, .file = lk_text_of(file), .threshold = -INFINITY};
+  if (g->policy != NULL) {
+    record.type = LK_AUDIT_POLICY_LOADED;
+    record.file = lk_text_of(g->options.policy);
+    record.policy = lk_text_of(hash);
+  } else {
+    record.line = line_in(&g->broken);
+  }
+  lk_status status = lk_audit_append(g->audit, &record, NULL, error);
+  return status == LK_OK ? lk_audit_commit(g->audit, error) : status;
+}
+
+static lk_status open_log(lk_governance *g, lk_error *error) {
+  if (g->options.audit == NULL) return LK_OK;
+  lk_audit_options options = {.key_file = g->options.audit_key, .head_interval_ms = 60000};
+  lk_status status = lk_audit_open(g->options.audit, &options, &g->audit, error);
+  return status == LK_OK ? lk_cases_read(&g->cases, g->options.audit, error) : status;
+}
+
+lk_status lk_governance_open(const lk_governance_options *options, lk_governance **governance, lk_error *error) {
+  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
+  lk_governance *g = calloc(1, sizeof *g);
+  if (g == NULL) return lk_fail_memory(error);
+  g->options = *options;
+  pthread_mutex_init(&g->lock, NULL);
+  const char *file;
+  lk_status status = read_rules(options, &g->policy, &g->calibration, &file, error);
+  g->is_calibrated = options->calibration != NULL;
+  if (status == LK_OK) status = open_log(g, error);
+  if (status == LK_OK) status = log_policy(g, file, error);
+  if (status != LK_OK) {
+    lk_governance_close(g, NULL);
+    return status;
+  }
+  *governance = g;
+  return LK_OK;
+}
+
+lk_status lk_governance_close(lk_governance *governance, lk_error *error) {
+  if (governance == NULL) return LK_OK;
+  lk_status status = governance->audit != NULL ? lk_audit_close(governance->audit, error) : LK_OK;
+  lk_policy_close(governance->policy);
+  lk_calibration_close(&governance->calibration);
+  lk_cases_free(&governance->cases);
+  pthread_mutex_destroy(&governance->lock);
+  free(governance);
+  return status;
+}
+
+lk_status lk_governance_reload(lk_governance *governance, lk_error *error) {
+  lk_policy *policy;
+  lk_calibration calibration;
+  const char *file;
+  error->text[0] = '\0';
+  read_rules(&governance->options, &policy, &calibration, &file, error);
+  pthread_mutex_lock(&governance->lock);
+  lk_policy_close(governance->policy);
+  lk_calibration_close(&governance->calibration);
+  governance->policy = policy;
+  governance->calibration = calibration;
+  governance->broken = *error;
+  atomic_fetch_add(&governance->generation, 1);
+  lk_error log_error;
+  lk_status status = log_policy(governance, file, &log_error);
+  pthread_mutex_unlock(&governance->lock);
+  if (status != LK_OK) *error = log_error;
+  return status;
+}
+
+uint64_t lk_governance_generation(const lk_governance *governance) { return atomic_load(&governance->generation); }
+
+static void take_rules(const lk_policy *policy, const lk_policy_decision *decision, lk_verdict *verdict) {
+  for (uint32_t i = 0; i < decision->rules_count && i < LK_VERDICT_RULES; i++) {
+    lk_text id = lk_policy_rule_get(policy, decision->rules[i]).id;
+    snprintf(verdict->rules[i], LK_VERDICT_RULE, "%.*s", (int)id.length, id.bytes);
+    verdict->rules_count = i + 1;
+  }
+}
+
+static void refuse_all(lk_verdict *verdict) {
+  verdict->permitted = false;
+  verdict->threshold = INFINITY;
+  verdict->k = 0;
+  verdict->retention_hours = 0;
+  verdict->purge_on_refusal = false;
+  verdict->rules_count = 0;
+}
+
+/* The times between which this decision holds, as far as they depend on nothing but the clock. */
+static void take_span(const lk_policy *policy, const lk_policy_request *request, const lk_policy_decision *decision,
+                      uint64_t now_ms, lk_verdict *verdict) {
+  lk_policy_span(policy, now_ms, &verdict->since_ms, &verdict->until_ms);
+  if (decision->grace_until_ms == INT64_MAX) return;
+  if ((uint64_t)decision->grace_until_ms < verdict->until_ms) verdict->until_ms = (uint64_t)decision->grace_until_ms;
+  if ((uint64_t)request->pending_since_ms > verdict->since_ms) verdict->since_ms = (uint64_t)request->pending_since_ms;
+}
+
+/* What the policy says now, into all of the verdict but its id and record. */
+static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
+                     lk_error *error) {
+  verdict->permitted = true;
+  verdict->threshold = request->threshold;
+  verdict->k = request->k;
+  verdict->since_ms = 0;
+  verdict->until_ms = UINT64_MAX;
+  verdict->retention_hours = LK_POLICY_NO_LIMIT;
+  verdict->rules_count = 0;
+  name_policy(g, verdict->policy);
+  if (g->options.policy == NULL) return LK_OK;
+  if (g->policy == NULL) {
+    refuse_all(verdict);
+    return lk_fail(error, LK_EPOLICY, "refused: the policy is broken: %s", g->broken.text);
+  }
+  lk_policy_decision decision;
+  lk_policy_calibration calibration = {.threshold = calibrated_threshold, .context = &g->calibration};
+  lk_status status =
+      lk_policy_decide(g->policy, request, (int64_t)now_ms, g->is_calibrated ? &calibration : NULL, &decision, error);
+  take_span(g->policy, request, &decision, now_ms, verdict);
+  verdict->permitted = decision.permitted;
+  verdict->threshold = decision.threshold;
+  verdict->k = decision.k;
+  verdict->retention_hours = decision.retention_hours;
+  verdict->purge_on_refusal = decision.purge_on_refusal;
+  take_rules(g->policy, &decision, verdict);
+  return status;
+}
+
+static void name_rules(const lk_verdict *verdict, lk_audit_record *record) {
+  record->rules_count = verdict->rules_count;
+  for (uint32_t i = 0; i < verdict->rules_count; i++) record->rules[i] = lk_text_of(verdict->rules[i]);
+}
+
+static lk_status log_decision(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
+                              lk_error *error) {
+  if (g->audit == NULL) return LK_OK;
+  lk_audit_record record = {.type = LK_AUDIT_DECISION,
+                            .time_ms = now_ms,
+                            .id = lk_text_of(verdict->id),
+                            .operation = lk_text_of(lk_operation_name(request->operation)),
+                            .purpose = request->purpose,
+                            .actor = request->actor,
+                            .jurisdiction = request->jurisdiction,
+                            .case_id = request->case_id,
+                            .authorisation = request->authorisation,
+                            .gallery = request->gallery,
+                            .model = request->model,
+                            .policy = lk_text_of(verdict->policy),
+                            .authenticated = request->actor_signed,
+                            .permitted = verdict->permitted,
+                            .threshold = verdict->permitted ? verdict->threshold : -INFINITY,
+                            .cap = verdict->k,
+                            .probes = request->probes};
+  name_rules(verdict, &record);
+  return lk_audit_append(g->audit, &record, &verdict->sequence, error);
+}
+
+static lk_status decide(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
+                        lk_error *error) {
+  lk_policy_request asked = *request;
+  asked.case_probes = verdict->case_probes = lk_cases_probes(&g->cases, request->case_id);
+  lk_status status = ask(g, &asked, now_ms, verdict, error);
+  if (status == LK_OK && !lk_cases_add(&g->cases, request->case_id, 0)) {
+    refuse_all(verdict);
+    status = lk_fail_memory(error);
+  }
+  lk_error log_error;
+  lk_status logged = log_decision(g, request, now_ms, verdict, &log_error);
+  if (logged != LK_OK) {
+    refuse_all(verdict);
+    *error = log_error;
+    return logged;
+  }
+  if (status == LK_OK) lk_cases_add(&g->cases, request->case_id, request->probes); /* its place is made */
+  return status;
+}
+
+static void start_verdict(lk_verdict *verdict) {
+  unsigned char random[(LK_VERDICT_ID - 1) / 2];
+  *verdict = (lk_verdict){0};
+  randombytes_buf(random, sizeof random);
+  sodium_bin2hex(verdict->id, sizeof verdict->id, random, sizeof random);
+}
+
+lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                               lk_verdict *verdict, lk_error *error) {
+  start_verdict(verdict);
+  pthread_mutex_lock(&governance->lock);
+  lk_status status = decide(governance, request, now_ms, verdict, error);
+  pthread_mutex_unlock(&governance->lock);
+  return status;
+}
+
+lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                               lk_verdict *verdict, lk_error *error) {
+  lk_error log_error;
+  start_verdict(verdict);
+  refuse_all(verdict);
+  pthread_mutex_lock(&governance->lock);
+  name_policy(governance, verdict->policy);
+  lk_status logged = log_decision(governance, request, now_ms, verdict, &log_error);
+  pthread_mutex_unlock(&governance->lock);
+  if (logged == LK_OK) return LK_EPOLICY;
+  *error = log_error;
+  return logged;
+}
+
+lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const void *message, size_t size,
+                                     const uint8_t signature[64], bool *authenticated, lk_error *error) {
+  pthread_mutex_lock(&governance->lock);
+  const lk_policy *policy = governance->policy;
+  const uint8_t *key = NULL;
+  *authenticated = false;
+  for (uint32_t n = 0; policy != NULL && !*authenticated && (key = lk_policy_key(policy, actor, n)) != NULL; n++)
+    *authenticated = crypto_sign_verify_detached(signature, message, size, key) == 0;
+  pthread_mutex_unlock(&governance->lock);
+  if (policy == NULL || *authenticated) return LK_OK;
+  return lk_fail(error, LK_EPOLICY,
+                 "refused: the signature is by no key that the policy lists for '%.*s', or what was signed was changed",
+                 (int)actor.length, actor.bytes);
+}
+
+lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                lk_verdict *verdict, lk_error *error) {
+  lk_verdict before = *verdict;
+  lk_policy_request asked = *request;
+  asked.case_probes = verdict->case_probes;
+  pthread_mutex_lock(&governance->lock);
+  lk_status status = ask(governance, &asked, now_ms, verdict, error);
+  pthread_mutex_unlock(&governance->lock);
+  verdict->threshold = fmaxf(verdict->threshold, before.threshold);
+  verdict->k = verdict->k < before.k ? verdict->k : before.k;
+  return status;
+}
+
+lk_status lk_governance_keep(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                             const lk_verdict *verdict, const lk_release *release, lk_error *error) {
+  if (governance->audit == NULL) return LK_OK;
+  lk_audit_record record = {.type = LK_AUDIT_RESULT,
+                            .time_ms = now_ms,
+                            .id = lk_text_of(verdict->id),
+                            .gallery = request->gallery,
+                            .policy = lk_text_of(verdict->policy),
+                            .threshold = -INFINITY,
+                            .released = verdict->permitted,
+                            .probes = request->probes,
+                            .epoch = release->epoch,
+                            .searched = release->searched,
+                            .total = release->total,
+                            .candidates = verdict->permitted ? release->candidates : 0};
+  name_rules(verdict, &record);
+  return lk_audit_append(governance->audit, &record, NULL, error);
+}
+
+lk_status lk_governance_keep_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                  const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error) {
+  static const lk_audit_type types[LK_OPERATIONS] = {[LK_OPERATION_ENROLL] = LK_AUDIT_ENROLL,
+                                                     [LK_OPERATION_DELETE] = LK_AUDIT_DELETE,
+                                                     [LK_OPERATION_EXPORT] = LK_AUDIT_EXPORT,
+                                                     [LK_OPERATION_EVALUATE] = LK_AUDIT_EVALUATE};
+  if (governance->audit == NULL) return LK_OK;
+  lk_audit_record record = {.type = types[request->operation],
+                            .time_ms = now_ms,
+                            .id = lk_text_of(verdict->id),
+                            .gallery = request->gallery,
+                            .model = request->model,
+                            .threshold = -INFINITY,
+                            .probes = request->probes,
+                            .epoch = epoch,
+                            .templates = templates};
+  return lk_audit_append(governance->audit, &record, NULL, error);
+}
+
+lk_status lk_governance_commit(lk_governance *governance, lk_error *error) {
+  return governance->audit != NULL ? lk_audit_commit(governance->audit, error) : LK_OK;
+}
+
+lk_status lk_governance_head(lk_governance *governance, bool now, char head[LK_AUDIT_HEAD_MAX], uint64_t *sequence,
+                             lk_error *error) {
+  *sequence = 0;
+  if (governance->audit == NULL) return LK_OK;
+  lk_status status = now ? lk_audit_head(governance->audit, head, error) : lk_audit_commit(governance->audit, error);
+  if (status == LK_OK) *sequence = lk_audit_latest_head(governance->audit, head);
+  return status;
+}
+
+static json_t *rules_of(const lk_verdict *verdict) {
+  json_t *rules = json_array();
+  for (uint32_t i = 0; i < verdict->rules_count; i++) json_array_append_new(rules, json_string(verdict->rules[i]));
+  return rules;
+}
+
+/* How many candidates of other people a probe is expected to find by chance; null where no calibration says. */
+static json_t *expected_of(lk_governance *g, const lk_verdict *verdict, lk_text model, const lk_release *release) {
+  pthread_mutex_lock(&g->lock);
+  bool known = g->is_calibrated && verdict->permitted && lk_text_equal(model, lk_text_of(g->calibration.model));
+  double expected = known ? lk_calibration_fmr(&g->calibration, verdict->threshold) * (double)release->searched : 0;
+  pthread_mutex_unlock(&g->lock);
+  return known ? json_real(expected) : json_null();
+}
+
+char *lk_governance_record(lk_governance *governance, const lk_verdict *verdict, lk_text model,
+                           const lk_release *release) {
+  json_t *root =
+      verdict == NULL
+          ? json_pack("{s:s}", "policy", "none")
+          : json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:s%, s:o, s:o, s:b}", "decision",
+                      verdict->permitted ? "permit" : "refuse", "id", verdict->id, "policy", verdict->policy, "rules",
+                      rules_of(verdict), "audit", (json_int_t)verdict->sequence, "epoch", (json_int_t)release->epoch,
+                      "searched", (json_int_t)release->searched, "total", (json_int_t)release->total, "threshold",
+                      isfinite(verdict->threshold) ? json_real(verdict->threshold) : json_null(), "model",
+                      model.length > 0 ? model.bytes : "", (size_t)model.length, "expected_false_candidates",
+                      expected_of(governance, verdict, model, release), "retention_hours",
+                      verdict->permitted && verdict->retention_hours != LK_POLICY_NO_LIMIT
+                          ? json_integer(verdict->retention_hours)
+                          : json_null(),
+                      "purge_on_refusal", verdict->purge_on_refusal);
+  if (root != NULL && verdict != NULL) json_object_set_new(root, "k", json_integer(verdict->k));
+  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
+  json_decref(root);
+  return text;
+}

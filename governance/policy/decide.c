@@ -1,0 +1,143 @@
+#include <math.h>
+#include <string.h>
+
+#include "governance/policy/rule.h"
+
+enum { MS_AN_HOUR = 3600 * 1000 };
+
+/* Only these compare probes with templates, so only these are bound by limits on scores, candidates and probes. */
+static bool compares(lk_operation operation) {
+  return operation == LK_OPERATION_IDENTIFY || operation == LK_OPERATION_VERIFY;
+}
+
+static uint32_t fewer(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+static void collect(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms, lk_effect effect,
+                    lk_policy_decision *decision) {
+  for (uint32_t i = 0; i < policy->rules_count; i++)
+    if (policy->rules[i].shown.effect == effect && lk_rule_match(&policy->rules[i], request, now_ms).applies)
+      decision->rules[decision->rules_count++] = (uint16_t)i;
+}
+
+static lk_policy_cause check_said(const lk_rule *rule, const lk_policy_request *request) {
+  uint32_t require = rule->require;
+  if (require & LK_REQUIRE_PURPOSE && request->purpose.length == 0) return LK_CAUSE_PURPOSE;
+  if (require & LK_REQUIRE_ACTOR && request->actor.length == 0) return LK_CAUSE_ACTOR;
+  if (require & LK_REQUIRE_SIGNATURE && (request->actor.length == 0 || !request->actor_signed))
+    return LK_CAUSE_SIGNATURE;
+  if (require & LK_REQUIRE_JURISDICTION && request->jurisdiction.length == 0) return LK_CAUSE_JURISDICTION;
+  if (require & LK_REQUIRE_CASE && request->case_id.length == 0) return LK_CAUSE_CASE;
+  return LK_CAUSE_NONE;
+}
+
+/* Differences of times are taken as unsigned numbers, which cannot overflow where now is not before since. */
+static lk_policy_cause check_authorisation(const lk_rule *rule, const lk_policy_request *request, int64_t now_ms,
+                                           lk_policy_decision *decision) {
+  if (!(rule->require & LK_REQUIRE_AUTHORISATION)) return LK_CAUSE_NONE;
+  if (request->authorisation.length == 0) return LK_CAUSE_AUTHORISATION;
+  if (!request->authorisation_pending) return LK_CAUSE_NONE;
+  uint64_t grace_ms = (uint64_t)rule->grace_hours * MS_AN_HOUR;
+  int64_t since_ms = request->pending_since_ms, end_ms;
+  if (grace_ms == 0) return LK_CAUSE_PENDING;
+  if (since_ms > now_ms) return LK_CAUSE_PENDING_LATER;
+  if ((uint64_t)now_ms - (uint64_t)since_ms >= grace_ms) return LK_CAUSE_GRACE_OVER;
+  if (__builtin_add_overflow(since_ms, (int64_t)grace_ms, &end_ms)) end_ms = INT64_MAX;
+  if (end_ms < decision->grace_until_ms) decision->grace_until_ms = end_ms;
+  decision->purge_on_refusal |= rule->purge_on_refusal;
+  return LK_CAUSE_NONE;
+}
+
+static lk_policy_cause check_probes(const lk_rule *rule, const lk_policy_request *request) {
+  if (rule->probes_per_case == LK_POLICY_NO_LIMIT) return LK_CAUSE_NONE;
+  if (request->case_id.length == 0) return LK_CAUSE_CASE;
+  bool within =
+      request->case_probes <= rule->probes_per_case && request->probes <= rule->probes_per_case - request->case_probes;
+  return within ? LK_CAUSE_NONE : LK_CAUSE_CASE_PROBES;
+}
+
+static lk_policy_cause tighten(const lk_rule *rule, const lk_policy_request *request,
+                               const lk_policy_calibration *calibration, lk_policy_decision *decision) {
+  lk_policy_cause cause = check_probes(rule, request);
+  if (cause != LK_CAUSE_NONE) return cause;
+  decision->k = fewer(decision->k, rule->max_candidates);
+  decision->threshold = fmaxf(decision->threshold, rule->min_score);
+  if (rule->max_fmr == 0) return LK_CAUSE_NONE;
+  float score;
+  if (calibration == NULL || !calibration->threshold(calibration->context, request->model, rule->max_fmr, &score) ||
+      isnan(score))
+    return LK_CAUSE_CALIBRATION;
+  decision->threshold = fmaxf(decision->threshold, score);
+  return LK_CAUSE_NONE;
+}
+
+static lk_policy_cause check(const lk_rule *rule, const lk_policy_request *request, int64_t now_ms,
+                             const lk_policy_calibration *calibration, lk_policy_decision *decision) {
+  lk_policy_cause cause = check_said(rule, request);
+  if (cause == LK_CAUSE_NONE) cause = check_authorisation(rule, request, now_ms, decision);
+  if (cause == LK_CAUSE_NONE && compares(request->operation)) cause = tighten(rule, request, calibration, decision);
+  decision->retention_hours = fewer(decision->retention_hours, rule->retention_hours);
+  return cause;
+}
+
+/* Limits that let nothing through, whoever reads them without asking whether it is permitted. */
+static void close_limits(lk_policy_decision *decision) {
+  decision->permitted = false;
+  decision->threshold = INFINITY;
+  decision->k = 0;
+  decision->retention_hours = 0;
+  decision->grace_until_ms = INT64_MAX;
+  decision->purge_on_refusal = false;
+}
+
+static void refuse(lk_policy_decision *decision, lk_policy_cause cause, int32_t rule) {
+  close_limits(decision);
+  decision->cause = cause;
+  decision->refused_by = rule;
+}
+
+/* Every permit that applies must be satisfied, and the strictest of their limits hold. */
+static void permit(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms,
+                   const lk_policy_calibration *calibration, lk_policy_decision *decision) {
+  decision->permitted = true;
+  decision->threshold = request->threshold;
+  decision->k = request->k;
+  decision->retention_hours = LK_POLICY_NO_LIMIT;
+  for (uint32_t i = 0; i < decision->rules_count; i++) {
+    const lk_rule *rule = &policy->rules[decision->rules[i]];
+    lk_policy_cause cause = check(rule, request, now_ms, calibration, decision);
+    if (cause == LK_CAUSE_NONE) continue;
+    refuse(decision, cause, decision->rules[i]);
+    return;
+  }
+}
+
+lk_status lk_policy_decide(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms,
+                           const lk_policy_calibration *calibration, lk_policy_decision *decision, lk_error *error) {
+  *decision = (lk_policy_decision){.refused_by = -1, .grace_until_ms = INT64_MAX};
+  memcpy(decision->policy_hash, policy->hash, sizeof decision->policy_hash);
+  collect(policy, request, now_ms, LK_FORBID, decision);
+  if (decision->rules_count > 0) {
+    refuse(decision, LK_CAUSE_FORBIDDEN, decision->rules[0]);
+  } else {
+    collect(policy, request, now_ms, LK_PERMIT, decision);
+    if (decision->rules_count > 0)
+      permit(policy, request, now_ms, calibration, decision);
+    else
+      refuse(decision, LK_CAUSE_NO_RULE, -1);
+  }
+  return decision->permitted ? LK_OK : lk_policy_refuse(policy, decision, error);
+}
+
+void lk_policy_span(const lk_policy *policy, uint64_t now_ms, uint64_t *since_ms, uint64_t *until_ms) {
+  *since_ms = 0;
+  *until_ms = UINT64_MAX;
+  for (uint32_t i = 0; i < policy->rules_count; i++) {
+    int64_t edges[] = {policy->rules[i].from_ms, policy->rules[i].until_ms};
+    for (int e = 0; e < 2; e++) {
+      if (edges[e] <= 0 || edges[e] == INT64_MAX) continue;
+      uint64_t edge = (uint64_t)edges[e];
+      if (edge <= now_ms && edge > *since_ms) *since_ms = edge;
+      if (edge > now_ms && edge < *until_ms) *until_ms = edge;
+    }
+  }
+}

@@ -1,0 +1,87 @@
+#include <likeness/policy.h>
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "governance/policy/rule.h"
+
+static const char *const operation_names[LK_OPERATIONS] = {"identify", "verify", "enroll",
+                                                           "delete",   "export", "evaluate"};
+
+const char *lk_operation_name(lk_operation operation) { return operation_names[operation]; }
+
+lk_status lk_operation_parse(lk_text name, lk_operation *operation, lk_error *error) {
+  for (int i = 0; i < LK_OPERATIONS; i++)
+    if (lk_text_equal(lk_text_of(operation_names[i]), name)) {
+      *operation = (lk_operation)i;
+      return LK_OK;
+    }
+  return lk_fail(error, LK_EINVAL, "'%.*s' is none of identify, verify, enroll, delete, export, evaluate",
+                 name.length < 40 ? (int)name.length : 40, name.bytes);
+}
+
+static lk_status parse(const char *name, const void *data, size_t size, lk_policy *policy, lk_error *error) {
+  lk_status status = lk_yaml_parse(name, data, size, &policy->tree, error);
+  if (status != LK_OK) return status;
+  crypto_hash_sha256(policy->hash, data, size);
+  return lk_policy_read(name, policy, error);
+}
+
+lk_status lk_policy_parse(const char *name, const void *data, size_t size, lk_policy **policy, lk_error *error) {
+  *policy = NULL;
+  lk_policy *made = calloc(1, sizeof *made);
+  if (made == NULL) return lk_fail_memory(error);
+  lk_status status = parse(name, data, size, made, error);
+  if (status == LK_OK)
+    *policy = made;
+  else
+    lk_policy_close(made);
+  return status;
+}
+
+/* From a copy: a file that is written to meanwhile must not have one hash and other rules. */
+lk_status lk_policy_open(const char *path, lk_policy **policy, lk_error *error) {
+  *policy = NULL;
+  lk_file file;
+  lk_status status = lk_file_map(path, &file, error);
+  if (status != LK_OK) return status;
+  void *copy = malloc(file.size + 1);
+  if (copy != NULL && file.size > 0) memcpy(copy, file.data, file.size);
+  status = copy != NULL ? lk_policy_parse(path, copy, file.size, policy, error) : lk_fail_memory(error);
+  free(copy);
+  lk_file_unmap(&file);
+  return status;
+}
+
+static void free_scope(lk_scope *scope) {
+  for (int i = 0; i < LK_CLAIMS; i++) free(scope->claims[i].of);
+}
+
+void lk_policy_close(lk_policy *policy) {
+  if (policy == NULL) return;
+  for (uint32_t i = 0; i < policy->rules_count; i++) {
+    free_scope(&policy->rules[i].scope);
+    free_scope(&policy->rules[i].except);
+  }
+  free(policy->rules);
+  free(policy->keys);
+  lk_yaml_close(&policy->tree);
+  free(policy);
+}
+
+void lk_policy_stat_get(const lk_policy *policy, lk_policy_stat *stat) {
+  *stat = (lk_policy_stat){.name = policy->name, .rules = policy->rules_count, .keys = policy->keys_count};
+  memcpy(stat->hash, policy->hash, sizeof stat->hash);
+}
+
+lk_policy_rule lk_policy_rule_get(const lk_policy *policy, uint32_t rule) { return policy->rules[rule].shown; }
+
+const uint8_t *lk_policy_key(const lk_policy *policy, lk_text actor, uint32_t n) {
+  for (uint32_t i = 0; i < policy->keys_count; i++)
+    if (lk_text_equal(policy->keys[i].actor, actor) && n-- == 0) return policy->keys[i].key;
+  return NULL;
+}

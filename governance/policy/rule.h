@@ -1,0 +1,93 @@
+/* What a policy consists of, for the files that read, decide and explain. */
+#ifndef GOVERNANCE_POLICY_RULE_H
+#define GOVERNANCE_POLICY_RULE_H
+
+#include <likeness/policy.h>
+#include "base/yaml.h"
+
+/* What a request says of itself and a rule may select by. */
+typedef enum lk_claim { LK_CLAIM_PURPOSE, LK_CLAIM_ACTOR, LK_CLAIM_JURISDICTION, LK_CLAIM_GALLERY, LK_CLAIMS } lk_claim;
+
+typedef struct lk_patterns {
+  lk_text *of;
+  uint32_t count; /* 0: anything will do */
+} lk_patterns;
+
+typedef struct lk_scope {
+  uint32_t operations; /* bits; 0: any */
+  lk_patterns claims[LK_CLAIMS];
+} lk_scope;
+
+enum lk_require {
+  LK_REQUIRE_PURPOSE = 1,
+  LK_REQUIRE_ACTOR = 2,
+  LK_REQUIRE_SIGNATURE = 4,
+  LK_REQUIRE_JURISDICTION = 8,
+  LK_REQUIRE_CASE = 16,
+  LK_REQUIRE_AUTHORISATION = 32
+};
+
+typedef struct lk_rule {
+  lk_policy_rule shown;
+  lk_scope scope;
+  lk_scope except;
+  bool has_except;
+  int64_t from_ms, until_ms; /* INT64_MIN, INT64_MAX: open */
+  uint32_t require;          /* bits of lk_require */
+  uint32_t grace_hours;
+  bool purge_on_refusal;
+  float min_score;                                           /* -INFINITY: none */
+  double max_fmr;                                            /* 0: none */
+  uint32_t max_candidates, probes_per_case, retention_hours; /* LK_POLICY_NO_LIMIT: none */
+} lk_rule;
+
+typedef struct lk_policy_actor_key {
+  lk_text actor;
+  uint8_t key[LK_POLICY_KEY_SIZE];
+} lk_policy_actor_key;
+
+struct lk_policy {
+  lk_yaml tree; /* what the texts point into */
+  lk_text name;
+  uint8_t hash[LK_POLICY_HASH_SIZE];
+  lk_rule *rules;
+  lk_policy_actor_key *keys;
+  uint32_t rules_count, keys_count;
+};
+
+/* Reads the file's tree into the policy, which is then closed in either case by who opened it. */
+lk_status lk_policy_read(const char *name, lk_policy *policy, lk_error *error);
+
+/* How a rule stands to a request at a time. */
+typedef enum lk_match_kind {
+  LK_MATCH_ALL,     /* applies: all that it selects by is so */
+  LK_MATCH_UNSAID,  /* the request does not say `claim`: a forbid applies, a permit does not */
+  LK_MATCH_NOT_YET, /* the others: does not apply */
+  LK_MATCH_OVER,
+  LK_MATCH_OPERATION,
+  LK_MATCH_CLAIM, /* `claim` is another */
+  LK_MATCH_EXCEPTED,
+  LK_MATCH_MAYBE_EXCEPTED /* a permit that has an exception by `claim`, which the request does not say */
+} lk_match_kind;
+
+typedef struct lk_match {
+  bool applies;
+  lk_match_kind kind;
+  lk_claim claim;
+} lk_match;
+
+lk_match lk_rule_match(const lk_rule *rule, const lk_policy_request *request, int64_t now_ms);
+lk_text lk_request_claim(const lk_policy_request *request, lk_claim claim);
+const char *lk_claim_name(lk_claim claim);
+
+/* Whether the text is as the pattern says, in which a * stands for any bytes or none. */
+bool lk_pattern_matches(lk_text pattern, lk_text text);
+
+/* The times between which no rule begins or ends: from *since_ms to before *until_ms, with `now_ms` among them. A
+ * decision that was made at one of them holds at all of them, but for a grace that ends. */
+void lk_policy_span(const lk_policy *policy, uint64_t now_ms, uint64_t *since_ms, uint64_t *until_ms);
+
+/* LK_EPOLICY, and in words why. */
+lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *decision, lk_error *error);
+
+#endif

@@ -1,0 +1,51 @@
+/* What a search runs on, and what it reports. */
+#ifndef LIKENESS_DEVICE_H
+#define LIKENESS_DEVICE_H
+
+#include <stdint.h>
+
+#include <likeness/api.h>
+#include <likeness/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LK_K_MAX 4096
+#define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
+
+/* What one search did. Sums over its probes and rounds. */
+typedef struct lk_search_stats {
+  uint64_t scanned;     /* (probe, row) pairs compared by their codes, or by the wide scan */
+  uint64_t survivors;   /* of those, pairs of visible rows that passed the scan */
+  uint64_t settled;     /* pairs scored exactly, the seed's included */
+  uint32_t rounds;      /* those of the wide scan included */
+  uint32_t wide_rounds; /* rounds by the wide scan, because the codes could not choose */
+  uint32_t reruns;      /* rounds that overflowed and were run again in pieces */
+} lk_search_stats;
+
+/* Any threads may share a device: what it cannot do at a time takes turns. It starts threads of its own. */
+typedef struct lk_device lk_device;
+
+/* Opens a device: "auto" (as "cpu"; a GPU is taken only where it is named, as long as the CUDA backend has not been
+ * tried on one), "cpu" (the best instruction set this processor has), "cpu:amx", "cpu:avx512vnni", "cpu:avx2",
+ * "cpu:portable", "cuda" (the first GPU), "cuda:0" and so on. Several with commas between them, "cuda:0,cuda:1", share
+ * what is loaded, segment by segment; one may be named twice. `threads`: of each, 0: as many as this process may run
+ * on. LK_ENODEVICE: this build or this machine has none of that name. LK_ENOMEM: also where a thread cannot be started.
+ */
+LK_API lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error);
+
+/* Nothing may be loaded on it any more. NULL is no device and closes nothing. */
+LK_API void lk_device_close(lk_device *device);
+
+/* What was opened, "cpu:avx2" where "auto" was asked for; lives as long as the device. */
+LK_API const char *lk_device_name(const lk_device *device);
+
+/* Searches that it runs at a time: two on GPUs, where one copies while the other computes, else one. */
+LK_API uint32_t lk_device_searches(const lk_device *device);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

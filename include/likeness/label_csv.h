@@ -1,0 +1,32 @@
+/* The csv that goes with vectors on enrollment and evaluation (RFC 4180). Columns by their header, in any order:
+ * row (needed; from 0), key, subject, group, tags (64 bits, decimal or 0x...). Rows that it does not name get defaults.
+ */
+#ifndef LIKENESS_LABEL_CSV_H
+#define LIKENESS_LABEL_CSV_H
+
+#include <stddef.h>
+
+#include <likeness/likeness.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct lk_labels {
+  lk_label *of_row; /* one for each row of the vectors */
+  uint64_t rows;
+  char *texts;            /* what the labels point into */
+  lk_text unknown_column; /* the first whose name is none of the above; its bytes are NULL where there is none */
+} lk_labels;
+
+/* `rows`: how many vectors there are. Refuses a record that names a row beyond them or a row named before. */
+LK_API lk_status lk_labels_open(const char *path, uint64_t rows, lk_labels *labels, lk_error *error);
+LK_API lk_status lk_labels_parse(const char *name, const void *data, size_t size, uint64_t rows, lk_labels *labels,
+                                 lk_error *error);
+LK_API void lk_labels_close(lk_labels *labels);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

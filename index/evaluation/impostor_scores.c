@@ -1,0 +1,90 @@
+#include "index/evaluation/impostor_scores.h"
+
+#include <stdlib.h>
+
+#include "base/fail.h"
+#include "base/pool.h"
+#include "base/text.h"
+#include "index/formats/vector.h"
+#include "index/gallery/gallery.h"
+#include "index/gallery/unchecked.h"
+#include "kernels/score.h"
+
+/* Probes of a batch stay in a core's cache while templates pass by. Every score is wanted, so there is nothing for a
+ * scan of codes to spare: a range search without a threshold gave the same counts in three times the time. */
+enum { BATCH_PROBES = 256, CHUNK_TEMPLATES = 64 };
+
+typedef struct comparison {
+  const lk_gallery *gallery;
+  const lk_vectors *probes;
+  const lk_labels *labels;
+  lk_pool *pool;
+  lk_tally *tallies; /* one a thread */
+  uint64_t first;    /* probe of the batch */
+  uint32_t count;
+  float *prepared; /* count x dim */
+} comparison;
+
+/* What is wrong with a probe was found before. */
+static void prepare_probe(void *context, uint32_t thread, uint32_t item) {
+  (void)thread;
+  comparison *c = context;
+  lk_shape shape = lk_gallery_shape(c->gallery);
+  lk_vector_prepare(shape.metric, c->probes, c->first + item, c->prepared + (size_t)item * shape.dim);
+}
+
+static void compare_template(const comparison *c, uint64_t position, lk_tally *tally) {
+  float x[LK_DIM_MAX];
+  lk_shape shape = lk_gallery_shape(c->gallery);
+  lk_text subject = lk_gallery_template(c->gallery, position).subject;
+  lk_gallery_vector(c->gallery, position, x);
+  for (uint32_t p = 0; p < c->count; p++)
+    if (!lk_text_equal(c->labels->of_row[c->first + p].subject, subject))
+      lk_tally_add(tally, lk_score(shape.metric, c->prepared + (size_t)p * shape.dim, x, shape.dim));
+}
+
+static void compare_chunk(void *context, uint32_t thread, uint32_t item) {
+  comparison *c = context;
+  uint64_t begin = (uint64_t)item * CHUNK_TEMPLATES, end = begin + CHUNK_TEMPLATES;
+  for (uint64_t t = begin; t < end && t < c->gallery->rows; t++) compare_template(c, t, &c->tallies[thread]);
+}
+
+static void compare_batches(comparison *c, lk_progress *progress, void *context) {
+  uint32_t chunks = (uint32_t)((c->gallery->rows + CHUNK_TEMPLATES - 1) / CHUNK_TEMPLATES);
+  for (; c->first < c->probes->rows; c->first += c->count) {
+    uint64_t left = c->probes->rows - c->first;
+    c->count = left < BATCH_PROBES ? (uint32_t)left : BATCH_PROBES;
+    lk_pool_run(c->pool, c->count, prepare_probe, c);
+    lk_pool_run(c->pool, chunks, compare_chunk, c);
+    if (progress != NULL) progress(context, c->first + c->count, c->probes->rows);
+  }
+}
+
+static lk_status open_tallies(comparison *c, lk_error *error) {
+  uint32_t threads = lk_pool_threads(c->pool);
+  c->tallies = calloc(threads, sizeof *c->tallies);
+  c->prepared = malloc(sizeof(float) * BATCH_PROBES * c->gallery->manifest.dim);
+  lk_status status = c->tallies != NULL && c->prepared != NULL ? LK_OK : lk_fail_memory(error);
+  for (uint32_t t = 0; status == LK_OK && t < threads; t++) status = lk_tally_open(&c->tallies[t], error);
+  return status;
+}
+
+static void close_comparison(comparison *c) {
+  for (uint32_t t = 0; c->tallies != NULL && t < lk_pool_threads(c->pool); t++) lk_tally_close(&c->tallies[t]);
+  free(c->tallies);
+  free(c->prepared);
+  lk_pool_close(c->pool);
+}
+
+lk_status lk_impostors_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels,
+                             uint32_t threads, lk_progress *progress, void *context, lk_tally *tally, lk_error *error) {
+  comparison c = {.gallery = gallery, .probes = probes, .labels = labels};
+  lk_status status = lk_gallery_check_probes(gallery, probes, (lk_text){0}, error);
+  if (status == LK_OK) status = lk_pool_open(threads, &c.pool, error);
+  if (status != LK_OK) return status;
+  status = open_tallies(&c, error);
+  if (status == LK_OK) compare_batches(&c, progress, context);
+  for (uint32_t t = 0; status == LK_OK && t < lk_pool_threads(c.pool); t++) lk_tally_merge(tally, &c.tallies[t]);
+  close_comparison(&c);
+  return status;
+}

@@ -1,0 +1,73 @@
+#include "index/formats/id_list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/text.h"
+
+/* Takes the line at `*at`, without its end. One that is too long stays too long as a text. */
+static lk_text take_line(const char **at, const char *end) {
+  const char *first = *at, *feed = memchr(first, '\n', (size_t)(end - first));
+  const char *last = feed != NULL ? feed : end;
+  *at = feed != NULL ? feed + 1 : end;
+  if (last > first && last[-1] == '\r') last--;
+  size_t length = (size_t)(last - first);
+  return (lk_text){.bytes = first, .length = length > LK_TEXT_MAX ? LK_TEXT_MAX + 1 : (uint32_t)length};
+}
+
+/* Not counted beforehand: the file may be changed under the map between two readings. */
+static lk_status add_text(lk_lines *lines, lk_text text, lk_error *error) {
+  if (lines->count == lines->room) {
+    size_t room = lines->room > 0 ? 2 * lines->room : 64;
+    lk_text *grown = room <= UINT32_MAX ? realloc(lines->texts, room * sizeof *grown) : NULL;
+    if (grown == NULL) return lk_fail_memory(error);
+    lines->texts = grown;
+    lines->room = room;
+  }
+  lines->texts[lines->count++] = text;
+  return LK_OK;
+}
+
+static lk_status take_lines(const char *name, const char *at, const char *end, lk_lines *lines, lk_error *error) {
+  lk_status status = LK_OK;
+  for (unsigned long long number = 1; status == LK_OK && at < end; number++) {
+    lk_text text = take_line(&at, end);
+    const char *fault = lk_text_fault(text);
+    if (fault != NULL)
+      status = lk_fail(error, LK_EFORMAT, "%s: line %llu %s", name, number, fault);
+    else if (text.length > 0)
+      status = add_text(lines, text, error);
+  }
+  return status;
+}
+
+lk_status lk_lines_parse(const char *name, const void *data, size_t size, lk_lines *lines, lk_error *error) {
+  *lines = (lk_lines){0};
+  if (size == 0) return lk_fail(error, LK_EFORMAT, "%s: the file is empty", name);
+  const char *first = data;
+  size_t mark = size >= 3 && memcmp(first, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* a byte order mark */
+  lk_status status = take_lines(name, first + mark, first + size, lines, error);
+  if (status == LK_OK && lines->count == 0)
+    status = lk_fail(error, LK_EFORMAT, "%s: the list is empty: no line has a key or subject", name);
+  if (status != LK_OK) lk_lines_close(lines);
+  return status;
+}
+
+lk_status lk_lines_open(const char *path, lk_lines *lines, lk_error *error) {
+  lk_file file;
+  lk_status status = lk_file_map(path, &file, error);
+  if (status != LK_OK) return status;
+  status = lk_lines_parse(path, file.data, file.size, lines, error);
+  if (status == LK_OK)
+    lines->file = file;
+  else
+    lk_file_unmap(&file);
+  return status;
+}
+
+void lk_lines_close(lk_lines *lines) {
+  free(lines->texts);
+  lk_file_unmap(&lines->file);
+  *lines = (lk_lines){0};
+}

@@ -1,0 +1,15 @@
+/* The .fvecs and .bvecs files of TEXMEX: each row is its dimension, a little-endian int32, then as many floats or
+ * bytes. All rows have the same dimension. */
+#ifndef INDEX_FORMATS_VECS_H
+#define INDEX_FORMATS_VECS_H
+
+#include <stddef.h>
+
+#include <likeness/likeness.h>
+
+/* Reads an image in memory, of LK_F32 (.fvecs) or LK_U8 (.bvecs) elements; vectors point into it. Every row's
+ * dimension is checked. */
+lk_status lk_vecs_parse(const char *name, const void *data, size_t size, lk_element element, lk_vectors *vectors,
+                        lk_error *error);
+
+#endif

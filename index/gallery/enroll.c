@@ -1,0 +1,260 @@
+/* Enrollment: all rows of a file or none. Everything is checked before anything is written; new segment files mean
+ * nothing until the manifest that names them replaces the old one. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "governance/authorisation.h"
+#include "index/formats/vector.h"
+#include "index/gallery/gallery.h"
+
+enum { NUMBER_ROOM = 21, BAD_ROWS_NAMED = 6 };
+
+typedef struct enrollment {
+  lk_gallery *gallery;
+  const lk_vectors *vectors;
+  const lk_label *labels;
+  const lk_claims *claims;
+  lk_passage passage;
+  lk_pool *pool;
+  lk_progress *progress;
+  void *progress_context;
+} enrollment;
+
+static void report(const enrollment *e, uint64_t rows) {
+  if (e->progress != NULL) e->progress(e->progress_context, rows, e->vectors->rows);
+}
+
+/* The template that row `row` becomes; a default key is written into `digits`. */
+static lk_template template_of(const enrollment *e, uint64_t row, char digits[NUMBER_ROOM]) {
+  lk_label label = e->labels != NULL ? e->labels[row] : (lk_label){0};
+  lk_template t = {.number = e->gallery->manifest.next_number + row,
+                   .key = label.key,
+                   .subject = label.subject,
+                   .group = label.group,
+                   .tags = label.tags};
+  if (t.key.length == 0) {
+    snprintf(digits, NUMBER_ROOM, "%" PRIu64, t.number);
+    t.key = lk_text_of(digits);
+  }
+  if (t.subject.length == 0) t.subject = t.key;
+  return t;
+}
+
+typedef struct row_faults {
+  const enrollment *e;
+  const char **of_row; /* NULL: the row is good */
+} row_faults;
+
+enum { FAULT_ROWS = 1024 };
+
+static void find_faults(void *context, uint32_t thread, uint32_t item) {
+  (void)thread;
+  row_faults *faults = context;
+  const lk_vectors *vectors = faults->e->vectors;
+  const lk_manifest *manifest = &faults->e->gallery->manifest;
+  float prepared[LK_DIM_MAX];
+  uint64_t first = (uint64_t)item * FAULT_ROWS, end = first + FAULT_ROWS;
+  for (uint64_t row = first; row < end && row < vectors->rows; row++) {
+    faults->of_row[row] = lk_vector_prepare(manifest->metric, vectors, row, prepared);
+    if (faults->of_row[row] == NULL) faults->of_row[row] = lk_vector_round(manifest->store, prepared, vectors->dim);
+  }
+}
+
+/* Names the first bad rows and counts them all. */
+static lk_status refuse_faults(const enrollment *e, const char **faults, lk_error *error) {
+  char text[384];
+  size_t used = 0;
+  uint64_t bad = 0;
+  for (uint64_t row = 0; row < e->vectors->rows; row++) {
+    if (faults[row] == NULL) continue;
+    if (bad < BAD_ROWS_NAMED)
+      used += (size_t)snprintf(text + used, sizeof text - used, "%srow %" PRIu64 " %s", bad > 0 ? "; " : "", row,
+                               faults[row]);
+    bad++;
+  }
+  if (bad == 0) return LK_OK;
+  return lk_fail(error, LK_EBADPROBE, "%s: %" PRIu64 " of %" PRIu64 " rows cannot be enrolled: %s%s", e->vectors->name,
+                 bad, e->vectors->rows, text, bad > BAD_ROWS_NAMED ? "; ..." : "");
+}
+
+static lk_status check_vectors(const enrollment *e, lk_error *error) {
+  lk_status status = lk_gallery_check_dim(e->gallery, e->vectors, error);
+  if (status != LK_OK) return status;
+  if (e->vectors->rows == 0) return lk_fail(error, LK_EFORMAT, "%s: it has no rows", e->vectors->name);
+  if (e->gallery->rows + e->vectors->rows > UINT32_MAX)
+    return lk_fail(error, LK_EINVAL, "%s: the gallery would have more than %u templates", e->vectors->name, UINT32_MAX);
+  row_faults faults = {.e = e, .of_row = calloc(e->vectors->rows, sizeof *faults.of_row)};
+  if (faults.of_row == NULL) return lk_fail_memory(error);
+  lk_pool_run(e->pool, (uint32_t)((e->vectors->rows + FAULT_ROWS - 1) / FAULT_ROWS), find_faults, &faults);
+  status = refuse_faults(e, faults.of_row, error);
+  free(faults.of_row);
+  return status;
+}
+
+/* Labels that come from a file were checked there; one that does not fit would make the gallery unreadable. */
+static lk_status check_labels(const enrollment *e, lk_error *error) {
+  for (uint64_t row = 0; e->labels != NULL && row < e->vectors->rows; row++) {
+    const lk_label *label = &e->labels[row];
+    const char *what = "key", *fault = lk_text_fault(label->key);
+    if (fault == NULL) what = "subject", fault = lk_text_fault(label->subject);
+    if (fault == NULL) what = "group", fault = lk_text_fault(label->group);
+    if (fault != NULL)
+      return lk_fail(error, LK_EINVAL, "%s: row %" PRIu64 ": its %s %s", e->vectors->name, row, what, fault);
+  }
+  return LK_OK;
+}
+
+typedef struct key_entry {
+  uint64_t hash;
+  uint64_t row;
+} key_entry;
+
+static int compare_keys(const void *a, const void *b) {
+  const key_entry *x = a, *y = b;
+  if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+  return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static lk_status refuse_key(const enrollment *e, uint64_t row, const char *why, lk_error *error) {
+  char digits[NUMBER_ROOM];
+  lk_text key = template_of(e, row, digits).key;
+  return lk_fail(error, LK_EEXIST, "%s: row %" PRIu64 ": key '%.*s' %s", e->vectors->name, row, (int)key.length,
+                 key.bytes, why);
+}
+
+/* Rows of equal hash stand together. */
+static lk_status check_distinct(const enrollment *e, const key_entry *keys, lk_error *error) {
+  char digits[NUMBER_ROOM], other_digits[NUMBER_ROOM];
+  for (uint64_t i = 1; i < e->vectors->rows; i++)
+    for (uint64_t j = i; j > 0 && keys[j - 1].hash == keys[i].hash; j--)
+      if (lk_text_equal(template_of(e, keys[j - 1].row, digits).key, template_of(e, keys[i].row, other_digits).key))
+        return refuse_key(e, keys[i].row, "is used twice in this file", error);
+  return LK_OK;
+}
+
+static lk_status check_keys(const enrollment *e, lk_error *error) {
+  key_entry *keys = malloc(e->vectors->rows * sizeof *keys);
+  if (keys == NULL) return lk_fail_memory(error);
+  lk_status status = LK_OK;
+  for (uint64_t row = 0; status == LK_OK && row < e->vectors->rows; row++) {
+    char digits[NUMBER_ROOM];
+    lk_text key = template_of(e, row, digits).key;
+    keys[row] = (key_entry){.hash = lk_text_hash(key), .row = row};
+    uint32_t found;
+    for (uint32_t s = 0; status == LK_OK && s < e->gallery->manifest.segments_count; s++)
+      if (lk_segment_find_key(&e->gallery->segments[s], key, &found))
+        status = refuse_key(e, row, "is in the gallery already", error);
+  }
+  if (status == LK_OK) {
+    qsort(keys, e->vectors->rows, sizeof *keys, compare_keys);
+    status = check_distinct(e, keys, error);
+  }
+  free(keys);
+  return status;
+}
+
+/* What a process that died while enrolling left: files that no manifest names. */
+static void remove_leftovers(const enrollment *e) {
+  char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
+  for (uint32_t id = e->gallery->manifest.next_segment;; id++) {
+    lk_manifest_segment_name(id, name);
+    if (lk_file_join(path, e->gallery->folder, name, NULL) != LK_OK || unlink(path) != 0) return;
+  }
+}
+
+static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_segment *entry, lk_error *error) {
+  uint64_t left = e->vectors->rows - first;
+  entry->rows = left < LK_SEGMENT_ROWS ? (uint32_t)left : LK_SEGMENT_ROWS;
+  char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
+  lk_manifest_segment_name(entry->id, name);
+  lk_status status = lk_file_join(path, e->gallery->folder, name, error);
+  if (status != LK_OK) return status;
+  lk_template *templates = malloc(entry->rows * sizeof *templates);
+  char(*digits)[NUMBER_ROOM] = malloc(entry->rows * sizeof *digits);
+  if (templates == NULL || digits == NULL) {
+    status = lk_fail_memory(error);
+  } else {
+    for (uint32_t r = 0; r < entry->rows; r++) templates[r] = template_of(e, first + r, digits[r]);
+    lk_segment_content content = {.metric = e->gallery->manifest.metric,
+                                  .store = e->gallery->manifest.store,
+                                  .vectors = *e->vectors,
+                                  .first = first,
+                                  .rows = entry->rows,
+                                  .templates = templates};
+    status = lk_segment_write(path, &content, e->pool, &entry->checksum, error);
+  }
+  free(templates);
+  free(digits);
+  return status;
+}
+
+/* A rename may have happened though what came after it failed: then the new segments are the gallery's. */
+static void remove_unnamed(const enrollment *e) {
+  lk_manifest now;
+  if (lk_manifest_read(e->gallery->folder, &now, NULL) != LK_OK) return;
+  if (now.epoch == e->gallery->manifest.epoch) remove_leftovers(e);
+  lk_manifest_free(&now);
+}
+
+static lk_status write_all(enrollment *e, lk_error *error) {
+  const lk_manifest *old = &e->gallery->manifest;
+  uint32_t added = (uint32_t)((e->vectors->rows + LK_SEGMENT_ROWS - 1) / LK_SEGMENT_ROWS);
+  lk_manifest next = *old;
+  next.segments = malloc((old->segments_count + added) * sizeof *next.segments);
+  if (next.segments == NULL) return lk_fail_memory(error);
+  if (old->segments_count > 0) memcpy(next.segments, old->segments, old->segments_count * sizeof *next.segments);
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < added; i++) {
+    lk_manifest_segment *entry = &next.segments[next.segments_count++];
+    entry->id = next.next_segment++;
+    uint64_t first = (uint64_t)i * LK_SEGMENT_ROWS;
+    status = write_segment(e, first, entry, error);
+    if (status == LK_OK) report(e, first + entry->rows);
+  }
+  next.next_number += e->vectors->rows;
+  next.epoch++;
+  if (status == LK_OK) status = lk_file_sync_folder(e->gallery->folder, error);
+  if (status == LK_OK) status = lk_passage_release(&e->passage, e->vectors->rows, next.epoch, error);
+  if (status == LK_OK) status = lk_manifest_write(e->gallery->folder, &next, error);
+  if (status != LK_OK) remove_unnamed(e);
+  free(next.segments);
+  return status;
+}
+
+static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numbered_from, lk_error *error) {
+  static const lk_policy_request request = {.operation = LK_OPERATION_ENROLL, .k = 1, .threshold = -INFINITY};
+  lk_status status = lk_gallery_open(folder, &e->gallery, error);
+  if (status != LK_OK) return status;
+  status = lk_passage_ask(&e->passage, e->gallery, &request, e->claims, error);
+  if (status == LK_OK) status = lk_pool_open(0, &e->pool, error);
+  if (status == LK_OK) {
+    report(e, 0);
+    status = check_vectors(e, error);
+    if (status == LK_OK) status = check_labels(e, error);
+    if (status == LK_OK) status = check_keys(e, error);
+    if (status == LK_OK) remove_leftovers(e);
+    if (status == LK_OK) status = write_all(e, error);
+    if (status == LK_OK && numbered_from != NULL) *numbered_from = e->gallery->manifest.next_number;
+    lk_pool_close(e->pool);
+  }
+  lk_gallery_close(e->gallery);
+  return status;
+}
+
+lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
+                            const lk_claims *claims, lk_progress *progress, void *context, uint64_t *numbered_from,
+                            lk_error *error) {
+  enrollment e = {
+      .vectors = vectors, .labels = labels, .claims = claims, .progress = progress, .progress_context = context};
+  int lock;
+  lk_status status = lk_gallery_lock(folder, &lock, error);
+  if (status != LK_OK) return status;
+  status = enroll_locked(&e, folder, numbered_from, error);
+  close(lock);
+  return status;
+}

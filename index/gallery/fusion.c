@@ -1,0 +1,197 @@
+/* Fused searches, made of plain ones.
+ *
+ * Max. Every probe gets its own k best; the best k of them all is the answer. For if a template is among the k best by
+ * its largest score, then with the probe that gave it that score no k templates can stand before it.
+ *
+ * Mean. The mean of a template's scores is, but for rounding, its score with the mean of the probes (less a constant
+ * under l2), and that is one search:
+ *   1. the k best of the mean probe; the least of their fused scores is a bar that the k best fused scores reach;
+ *   2. all templates whose score with the mean probe lets their fused score reach that bar, by least_score below; their
+ *      fused scores, computed as defined, decide.
+ *
+ * What least_score stands on. Up to 4096 probes q_p of mean length M, their exact mean c, the float mean probe q;
+ * u = 2^-24.
+ *   - A sum of 4096 doubles is within 2^-41 of the sum of magnitudes, so |q - c| <= u |c| + 2^-41 M + 2^-140 <=
+ *     2 u M + 2^-140.
+ *   - A canonical score is within u (and 2^-44 of the lengths' product) of the true one; the fused score F is rounded
+ *     once more.
+ *   - dot: F(x) >= B means c.x >= B - 2.1 u M |x|; so q.x >= B - 4.1 u M |x|, and its score is 1.1 u M |x| off at most.
+ *   - l2: the mean of |q_p - x|^2 is |c - x|^2 + V, V the mean of |q_p - c|^2. F(x) >= B means |c - x|^2 + V <=
+ *     -B (1 + 2.2 u), and |q - x| <= |c - x| + |q - c|. V is summed in double, 2^-40 (V + M^2) outward.
+ *   - Squares and products below float's normal range are off by 2^-149 each at most: 2^-100 covers them. */
+#include "index/gallery/fusion.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static int compare_rows(const void *a, const void *b) {
+  const lk_hit *x = a, *y = b;
+  if (x->row != y->row) return x->row < y->row ? -1 : 1;
+  return lk_hit_before(x, y) ? -1 : lk_hit_before(y, x);
+}
+
+static int compare_subjects(const void *a, const void *b) {
+  const lk_hit *x = a, *y = b;
+  if (x->subject != y->subject) return x->subject < y->subject ? -1 : 1;
+  return lk_hit_before(x, y) ? -1 : lk_hit_before(y, x);
+}
+
+static int compare_hits(const void *a, const void *b) { return lk_hit_before(a, b) ? -1 : lk_hit_before(b, a); }
+
+/* Leaves each template, or each subject, its best hit, and of those the k best, in order. */
+static uint32_t keep_best(lk_hit *hits, uint32_t count, bool by_subject, uint32_t k) {
+  uint32_t kept = 0;
+  if (count == 0) return 0;
+  qsort(hits, count, sizeof *hits, by_subject ? compare_subjects : compare_rows);
+  for (uint32_t i = 0; i < count; i++)
+    if (kept == 0 || (by_subject ? hits[i].subject != hits[kept - 1].subject : hits[i].row != hits[kept - 1].row))
+      hits[kept++] = hits[i];
+  qsort(hits, kept, sizeof *hits, compare_hits);
+  return kept < k ? kept : k;
+}
+
+static lk_status append_list(lk_lists *lists, const lk_hit *hits, uint32_t count, lk_error *error) {
+  lk_status status = lk_lists_reserve(lists, 1, count, error);
+  if (status != LK_OK) return status;
+  uint64_t begin = lk_lists_begin(lists, lists->count);
+  for (uint32_t i = 0; i < count; i++) lists->hits[begin + i] = hits[i];
+  lists->ends[lists->count++] = begin + count;
+  return LK_OK;
+}
+
+lk_status lk_fuse_max(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
+  lk_lists *parts = &result->parts;
+  lk_plain_search plain = {.probes = result->prepared.data,
+                           .count = result->probes,
+                           .thresholds = result->thresholds.data,
+                           .k = query->k,
+                           .by_subject = query->by_subject};
+  lk_status status = lk_result_search(result, query, &plain, parts, stats, error);
+  for (uint32_t run = 0, first = 0; status == LK_OK && run < query->probes_count; run++) {
+    uint32_t end = first + (uint32_t)query->probes[run].rows;
+    lk_hit *hits = parts->hits + lk_lists_begin(parts, first);
+    uint32_t count = (uint32_t)(parts->ends[end - 1] - lk_lists_begin(parts, first));
+    status = append_list(&result->lists, hits, keep_best(hits, count, query->by_subject, query->k), error);
+    first = end;
+  }
+  return status;
+}
+
+/* A run of probes around their mean. */
+typedef struct centre {
+  double magnitude; /* mean length of the probes */
+  double spread;    /* mean squared distance of the probes from their mean */
+} centre;
+
+static centre find_centre(const float *probes, uint32_t count, uint32_t dim, float *mean) {
+  centre c = {0};
+  for (uint32_t i = 0; i < dim; i++) {
+    double sum = 0, squares = 0;
+    for (uint32_t p = 0; p < count; p++) sum += probes[(size_t)p * dim + i];
+    for (uint32_t p = 0; p < count; p++) {
+      double apart = probes[(size_t)p * dim + i] - sum / count;
+      squares += apart * apart;
+    }
+    mean[i] = (float)(sum / count);
+    c.spread += squares / count;
+  }
+  for (uint32_t p = 0; p < count; p++) {
+    double squares = 0;
+    for (uint32_t i = 0; i < dim; i++) squares += (double)probes[(size_t)p * dim + i] * probes[(size_t)p * dim + i];
+    c.magnitude += sqrt(squares) / count;
+  }
+  c.magnitude *= 1 + 0x1p-40;
+  return c;
+}
+
+/* The least score with the mean probe of a template whose fused score is at least `bar`. */
+static float least_score(const lk_gallery *gallery, const centre *c, float bar) {
+  if (bar == -INFINITY) return -INFINITY;
+  const double u = 0x1p-24;
+  double least;
+  if (gallery->manifest.metric == LK_L2) {
+    double spread = c->spread - 0x1p-40 * (c->spread + c->magnitude * c->magnitude);
+    double squared = -(double)bar * (1 + 4 * u) + 0x1p-100 - spread;
+    double distance = sqrt(fmax(squared, 0)) + 2 * u * c->magnitude + 0x1p-100;
+    least = -distance * distance * (1 + 4 * u) - 0x1p-100;
+  } else {
+    least = bar - 8 * u * (c->magnitude * gallery->longest + fabs(bar)) - 0x1p-100;
+  }
+  return nextafterf((float)least, -INFINITY);
+}
+
+/* The fused score, as it is defined. */
+static float mean_score(const lk_result *result, const float *probes, uint32_t count, uint32_t row) {
+  lk_shape shape = lk_gallery_shape(result->gallery);
+  uint32_t inside;
+  const lk_segment *segment = lk_gallery_segment_at(result->gallery, row, &inside);
+  float room[LK_DIM_MAX];
+  const float *x = lk_stored_row(shape.store, segment->block.exact, inside, shape.dim, room);
+  double sum = 0;
+  for (uint32_t p = 0; p < count; p++) sum += lk_score(shape.metric, probes + (size_t)p * shape.dim, x, shape.dim);
+  return lk_score_round(sum / count);
+}
+
+/* Gives the hits of a run's list their fused scores. */
+static void score_list(lk_result *result, const lk_query *query, uint32_t run, uint32_t first) {
+  const float *probes = (const float *)result->prepared.data + (size_t)first * result->gallery->manifest.dim;
+  for (uint64_t i = lk_lists_begin(&result->parts, run); i < result->parts.ends[run]; i++) {
+    lk_hit *hit = &result->parts.hits[i];
+    hit->score = mean_score(result, probes, (uint32_t)query->probes[run].rows, hit->row);
+    hit->subject = result->gallery->subjects[hit->row];
+  }
+}
+
+static void score_lists(lk_result *result, const lk_query *query) {
+  for (uint32_t run = 0, first = 0; run < query->probes_count; first += (uint32_t)query->probes[run++].rows)
+    score_list(result, query, run, first);
+}
+
+/* The bar of step 2. Fewer than k found means that no other template reaches the threshold. */
+static float bar_of(const lk_result *result, const lk_query *query, uint32_t run) {
+  uint64_t begin = lk_lists_begin(&result->parts, run), end = result->parts.ends[run];
+  float bar = begin < end ? INFINITY : query->threshold;
+  for (uint64_t i = begin; i < end; i++) bar = fminf(bar, result->parts.hits[i].score);
+  return fmaxf(bar, query->threshold);
+}
+
+static lk_status search_means(lk_result *result, const lk_query *query, uint32_t k, const float *thresholds,
+                              lk_search_stats *stats, lk_error *error) {
+  lk_plain_search plain = {.probes = result->means.data,
+                           .count = query->probes_count,
+                           .thresholds = thresholds,
+                           .k = k,
+                           .by_subject = k != LK_K_ALL && query->by_subject};
+  lk_status status = lk_result_search(result, query, &plain, &result->parts, stats, error);
+  if (status == LK_OK) score_lists(result, query);
+  return status;
+}
+
+static lk_status append_best(lk_result *result, const lk_query *query, uint32_t run, lk_error *error) {
+  lk_hit *hits = result->parts.hits + lk_lists_begin(&result->parts, run);
+  uint32_t found = (uint32_t)(result->parts.ends[run] - lk_lists_begin(&result->parts, run)), reaching = 0;
+  for (uint32_t i = 0; i < found; i++)
+    if (hits[i].score >= query->threshold) hits[reaching++] = hits[i];
+  return append_list(&result->lists, hits, keep_best(hits, reaching, query->by_subject, query->k), error);
+}
+
+lk_status lk_fuse_mean(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
+  uint32_t runs = query->probes_count, dim = result->gallery->manifest.dim;
+  float *means = lk_room_take(&result->means, (size_t)runs * dim, sizeof *means), *thresholds = result->thresholds.data;
+  centre *centres = lk_room_take(&result->centres, runs, sizeof *centres);
+  if (means == NULL || centres == NULL) return lk_fail_memory(error);
+  const float *probes = result->prepared.data;
+  for (uint32_t run = 0; run < runs; probes += query->probes[run++].rows * dim) {
+    centres[run] = find_centre(probes, (uint32_t)query->probes[run].rows, dim, means + (size_t)run * dim);
+    thresholds[run] = least_score(result->gallery, &centres[run], query->threshold);
+  }
+  lk_status status = LK_OK;
+  if (query->k != LK_K_ALL) {
+    status = search_means(result, query, query->k, thresholds, stats, error);
+    for (uint32_t run = 0; status == LK_OK && run < runs; run++)
+      thresholds[run] = least_score(result->gallery, &centres[run], bar_of(result, query, run));
+  }
+  if (status == LK_OK) status = search_means(result, query, LK_K_ALL, thresholds, stats, error);
+  for (uint32_t run = 0; status == LK_OK && run < runs; run++) status = append_best(result, query, run, error);
+  return status;
+}

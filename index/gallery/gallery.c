@@ -1,0 +1,317 @@
+#include "index/gallery/gallery.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "governance/authorisation.h"
+#include "governance/binding.h"
+#include "index/gallery/subjects.h"
+#include "index/gallery/unchecked.h"
+#include "kernels/search/device.h"
+
+static bool is_name(const char *name) {
+  if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
+  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
+}
+
+/* The gallery's name: its folder's, whatever way the path is written. */
+static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
+  char resolved[PATH_MAX];
+  if (realpath(folder, resolved) == NULL)
+    return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
+  const char *base = strrchr(resolved, '/') + 1;
+  lk_status status = LK_OK;
+  if (is_name(base))
+    strcpy(name, base);
+  else
+    status = lk_fail(error, LK_EINVAL, "%s: a gallery's name has letters, digits, '.', '_' and '-' only", folder);
+  return status;
+}
+
+static lk_status check_empty(const char *folder, lk_error *error) {
+  DIR *entries = opendir(folder);
+  if (entries == NULL) return lk_fail(error, LK_EIO, "%s: cannot read the folder: %s", folder, strerror(errno));
+  lk_status status = LK_OK;
+  for (struct dirent *entry; status == LK_OK && (entry = readdir(entries)) != NULL;)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+      status = lk_fail(error, LK_EEXIST, "%s: exists already and is not empty", folder);
+  closedir(entries);
+  return status;
+}
+
+static lk_status check_options(const lk_gallery_options *options, lk_error *error) {
+  if (options->dim < 1 || options->dim > LK_DIM_MAX)
+    return lk_fail(error, LK_EDIM, "dimension %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
+  if ((unsigned)options->metric > LK_L2) return lk_fail(error, LK_EINVAL, "metric %d is none", (int)options->metric);
+  if ((unsigned)options->store > LK_STORE_F16)
+    return lk_fail(error, LK_EINVAL, "store %d is none", (int)options->store);
+  const char *fault = options->model != NULL ? lk_text_fault(lk_text_of(options->model)) : NULL;
+  return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "the model's name %s", fault);
+}
+
+/* A folder that was just made must survive a power cut too, with what is enrolled in it. */
+static lk_status sync_parent(const char *folder, lk_error *error) {
+  char parent[PATH_MAX];
+  lk_status status = lk_file_join(parent, folder, "..", error);
+  return status == LK_OK ? lk_file_sync_folder(parent, error) : status;
+}
+
+lk_status lk_gallery_lock(const char *folder, int *lock, lk_error *error) {
+  *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*lock < 0) return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
+  if (flock(*lock, LOCK_EX | LOCK_NB) == 0) return LK_OK;
+  close(*lock);
+  return lk_fail(error, LK_EBUSY, "%s: another process is changing this gallery", folder);
+}
+
+lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error) {
+  lk_status status = check_options(options, error);
+  if (status != LK_OK) return status;
+  bool made = mkdir(folder, 0777) == 0;
+  if (!made && errno != EEXIST)
+    return lk_fail(error, LK_EIO, "%s: cannot make the folder: %s", folder, strerror(errno));
+  char name[LK_TEXT_MAX + 1];
+  status = check_empty(folder, error);
+  if (status == LK_OK) status = read_name(folder, name, error);
+  lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
+  if (options->model != NULL) strcpy(manifest.model, options->model);
+  if (status == LK_OK && options->binding != NULL)
+    status = lk_binding_keep(folder, options->binding, &manifest.binding, error);
+  if (status == LK_OK) status = sync_parent(folder, error);
+  if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
+  lk_manifest_free(&manifest);
+  if (status != LK_OK && made) rmdir(folder);
+  return status;
+}
+
+static lk_status open_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
+  const lk_manifest_segment *entry = &gallery->manifest.segments[i];
+  lk_segment *segment = &gallery->segments[i];
+  char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
+  lk_manifest_segment_name(entry->id, name);
+  lk_status status = lk_file_join(path, gallery->folder, name, error);
+  if (status == LK_OK) status = lk_segment_open(path, segment, error);
+  if (status != LK_OK) return status;
+  if (segment->block.rows != entry->rows || segment->header_checksum != entry->checksum)
+    return lk_fail(error, LK_ECORRUPT, "%s: not the segment that the manifest names", path);
+  lk_shape shape = lk_gallery_shape(gallery);
+  if (segment->shape.dim != shape.dim || segment->shape.metric != shape.metric || segment->shape.store != shape.store)
+    return lk_fail(error, LK_ECORRUPT, "%s: its dimension, metric or store is not the gallery's", path);
+  gallery->first_row[i] = gallery->rows;
+  gallery->rows += segment->block.rows;
+  return LK_OK;
+}
+
+static lk_status open_segments(lk_gallery *gallery, lk_error *error) {
+  uint32_t count = gallery->manifest.segments_count;
+  gallery->segments = calloc(count + 1, sizeof *gallery->segments);
+  gallery->first_row = calloc(count + 1, sizeof *gallery->first_row);
+  if (gallery->segments == NULL || gallery->first_row == NULL) return lk_fail_memory(error);
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < count; i++) status = open_segment(gallery, i, error);
+  return status;
+}
+
+lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error) {
+  lk_gallery *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) return lk_fail_memory(error);
+  lk_status status = read_name(folder, opened->name, error);
+  if (status == LK_OK && snprintf(opened->folder, PATH_MAX, "%s", folder) >= PATH_MAX)
+    status = lk_fail(error, LK_EINVAL, "%s: the path is too long", folder);
+  if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
+  if (status == LK_OK) status = open_segments(opened, error);
+  if (status == LK_OK && opened->manifest.binding.policy != NULL)
+    status = lk_bound_open(folder, &opened->manifest.binding, &opened->bound, error);
+  if (status != LK_OK) {
+    lk_gallery_close(opened);
+    return status;
+  }
+  *gallery = opened;
+  return LK_OK;
+}
+
+static void release_holds(lk_gallery *gallery) {
+  for (uint32_t i = 0; gallery->holds != NULL && i < gallery->manifest.segments_count; i++)
+    if (gallery->holds[i] != NULL) lk_device_release(gallery->device, gallery->holds[i]);
+  free(gallery->holds);
+  free(gallery->subjects);
+  gallery->holds = NULL;
+  gallery->subjects = NULL;
+}
+
+void lk_gallery_close(lk_gallery *gallery) {
+  if (gallery == NULL) return;
+  release_holds(gallery);
+  for (uint32_t i = 0; gallery->segments != NULL && i < gallery->manifest.segments_count; i++)
+    lk_segment_close(&gallery->segments[i]);
+  free(gallery->segments);
+  free(gallery->first_row);
+  lk_bound_close(gallery->bound);
+  lk_manifest_free(&gallery->manifest);
+  free(gallery);
+}
+
+static lk_status hold_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
+  const lk_segment *segment = &gallery->segments[i];
+  lk_status status = lk_segment_verify(segment, LK_SECTION_CODES, error);
+  if (status != LK_OK) return status;
+  lk_shape shape = lk_gallery_shape(gallery);
+  lk_block block = segment->block;
+  block.subjects = gallery->subjects + gallery->first_row[i];
+  status = lk_device_hold(gallery->device, shape, &block, &gallery->holds[i], error);
+  if (status == LK_OK) lk_segment_forget_codes(segment);
+  return status;
+}
+
+/* The lengths in a segment are those of centred rows. */
+static double longest_of(const lk_segment *segment) {
+  static const float origin[LK_DIM_MAX];
+  float longest = 0;
+  for (uint32_t r = 0; r < segment->block.rows; r++) longest = fmaxf(longest, segment->block.bounds[r].norm);
+  return (lk_quant_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
+}
+
+lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error) {
+  uint32_t segments = gallery->manifest.segments_count, subjects;
+  release_holds(gallery);
+  gallery->device = device;
+  gallery->holds = calloc(segments + 1, sizeof *gallery->holds);
+  if (gallery->holds == NULL) return lk_fail_memory(error);
+  lk_status status = lk_subjects_number(gallery, &gallery->subjects, &subjects, error);
+  gallery->longest = 0;
+  for (uint32_t i = 0; status == LK_OK && i < segments; i++) {
+    status = hold_segment(gallery, i, error);
+    gallery->longest = fmax(gallery->longest, longest_of(&gallery->segments[i]));
+  }
+  if (status != LK_OK) release_holds(gallery);
+  return status;
+}
+
+const lk_segment *lk_gallery_segment_at(const lk_gallery *gallery, uint64_t row, uint32_t *inside) {
+  uint32_t low = 0, high = gallery->manifest.segments_count;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (gallery->first_row[middle] <= row)
+      low = middle;
+    else
+      high = middle;
+  }
+  *inside = (uint32_t)(row - gallery->first_row[low]);
+  return &gallery->segments[low];
+}
+
+lk_template lk_gallery_template_of_row(const lk_gallery *gallery, uint64_t row) {
+  uint32_t inside;
+  const lk_segment *segment = lk_gallery_segment_at(gallery, row, &inside);
+  return lk_segment_template(segment, inside);
+}
+
+lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
+  uint32_t place;
+  const lk_segment *segment = lk_gallery_segment_at(gallery, position, &place);
+  return lk_segment_template(segment, segment->by_number[place]);
+}
+
+void lk_gallery_vector(const lk_gallery *gallery, uint64_t position, float *vector) {
+  uint32_t place;
+  const lk_segment *segment = lk_gallery_segment_at(gallery, position, &place);
+  uint32_t dim = segment->shape.dim;
+  const float *row = lk_stored_row(segment->shape.store, segment->block.exact, segment->by_number[place], dim, vector);
+  if (row != vector) memcpy(vector, row, dim * sizeof *vector);
+}
+
+lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count, const lk_claims *claims,
+                            float *vectors, lk_error *error) {
+  static const lk_policy_request request = {.operation = LK_OPERATION_EXPORT, .k = 1, .threshold = -INFINITY};
+  lk_passage passage;
+  lk_status status = lk_passage_ask(&passage, gallery, &request, claims, error);
+  if (status == LK_OK) status = lk_passage_release(&passage, count, gallery->manifest.epoch, error);
+  for (uint64_t i = 0; status == LK_OK && i < count; i++)
+    lk_gallery_vector(gallery, position + i, vectors + i * gallery->manifest.dim);
+  return status;
+}
+
+lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error) {
+  uint32_t row;
+  for (uint32_t s = 0; s < gallery->manifest.segments_count; s++)
+    if (lk_segment_find_key(&gallery->segments[s], key, &row)) {
+      *position = gallery->first_row[s] + lk_segment_place(&gallery->segments[s], row);
+      return LK_OK;
+    }
+  return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->name, (int)key.length, key.bytes);
+}
+
+void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
+  const lk_manifest *manifest = &gallery->manifest;
+  *stat = (lk_gallery_stat){.name = gallery->name,
+                            .model = manifest->model,
+                            .metric = manifest->metric,
+                            .store = manifest->store,
+                            .dim = manifest->dim,
+                            .templates = gallery->rows,
+                            .epoch = manifest->epoch,
+                            .next_number = manifest->next_number,
+                            .segments = manifest->segments_count};
+  if (gallery->bound != NULL) stat->binding = lk_bound_paths(gallery->bound);
+  for (uint32_t i = 0; i < manifest->segments_count; i++) stat->bytes += gallery->segments[i].file.size;
+}
+
+lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {
+  uint32_t *numbers, count;
+  lk_status status = lk_subjects_number(gallery, &numbers, &count, error);
+  if (status == LK_OK) *subjects = count;
+  free(numbers);
+  return status;
+}
+
+void lk_gallery_each_of_subject(const lk_gallery *gallery, lk_text subject, lk_each_row *each, void *context) {
+  for (uint32_t s = 0; s < gallery->manifest.segments_count; s++)
+    lk_segment_each_of_subject(&gallery->segments[s], subject, s, each, context);
+}
+
+static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *error) {
+  const lk_segment *segment = &gallery->segments[s];
+  for (uint32_t r = 0; r < segment->block.rows; r++) {
+    lk_template t = lk_segment_template(segment, r);
+    if (t.number >= gallery->manifest.next_number)
+      return lk_fail(error, LK_ECORRUPT, "%s: row %u: template number %llu was never given", segment->path, r,
+                     (unsigned long long)t.number);
+    bool indexed = false, again = false;
+    for (uint32_t other = 0, row; other < gallery->manifest.segments_count; other++) {
+      if (!lk_segment_find_key(&gallery->segments[other], t.key, &row)) continue;
+      if (other == s && row == r)
+        indexed = true;
+      else
+        again = true;
+    }
+    if (again || !indexed)
+      return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has another template with key '%.*s'", segment->path,
+                     r, (int)t.key.length, t.key.bytes);
+  }
+  return LK_OK;
+}
+
+lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error) {
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < gallery->manifest.segments_count; i++) {
+    for (lk_section s = 0; status == LK_OK && s < LK_SECTIONS; s++)
+      status = lk_segment_verify(&gallery->segments[i], s, error);
+    if (status == LK_OK) status = check_keys(gallery, i, error);
+  }
+  return status;
+}
+
+lk_status lk_gallery_check_dim(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error) {
+  if (vectors->dim == gallery->manifest.dim) return LK_OK;
+  return lk_fail(error, LK_EDIM, "%s: vectors of dimension %u; the gallery %s has %u", vectors->name, vectors->dim,
+                 gallery->name, gallery->manifest.dim);
+}

@@ -1,0 +1,42 @@
+/* The manifest: which segments a gallery consists of. One JSON file, replaced in one atomic step. */
+#ifndef INDEX_GALLERY_MANIFEST_H
+#define INDEX_GALLERY_MANIFEST_H
+
+#include <stddef.h>
+
+#include <likeness/likeness.h>
+
+#define LK_MANIFEST_FILE "MANIFEST"
+#define LK_MANIFEST_VERSION 1
+#define LK_MANIFEST_VERSION_BOUND 2 /* of a gallery that is bound: who only knows 1 must not ignore it */
+
+typedef struct lk_manifest_segment {
+  uint32_t id; /* its file is segment-<id, six digits>.lks */
+  uint32_t rows;
+  uint64_t checksum; /* of its header, which holds those of its parts */
+} lk_manifest_segment;
+
+typedef struct lk_manifest {
+  lk_metric metric;
+  lk_store store;
+  uint32_t dim;
+  char model[LK_TEXT_MAX + 1];
+  uint64_t epoch;
+  uint64_t next_number; /* next template's */
+  uint32_t next_segment;
+  lk_manifest_segment *segments;
+  uint32_t segments_count;
+  lk_binding binding; /* as governance/binding.h keeps it; its texts are the manifest's */
+} lk_manifest;
+
+/* LK_ECORRUPT may also come of too little memory: jansson (2.14) can drop a byte of a text then, and go on. */
+lk_status lk_manifest_read(const char *folder, lk_manifest *manifest, lk_error *error);
+lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_manifest *manifest, lk_error *error);
+lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_error *error);
+void lk_manifest_free(lk_manifest *manifest);
+
+/* Writes the name of a segment's file into `name`. */
+#define LK_SEGMENT_NAME_MAX 32
+void lk_manifest_segment_name(uint32_t id, char name[LK_SEGMENT_NAME_MAX]);
+
+#endif

@@ -1,0 +1,257 @@
+#include "index/gallery/segment.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xxhash.h>
+
+#include "base/text.h"
+#include "index/gallery/segment_layout.h"
+
+static const char *const section_words[LK_SECTIONS] = {
+#define LK_SECTION_WORDS(name, words) words,
+    LK_SECTION_MAP(LK_SECTION_WORDS)
+#undef LK_SECTION_WORDS
+};
+
+uint64_t lk_text_hash(lk_text text) { return XXH3_64bits(text.bytes, text.length); }
+
+static const lk_segment_header *header_of(const lk_segment *segment) { return segment->file.data; }
+
+static const void *section_data(const lk_segment *segment, lk_section section) {
+  return (const char *)segment->file.data + header_of(segment)->sections[section].offset;
+}
+
+static lk_status corrupt(const lk_segment *segment, lk_section section, const char *what, lk_error *error) {
+  return lk_fail(error, LK_ECORRUPT, "%s: at offset %llu, %s: %s", segment->path,
+                 (unsigned long long)header_of(segment)->sections[section].offset, section_words[section], what);
+}
+
+lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error) {
+  const lk_section_entry *entry = &header_of(segment)->sections[section];
+  if (XXH3_64bits(section_data(segment, section), entry->bytes) == entry->checksum) return LK_OK;
+  return corrupt(segment, section, "the checksum does not match", error);
+}
+
+static lk_status read_header(const lk_file *file, lk_segment *segment, lk_error *error) {
+  const lk_segment_header *h = file->data;
+  const char *path = segment->path;
+  if (file->size < sizeof *h || memcmp(h->magic, LK_SEGMENT_MAGIC, sizeof h->magic) != 0)
+    return lk_fail(error, LK_EFORMAT, "%s: not a segment file, or cut off in its header", path);
+  if (h->version != LK_SEGMENT_VERSION)
+    return lk_fail(error, LK_EFORMAT, "%s: segment version %u; this build reads %d", path, h->version,
+                   LK_SEGMENT_VERSION);
+  if (XXH3_64bits(h, offsetof(lk_segment_header, checksum)) != h->checksum)
+    return lk_fail(error, LK_ECORRUPT, "%s: at offset 0, header: the checksum does not match", path);
+  if (h->metric > LK_L2 || h->store > LK_STORE_F16 || h->reserved != 0 || h->dim < 1 || h->dim > LK_DIM_MAX ||
+      h->rows < 1 || h->rows > LK_SEGMENT_ROWS)
+    return lk_fail(error, LK_ECORRUPT, "%s: at offset 0, header: a field is out of range", path);
+  return LK_OK;
+}
+
+static bool is_zero(const char *bytes, uint64_t count) {
+  while (count > 0 && bytes[count - 1] == 0) count--;
+  return count == 0;
+}
+
+/* Each section begins at the first aligned place after the one before, zeros fill the gap, and the last one ends the
+ * file: so there is no byte that no check covers. */
+static lk_status check_sections(const lk_segment *segment, lk_error *error) {
+  const lk_segment_header *h = header_of(segment);
+  uint64_t end = sizeof *h;
+  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+    const lk_section_entry *entry = &h->sections[s];
+    uint64_t begin = (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN;
+    if (entry->offset != begin || begin > segment->file.size || entry->bytes > segment->file.size - begin)
+      return corrupt(segment, s, "it lies outside the file, which may be cut off", error);
+    if (!lk_section_is_text(s) && entry->bytes != lk_section_bytes(s, h->rows, h->dim, (lk_store)h->store))
+      return corrupt(segment, s, "its size does not fit the rows", error);
+    if (!is_zero((const char *)segment->file.data + end, begin - end))
+      return corrupt(segment, s, "the bytes before it are not zero", error);
+    end = entry->offset + entry->bytes;
+  }
+  if (end != segment->file.size)
+    return lk_fail(error, LK_ECORRUPT, "%s: at offset %llu, end: %llu bytes too many", segment->path,
+                   (unsigned long long)end, (unsigned long long)(segment->file.size - end));
+  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+    if (s == LK_SECTION_CODES || s == LK_SECTION_EXACT) continue;
+    lk_status status = lk_segment_verify(segment, s, error);
+    if (status != LK_OK) return status;
+  }
+  return LK_OK;
+}
+
+static lk_status check_column(const lk_segment *segment, lk_section ends_section, lk_error *error) {
+  const uint64_t *ends = section_data(segment, ends_section);
+  uint64_t bytes = header_of(segment)->sections[ends_section + 1].bytes, last = 0;
+  for (uint32_t r = 0; r < segment->block.rows; r++) {
+    if (ends[r] < last || ends[r] - last > LK_TEXT_MAX)
+      return corrupt(segment, ends_section, "it is not in order", error);
+    last = ends[r];
+  }
+  return last == bytes ? LK_OK : corrupt(segment, ends_section, "it does not fit the texts", error);
+}
+
+static lk_status check_rows(const lk_segment *segment, lk_section section, lk_error *error) {
+  const uint32_t *rows = section_data(segment, section);
+  for (uint32_t i = 0; i < segment->block.rows; i++)
+    if (rows[i] >= segment->block.rows) return corrupt(segment, section, "it names a row that is not there", error);
+  return LK_OK;
+}
+
+/* Distinct, so that the number index names each row once. */
+static lk_status check_numbers(const lk_segment *segment, lk_error *error) {
+  for (uint32_t i = 1; i < segment->block.rows; i++)
+    if (segment->block.numbers[segment->by_number[i - 1]] >= segment->block.numbers[segment->by_number[i]])
+      return corrupt(segment, LK_SECTION_BY_NUMBER, "it is not in order", error);
+  return LK_OK;
+}
+
+/* The certificate rests on these: a length or scale that is no number would drop rows unseen. */
+static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
+  const lk_block *block = &segment->block;
+  for (uint32_t t = 0; t < (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS; t++) {
+    const lk_tile *tile = &block->tiles[t];
+    if (!(tile->scale > 0) || !isfinite(tile->scale) || !(tile->residual >= 0) || !isfinite(tile->residual) ||
+        !(tile->norm_min >= 0) || !(tile->norm_max >= tile->norm_min) || !isfinite(tile->norm_max))
+      return corrupt(segment, LK_SECTION_TILES, "a scale or length is out of range", error);
+  }
+  for (uint32_t r = 0; r < block->rows; r++) {
+    const lk_row_bound *bound = &block->bounds[r];
+    if (!(bound->residual >= 0) || !(bound->norm >= 0) || !isfinite(bound->residual) || !isfinite(bound->norm))
+      return corrupt(segment, LK_SECTION_BOUNDS, "a length is out of range", error);
+    const lk_tile *tile = &block->tiles[r / LK_TILE_ROWS];
+    if (lk_row_fits(tile, bound) && bound->norm > tile->norm_max)
+      return corrupt(segment, LK_SECTION_BOUNDS, "a row is longer than its tile says", error);
+  }
+  for (uint32_t i = 0; i < segment->shape.dim; i++)
+    if (!isfinite(block->mean[i])) return corrupt(segment, LK_SECTION_MEAN, "an element is not finite", error);
+  return LK_OK;
+}
+
+static lk_status check_contents(const lk_segment *segment, lk_error *error) {
+  lk_status status = check_bounds(segment, error);
+  if (status == LK_OK) status = check_column(segment, LK_SECTION_KEY_ENDS, error);
+  if (status == LK_OK) status = check_column(segment, LK_SECTION_SUBJECT_ENDS, error);
+  if (status == LK_OK) status = check_column(segment, LK_SECTION_GROUP_ENDS, error);
+  if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_KEY, error);
+  if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_SUBJECT, error);
+  if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_NUMBER, error);
+  if (status == LK_OK) status = check_numbers(segment, error);
+  return status;
+}
+
+static lk_column column_at(const lk_segment *segment, lk_section ends_section) {
+  return (lk_column){.ends = section_data(segment, ends_section), .bytes = section_data(segment, ends_section + 1)};
+}
+
+lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error) {
+  lk_status status = read_header(file, segment, error);
+  if (status != LK_OK) return status;
+  segment->file = *file;
+  const lk_segment_header *h = file->data;
+  segment->shape = (lk_shape){.metric = (lk_metric)h->metric, .dim = h->dim, .store = (lk_store)h->store};
+  segment->header_checksum = h->checksum;
+  segment->block.rows = h->rows;
+  status = check_sections(segment, error);
+  if (status != LK_OK) return status;
+  segment->block = (lk_block){.rows = h->rows,
+                              .mean = section_data(segment, LK_SECTION_MEAN),
+                              .exact = section_data(segment, LK_SECTION_EXACT),
+                              .codes = section_data(segment, LK_SECTION_CODES),
+                              .tiles = section_data(segment, LK_SECTION_TILES),
+                              .bounds = section_data(segment, LK_SECTION_BOUNDS),
+                              .numbers = section_data(segment, LK_SECTION_NUMBERS),
+                              .visibility.tags = section_data(segment, LK_SECTION_TAGS)};
+  segment->keys = column_at(segment, LK_SECTION_KEY_ENDS);
+  segment->subjects = column_at(segment, LK_SECTION_SUBJECT_ENDS);
+  segment->groups = column_at(segment, LK_SECTION_GROUP_ENDS);
+  segment->by_key = section_data(segment, LK_SECTION_BY_KEY);
+  segment->by_subject = section_data(segment, LK_SECTION_BY_SUBJECT);
+  segment->by_number = section_data(segment, LK_SECTION_BY_NUMBER);
+  return check_contents(segment, error);
+}
+
+lk_status lk_segment_open(const char *path, lk_segment *segment, lk_error *error) {
+  memset(segment, 0, sizeof *segment);
+  strncpy(segment->path, path, sizeof segment->path - 1);
+  lk_file file;
+  lk_status status = lk_file_map(path, &file, error);
+  if (status != LK_OK) return status;
+  status = lk_segment_read(&file, segment, error);
+  if (status != LK_OK) {
+    lk_file_unmap(&file);
+    segment->file = (lk_file){0};
+  }
+  return status;
+}
+
+void lk_segment_forget_codes(const lk_segment *segment) {
+  uintptr_t page = 4096, begin = (uintptr_t)segment->block.codes,
+            end = begin + (size_t)segment->block.rows * segment->shape.dim;
+  begin = (begin + page - 1) / page * page;
+  end = end / page * page;
+  if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+void lk_segment_close(lk_segment *segment) { lk_file_unmap(&segment->file); }
+
+static lk_text text_at(lk_column column, uint32_t row) {
+  uint64_t begin = row == 0 ? 0 : column.ends[row - 1];
+  return (lk_text){.bytes = column.bytes + begin, .length = (uint32_t)(column.ends[row] - begin)};
+}
+
+lk_template lk_segment_template(const lk_segment *segment, uint32_t row) {
+  return (lk_template){.number = segment->block.numbers[row],
+                       .key = text_at(segment->keys, row),
+                       .subject = text_at(segment->subjects, row),
+                       .group = text_at(segment->groups, row),
+                       .tags = segment->block.visibility.tags[row]};
+}
+
+/* First place in the sorted rows whose text's hash is at least `hash`. */
+static uint32_t lower_bound(const uint32_t *rows, uint32_t count, lk_column column, uint64_t hash) {
+  uint32_t low = 0, high = count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (lk_text_hash(text_at(column, rows[middle])) < hash)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) {
+  uint64_t hash = lk_text_hash(key);
+  for (uint32_t i = lower_bound(segment->by_key, segment->block.rows, segment->keys, hash); i < segment->block.rows;
+       i++) {
+    lk_text candidate = text_at(segment->keys, *row = segment->by_key[i]);
+    if (lk_text_hash(candidate) != hash) break;
+    if (lk_text_equal(candidate, key)) return true;
+  }
+  return false;
+}
+
+void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
+                                void *context) {
+  uint64_t hash = lk_text_hash(subject);
+  uint32_t rows = segment->block.rows;
+  for (uint32_t i = lower_bound(segment->by_subject, rows, segment->subjects, hash); i < rows; i++) {
+    lk_text candidate = text_at(segment->subjects, segment->by_subject[i]);
+    if (lk_text_hash(candidate) != hash) break;
+    if (lk_text_equal(candidate, subject)) each(context, number, segment->by_subject[i]);
+  }
+}
+
+uint32_t lk_segment_place(const lk_segment *segment, uint32_t row) {
+  uint32_t low = 0, high = segment->block.rows;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (segment->block.numbers[segment->by_number[middle]] <= segment->block.numbers[row])
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}

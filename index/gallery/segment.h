@@ -1,0 +1,100 @@
+/* A segment: an immutable, checksummed file with a run of templates, mapped as it lies. docs/format.md draws it. */
+#ifndef INDEX_GALLERY_SEGMENT_H
+#define INDEX_GALLERY_SEGMENT_H
+
+#include <limits.h>
+
+#include <likeness/likeness.h>
+#include "base/file.h"
+#include "base/pool.h"
+#include "kernels/backend.h"
+
+#define LK_SEGMENT_ROWS (UINT32_C(1) << 18) /* at most, in one file */
+
+/* The parts of a segment file, in the order they lie in it. */
+#define LK_SECTION_MAP(X)         \
+  X(MEAN, "mean")                 \
+  X(TILES, "tiles")               \
+  X(BOUNDS, "row bounds")         \
+  X(CODES, "codes")               \
+  X(EXACT, "exact rows")          \
+  X(NUMBERS, "template numbers")  \
+  X(TAGS, "tags")                 \
+  X(KEY_ENDS, "key ends")         \
+  X(KEY_BYTES, "keys")            \
+  X(SUBJECT_ENDS, "subject ends") \
+  X(SUBJECT_BYTES, "subjects")    \
+  X(GROUP_ENDS, "group ends")     \
+  X(GROUP_BYTES, "groups")        \
+  X(BY_KEY, "key index")          \
+  X(BY_SUBJECT, "subject index")  \
+  X(BY_NUMBER, "number index")
+
+typedef enum lk_section {
+#define LK_SECTION_ENUM(name, words) LK_SECTION_##name,
+  LK_SECTION_MAP(LK_SECTION_ENUM)
+#undef LK_SECTION_ENUM
+      LK_SECTIONS
+} lk_section;
+
+/* One text for each row: text r ends at ends[r] and begins where the one before ends. */
+typedef struct lk_column {
+  const uint64_t *ends;
+  const char *bytes;
+} lk_column;
+
+typedef struct lk_segment {
+  char path[PATH_MAX];
+  lk_file file;
+  lk_shape shape;
+  uint64_t header_checksum;
+  lk_block block;
+  lk_column keys, subjects, groups;
+  const uint32_t *by_key, *by_subject; /* rows, sorted by hash of their text */
+  const uint32_t *by_number;           /* rows, sorted by their template's number */
+} lk_segment;
+
+/* Maps a segment and verifies everything but the checksums of codes and exact rows. */
+lk_status lk_segment_open(const char *path, lk_segment *segment, lk_error *error);
+/* The same for an image in memory, named for messages by `segment->path`; the image must be aligned to 64 bytes. */
+lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error);
+void lk_segment_close(lk_segment *segment);
+
+/* Verifies one section's checksum. */
+lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error);
+
+/* Lets the pages of the codes go: after loading, the device's packed copy is the one that is read. */
+void lk_segment_forget_codes(const lk_segment *segment);
+
+lk_template lk_segment_template(const lk_segment *segment, uint32_t row);
+
+/* Where a row stands in by_number. */
+uint32_t lk_segment_place(const lk_segment *segment, uint32_t row);
+
+/* Whether a row has this key, and which. */
+bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row);
+
+/* Calls `each` for every row of this subject, with `number` as it is given. */
+typedef void lk_each_row(void *context, uint32_t number, uint32_t row);
+void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
+                                void *context);
+
+/* Hash by which by_key and by_subject are sorted. Part of the file format. */
+uint64_t lk_text_hash(lk_text text);
+
+/* What goes into a new segment. */
+typedef struct lk_segment_content {
+  lk_metric metric;
+  lk_store store;
+  lk_vectors vectors; /* all of the file's */
+  uint64_t first;     /* its first row here */
+  uint32_t rows;
+  const lk_template *templates; /* for each row here, their numbers ascending */
+} lk_segment_content;
+
+/* Writes and syncs a segment file. The rows have been checked. Under ip and l2 they lie in the order of their lengths.
+ */
+lk_status lk_segment_write(const char *path, const lk_segment_content *content, lk_pool *pool,
+                           uint64_t *header_checksum, lk_error *error);
+
+#endif

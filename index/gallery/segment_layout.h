@@ -1,0 +1,61 @@
+/* A segment file's header, as it lies on the disk (little-endian), and the sizes of its parts. */
+#ifndef INDEX_GALLERY_SEGMENT_LAYOUT_H
+#define INDEX_GALLERY_SEGMENT_LAYOUT_H
+
+#include "index/gallery/segment.h"
+
+#define LK_SEGMENT_MAGIC "LKSEGMNT"
+#define LK_SEGMENT_VERSION 2
+#define LK_SECTION_ALIGN 64
+
+typedef struct lk_section_entry {
+  uint64_t offset; /* a multiple of LK_SECTION_ALIGN */
+  uint64_t bytes;
+  uint64_t checksum; /* XXH3, 64 bits, of those bytes */
+} lk_section_entry;
+
+typedef struct lk_segment_header {
+  char magic[8];
+  uint32_t version;
+  uint32_t metric;
+  uint32_t store;
+  uint32_t dim;
+  uint32_t rows;
+  uint32_t reserved; /* 0 */
+  lk_section_entry sections[LK_SECTIONS];
+  uint64_t checksum; /* XXH3, 64 bits, of all before it */
+} lk_segment_header;
+
+/* Bytes of a section; of the texts' bytes sections 0, since only their ends tell. */
+static inline uint64_t lk_section_bytes(lk_section section, uint64_t rows, uint64_t dim, lk_store store) {
+  switch (section) {
+    case LK_SECTION_MEAN:
+      return dim * sizeof(float);
+    case LK_SECTION_TILES:
+      return (rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS * sizeof(lk_tile);
+    case LK_SECTION_BOUNDS:
+      return rows * sizeof(lk_row_bound);
+    case LK_SECTION_CODES:
+      return rows * dim;
+    case LK_SECTION_EXACT:
+      return rows * dim * lk_store_bytes(store);
+    case LK_SECTION_NUMBERS:
+    case LK_SECTION_TAGS:
+    case LK_SECTION_KEY_ENDS:
+    case LK_SECTION_SUBJECT_ENDS:
+    case LK_SECTION_GROUP_ENDS:
+      return rows * sizeof(uint64_t);
+    case LK_SECTION_BY_KEY:
+    case LK_SECTION_BY_SUBJECT:
+    case LK_SECTION_BY_NUMBER:
+      return rows * sizeof(uint32_t);
+    default:
+      return 0;
+  }
+}
+
+static inline bool lk_section_is_text(lk_section section) {
+  return section == LK_SECTION_KEY_BYTES || section == LK_SECTION_SUBJECT_BYTES || section == LK_SECTION_GROUP_BYTES;
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* The certificate: which rows cannot reach a bar.
+ *
+ * Theorem. Let q be a probe and x a row as stored, m the segment's mean, R the exact rotation, and B a bar (a float).
+ * If the canonical score of (q, x) is at least B, then
+ *     (a) acc >= lk_bound_threshold(probe, tile, B), acc being the integer product of the two codes, if the row fits
+ * its tile (lk_row_fits), and (b) lk_bound_reaches(probe, tile, row, B, dot), dot being the product of the rotated
+ * float probe and the code, and (c) product >= lk_bound_wide(probe, its length, B), product being that of the float
+ * vectors q (l2: q - m) and x - m. So a row that fails one of them is not in the answer: nothing that belongs in it is
+ * ever dropped.
+ *
+ * Proof. Write y = R(x - m) and p = R(q) for dot products, p = R(q - m) for l2. R is orthogonal, so
+ *     dot:  q.x = q.m + p.y            l2:  -|q-x|^2 = -|q-m|^2 + 2 p.y - |y|^2
+ * With x^ = scale * code the row's approximation and q^ the probe's, r_x = y - x^ and r_q = p - q^,
+ *     p.y = q^.x^ + q^.r_x + r_q.y  <=  q^.x^ + |q^||r_x| + |r_q||y|                        (Cauchy-Schwarz)    (1)
+ *     p.y = p.x^ + p.r_x            <=  p.x^ + |p||r_x|                                                         (2)
+ *     p.y                           <=  |p||y|                                                                  (3)
+ * q^.x^ is exactly probe scale * tile scale * acc. What rounding adds, with u = 2^-53 and dim <= 4096:
+ *   - The score is rounded to float once: score >= B means the double sum is at least the float below B.
+ *   - The double sum has at most 128 + 5 additions on any path, products exact (dot) or within 2u (l2): it is within
+ *     2^-44 |q||x| of q.x, and within 2^-44 |q-x|^2 of |q-x|^2 relatively. |x| <= |m| + |y|.
+ *   - Rotating in double: at most 12 butterflies in each of two blocks and two scalings, each orthogonal with a
+ *     rounding of u per element, and the subtraction of m with u: within LK_ROTATE_ERROR |y|. It is added to every
+ *     stored residual, as are the 2^-40 of a sum of 4096 squares; then the residual is rounded up.
+ *   - q.m and |q-m|^2 are summed in double: within 2^-40 of |q||m| and of themselves. In `offset`, outward.
+ *   - The arithmetic of this header is double: 2^-46 of the sum of magnitudes covers it.
+ *   - dot in (2) is summed in float in any order: (dim + 8) 2^-24 |p||x^| covers it and p's own rounding to float,
+ *     with |x^| <= |y| + |r_x|.
+ *   - product in (c): each element of x - m and q - m is rounded to float, and so is each product, which then goes
+ *     through at most terms + 4 additions: within (terms + 8) 2^-24 |p||y|. A device that takes subnormal numbers for
+ *     zero loses up to 2^-120 (|p| + |y|) of those that go in and dim 2^-125 of those that come out.
+ *   - acc is an exact int32: 127 * 127 * 4096 < 2^31. A threshold outside int32 saturates to a bound that passes
+ *     everything (below) or that no acc reaches (above).
+ * Without these terms a row whose residual is zero (one-hot rows at dimensions 4, 16, 64, ...) would lose its match. */
+#ifndef KERNELS_BOUND_H
+#define KERNELS_BOUND_H
+
+#include <limits.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/codes.h"
+#include "kernels/portable.h"
+
+#define LK_ROTATE_ERROR 0x1p-45  /* of the vector's length */
+#define LK_SQUARES_ERROR 0x1p-40 /* relative, of a sum of up to 4096 squares or products in double */
+#define LK_SCORE_ERROR 0x1p-44
+#define LK_ARITHMETIC_ERROR 0x1p-46
+
+/* The least real value that a score of at least `bar` stands for. */
+LK_INLINE double lk_bound_bar(lk_metric metric, float bar) {
+  double below = nextafterf(bar, -INFINITY);
+  return metric == LK_L2 ? below * (1 + LK_SCORE_ERROR) : below;
+}
+
+/* The least p.y with which a centred row of length `norm_min` to `norm_max` can reach the bar. */
+LK_INLINE double lk_bound_product(lk_metric metric, const lk_probe_bound *probe, double norm_min, double norm_max,
+                                  double bar) {
+  double least = bar - probe->offset;
+  double magnitude = fabs(bar) + fabs(probe->offset);
+  if (metric == LK_L2) {
+    double shortest = norm_min * (1 - LK_SQUARES_ERROR);
+    least = (least + shortest * shortest) / 2;
+    magnitude += shortest * shortest;
+  } else {
+    least -= LK_SCORE_ERROR * probe->norm * norm_max;
+  }
+  return least - LK_ARITHMETIC_ERROR * magnitude;
+}
+
+/* How far the product of codes may be from p.y for any row that fits the tile: (1). */
+LK_INLINE double lk_bound_tile_loss(const lk_probe_bound *probe, const lk_tile *tile) {
+  return probe->code_norm * tile->residual + probe->residual * tile->norm_max;
+}
+
+/* How far the product of float probe and code may be from p.y for this row: (2). */
+LK_INLINE double lk_bound_row_loss(uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
+                                   const lk_row_bound *row) {
+  double loss = probe->norm * (row->residual + (dim + 8) * 0x1p-24 * ((double)row->norm + row->residual));
+  return loss + tile->scale * 0x1p-120; /* elements of the float probe that are subnormal */
+}
+
+/* How far the product of float vectors may be from p.y for a row no longer than `norm_max`, where no element's product
+ * goes through more than `terms` + 4 additions: (3), times a rounding. */
+LK_INLINE double lk_bound_wide_loss(uint32_t terms, const lk_probe_bound *probe, double norm_max) {
+  return (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
+}
+
+/* The least integer product of codes that lets a row that fits this tile reach the bar. INT32_MIN: every row may.
+ * INT32_MAX, which no product attains: none can. */
+LK_INLINE int32_t lk_bound_threshold(lk_metric metric, const lk_probe_bound *probe, const lk_tile *tile, float bar) {
+  if (bar == -INFINITY) return INT32_MIN;
+  double needed = lk_bound_product(metric, probe, tile->norm_min, tile->norm_max, lk_bound_bar(metric, bar));
+  if (needed > probe->norm * tile->norm_max * (1 + LK_ARITHMETIC_ERROR)) return INT32_MAX;
+  double loss = lk_bound_tile_loss(probe, tile);
+  double least = needed - loss - LK_ARITHMETIC_ERROR * (fabs(needed) + loss);
+  double units = least / (probe->scale * tile->scale);
+  units -= LK_ARITHMETIC_ERROR * fabs(units);
+  if (!(units > INT32_MIN)) return INT32_MIN;
+  if (units >= INT32_MAX) return INT32_MAX;
+  return (int32_t)ceil(units);
+}
+
+/* The length of one row is at least this: undoes its rounding up. */
+LK_INLINE double lk_bound_shortest(const lk_row_bound *row) { return fmax(0.0, row->norm * (1 - 0x1p-22) - 0x1p-140); }
+
+/* Whether a row that passed the threshold can still reach the bar, now that its own residual and length and the
+ * float probe are looked at. */
+LK_INLINE bool lk_bound_reaches(lk_metric metric, uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
+                                const lk_row_bound *row, float bar, float dot) {
+  if (bar == -INFINITY) return true;
+  double needed = lk_bound_product(metric, probe, lk_bound_shortest(row), row->norm, lk_bound_bar(metric, bar));
+  double loss = lk_bound_row_loss(dim, probe, tile, row);
+  double product = (double)tile->scale * dot;
+  return product + loss + LK_ARITHMETIC_ERROR * (fabs(product) + fabs(needed) + loss) >= needed;
+}
+
+/* The least float product of centred probe and centred row, neither of them coded, with which a row of length
+ * `norm_min` to `norm_max` can reach the bar; `terms` as in lk_bound_wide_loss. */
+LK_INLINE float lk_bound_wide(lk_metric metric, uint32_t terms, const lk_probe_bound *probe, double norm_min,
+                              double norm_max, float bar) {
+  if (bar == -INFINITY) return -INFINITY;
+  double needed = lk_bound_product(metric, probe, norm_min, norm_max, lk_bound_bar(metric, bar));
+  double loss = lk_bound_wide_loss(terms, probe, norm_max);
+  return nextafterf((float)(needed - loss - LK_ARITHMETIC_ERROR * (fabs(needed) + loss)), -INFINITY);
+}
+
+#endif

@@ -1,0 +1,18 @@
+/* Memory of candidate lists. */
+#ifndef KERNELS_CANDIDATE_LISTS_H
+#define KERNELS_CANDIDATE_LISTS_H
+
+#include "kernels/backend.h"
+
+/* Empties the lists; their memory stays. */
+void lk_lists_clear(lk_lists *lists);
+void lk_lists_free(lk_lists *lists);
+
+/* Makes room for `hits` more hits in `count` more lists. */
+lk_status lk_lists_reserve(lk_lists *lists, uint32_t count, uint64_t hits, lk_error *error);
+
+static inline uint64_t lk_lists_begin(const lk_lists *lists, uint32_t list) {
+  return list == 0 ? 0 : lists->ends[list - 1];
+}
+
+#endif

@@ -1,0 +1,245 @@
+#include "kernels/codes.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/bound.h"
+
+/* Below this a tile's scale would push products of codes and probes out of float's normal range. */
+static const double smallest_scale = 0x1p-120;
+
+/* The random signs of both blocks of a rotation (splitmix64, Steele et al. 2014). Part of the file format: they never
+ * change. */
+static double signs[2 * LK_DIM_MAX];
+static pthread_once_t signs_made = PTHREAD_ONCE_INIT;
+
+static void make_signs(void) {
+  for (uint64_t k = 0; k < sizeof signs / sizeof signs[0]; k++) {
+    uint64_t z = (k + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    signs[k] = (z ^ (z >> 31)) & 1 ? -1.0 : 1.0;
+  }
+}
+
+static void butterfly(double *restrict low, double *restrict high, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) {
+    double a = low[i], b = high[i];
+    low[i] = a + b;
+    high[i] = a - b;
+  }
+}
+
+/* The first two stages at once. */
+static void butterflies_of_four(double *v, uint32_t n) {
+  for (uint32_t i = 0; i < n; i += 4) {
+    double a = v[i] + v[i + 1], b = v[i] - v[i + 1], c = v[i + 2] + v[i + 3], d = v[i + 2] - v[i + 3];
+    v[i] = a + c;
+    v[i + 1] = b + d;
+    v[i + 2] = a - c;
+    v[i + 3] = b - d;
+  }
+}
+
+/* Walsh-Hadamard transform of n = 2^j elements, scaled to be orthogonal. */
+static void hadamard(double *v, uint32_t n) {
+  uint32_t half = 1;
+  if (n >= 4) {
+    butterflies_of_four(v, n);
+    half = 4;
+  }
+  for (; half < n; half *= 2)
+    for (uint32_t start = 0; start < n; start += 2 * half) butterfly(v + start, v + start + half, half);
+  double scale = 1 / sqrt((double)n);
+  for (uint32_t i = 0; i < n; i++) v[i] *= scale;
+}
+
+static void rotate_block(double *v, uint32_t n, const double *flips) {
+  for (uint32_t i = 0; i < n; i++) v[i] *= flips[i];
+  hadamard(v, n);
+}
+
+void lk_rotate(double *v, uint32_t dim) {
+  pthread_once(&signs_made, make_signs);
+  uint32_t block = 1;
+  while (block * 2 <= dim) block *= 2;
+  rotate_block(v, block, signs);
+  if (block < dim) rotate_block(v + dim - block, block, signs + LK_DIM_MAX);
+}
+
+void lk_quant_sum(const float *x, uint32_t rows, uint32_t dim, double *sum) {
+  for (uint32_t r = 0; r < rows; r++)
+    for (uint32_t i = 0; i < dim; i++) sum[i] += x[(size_t)r * dim + i];
+}
+
+void lk_quant_mean(const double *sum, uint32_t rows, uint32_t dim, float *mean) {
+  for (uint32_t i = 0; i < dim; i++) mean[i] = rows > 0 ? (float)(sum[i] / rows) : 0;
+}
+
+double lk_quant_length(const float *x, uint32_t dim, const float *mean) {
+  double squares = 0;
+  for (uint32_t i = 0; i < dim; i++) {
+    double centred = (double)x[i] - (double)mean[i];
+    squares += centred * centred;
+  }
+  return sqrt(squares);
+}
+
+static int compare_lengths(const void *a, const void *b) {
+  const lk_ordered_row *x = a, *y = b;
+  if (x->length != y->length) return x->length < y->length ? -1 : 1;
+  return x->row < y->row ? -1 : x->row > y->row;
+}
+
+void lk_quant_order(lk_ordered_row *rows, uint32_t count) { qsort(rows, count, sizeof *rows, compare_lengths); }
+
+enum { PARTS = 8 }; /* of a sum or a maximum, so that one step of it need not wait for another */
+
+static double add_parts(const double part[PARTS]) {
+  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+}
+
+static double length(const double *v, uint32_t dim) {
+  double part[PARTS] = {0};
+  uint32_t i = 0;
+  for (; i + PARTS <= dim; i += PARTS)
+    for (uint32_t j = 0; j < PARTS; j++) part[j] += v[i + j] * v[i + j];
+  for (; i < dim; i++) part[i % PARTS] += v[i] * v[i];
+  return sqrt(add_parts(part));
+}
+
+static double dot(const float *a, const float *b, uint32_t dim) {
+  double part[PARTS] = {0};
+  uint32_t i = 0;
+  for (; i + PARTS <= dim; i += PARTS)
+    for (uint32_t j = 0; j < PARTS; j++) part[j] += (double)a[i + j] * b[i + j];
+  for (; i < dim; i++) part[i % PARTS] += (double)a[i] * b[i];
+  return add_parts(part);
+}
+
+static double greater(double a, double b) { return a > b ? a : b; }
+
+static double largest(const double *v, size_t n) {
+  double part[PARTS] = {0}, largest = 0;
+  size_t i = 0;
+  for (; i + PARTS <= n; i += PARTS)
+    for (size_t j = 0; j < PARTS; j++) part[j] = greater(part[j], fabs(v[i + j]));
+  for (; i < n; i++) part[0] = greater(part[0], fabs(v[i]));
+  for (size_t j = 0; j < PARTS; j++) largest = greater(largest, part[j]);
+  return largest;
+}
+
+static float round_up(double v) {
+  float rounded = (float)v;
+  return rounded < v ? nextafterf(rounded, INFINITY) : rounded;
+}
+
+static float round_down(double v) {
+  float rounded = (float)v;
+  return rounded > v ? nextafterf(rounded, -INFINITY) : rounded;
+}
+
+/* To the nearest integer, ties to even, for numbers far below 2^51. */
+static double nearest_integer(double v) { return v + 0x1.8p52 - 0x1.8p52; }
+
+static double clamp(double v, double limit) {
+  v = v < limit ? v : limit;
+  return v > -limit ? v : -limit;
+}
+
+/* Codes an element and returns the square of what is lost. */
+static double encode_element(double v, double scale, double inverse, double limit, int8_t *code) {
+  double nearest = nearest_integer(clamp(v * inverse, limit)), difference = v - nearest * scale;
+  *code = (int8_t)nearest;
+  return difference * difference;
+}
+
+/* Codes v and returns the length of what is lost. */
+static double encode(const double *v, uint32_t dim, double scale, int limit, int8_t *code) {
+  double part[PARTS] = {0}, inverse = 1 / scale;
+  uint32_t i = 0;
+  for (; i + PARTS <= dim; i += PARTS)
+    for (uint32_t j = 0; j < PARTS; j++) part[j] += encode_element(v[i + j], scale, inverse, limit, &code[i + j]);
+  for (; i < dim; i++) part[i % PARTS] += encode_element(v[i], scale, inverse, limit, &code[i]);
+  return sqrt(add_parts(part));
+}
+
+/* An upper bound on the true residual, from the computed one and the length of the coded vector. */
+static double bound_residual(double residual, double norm) {
+  return residual * (1 + LK_SQUARES_ERROR) + norm * LK_ROTATE_ERROR;
+}
+
+enum {
+  MISFITS_ONE_IN = 64, /* rows of a tile, at most */
+  MISFIT_RATIO = 4     /* two bits lost to all other rows; looking at a misfit costs a search some thirty rows' scan */
+};
+
+/* The largest element that the tile's scale is made for: of all rows, or of all but those that are far beyond it. */
+static double tile_peak(const double *y, uint32_t rows, uint32_t dim) {
+  double top[LK_TILE_ROWS / MISFITS_ONE_IN + 1] = {0}; /* the largest peaks of rows, in order */
+  uint32_t misfits = rows / MISFITS_ONE_IN;
+  for (uint32_t r = 0; r < rows; r++) {
+    double peak = largest(y + (size_t)r * dim, dim);
+    for (uint32_t i = 0; i <= misfits; i++)
+      if (peak > top[i]) {
+        double next = top[i];
+        top[i] = peak;
+        peak = next;
+      }
+  }
+  uint32_t i = 0;
+  while (i < misfits && top[i] > MISFIT_RATIO * top[misfits]) i++;
+  return top[i];
+}
+
+void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
+                   lk_tile *tile, lk_row_bound *bounds) {
+  for (uint32_t r = 0; r < rows; r++) {
+    double *y = work + (size_t)r * dim;
+    for (uint32_t i = 0; i < dim; i++) y[i] = (double)x[(size_t)r * dim + i] - (double)mean[i];
+    lk_rotate(y, dim);
+  }
+  double peak = tile_peak(work, rows, dim), scale = fmax(peak / LK_CODE_MAX, smallest_scale);
+  double norms[LK_TILE_ROWS];
+  *tile = (lk_tile){.scale = (float)scale, .norm_min = INFINITY};
+  for (uint32_t r = 0; r < rows; r++) {
+    const double *y = work + (size_t)r * dim;
+    norms[r] = length(y, dim);
+    double residual = encode(y, dim, tile->scale, LK_CODE_MAX, codes + (size_t)r * dim);
+    bounds[r].residual = round_up(bound_residual(residual, norms[r]));
+    bounds[r].norm = round_up(norms[r] * (1 + LK_SQUARES_ERROR));
+    if (largest(y, dim) <= peak) tile->residual = fmaxf(tile->residual, bounds[r].residual);
+  }
+  for (uint32_t r = 0; r < rows; r++) {
+    if (!lk_row_fits(tile, &bounds[r])) continue;
+    tile->norm_max = fmaxf(tile->norm_max, bounds[r].norm);
+    tile->norm_min = fminf(tile->norm_min, round_down(norms[r]));
+  }
+}
+
+double lk_quant_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, double norm) {
+  /* `norm` may be longer than the vector by 2 * LK_SQUARES_ERROR. */
+  if (metric == LK_L2) return -norm * norm * (1 - 8 * LK_SQUARES_ERROR);
+  double lengths = sqrt(dot(q, q, dim) * dot(mean, mean, dim));
+  return dot(q, mean, dim) + lengths * (2 * LK_SQUARES_ERROR + LK_SCORE_ERROR);
+}
+
+void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
+                    int8_t *code, float *rotated, lk_probe_bound *bound) {
+  for (uint32_t i = 0; i < dim; i++) work[i] = metric == LK_L2 ? (double)q[i] - (double)mean[i] : (double)q[i];
+  lk_rotate(work, dim);
+  double norm = length(work, dim), peak = largest(work, dim);
+  bound->scale = peak > 0 ? peak / limit : 1;
+  bound->residual = bound_residual(encode(work, dim, bound->scale, limit, code), norm);
+  bound->norm = norm * (1 + LK_SQUARES_ERROR);
+  bound->offset = lk_quant_offset(metric, q, dim, mean, bound->norm);
+  int32_t sum = 0, squares = 0;
+  for (uint32_t i = 0; i < dim; i++) {
+    sum += code[i];
+    squares += code[i] * code[i];
+    rotated[i] = (float)work[i];
+  }
+  bound->code_sum = sum;
+  bound->code_norm = bound->scale * sqrt(squares) * (1 + LK_SQUARES_ERROR);
+}

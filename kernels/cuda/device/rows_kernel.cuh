@@ -1,0 +1,65 @@
+/* Which rows a search sees, and those it looks at without a scan: the seed's, and the few that a filter leaves. */
+#ifndef KERNELS_CUDA_DEVICE_ROWS_KERNEL_CUH
+#define KERNELS_CUDA_DEVICE_ROWS_KERNEL_CUH
+
+#include "kernels/cuda/device/append_kernel.cuh"
+
+#define LK_ROWS_THREADS 256
+
+/* The bitmap of visible rows, a warp a word, and how many there are. */
+LK_KERNEL(LK_ROWS_THREADS, 1) lk_visible_kernel(const lk_cuda_pass pass) {
+  uint32_t lane = lk_thread() % LK_WARP, warps = lk_threads() / LK_WARP;
+  uint64_t count = 0;
+  for (uint32_t word = lk_block() * warps + lk_thread() / LK_WARP; word < pass.words; word += lk_blocks() * warps) {
+    const lk_cuda_place *place = lk_cuda_place_of_word(&pass, word);
+    uint32_t row = (word - place->first_word) * 32 + lane;
+    uint32_t seen = lk_ballot(row < place->rows && lk_visible(&place->visibility, &pass.filter, place->allowed, row));
+    if (lane == 0) pass.visible[word] = seen;
+    count += lk_count_bits(seen);
+  }
+  if (lane == 0 && count > 0) lk_add(&pass.counters->rows, count);
+}
+
+/* For each of the seed's rows, a thread each, the first visible one from there on and before the next. */
+LK_KERNEL(LK_ROWS_THREADS, 1) lk_seed_kernel(const lk_cuda_pass pass) {
+  uint32_t i = lk_block() * lk_threads() + lk_thread();
+  bool found = false;
+  uint32_t row = 0;
+  if (i < pass.rows_count) {
+    const lk_cuda_place *place = lk_cuda_place_of_row(&pass, pass.seeds[i]);
+    uint32_t end = place->rows;
+    if (i + 1 < pass.rows_count && pass.seeds[i + 1] - place->first_row < end)
+      end = pass.seeds[i + 1] - place->first_row;
+    row = pass.seeds[i] - place->first_row;
+    while (row < end && !lk_cuda_visible(&pass, place, row)) row++;
+    found = row < end;
+    row += place->first_row;
+  }
+  uint64_t at = lk_reserve(&pass.counters->rows, found);
+  if (found) pass.rows[at] = row;
+}
+
+/* Lists the visible rows, a thread a word. */
+LK_KERNEL(LK_ROWS_THREADS, 1) lk_list_kernel(const lk_cuda_pass pass) {
+  uint32_t word = lk_block() * lk_threads() + lk_thread(), seen = 0, first = 0;
+  if (word < pass.words) {
+    const lk_cuda_place *place = lk_cuda_place_of_word(&pass, word);
+    uint32_t row = (word - place->first_word) * 32, left = place->rows - row;
+    first = place->first_row + row;
+    seen = pass.visible != NULL ? pass.visible[word] : left >= 32 ? UINT32_MAX : (1u << left) - 1;
+  }
+  uint64_t at = lk_reserve(&pass.counters->rows, lk_count_bits(seen));
+  for (; seen != 0; seen &= seen - 1) pass.rows[at++] = first + lk_lowest_bit(seen);
+}
+
+/* Pairs every probe with rows rows_first .. rows_first + rows_count - 1 of the list, which may end before. A row's
+ * pairs lie together: the warps that settle them read it once. */
+LK_KERNEL(LK_ROWS_THREADS, 1) lk_pairs_kernel(const lk_cuda_pass pass) {
+  uint64_t left = pass.counters->rows - pass.rows_first, rows = left < pass.rows_count ? left : pass.rows_count;
+  uint64_t count = rows * pass.probes, step = (uint64_t)lk_blocks() * lk_threads();
+  for (uint64_t i = (uint64_t)lk_block() * lk_threads() + lk_thread(); i < count; i += step)
+    pass.pairs[i] = {(uint32_t)(i % pass.probes), pass.rows[pass.rows_first + (uint32_t)(i / pass.probes)]};
+  if (lk_block() == 0 && lk_thread() == 0) pass.counters->pairs = count;
+}
+
+#endif

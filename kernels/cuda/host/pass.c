@@ -1,0 +1,248 @@
+/* One pass of probes over the held blocks, before and after its rounds (round.c): laying out memory, finding the
+ * visible rows, handing out the lists. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/host/internal.h"
+#include "kernels/plan.h"
+
+/* Elements of one product of the wide scan: few enough to stay in a GPU's second-level cache. */
+static const size_t wide_elements = (size_t)4 << 20;
+
+static uint32_t frame_of(lk_cuda *cuda, const float *mean) {
+  for (uint32_t f = 0; f < cuda->frames; f++)
+    if (memcmp(cuda->frame_means[f], mean, cuda->batch.shape.dim * sizeof *mean) == 0) return f;
+  cuda->frame_means[cuda->frames] = mean;
+  return cuda->frames++;
+}
+
+static lk_status lay_out_holds(lk_cuda *cuda, lk_error *error) {
+  const lk_batch *batch = &cuda->batch;
+  uint32_t holds = batch->holds_count;
+  const float **means = realloc(cuda->frame_means, (holds + 1) * sizeof *means);
+  if (means != NULL) cuda->frame_means = means;
+  cuda->places = lk_cuda_reserve_host(cuda, LK_ROOM_PLACES, holds * sizeof *cuda->places);
+  if (means == NULL || cuda->places == NULL) return lk_fail_memory(error);
+  uint32_t tiles = 0, words = 0;
+  uint64_t rows = 0;
+  cuda->frames = 0;
+  cuda->filtered = false;
+  for (uint32_t h = 0; h < holds; h++) {
+    const lk_cuda_hold *hold = (const lk_cuda_hold *)batch->holds[h];
+    lk_cuda_place *place = &cuda->places[h];
+    *place = hold->place;
+    place->frame = frame_of(cuda, hold->block.mean);
+    place->first_tile = tiles;
+    place->first_row = (uint32_t)rows;
+    place->first_word = words;
+    tiles += hold->base.tiles;
+    rows += hold->base.rows;
+    words += (hold->base.rows + 31) / 32;
+    const uint64_t *allowed = batch->filter.allowed != NULL ? batch->filter.allowed[h] : NULL;
+    if (!lk_all_visible(&hold->block.visibility, &batch->filter, allowed)) cuda->filtered = true;
+  }
+  cuda->all_tiles = tiles;
+  cuda->all_rows = rows;
+  cuda->pass.words = words;
+  return LK_OK;
+}
+
+/* Sends the lists of allowed rows, one behind the other. */
+static lk_status send_allowed(lk_cuda *cuda, size_t words, lk_error *error) {
+  const uint64_t *const *allowed = cuda->batch.filter.allowed;
+  uint64_t *lists = lk_cuda_reserve_host(cuda, LK_ROOM_ALLOWED, words * sizeof *lists);
+  void *memory;
+  if (lists == NULL) return lk_fail_memory(error);
+  lk_status status = lk_cuda_reserve(cuda, LK_ROOM_ALLOWED, words * sizeof *lists, &memory, error);
+  if (status != LK_OK) return status;
+  size_t end = 0;
+  for (uint32_t h = 0; h < cuda->batch.holds_count; h++) {
+    size_t count = (cuda->places[h].rows + 63) / 64;
+    if (allowed[h] == NULL) continue;
+    memcpy(lists + end, allowed[h], count * sizeof *lists);
+    cuda->places[h].allowed = (const uint64_t *)memory + end;
+    end += count;
+  }
+  cuda->gpu->ops->write(cuda->gpu, memory, lists, end * sizeof *lists);
+  return LK_OK;
+}
+
+/* And the places that point to them. */
+static lk_status send_places(lk_cuda *cuda, lk_error *error) {
+  const lk_batch *batch = &cuda->batch;
+  lk_gpu *gpu = cuda->gpu;
+  size_t words = 0, bytes = batch->holds_count * sizeof *cuda->places;
+  for (uint32_t h = 0; h < batch->holds_count; h++) words += (cuda->places[h].rows + 63) / 64;
+  void *places;
+  lk_status status = LK_OK;
+  if (batch->filter.allowed != NULL) status = send_allowed(cuda, words, error);
+  if (status == LK_OK) status = lk_cuda_reserve(cuda, LK_ROOM_PLACES, bytes, &places, error);
+  if (status != LK_OK) return status;
+  gpu->ops->write(gpu, places, cuda->places, bytes);
+  cuda->pass.places = places;
+  cuda->pass.places_count = batch->holds_count;
+  return LK_OK;
+}
+
+/* Room for the pairs that a round may leave: as data without structure leaves them and as much again, and no less than
+ * one tile's, or the seed's. */
+static uint64_t pairs_room(const lk_cuda *cuda) {
+  uint64_t probes = cuda->batch.count, least = probes * LK_TILE_ROWS, most = cuda->gpu->pairs_room;
+  uint64_t wanted = cuda->batch.k == LK_K_ALL ? most : probes * (4 * (uint64_t)cuda->batch.k + 2048);
+  uint64_t seed =
+      cuda->batch.k == LK_K_ALL ? 0 : lk_plan_seed_pairs(cuda->batch.k, cuda->batch.count, cuda->base.tiles_at_once);
+  if (wanted < seed) wanted = seed;
+  if (wanted > most) wanted = most;
+  return wanted > least ? wanted : least;
+}
+
+static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
+  lk_cuda_pass *pass = &cuda->pass;
+  size_t probes = pass->probes, best = pass->k == LK_K_ALL ? 0 : probes * pass->k;
+  size_t sorted = pass->k == LK_K_ALL ? 0 : best + pass->room;
+  const uint32_t *tiles;
+  const struct {
+    lk_cuda_room room;
+    size_t bytes;
+    void *out;
+  } parts[] = {{LK_ROOM_BARS, probes * sizeof *pass->bars, &pass->bars},
+               {LK_ROOM_BEST, best * sizeof *pass->best, &pass->best},
+               {LK_ROOM_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
+               {LK_ROOM_STARTS, probes * sizeof *pass->starts, &pass->starts},
+               {LK_ROOM_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
+               {LK_ROOM_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
+               {LK_ROOM_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
+               {LK_ROOM_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
+               {LK_ROOM_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
+               {LK_ROOM_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    void *memory;
+    lk_status status = lk_cuda_reserve(cuda, parts[i].room, parts[i].bytes, &memory, error);
+    if (status != LK_OK) return status;
+    memcpy(parts[i].out, &memory, sizeof memory);
+  }
+  if (tiles != cuda->tiles) cuda->schedule = 0;
+  cuda->tiles = tiles;
+  pass->new_counts = pass->best_counts + probes;
+  if (lk_cuda_reserve_host(cuda, LK_ROOM_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters) == NULL ||
+      lk_cuda_reserve_host(cuda, LK_ROOM_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds) == NULL)
+    return lk_fail_memory(error);
+  return LK_OK;
+}
+
+static lk_status lay_out_wide(lk_cuda *cuda, lk_error *error) {
+  lk_cuda_pass *pass = &cuda->pass;
+  size_t widest = pass->dim > pass->probes ? pass->dim : pass->probes;
+  size_t tiles = wide_elements / (LK_TILE_ROWS * widest) > 0 ? wide_elements / (LK_TILE_ROWS * widest) : 1;
+  if (tiles > cuda->all_tiles) tiles = cuda->all_tiles;
+  cuda->wide_tiles = (uint32_t)tiles;
+  void *rows, *product;
+  lk_status status =
+      lk_cuda_reserve(cuda, LK_ROOM_WIDE_ROWS, tiles * LK_TILE_ROWS * pass->dim * sizeof(float), &rows, error);
+  if (status == LK_OK)
+    status = lk_cuda_reserve(cuda, LK_ROOM_WIDE_PRODUCT, tiles * LK_TILE_ROWS * pass->probes * sizeof(float), &product,
+                             error);
+  if (status != LK_OK) return status;
+  pass->wide_rows = rows;
+  pass->wide_product = product;
+  return LK_OK;
+}
+
+/* The bitmap of visible rows, and the room to list them where they are few. */
+static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error) {
+  lk_cuda_pass *pass = &cuda->pass;
+  lk_gpu *gpu = cuda->gpu;
+  void *memory;
+  *visible = cuda->all_rows;
+  pass->visible = NULL;
+  if (cuda->filtered) {
+    lk_status status = lk_cuda_reserve(cuda, LK_ROOM_VISIBLE, pass->words * sizeof *pass->visible, &memory, error);
+    if (status != LK_OK) return status;
+    pass->visible = memory;
+    gpu->ops->clear(gpu, pass->counters, sizeof *pass->counters);
+    gpu->ops->launch(gpu, LK_KERNEL_VISIBLE, gpu->processors * 4, pass);
+    *visible = lk_cuda_count(cuda).rows;
+  }
+  size_t rows = lk_plan_gathers(cuda->all_rows, *visible, pass->k) ? (size_t)*visible : 0;
+  if (rows < LK_SEED_ROWS_MAX) rows = LK_SEED_ROWS_MAX;
+  lk_status status = lk_cuda_reserve(cuda, LK_ROOM_ROWS, rows * sizeof *pass->rows, &memory, error);
+  pass->rows = memory;
+  pass->filter = (lk_filter){0}; /* has done its part: what follows is the same for all searches */
+  return status;
+}
+
+static lk_status send_bars(lk_cuda *cuda, lk_error *error) {
+  const lk_batch *batch = &cuda->batch;
+  size_t bytes = batch->count * sizeof(float);
+  float *bars = lk_cuda_reserve_host(cuda, LK_ROOM_BARS, bytes);
+  if (bars == NULL) return lk_fail_memory(error);
+  for (uint32_t p = 0; p < batch->count; p++) bars[p] = batch->thresholds != NULL ? batch->thresholds[p] : -INFINITY;
+  cuda->gpu->ops->write(cuda->gpu, cuda->pass.bars, bars, bytes);
+  cuda->gpu->ops->clear(cuda->gpu, cuda->pass.best_counts, 2 * batch->count * sizeof *cuda->pass.best_counts);
+  return LK_OK;
+}
+
+lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error) {
+  lk_cuda *cuda = (lk_cuda *)backend;
+  cuda->batch = *batch;
+  lk_cuda_pass *pass = &cuda->pass;
+  memset(pass, 0, sizeof *pass); /* it is compared as bytes (round.c) */
+  pass->metric = batch->shape.metric;
+  pass->store = batch->shape.store;
+  pass->dim = batch->shape.dim;
+  pass->chunks = lk_chunks(batch->shape.dim);
+  pass->filter = batch->filter;
+  pass->probes = batch->count;
+  pass->group = lk_group_probes(batch->count);
+  pass->k = batch->k;
+  pass->by_subject = batch->by_subject;
+  pass->room = pairs_room(cuda);
+  cuda->found_count = 0;
+  cuda->found_failed = false;
+  cuda->scanned = cuda->seeded = false;
+  lk_status status = lay_out_holds(cuda, error);
+  if (status == LK_OK) status = send_places(cuda, error);
+  if (status == LK_OK) status = lay_out_lists(cuda, error);
+  if (status == LK_OK) status = lay_out_wide(cuda, error);
+  if (status == LK_OK) status = mark_visible(cuda, visible, error);
+  if (status == LK_OK) status = lk_cuda_send_probes(cuda, error);
+  if (status == LK_OK) status = send_bars(cuda, error);
+  if (status == LK_OK) status = cuda->gpu->ops->check(cuda->gpu, error);
+  return status;
+}
+
+/* Each probe's best, which are in order already. */
+static lk_status finish_best(lk_cuda *cuda, lk_lists *lists, lk_error *error) {
+  const lk_cuda_pass *pass = &cuda->pass;
+  lk_gpu *gpu = cuda->gpu;
+  size_t k = pass->k, counts_bytes = pass->probes * sizeof *pass->best_counts;
+  size_t best_bytes = pass->probes * k * sizeof *pass->best;
+  uint32_t *counts = lk_cuda_reserve_host(cuda, LK_ROOM_COUNTS, counts_bytes);
+  lk_hit *best = lk_cuda_reserve_host(cuda, LK_ROOM_BEST, best_bytes);
+  if (counts == NULL || best == NULL) return lk_fail_memory(error);
+  memset(counts, 0, counts_bytes);
+  gpu->ops->read(gpu, counts, pass->best_counts, counts_bytes);
+  gpu->ops->read(gpu, best, pass->best, best_bytes);
+  gpu->ops->wait(gpu);
+  uint64_t end = lk_lists_begin(lists, lists->count), hits = 0;
+  for (uint32_t p = 0; p < pass->probes; p++) hits += counts[p];
+  lk_status status = lk_lists_reserve(lists, pass->probes, hits, error);
+  if (status != LK_OK) return status;
+  for (uint32_t p = 0; p < pass->probes; p++) {
+    memcpy(lists->hits + end, best + p * k, counts[p] * sizeof *best);
+    lists->ends[lists->count++] = end += counts[p];
+  }
+  return LK_OK;
+}
+
+lk_status lk_cuda_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error) {
+  lk_cuda *cuda = (lk_cuda *)backend;
+  if (cuda->scanned) stats->scanned += cuda->all_rows * cuda->pass.probes;
+  stats->survivors += cuda->stats.survivors;
+  stats->settled += cuda->stats.settled;
+  cuda->stats = (lk_search_stats){0};
+  lk_status status = cuda->gpu->ops->check(cuda->gpu, error);
+  if (status != LK_OK) return status;
+  status = cuda->pass.k == LK_K_ALL ? lk_cuda_range_finish(cuda, lists, error) : finish_best(cuda, lists, error);
+  return status == LK_OK ? cuda->gpu->ops->check(cuda->gpu, error) : status;
+}

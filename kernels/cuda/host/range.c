@@ -1,0 +1,60 @@
+/* Range search: every hit is brought to the host round by round, and sorted there when the pass is over. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/host/internal.h"
+
+void lk_cuda_range_keep(lk_cuda *cuda, uint64_t hits) {
+  size_t needed = cuda->found_count + hits;
+  if (needed > cuda->found_room) {
+    lk_cuda_scored *grown = realloc(cuda->found, 2 * needed * sizeof *grown);
+    if (grown == NULL) {
+      cuda->found_failed = true;
+      return;
+    }
+    cuda->found = grown;
+    cuda->found_room = 2 * needed;
+  }
+  cuda->gpu->ops->read(cuda->gpu, cuda->found + cuda->found_count, cuda->pass.scored, hits * sizeof *cuda->found);
+  cuda->gpu->ops->wait(cuda->gpu);
+  cuda->found_count = needed;
+}
+
+static int compare_hits(const void *a, const void *b) { return lk_hit_before(a, b) ? -1 : lk_hit_before(b, a); }
+
+static void sort_list(void *context, uint32_t thread, uint32_t probe) {
+  (void)thread;
+  const lk_cuda *cuda = context;
+  uint64_t begin = lk_lists_begin(cuda->lists, cuda->first_list + probe);
+  qsort(cuda->lists->hits + begin, cuda->lists->ends[cuda->first_list + probe] - begin, sizeof(lk_hit), compare_hits);
+}
+
+static lk_hit complete(const lk_cuda *cuda, const lk_cuda_scored *scored) {
+  const lk_cuda_place *place =
+      lk_cuda_find(cuda->places, cuda->pass.places_count, offsetof(lk_cuda_place, first_row), scored->row);
+  const lk_cuda_hold *hold = (const lk_cuda_hold *)cuda->batch.holds[place - cuda->places];
+  return (lk_hit){
+      .number = hold->block.numbers[scored->row - place->first_row], .score = scored->score, .row = scored->row};
+}
+
+lk_status lk_cuda_range_finish(lk_cuda *cuda, lk_lists *lists, lk_error *error) {
+  uint32_t probes = cuda->pass.probes;
+  if (cuda->found_failed) return lk_fail(error, LK_ENOMEM, "out of memory for what a range search found");
+  lk_status status = lk_lists_reserve(lists, probes, cuda->found_count, error);
+  if (status != LK_OK) return status;
+  uint64_t *ends = lists->ends + lists->count, end = lk_lists_begin(lists, lists->count);
+  memset(ends, 0, probes * sizeof *ends);
+  for (size_t i = 0; i < cuda->found_count; i++) ends[cuda->found[i].probe]++;
+  for (uint32_t p = 0; p < probes; p++) {
+    uint64_t count = ends[p];
+    ends[p] = end; /* its begin, until its hits are written */
+    end += count;
+  }
+  for (size_t i = 0; i < cuda->found_count; i++)
+    lists->hits[ends[cuda->found[i].probe]++] = complete(cuda, &cuda->found[i]);
+  cuda->lists = lists;
+  cuda->first_list = lists->count;
+  lists->count += probes;
+  lk_pool_run(cuda->pool, probes, sort_list, cuda);
+  return LK_OK;
+}

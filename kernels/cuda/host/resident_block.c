@@ -1,0 +1,240 @@
+/* Taking a block into a GPU's memory: everything that a search reads of it, so that the block's own memory is looked at
+ * no more, but for exact rows that do not fit. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/host/internal.h"
+
+/* What is on its way to the GPU at once: no less than the largest tile. */
+static const size_t staging_bytes = (size_t)16 << 20;
+
+/* One block on its way: after the first failure nothing more is done. */
+struct loading {
+  lk_cuda *cuda;
+  lk_cuda_hold *hold;
+  const lk_block *block;
+  lk_shape shape;
+  lk_status status;
+  lk_error *error;
+};
+
+void lk_cuda_release(lk_backend *backend, lk_hold *base) {
+  lk_gpu *gpu = ((lk_cuda *)backend)->gpu;
+  lk_cuda_hold *hold = (lk_cuda_hold *)base;
+  if (hold == NULL) return;
+  for (uint32_t i = 0; i < hold->arrays_count; i++) gpu->ops->free(gpu, hold->arrays[i]);
+  if (hold->lent != NULL) gpu->ops->take_back(gpu, hold->lent);
+  free(hold);
+}
+
+/* Memory that is the hold's from here on. */
+static void *allocate(struct loading *loading, size_t bytes) {
+  lk_gpu *gpu = loading->cuda->gpu;
+  if (loading->status != LK_OK) return NULL;
+  void *memory = gpu->ops->allocate(gpu, bytes > 0 ? bytes : 1);
+  if (memory != NULL)
+    loading->hold->arrays[loading->hold->arrays_count++] = memory;
+  else
+    loading->status = lk_cuda_fail_memory(loading->cuda, bytes, loading->error);
+  return memory;
+}
+
+/* A copy of the host's array; NULL for NULL, which is no failure. */
+static const void *send(struct loading *loading, const void *array, size_t bytes) {
+  if (array == NULL) return NULL;
+  void *memory = allocate(loading, bytes);
+  if (memory != NULL) loading->cuda->gpu->ops->write(loading->cuda->gpu, memory, array, bytes);
+  return memory;
+}
+
+/* What becomes of one tile's part of an array, in memory that goes to the GPU. */
+struct packing {
+  const void *from;
+  void *out; /* of the first tile of the call */
+  size_t tile_bytes;
+  uint32_t first, rows, dim; /* the first tile; rows of the block */
+};
+
+static uint32_t rows_of_tile(const struct packing *packing, uint32_t tile) {
+  uint32_t left = packing->rows - tile * LK_TILE_ROWS;
+  return left < LK_TILE_ROWS ? left : LK_TILE_ROWS;
+}
+
+static void pack_codes(void *context, uint32_t thread, uint32_t i) {
+  (void)thread;
+  const struct packing *packing = context;
+  uint32_t tile = packing->first + i, rows = rows_of_tile(packing, tile), dim = packing->dim;
+  const int8_t *codes = (const int8_t *)packing->from + (size_t)tile * LK_TILE_ROWS * dim;
+  int8_t *out = (int8_t *)packing->out + i * packing->tile_bytes;
+  memset(out, 0, packing->tile_bytes);
+  for (uint32_t r = 0; r < rows; r++) lk_pack_row(LK_TILE_ROWS, r, codes + (size_t)r * dim, dim, out);
+}
+
+static void copy_exact(void *context, uint32_t thread, uint32_t i) {
+  (void)thread;
+  const struct packing *packing = context;
+  uint32_t tile = packing->first + i;
+  memcpy((char *)packing->out + i * packing->tile_bytes, (const char *)packing->from + tile * packing->tile_bytes,
+         packing->tile_bytes / LK_TILE_ROWS * rows_of_tile(packing, tile));
+}
+
+/* Some tiles at a time, in two halves of staging memory: while one is on its way the other is filled. */
+static void send_tiles(struct loading *loading, struct packing packing, size_t bytes, void *to,
+                       void (*task)(void *context, uint32_t thread, uint32_t i)) {
+  lk_cuda *cuda = loading->cuda;
+  uint32_t tiles = loading->hold->base.tiles, at_once = (uint32_t)(staging_bytes / packing.tile_bytes);
+  if (loading->status != LK_OK) return;
+  char *staging = lk_cuda_reserve_host(cuda, LK_ROOM_STAGING, 2 * staging_bytes);
+  if (staging == NULL) loading->status = lk_fail_memory(loading->error);
+  for (uint32_t half = 0; loading->status == LK_OK && packing.first < tiles; packing.first += at_once, half ^= 1) {
+    uint32_t count = tiles - packing.first < at_once ? tiles - packing.first : at_once;
+    size_t from = packing.first * packing.tile_bytes, size = count * packing.tile_bytes;
+    packing.out = staging + half * staging_bytes;
+    lk_pool_run(cuda->pool, count, task, &packing);
+    cuda->gpu->ops->wait(cuda->gpu); /* for the other half, which is filled next */
+    cuda->gpu->ops->write(cuda->gpu, (char *)to + from, packing.out, size < bytes - from ? size : bytes - from);
+  }
+  cuda->gpu->ops->wait(cuda->gpu);
+}
+
+static void send_codes(struct loading *loading) {
+  struct packing packing = {.from = loading->block->codes,
+                            .tile_bytes = (size_t)LK_TILE_ROWS * lk_chunks(loading->shape.dim) * LK_CHUNK,
+                            .rows = loading->block->rows,
+                            .dim = loading->shape.dim};
+  size_t bytes = loading->hold->base.tiles * packing.tile_bytes;
+  int8_t *codes = allocate(loading, bytes);
+  send_tiles(loading, packing, bytes, codes, pack_codes);
+  loading->hold->place.codes = codes;
+}
+
+/* Where the exact rows do not fit, and leave room for searches, they are read in the host's memory. */
+static void send_exact(struct loading *loading) {
+  lk_gpu *gpu = loading->cuda->gpu;
+  const void *exact = loading->block->exact;
+  size_t row_bytes = loading->shape.dim * lk_store_bytes(loading->shape.store);
+  size_t bytes = loading->block->rows * row_bytes;
+  if (loading->status != LK_OK) return;
+  if (bytes + gpu->bytes_in_reserve > gpu->ops->bytes_left(gpu)) {
+    loading->hold->place.exact = gpu->ops->lend(gpu, exact, bytes);
+    if (loading->hold->place.exact != NULL) loading->hold->lent = exact;
+  }
+  if (loading->hold->lent != NULL) return;
+  void *memory = allocate(loading, bytes);
+  send_tiles(loading,
+             (struct packing){.from = exact, .tile_bytes = LK_TILE_ROWS * row_bytes, .rows = loading->block->rows},
+             bytes, memory, copy_exact);
+  loading->hold->place.exact = memory;
+}
+
+/* What rows carry, one array after the other: the host's, the GPU's, and whether it is new there. */
+enum { CARRIED = 4 };
+
+struct carried {
+  const uint64_t *from[CARRIED], **to[CARRIED];
+  bool is_new[CARRIED];
+};
+
+static struct carried carried_of(const lk_visibility *from, lk_visibility *to) {
+  return (struct carried){.from = {from->born, from->died, from->expires_ms, from->tags},
+                          .to = {&to->born, &to->died, &to->expires_ms, &to->tags}};
+}
+
+/* Memory for those that are there; where it does not suffice, for none. */
+static void allocate_carried(struct loading *loading, struct carried *carried, uint32_t rows) {
+  uint32_t before = loading->hold->arrays_count;
+  for (uint32_t i = 0; i < CARRIED; i++) {
+    carried->is_new[i] = carried->from[i] != NULL && *carried->to[i] == NULL;
+    if (carried->is_new[i]) *carried->to[i] = allocate(loading, rows * sizeof *carried->from[i]);
+  }
+  if (loading->status == LK_OK) return;
+  lk_gpu *gpu = loading->cuda->gpu;
+  while (loading->hold->arrays_count > before)
+    gpu->ops->free(gpu, loading->hold->arrays[--loading->hold->arrays_count]);
+  for (uint32_t i = 0; i < CARRIED; i++)
+    if (carried->is_new[i]) *carried->to[i] = NULL;
+}
+
+/* Rows `first` to `first + count - 1` of each array, but all of one that is new. */
+static void send_carried(struct loading *loading, const lk_visibility *visibility, uint32_t first, uint32_t count) {
+  lk_gpu *gpu = loading->cuda->gpu;
+  uint32_t rows = loading->hold->base.rows;
+  struct carried carried = carried_of(visibility, &loading->hold->place.visibility);
+  allocate_carried(loading, &carried, rows);
+  for (uint32_t i = 0; loading->status == LK_OK && i < CARRIED; i++) {
+    if (carried.from[i] == NULL) continue;
+    uint32_t begin = carried.is_new[i] ? 0 : first, many = carried.is_new[i] ? rows : count;
+    gpu->ops->write(gpu, (uint64_t *)*carried.to[i] + begin, carried.from[i] + begin, many * sizeof(uint64_t));
+  }
+}
+
+static uint32_t list_misfits(const lk_block *block, uint32_t *rows, uint32_t *ends) {
+  uint32_t count = 0;
+  for (uint32_t r = 0; r < block->rows; r++) {
+    if (!lk_row_fits(&block->tiles[r / LK_TILE_ROWS], &block->bounds[r])) rows[count++] = r;
+    ends[r / LK_BLOCK_ROWS] = count;
+  }
+  return count;
+}
+
+static void send_misfits(struct loading *loading) {
+  const lk_block *block = loading->block;
+  uint32_t strips = (block->rows + LK_BLOCK_ROWS - 1) / LK_BLOCK_ROWS;
+  uint32_t *rows = malloc(((size_t)block->rows + 1) * sizeof *rows);
+  uint32_t *ends = malloc(((size_t)strips + 1) * sizeof *ends);
+  if (rows == NULL || ends == NULL) {
+    loading->status = lk_fail_memory(loading->error);
+  } else {
+    uint32_t count = list_misfits(block, rows, ends);
+    loading->hold->place.misfits = send(loading, rows, count * sizeof *rows);
+    loading->hold->place.misfit_ends = send(loading, ends, strips * sizeof *ends);
+  }
+  free(rows);
+  free(ends);
+}
+
+static void send_block(struct loading *loading) {
+  const lk_block *block = loading->block;
+  lk_cuda_place *place = &loading->hold->place;
+  size_t rows = block->rows, tiles = loading->hold->base.tiles;
+  send_codes(loading);
+  place->tiles = send(loading, block->tiles, tiles * sizeof *block->tiles);
+  place->bounds = send(loading, block->bounds, rows * sizeof *block->bounds);
+  place->numbers = send(loading, block->numbers, rows * sizeof *block->numbers);
+  place->subjects = send(loading, block->subjects, rows * sizeof *block->subjects);
+  place->mean = send(loading, block->mean, loading->shape.dim * sizeof *block->mean);
+  if (loading->status == LK_OK) send_carried(loading, &block->visibility, 0, block->rows);
+  send_misfits(loading);
+  send_exact(loading);
+}
+
+lk_status lk_cuda_hold_block(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **out,
+                             lk_error *error) {
+  lk_cuda *cuda = (lk_cuda *)backend;
+  lk_cuda_hold *made = calloc(1, sizeof *made);
+  if (made == NULL) return lk_fail_memory(error);
+  made->base = (lk_hold){.rows = block->rows, .tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS};
+  made->block = *block;
+  made->place.rows = block->rows;
+  struct loading loading = {.cuda = cuda, .hold = made, .block = block, .shape = shape, .error = error};
+  send_block(&loading);
+  cuda->gpu->ops->wait(cuda->gpu); /* a twin may read it from here on */
+  if (loading.status == LK_OK) loading.status = cuda->gpu->ops->check(cuda->gpu, error);
+  if (loading.status != LK_OK) {
+    lk_cuda_release(backend, &made->base);
+    return loading.status;
+  }
+  *out = &made->base;
+  return LK_OK;
+}
+
+lk_status lk_cuda_update(lk_backend *backend, lk_hold *base, const lk_visibility *visibility, uint32_t first,
+                         uint32_t count, lk_error *error) {
+  lk_cuda *cuda = (lk_cuda *)backend;
+  lk_cuda_hold *hold = (lk_cuda_hold *)base;
+  struct loading loading = {.cuda = cuda, .hold = hold, .error = error};
+  send_carried(&loading, visibility, first, count);
+  cuda->gpu->ops->wait(cuda->gpu);
+  if (loading.status == LK_OK) hold->block.visibility = *visibility;
+  return loading.status == LK_OK ? cuda->gpu->ops->check(cuda->gpu, error) : loading.status;
+}

@@ -1,0 +1,24 @@
+/* One backend of a device, and a search on it: passes of probes, rounds of tiles. */
+#ifndef KERNELS_SEARCH_BACKEND_SEARCH_H
+#define KERNELS_SEARCH_BACKEND_SEARCH_H
+
+#include "kernels/scan_order.h"
+
+#define LK_PART_SCHEDULES 8
+
+typedef struct lk_part {
+  lk_backend *backend;
+  lk_schedule schedules[LK_PART_SCHEDULES]; /* of the plans that searches had last */
+  uint32_t schedules_made;
+  uint64_t *seed_rows;
+  uint32_t seed_room;
+} lk_part;
+
+/* Fills `lists` with a list a probe, and adds to `stats`. The batch's holds are the backend's own. */
+lk_status lk_part_search(lk_part *part, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
+                         lk_error *error);
+
+/* But for the backend, which stays open. */
+void lk_part_free(lk_part *part);
+
+#endif

@@ -1,0 +1,81 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static const char *fault(const char *bytes) { return lk_text_fault(lk_text_of(bytes)); }
+
+Test(text, equal_by_bytes) {
+  cr_assert(lk_text_equal(lk_text_of("ab"), (lk_text){.bytes = "abc", .length = 2}));
+  cr_assert(!lk_text_equal(lk_text_of("ab"), lk_text_of("abc")));
+  cr_assert(!lk_text_equal(lk_text_of("ab"), lk_text_of("ac")));
+  cr_assert(lk_text_equal((lk_text){0}, lk_text_of("")));
+}
+
+Test(text, good_ones) {
+  static const char *const good[] = {"",
+                                     "a key",
+                                     "'quotes\", commas, \\",
+                                     "\xc2\x80",
+                                     "\xdf\xbf",
+                                     "\xe0\xa0\x80",
+                                     "\xed\x9f\xbf",
+                                     "\xee\x80\x80",
+                                     "\xef\xbf\xbf",
+                                     "\xf0\x90\x80\x80",
+                                     "\xf4\x8f\xbf\xbf",
+                                     "Z\xc3\xbcrich \xe5\xb1\xb1 \xf0\x9f\x98\x80"};
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+    cr_assert_null(fault(good[i]), "%zu: %s", i, fault(good[i]));
+}
+
+Test(text, not_utf8) {
+  static const char *const bad[] = {"\x80",
+                                    "\xbf",
+                                    "\xc0\x80",
+                                    "\xc1\xbf",
+                                    "\xc2",
+                                    "a\xc3",
+                                    "\xc3(",
+                                    "\xe0\x9f\xbf",
+                                    "\xe2\x82",
+                                    "\xe2(\xa1",
+                                    "\xed\xa0\x80",
+                                    "\xed\xbf\xbf",
+                                    "\xf0\x8f\xbf\xbf",
+                                    "\xf0\x90\x80",
+                                    "\xf4\x90\x80\x80",
+                                    "\xf5\x80\x80\x80",
+                                    "\xff",
+                                    "\xfe",
+                                    "\xe2\x82\x28",
+                                    "\xf0\x90\x80\x28"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    cr_assert_not_null(fault(bad[i]), "%zu", i);
+    cr_assert_str_eq(fault(bad[i]), "is not UTF-8");
+  }
+}
+
+/* A text of memory's last bytes is not read past. */
+Test(text, a_sequence_cut_off_at_the_end) {
+  char *cut = malloc(1);
+  *cut = '\xe2';
+  cr_assert_not_null(lk_text_fault((lk_text){.bytes = cut, .length = 1}));
+  free(cut);
+}
+
+Test(text, control_characters) {
+  for (unsigned c = 1; c < 128; c++) {
+    char text[] = {'a', (char)c, 'b', '\0'};
+    cr_assert_eq(fault(text) != NULL, c < 0x20 || c == 0x7f, "%u", c);
+  }
+  cr_assert_not_null(lk_text_fault((lk_text){.bytes = "a\0b", .length = 3}));
+}
+
+Test(text, length) {
+  char text[257];
+  memset(text, 'x', sizeof text);
+  cr_assert_null(lk_text_fault((lk_text){.bytes = text, .length = 255}));
+  cr_assert_str_eq(lk_text_fault((lk_text){.bytes = text, .length = 256}), "is longer than 255 bytes");
+}

@@ -1,0 +1,62 @@
+/* What the end-to-end tests share: a folder with a gallery, a private Redis, and the program itself. A suite has
+ * e2e_setup and e2e_teardown as its .init and .fini. Whatever cannot be done here fails the test. */
+#ifndef TESTS_E2E_E2E_H
+#define TESTS_E2E_E2E_H
+
+#include <jansson.h>
+
+#include "engine/queue/protocol.h"
+#include "tests/support/files.h"
+#include "tests/support/process.h"
+#include "tests/support/redis_server.h"
+
+enum { FACES_DIM = 24, FACES_ROWS = 600, FACES_PROBES = 150 };
+
+extern char faces[PATH_MAX], probes[PATH_MAX]; /* the gallery's folder, the file of the probes */
+extern redis_server redis;                     /* named, not started */
+extern float *faces_probes;                    /* FACES_PROBES x FACES_DIM */
+
+/* Makes the gallery "faces" (cosine, model "m1"; keys t0, t1, ..., three to a subject s0, s1, ...;
+ * row i has tags i % 8), and "probes.npy".
+ */
+void e2e_setup(void);
+void e2e_teardown(void);
+
+/* Runs the program with these words (the last is NULL) to its end; returns the exit code. */
+int likeness(process *process, ...) __attribute__((sentinel));
+/* Starts it. */
+void likeness_start(process *process, ...) __attribute__((sentinel));
+
+/* Starts a worker on "faces" with these further words and waits until it serves. */
+void worker_start(process *worker, ...) __attribute__((sentinel));
+/* SIGTERM, and it must exit with 0. */
+void worker_stop(process *worker);
+
+/* A job; NULL is a usual value, NO_FIELD leaves the field out. */
+typedef struct test_job {
+  const char *stream, *v, *op, *id, *to, *gallery, *k, *n, *threshold, *ttl, *flags, *model, *subject;
+  const char *extra, *extra_value;
+  const void *f32;
+  size_t bytes;
+  const char *f32_name;
+} test_job;
+
+extern const char NO_FIELD[];
+
+void send_job(const test_job *job);
+/* n small jobs "<prefix>0", "<prefix>1", ... to `to`, in one go. */
+void send_jobs(const char *stream, const char *prefix, const char *to, uint32_t n);
+
+/* The next reply to `to`, as JSON; the caller frees it. Fails the test where none comes. */
+json_t *next_reply(const char *to);
+const char *reply_text(const json_t *reply, const char *field);
+int64_t reply_number(const json_t *reply, const char *field);
+/* The next reply has this id and this status; its text holds `words`. */
+void expect_reply(const char *to, const char *id, const char *status, const char *words);
+/* The list of `to` holds exactly one reply to each of the n jobs "<prefix>...". */
+void expect_each_once(const char *to, const char *prefix, uint32_t n);
+
+/* Entries that were delivered and not acknowledged, on both streams. */
+int64_t pending(void);
+
+#endif

@@ -1,0 +1,176 @@
+/* Galleries that are bound to a policy, at the command line and in serve. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <likeness/likeness.h>
+#include "tests/e2e/e2e.h"
+
+static process one, worker;
+static char policy[PATH_MAX], audit[PATH_MAX], labels[PATH_MAX];
+
+#define PERMIT                              \
+  "policy: 1\n"                             \
+  "name: test\n"                            \
+  "rules:\n"                                \
+  "  - id: demo\n"                          \
+  "    effect: permit\n"                    \
+  "    text: Demonstrations are allowed.\n" \
+  "    purposes: demo\n"
+
+static void setup(void) {
+  e2e_setup();
+  strcpy(policy, files_path("policy.yaml"));
+  strcpy(audit, files_path("audit"));
+  strcpy(labels, files_path("labels.csv"));
+  files_write(policy, PERMIT, strlen(PERMIT));
+}
+
+static void teardown(void) {
+  process_close(&one);
+  process_close(&worker);
+  e2e_teardown();
+}
+
+TestSuite(bound, .init = setup, .fini = teardown);
+
+static void bind(void) {
+  cr_assert_eq(likeness(&one, "bind", faces, "--policy", policy, "--audit", audit, NULL), 0, "%s", process_log(&one));
+  process_close(&one);
+}
+
+static void expect_refused(int code) {
+  cr_assert_eq(code, 1, "exit code %d: %s", code, process_log(&one));
+  cr_assert_not_null(strstr(process_log(&one), "permits it"), "%s", process_log(&one));
+  cr_assert_str_eq(process_out(&one), "");
+  process_close(&one);
+}
+
+static void expect_done(int code, const char *words) {
+  cr_assert_eq(code, 0, "exit code %d: %s", code, process_log(&one));
+  cr_assert_not_null(strstr(process_out(&one), words), "'%s' is not in: %s", words, process_out(&one));
+  process_close(&one);
+}
+
+static void write_labels(void) {
+  FILE *file = fopen(labels, "w");
+  fputs("row,subject\n", file);
+  for (int i = 0; i < FACES_PROBES; i++) fprintf(file, "%d,%s%d\n", i, i % 2 == 0 ? "s" : "stranger", i);
+  cr_assert_eq(fclose(file), 0);
+}
+
+Test(bound, every_command_asks) {
+  write_labels();
+  bind();
+  expect_refused(likeness(&one, "identify", faces, probes, NULL));
+  expect_refused(likeness(&one, "identify", faces, probes, "--purpose", "sport", "--format", "json", NULL));
+  expect_refused(likeness(&one, "verify", faces, probes, "--subject", "s3", NULL));
+  expect_refused(likeness(&one, "enroll", faces, probes, NULL));
+  expect_refused(likeness(&one, "evaluate", faces, probes, "--labels", labels, NULL));
+  expect_done(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), "; rules: demo\n");
+  expect_done(likeness(&one, "identify", faces, probes, "--purpose", "demo", "--format", "json", NULL),
+              "\"decision\":{\"decision\":\"permit\"");
+  expect_done(likeness(&one, "verify", faces, probes, "--subject", "s3", "--purpose", "demo", NULL), "; rules: demo\n");
+  expect_done(likeness(&one, "evaluate", faces, probes, "--labels", labels, "--purpose", "demo", NULL), "FPIR");
+  expect_done(likeness(&one, "stat", faces, NULL), policy);
+  expect_done(likeness(&one, "enroll", faces, probes, "--purpose", "demo", NULL), "");
+  cr_assert_eq(likeness(&one, "audit", "verify", audit, NULL), 0, "%s", process_log(&one));
+}
+
+Test(bound, limits_cut_what_is_printed) {
+  static const char limited[] = PERMIT "    max_candidates: 2\n    min_score: 0.4\n";
+  files_write(policy, limited, strlen(limited));
+  bind();
+  cr_assert_eq(likeness(&one, "identify", faces, probes, "-k", "9", "--purpose", "demo", "--format", "csv", NULL), 0);
+  const char *line = strchr(process_out(&one), '\n') + 1;
+  cr_assert_neq(line[0], '\0');
+  for (; *line != '\0'; line = strchr(line, '\n') + 1) {
+    int probe, rank;
+    float score;
+    cr_assert_eq(sscanf(line, "%d,%d,", &probe, &rank), 2, "%.40s", line);
+    const char *last = strchr(line, '\n');
+    while (last[-1] != ',') last--;
+    cr_assert_eq(sscanf(last, "%f", &score), 1, "%.40s", line);
+    cr_assert(rank <= 2 && score >= 0.4F, "%.40s", line);
+  }
+}
+
+/* The log's place is taken by a file: it cannot be opened, so nothing is printed. */
+Test(bound, nothing_is_printed_without_the_log) {
+  bind();
+  files_write(audit, "?", 1);
+  cr_assert_eq(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), 1);
+  cr_assert_str_eq(process_out(&one), "");
+}
+
+Test(bound, a_gallery_that_is_not_bound_says_so) {
+  expect_done(likeness(&one, "identify", faces, probes, NULL), "\npolicy: none\n");
+  expect_done(likeness(&one, "identify", faces, probes, "--format", "json", NULL),
+              ",\"decision\":{\"policy\":\"none\"}}\n");
+  expect_done(likeness(&one, "verify", faces, probes, "--subject", "s3", NULL), "\npolicy: none\n");
+  bind();
+  cr_assert_eq(likeness(&one, "bind", faces, "--policy", "none", NULL), 0);
+  process_close(&one);
+  expect_done(likeness(&one, "identify", faces, probes, NULL), "\npolicy: none\n");
+}
+
+/* The same search prints the same bytes, in every format. */
+Test(bound, submit_prints_what_identify_prints) {
+  static const char *const formats[] = {"table", "csv", "json"};
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  for (int i = 0; i < 3; i++) {
+    process other = {0};
+    cr_assert_eq(likeness(&one, "identify", faces, probes, "--format", formats[i], NULL), 0);
+    cr_assert_eq(
+        likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--format", formats[i], NULL),
+        0);
+    cr_assert_str_eq(process_out(&one), process_out(&other));
+    process_close(&other);
+    process_close(&one);
+  }
+}
+
+Test(bound, serve_enforces_it) {
+  bind();
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.id = "unsaid"});
+  expect_reply("me", "unsaid", "EPOLICY", "");
+  send_job(&(test_job){.id = "demo", .extra = "purpose", .extra_value = "demo"});
+  expect_reply("me", "demo", "OK", "");
+  cr_assert_eq(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), 1, "the worker writes the log");
+  process_close(&one);
+  worker_stop(&worker);
+  process_close(&worker);
+  worker_start(&worker, "--audit", files_path("workers-own"), NULL);
+  cr_assert_eq(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), 0, "%s", process_log(&one));
+  worker_stop(&worker);
+}
+
+Test(bound, a_worker_has_one_policy) {
+  char other[PATH_MAX], second[PATH_MAX];
+  strcpy(other, files_path("other.yaml"));
+  strcpy(second, files_path("second"));
+  files_write(other, PERMIT, strlen(PERMIT));
+  bind();
+  cr_assert_eq(likeness(&one, "serve", faces, "--redis", redis.url, "--policy", other, NULL), 2);
+  cr_assert(strstr(process_log(&one), other) != NULL && strstr(process_log(&one), policy) != NULL, "%s",
+            process_log(&one));
+  process_close(&one);
+  cr_assert_eq(likeness(&one, "create", second, "--dim", "8", "--policy", other, NULL), 0, "%s", process_log(&one));
+  process_close(&one);
+  cr_assert_eq(likeness(&one, "serve", faces, second, "--redis", redis.url, NULL), 2);
+  cr_assert_not_null(strstr(process_log(&one), "second: it is bound to the policy"), "%s", process_log(&one));
+}
+
+Test(bound, bad_bindings_are_refused) {
+  cr_assert_eq(likeness(&one, "bind", faces, NULL), 2);
+  process_close(&one);
+  cr_assert_eq(likeness(&one, "bind", faces, "--policy", probes, NULL), 1);
+  cr_assert_not_null(strstr(process_log(&one), probes), "%s", process_log(&one));
+  process_close(&one);
+  cr_assert_eq(likeness(&one, "bind", faces, "--policy", "none", "--audit", audit, NULL), 2);
+  process_close(&one);
+  expect_done(likeness(&one, "identify", faces, probes, NULL), "\npolicy: none\n");
+}

@@ -1,0 +1,453 @@
+/* The command line: what it prints, refuses, and leaves behind. No Redis. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/e2e/e2e.h"
+
+static process p;
+
+static void teardown(void) {
+  process_close(&p);
+  e2e_teardown();
+}
+
+TestSuite(cli, .init = e2e_setup, .fini = teardown);
+
+#define EXPECT(exit_code, words, ...)                                                                 \
+  do {                                                                                                \
+    int code_ = likeness(&p, __VA_ARGS__, NULL);                                                      \
+    cr_assert_eq(code_, exit_code, "exit code %d: %s", code_, process_log(&p));                       \
+    cr_assert_not_null(strstr(process_log(&p), words), "'%s' is not in: %s", words, process_log(&p)); \
+  } while (0)
+
+static void expect_out(const char *words) {
+  cr_assert_not_null(strstr(process_out(&p), words), "'%s' is not in: %s", words, process_out(&p));
+}
+
+Test(cli, usage) {
+  cr_assert_eq(likeness(&p, NULL), 2);
+  EXPECT(2, "no command 'frobnicate'", "frobnicate");
+  EXPECT(0, "", "--help");
+  expect_out("likeness submit");
+  EXPECT(2, "usage:", "create");
+  EXPECT(2, "usage:", "identify", "faces");
+  EXPECT(2, "usage:", "list", "a", "b");
+  EXPECT(2, "--colour", "list", "a", "--colour", "red");
+  EXPECT(2, "-k", "list", "a", "-k", "3");
+  EXPECT(2, "needs a value", "identify", "a", "b", "-k");
+  EXPECT(2, "'x'", "identify", "a", "b", "-k", "x");
+  EXPECT(2, "format", "identify", "a", "b", "--format", "xml");
+  EXPECT(2, "priority", "submit", "b", "--priority", "now");
+}
+
+/* Options whose values are out of range, or missing: usage, and nothing is printed or done. */
+Test(cli, usage_that_a_command_finds) {
+  EXPECT(2, "--dim", "create", files_path("new"));
+  EXPECT(2, "--dim", "create", files_path("new"), "--dim", "0");
+  EXPECT(2, "4097", "create", files_path("new"), "--dim", "4097");
+  EXPECT(2, "metric", "create", files_path("new"), "--dim", "4", "--metric", "manhattan");
+  EXPECT(2, "name", "create", files_path("a name"), "--dim", "4");
+  EXPECT(2, "-k", "identify", faces, probes, "-k", "0");
+  EXPECT(2, "-k", "identify", faces, probes, "-k", "4097");
+  cr_assert_str_eq(process_out(&p), "");
+  EXPECT(2, "--subject", "verify", faces, probes);
+  EXPECT(2, "--format", "list", faces, "--format", "json");
+  EXPECT(2, "--redis", "submit", probes, "--gallery", "faces");
+  EXPECT(2, "--gallery", "submit", probes, "--redis", redis.url);
+  EXPECT(2, "-k", "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", "0");
+  EXPECT(2, "--job-probes", "submit", probes, "--redis", redis.url, "--gallery", "faces", "--job-probes", "0");
+  EXPECT(2, "begins with none", "submit", probes, "--redis", "http://x", "--gallery", "faces");
+  EXPECT(2, "password", "submit", probes, "--redis", "redis://u:hunter2@x", "--gallery", "faces");
+  cr_assert_null(strstr(process_log(&p), "hunter2"), "a password in a message ends up in a log");
+  EXPECT(2, "--redis", "serve", faces);
+  EXPECT(2, "--batch", "serve", faces, "--redis", redis.url, "--batch", "0");
+}
+
+Test(cli, create_enroll_list_stat_check) {
+  const char *made = files_path("made");
+  random_state random = {3};
+  float *rows = files_random(&random, 5, 8);
+  files_write_npy(files_path("rows.npy"), "<f4", 5, 8, rows, 5 * 8 * sizeof(float));
+  static const char labels[] = "row,subject,key,tags\n4,\"Doe, J\",d4,0x10\n1,alice,,3\n";
+  files_write(files_path("labels.csv"), labels, sizeof labels - 1);
+  EXPECT(0, "", "create", made, "--dim", "8", "--metric", "l2", "--model", "net-2");
+  EXPECT(1, "made", "create", made, "--dim", "8");
+  EXPECT(0, "5 templates, numbered from 0", "enroll", made, files_path("rows.npy"), "--labels",
+         files_path("labels.csv"));
+  EXPECT(0, "", "list", made, "--format", "csv");
+  cr_assert_str_eq(process_out(&p),
+                   "key,subject,tags,group,expiry\n0,0,0,,\n1,alice,3,,\n2,2,0,,\n3,3,0,,\nd4,\"Doe, J\",16,,\n");
+  EXPECT(0, "", "list", made);
+  expect_out("Doe, J");
+  EXPECT(0, "", "stat", made);
+  expect_out("name        made\nmodel       net-2\nmetric      l2\n");
+  expect_out("dim         8\ntemplates   5\nsubjects    5\n");
+  EXPECT(0, "", "check", made);
+  expect_out("all checksums match");
+  EXPECT(1, "key 'd4' is in the gallery already", "enroll", made, files_path("rows.npy"), "--labels",
+         files_path("labels.csv"));
+  EXPECT(0, "", "stat", made);
+  expect_out("templates   5\n");
+  free(rows);
+}
+
+Test(cli, an_f16_gallery) {
+  const char *made = files_path("halves");
+  static const float rows[] = {1, 0x1p-11f, 3, 70000};
+  EXPECT(0, "", "create", made, "--dim", "2", "--metric", "ip", "--store", "f16");
+  files_write_npy(files_path("rows.npy"), "<f4", 2, 2, rows, sizeof rows);
+  EXPECT(1, "row 1 has an element beyond 65504", "enroll", made, files_path("rows.npy"));
+  files_write_npy(files_path("rows.npy"), "<f4", 1, 2, rows, 2 * sizeof *rows);
+  EXPECT(0, "", "enroll", made, files_path("rows.npy"));
+  EXPECT(0, "", "stat", made);
+  expect_out("store       f16\n");
+  EXPECT(0, "", "identify", made, files_path("rows.npy"), "--format", "csv");
+  expect_out("0,1,0,0,1.00000024\n");
+}
+
+static void write_formats(const float *floats, const uint8_t *bytes, uint64_t rows, uint32_t dim) {
+  files_write_npy(files_path("f.npy"), "<f4", rows, dim, floats, rows * dim * sizeof *floats);
+  files_write_npy(files_path("b.npy"), "|u1", rows, dim, bytes, rows * dim);
+  files_write_vecs(files_path("f.fvecs"), sizeof *floats, rows, dim, floats);
+  files_write_vecs(files_path("b.bvecs"), sizeof *bytes, rows, dim, bytes);
+}
+
+/* Enrolls `from` and searches for it, more probes than go into one batch: the lists, as csv. */
+static void identify_all_of(process *run, const char *name, const char *from) {
+  const char *made = files_path(name), *file = files_path(from);
+  EXPECT(0, "", "create", made, "--dim", "128", "--metric", "l2");
+  EXPECT(0, "1100 templates", "enroll", made, file);
+  cr_assert_eq(likeness(run, "identify", made, file, "-k", "5", "--format", "csv", NULL), 0, "%s", process_log(run));
+}
+
+static void expect_same_lists(const char *one, const char *other) {
+  process a = {0}, b = {0};
+  char name[2][32];
+  snprintf(name[0], sizeof name[0], "from-%s", one);
+  snprintf(name[1], sizeof name[1], "from-%s", other);
+  identify_all_of(&a, name[0], one);
+  identify_all_of(&b, name[1], other);
+  cr_assert_gt(strlen(process_out(&a)), 5 * 1100 * 10);
+  cr_assert_str_eq(process_out(&a), process_out(&b));
+  process_close(&a);
+  process_close(&b);
+}
+
+/* Rows like those of SIFT: small whole numbers. */
+Test(cli, every_format_of_vectors_gives_the_same_lists) {
+  enum { ROWS = 1100, DIM = 128 };
+  random_state random = {11};
+  uint8_t *bytes = malloc(ROWS * DIM);
+  float *floats = malloc(sizeof *floats * ROWS * DIM);
+  for (int i = 0; i < ROWS * DIM; i++) floats[i] = bytes[i] = (uint8_t)(random_below(&random, 200));
+  write_formats(floats, bytes, ROWS, DIM);
+  expect_same_lists("f.npy", "f.fvecs");
+  expect_same_lists("b.npy", "b.bvecs");
+  EXPECT(0, "", "verify", files_path("from-f.npy"), files_path("b.bvecs"), "--subject", "3", "--format", "csv");
+  char *wanted = strdup(process_out(&p));
+  EXPECT(0, "", "verify", files_path("from-f.npy"), files_path("f.npy"), "--subject", "3", "--format", "csv");
+  cr_assert_str_eq(process_out(&p), wanted);
+  free(wanted);
+  free(floats);
+  free(bytes);
+}
+
+static void expect_bad_vectors(const char *name, const void *data, size_t size, const char *words) {
+  const char *path = files_path(name);
+  files_write(path, data, size);
+  EXPECT(1, words, "enroll", faces, path);
+  cr_assert_not_null(strstr(process_log(&p), path), "%s", process_log(&p));
+  EXPECT(1, words, "identify", faces, path);
+  EXPECT(1, words, "verify", faces, path, "--subject", "s1");
+  EXPECT(1, words, "submit", path, "--redis", redis.url, "--gallery", "faces");
+}
+
+Test(cli, bad_vectors_are_named) {
+  static const uint32_t other[] = {1, 0x3f800000, 1, 0x3f800000, 2, 0x3f800000, 0x3f800000};
+  static const int32_t none = 0, negative = -3;
+  static const uint32_t wide[] = {4097};
+  uint64_t digest = files_digest(faces);
+  expect_bad_vectors("a.fvecs", other, sizeof other, "a.fvecs: row 2 has dimension 2; row 0 has 1");
+  expect_bad_vectors("a.fvecs", other, 10, "row 1 is cut off: a row has 8 bytes, 2 are there; 6 are too few, or 2");
+  expect_bad_vectors("a.bvecs", &none, sizeof none, "row 0 has dimension 0;");
+  expect_bad_vectors("a.bvecs", &negative, sizeof negative, "row 0 has dimension -3;");
+  expect_bad_vectors("a.bvecs", wide, sizeof wide, "row 0 has dimension 4097;");
+  expect_bad_vectors("a.bvecs", "", 0, "the file is empty");
+  expect_bad_vectors("a.vectors", other, 16, "a file of vectors is named .npy, .fvecs or .bvecs");
+  files_write(files_path("a.fvecs"), other, 16);
+  EXPECT(1, "a.fvecs: vectors of dimension 1;", "enroll", faces, files_path("a.fvecs"));
+  cr_assert_eq(files_digest(faces), digest);
+}
+
+static void write_bad_rows(const char *path, float a, float b) {
+  float rows[6][FACES_DIM];
+  for (int r = 0; r < 6; r++)
+    for (int i = 0; i < FACES_DIM; i++) rows[r][i] = (float)(r + i + 1);
+  rows[2][5] = a;
+  memset(rows[4], 0, sizeof rows[4]);
+  rows[4][0] = b;
+  files_write_npy(path, "<f4", 6, FACES_DIM, rows, sizeof rows);
+}
+
+/* By file and row, and nothing of it is enrolled. */
+Test(cli, bad_rows_are_named) {
+  const char *bad = files_path("bad.npy");
+  uint64_t digest = files_digest(faces);
+  write_bad_rows(bad, NAN, 0);
+  EXPECT(1, "bad.npy: 2 of 6 rows", "enroll", faces, bad);
+  EXPECT(1, "row 2 ", "enroll", faces, bad);
+  EXPECT(1, "row 4 ", "enroll", faces, bad);
+  EXPECT(1, "bad.npy: probe 2 ", "identify", faces, bad, "--format", "csv");
+  cr_assert_str_eq(process_out(&p), "", "half an answer");
+  EXPECT(1, "bad.npy: probe 2 ", "verify", faces, bad, "--subject", "s1", "--format", "csv");
+  cr_assert_str_eq(process_out(&p), "", "half an answer");
+  EXPECT(1, "bad.npy: probe 2 ", "submit", bad, "--redis", redis.url, "--gallery", "faces");
+  write_bad_rows(bad, 1, INFINITY);
+  EXPECT(1, "row 4 ", "enroll", faces, bad);
+  EXPECT(1, "bad.npy: probe 4 ", "identify", faces, bad);
+  write_bad_rows(bad, 1, 1e30F);
+  EXPECT(1, "bad.npy: probe 4 ", "submit", bad, "--redis", redis.url, "--gallery", "faces");
+  cr_assert_eq(files_digest(faces), digest);
+}
+
+static void expect_bad_labels(const char *labels, const char *words) {
+  const char *path = files_path("labels.csv");
+  files_write(path, labels, strlen(labels));
+  EXPECT(1, words, "enroll", faces, probes, "--labels", path);
+  cr_assert_not_null(strstr(process_log(&p), "labels.csv: "), "%s", process_log(&p));
+}
+
+Test(cli, bad_labels_are_named) {
+  uint64_t digest = files_digest(faces);
+  expect_bad_labels("", "empty");
+  expect_bad_labels("key,subject\na,b\n", "no column 'row'");
+  expect_bad_labels("row,key\n0,a\n150,b\n", "record 3");
+  expect_bad_labels("row,key\n0,a\n0,b\n", "record 3");
+  expect_bad_labels("row,key\nzero,a\n", "record 2");
+  expect_bad_labels("row,key\n0,\"a\n", "quotes");
+  expect_bad_labels("row,tags\n7,99999999999999999999\n", "tags");
+  expect_bad_labels("row,key\n0,a\xff\n", "UTF-8");
+  files_write(files_path("labels.csv"), "row,key\n3,z\n5,z\n", 16);
+  EXPECT(1, "row 5: key 'z' is used twice", "enroll", faces, probes, "--labels", files_path("labels.csv"));
+  files_write(files_path("labels.csv"), "row,key\n3,t11\n", 14);
+  EXPECT(1, "row 3: key 't11' is in the gallery already", "enroll", faces, probes, "--labels",
+         files_path("labels.csv"));
+  EXPECT(1, "none.csv", "enroll", faces, probes, "--labels", files_path("none.csv"));
+  cr_assert_eq(files_digest(faces), digest);
+}
+
+Test(cli, bad_files_are_named) {
+  const char *odd = files_path("odd.npy");
+  static const float vectors[30] = {1, 2, 3};
+  EXPECT(1, "none.npy", "identify", faces, files_path("none.npy"));
+  EXPECT(1, "none", "identify", files_path("none"), probes);
+  EXPECT(1, "none", "stat", files_path("none"));
+  EXPECT(1, "none", "list", files_path("none"));
+  EXPECT(1, "none", "check", files_path("none"));
+  EXPECT(1, "none", "enroll", files_path("none"), probes);
+  EXPECT(1, "none", "create", files_path("none/below"), "--dim", "4");
+  files_write(odd, "hello", 5);
+  EXPECT(1, "odd.npy", "identify", faces, odd);
+  EXPECT(1, "odd.npy", "enroll", faces, odd);
+  files_write_npy(odd, "<f4", 3, 10, vectors, sizeof vectors);
+  EXPECT(1, "dimension 10", "identify", faces, odd);
+  EXPECT(1, "dimension 10", "enroll", faces, odd);
+  EXPECT(1, "dimension 10", "verify", faces, odd, "--subject", "s1");
+  files_write_npy(odd, "<f4", 0, FACES_DIM, vectors, 0);
+  EXPECT(1, "no rows", "identify", faces, odd);
+  EXPECT(1, "no rows", "enroll", faces, odd);
+  EXPECT(1, "no rows", "submit", odd, "--redis", redis.url, "--gallery", "faces");
+  EXPECT(1, "m2", "identify", faces, probes, "--model", "m2");
+  EXPECT(1, "nobody", "verify", faces, probes, "--subject", "nobody");
+  EXPECT(1, "tpu", "identify", faces, probes, "--device", "tpu");
+  EXPECT(0, "", "check", faces);
+}
+
+Test(cli, damage_is_found) {
+  size_t size;
+  EXPECT(0, "", "stat", faces);
+  process shell = {0};
+  char script[PATH_MAX + 100];
+  snprintf(script, sizeof script, "ls -S '%s' | head -1", faces);
+  process_start(&shell, (const char *const[]){"sh", "-c", script, NULL});
+  cr_assert_eq(process_wait(&shell, PROCESS_PATIENCE_MS), 0);
+  char path[PATH_MAX + 64];
+  const char *largest = process_out(&shell);
+  snprintf(path, sizeof path, "%s/%.*s", faces, (int)strcspn(largest, "\n"), largest);
+  process_close(&shell);
+  char *data = files_read(path, &size);
+  data[size / 2] ^= 1;
+  files_write(path, data, size);
+  free(data);
+  EXPECT(1, strrchr(path, '/') + 1, "check", faces);
+}
+
+Test(cli, verify_prints) {
+  EXPECT(0, "", "verify", faces, probes, "--subject", "s5", "--format", "csv");
+  cr_assert_eq(strncmp(process_out(&p), "probe,key,subject,score,match\n0,", 32), 0);
+  EXPECT(0, "", "verify", faces, probes, "--subject", "s5", "--format", "json", "--threshold", "0.2");
+  json_error_t error;
+  json_t *line = json_loads(process_out(&p), JSON_DISABLE_EOF_CHECK, &error);
+  cr_assert_str_eq(reply_text(line, "subject"), "s5");
+  bool reaches = json_real_value(json_object_get(line, "score")) >= 0.2;
+  cr_assert_eq(json_is_true(json_object_get(line, "match")), reaches);
+  json_decref(line);
+}
+
+Test(cli, the_same_bytes_on_every_instruction_set) {
+  process other = {0};
+  int code = likeness(&other, "identify", faces, probes, "--device", "cpu:avx2", "--format", "csv", NULL);
+  if (code != 0) cr_skip("no AVX2 here: %s", process_log(&other));
+  EXPECT(0, "", "identify", faces, probes, "--device", "cpu:portable", "--format", "csv");
+  cr_assert_str_eq(process_out(&p), process_out(&other));
+  EXPECT(0, "", "identify", faces, probes, "--threads", "1", "--format", "csv");
+  cr_assert_str_eq(process_out(&p), process_out(&other));
+  process_close(&other);
+}
+
+static void expect_full(const char *first, ...) {
+  va_list more;
+  const char *words[16] = {LIKENESS_PROGRAM, first};
+  size_t count = 1;
+  va_start(more, first);
+  while ((words[++count] = va_arg(more, const char *)) != NULL) continue;
+  va_end(more);
+  p.output = "/dev/full";
+  process_start(&p, words);
+  cr_assert_eq(process_wait(&p, PROCESS_PATIENCE_MS), 1, "%s", first);
+  cr_assert_not_null(strstr(process_log(&p), "cannot write the output"), "%s", process_log(&p));
+}
+
+Test(cli, output_to_a_full_disk_is_an_error) {
+  expect_full("list", faces, NULL);
+  expect_full("list", faces, "--format", "csv", NULL);
+  expect_full("stat", faces, NULL);
+  expect_full("check", faces, NULL);
+  expect_full("identify", faces, probes, NULL);
+  expect_full("identify", faces, probes, "--format", "json", NULL);
+  expect_full("identify", faces, probes, "-k", "1", "--threshold", "1.5", NULL);
+  expect_full("verify", faces, probes, "--subject", "s1", NULL);
+  expect_full("verify", faces, probes, "--subject", "s1", "--format", "json", NULL);
+}
+
+Test(cli, all_above_a_threshold) {
+  cr_assert_eq(likeness(&p, "identify", faces, probes, "-k", "all", NULL), 2);
+  cr_assert_not_null(strstr(process_log(&p), "--threshold"), "%s", process_log(&p));
+  cr_assert_eq(likeness(&p, "identify", faces, probes, "-k", "all", "--threshold", "0", "--by", "subject", NULL), 2);
+  cr_assert_eq(likeness(&p, "identify", faces, probes, "-k", "all", "--threshold", "0.2", "--format", "csv", NULL), 0);
+  process most = {0};
+  cr_assert_eq(likeness(&most, "identify", faces, probes, "-k", "600", "--threshold", "0.2", "--format", "csv", NULL),
+               0);
+  cr_assert_gt(strlen(process_out(&p)), 1000);
+  cr_assert_str_eq(process_out(&p), process_out(&most));
+  process_close(&most);
+}
+
+/* Searches with one probe: the templates that are found are `wanted`, fields of the csv, and no others. */
+static void expect_found(const char *keys, const char *subjects, int count, const char *const *wanted) {
+  const char *keys_path = files_path("keys.txt"), *subjects_path = files_path("subjects.txt"), *one;
+  files_write_npy(one = files_path("one.npy"), "<f4", 1, FACES_DIM, faces_probes, FACES_DIM * sizeof(float));
+  if (keys != NULL) files_write(keys_path, keys, strlen(keys));
+  if (subjects != NULL) files_write(subjects_path, subjects, strlen(subjects));
+  if (subjects == NULL)
+    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--keys", keys_path);
+  else if (keys == NULL)
+    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--subjects", subjects_path);
+  else
+    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--keys", keys_path, "--subjects",
+           subjects_path);
+  int lines = 0;
+  for (const char *at = process_out(&p); (at = strchr(at, '\n')) != NULL; at++) lines++;
+  cr_assert_eq(lines, 1 + count, "%s", process_out(&p));
+  for (int i = 0; i < count; i++) expect_out(wanted[i]);
+}
+
+#define FIELDS(...) \
+  (const char *const[]) { __VA_ARGS__ }
+
+Test(cli, only_listed_keys_and_subjects) {
+  expect_found("t5\r\n\r\nt7, \"\xc3\xa9\"\r\nt599", NULL, 3,
+               FIELDS(",t5,s1,", ",\"t7, \"\"\xc3\xa9\"\"\",s2,", ",t599,s199,"));
+  expect_found(NULL, "s4\ns0\n", 6, FIELDS(",t0,s0,", ",t1,s0,", ",t2,s0,", ",t12,s4,", ",t13,s4,", ",t14,s4,"));
+  expect_found("t5\nt1\nnobody\n", "s0\n", 4, FIELDS(",t0,s0,", ",t1,s0,", ",t2,s0,", ",t5,s1,"));
+  expect_found("nobody\n", NULL, 0, NULL);
+  expect_found("s0\n", "t0\n", 0, NULL);
+}
+
+/* More probes than go into one batch: each batch has the lists. */
+Test(cli, lists_hold_for_every_batch) {
+  enum { ROWS = 2100 };
+  float *many = malloc(sizeof *many * ROWS * FACES_DIM);
+  for (int i = 0; i < ROWS * FACES_DIM; i++) many[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];
+  files_write_vecs(files_path("many.fvecs"), sizeof *many, ROWS, FACES_DIM, many);
+  files_write(files_path("keys.txt"), "t5\n", 3);
+  EXPECT(0, "", "identify", faces, files_path("many.fvecs"), "--format", "csv", "--keys", files_path("keys.txt"));
+  int listed = 0;
+  for (const char *at = process_out(&p); (at = strstr(at, ",1,t5,s1,")) != NULL; at++) listed++;
+  cr_assert_eq(listed, ROWS);
+  expect_out("\n2099,1,t5,s1,");
+  free(many);
+}
+
+static void expect_bad_list(const char *list, const char *words) {
+  const char *path = files_path("list.txt");
+  files_write(path, list, strlen(list));
+  EXPECT(1, words, "identify", faces, probes, "--keys", path);
+  EXPECT(1, words, "identify", faces, probes, "--subjects", path);
+  cr_assert_str_eq(process_out(&p), "", "half an answer");
+}
+
+Test(cli, bad_lists_are_named) {
+  char longest[300];
+  memset(longest, 'x', sizeof longest);
+  longest[256] = '\0';
+  expect_bad_list("", "list.txt: the file is empty");
+  expect_bad_list("\n\r\n", "list.txt: the list is empty");
+  expect_bad_list("t1\n\nt\xff\n", "list.txt: line 3 is not UTF-8");
+  expect_bad_list("t1\tt2\n", "list.txt: line 1 has a control character");
+  expect_bad_list(longest, "list.txt: line 1 is longer than 255 bytes");
+  EXPECT(1, "none.txt", "identify", faces, probes, "--keys", files_path("none.txt"));
+  EXPECT(2, "unknown option --keys", "submit", probes, "--keys", files_path("list.txt"));
+}
+
+/* The field of the line that --stats prints. */
+static long long stat_of(const char *field) {
+  json_error_t error;
+  json_t *line = json_loads(process_log(&p), 0, &error);
+  cr_assert_not_null(line, "%s: %s", error.text, process_log(&p));
+  const json_t *number = json_object_get(line, field);
+  cr_assert(json_is_integer(number), "%s: %s", field, process_log(&p));
+  long long value = json_integer_value(number);
+  json_decref(line);
+  return value;
+}
+
+Test(cli, stats) {
+  EXPECT(0, "", "identify", faces, probes, "--format", "csv");
+  cr_assert_str_eq(process_log(&p), "");
+  char *lists = strdup(process_out(&p));
+  EXPECT(0, ",\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
+  cr_assert_str_eq(process_out(&p), lists);
+  cr_assert_eq(stat_of("scanned"), FACES_PROBES * FACES_ROWS);
+  cr_assert_geq(stat_of("settled"), FACES_PROBES * 10);
+  cr_assert(stat_of("rounds") >= 1 && stat_of("survivors") >= 1 && stat_of("reruns") >= 0);
+  const char *log = process_log(&p);
+  cr_assert_eq(strchr(log, '\n') - log + 1, (ptrdiff_t)strlen(log), "one line");
+  EXPECT(0, "{\"device\":\"cpu:portable,cpu:portable\",", "identify", faces, probes, "--format", "csv", "--stats",
+         "--device", "cpu:portable,cpu:portable");
+  cr_assert_str_eq(process_out(&p), lists);
+  free(lists);
+  /* A second batch is added to the first. */
+  float *many = malloc(sizeof *many * 1100 * FACES_DIM);
+  for (int i = 0; i < 1100 * FACES_DIM; i++) many[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];
+  files_write_vecs(files_path("many.fvecs"), sizeof *many, 1100, FACES_DIM, many);
+  EXPECT(0, "", "identify", faces, files_path("many.fvecs"), "--stats");
+  cr_assert_eq(stat_of("probes"), 1100);
+  cr_assert_eq(stat_of("scanned"), 1100LL * FACES_ROWS);
+  free(many);
+  EXPECT(2, "--stats", "verify", faces, probes, "--subject", "s1", "--stats");
+}

@@ -1,0 +1,277 @@
+/* What goes wrong around the worker: Redis away, Redis restarted, wrong passwords. */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/e2e/e2e.h"
+
+static process worker, client;
+
+static void teardown(void) {
+  process_close(&worker);
+  process_close(&client);
+  e2e_teardown();
+}
+
+TestSuite(faults, .init = e2e_setup, .fini = teardown);
+
+static int submit(void) {
+  return likeness(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--timeout", "20", "--format",
+                  "csv", NULL);
+}
+
+static void expect_log(process *p, const char *words) {
+  cr_assert(process_logs(p, words, PROCESS_PATIENCE_MS), "'%s' is not in: %s", words, process_log(p));
+}
+
+static uint32_t count_words(const char *text, const char *words) {
+  uint32_t count = 0;
+  for (; (text = strstr(text, words)) != NULL; text++) count++;
+  return count;
+}
+
+Test(faults, redis_is_away_at_the_start) {
+  cr_assert_eq(submit(), 1);
+  expect_log(&client, "redis at unix:");
+  cr_assert_str_eq(strchr(process_out(&client), '\n'), "\n", "more than the header");
+  worker_start(&worker, NULL);
+  expect_log(&worker, "redis at unix:");
+  redis_server_start(&redis, true);
+  expect_log(&worker, "redis is back");
+  cr_assert_eq(submit(), 0, "%s", process_log(&client));
+  /* One remark for each way of being away (no socket yet, nobody listening yet), and one when it is back. */
+  uint32_t remarks = count_words(process_log(&worker), "intake");
+  cr_assert(remarks == 2 || remarks == 3, "%s", process_log(&worker));
+  worker_stop(&worker);
+}
+
+Test(faults, a_worker_without_redis_can_be_stopped) {
+  worker_start(&worker, NULL);
+  worker_stop(&worker);
+}
+
+Test(faults, redis_restarted_and_everything_in_it_gone) {
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit(), 0, "%s", process_log(&client));
+  process_signal(&worker, SIGSTOP);
+  likeness_start(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", NULL);
+  cr_assert(redis_reaches(&redis, 3, "XLEN", LK_STREAM_LO, NULL));
+  redis_server_kill(&redis);
+  cr_assert_eq(process_wait(&client, PROCESS_PATIENCE_MS), 1);
+  expect_log(&client, "redis at unix:");
+  redis_server_start(&redis, true);
+  process_signal(&worker, SIGCONT);
+  cr_assert_eq(submit(), 0, "%s%s", process_log(&client), process_log(&worker));
+  worker_stop(&worker);
+  cr_assert_eq(pending(), 0);
+}
+
+/* The worker has jobs of a Redis that knows nothing of them any more. */
+Test(faults, redis_lost_the_jobs_that_are_computed) {
+  redis_server_start(&redis, true);
+  worker_start(&worker, "--batch", "1", NULL);
+  send_jobs(LK_STREAM_LO, "x", "me", 3000);
+  cr_assert(redis_reaches(&redis, 10, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  redis_do(&redis, "FLUSHALL", NULL);
+  redis_do(&redis, "FUNCTION", "FLUSH", NULL);
+  cr_assert_eq(submit(), 0, "%s%s", process_log(&client), process_log(&worker));
+  redis_do(&redis, "FUNCTION", "FLUSH", NULL);
+  cr_assert_eq(submit(), 0, "%s%s", process_log(&client), process_log(&worker));
+  worker_stop(&worker);
+}
+
+/* Killed in the middle, with a log of all it acknowledged: each job is answered once, whatever it was on its way to. */
+Test(faults, redis_restarted_with_everything_still_there) {
+  enum { JOBS = 3000 };
+  redis.appendonly = true;
+  redis_server_start(&redis, true);
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  worker_start(&worker, "--batch", "16", NULL);
+  for (int64_t answered = 20; answered <= 1020; answered += 500) {
+    cr_assert(redis_reaches(&redis, answered, "LLEN", LK_REPLY_PREFIX "me", NULL));
+    redis_server_kill(&redis);
+    redis_server_start(&redis, true);
+  }
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  worker_stop(&worker);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(pending(), 0);
+}
+
+/* Only connections break; Redis goes on. Delivered entries that never arrived are read again. */
+Test(faults, connections_break_all_the_time) {
+  enum { JOBS = 3000 };
+  redis_server_start(&redis, true);
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  worker_start(&worker, "--batch", "64", NULL);
+  for (int i = 0; i < 8; i++) {
+    redis_reaches(&redis, 200 * i, "LLEN", LK_REPLY_PREFIX "me", NULL);
+    redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  }
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  worker_stop(&worker);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(pending(), 0);
+}
+
+static void read_consumer(char name[128]) {
+  lk_reply *reply = redis_ask(&redis, "XINFO", "CONSUMERS", LK_STREAM_LO, LK_GROUP, NULL);
+  size_t length;
+  cr_assert_eq(lk_reply_elements(reply), 1);
+  snprintf(name, 128, "%s", lk_reply_string(lk_reply_element(lk_reply_element(reply, 0), 1), &length));
+  lk_reply_free(reply);
+}
+
+/* Delivered to the worker, as Redis sees it; in one transaction, so that the worker cannot get them itself. */
+Test(faults, deliveries_that_never_arrived_are_read_again) {
+  enum { JOBS = 700 };
+  char consumer[128], stopped[64];
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.to = "first"});
+  expect_reply("first", "j1", "OK", "");
+  read_consumer(consumer);
+  redis_do(&redis, "MULTI", NULL);
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, consumer, "COUNT", "1000", "STREAMS", LK_STREAM_LO, ">", NULL);
+  redis_do(&redis, "EXEC", NULL);
+  cr_assert_eq(pending(), JOBS);
+  redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL), "%s", process_log(&worker));
+  worker_stop(&worker);
+  expect_each_once("me", "x", JOBS);
+  snprintf(stopped, sizeof stopped, "stopped after %d jobs", JOBS + 1);
+  expect_log(&worker, stopped);
+}
+
+/* While it reads its log, Redis answers nobody: that is no refused password. */
+Test(faults, redis_takes_its_time_to_load) {
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  for (int i = 0; i < 100; i++) {
+    char key[16];
+    snprintf(key, sizeof key, "key%d", i);
+    redis_do(&redis, "SET", key, "a value of some length, so that loading is interrupted for each", NULL);
+  }
+  redis_do(&redis, "SAVE", NULL);
+  redis_server_kill(&redis);
+  const char *const slow[] = {"--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"};
+  memcpy(redis.more, slow, sizeof slow);
+  redis_server_start(&redis, false);
+  expect_log(&worker, "LOADING");
+  redis_do(&redis, "PING", NULL);
+  cr_assert_eq(submit(), 0, "%s%s", process_log(&client), process_log(&worker));
+  worker_stop(&worker);
+}
+
+Test(faults, nobody_serves_the_gallery) {
+  redis_server_start(&redis, true);
+  cr_assert_eq(likeness(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--timeout", "1", NULL),
+               1);
+  expect_log(&client, "no reply for 1 s");
+}
+
+static const char *write_password(const char *name, const char *password) {
+  const char *path = files_path(name);
+  files_write(path, password, strlen(password));
+  return path;
+}
+
+static int submit_with(const char *url, const char *password_file) {
+  return likeness(&client, "submit", probes, "--redis", url, "--gallery", "faces", "--timeout", "20", "--password-file",
+                  password_file, NULL);
+}
+
+static int serve_with(const char *url, const char *password_file) {
+  return likeness(&worker, "serve", faces, "--redis", url, "--password-file", password_file, NULL);
+}
+
+Test(faults, passwords) {
+  char right[PATH_MAX], wrong[PATH_MAX];
+  strcpy(right, write_password("right", "open sesame\n"));
+  strcpy(wrong, write_password("wrong", "open barley"));
+  redis.password = "open sesame";
+  redis_server_start(&redis, true);
+  cr_assert_eq(likeness(&worker, "serve", faces, "--redis", redis.url, NULL), 1);
+  expect_log(&worker, "NOAUTH");
+  cr_assert_eq(serve_with(redis.url, wrong), 1);
+  expect_log(&worker, "WRONGPASS");
+  cr_assert_eq(serve_with(redis.url, files_path("none")), 1);
+  cr_assert_eq(submit_with(redis.url, wrong), 1);
+  expect_log(&client, "WRONGPASS");
+  cr_assert_eq(submit(), 1);
+  worker_start(&worker, "--password-file", right, NULL);
+  cr_assert_eq(submit_with(redis.url, right), 0, "%s", process_log(&client));
+  worker_stop(&worker);
+}
+
+/* The password is changed while the worker has something to deliver: it must end, not try for ever. */
+Test(faults, password_changed_in_the_middle) {
+  redis_server_start(&redis, true);
+  worker_start(&worker, "--batch", "1", NULL);
+  send_jobs(LK_STREAM_LO, "x", "me", 3000);
+  cr_assert(redis_reaches(&redis, 10, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  process_signal(&worker, SIGSTOP);
+  redis_do(&redis, "CONFIG", "SET", "requirepass", "new", NULL);
+  redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  process_signal(&worker, SIGCONT);
+  cr_assert_eq(process_wait(&worker, PROCESS_PATIENCE_MS), 1, "%s", process_log(&worker));
+  expect_log(&worker, "NOAUTH");
+}
+
+static int free_port(void) {
+  struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof name;
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  cr_assert_eq(bind(listener, (struct sockaddr *)&name, size), 0);
+  cr_assert_eq(getsockname(listener, (struct sockaddr *)&name, &size), 0);
+  close(listener);
+  return ntohs(name.sin_port);
+}
+
+/* Users that may do what they must and no more, over TCP. */
+Test(faults, users) {
+  char url[80], port[16];
+  char password[PATH_MAX];
+  strcpy(password, write_password("password", "secret\n"));
+  snprintf(port, sizeof port, "%d", free_port());
+  const char *const tcp[] = {"--port", port, "--bind", "127.0.0.1"};
+  memcpy(redis.more, tcp, sizeof tcp);
+  redis_server_start(&redis, true);
+  redis_do(&redis, "ACL", "SETUSER", "worker", "on", ">secret", "~lk:{0}:*", "+ping", "+time", "+function|load",
+           "+fcall", "+xgroup|create", "+xreadgroup", "+xpending", "+xack", "+xadd", "+xinfo|groups", "+xtrim",
+           "+rpush", "+ltrim", "+pexpire", NULL);
+  redis_do(&redis, "ACL", "SETUSER", "client", "on", ">secret", "~lk:{0}:*", "+ping", "+xadd", "+blpop", "+del", NULL);
+  snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
+  cr_assert_eq(serve_with(url, password), 1, "a client may not serve");
+  expect_log(&worker, "NOPERM");
+  snprintf(url, sizeof url, "redis://worker@127.0.0.1:%s/0", port);
+  likeness_start(&worker, "serve", faces, "--redis", url, "--password-file", password, NULL);
+  snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
+  cr_assert_eq(submit_with(url, password), 0, "%s%s", process_log(&client), process_log(&worker));
+  send_jobs(LK_STREAM_LO, "x", "me", 100);
+  sleep_ms(1100);
+  send_job(&(test_job){.to = "last"});
+  expect_reply("last", "j1", "OK", "");
+  worker_stop(&worker);
+  cr_assert_lt(redis_number(&redis, "XLEN", LK_STREAM_LO, NULL), 100, "it may trim");
+  cr_assert_null(strstr(process_log(&worker), "refused"), "%s", process_log(&worker));
+}
+
+/* Redis goes away for good while the worker must stop: it gives up after its grace and says so. */
+Test(faults, stopped_without_redis) {
+  redis_server_start(&redis, true);
+  worker_start(&worker, "--batch", "1", NULL);
+  send_jobs(LK_STREAM_LO, "x", "me", 5000);
+  cr_assert(redis_reaches(&redis, 10, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  redis_server_kill(&redis);
+  process_signal(&worker, SIGTERM);
+  cr_assert_eq(process_wait(&worker, PROCESS_PATIENCE_MS), 1, "%s", process_log(&worker));
+  expect_log(&worker, "stay pending");
+}

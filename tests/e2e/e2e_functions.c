@@ -1,0 +1,206 @@
+/* engine/queue/functions.lua, called as the worker calls it. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/e2e/e2e.h"
+
+#define LIST LK_REPLY_PREFIX "me"
+#define OTHER LK_REPLY_PREFIX "you"
+
+static void setup(void) {
+  files_setup();
+  redis_server_name(&redis, files_root);
+  redis_server_start(&redis, true);
+  redis_do(&redis, "FUNCTION", "LOAD", lk_functions_lua, NULL);
+  redis_do(&redis, "XGROUP", "CREATE", LK_STREAM_LO, LK_GROUP, "0", "MKSTREAM", NULL);
+}
+
+static void teardown(void) {
+  redis_server_close(&redis);
+  files_teardown();
+}
+
+TestSuite(functions, .init = setup, .fini = teardown);
+
+/* Adds an entry with this id and delivers all that were not. */
+static void deliver(const char *entry) {
+  redis_do(&redis, "XADD", LK_STREAM_LO, entry, "a", "b", NULL);
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", LK_STREAM_LO, ">", NULL);
+}
+
+static void expect_counts(lk_reply *reply, int64_t answered, int64_t before, int64_t undelivered) {
+  cr_assert_eq(lk_reply_elements(reply), 5);
+  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 0)), answered);
+  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 1)), before);
+  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 2)), undelivered);
+  lk_reply_free(reply);
+}
+
+static void expect_list(const char *key, const char *first, ...) {
+  lk_reply *reply = redis_ask(&redis, "LRANGE", key, "0", "-1", NULL);
+  va_list more;
+  va_start(more, first);
+  size_t count = 0;
+  for (const char *value = first; value != NULL; value = va_arg(more, const char *), count++) {
+    size_t length;
+    cr_assert_gt(lk_reply_elements(reply), count);
+    cr_assert_str_eq(lk_reply_string(lk_reply_element(reply, count), &length), value);
+  }
+  va_end(more);
+  cr_assert_eq(lk_reply_elements(reply), count);
+  lk_reply_free(reply);
+}
+
+static int64_t pending_lo(void) {
+  lk_reply *reply = redis_ask(&redis, "XPENDING", LK_STREAM_LO, LK_GROUP, NULL);
+  int64_t count = lk_reply_integer(lk_reply_element(reply, 0));
+  lk_reply_free(reply);
+  return count;
+}
+
+/* From the beginning of time to its end. */
+#define ALWAYS "0", "9007199254740992"
+
+#define FINISH(...)                                                                                           \
+  redis_ask(&redis, "FCALL", LK_FINISH, "4", LK_STREAM_LO, LK_DEAD, LIST, OTHER, LK_GROUP, "60000", "100000", \
+            __VA_ARGS__, NULL)
+
+Test(functions, finish_pushes_and_acknowledges) {
+  deliver("1-1");
+  deliver("1-2");
+  deliver("1-3");
+  expect_counts(FINISH("1-1", "1", ALWAYS, "a", "1-2", "2", ALWAYS, "b", "1-3", "1", ALWAYS, "c"), 3, 0, 0);
+  expect_list(LIST, "a", "c", NULL);
+  expect_list(OTHER, "b", NULL);
+  cr_assert_eq(pending_lo(), 0);
+  int64_t life_ms = redis_number(&redis, "PTTL", LIST, NULL);
+  cr_assert(life_ms > 0 && life_ms <= 60000);
+}
+
+/* By Redis' clock: from the one time, to before the other. What is not taken stays pending. */
+Test(functions, a_reply_leaves_in_its_time_only) {
+  char now[24], soon[24], past[24];
+  deliver("1-1");
+  deliver("1-2");
+  deliver("1-3");
+  lk_reply *reply = FINISH("9-9", "1", ALWAYS, "asks for the time");
+  int64_t now_ms = lk_reply_integer(lk_reply_element(reply, 4));
+  lk_reply_free(reply);
+  snprintf(now, sizeof now, "%lld", (long long)now_ms);
+  snprintf(past, sizeof past, "%lld", (long long)now_ms - 1);
+  snprintf(soon, sizeof soon, "%lld", (long long)now_ms + 600000);
+  reply = FINISH("1-1", "1", past, now, "too late", "1-2", "1", now, soon, "in time", "1-3", "1", soon,
+                 "9007199254740992", "too early");
+  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 0)), 1);
+  const lk_reply *untimely = lk_reply_element(reply, 3);
+  cr_assert_eq(lk_reply_elements(untimely), 2);
+  cr_assert_eq(lk_reply_integer(lk_reply_element(untimely, 0)), 1);
+  cr_assert_eq(lk_reply_integer(lk_reply_element(untimely, 1)), 3);
+  lk_reply_free(reply);
+  expect_list(LIST, "in time", NULL);
+  cr_assert_eq(pending_lo(), 2);
+}
+
+Test(functions, a_job_finished_twice_is_answered_once) {
+  deliver("1-1");
+  deliver("1-2");
+  expect_counts(FINISH("1-1", "1", ALWAYS, "a"), 1, 0, 0);
+  expect_counts(FINISH("1-1", "1", ALWAYS, "again", "1-2", "1", ALWAYS, "b"), 1, 1, 0);
+  expect_counts(FINISH("1-2", "1", ALWAYS, "again"), 0, 1, 0);
+  expect_counts(FINISH("7-7", "1", ALWAYS, "never delivered"), 0, 1, 0);
+  expect_list(LIST, "a", "b", NULL);
+}
+
+Test(functions, a_job_twice_in_one_call_is_answered_once) {
+  deliver("1-1");
+  deliver("1-2");
+  expect_counts(FINISH("1-1", "1", ALWAYS, "a", "1-2", "1", ALWAYS, "b", "1-1", "1", ALWAYS, "a again"), 2, 1, 0);
+  expect_list(LIST, "a", "b", NULL);
+  cr_assert_eq(pending_lo(), 0);
+}
+
+Test(functions, a_reply_to_a_key_of_another_type_is_buried) {
+  redis_do(&redis, "SET", LIST, "text", NULL);
+  deliver("1-1");
+  deliver("1-2");
+  expect_counts(FINISH("1-1", "1", ALWAYS, "a", "1-2", "2", ALWAYS, "b"), 1, 0, 1);
+  expect_list(OTHER, "b", NULL);
+  cr_assert_eq(redis_number(&redis, "XLEN", LK_DEAD, NULL), 1);
+  cr_assert_eq(pending_lo(), 0);
+}
+
+/* Nothing is acknowledged of which the reply is not pushed: what fails, fails before. */
+Test(functions, finish_without_a_group_changes_nothing) {
+  deliver("1-1");
+  redis_do(&redis, "XGROUP", "DESTROY", LK_STREAM_LO, LK_GROUP, NULL);
+  const char *const words[] = {"FCALL", LK_FINISH, "3",   LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP,
+                               "60000", "100000",  "1-1", "1",          ALWAYS,  "a"};
+  lk_reply *reply = NULL;
+  cr_assert_eq(lk_redis_call_words(redis.link, &reply, NULL, 14, words), LK_OK);
+  cr_assert_not_null(lk_reply_error(reply));
+  cr_assert_not_null(strstr(lk_reply_error(reply), "NOGROUP"), "%s", lk_reply_error(reply));
+  lk_reply_free(reply);
+  cr_assert_eq(redis_number(&redis, "EXISTS", LIST, NULL), 0);
+}
+
+Test(functions, finish_takes_more_than_lua_can_unpack) {
+  enum { JOBS = 9000 };
+  static char entries[JOBS][16];
+  lk_command command = {0};
+  const char *const first[] = {"FCALL", LK_FINISH, "3", LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP, "60000", "8000"};
+  for (int i = 0; i < 9; i++) lk_command_add_string(&command, first[i]);
+  for (int i = 0; i < JOBS; i++) {
+    snprintf(entries[i], sizeof entries[i], "1-%d", i + 1);
+    redis_do(&redis, "XADD", LK_STREAM_LO, entries[i], "a", "b", NULL);
+    lk_command_add_string(&command, entries[i]);
+    const char *const rest[] = {"1", ALWAYS, entries[i]};
+    for (int r = 0; r < 4; r++) lk_command_add_string(&command, rest[r]);
+  }
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", LK_STREAM_LO, ">", NULL);
+  lk_reply *reply = NULL;
+  cr_assert_eq(lk_redis_call(redis.link, &command, &reply, NULL), LK_OK);
+  expect_counts(reply, JOBS, 0, 0);
+  lk_command_free(&command);
+  cr_assert_eq(pending_lo(), 0);
+  cr_assert_eq(redis_number(&redis, "LLEN", LIST, NULL), 8000, "the cap");
+  reply = redis_ask(&redis, "LINDEX", LIST, "-1", NULL);
+  size_t length;
+  cr_assert_str_eq(lk_reply_string(reply, &length), entries[JOBS - 1], "the newest stay");
+  lk_reply_free(reply);
+}
+
+Test(functions, discard) {
+  deliver("1-1");
+  for (int i = 0; i < 2; i++)
+    redis_do(&redis, "FCALL", LK_DISCARD, "2", LK_STREAM_LO, LK_DEAD, LK_GROUP, "1-1", "nobody asked", NULL);
+  cr_assert_eq(redis_number(&redis, "XLEN", LK_DEAD, NULL), 1);
+  cr_assert_eq(pending_lo(), 0);
+}
+
+static int64_t trim(void) { return redis_number(&redis, "FCALL", LK_TRIM, "1", LK_STREAM_LO, NULL); }
+
+/* Nodes of one entry, so that an approximate trim is an exact one. */
+Test(functions, trim_keeps_what_any_group_needs) {
+  redis_do(&redis, "CONFIG", "SET", "stream-node-max-entries", "1", NULL);
+  redis_do(&redis, "XGROUP", "CREATE", LK_STREAM_LO, "slow", "0", NULL);
+  for (int i = 1; i <= 12; i++) {
+    char entry[16];
+    snprintf(entry, sizeof entry, "%d-1", i);
+    redis_do(&redis, "XADD", LK_STREAM_LO, entry, "a", "b", NULL);
+  }
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "COUNT", "10", "STREAMS", LK_STREAM_LO, ">", NULL);
+  cr_assert_eq(trim(), 0, "slow has read nothing");
+  redis_do(&redis, "XREADGROUP", "GROUP", "slow", "c", "COUNT", "5", "STREAMS", LK_STREAM_LO, ">", NULL);
+  cr_assert_eq(trim(), 0, "nobody has acknowledged anything");
+  redis_do(&redis, "XACK", LK_STREAM_LO, "slow", "1-1", "2-1", "4-1", NULL);
+  cr_assert_eq(trim(), 0);
+  redis_do(&redis, "XACK", LK_STREAM_LO, LK_GROUP, "1-1", "2-1", "3-1", "4-1", "5-1", "6-1", "7-1", "8-1", NULL);
+  cr_assert_eq(trim(), 2, "3-1 is pending in slow");
+  redis_do(&redis, "XACK", LK_STREAM_LO, "slow", "3-1", "5-1", NULL);
+  cr_assert_eq(trim(), 2, "5-1 is the last that slow was given");
+  redis_do(&redis, "XREADGROUP", "GROUP", "slow", "c", "NOACK", "STREAMS", LK_STREAM_LO, ">", NULL);
+  cr_assert_eq(trim(), 4, "9-1 is pending in the first group");
+  cr_assert_eq(redis_number(&redis, "XLEN", LK_STREAM_LO, NULL), 4);
+}

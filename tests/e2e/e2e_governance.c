@@ -1,0 +1,430 @@
+/* Policies and the audit log at the worker's door. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <likeness/audit.h>
+#include <likeness/signing_key.h>
+#include "base/timestamp.h"
+#include "tests/e2e/e2e.h"
+
+static process worker, other;
+static char policy[PATH_MAX], audit[PATH_MAX];
+
+static void setup(void) {
+  e2e_setup();
+  redis_server_start(&redis, true);
+  strcpy(policy, files_path("policy.yaml"));
+  strcpy(audit, files_path("audit"));
+}
+
+static void teardown(void) {
+  process_close(&worker);
+  process_close(&other);
+  e2e_teardown();
+}
+
+TestSuite(governance, .init = setup, .fini = teardown);
+
+static void write_policy(const char *text) { files_write(policy, text, strlen(text)); }
+
+#define PERMIT                              \
+  "policy: 1\n"                             \
+  "name: test\n"                            \
+  "rules:\n"                                \
+  "  - id: demo\n"                          \
+  "    effect: permit\n"                    \
+  "    text: Demonstrations are allowed.\n" \
+  "    purposes: [demo]\n"
+
+static void send_demo(const char *id, const char *k) {
+  send_job(&(test_job){.id = id, .k = k, .extra = "purpose", .extra_value = "demo"});
+}
+
+static const json_t *decision_of(const json_t *reply) {
+  const json_t *decision = json_object_get(reply, "decision");
+  cr_assert(json_is_object(decision));
+  return decision;
+}
+
+static const char *text_of(const json_t *object, const char *name) {
+  const char *text = json_string_value(json_object_get(object, name));
+  return text != NULL ? text : "";
+}
+
+static lk_audit_report verified(void) {
+  lk_audit_report report;
+  lk_error error = {0};
+  cr_assert_eq(lk_audit_verify(audit, NULL, NULL, &report, &error), LK_OK, "%s", error.text);
+  return report;
+}
+
+/* How many records of the log have these words. */
+static uint32_t records_with(const char *words) { return files_lines_with(audit, "audit-000001.log", words); }
+
+Test(governance, without_rules_each_reply_says_so) {
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.id = "plain"});
+  json_t *reply = next_reply("me");
+  cr_assert_str_eq(reply_text(reply, "status"), "OK");
+  cr_assert_str_eq(text_of(decision_of(reply), "policy"), "none");
+  json_decref(reply);
+}
+
+Test(governance, permitted_within_limits_and_written_down) {
+  write_policy(PERMIT "    max_candidates: 2\n    min_score: 0.05\n    retention_hours: 24\n");
+  worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
+  send_demo("demo", "50");
+  json_t *reply = next_reply("me");
+  cr_assert_str_eq(reply_text(reply, "status"), "OK", "%s", reply_text(reply, "text"));
+  const json_t *decision = decision_of(reply);
+  cr_assert_str_eq(text_of(decision, "decision"), "permit");
+  cr_assert_eq(strlen(text_of(decision, "policy")), 64);
+  cr_assert_eq(strlen(text_of(decision, "id")), 32);
+  cr_assert_str_eq(json_string_value(json_array_get(json_object_get(decision, "rules"), 0)), "demo");
+  cr_assert_eq(reply_number(decision, "k"), 2);
+  cr_assert_eq(reply_number(decision, "retention_hours"), 24);
+  cr_assert_eq(reply_number(decision, "searched"), FACES_ROWS);
+  cr_assert_eq(reply_number(decision, "total"), FACES_ROWS);
+  cr_assert_float_eq(json_real_value(json_object_get(decision, "threshold")), 0.05, 1e-6);
+  cr_assert(json_is_null(json_object_get(decision, "expected_false_candidates")), "nothing calibrates the model");
+  cr_assert_eq(json_array_size(json_array_get(json_object_get(reply, "probes"), 0)), 2);
+  char words[64];
+  snprintf(words, sizeof words, "\"id\":\"%s\"", text_of(decision, "id"));
+  worker_stop(&worker);
+  verified();
+  cr_assert_eq(records_with(words), 2, "the decision and the result");
+  snprintf(words, sizeof words, "\"sequence\":%lld,", (long long)reply_number(decision, "audit"));
+  cr_assert_eq(records_with(words), 1);
+  cr_assert_eq(records_with("\"type\":\"result\""), 1);
+  json_decref(reply);
+}
+
+/* Refused before any compute: nothing was searched, and the reply says why. */
+Test(governance, refused_by_default_and_by_rule) {
+  write_policy(PERMIT "  - id: no-tests\n    effect: forbid\n    text: Tests are not allowed.\n    purposes: [test]\n");
+  worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
+  send_job(&(test_job){.id = "unsaid"});
+  send_job(&(test_job){.id = "other", .extra = "purpose", .extra_value = "sport"});
+  send_job(&(test_job){.id = "test", .extra = "purpose", .extra_value = "test"});
+  for (int i = 0; i < 3; i++) {
+    json_t *reply = next_reply("me");
+    cr_assert_str_eq(reply_text(reply, "status"), "EPOLICY");
+    cr_assert_str_eq(text_of(decision_of(reply), "decision"), "refuse");
+    if (strcmp(reply_text(reply, "id"), "test") == 0) {
+      cr_assert_not_null(strstr(reply_text(reply, "text"), "no-tests"));
+      cr_assert_not_null(strstr(reply_text(reply, "text"), "Tests are not allowed."));
+    }
+    json_decref(reply);
+  }
+  worker_stop(&worker);
+  cr_assert_not_null(strstr(process_log(&worker), "stopped after 3 jobs; 0 probes were searched"), "%s",
+                     process_log(&worker));
+  cr_assert_eq(records_with("\"type\":\"decision\""), 3);
+  cr_assert_eq(records_with("\"permitted\":true"), 0);
+  cr_assert_eq(records_with("\"type\":\"result\""), 0);
+}
+
+Test(governance, submit_says_its_purpose) {
+  write_policy(PERMIT);
+  worker_start(&worker, "--policy", policy, NULL);
+  cr_assert_eq(likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", NULL), 1);
+  cr_assert_not_null(strstr(process_log(&other), "EPOLICY"), "%s", process_log(&other));
+  process_close(&other);
+  cr_assert_eq(
+      likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--purpose", "demo", NULL), 0,
+      "%s", process_log(&other));
+}
+
+/* On SIGHUP the rules are read again; broken ones refuse everything, by line, until they are mended. */
+Test(governance, reloaded_on_hangup) {
+  write_policy(PERMIT);
+  worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
+  send_demo("a", "3");
+  expect_reply("me", "a", "OK", "");
+  write_policy("policy: 1\nname: test\nrules:\n  - id: demo\n    effect: perhaps\n");
+  process_signal(&worker, SIGHUP);
+  cr_assert(process_logs(&worker, "everything is refused", 10000), "%s", process_log(&worker));
+  send_demo("b", "3");
+  json_t *reply = next_reply("me");
+  cr_assert_not_null(strstr(reply_text(reply, "text"), "line 5"), "%s", reply_text(reply, "text"));
+  cr_assert_str_eq(text_of(decision_of(reply), "policy"), "broken");
+  cr_assert_eq(reply_number(decision_of(reply), "k"), 0);
+  json_decref(reply);
+  write_policy(PERMIT);
+  process_signal(&worker, SIGHUP);
+  cr_assert(process_logs(&worker, "read again", 10000), "%s", process_log(&worker));
+  send_demo("c", "3");
+  expect_reply("me", "c", "OK", "");
+  worker_stop(&worker);
+  verified();
+  cr_assert_eq(records_with("\"type\":\"policy_loaded\""), 2);
+  cr_assert_eq(records_with("\"type\":\"policy_refused\""), 1);
+  cr_assert_eq(records_with("\"line\":5"), 1);
+}
+
+Test(governance, a_broken_policy_does_not_start) {
+  write_policy("policy: 1\nname: test\nrules: 7\n");
+  cr_assert_eq(likeness(&other, "serve", faces, "--redis", redis.url, "--policy", policy, NULL), 1);
+  cr_assert_not_null(strstr(process_log(&other), "line 3"), "%s", process_log(&other));
+  process_close(&other);
+  cr_assert_eq(likeness(&other, "serve", faces, "--redis", redis.url, "--calibration", policy, NULL), 2);
+  process_close(&other);
+  cr_assert_eq(likeness(&other, "serve", faces, "--redis", redis.url, "--audit-key", policy, NULL), 2);
+}
+
+/* Probes of one case are counted over jobs, and over a restart from the log. */
+Test(governance, probes_of_a_case) {
+  write_policy("policy: 1\nname: test\nrules:\n  - id: case\n    effect: permit\n    text: Two probes a case.\n"
+               "    probes_per_case: 2\n");
+  for (int restart = 0; restart < 2; restart++) {
+    worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
+    send_job(&(test_job){.id = "x", .extra = "case", .extra_value = "c-7"});
+    expect_reply("me", "x", "OK", "");
+    worker_stop(&worker);
+    process_close(&worker);
+  }
+  worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
+  send_job(&(test_job){.id = "third", .extra = "case", .extra_value = "c-7"});
+  expect_reply("me", "third", "EPOLICY", "fewer probes");
+  send_job(&(test_job){.id = "fresh", .extra = "case", .extra_value = "c-8"});
+  expect_reply("me", "fresh", "OK", "");
+}
+
+/* What cannot be written down is not released. A log whose files may not grow stands for a full disk. */
+Test(governance, nothing_leaves_without_the_log) {
+  write_policy(PERMIT);
+  worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
+  send_demo("a", "3");
+  expect_reply("me", "a", "OK", "");
+  char words[64];
+  snprintf(words, sizeof words, "prlimit --pid %d --fsize=100", (int)worker.pid);
+  cr_assert_eq(system(words), 0);
+  send_demo("b", "3");
+  expect_reply("me", "b", "EINTERNAL", "audit log");
+  send_demo("c", "3");
+  expect_reply("me", "c", "EINTERNAL", "audit log");
+  cr_assert_eq(pending(), 0);
+}
+
+/* The newest head in Redis. */
+static const char *published_head(void) {
+  static char head[LK_AUDIT_HEAD_MAX];
+  lk_reply *reply = redis_ask(&redis, "XREVRANGE", LK_HEADS, "+", "-", "COUNT", "1", NULL);
+  cr_assert_eq(lk_reply_elements(reply), 1, "no head");
+  size_t length;
+  const lk_reply *fields = lk_reply_element(lk_reply_element(reply, 0), 1);
+  snprintf(head, sizeof head, "%s", lk_reply_string(lk_reply_element(fields, 1), &length));
+  lk_reply_free(reply);
+  return head;
+}
+
+static lk_status verify_with(const char *head, lk_error *error) {
+  lk_audit_report report;
+  return lk_audit_verify(audit, head, NULL, &report, error);
+}
+
+/* Heads go to Redis: at the start, and when the worker stops over all that it did. A log that was cut lacks them. */
+Test(governance, a_cut_is_found_against_a_head_in_redis) {
+  char path[PATH_MAX + 32], key[PATH_MAX];
+  lk_error error;
+  strcpy(key, files_path("key"));
+  cr_assert_eq(lk_key_make(key, &error), LK_OK);
+  write_policy(PERMIT);
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--audit-key", key, NULL);
+  cr_assert(redis_reaches(&redis, 1, "XLEN", LK_HEADS, NULL));
+  cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
+  send_demo("a", "3");
+  expect_reply("me", "a", "OK", "");
+  worker_stop(&worker);
+  cr_assert_eq(redis_number(&redis, "XLEN", LK_HEADS, NULL), 2);
+  cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
+  snprintf(path, sizeof path, "%s/audit-000001.log", audit);
+  size_t size;
+  char *text = files_read(path, &size);
+  text[size] = '\0';
+  char *released = strstr(text, "\"released\":true");
+  cr_assert_not_null(released);
+  while (released[-1] != '\n') released--;
+  files_write(path, text, (size_t)(released - text));
+  free(text);
+  verified(); /* by itself it holds */
+  cr_assert_eq(verify_with(published_head(), &error), LK_ECORRUPT);
+}
+
+/* ---- rules that change while a job is in the worker ---- */
+
+#define FORBID                  \
+  "policy: 1\n"                 \
+  "name: test\n"                \
+  "rules:\n"                    \
+  "  - id: halt\n"              \
+  "    effect: forbid\n"        \
+  "    text: Halted for now.\n" \
+  "    until: null\n"
+
+static void reload_policy(const char *text) {
+  write_policy(text);
+  process_signal(&worker, SIGHUP);
+  cr_assert(process_logs(&worker, "read again", 10000), "%s", process_log(&worker));
+}
+
+/* A worker that lets jobs wait for company so long, once both of its connections are open. */
+static void start_patient(const char *delay_us) {
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", delay_us, NULL);
+  cr_assert(redis_reaches(&redis, 3, "EXISTS", LK_STREAM_HI, LK_STREAM_LO, LK_HEADS, NULL));
+}
+
+/* Waits until the worker has taken n jobs from the queue. */
+static void await_pending(int64_t n) {
+  for (int tries = 0; pending() < n; tries++) {
+    cr_assert_lt(tries, 1000);
+    sleep_ms(5);
+  }
+}
+
+Test(governance, new_rules_hold_for_jobs_that_were_permitted_before) {
+  write_policy(PERMIT);
+  start_patient("3000000");
+  send_demo("a", "3");
+  await_pending(1);
+  reload_policy(FORBID);
+  expect_reply("me", "a", "EPOLICY", "Halted for now.");
+  worker_stop(&worker);
+  verified();
+  cr_assert_eq(records_with("\"permitted\":true"), 1);
+  cr_assert_eq(records_with("\"released\":false"), 1);
+  cr_assert_eq(records_with("\"released\":true"), 0);
+}
+
+/* The reply was written and could not be delivered: Redis is away. */
+Test(governance, new_rules_hold_for_replies_that_wait_for_redis) {
+  redis_server_close(&redis);
+  redis.appendonly = true;
+  redis_server_start(&redis, true);
+  write_policy(PERMIT);
+  start_patient("1000000");
+  send_demo("a", "3");
+  await_pending(1);
+  redis_server_kill(&redis);
+  cr_assert(process_logs(&worker, "finish: redis", 10000), "%s", process_log(&worker));
+  reload_policy(FORBID);
+  redis_server_start(&redis, true);
+  expect_reply("me", "a", "EPOLICY", "Halted for now.");
+  cr_assert_eq(pending(), 0);
+}
+
+/* The limit is of two probes a case, then of one: the first job keeps its place, whatever came after it. */
+Test(governance, later_jobs_do_not_count_against_earlier_ones) {
+  static const char rules[] = "policy: 1\nname: test\nrules:\n  - id: case\n    effect: permit\n    text: A limit.\n"
+                              "    probes_per_case: ";
+  char text[sizeof rules + 8];
+  snprintf(text, sizeof text, "%s2\n", rules);
+  write_policy(text);
+  start_patient("3000000");
+  send_job(&(test_job){.id = "first", .extra = "case", .extra_value = "c-7"});
+  send_job(&(test_job){.id = "second", .extra = "case", .extra_value = "c-7"});
+  await_pending(2);
+  snprintf(text, sizeof text, "%s1\n", rules);
+  reload_policy(text);
+  expect_reply("me", "first", "OK", "");
+  expect_reply("me", "second", "EPOLICY", "fewer probes");
+}
+
+/* After a connection broke, the worker reads its pending entries again; the job still waits in it. */
+Test(governance, a_job_that_is_read_again_is_decided_once) {
+  write_policy("policy: 1\nname: test\nrules:\n  - id: case\n    effect: permit\n    text: One probe a case.\n"
+               "    probes_per_case: 1\n");
+  start_patient("3000000");
+  send_job(&(test_job){.id = "once", .extra = "case", .extra_value = "c-7"});
+  await_pending(1);
+  redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  cr_assert(process_logs(&worker, "redis is back", 10000), "%s", process_log(&worker));
+  expect_reply("me", "once", "OK", "");
+  worker_stop(&worker);
+  verified();
+  cr_assert_eq(records_with("\"type\":\"decision\""), 1);
+  cr_assert_eq(records_with("\"released\":true"), 1);
+}
+
+/* ---- a moratorium across the flow of jobs ---- */
+
+static int64_t redis_ms(void) {
+  lk_reply *reply = redis_ask(&redis, "TIME", NULL);
+  int64_t ms =
+      lk_reply_integer(lk_reply_element(reply, 0)) * 1000 + lk_reply_integer(lk_reply_element(reply, 1)) / 1000;
+  lk_reply_free(reply);
+  return ms;
+}
+
+/* Replies there were before `edge` for certain, and those that may have been: between two looks at the clock. */
+struct edge {
+  int64_t at_ms, before, upto;
+};
+
+static void look(struct edge *edge) {
+  int64_t earlier_ms = redis_ms(), count = redis_number(&redis, "LLEN", "lk:{0}:r:me", NULL), later_ms = redis_ms();
+  if (later_ms < edge->at_ms) edge->before = count;
+  if (earlier_ms >= edge->at_ms && edge->upto < 0) edge->upto = count;
+}
+
+static bool is_ok(int64_t index) {
+  char number[24];
+  snprintf(number, sizeof number, "%lld", (long long)index);
+  lk_reply *reply = redis_ask(&redis, "LINDEX", "lk:{0}:r:me", number, NULL);
+  size_t length;
+  const char *text = lk_reply_string(reply, &length);
+  cr_assert(strstr(text, "\"status\":\"OK\"") != NULL || strstr(text, "\"status\":\"EPOLICY\"") != NULL, "%s", text);
+  bool ok = strstr(text, "\"status\":\"OK\"") != NULL;
+  lk_reply_free(reply);
+  return ok;
+}
+
+/* The worker lets the reply leave before `from`; it reaches Redis, which is held up, after it. */
+Test(governance, a_reply_that_comes_too_late_is_decided_again) {
+  char from[LK_INSTANT_SIZE], text[1024];
+  write_policy(PERMIT);
+  start_patient("1000000");
+  int64_t from_ms = redis_ms() + 2500;
+  lk_instant_format(from_ms, from);
+  snprintf(text, sizeof text, PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n", from);
+  reload_policy(text);
+  send_demo("late", "3");
+  await_pending(1);
+  redis_do(&redis, "CLIENT", "PAUSE", "3000", "ALL", NULL);
+  expect_reply("me", "late", "EPOLICY", "Halted.");
+  worker_stop(&worker);
+  verified();
+  cr_assert_eq(records_with("\"released\":true"), 1, "by the worker's clock it was in time");
+  cr_assert_eq(records_with("\"released\":false"), 1);
+}
+
+/* Not one result leaves between `from` and `until`, by Redis' clock. */
+Test(governance, a_moratorium_begins_and_ends_in_the_flow_of_jobs) {
+  char from[LK_INSTANT_SIZE], until[LK_INSTANT_SIZE], text[1024];
+  struct edge begin = {.at_ms = redis_ms() + 2500, .upto = -1}, end = {.at_ms = begin.at_ms + 1500, .upto = -1};
+  lk_instant_format(begin.at_ms, from);
+  lk_instant_format(end.at_ms, until);
+  snprintf(text, sizeof text,
+           PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n    until: %s\n", from, until);
+  write_policy(text);
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", "3000", NULL);
+  int64_t sent = 0;
+  for (; redis_ms() < end.at_ms + 700; sent++) {
+    send_demo("j", "5");
+    look(&begin);
+    look(&end);
+  }
+  cr_assert(redis_reaches(&redis, sent, "LLEN", "lk:{0}:r:me", NULL));
+  cr_assert(begin.before > 10 && end.before > begin.upto + 10 && sent > end.upto + 10, "%lld %lld %lld %lld of %lld",
+            (long long)begin.before, (long long)begin.upto, (long long)end.before, (long long)end.upto,
+            (long long)sent);
+  for (int64_t i = 0; i < begin.before; i++) cr_assert(is_ok(i), "reply %lld is before it", (long long)i);
+  for (int64_t i = begin.upto; i < end.before; i++) cr_assert_not(is_ok(i), "reply %lld is within it", (long long)i);
+  cr_assert(is_ok(sent - 1), "it is over");
+  worker_stop(&worker);
+  verified();
+}

@@ -1,0 +1,111 @@
+/* policy check and policy explain, as a program or a person calls them. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/e2e/e2e.h"
+
+static process p;
+
+static void teardown(void) {
+  process_close(&p);
+  files_teardown();
+}
+
+TestSuite(policy_commands, .init = files_setup, .fini = teardown);
+
+#define EXAMPLES LIKENESS_SOURCE "/deploy/policies/"
+#define MORATORIUM EXAMPLES "moratorium.yaml"
+
+static void expect_log(int code, int wanted, const char *words) {
+  cr_assert_eq(code, wanted, "exit code %d: %s", code, process_log(&p));
+  cr_assert_not_null(strstr(process_log(&p), words), "'%s' is not in: %s", words, process_log(&p));
+}
+#define EXPECT(exit_code, words, ...) expect_log(likeness(&p, __VA_ARGS__, NULL), exit_code, words)
+
+static void expect_out(const char *words) {
+  cr_assert_not_null(strstr(process_out(&p), words), "'%s' is not in: %s", words, process_out(&p));
+}
+
+Test(policy_commands, check) {
+  static const char broken[] = "policy: 1\nname: n\nrules:\n  - id: r\n    effect: maybe\n    text: why\n";
+  EXPECT(0, "", "policy", "check", MORATORIUM);
+  expect_out("moratorium.yaml: policy 'moratorium' is good: rules 4, keys 0, sha256 ");
+  cr_assert_eq(strchr(process_out(&p), '\n')[1], '\0', "one line");
+  files_write(files_path("p.yaml"), broken, sizeof broken - 1);
+  EXPECT(1, "p.yaml: line 5: rule 'r': effect: 'maybe' is neither permit nor forbid", "policy", "check",
+         files_path("p.yaml"));
+  cr_assert_str_eq(process_out(&p), "");
+  EXPECT(1, "none.yaml", "policy", "check", files_path("none.yaml"));
+}
+
+Test(policy_commands, usage) {
+  EXPECT(2, "no command 'policy'\nusage:\n  likeness policy check", "policy");
+  EXPECT(2, "no command 'policy frob'", "policy", "frob");
+  EXPECT(2, "no command 'polic'", "polic");
+  EXPECT(2, "no command ''", "");
+  EXPECT(2, "no command 'policy check'", "policy check");
+  EXPECT(2, "usage:", "policy", "check");
+  EXPECT(2, "usage:", "policy", "check", "a", "b");
+  EXPECT(2, "--operation is needed", "policy", "explain", MORATORIUM);
+  EXPECT(2, "--operation: 'search' is none of", "policy", "explain", MORATORIUM, "--operation", "search");
+  EXPECT(2, "--at: '2021-02-29' names no day", "policy", "explain", MORATORIUM, "--operation", "verify", "--at",
+         "2021-02-29");
+  EXPECT(2, "--pending-since: 'x'", "policy", "explain", MORATORIUM, "--operation", "verify", "--pending-since", "x");
+  EXPECT(2, "--format", "policy", "explain", MORATORIUM, "--operation", "verify", "--format", "csv");
+  EXPECT(1, "none.yaml", "policy", "explain", files_path("none.yaml"), "--operation", "verify");
+}
+
+#define MISSING "--operation", "identify", "--purpose", "missing-persons", "--actor", "police/north", "--case", "c"
+
+Test(policy_commands, explain_as_a_table) {
+  EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "identify", "--purpose", "investigation", "--actor",
+         "police/north", "--jurisdiction", "US-OR", "--gallery", "faces", "--at", "2021-06-10");
+  expect_out("refused: rule 'police-moratorium' forbids it: Use by the police is halted until further notice.\n");
+  expect_out("at          2021-06-10T00:00:00Z\n");
+  expect_out("does not apply permit  police-before            it ended at 2020-06-10T00:00:00Z\n");
+  cr_assert_null(strstr(process_out(&p), "threshold"));
+  EXPECT(0, "", "policy", "explain", MORATORIUM, MISSING, "--authorisation", "w", "--pending-since", "2021-06-10",
+         "--at", "2021-06-11T02:00:00+02:00", "-k", "7");
+  cr_assert_eq(strncmp(process_out(&p), "permitted\n", 10), 0, "%s", process_out(&p));
+  expect_out("threshold   0.600000024\nk           7\nretention   720 hours\n");
+  expect_out("grace until 2021-06-12T00:00:00Z, and purged if refused\n");
+}
+
+static json_t *explained(const char *at) {
+  EXPECT(0, "", "policy", "explain", MORATORIUM, MISSING, "--authorisation", "w", "--pending-since", "2021-06-10",
+         "--threshold", "0.75", "--at", at, "--format", "json");
+  json_t *root = json_loads(process_out(&p), 0, NULL);
+  cr_assert_not_null(root, "%s", process_out(&p));
+  return root;
+}
+
+static const char *text_of(const json_t *object, const char *name) {
+  return json_string_value(json_object_get(object, name));
+}
+
+Test(policy_commands, explain_as_json) {
+  json_t *root = explained("2021-06-11T23:59:59.999Z"), *limits = json_object_get(root, "limits");
+  cr_assert(json_is_true(json_object_get(root, "permitted")) && json_is_null(json_object_get(root, "refused_by")));
+  cr_assert(json_real_value(json_object_get(limits, "threshold")) == 0.75);
+  cr_assert(json_integer_value(json_object_get(limits, "k")) == 10);
+  cr_assert_str_eq(text_of(limits, "grace_until"), "2021-06-12T00:00:00Z");
+  json_t *rule = json_array_get(json_object_get(root, "rules"), 2);
+  cr_assert_str_eq(text_of(rule, "id"), "missing");
+  cr_assert(json_is_true(json_object_get(rule, "applies")));
+  json_decref(root);
+  root = explained("2021-06-12");
+  cr_assert(json_is_false(json_object_get(root, "permitted")) && json_is_null(json_object_get(root, "limits")));
+  cr_assert_str_eq(text_of(root, "refused_by"), "missing");
+  cr_assert_not_null(strstr(text_of(root, "reason"), "longer than its grace"));
+  json_decref(root);
+}
+
+/* Without a date: now, when the moratorium holds. */
+Test(policy_commands, explain_now) {
+  EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--actor", "police/x");
+  expect_out("refused: rule 'police-moratorium'");
+  EXPECT(0, "", "policy", "explain", EXAMPLES "two-jurisdictions.yaml", "--operation", "identify", "--actor", "kapo-zh",
+         "--signed", "--jurisdiction", "CH", "--purpose", "p", "--case", "c");
+  expect_out("no calibration of this model");
+}

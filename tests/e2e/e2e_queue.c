@@ -1,0 +1,559 @@
+/* The queue as a client sees it: a worker, a Redis, and jobs of every kind. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/worker/worker.h"
+#include "tests/e2e/e2e.h"
+
+static process worker;
+
+static void setup(void) {
+  e2e_setup();
+  redis_server_start(&redis, true);
+}
+
+static void teardown(void) {
+  process_close(&worker);
+  e2e_teardown();
+}
+
+TestSuite(queue, .init = setup, .fini = teardown);
+
+/* submit's output is that of identify, byte for byte; `view` are two further words. */
+static void compare_views(const char *k, const char *threshold, const char *format, const char *job_probes,
+                          const char *view, const char *value) {
+  process a = {0}, b = {0};
+  cr_assert_eq(likeness(&a, "identify", faces, probes, "-k", k, "--threshold", threshold, "--format", format, view,
+                        value, "--device", "cpu", NULL),
+               0, "%s", process_log(&a));
+  cr_assert_eq(likeness(&b, "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", k, "--threshold",
+                        threshold, "--format", format, view, value, "--job-probes", job_probes, NULL),
+               0, "%s", process_log(&b));
+  cr_assert_gt(strlen(process_out(&a)), 1000);
+  cr_assert_str_eq(process_out(&a), process_out(&b));
+  cr_assert_str_eq(process_log(&b), "");
+  process_close(&a);
+  process_close(&b);
+}
+
+static void compare_outputs(const char *k, const char *threshold, const char *format, const char *job_probes) {
+  compare_views(k, threshold, format, job_probes, "--by", "template");
+}
+
+Test(queue, submit_prints_what_identify_prints) {
+  worker_start(&worker, NULL);
+  compare_outputs("10", "-1", "csv", "64");
+  compare_outputs("3", "0.6", "json", "1");
+  compare_outputs("600", "-1", "table", "4096");
+  compare_outputs("4096", "0.1", "csv", "7");
+  compare_views("20", "-1", "csv", "10", "--by", "subject");
+  compare_views("20", "-1", "csv", "10", "--tags", "0x5");
+  compare_views("20", "-1", "json", "64", "--mask", "2");
+  compare_views("200", "-1", "csv", "1", "--fuse", "max");
+  compare_views("200", "-0.05", "json", "64", "--fuse", "mean");
+  strcpy(probes, files_path("probes.fvecs"));
+  files_write_vecs(probes, sizeof(float), FACES_PROBES, FACES_DIM, faces_probes);
+  compare_outputs("10", "-1", "csv", "64");
+  worker_stop(&worker);
+  cr_assert_eq(pending(), 0);
+}
+
+Test(queue, more_probes_than_a_job_may_fuse) {
+  process p = {0};
+  float *many = malloc(sizeof *many * FACES_DIM * 4097);
+  for (int i = 0; i < FACES_DIM * 4097; i++) many[i] = faces_probes[i % FACES_DIM];
+  files_write_npy(probes, "<f4", 4097, FACES_DIM, many, sizeof *many * FACES_DIM * 4097);
+  free(many);
+  cr_assert_eq(
+      likeness(&p, "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", "1", "--fuse", "max", NULL), 2);
+  cr_assert_not_null(strstr(process_log(&p), "at most 4096 can be fused"), "%s", process_log(&p));
+  process_close(&p);
+}
+
+/* Each job its own view, though they wait together. */
+Test(queue, jobs_keep_their_own_view) {
+  worker_start(&worker, "--max-queue-delay-us", "200000", NULL);
+  send_job(&(test_job){.id = "plain", .k = "400"});
+  send_job(&(test_job){.id = "subject", .k = "400", .extra = "by", .extra_value = "subject"});
+  send_job(&(test_job){.id = "tags", .k = "400", .extra = "tags", .extra_value = "6"});
+  send_job(&(test_job){.id = "max", .k = "400", .extra = "fuse", .extra_value = "max"});
+  for (int i = 0; i < 4; i++) {
+    json_t *reply = next_reply("me");
+    const char *id = reply_text(reply, "id");
+    size_t count = json_array_size(json_array_get(json_object_get(reply, "probes"), 0));
+    size_t wanted = strcmp(id, "plain") == 0 || strcmp(id, "max") == 0 ? 400
+                    : strcmp(id, "subject") == 0                       ? FACES_ROWS / 3
+                                                                       : FACES_ROWS / 4;
+    cr_assert_eq(count, wanted, "%s: %zu and not %zu", id, count, wanted);
+    json_decref(reply);
+  }
+  worker_stop(&worker);
+}
+
+Test(queue, json_reply) {
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.n = "2", .bytes = 2 * FACES_DIM * sizeof(float), .id = "j7"});
+  json_t *reply = next_reply("me");
+  cr_assert_eq(reply_number(reply, "v"), 1);
+  cr_assert_str_eq(reply_text(reply, "id"), "j7");
+  cr_assert_str_eq(reply_text(reply, "status"), "OK");
+  cr_assert_str_eq(reply_text(reply, "gallery"), "faces");
+  cr_assert_str_eq(reply_text(reply, "model"), "m1");
+  cr_assert_str_eq(reply_text(reply, "text"), "");
+  cr_assert_eq(reply_number(reply, "epoch"), 1);
+  cr_assert_eq(reply_number(reply, "searched"), FACES_ROWS);
+  cr_assert_eq(reply_number(reply, "total"), FACES_ROWS);
+  cr_assert_geq(reply_number(reply, "wait_us"), 0);
+  cr_assert_geq(reply_number(reply, "compute_us"), 0);
+  const json_t *lists = json_object_get(reply, "probes");
+  cr_assert_eq(json_array_size(lists), 2);
+  for (size_t p = 0; p < 2; p++) {
+    const json_t *list = json_array_get(lists, p);
+    cr_assert_eq(json_array_size(list), 3);
+    for (size_t rank = 0; rank < 3; rank++) {
+      const json_t *candidate = json_array_get(list, rank);
+      cr_assert_eq(reply_number(candidate, "rank"), (int64_t)rank + 1);
+      char key[24];
+      int64_t number = reply_number(candidate, "number");
+      snprintf(key, sizeof key, "t%lld", (long long)number);
+      cr_assert_eq(strncmp(reply_text(candidate, "key"), key, strlen(key)), 0);
+      snprintf(key, sizeof key, "s%lld", (long long)number / 3);
+      cr_assert_str_eq(reply_text(candidate, "subject"), key);
+      cr_assert(json_is_real(json_object_get(candidate, "score")));
+    }
+  }
+  json_decref(reply);
+  cr_assert_gt(redis_number(&redis, "PTTL", LK_REPLY_PREFIX "me", NULL), -3);
+}
+
+/* The example of docs/protocol.md, literally. */
+Test(queue, redis_cli_example_of_the_documentation) {
+  if (system("command -v redis-cli >/dev/null") != 0) cr_skip("redis-cli is not installed");
+  size_t size;
+  char *text = files_read(LIKENESS_SOURCE "/docs/protocol.md", &size);
+  text[size] = '\0';
+  const char *begin = strstr(text, "\nredis-cli -x XADD "), *end = begin != NULL ? strstr(begin, "```") : NULL;
+  cr_assert_not_null(end, "docs/protocol.md has no such example");
+  char *script = NULL;
+  int length = asprintf(&script,
+                        "set -e; cd '%s'; mkdir bin; real=$(command -v redis-cli)\n"
+                        "printf '#!/bin/sh\\nexec %%s -s %%s \"$@\"\\n' \"$real\" '%s' >bin/redis-cli\n"
+                        "chmod +x bin/redis-cli; PATH=$PWD/bin:$PATH\n%.*s",
+                        files_root, redis.socket, (int)(end - begin), begin);
+  cr_assert_gt(length, 0);
+  files_write(files_path("probe.f32"), faces_probes, FACES_DIM * sizeof(float));
+  worker_start(&worker, NULL);
+  process shell = {0};
+  process_start(&shell, (const char *const[]){"sh", "-c", script, NULL});
+  cr_assert_eq(process_wait(&shell, PROCESS_PATIENCE_MS), 0, "%s", process_log(&shell));
+  if (strstr(script, "BLPOP") != NULL)
+    cr_assert_not_null(strstr(process_out(&shell), "\"status\":\"OK\""), "%s", process_out(&shell));
+  else
+    expect_reply("me", "j1", "OK", "");
+  process_close(&shell);
+  free(script);
+  free(text);
+}
+
+Test(queue, verify) {
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.op = "verify", .subject = "s5", .n = "3", .bytes = 3 * FACES_DIM * sizeof(float)});
+  json_t *reply = next_reply("me");
+  cr_assert_str_eq(reply_text(reply, "status"), "OK");
+  for (size_t p = 0; p < 3; p++) {
+    const json_t *list = json_array_get(json_object_get(reply, "probes"), p);
+    cr_assert_eq(json_array_size(list), 1);
+    cr_assert_str_eq(reply_text(json_array_get(list, 0), "subject"), "s5");
+  }
+  json_decref(reply);
+  send_job(&(test_job){.op = "verify", .subject = "s5", .threshold = "1.5"});
+  reply = next_reply("me");
+  cr_assert_eq(json_array_size(json_array_get(json_object_get(reply, "probes"), 0)), 0);
+  json_decref(reply);
+  send_job(&(test_job){.op = "verify", .subject = "nobody"});
+  expect_reply("me", "j1", "EBADJOB", "nobody");
+  send_job(&(test_job){.op = "verify"});
+  expect_reply("me", "j1", "EBADJOB", "subject");
+}
+
+static void expect_order(uint32_t hi, uint32_t lo) {
+  uint32_t next_hi = 0, next_lo = 0, lo_early = 0;
+  for (uint32_t i = 0; i < hi + lo; i++) {
+    json_t *reply = next_reply("me");
+    const char *id = reply_text(reply, "id");
+    uint32_t *next = id[0] == 'h' ? &next_hi : &next_lo;
+    cr_assert_eq((uint32_t)atoi(id + 1), (*next)++, "%s is out of order", id);
+    if (id[0] == 'l' && next_hi < hi) lo_early++;
+    cr_assert_leq(lo_early * 3, next_hi, "lo before its turn");
+    json_decref(reply);
+  }
+}
+
+Test(queue, hi_before_lo) {
+  send_jobs(LK_STREAM_LO, "l", "me", 8);
+  send_jobs(LK_STREAM_HI, "h", "me", 8);
+  worker_start(&worker, "--batch", "1", NULL);
+  expect_order(8, 8);
+}
+
+Test(queue, deadline) {
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.id = "before", .ttl = "60000"});
+  expect_reply("me", "before", "OK", "");
+  process_signal(&worker, SIGSTOP);
+  send_job(&(test_job){.id = "short", .ttl = "1"});
+  send_job(&(test_job){.id = "long", .ttl = "600000"});
+  sleep_ms(20);
+  process_signal(&worker, SIGCONT);
+  json_t *first = next_reply("me"), *second = next_reply("me");
+  bool swapped = strcmp(reply_text(first, "id"), "long") == 0;
+  const json_t *brief = swapped ? second : first, *patient = swapped ? first : second;
+  cr_assert_str_eq(reply_text(brief, "id"), "short");
+  cr_assert_str_eq(reply_text(brief, "status"), "EDEADLINE");
+  cr_assert_eq(json_array_size(json_object_get(brief, "probes")), 0);
+  cr_assert_str_eq(reply_text(patient, "status"), "OK");
+  json_decref(first);
+  json_decref(second);
+}
+
+Test(queue, every_error_of_a_bad_job) {
+  static const float large[5000];
+  float bad[FACES_DIM] = {0};
+  worker_start(&worker, NULL);
+  const struct {
+    test_job job;
+    const char *status, *words;
+  } cases[] = {
+      {{.f32 = faces_probes, .bytes = 20}, "EDIM", "5"},
+      {{.f32 = large, .bytes = sizeof large}, "EDIM", "5000"},
+      {{.gallery = "none"}, "EGALLERY", "none"},
+      {{.model = "m2"}, "EMODEL", "m2"},
+      {{.v = "2"}, "EVERSION", "2"},
+      {{.v = NO_FIELD}, "EBADJOB", "v"},
+      {{.op = NO_FIELD}, "EBADJOB", "op"},
+      {{.op = "enroll"}, "EBADJOB", "enroll"},
+      {{.gallery = NO_FIELD}, "EBADJOB", "gallery"},
+      {{.n = NO_FIELD}, "EBADJOB", "n"},
+      {{.n = "0"}, "EBADJOB", "n"},
+      {{.n = "x"}, "EBADJOB", "n"},
+      {{.n = "4097"}, "EBADJOB", "4097"},
+      {{.n = "5"}, "EBADJOB", "f32"},
+      {{.k = "0"}, "EBADJOB", "k"},
+      {{.k = "4097"}, "EBADJOB", "4097"},
+      {{.k = "1e3"}, "EBADJOB", "k"},
+      {{.k = "\xff\xfe"}, "EBADJOB", "k"},
+      {{.k = "4096", .n = "65", .bytes = 65 * FACES_DIM * 4}, "EBADJOB", "266240"},
+      {{.threshold = "warm"}, "EBADJOB", "threshold"},
+      {{.ttl = "-1"}, "EBADJOB", "ttl"},
+      {{.f32 = NO_FIELD}, "EBADJOB", "f32"},
+      {{.f32 = faces_probes, .bytes = 0}, "EBADJOB", "f32"},
+      {{.f32 = faces_probes, .bytes = 95}, "EBADJOB", "f32"},
+      {{.extra = "f16", .extra_value = "ab"}, "EBADJOB", "f16"},
+      {{.extra = "after", .extra_value = "1-1"}, "EBADJOB", "after"},
+      {{.extra = "by", .extra_value = "person"}, "EBADJOB", "person"},
+      {{.extra = "fuse", .extra_value = "median"}, "EBADJOB", "median"},
+      {{.extra = "mask", .extra_value = "0x1"}, "EBADJOB", "mask"},
+      {{.f32 = bad, .bytes = sizeof bad}, "EBADPROBE", "zero"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    send_job(&cases[i].job);
+    expect_reply("me", "j1", cases[i].status, cases[i].words);
+  }
+  for (int i = 0; i < 2; i++) {
+    bad[3] = i == 0 ? NAN : -INFINITY;
+    send_job(&(test_job){.f32 = bad, .bytes = sizeof bad});
+    expect_reply("me", "j1", "EBADPROBE", "probe 0");
+  }
+  send_job(&(test_job){.id = NO_FIELD});
+  expect_reply("me", "", "EBADJOB", "id");
+  send_job(&(test_job){0});
+  expect_reply("me", "j1", "OK", "");
+  worker_stop(&worker);
+  cr_assert_eq(pending(), 0);
+  cr_assert_eq(redis_number(&redis, "EXISTS", LK_DEAD, NULL), 0);
+}
+
+/* Bytes that are no UTF-8 come back as '?' in JSON; once they stopped the worker. */
+Test(queue, a_job_of_garbage_hurts_nobody) {
+  worker_start(&worker, NULL);
+  lk_command command = {0};
+  char value[300];
+  for (size_t i = 0; i < sizeof value; i++) value[i] = (char)(i * 37 + 128);
+  static const char *const names[] = {"v", "op", "gallery", "k", "n", "threshold", "ttl", "model", "by", "subject"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (size_t length = 1; length < sizeof value; length += 59) {
+      char copy[sizeof value + 1];
+      memcpy(copy, value, length);
+      copy[length] = '\0';
+      test_job job = {.extra = names[i], .extra_value = copy};
+      send_job(&job);
+      json_t *reply = next_reply("me");
+      cr_assert_str_neq(reply_text(reply, "status"), "OK", "%s", names[i]);
+      cr_assert_str_neq(reply_text(reply, "status"), "EINTERNAL", "%s", names[i]);
+      json_decref(reply);
+    }
+  lk_command_free(&command);
+  send_job(&(test_job){0});
+  expect_reply("me", "j1", "OK", "");
+}
+
+/* Of one probe and the list that its reply holds; `all` is the list without a threshold, at the largest k. */
+static void expect_prefix(const json_t *list, const json_t *all, size_t k, double threshold) {
+  size_t count = 0;
+  while (count < k && json_real_value(json_object_get(json_array_get(all, count), "score")) >= threshold) count++;
+  cr_assert_eq(json_array_size(list), count);
+  for (size_t i = 0; i < count; i++) cr_assert(json_equal(json_array_get(list, i), json_array_get(all, i)));
+}
+
+/* All are there before the worker, so they share batches where they may. */
+Test(queue, jobs_keep_their_own_k_and_threshold) {
+  enum { JOBS = 60, K_MOST = 6 };
+  static const char *const thresholds[] = {"-1", "0.45", "0.5", "0.55"};
+  json_t *replies[JOBS];
+  for (int i = 0; i < JOBS; i++) {
+    char id[16], k[16];
+    snprintf(id, sizeof id, "%d", i);
+    snprintf(k, sizeof k, "%d", i % K_MOST + 1);
+    send_job(&(test_job){.id = id, .k = k, .threshold = i % 4 == 1 ? NULL : thresholds[i * 7 % 4]});
+  }
+  worker_start(&worker, "--max-queue-delay-us", "20000", NULL);
+  for (int i = 0; i < JOBS; i++) {
+    json_t *reply = next_reply("me");
+    replies[atoi(reply_text(reply, "id"))] = reply;
+  }
+  const json_t *all = json_array_get(json_object_get(replies[5], "probes"), 0);
+  cr_assert_eq(json_array_size(all), K_MOST, "job 5 has the largest k and no threshold");
+  for (int i = 0; i < JOBS; i++)
+    expect_prefix(json_array_get(json_object_get(replies[i], "probes"), 0), all, (size_t)i % K_MOST + 1,
+                  i % 4 == 1 ? -1 : atof(thresholds[i * 7 % 4]));
+  for (int i = 0; i < JOBS; i++) json_decref(replies[i]);
+}
+
+Test(queue, refused_jobs_are_answered_in_order) {
+  for (int i = 0; i < 60; i++) {
+    char id[16];
+    snprintf(id, sizeof id, "%d", i);
+    send_job(&(test_job){.id = id, .gallery = "none"});
+  }
+  worker_start(&worker, NULL);
+  for (int i = 0; i < 60; i++) {
+    char id[16];
+    snprintf(id, sizeof id, "%d", i);
+    expect_reply("me", id, "EGALLERY", "none");
+  }
+}
+
+static void expect_dead(uint32_t count, const char *to, const char *reason) {
+  cr_assert(redis_reaches(&redis, count, "XLEN", LK_DEAD, NULL));
+  lk_reply *reply = redis_ask(&redis, "XREVRANGE", LK_DEAD, "+", "-", "COUNT", "1", NULL);
+  const lk_reply *fields = lk_reply_element(lk_reply_element(reply, 0), 1);
+  cr_assert_eq(lk_reply_elements(fields), 6);
+  size_t length;
+  cr_assert_str_eq(lk_reply_string(lk_reply_element(fields, 3), &length), to);
+  const char *given = lk_reply_string(lk_reply_element(fields, 5), &length);
+  cr_assert_not_null(strstr(given, reason), "%s", given);
+  lk_reply_free(reply);
+}
+
+Test(queue, replies_that_nobody_can_get) {
+  worker_start(&worker, NULL);
+  redis_do(&redis, "SET", LK_REPLY_PREFIX "odd", "no list", NULL);
+  send_job(&(test_job){.to = "odd"});
+  expect_dead(1, LK_REPLY_PREFIX "odd", "WRONGTYPE");
+  send_job(&(test_job){.to = NO_FIELD});
+  expect_dead(2, "", "to");
+  send_job(&(test_job){.to = "a\nb", .id = NO_FIELD});
+  expect_dead(3, "", "id");
+  send_job(&(test_job){0});
+  expect_reply("me", "j1", "OK", "");
+  worker_stop(&worker);
+  cr_assert_eq(pending(), 0);
+}
+
+/* Fields of nobody's: entries that are hardly jobs. */
+Test(queue, entries_that_are_no_jobs) {
+  worker_start(&worker, NULL);
+  redis_do(&redis, "XADD", LK_STREAM_HI, "*", "hello", "world", NULL);
+  expect_dead(1, "", "id");
+  lk_command command = {0};
+  char names[200][8];
+  lk_command_add_string(&command, "XADD");
+  lk_command_add_string(&command, LK_STREAM_LO);
+  const char *const first[] = {"*", "to", "me", "id", "many", "flags", "json"};
+  for (int i = 0; i < 7; i++) lk_command_add_string(&command, first[i]);
+  for (int i = 0; i < 200; i++) {
+    snprintf(names[i], sizeof names[i], "f%d", i);
+    lk_command_add_string(&command, names[i]);
+    lk_command_add_string(&command, "x");
+  }
+  lk_reply *reply = NULL;
+  cr_assert_eq(lk_redis_call(redis.link, &command, &reply, NULL), LK_OK);
+  lk_reply_free(reply);
+  lk_command_free(&command);
+  expect_reply("me", "many", "EBADJOB", "64 fields");
+}
+
+Test(queue, many_clients_at_once) {
+  enum { CLIENTS = 8 };
+  process clients[CLIENTS] = {0}, alone = {0};
+  char names[CLIENTS][16];
+  worker_start(&worker, NULL);
+  for (uint32_t c = 0; c < CLIENTS; c++) {
+    snprintf(names[c], sizeof names[c], "probes%u.npy", c);
+    files_write_npy(files_path(names[c]), "<f4", FACES_PROBES - 10 * c, FACES_DIM, faces_probes + 10 * c * FACES_DIM,
+                    sizeof(float) * FACES_DIM * (FACES_PROBES - 10 * c));
+  }
+  for (uint32_t c = 0; c < CLIENTS; c++)
+    likeness_start(&clients[c], "submit", files_path(names[c]), "--redis", redis.url, "--gallery", "faces", "--format",
+                   "csv", "--job-probes", c % 2 == 0 ? "1" : "9", "--priority", c % 3 == 0 ? "hi" : "lo", "--threshold",
+                   c % 4 == 0 ? "0.5" : "-1", NULL);
+  for (uint32_t c = 0; c < CLIENTS; c++) {
+    cr_assert_eq(process_wait(&clients[c], PROCESS_PATIENCE_MS), 0, "%s", process_log(&clients[c]));
+    likeness(&alone, "identify", faces, files_path(names[c]), "--format", "csv", "--threshold",
+             c % 4 == 0 ? "0.5" : "-1", NULL);
+    cr_assert_str_eq(process_out(&clients[c]), process_out(&alone));
+    process_close(&clients[c]);
+  }
+  process_close(&alone);
+  lk_reply *left = redis_ask(&redis, "KEYS", LK_REPLY_PREFIX "*", NULL);
+  cr_assert_eq(lk_reply_elements(left), 0);
+  lk_reply_free(left);
+}
+
+static uint32_t jobs_of(process *p) {
+  unsigned jobs = 0;
+  const char *line = strstr(process_log(p), "stopped after ");
+  cr_assert(line != NULL && sscanf(line, "stopped after %u jobs", &jobs) == 1);
+  return jobs;
+}
+
+/* Replies of two workers come in any order; the client puts them right. */
+Test(queue, submit_to_two_workers) {
+  process other = {0};
+  worker_start(&worker, "--batch", "1", NULL);
+  worker_start(&other, "--batch", "1", NULL);
+  for (int i = 0; i < 10; i++) compare_outputs("2", "-1", "csv", i % 2 == 0 ? "1" : "2");
+  process_close(&other);
+}
+
+Test(queue, two_workers_on_one_stream) {
+  enum { JOBS = 1500 };
+  process other = {0};
+  worker_start(&worker, "--batch", "8", NULL);
+  worker_start(&other, "--batch", "8", NULL);
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  worker_stop(&worker);
+  worker_stop(&other);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(jobs_of(&worker) + jobs_of(&other), JOBS);
+  cr_assert_eq(pending(), 0);
+  process_close(&other);
+}
+
+static lk_worker_options side_by_side;
+
+static void *run_side_by_side(void *error) { return lk_worker_run(&side_by_side, error) == LK_OK ? NULL : error; }
+
+/* As on a GPU, which searches two batches at a time: the worker in this process, on a device that makes them wait for
+ * each other. */
+Test(queue, two_batches_at_a_time) {
+  enum { JOBS = 1500 };
+  static atomic_bool stop, reload;
+  lk_error error = {""};
+  lk_device *device;
+  lk_gallery *gallery;
+  pthread_t thread;
+  void *failed;
+  side_by_side = (lk_worker_options){.galleries = &gallery,
+                                     .galleries_count = 1,
+                                     .searches = 2,
+                                     .batch_probes = 8,
+                                     .max_delay_us = 1000,
+                                     .reload = &reload,
+                                     .stop = &stop,
+                                     .log = stderr};
+  cr_assert_eq(lk_address_parse(redis.url, &side_by_side.address, &error), LK_OK);
+  cr_assert_eq(lk_device_open("cpu", 1, &device, &error), LK_OK);
+  cr_assert_eq(lk_gallery_open(faces, &gallery, &error), LK_OK);
+  cr_assert_eq(lk_gallery_load(gallery, device, &error), LK_OK);
+  cr_assert_eq(pthread_create(&thread, NULL, run_side_by_side, &error), 0);
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  atomic_store(&stop, true);
+  pthread_join(thread, &failed);
+  cr_assert_null(failed, "%s", error.text);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(pending(), 0);
+  lk_gallery_close(gallery);
+  lk_device_close(device);
+}
+
+Test(queue, sigterm_in_the_middle) {
+  enum { JOBS = 6000 };
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  worker_start(&worker, "--batch", "1", NULL);
+  cr_assert(redis_reaches(&redis, 50, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  worker_stop(&worker);
+  int64_t answered = redis_number(&redis, "LLEN", LK_REPLY_PREFIX "me", NULL);
+  cr_assert_eq(jobs_of(&worker), answered);
+  cr_assert_eq(pending(), 0);
+  cr_assert_lt(answered, JOBS, "too fast to be stopped in the middle");
+  worker_start(&worker, NULL);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  worker_stop(&worker);
+  expect_each_once("me", "x", JOBS);
+}
+
+/* Sends a job now and then until the stream is at most so long. */
+static bool shrinks_to(int64_t most) {
+  for (uint64_t end_ms = now_ms() + PROCESS_PATIENCE_MS; now_ms() < end_ms; sleep_ms(100)) {
+    send_job(&(test_job){.to = "trim"});
+    if (redis_number(&redis, "XLEN", LK_STREAM_LO, NULL) <= most) return true;
+  }
+  return false;
+}
+
+Test(queue, trimming) {
+  redis_do(&redis, "XGROUP", "CREATE", LK_STREAM_LO, "slow", "0", "MKSTREAM", NULL);
+  send_jobs(LK_STREAM_LO, "x", "me", 400);
+  worker_start(&worker, NULL);
+  cr_assert(redis_reaches(&redis, 400, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  sleep_ms(1100);
+  send_job(&(test_job){.to = "trim"});
+  json_decref(next_reply("trim"));
+  sleep_ms(50);
+  cr_assert_eq(redis_number(&redis, "XLEN", LK_STREAM_LO, NULL), 401, "the slow group has read nothing yet");
+  redis_do(&redis, "XREADGROUP", "GROUP", "slow", "c", "COUNT", "1000", "STREAMS", LK_STREAM_LO, ">", NULL);
+  sleep_ms(1100);
+  send_job(&(test_job){.to = "trim"});
+  json_decref(next_reply("trim"));
+  sleep_ms(50);
+  cr_assert_eq(redis_number(&redis, "XLEN", LK_STREAM_LO, NULL), 402, "the slow group has acknowledged nothing yet");
+  redis_do(&redis, "XGROUP", "DESTROY", LK_STREAM_LO, "slow", NULL);
+  cr_assert(shrinks_to(200));
+}
+
+/* What a Redis holds that was just started with its worker comes at once: no timeout of any kind is part of it. */
+Test(queue, no_stall_at_the_start) {
+  for (int i = 0; i < 4; i++) {
+    redis_server_kill(&redis);
+    process_close(&worker);
+    redis_server_start(&redis, false);
+    worker_start(&worker, NULL);
+    process client = {0};
+    uint64_t begin_ms = now_ms();
+    redis_number(&redis, "PING", NULL);
+    cr_assert_eq(
+        likeness(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--job-probes", "7", NULL), 0,
+        "%s", process_log(&client));
+    cr_assert_lt(now_ms() - begin_ms, 4000);
+    process_close(&client);
+  }
+}

@@ -1,0 +1,105 @@
+#include "engine/queue/address.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/files.h"
+
+TestSuite(address, .init = files_setup, .fini = files_teardown);
+
+static lk_address address;
+static lk_error error;
+
+static void expect(const char *url, const char *path, const char *user, const char *host, int port, int database) {
+  cr_assert_eq(lk_address_parse(url, &address, &error), LK_OK, "%s", error.text);
+  cr_assert_str_eq(address.text, url);
+  cr_assert_str_eq(address.path, path);
+  cr_assert_str_eq(address.user, user);
+  cr_assert_str_eq(address.host, host);
+  cr_assert(address.port == port && address.database == database, "%s", url);
+  cr_assert_str_eq(address.password, "");
+}
+
+static void expect_bad(const char *url, const char *words) {
+  error.text[0] = '\0';
+  cr_assert_eq(lk_address_parse(url, &address, &error), LK_EINVAL, "%s", url);
+  cr_assert_not_null(strstr(error.text, words), "'%s' is not in '%s'", words, error.text);
+}
+
+Test(address, forms) {
+  expect("unix:/run/redis.sock", "/run/redis.sock", "", "", 0, 0);
+  expect("unix:relative", "relative", "", "", 0, 0);
+  expect("redis://localhost", "", "", "localhost", 6379, 0);
+  expect("redis://localhost/", "", "", "localhost", 6379, 0);
+  expect("redis://10.0.0.1:7000/3", "", "", "10.0.0.1", 7000, 3);
+  expect("redis://ann@cache:1", "", "ann", "cache", 1, 0);
+}
+
+Test(address, refusals) {
+  expect_bad("", "begins with none");
+  expect_bad("localhost:6379", "begins with none");
+  expect_bad("REDIS://localhost", "begins with none");
+  expect_bad("rediss://localhost", "TLS");
+  expect_bad("unix:", "no path");
+  expect_bad("redis://", "no host");
+  expect_bad("redis:///3", "no host");
+  expect_bad("redis://:6379", "no host");
+  expect_bad("redis://h:", "port");
+  expect_bad("redis://h:65536", "port");
+  expect_bad("redis://h:+1", "port");
+  expect_bad("redis://h:1x", "port");
+  expect_bad("redis://h/x", "database");
+  expect_bad("redis://h/-1", "database");
+  expect_bad("redis://h/9999999999999999999999", "database");
+}
+
+/* It would be seen in the process list; and it is not repeated in the message, which ends up in a log. */
+Test(address, a_password_is_refused_and_not_shown) {
+  expect_bad("redis://ann:hunter2@cache", "--password-file");
+  cr_assert_null(strstr(error.text, "hunter2"));
+}
+
+Test(address, parts_that_are_too_long) {
+  char url[400];
+  const char *const forms[] = {"unix:%0*d", "redis://%0*d", "redis://%0*d@h"};
+  for (size_t i = 0; i < 3; i++)
+    for (int length = 1; length < 380; length++) {
+      snprintf(url, sizeof url, forms[i], length, 1);
+      lk_status status = lk_address_parse(url, &address, &error);
+      cr_assert_eq(status, length < (i == 0 ? 108 : 128) ? LK_OK : LK_EINVAL, "%s", url);
+    }
+}
+
+static lk_status read_password(const char *text, size_t length) {
+  files_write(files_path("password"), text, length);
+  error.text[0] = '\0';
+  return lk_address_read_password(files_path("password"), &address, &error);
+}
+
+Test(address, password_file) {
+  static const char *const same[] = {"secret", "secret\n", "secret\r\n", "secret\nmore\n"};
+  for (size_t i = 0; i < 4; i++) {
+    cr_assert_eq(read_password(same[i], strlen(same[i])), LK_OK, "%s", error.text);
+    cr_assert_str_eq(address.password, "secret");
+  }
+  cr_assert_eq(read_password("", 0), LK_EFORMAT);
+  cr_assert_eq(read_password("\nsecret\n", 8), LK_EFORMAT);
+  cr_assert_eq(lk_address_read_password(files_path("none"), &address, &error), LK_EIO);
+  cr_assert_not_null(strstr(error.text, "none"));
+}
+
+/* A password that is cut would only be a wrong one. */
+Test(address, long_passwords) {
+  char text[400];
+  memset(text, 'p', sizeof text);
+  for (size_t length = 200; length < sizeof text; length++) {
+    text[length] = '\n';
+    lk_status status = read_password(text, length + 1);
+    text[length] = 'p';
+    if (status == LK_OK)
+      cr_assert_eq(strlen(address.password), length);
+    else
+      cr_assert(status == LK_EFORMAT && length > 250, "%zu: %s", length, error.text);
+  }
+}

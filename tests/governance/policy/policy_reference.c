@@ -1,0 +1,144 @@
+/* The slow evaluator, from docs/policy.md, "The decision", step by step. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/governance/policy/policy_model.h"
+
+static const char *const operation_words[] = {"identify", "verify", "enroll", "delete", "export", "evaluate"};
+
+/* A * stands for any characters or none: every way of it is tried. */
+static bool like(const char *pattern, const char *text) {
+  if (*pattern == '\0') return *text == '\0';
+  if (*pattern == '*') return like(pattern + 1, text) || (*text != '\0' && like(pattern, text + 1));
+  return *pattern == *text && like(pattern + 1, text + 1);
+}
+
+/* 'y': all else is so, 'n': something is not, '?': it depends on something unsaid. */
+static char covers(const model_scope *scope, const model_request *request) {
+  bool unsaid = false, differs = false;
+  if (scope->operations.given) {
+    bool named = false;
+    for (int i = 0; i < scope->operations.count; i++)
+      named = named || strcmp(scope->operations.words[i], operation_words[request->operation]) == 0;
+    differs = !named;
+  }
+  for (int s = 0; s < MODEL_SELECTORS; s++) {
+    const model_list *list = &scope->selectors[s];
+    bool matches = false;
+    if (!list->given) continue;
+    for (int i = 0; i < list->count; i++) matches = matches || like(list->words[i], request->said[s]);
+    if (request->said[s][0] == '\0')
+      unsaid = true;
+    else if (!matches)
+      differs = true;
+  }
+  return differs ? 'n' : unsaid ? '?' : 'y';
+}
+
+static bool applies(const model_rule *rule, const model_request *request, int64_t now_ms) {
+  if (rule->from.given && now_ms < model_instant_ms(&rule->from)) return false;
+  if (rule->until.given && !(now_ms < model_instant_ms(&rule->until))) return false;
+  char scope = covers(&rule->scope, request), except = rule->has_except ? covers(&rule->except, request) : 'n';
+  if (rule->forbid) return scope != 'n' && except != 'y';
+  return scope == 'y' && except == 'n';
+}
+
+static bool binds(const model_request *request) { return request->operation <= 1; }
+
+bool model_calibration(const void *context, lk_text model, double max_fmr, float *threshold) {
+  (void)context;
+  *threshold = NAN;
+  if (model.length == 3) return true;
+  if (model.length != 2) return false;
+  *threshold = (float)(-log10(max_fmr) / 8 + 0.01 * model.bytes[1]);
+  return true;
+}
+
+static lk_policy_cause lacks_authorisation(const model_rule *rule, const model_request *request, int64_t now_ms) {
+  if (!rule->authorisation && !rule->authorisation_block) return LK_CAUSE_NONE;
+  if (request->authorisation[0] == '\0') return LK_CAUSE_AUTHORISATION;
+  if (!request->pending) return LK_CAUSE_NONE;
+  int64_t grace = rule->authorisation_block && rule->grace_hours > 0 ? rule->grace_hours : 0;
+  if (grace == 0) return LK_CAUSE_PENDING;
+  if (request->pending_since_ms > now_ms) return LK_CAUSE_PENDING_LATER;
+  return now_ms - request->pending_since_ms < grace * 3600000 ? LK_CAUSE_NONE : LK_CAUSE_GRACE_OVER;
+}
+
+static lk_policy_cause lacks(const model_rule *rule, const model_request *request, int64_t now_ms, bool calibrated) {
+  const char *purpose = request->said[0], *actor = request->said[1], *jurisdiction = request->said[2];
+  float score;
+  if (rule->purpose && !*purpose) return LK_CAUSE_PURPOSE;
+  if (rule->actor && !*actor) return LK_CAUSE_ACTOR;
+  if (rule->signature && !(*actor && request->actor_signed)) return LK_CAUSE_SIGNATURE;
+  if (rule->jurisdiction && !*jurisdiction) return LK_CAUSE_JURISDICTION;
+  if (rule->case_id && !*request->case_id) return LK_CAUSE_CASE;
+  lk_policy_cause cause = lacks_authorisation(rule, request, now_ms);
+  if (cause != LK_CAUSE_NONE || !binds(request)) return cause;
+  if (rule->probes_per_case >= 0) {
+    if (!*request->case_id) return LK_CAUSE_CASE;
+    if (request->case_probes > 1000 || (int)request->case_probes + (int)request->probes > rule->probes_per_case)
+      return LK_CAUSE_CASE_PROBES;
+  }
+  if (!rule->has_max_fmr) return LK_CAUSE_NONE;
+  lk_text model = {.bytes = request->model, .length = (uint32_t)strlen(request->model)};
+  bool known = calibrated && model_calibration(NULL, model, atof(rule->max_fmr), &score) && !isnan(score);
+  return known ? LK_CAUSE_NONE : LK_CAUSE_CALIBRATION;
+}
+
+static float least_score(const model_rule *rule, const model_request *request) {
+  float least = -INFINITY, score;
+  if (rule->has_min_score) least = strtof(rule->min_score, NULL);
+  if (!rule->has_max_fmr) return least;
+  lk_text model = {.bytes = request->model, .length = (uint32_t)strlen(request->model)};
+  model_calibration(NULL, model, atof(rule->max_fmr), &score);
+  return score > least ? score : least;
+}
+
+static void limit(const model_rule *rule, const model_request *request, model_decision *decision) {
+  if (rule->retention_hours >= 0 && (uint32_t)rule->retention_hours < decision->retention_hours)
+    decision->retention_hours = (uint32_t)rule->retention_hours;
+  if ((rule->authorisation || rule->authorisation_block) && request->pending) {
+    int64_t end = request->pending_since_ms + (int64_t)rule->grace_hours * 3600000;
+    if (end < decision->grace_until_ms) decision->grace_until_ms = end;
+    if (rule->authorisation_block && rule->purge) decision->purge = true;
+  }
+  if (!binds(request)) return;
+  if (rule->max_candidates >= 0 && (uint32_t)rule->max_candidates < decision->k)
+    decision->k = (uint32_t)rule->max_candidates;
+  if (least_score(rule, request) > decision->threshold) decision->threshold = least_score(rule, request);
+}
+
+static void refuse(model_decision *decision, lk_policy_cause cause, int rule) {
+  decision->cause = cause;
+  decision->refused_by = rule;
+  decision->threshold = INFINITY;
+}
+
+void model_decide(const model_policy *policy, const model_request *request, int64_t now_ms, bool calibrated,
+                  model_decision *decision) {
+  *decision = (model_decision){.grace_until_ms = INT64_MAX, .refused_by = -1};
+  int forbids = 0, permits = 0;
+  for (int i = policy->rules_count - 1; i >= 0; i--) {
+    if (!policy->rules[i].forbid || !applies(&policy->rules[i], request, now_ms)) continue;
+    decision->decided[i] = true;
+    refuse(decision, LK_CAUSE_FORBIDDEN, i);
+    forbids++;
+  }
+  if (forbids > 0) return;
+  for (int i = policy->rules_count - 1; i >= 0; i--) {
+    if (policy->rules[i].forbid || !applies(&policy->rules[i], request, now_ms)) continue;
+    decision->decided[i] = true;
+    lk_policy_cause cause = lacks(&policy->rules[i], request, now_ms, calibrated);
+    if (cause != LK_CAUSE_NONE) refuse(decision, cause, i);
+    permits++;
+  }
+  if (permits == 0) refuse(decision, LK_CAUSE_NO_RULE, -1);
+  if (decision->cause != LK_CAUSE_NONE) return;
+  decision->permitted = true;
+  decision->threshold = request->threshold;
+  decision->k = request->k;
+  decision->retention_hours = LK_POLICY_NO_LIMIT;
+  for (int i = 0; i < policy->rules_count; i++)
+    if (decision->decided[i]) limit(&policy->rules[i], request, decision);
+}

@@ -1,0 +1,110 @@
+#include "tests/support/redis_server.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WORDS_MOST = 48 };
+
+void redis_server_name(redis_server *server, const char *folder) {
+  *server = (redis_server){0};
+  snprintf(server->folder, sizeof server->folder, "%s", folder);
+  snprintf(server->socket, sizeof server->socket, "%s/redis", folder);
+  snprintf(server->url, sizeof server->url, "unix:%s", server->socket);
+}
+
+static void connect_to(redis_server *server) {
+  lk_address address;
+  lk_error error = {0};
+  lk_status status;
+  cr_assert_eq(lk_address_parse(server->url, &address, &error), LK_OK, "%s", error.text);
+  if (server->password != NULL) strcpy(address.password, server->password);
+  uint64_t end_ms = now_ms() + PROCESS_PATIENCE_MS;
+  while ((status = lk_redis_open(&address, &server->link, &error)) != LK_OK && now_ms() < end_ms) sleep_ms(2);
+  cr_assert_eq(status, LK_OK, "%s; its log: %s%s", error.text, process_out(&server->process),
+               process_log(&server->process));
+}
+
+void redis_server_start(redis_server *server, bool wait) {
+  const char *words[WORDS_MOST] = {
+      "redis-server", "--port",     "0",      "--unixsocket", server->socket, "--dir",
+      server->folder, "--save",     "",       "--appendonly", "no",           "--appendfsync",
+      "no",           "--loglevel", "warning"};
+  size_t count = 15;
+  if (server->appendonly) words[10] = "yes"; /* what is written outlives the process, if not the machine */
+  if (server->password != NULL) {
+    words[count++] = "--requirepass";
+    words[count++] = server->password;
+  }
+  for (size_t i = 0; server->more[i] != NULL; i++) words[count++] = server->more[i];
+  process_start(&server->process, words);
+  if (wait) connect_to(server);
+}
+
+void redis_server_kill(redis_server *server) {
+  lk_redis_close(server->link);
+  server->link = NULL;
+  process_signal(&server->process, SIGKILL);
+  process_wait(&server->process, PROCESS_PATIENCE_MS);
+}
+
+void redis_server_close(redis_server *server) {
+  lk_redis_close(server->link);
+  server->link = NULL;
+  process_close(&server->process);
+}
+
+static lk_reply *ask(redis_server *server, va_list words) {
+  const char *list[WORDS_MOST];
+  size_t count = 0;
+  while ((list[count] = va_arg(words, const char *)) != NULL) count++;
+  if (server->link == NULL) connect_to(server);
+  lk_reply *reply = NULL;
+  lk_error error = {0};
+  cr_assert_eq(lk_redis_call_words(server->link, &reply, &error, count, list), LK_OK, "%s", error.text);
+  cr_assert_null(lk_reply_error(reply), "%s: %s", list[0], lk_reply_error(reply));
+  return reply;
+}
+
+lk_reply *redis_ask(redis_server *server, ...) {
+  va_list words;
+  va_start(words, server);
+  lk_reply *reply = ask(server, words);
+  va_end(words);
+  return reply;
+}
+
+static int64_t ask_number(redis_server *server, va_list words) {
+  lk_reply *reply = ask(server, words);
+  int64_t number = lk_reply_integer(reply);
+  lk_reply_free(reply);
+  return number;
+}
+
+int64_t redis_number(redis_server *server, ...) {
+  va_list words;
+  va_start(words, server);
+  int64_t number = ask_number(server, words);
+  va_end(words);
+  return number;
+}
+
+void redis_do(redis_server *server, ...) {
+  va_list words;
+  va_start(words, server);
+  lk_reply_free(ask(server, words));
+  va_end(words);
+}
+
+bool redis_reaches(redis_server *server, int64_t least, ...) {
+  for (uint64_t end_ms = now_ms() + PROCESS_PATIENCE_MS; now_ms() < end_ms; sleep_ms(2)) {
+    va_list words;
+    va_start(words, least);
+    int64_t number = ask_number(server, words);
+    va_end(words);
+    if (number >= least) return true;
+  }
+  return false;
+}
