@@ -35,7 +35,7 @@ static lk_status write_key(const char *path, mode_t mode, const char *word, cons
   return status;
 }
 
-lk_status lk_key_make(const char *path, lk_error *error) {
+lk_status lk_signing_key_make(const char *path, lk_error *error) {
   unsigned char seed[crypto_sign_SEEDBYTES], public_key[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
   char hex[SEED_HEX + 1], public_path[PATH_MAX];
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium does not start");
@@ -75,9 +75,9 @@ static lk_status read_key(const char *path, const char *word, bool hidden, unsig
   return status;
 }
 
-lk_status lk_key_read_secret(const char *path, lk_key *key, lk_error *error) {
+lk_status lk_signing_key_read_secret(const char *path, lk_signing_key *key, lk_error *error) {
   unsigned char seed[crypto_sign_SEEDBYTES], public_key[crypto_sign_PUBLICKEYBYTES];
-  *key = (lk_key){0};
+  *key = (lk_signing_key){0};
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium does not start");
   lk_status status = read_key(path, SECRET_WORD, true, seed, error);
   if (status != LK_OK) return status;
@@ -87,12 +87,12 @@ lk_status lk_key_read_secret(const char *path, lk_key *key, lk_error *error) {
   return LK_OK;
 }
 
-lk_status lk_key_read_public(const char *path, lk_key *key, lk_error *error) {
+lk_status lk_signing_key_read_public(const char *path, lk_signing_key *key, lk_error *error) {
   unsigned char public_key[crypto_sign_PUBLICKEYBYTES];
-  *key = (lk_key){0};
+  *key = (lk_signing_key){0};
   lk_status status = read_key(path, PUBLIC_WORD, false, public_key, error);
   if (status == LK_OK) sodium_bin2hex(key->public_hex, sizeof key->public_hex, public_key, sizeof public_key);
   return status;
 }
 
-void lk_key_forget(lk_key *key) { sodium_memzero(key, sizeof *key); }
+void lk_signing_key_forget(lk_signing_key *key) { sodium_memzero(key, sizeof *key); }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include <likeness/likeness.h>
+#include <likeness/types.h>
 
 static inline lk_text lk_text_of(const char *string) {
   return (lk_text){.bytes = string, .length = (uint32_t)strlen(string)};

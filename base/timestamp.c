@@ -86,7 +86,7 @@ static const char *take_offset(lk_text *text, int64_t *ms) {
   return NULL;
 }
 
-const char *lk_instant_parse(lk_text text, int64_t *ms) {
+const char *lk_timestamp_parse(lk_text text, int64_t *ms) {
   int64_t read = 0;
   const char *fault = take_date(&text, &read);
   if (fault == NULL && text.length > 0) {
@@ -99,12 +99,12 @@ const char *lk_instant_parse(lk_text text, int64_t *ms) {
   return fault;
 }
 
-void lk_instant_format(int64_t ms, char text[LK_INSTANT_SIZE]) {
+void lk_timestamp_format(int64_t ms, char text[LK_TIMESTAMP_SIZE]) {
   int64_t days = ms / MS_A_DAY, of_day = ms % MS_A_DAY, year;
   if (of_day < 0) days--, of_day += MS_A_DAY;
   int month, day, left = (int)of_day;
   date_of_days(days, &year, &month, &day);
-  int used = snprintf(text, LK_INSTANT_SIZE, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)year, month, day,
+  int used = snprintf(text, LK_TIMESTAMP_SIZE, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)year, month, day,
                       left / (60 * MS_A_MINUTE), left / MS_A_MINUTE % 60, left / 1000 % 60);
-  snprintf(text + used, (size_t)(LK_INSTANT_SIZE - used), left % 1000 != 0 ? ".%03dZ" : "Z", left % 1000);
+  snprintf(text + used, (size_t)(LK_TIMESTAMP_SIZE - used), left % 1000 != 0 ? ".%03dZ" : "Z", left % 1000);
 }

@@ -8,7 +8,8 @@
 
 #include <stddef.h>
 
-#include <likeness/likeness.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 typedef enum lk_yaml_kind { LK_YAML_TEXT, LK_YAML_LIST, LK_YAML_FIELDS } lk_yaml_kind;
 

@@ -39,7 +39,7 @@ static const char rules[] = "policy: 1\n"
 typedef struct side {
   lk_device *device;
   lk_batch batch;
-  lk_lists lists;
+  lk_candidate_lists lists;
   lk_governance *governance;
   lk_verdict *verdicts;
   double deciding, committing; /* seconds in all */
@@ -143,7 +143,7 @@ int main(int argc, char **argv) {
   must(lk_device_open(o.devices[0], o.threads, &s.device, &error), &error);
   data d = data_open(&o.data);
   gallery g = gallery_make(&d, o.rows, pool);
-  lk_hold **holds = gallery_hold(&g, s.device, (lk_visibility){0});
+  lk_resident_block **holds = gallery_hold(&g, s.device, (lk_visibility){0});
   printf("%s, %u threads, %u rows of %u, k %u\n", lk_device_name(s.device), lk_pool_threads(pool), g.rows, g.shape.dim,
          o.ks[0]);
   for (uint32_t i = 0; i < o.batches_count; i++) {
@@ -162,7 +162,7 @@ int main(int argc, char **argv) {
   gallery_release(&g, s.device, holds);
   gallery_free(&g);
   data_close(&d);
-  lk_lists_free(&s.lists);
+  lk_candidate_lists_free(&s.lists);
   lk_device_close(s.device);
   lk_pool_close(pool);
   must(lk_governance_close(s.governance, &error), &error);

@@ -56,7 +56,7 @@ static double measure_read(const gallery *g, lk_pool *pool) {
 struct searching {
   lk_device *device;
   lk_batch batch;
-  lk_lists lists;
+  lk_candidate_lists lists;
   lk_search_stats stats;
 };
 
@@ -67,9 +67,9 @@ static void search(void *context) {
   if (lk_search(s->device, &s->batch, &s->lists, &s->stats, &error) != LK_OK) bench_fail(error.text);
 }
 
-static bool same_lists(const lk_lists *a, const lk_lists *b) {
+static bool same_lists(const lk_candidate_lists *a, const lk_candidate_lists *b) {
   if (a->count != b->count || memcmp(a->ends, b->ends, b->count * sizeof *b->ends) != 0) return false;
-  for (uint64_t i = 0; i < lk_lists_begin(b, b->count); i++)
+  for (uint64_t i = 0; i < lk_candidate_lists_begin(b, b->count); i++)
     if (a->hits[i].number != b->hits[i].number || a->hits[i].score != b->hits[i].score) return false;
   return true;
 }
@@ -99,29 +99,29 @@ static double measure_side_by_side(const struct searching *s, uint32_t count) {
   struct side_by_side all = {.count = count};
   for (uint32_t i = 0; i < count; i++) {
     all.searchers[i] = *s;
-    all.searchers[i].lists = (lk_lists){0};
+    all.searchers[i].lists = (lk_candidate_lists){0};
   }
   double seconds = bench_median_time(search_side_by_side, &all) / (count * SEARCHES_EACH);
   for (uint32_t i = 0; i < count; i++) {
     if (!same_lists(&all.searchers[i].lists, &s->lists)) bench_fail("a search beside others found something else");
-    lk_lists_free(&all.searchers[i].lists);
+    lk_candidate_lists_free(&all.searchers[i].lists);
   }
   return seconds;
 }
 
 /* The first answer is the timed one's. */
 static void repeat(struct searching *s, uint32_t times) {
-  lk_lists first = s->lists;
-  s->lists = (lk_lists){0};
+  lk_candidate_lists first = s->lists;
+  s->lists = (lk_candidate_lists){0};
   for (uint32_t i = 0; i < times; i++) {
     search(s);
     if (!same_lists(&s->lists, &first)) bench_fail("the same search found something else");
   }
-  lk_lists_free(&first);
+  lk_candidate_lists_free(&first);
 }
 
 static void print_head(void) {
-  printf("batch    k visible       ms  probes/s codes GB/s of read  GOP/s  survivors  settled  of pairs rounds wide "
+  printf("batch    k visible       ms  probes/s codes GB/s of read  GOP/s  survivors  rescored  of pairs rounds wide "
          "reruns\n");
 }
 
@@ -130,7 +130,7 @@ struct table {
   const options *o;
   const gallery *g;
   lk_device *device;
-  lk_hold *const *holds;
+  lk_resident_block *const *holds;
   double read_rate;
   FILE *json;
 };
@@ -139,20 +139,20 @@ static void print(const struct table *t, const struct searching *s, double secon
   uint32_t count = s->batch.count;
   double elements = (double)t->g->rows * t->g->shape.dim, passes = (count + LK_PASS_PROBES - 1) / LK_PASS_PROBES;
   double rate = passes * elements / seconds, survivors = (double)s->stats.survivors / count,
-         settled = (double)s->stats.settled / count;
+         rescored = (double)s->stats.rescored / count;
   double visible = s->batch.filter.mask != 0 ? 0.1 : 1;
   printf("%5u %4u %6.0f%% %9.3f %9.0f %10.2f %6.0f%% %6.0f %10.0f %8.0f %8.4f%% %6u %4u %6u\n", count, s->batch.k,
          100 * visible, seconds * 1e3, count / seconds, rate * 1e-9, 100 * rate / t->read_rate,
-         2e-9 * count * elements / seconds, survivors, settled, 100.0 * settled / t->g->rows, s->stats.rounds,
-         s->stats.wide_rounds, s->stats.reruns);
+         2e-9 * count * elements / seconds, survivors, rescored, 100.0 * rescored / t->g->rows, s->stats.rounds,
+         s->stats.float_rounds, s->stats.reruns);
   fflush(stdout);
   if (t->json == NULL) return;
   fprintf(t->json,
           "{\"kind\":\"scan\",\"device\":\"%s\",\"data\":\"%s\",\"rows\":%u,\"dim\":%u,\"batch\":%u,\"k\":%u,"
-          "\"visible\":%g,\"seconds\":%.9g,\"passes\":%g,\"survivors\":%.9g,\"settled\":%.9g,\"rounds\":%u,"
-          "\"wide_rounds\":%u,\"reruns\":%u,\"repeats\":%u,\"at_once\":%u}\n",
+          "\"visible\":%g,\"seconds\":%.9g,\"passes\":%g,\"survivors\":%.9g,\"rescored\":%.9g,\"rounds\":%u,"
+          "\"float_rounds\":%u,\"reruns\":%u,\"repeats\":%u,\"at_once\":%u}\n",
           lk_device_name(t->device), t->g->data->name, t->g->rows, t->g->shape.dim, count, s->batch.k, visible, seconds,
-          passes, survivors, settled, s->stats.rounds, s->stats.wide_rounds, s->stats.reruns, t->o->repeat,
+          passes, survivors, rescored, s->stats.rounds, s->stats.float_rounds, s->stats.reruns, t->o->repeat,
           t->o->at_once);
   fflush(t->json);
 }
@@ -172,7 +172,7 @@ static void measure(const struct table *t, uint32_t count, uint32_t k, bool filt
   repeat(&s, t->o->repeat);
   print(t, &s, seconds);
   free(probes);
-  lk_lists_free(&s.lists);
+  lk_candidate_lists_free(&s.lists);
 }
 
 static void measure_all(const struct table *t) {
@@ -191,7 +191,7 @@ static uint64_t *tag_rows(const gallery *g) {
 static void run(const options *o, const gallery *g, lk_device *device, lk_pool *pool, FILE *json) {
   struct table t = {.o = o, .g = g, .device = device, .read_rate = measure_read(g, pool), .json = json};
   uint64_t *tags = o->filter ? tag_rows(g) : NULL;
-  lk_hold **holds = gallery_hold(g, t.device, (lk_visibility){.tags = tags});
+  lk_resident_block **holds = gallery_hold(g, t.device, (lk_visibility){.tags = tags});
   t.holds = holds;
   printf("%s, %u threads, %s, %u rows of %u, plain read %.2f GB/s\n", lk_device_name(t.device), lk_pool_threads(pool),
          g->data->name, g->rows, g->shape.dim, t.read_rate * 1e-9);

@@ -47,8 +47,8 @@ static void permute(gallery *g, uint32_t first, uint32_t rows) {
 static void order_rows(gallery *g, uint32_t first, uint32_t rows, const float *mean) {
   for (uint32_t r = 0; r < rows; r++)
     g->order[first + r] =
-        (lk_ordered_row){.length = lk_quant_length(row_at(g, first + r), g->shape.dim, mean), .row = r};
-  lk_quant_order(g->order + first, rows);
+        (lk_ordered_row){.length = lk_codes_length(row_at(g, first + r), g->shape.dim, mean), .row = r};
+  lk_codes_order(g->order + first, rows);
   permute(g, first, rows);
 }
 
@@ -58,8 +58,8 @@ static void make_block(void *context, uint32_t thread, uint32_t b) {
   uint32_t dim = g->shape.dim, first = b * BLOCK_ROWS, rows = rows_from(first, g->rows, BLOCK_ROWS);
   float *mean = g->means + (size_t)b * dim;
   double *sum = bench_allocate(dim, sizeof *sum);
-  lk_quant_sum(row_at(g, first), rows, dim, sum);
-  lk_quant_mean(sum, rows, dim, mean);
+  lk_codes_sum(row_at(g, first), rows, dim, sum);
+  lk_codes_mean(sum, rows, dim, mean);
   free(sum);
   if (g->shape.metric != LK_COSINE) order_rows(g, first, rows, mean);
   for (uint32_t r = first; r < first + rows; r++) g->subjects[r] = (uint32_t)(g->numbers[r] / DATA_SUBJECT_ROWS);
@@ -76,7 +76,7 @@ static void make_block(void *context, uint32_t thread, uint32_t b) {
 static void code_tile(void *context, uint32_t thread, uint32_t tile) {
   gallery *g = context;
   uint32_t dim = g->shape.dim, first = tile * LK_TILE_ROWS;
-  lk_quant_tile(row_at(g, first), rows_from(first, g->rows, LK_TILE_ROWS), dim,
+  lk_codes_tile(row_at(g, first), rows_from(first, g->rows, LK_TILE_ROWS), dim,
                 g->means + (size_t)(first / BLOCK_ROWS) * dim, g->work + (size_t)thread * LK_TILE_ROWS * dim,
                 g->codes + (size_t)first * dim, g->tiles + tile, g->bounds + first);
 }
@@ -108,20 +108,20 @@ void gallery_free(gallery *g) {
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) free(parts[i]);
 }
 
-lk_hold **gallery_hold(const gallery *g, lk_device *device, lk_visibility carried) {
-  lk_hold **holds = bench_allocate(g->blocks_count, sizeof *holds);
+lk_resident_block **gallery_hold(const gallery *g, lk_device *device, lk_visibility carried) {
+  lk_resident_block **holds = bench_allocate(g->blocks_count, sizeof *holds);
   lk_error error;
   for (uint32_t b = 0; b < g->blocks_count; b++) {
     lk_block block = g->blocks[b];
     if (carried.tags != NULL) block.visibility.tags = carried.tags + (size_t)b * BLOCK_ROWS;
     if (carried.died != NULL) block.visibility.died = carried.died + (size_t)b * BLOCK_ROWS;
-    if (lk_device_hold(device, g->shape, &block, &holds[b], &error) != LK_OK) bench_fail(error.text);
+    if (lk_device_load_block(device, g->shape, &block, &holds[b], &error) != LK_OK) bench_fail(error.text);
   }
   return holds;
 }
 
-void gallery_release(const gallery *g, lk_device *device, lk_hold **holds) {
-  for (uint32_t b = 0; b < g->blocks_count; b++) lk_device_release(device, holds[b]);
+void gallery_release(const gallery *g, lk_device *device, lk_resident_block **holds) {
+  for (uint32_t b = 0; b < g->blocks_count; b++) lk_device_unload_block(device, holds[b]);
   free(holds);
 }
 

@@ -25,8 +25,8 @@ gallery gallery_make(const data *data, uint32_t rows, lk_pool *pool);
 void gallery_free(gallery *gallery);
 
 /* Its blocks on the device. `carried`: tags and deaths of all rows, or NULL. The caller gives the holds back. */
-lk_hold **gallery_hold(const gallery *gallery, lk_device *device, lk_visibility carried);
-void gallery_release(const gallery *gallery, lk_device *device, lk_hold **holds);
+lk_resident_block **gallery_hold(const gallery *gallery, lk_device *device, lk_visibility carried);
+void gallery_release(const gallery *gallery, lk_device *device, lk_resident_block **holds);
 
 /* `count` probes for it; the caller frees them. */
 float *gallery_probes(const gallery *gallery, uint32_t count);

@@ -43,7 +43,7 @@ def search(rows, probes, k):
         scores.append(top.values)
         found.append(top.indices + i * CHUNK)
     best = torch.topk(torch.cat(scores, 1), k, dim=1)
-    return best.values, torch.cat(found, 1).gather(1, best.indices)
+    return best.values, torch.cat(found, 1).exact_scan(1, best.indices)
 
 
 def unit(count, dim):

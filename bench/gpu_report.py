@@ -59,8 +59,8 @@ def row(run, scan):
         share(gb_s(scan), run["limits"], "read_gb_s"),
         *beside(run, scan),
         f"{scan['survivors']:.0f}",
-        f"{scan['settled']:.0f}",
-        scan["wide_rounds"],
+        f"{scan['rescored']:.0f}",
+        scan["float_rounds"],
         scan["reruns"],
         scan["repeats"],
         scan["at_once"],
@@ -85,7 +85,7 @@ def page(run, picture):
         ]
     if run["scans"]:
         head = ["device", "rows", "k", "visible", "batch", "ms", "of int8", "of reading", "of the bf16 product's time"]
-        head += ["torch over ours", "survivors", "settled", "wide rounds", "reruns", "same answers", "at once"]
+        head += ["torch over ours", "survivors", "rescored", "wide rounds", "reruns", "same answers", "at once"]
         lines += [f"![roofline]({picture})", "", *table(head, [row(run, scan) for scan in run["scans"]]), ""]
     return "\n".join(lines)
 

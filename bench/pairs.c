@@ -63,7 +63,7 @@ static void code_probes(measuring *m, const lk_block *block) {
   for (uint32_t p = 0; p < m->probes_count; p++) {
     const float *q = m->probes + (size_t)p * shape.dim;
     coded_probe *coded = &m->coded[p];
-    lk_quant_probe(shape.metric, q, shape.dim, block->mean, m->isa->probe_limit, coded->exact, coded->code,
+    lk_codes_probe(shape.metric, q, shape.dim, block->mean, m->isa->probe_limit, coded->exact, coded->code,
                    coded->rotated, &coded->bound);
     centre(q, mean, shape.dim, m->wide_probes + (size_t)p * m->wide_width);
   }
@@ -113,7 +113,7 @@ static void measure_pair(measuring *m, const tile_view *view, uint32_t row, uint
   note(&m->found, PAIRS_RESCREEN, product - (double)tile->scale * m->isa->dot(packed, m->width, q->rotated),
        lk_bound_row_loss(dim, &q->bound, tile, bound));
   note(&m->found, PAIRS_WIDE, product - m->products[(size_t)row * m->probes_count + probe],
-       lk_bound_wide_loss(m->wide_width / LK_WIDE_STEP, &q->bound, bound->norm));
+       lk_bound_float_loss(m->wide_width / LK_FLOAT_STEP, &q->bound, bound->norm));
   double score = m->gallery->shape.metric == LK_L2 ? product - dot(y, y, dim) / 2 : product;
   moments *of = &m->moments[probe];
   *of = (moments){of->sum + score, of->squares + score * score, of->losses + loss, of->count + 1};
@@ -132,7 +132,7 @@ static double mean_loss(const measuring *m) {
 static void allocate(measuring *m) {
   uint32_t dim = m->gallery->shape.dim, probes = m->probes_count;
   m->width = (dim + LK_STEP - 1) / LK_STEP * LK_STEP;
-  m->wide_width = (dim + LK_WIDE_STEP - 1) / LK_WIDE_STEP * LK_WIDE_STEP;
+  m->wide_width = (dim + LK_FLOAT_STEP - 1) / LK_FLOAT_STEP * LK_FLOAT_STEP;
   m->wide_probes = bench_allocate((size_t)probes * m->wide_width, sizeof *m->wide_probes);
   m->wide_rows = bench_allocate((size_t)LK_TILE_ROWS * m->wide_width, sizeof *m->wide_rows);
   m->products = bench_allocate((size_t)LK_TILE_ROWS * probes, sizeof *m->products);

@@ -5,12 +5,12 @@
 #include "bench/gallery.h"
 #include "kernels/cpu/isa.h"
 
-/* The true error of a pair over its bound: of the scan by codes, of the rescreening, of the wide scan. */
+/* The true error of a pair over its bound: of the scan by codes, of the rescreening, of the float scan. */
 typedef enum pairs_test { PAIRS_SCAN, PAIRS_RESCREEN, PAIRS_WIDE, PAIRS_TESTS } pairs_test;
 
 typedef struct pairs {
   double *ratios[PAIRS_TESTS];
-  size_t counts[PAIRS_TESTS]; /* misfits are not scanned by codes */
+  size_t counts[PAIRS_TESTS]; /* outliers are not scanned by codes */
   double loss;                /* of the scan, over the standard deviation of a probe's scores; the mean over probes */
 } pairs;
 

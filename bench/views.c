@@ -32,10 +32,10 @@ enum { VIEWS = sizeof views / sizeof views[0] };
 /* One view's search and what it needs. */
 typedef struct sight {
   lk_batch batch;
-  lk_hold **holds;   /* of its own, or NULL */
-  uint64_t *carried; /* by its rows: tags, or the epoch in which they died */
+  lk_resident_block **holds; /* of its own, or NULL */
+  uint64_t *carried;         /* by its rows: tags, or the epoch in which they died */
   uint64_t **allowed;
-  lk_lists lists;
+  lk_candidate_lists lists;
   lk_search_stats stats;
   double times[MOST_RUNS], ratios[MOST_RUNS];
 } sight;
@@ -93,7 +93,7 @@ static void close_sight(const gallery *g, lk_device *device, sight *s) {
   for (uint32_t b = 0; s->allowed != NULL && b < g->blocks_count; b++) free(s->allowed[b]);
   free(s->allowed);
   free(s->carried);
-  lk_lists_free(&s->lists);
+  lk_candidate_lists_free(&s->lists);
 }
 
 static double search(lk_device *device, sight *s) {
@@ -120,11 +120,11 @@ static size_t run_all(lk_device *device, sight sights[VIEWS]) {
 static void print(const view *v, const sight *s, size_t runs) {
   double probes = s->batch.count;
   printf("%-14s %9.2f %8.3f %10.0f %8.0f  %s\n", v->name, 1e3 * bench_quantile(s->times, runs, 0.5),
-         bench_quantile(s->ratios, runs, 0.5), (double)s->stats.survivors / probes, (double)s->stats.settled / probes,
+         bench_quantile(s->ratios, runs, 0.5), (double)s->stats.survivors / probes, (double)s->stats.rescored / probes,
          s->stats.scanned > 0 ? "scanned" : "gathered");
 }
 
-void views_measure(const gallery *g, lk_device *device, lk_hold *const *holds, uint32_t count, uint32_t k) {
+void views_measure(const gallery *g, lk_device *device, lk_resident_block *const *holds, uint32_t count, uint32_t k) {
   float *probes = gallery_probes(g, count);
   sight *sights = bench_allocate(VIEWS, sizeof *sights);
   for (uint32_t v = 0; v < VIEWS; v++) {
@@ -134,7 +134,7 @@ void views_measure(const gallery *g, lk_device *device, lk_hold *const *holds, u
     open_sight(g, device, &views[v], &sights[v]);
   }
   size_t runs = run_all(device, sights);
-  printf("\nbatch %u, %zu runs\nview                  ms of plain  survivors  settled\n", count, runs);
+  printf("\nbatch %u, %zu runs\nview                  ms of plain  survivors  rescored\n", count, runs);
   for (uint32_t v = 0; v < VIEWS; v++) print(&views[v], &sights[v], runs);
   fflush(stdout);
   for (uint32_t v = 0; v < VIEWS; v++) close_sight(g, device, &sights[v]);

@@ -21,13 +21,13 @@ typedef struct door {
 static pthread_mutex_t doors_lock = PTHREAD_MUTEX_INITIALIZER; /* all doors, and who uses which */
 static door *doors;
 
-struct lk_bound {
+struct lk_open_binding {
   lk_binding paths;
   door *door; /* NULL: nothing was asked yet */
 };
 
-lk_status lk_bound_open(const char *folder, const lk_binding *kept, lk_bound **bound, lk_error *error) {
-  lk_bound *made = calloc(1, sizeof *made);
+lk_status lk_open_binding_open(const char *folder, const lk_binding *kept, lk_open_binding **bound, lk_error *error) {
+  lk_open_binding *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
   lk_status status = lk_binding_resolve(folder, kept, &made->paths, error);
   if (status == LK_OK)
@@ -37,7 +37,7 @@ lk_status lk_bound_open(const char *folder, const lk_binding *kept, lk_bound **b
   return status;
 }
 
-lk_binding lk_bound_paths(const lk_bound *bound) { return bound->paths; }
+lk_binding lk_open_binding_paths(const lk_open_binding *bound) { return bound->paths; }
 
 static void free_door(door *d) {
   lk_governance_close(d->governance, NULL);
@@ -56,7 +56,7 @@ static void leave(door *left) {
   pthread_mutex_unlock(&doors_lock);
 }
 
-void lk_bound_close(lk_bound *bound) {
+void lk_open_binding_close(lk_open_binding *bound) {
   if (bound == NULL) return;
   if (bound->door != NULL) leave(bound->door);
   lk_binding_free(&bound->paths);
@@ -90,7 +90,7 @@ static lk_status find_door(const lk_binding *paths, door **found, lk_error *erro
   return open_door(paths, found, error);
 }
 
-static lk_status enter(lk_bound *bound, lk_governance **governance, lk_error *error) {
+static lk_status enter(lk_open_binding *bound, lk_governance **governance, lk_error *error) {
   lk_status status = LK_OK;
   pthread_mutex_lock(&doors_lock);
   if (bound->door == NULL) {
@@ -128,7 +128,7 @@ static lk_status check_claims(const lk_claims *claims, lk_error *error) {
   return LK_OK;
 }
 
-static void take_claims(lk_passage *passage, const lk_claims *claims) {
+static void take_claims(lk_authorisation *passage, const lk_claims *claims) {
   lk_policy_request *request = &passage->request;
   request->gallery = lk_text_of(passage->gallery->name);
   request->model = lk_text_of(passage->gallery->manifest.model);
@@ -143,7 +143,7 @@ static void take_claims(lk_passage *passage, const lk_claims *claims) {
 }
 
 /* Who can sign what nobody knew before has the key. */
-static lk_status authenticate(lk_passage *passage, lk_error *error) {
+static lk_status authenticate(lk_authorisation *passage, lk_error *error) {
   unsigned char challenge[32], signature[crypto_sign_BYTES];
   bool *authenticated = &passage->request.actor_signed;
   *authenticated = false;
@@ -155,7 +155,7 @@ static lk_status authenticate(lk_passage *passage, lk_error *error) {
 }
 
 /* What is refused is written down too. */
-static lk_status ask(lk_passage *passage, const lk_claims *claims, lk_error *error) {
+static lk_status ask(lk_authorisation *passage, const lk_claims *claims, lk_error *error) {
   static const lk_claims none;
   lk_error log_error;
   lk_status status = claims != NULL ? check_claims(claims, error) : LK_OK;
@@ -179,33 +179,33 @@ static lk_status tell(lk_status status, const lk_error *text, lk_error *error) {
   return status;
 }
 
-lk_status lk_passage_ask(lk_passage *passage, const lk_gallery *gallery, const lk_policy_request *request,
-                         const lk_claims *claims, lk_error *error) {
-  *passage = (lk_passage){.gallery = gallery, .request = *request};
+lk_status lk_authorisation_ask(lk_authorisation *passage, const lk_gallery *gallery, const lk_policy_request *request,
+                               const lk_claims *claims, lk_error *error) {
+  *passage = (lk_authorisation){.gallery = gallery, .request = *request};
   lk_error text;
   return gallery->bound != NULL ? tell(ask(passage, claims, &text), &text, error) : LK_OK;
 }
 
-static lk_release released_by(const lk_passage *passage, bool searched) {
+static lk_release released_by(const lk_authorisation *passage, bool searched) {
   const lk_gallery *gallery = passage->gallery;
   return (lk_release){
       .epoch = gallery->manifest.epoch, .searched = searched ? gallery->rows : 0, .total = gallery->rows};
 }
 
-static lk_status give_decision(const lk_passage *passage, const lk_release *release, lk_result *result,
+static lk_status give_decision(const lk_authorisation *passage, const lk_release *release, lk_result *result,
                                lk_error *error) {
   char *text = lk_governance_record(passage->governance, &passage->verdict, passage->request.model, release);
   lk_result_decide(result, text);
   return text != NULL ? LK_OK : lk_fail_memory(error);
 }
 
-void lk_passage_refuse(const lk_passage *passage, lk_result *result) {
+void lk_authorisation_refuse(const lk_authorisation *passage, lk_result *result) {
   lk_release nothing = released_by(passage, false);
   if (passage->verdict.id[0] != '\0') give_decision(passage, &nothing, result, NULL);
 }
 
 /* The first failure counts; what was decided is written down in any case. */
-static lk_status release_search(lk_passage *passage, lk_result *result, lk_error *error) {
+static lk_status release_search(lk_authorisation *passage, lk_result *result, lk_error *error) {
   uint64_t time_ms = now_ms();
   lk_error log_error;
   authenticate(passage, &log_error); /* where that fails now, the release is decided without */
@@ -225,18 +225,18 @@ static lk_status release_search(lk_passage *passage, lk_result *result, lk_error
   return tell(kept, &log_error, error);
 }
 
-lk_status lk_passage_release_search(lk_passage *passage, lk_result *result, lk_error *error) {
+lk_status lk_authorisation_release_search(lk_authorisation *passage, lk_result *result, lk_error *error) {
   lk_error text;
   if (passage->governance == NULL) {
     lk_result_decide_none(result);
     return LK_OK;
   }
   lk_status status = release_search(passage, result, &text);
-  if (status != LK_OK) lk_lists_clear(&result->lists);
+  if (status != LK_OK) lk_candidate_lists_clear(&result->lists);
   return tell(status, &text, error);
 }
 
-static lk_status release(lk_passage *passage, uint64_t templates, uint64_t epoch, lk_error *error) {
+static lk_status release(lk_authorisation *passage, uint64_t templates, uint64_t epoch, lk_error *error) {
   uint64_t time_ms = now_ms();
   authenticate(passage, error);
   lk_status status = lk_governance_release(passage->governance, &passage->request, time_ms, &passage->verdict, error);
@@ -246,7 +246,7 @@ static lk_status release(lk_passage *passage, uint64_t templates, uint64_t epoch
   return status == LK_OK ? lk_governance_commit(passage->governance, error) : status;
 }
 
-lk_status lk_passage_release(lk_passage *passage, uint64_t templates, uint64_t epoch, lk_error *error) {
+lk_status lk_authorisation_release(lk_authorisation *passage, uint64_t templates, uint64_t epoch, lk_error *error) {
   lk_error text;
   return passage->governance != NULL ? tell(release(passage, templates, epoch, &text), &text, error) : LK_OK;
 }

@@ -160,13 +160,14 @@ static lk_status check_shape(const lk_binding *binding, lk_error *error) {
 static lk_status check_files(const lk_binding *binding, lk_error *error) {
   lk_policy *policy = NULL;
   lk_calibration calibration = {0};
-  lk_key key = {0};
+  lk_signing_key key = {0};
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   lk_status status = lk_policy_open(binding->policy, &policy, error);
   if (status == LK_OK && binding->calibration != NULL)
     status = lk_calibration_open(binding->calibration, &calibration, error);
-  if (status == LK_OK && binding->audit_key != NULL) status = lk_key_read_secret(binding->audit_key, &key, error);
-  lk_key_forget(&key);
+  if (status == LK_OK && binding->audit_key != NULL)
+    status = lk_signing_key_read_secret(binding->audit_key, &key, error);
+  lk_signing_key_forget(&key);
   lk_calibration_close(&calibration);
   lk_policy_close(policy);
   return status;

@@ -4,7 +4,8 @@
 
 #include <jansson.h>
 
-#include <likeness/likeness.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 /* NULL: out of memory. */
 json_t *lk_binding_to_json(const lk_binding *binding);

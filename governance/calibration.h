@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-#include <likeness/likeness.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 #include "index/evaluation/tally.h"
 
 #define LK_CALIBRATION_VERSION 1

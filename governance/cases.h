@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-#include <likeness/likeness.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 /* An open-addressing table by the case's hash of 128 bits, which stands for it; zeros: empty. */
 typedef struct lk_case {

@@ -4,7 +4,7 @@
  * If the canonical score of (q, x) is at least B, then
  *     (a) acc >= lk_bound_threshold(probe, tile, B), acc being the integer product of the two codes, if the row fits
  * its tile (lk_row_fits), and (b) lk_bound_reaches(probe, tile, row, B, dot), dot being the product of the rotated
- * float probe and the code, and (c) product >= lk_bound_wide(probe, its length, B), product being that of the float
+ * float probe and the code, and (c) product >= lk_bound_float(probe, its length, B), product being that of the float
  * vectors q (l2: q - m) and x - m. So a row that fails one of them is not in the answer: nothing that belongs in it is
  * ever dropped.
  *
@@ -82,7 +82,7 @@ LK_INLINE double lk_bound_row_loss(uint32_t dim, const lk_probe_bound *probe, co
 
 /* How far the product of float vectors may be from p.y for a row no longer than `norm_max`, where no element's product
  * goes through more than `terms` + 4 additions: (3), times a rounding. */
-LK_INLINE double lk_bound_wide_loss(uint32_t terms, const lk_probe_bound *probe, double norm_max) {
+LK_INLINE double lk_bound_float_loss(uint32_t terms, const lk_probe_bound *probe, double norm_max) {
   return (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
 }
 
@@ -116,12 +116,12 @@ LK_INLINE bool lk_bound_reaches(lk_metric metric, uint32_t dim, const lk_probe_b
 }
 
 /* The least float product of centred probe and centred row, neither of them coded, with which a row of length
- * `norm_min` to `norm_max` can reach the bar; `terms` as in lk_bound_wide_loss. */
-LK_INLINE float lk_bound_wide(lk_metric metric, uint32_t terms, const lk_probe_bound *probe, double norm_min,
-                              double norm_max, float bar) {
+ * `norm_min` to `norm_max` can reach the bar; `terms` as in lk_bound_float_loss. */
+LK_INLINE float lk_bound_float(lk_metric metric, uint32_t terms, const lk_probe_bound *probe, double norm_min,
+                               double norm_max, float bar) {
   if (bar == -INFINITY) return -INFINITY;
   double needed = lk_bound_product(metric, probe, norm_min, norm_max, lk_bound_bar(metric, bar));
-  double loss = lk_bound_wide_loss(terms, probe, norm_max);
+  double loss = lk_bound_float_loss(terms, probe, norm_max);
   return nextafterf((float)(needed - loss - LK_ARITHMETIC_ERROR * (fabs(needed) + loss)), -INFINITY);
 }
 

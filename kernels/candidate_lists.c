@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 
-void lk_lists_clear(lk_lists *lists) { lists->count = 0; }
+void lk_candidate_lists_clear(lk_candidate_lists *lists) { lists->count = 0; }
 
-void lk_lists_free(lk_lists *lists) {
+void lk_candidate_lists_free(lk_candidate_lists *lists) {
   free(lists->hits);
   free(lists->ends);
-  *lists = (lk_lists){0};
+  *lists = (lk_candidate_lists){0};
 }
 
 static bool grow(void **data, size_t *room, size_t needed, size_t size) {
@@ -20,8 +20,8 @@ static bool grow(void **data, size_t *room, size_t needed, size_t size) {
   return true;
 }
 
-lk_status lk_lists_reserve(lk_lists *lists, uint32_t count, uint64_t hits, lk_error *error) {
-  size_t all_hits = lk_lists_begin(lists, lists->count) + hits, all_lists = (size_t)lists->count + count;
+lk_status lk_candidate_lists_reserve(lk_candidate_lists *lists, uint32_t count, uint64_t hits, lk_error *error) {
+  size_t all_hits = lk_candidate_lists_begin(lists, lists->count) + hits, all_lists = (size_t)lists->count + count;
   if (grow((void **)&lists->hits, &lists->hits_room, all_hits, sizeof *lists->hits) &&
       grow((void **)&lists->ends, &lists->ends_room, all_lists, sizeof *lists->ends))
     return LK_OK;

@@ -68,16 +68,16 @@ void lk_rotate(double *v, uint32_t dim) {
   if (block < dim) rotate_block(v + dim - block, block, signs + LK_DIM_MAX);
 }
 
-void lk_quant_sum(const float *x, uint32_t rows, uint32_t dim, double *sum) {
+void lk_codes_sum(const float *x, uint32_t rows, uint32_t dim, double *sum) {
   for (uint32_t r = 0; r < rows; r++)
     for (uint32_t i = 0; i < dim; i++) sum[i] += x[(size_t)r * dim + i];
 }
 
-void lk_quant_mean(const double *sum, uint32_t rows, uint32_t dim, float *mean) {
+void lk_codes_mean(const double *sum, uint32_t rows, uint32_t dim, float *mean) {
   for (uint32_t i = 0; i < dim; i++) mean[i] = rows > 0 ? (float)(sum[i] / rows) : 0;
 }
 
-double lk_quant_length(const float *x, uint32_t dim, const float *mean) {
+double lk_codes_length(const float *x, uint32_t dim, const float *mean) {
   double squares = 0;
   for (uint32_t i = 0; i < dim; i++) {
     double centred = (double)x[i] - (double)mean[i];
@@ -92,7 +92,7 @@ static int compare_lengths(const void *a, const void *b) {
   return x->row < y->row ? -1 : x->row > y->row;
 }
 
-void lk_quant_order(lk_ordered_row *rows, uint32_t count) { qsort(rows, count, sizeof *rows, compare_lengths); }
+void lk_codes_order(lk_ordered_row *rows, uint32_t count) { qsort(rows, count, sizeof *rows, compare_lengths); }
 
 enum { PARTS = 8 }; /* of a sum or a maximum, so that one step of it need not wait for another */
 
@@ -172,16 +172,16 @@ static double bound_residual(double residual, double norm) {
 
 enum {
   MISFITS_ONE_IN = 64, /* rows of a tile, at most */
-  MISFIT_RATIO = 4     /* two bits lost to all other rows; looking at a misfit costs a search some thirty rows' scan */
+  MISFIT_RATIO = 4     /* two bits lost to all other rows; looking at a outlier costs a search some thirty rows' scan */
 };
 
 /* The largest element that the tile's scale is made for: of all rows, or of all but those that are far beyond it. */
 static double tile_peak(const double *y, uint32_t rows, uint32_t dim) {
   double top[LK_TILE_ROWS / MISFITS_ONE_IN + 1] = {0}; /* the largest peaks of rows, in order */
-  uint32_t misfits = rows / MISFITS_ONE_IN;
+  uint32_t outliers = rows / MISFITS_ONE_IN;
   for (uint32_t r = 0; r < rows; r++) {
     double peak = largest(y + (size_t)r * dim, dim);
-    for (uint32_t i = 0; i <= misfits; i++)
+    for (uint32_t i = 0; i <= outliers; i++)
       if (peak > top[i]) {
         double next = top[i];
         top[i] = peak;
@@ -189,11 +189,11 @@ static double tile_peak(const double *y, uint32_t rows, uint32_t dim) {
       }
   }
   uint32_t i = 0;
-  while (i < misfits && top[i] > MISFIT_RATIO * top[misfits]) i++;
+  while (i < outliers && top[i] > MISFIT_RATIO * top[outliers]) i++;
   return top[i];
 }
 
-void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
+void lk_codes_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
                    lk_tile *tile, lk_row_bound *bounds) {
   for (uint32_t r = 0; r < rows; r++) {
     double *y = work + (size_t)r * dim;
@@ -218,14 +218,14 @@ void lk_quant_tile(const float *x, uint32_t rows, uint32_t dim, const float *mea
   }
 }
 
-double lk_quant_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, double norm) {
+double lk_codes_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, double norm) {
   /* `norm` may be longer than the vector by 2 * LK_SQUARES_ERROR. */
   if (metric == LK_L2) return -norm * norm * (1 - 8 * LK_SQUARES_ERROR);
   double lengths = sqrt(dot(q, q, dim) * dot(mean, mean, dim));
   return dot(q, mean, dim) + lengths * (2 * LK_SQUARES_ERROR + LK_SCORE_ERROR);
 }
 
-void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
+void lk_codes_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
                     int8_t *code, float *rotated, lk_probe_bound *bound) {
   for (uint32_t i = 0; i < dim; i++) work[i] = metric == LK_L2 ? (double)q[i] - (double)mean[i] : (double)q[i];
   lk_rotate(work, dim);
@@ -233,7 +233,7 @@ void lk_quant_probe(lk_metric metric, const float *q, uint32_t dim, const float 
   bound->scale = peak > 0 ? peak / limit : 1;
   bound->residual = bound_residual(encode(work, dim, bound->scale, limit, code), norm);
   bound->norm = norm * (1 + LK_SQUARES_ERROR);
-  bound->offset = lk_quant_offset(metric, q, dim, mean, bound->norm);
+  bound->offset = lk_codes_offset(metric, q, dim, mean, bound->norm);
   int32_t sum = 0, squares = 0;
   for (uint32_t i = 0; i < dim; i++) {
     sum += code[i];

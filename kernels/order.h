@@ -1,4 +1,4 @@
-/* The one total order of candidates: score descending, then template number ascending. Settle, every merge and
+/* The one total order of candidates: score descending, then template number ascending. Rescore, every merge and
  * the tests use this and nothing else. */
 #ifndef KERNELS_ORDER_H
 #define KERNELS_ORDER_H

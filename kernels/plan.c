@@ -29,12 +29,12 @@ static uint32_t groups(uint32_t probes) { return (probes + LK_PLAN_GROUP - 1) / 
 static uint32_t least_seed(uint32_t k) { return clamp(4 * k, 256, LK_SEED_ROWS_MAX); }
 
 /* A device that scans so many tiles at once has done with the early rounds before they are asked for: fewer of them,
- * from a larger seed, cost it less than the pairs that they settle more. */
+ * from a larger seed, cost it less than the pairs that they rescore more. */
 enum { FEW_ROUNDS = 32 };
 
 /* By measurement (bench/results/2026-11-23-cpu-views.md): a seed of k to 4 k rows costs the same, since the first
- * rounds need not settle what it settles; growth 3 and 4 settle a fifth and a third more than 2, and 1.5 a tenth less
- * in twice the rounds. */
+ * rounds need not rescore what it rescores; growth 3 and 4 rescore a fifth and a third more than 2, and 1.5 a tenth
+ * less in twice the rounds. */
 lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k, uint32_t probes, uint32_t tiles_at_once) {
   if (k == LK_K_ALL) return plan_range(tiles);
   lk_plan plan = {.probes = clamp(pass_hits / k, 1, LK_PASS_PROBES), .tile_stride = coprime_stride(tiles)};
@@ -55,7 +55,7 @@ uint64_t lk_plan_seed_pairs(uint32_t k, uint32_t probes, uint32_t tiles_at_once)
 
 /* With two threads an exact score costs as much as the codes of about twenty rows. But one probe's rows are gathered by
  * one thread, while its scan has all of them; so the share is smaller than that. */
-bool lk_plan_gathers(uint64_t rows, uint64_t visible, uint32_t k) {
+bool lk_plan_wants_exact_scan(uint64_t rows, uint64_t visible, uint32_t k) {
   return (k != LK_K_ALL && visible <= k) || visible <= rows / 100;
 }
 

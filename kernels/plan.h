@@ -35,14 +35,14 @@ lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k, uint32_t probes,
 uint64_t lk_plan_seed_pairs(uint32_t k, uint32_t probes, uint32_t tiles_at_once);
 
 /* Whether so few rows are visible that scoring them all exactly is cheaper than a scan. */
-bool lk_plan_gathers(uint64_t rows, uint64_t visible, uint32_t k);
+bool lk_plan_wants_exact_scan(uint64_t rows, uint64_t visible, uint32_t k);
 
-/* Whether a round by codes settled so many pairs in vain that the wide scan is cheaper for the rounds that follow.
- * Measured on two cores with AVX2 at 512 dimensions: settling a pair takes 290 ns, most of it waiting for memory, the
- * wide scan 22 ns a pair and 210 ns a row, which it reads and centres once for all probes. */
-LK_INLINE bool lk_plan_widens(uint32_t tiles, uint32_t probes, uint64_t settled, uint64_t hits) {
+/* Whether a round by codes rescored so many pairs in vain that the float scan is cheaper for the rounds that follow.
+ * Measured on two cores with AVX2 at 512 dimensions: rescoring a pair takes 290 ns, most of it waiting for memory, the
+ * float scan 22 ns a pair and 210 ns a row, which it reads and centres once for all probes. */
+LK_INLINE bool lk_plan_wants_float_scan(uint32_t tiles, uint32_t probes, uint64_t rescored, uint64_t hits) {
   uint64_t rows = (uint64_t)tiles * LK_TILE_ROWS;
-  return (settled - hits) * 14 > rows * probes + rows * 10;
+  return (rescored - hits) * 14 > rows * probes + rows * 10;
 }
 
 /* The tile that is scanned at `position` of the permuted order. */

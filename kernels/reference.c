@@ -31,11 +31,11 @@ static bool is_new_subject(const lk_hit *list, uint64_t count, uint32_t subject)
 }
 
 /* Appends the best of `all`, which is in order. */
-static lk_status append_best(const lk_batch *batch, const lk_hit *all, uint32_t found, lk_lists *lists,
+static lk_status append_best(const lk_batch *batch, const lk_hit *all, uint32_t found, lk_candidate_lists *lists,
                              lk_error *error) {
-  lk_status status = lk_lists_reserve(lists, 1, found, error);
+  lk_status status = lk_candidate_lists_reserve(lists, 1, found, error);
   if (status != LK_OK) return status;
-  uint64_t begin = lk_lists_begin(lists, lists->count), end = begin;
+  uint64_t begin = lk_candidate_lists_begin(lists, lists->count), end = begin;
   for (uint32_t i = 0; i < found && (batch->k == LK_K_ALL || end - begin < batch->k); i++)
     if (!batch->by_subject || is_new_subject(lists->hits + begin, end - begin, all[i].subject))
       lists->hits[end++] = all[i];
@@ -43,14 +43,14 @@ static lk_status append_best(const lk_batch *batch, const lk_hit *all, uint32_t 
   return LK_OK;
 }
 
-lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, const lk_batch *batch, lk_lists *lists,
-                              lk_error *error) {
+lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, const lk_batch *batch,
+                              lk_candidate_lists *lists, lk_error *error) {
   size_t rows = 0;
   for (uint32_t b = 0; b < blocks_count; b++) rows += blocks[b].rows;
   lk_hit *all = malloc((rows + 1) * sizeof *all);
   if (all == NULL) return lk_fail_memory(error);
   lk_status status = LK_OK;
-  lk_lists_clear(lists);
+  lk_candidate_lists_clear(lists);
   for (uint32_t p = 0; status == LK_OK && p < batch->count; p++) {
     uint32_t found = score_all(blocks, blocks_count, batch, p, all);
     qsort(all, found, sizeof *all, compare);

@@ -6,7 +6,7 @@
 #include "kernels/candidate_lists.h"
 
 /* Of the blocks neither codes nor anything about them is read; of the batch not the holds. */
-lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, const lk_batch *batch, lk_lists *lists,
-                              lk_error *error);
+lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, const lk_batch *batch,
+                              lk_candidate_lists *lists, lk_error *error);
 
 #endif

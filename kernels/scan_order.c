@@ -8,13 +8,13 @@ static int compare_tiles(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-bool lk_schedule_is(const lk_schedule *schedule, const lk_plan *plan, uint32_t tiles) {
+bool lk_scan_order_is(const lk_scan_order *schedule, const lk_plan *plan, uint32_t tiles) {
   const lk_plan *last = &schedule->plan;
   return schedule->number != 0 && schedule->tiles_count == tiles && last->first_tiles == plan->first_tiles &&
          last->growth == plan->growth && last->tile_stride == plan->tile_stride;
 }
 
-static lk_status reserve(lk_schedule *schedule, uint32_t tiles, lk_error *error) {
+static lk_status reserve(lk_scan_order *schedule, uint32_t tiles, lk_error *error) {
   if (schedule->tiles_room >= tiles) return LK_OK;
   free(schedule->tiles);
   schedule->tiles = malloc(tiles * sizeof *schedule->tiles);
@@ -22,7 +22,7 @@ static lk_status reserve(lk_schedule *schedule, uint32_t tiles, lk_error *error)
   return schedule->tiles != NULL ? LK_OK : lk_fail_memory(error);
 }
 
-lk_status lk_schedule_make(lk_schedule *schedule, const lk_plan *plan, uint32_t tiles, lk_error *error) {
+lk_status lk_scan_order_make(lk_scan_order *schedule, const lk_plan *plan, uint32_t tiles, lk_error *error) {
   static atomic_uint_fast64_t made;
   schedule->number = 0;
   schedule->tiles_count = schedule->rounds_count = 0;
@@ -40,7 +40,7 @@ lk_status lk_schedule_make(lk_schedule *schedule, const lk_plan *plan, uint32_t 
   return LK_OK;
 }
 
-void lk_schedule_free(lk_schedule *schedule) {
+void lk_scan_order_free(lk_scan_order *schedule) {
   free(schedule->tiles);
-  *schedule = (lk_schedule){0};
+  *schedule = (lk_scan_order){0};
 }

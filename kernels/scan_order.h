@@ -7,7 +7,7 @@
 #include "kernels/backend.h"
 #include "kernels/plan.h"
 
-struct lk_schedule {
+struct lk_scan_order {
   uint64_t number; /* no other order has it; 0: none has been made */
   uint32_t *tiles; /* counted through all holds; ascending within a round */
   uint32_t tiles_count, tiles_room;
@@ -17,10 +17,10 @@ struct lk_schedule {
 };
 
 /* Whether it was made of this plan, for so many tiles. */
-bool lk_schedule_is(const lk_schedule *schedule, const lk_plan *plan, uint32_t tiles);
+bool lk_scan_order_is(const lk_scan_order *schedule, const lk_plan *plan, uint32_t tiles);
 
 /* In place of what it was. Where it fails, the schedule is empty. */
-lk_status lk_schedule_make(lk_schedule *schedule, const lk_plan *plan, uint32_t tiles, lk_error *error);
-void lk_schedule_free(lk_schedule *schedule);
+lk_status lk_scan_order_make(lk_scan_order *schedule, const lk_plan *plan, uint32_t tiles, lk_error *error);
+void lk_scan_order_free(lk_scan_order *schedule);
 
 #endif

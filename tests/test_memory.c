@@ -410,19 +410,19 @@ Test(memory, verify) {
 
 /* ---- files that come in ---- */
 
-static lk_labels parsed;
+static lk_label_csv parsed;
 
 static lk_status parse_labels(lk_error *error) {
   static const char csv[] = "row,key,subject,tags,group\n0,a,\"a \"\"long\"\" subject, longer than 128 bytes: "
                             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
                             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",7,g\n2,c,,,\n";
-  return lk_labels_parse("labels", csv, sizeof csv - 1, 3, &parsed, error);
+  return lk_label_csv_parse("labels", csv, sizeof csv - 1, 3, &parsed, error);
 }
 static void check_parsed(void) {
   cr_assert(lk_text_equal(parsed.of_row[2].key, lk_text_of("c")) && parsed.of_row[0].tags == 7);
   cr_assert_eq(parsed.of_row[1].key.length, 0);
 }
-static void close_labels(void) { lk_labels_close(&parsed); }
+static void close_labels(void) { lk_label_csv_close(&parsed); }
 
 Test(memory, labels) {
   static const struct trial trial = {"labels", nothing, parse_labels, NULL, check_parsed, close_labels};
@@ -441,11 +441,11 @@ Test(memory, vector_file) {
   try_all(&trial, 1);
 }
 
-static lk_lines lines;
+static lk_id_list lines;
 
-static lk_status open_lines(lk_error *error) { return lk_lines_open(files_path("lines"), &lines, error); }
+static lk_status open_lines(lk_error *error) { return lk_id_list_open(files_path("lines"), &lines, error); }
 static void check_lines(void) { cr_assert_eq(lines.count, 100); }
-static void close_lines(void) { lk_lines_close(&lines); }
+static void close_lines(void) { lk_id_list_close(&lines); }
 
 Test(memory, lines) {
   static const struct trial trial = {"lines", nothing, open_lines, NULL, check_lines, close_lines};

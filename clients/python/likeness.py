@@ -148,9 +148,9 @@ class _SearchStats(Structure):
     _fields_ = [
         ("scanned", c_uint64),
         ("survivors", c_uint64),
-        ("settled", c_uint64),
+        ("rescored", c_uint64),
         ("rounds", c_uint32),
-        ("wide_rounds", c_uint32),
+        ("float_rounds", c_uint32),
         ("reruns", c_uint32),
     ]
 

@@ -105,7 +105,7 @@ class LikenessTest(unittest.TestCase):
         self.assertEqual(["17", "żółw"], [gallery.key(17), gallery.key(ROWS - 1)])
         np.testing.assert_array_equal(self.rows[17], gallery.vector(17))
         gallery.identify(self.probes)
-        self.assertGreaterEqual(gallery.last_search["settled"], 10 * PROBES)
+        self.assertGreaterEqual(gallery.last_search["rescored"], 10 * PROBES)
 
     def test_errors_have_the_words_of_the_library(self):
         gallery = self.open_gallery()

@@ -20,13 +20,13 @@ typedef struct run {
   const lk_options *options;
   const lk_streams *streams;
   lk_vector_file probes;
-  lk_labels labels;
+  lk_label_csv labels;
   lk_trials trials;
   lk_device *device;
   lk_gallery *gallery;
-  lk_passage passage;
+  lk_authorisation passage;
   lk_claims claims;
-  lk_key key; /* the claims' */
+  lk_signing_key key; /* the claims' */
 } run;
 
 static lk_status check(const lk_options *o, lk_error *error) {
@@ -44,7 +44,7 @@ static lk_status read_files(run *r, lk_error *error) {
   lk_status status = lk_vector_file_open(o->words[1], &r->probes, error);
   if (status == LK_OK && r->probes.vectors.rows == 0)
     status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", o->words[1]);
-  if (status == LK_OK) status = lk_labels_open(o->labels, r->probes.vectors.rows, &r->labels, error);
+  if (status == LK_OK) status = lk_label_csv_open(o->labels, r->probes.vectors.rows, &r->labels, error);
   if (status == LK_OK) status = lk_trials_open(o->labels, &r->labels, &r->trials, error);
   return status;
 }
@@ -102,8 +102,8 @@ static lk_status compare(const run *r, lk_tally *tally, lk_error *error) {
   lk_status status = lk_tally_open(tally, error);
   if (status != LK_OK) return status;
   lk_bar bar = lk_bar_open(r->streams->log, "calibrate");
-  status = lk_impostors_tally(r->gallery, &r->probes.vectors, &r->labels, r->options->threads, lk_bar_update, &bar,
-                              tally, error);
+  status = lk_impostor_scores_tally(r->gallery, &r->probes.vectors, &r->labels, r->options->threads, lk_bar_update,
+                                    &bar, tally, error);
   lk_bar_close(&bar);
   return status;
 }
@@ -129,22 +129,22 @@ static lk_status ask(run *r, lk_error *error) {
   lk_policy_request request = {
       .operation = LK_OPERATION_EVALUATE, .k = 1, .threshold = -INFINITY, .probes = (uint32_t)r->probes.vectors.rows};
   lk_status status = lk_options_claims(r->options, &r->claims, &r->key, error);
-  return status == LK_OK ? lk_passage_ask(&r->passage, r->gallery, &request, &r->claims, error) : status;
+  return status == LK_OK ? lk_authorisation_ask(&r->passage, r->gallery, &request, &r->claims, error) : status;
 }
 
 static lk_status release(run *r, lk_error *error) {
   lk_gallery_stat stat;
   lk_gallery_stat_get(r->gallery, &stat);
-  return lk_passage_release(&r->passage, stat.templates, stat.epoch, error);
+  return lk_authorisation_release(&r->passage, stat.templates, stat.epoch, error);
 }
 
 static void close_run(run *r) {
   lk_gallery_close(r->gallery);
   lk_device_close(r->device);
   lk_trials_close(&r->trials);
-  lk_labels_close(&r->labels);
+  lk_label_csv_close(&r->labels);
   lk_vector_file_close(&r->probes);
-  lk_key_forget(&r->key);
+  lk_signing_key_forget(&r->key);
 }
 
 lk_status lk_command_evaluate(const lk_options *options, const lk_streams *streams, lk_error *error) {

@@ -38,7 +38,7 @@ lk_status lk_command_bind(const lk_options *options, const lk_streams *streams, 
 }
 
 static lk_status enroll(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
-                        const lk_labels *labels, const lk_claims *claims, lk_error *error) {
+                        const lk_label_csv *labels, const lk_claims *claims, lk_error *error) {
   uint64_t first;
   lk_bar bar = lk_bar_open(streams->log, "enroll");
   lk_status status =
@@ -53,15 +53,15 @@ lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams
   lk_vector_file file;
   lk_status status = lk_vector_file_open(options->words[1], &file, error);
   if (status != LK_OK) return status;
-  lk_labels labels = {0};
+  lk_label_csv labels = {0};
   lk_claims claims;
-  lk_key key;
+  lk_signing_key key;
   status = lk_options_claims(options, &claims, &key, error);
   if (status == LK_OK && options->labels != NULL)
-    status = lk_labels_open(options->labels, file.vectors.rows, &labels, error);
+    status = lk_label_csv_open(options->labels, file.vectors.rows, &labels, error);
   if (status == LK_OK) status = enroll(options, streams, &file.vectors, &labels, &claims, error);
-  lk_key_forget(&key);
-  lk_labels_close(&labels);
+  lk_signing_key_forget(&key);
+  lk_label_csv_close(&labels);
   lk_vector_file_close(&file);
   return status;
 }

@@ -3,13 +3,13 @@
 
 lk_status lk_command_key(const lk_options *options, const lk_streams *streams, lk_error *error) {
   const char *path = options->words[0];
-  lk_key key;
-  lk_status status = lk_key_make(path, error);
-  if (status == LK_OK) status = lk_key_read_secret(path, &key, error);
+  lk_signing_key key;
+  lk_status status = lk_signing_key_make(path, error);
+  if (status == LK_OK) status = lk_signing_key_read_secret(path, &key, error);
   if (status != LK_OK) return status;
   fprintf(streams->out, "%s\n", key.public_hex);
   fprintf(streams->log, "%s is secret; %s.pub is for those who verify, and above is the key as policies list it\n",
           path, path);
-  lk_key_forget(&key);
+  lk_signing_key_forget(&key);
   return LK_OK;
 }

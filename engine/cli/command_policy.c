@@ -63,9 +63,9 @@ static lk_status read_request(const lk_options *options, explained *e, lk_error 
   if (options->operation == NULL) return lk_fail(error, LK_EINVAL, "--operation is needed");
   lk_status status = lk_operation_parse(lk_text_of(options->operation), &e->request.operation, error);
   if (status != LK_OK) return lk_fail(error, status, "--operation: %s", error != NULL ? error->text : "");
-  if (options->at != NULL) status = lk_options_instant("--at", options->at, &e->now_ms, error);
+  if (options->at != NULL) status = lk_options_timestamp("--at", options->at, &e->now_ms, error);
   if (status == LK_OK && options->pending_since != NULL)
-    status = lk_options_instant("--pending-since", options->pending_since, &e->request.pending_since_ms, error);
+    status = lk_options_timestamp("--pending-since", options->pending_since, &e->request.pending_since_ms, error);
   return status;
 }
 
@@ -82,19 +82,19 @@ static void print_rules(FILE *out, const explained *e) {
 }
 
 static void print_limits(FILE *out, const lk_policy_decision *d) {
-  char instant[LK_INSTANT_SIZE];
+  char instant[LK_TIMESTAMP_SIZE];
   if (isfinite(d->threshold)) fprintf(out, "threshold   %.9g\n", (double)d->threshold);
   if (d->k != LK_K_ALL) fprintf(out, "k           %u\n", d->k);
   if (d->retention_hours != LK_POLICY_NO_LIMIT) fprintf(out, "retention   %u hours\n", d->retention_hours);
   if (d->grace_until_ms == INT64_MAX) return;
-  lk_instant_format(d->grace_until_ms, instant);
+  lk_timestamp_format(d->grace_until_ms, instant);
   fprintf(out, "grace until %s%s\n", instant, d->purge_on_refusal ? ", and purged if refused" : "");
 }
 
 static lk_status print_table(FILE *out, const explained *e, lk_error *error) {
-  char at[LK_INSTANT_SIZE], hash[HASH_TEXT];
+  char at[LK_TIMESTAMP_SIZE], hash[HASH_TEXT];
   (void)error;
-  lk_instant_format(e->now_ms, at);
+  lk_timestamp_format(e->now_ms, at);
   hash_text(e->stat.hash, hash);
   fprintf(out, "%s%s\n", e->decision.permitted ? "permitted" : "refused: ", e->refusal.text);
   fprintf(out, "policy      %.*s, sha256 %s\nat          %s\n", (int)e->stat.name.length, e->stat.name.bytes, hash, at);
@@ -124,9 +124,9 @@ static json_t *json_rules(const explained *e) {
 }
 
 static json_t *json_limits(const lk_policy_decision *d) {
-  char instant[LK_INSTANT_SIZE];
+  char instant[LK_TIMESTAMP_SIZE];
   bool grace = d->grace_until_ms != INT64_MAX;
-  lk_instant_format(d->grace_until_ms, instant);
+  lk_timestamp_format(d->grace_until_ms, instant);
   return json_pack("{s:o, s:o, s:o, s:o, s:b}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold),
                    "k", json_count(d->k != LK_K_ALL, d->k), "retention_hours",
                    json_count(d->retention_hours != LK_POLICY_NO_LIMIT, d->retention_hours), "grace_until",
@@ -135,8 +135,8 @@ static json_t *json_limits(const lk_policy_decision *d) {
 
 static lk_status print_json(FILE *out, const explained *e, lk_error *error) {
   const lk_policy_decision *d = &e->decision;
-  char at[LK_INSTANT_SIZE], hash[HASH_TEXT];
-  lk_instant_format(e->now_ms, at);
+  char at[LK_TIMESTAMP_SIZE], hash[HASH_TEXT];
+  lk_timestamp_format(e->now_ms, at);
   hash_text(e->stat.hash, hash);
   json_t *by = d->refused_by < 0 ? json_null() : json_text(lk_policy_rule_get(e->policy, (uint32_t)d->refused_by).id);
   json_t *root = json_pack("{s:b, s:o, s:s, s:o, s:s, s:s, s:o, s:o}", "permitted", d->permitted, "refused_by", by,

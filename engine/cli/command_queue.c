@@ -169,14 +169,14 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
 lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_address address;
   lk_vector_file file;
-  lk_key key = {0};
+  lk_signing_key key = {0};
   lk_claims claims;
   lk_status status = check_job(options, error);
   if (status == LK_OK) status = lk_options_claims(options, &claims, &key, error);
   if (status == LK_OK) status = read_address(options, &address, error);
   if (status == LK_OK) status = lk_vector_file_open(options->words[0], &file, error);
   if (status != LK_OK) {
-    lk_key_forget(&key);
+    lk_signing_key_forget(&key);
     return status;
   }
   uint32_t most = LK_JOB_CANDIDATES_MAX / options->k, job_probes = options->job_probes;
@@ -210,6 +210,6 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
   if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, print_reply, &p, error);
   lk_bar_close(&p.bar);
   lk_vector_file_close(&file);
-  lk_key_forget(&key);
+  lk_signing_key_forget(&key);
   return status;
 }

@@ -28,12 +28,12 @@ typedef struct run {
   const lk_options *options;
   const lk_streams *streams;
   lk_vector_file probes;
-  lk_lines keys, subjects; /* empty where none are given */
+  lk_id_list keys, subjects; /* empty where none are given */
   lk_device *device;
   lk_gallery *gallery;
   lk_result *result;
   lk_claims claims;
-  lk_key key; /* the claims' */
+  lk_signing_key key; /* the claims' */
 } run;
 
 static lk_status print_lists(const run *r, uint64_t first, uint64_t count, lk_error *error) {
@@ -118,8 +118,8 @@ static lk_status read_files(run *r, lk_error *error) {
   const lk_options *options = r->options;
   lk_status status = lk_options_claims(options, &r->claims, &r->key, error);
   if (status == LK_OK) status = lk_vector_file_open(options->words[1], &r->probes, error);
-  if (status == LK_OK && options->keys != NULL) status = lk_lines_open(options->keys, &r->keys, error);
-  if (status == LK_OK && options->subjects != NULL) status = lk_lines_open(options->subjects, &r->subjects, error);
+  if (status == LK_OK && options->keys != NULL) status = lk_id_list_open(options->keys, &r->keys, error);
+  if (status == LK_OK && options->subjects != NULL) status = lk_id_list_open(options->subjects, &r->subjects, error);
   return status;
 }
 
@@ -136,10 +136,10 @@ static void close_run(run *r) {
   lk_result_close(r->result);
   lk_gallery_close(r->gallery);
   lk_device_close(r->device);
-  lk_lines_close(&r->subjects);
-  lk_lines_close(&r->keys);
+  lk_id_list_close(&r->subjects);
+  lk_id_list_close(&r->keys);
   lk_vector_file_close(&r->probes);
-  lk_key_forget(&r->key);
+  lk_signing_key_forget(&r->key);
 }
 
 lk_status lk_command_identify(const lk_options *options, const lk_streams *streams, lk_error *error) {

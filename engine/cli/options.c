@@ -223,15 +223,15 @@ lk_status lk_options_check_format(const lk_options *options, const char *formats
   return lk_fail(error, LK_EINVAL, "--format: '%s' is not one that this command writes: %s", name, formats);
 }
 
-lk_status lk_options_instant(const char *option, const char *value, int64_t *ms, lk_error *error) {
-  const char *fault = lk_instant_parse(lk_text_of(value), ms);
+lk_status lk_options_timestamp(const char *option, const char *value, int64_t *ms, lk_error *error) {
+  const char *fault = lk_timestamp_parse(lk_text_of(value), ms);
   return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "%s: '%s' %s", option, value, fault);
 }
 
 static lk_text text_or_none(const char *text) { return lk_text_of(text != NULL ? text : ""); }
 
-lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_key *key, lk_error *error) {
-  *key = (lk_key){0};
+lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_signing_key *key, lk_error *error) {
+  *key = (lk_signing_key){0};
   *claims = (lk_claims){.purpose = text_or_none(options->purpose),
                         .actor = text_or_none(options->actor),
                         .jurisdiction = text_or_none(options->jurisdiction),
@@ -241,8 +241,8 @@ lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_key
     return lk_fail(error, LK_EINVAL, "--sign needs --actor: whose key it is");
   lk_status status = LK_OK;
   if (options->pending_since != NULL)
-    status = lk_options_instant("--pending-since", options->pending_since, &claims->pending_since_ms, error);
+    status = lk_options_timestamp("--pending-since", options->pending_since, &claims->pending_since_ms, error);
   if (status != LK_OK || options->sign == NULL) return status;
   claims->key = key;
-  return lk_key_read_secret(options->sign, key, error);
+  return lk_signing_key_read_secret(options->sign, key, error);
 }

@@ -43,9 +43,9 @@ lk_status lk_options_check_k(const lk_options *options, lk_error *error);
 
 /* Who asks and why; `key` holds the actor's where --sign names one, which the caller forgets. The claims point into
  * both. LK_EINVAL, LK_EFORMAT, LK_EIO. */
-lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_key *key, lk_error *error);
+lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_signing_key *key, lk_error *error);
 
 /* Reads an option's value as an instant (base/timestamp.h). */
-lk_status lk_options_instant(const char *option, const char *value, int64_t *ms, lk_error *error);
+lk_status lk_options_timestamp(const char *option, const char *value, int64_t *ms, lk_error *error);
 
 #endif

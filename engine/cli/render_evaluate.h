@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include <likeness/likeness.h>
+
 #include "index/evaluation/evaluate.h"
 
 typedef struct lk_evaluation {

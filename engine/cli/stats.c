@@ -5,9 +5,9 @@
 #define STATS_MAP(X) \
   X(scanned)         \
   X(survivors)       \
-  X(settled)         \
+  X(rescored)        \
   X(rounds)          \
-  X(wide_rounds)     \
+  X(float_rounds)    \
   X(reruns)
 
 void lk_stats_render(FILE *out, const char *device, uint64_t probes, const lk_search_stats *stats) {

@@ -29,7 +29,7 @@ typedef struct client {
   size_t fields_count;
   char signed_ms[24], signature[LK_SIGNATURE_HEX];
   uint64_t jobs, sent, taken;
-  lk_reply *early[OUTSTANDING_MOST];
+  lk_redis_reply *early[OUTSTANDING_MOST];
   lk_reply_reader readers[OUTSTANDING_MOST];
 } client;
 
@@ -66,7 +66,7 @@ static void add_claims(client *c, const lk_client_job *job) {
 }
 
 /* Of all fields so far. */
-static lk_status add_signature(client *c, const lk_key *key, lk_error *error) {
+static lk_status add_signature(client *c, const lk_signing_key *key, lk_error *error) {
   unsigned char message[LK_SIGNED_SIZE];
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -125,20 +125,20 @@ static lk_status send_jobs(client *c, lk_error *error) {
   for (; status == LK_OK && c->sent < c->jobs && c->sent < c->taken + OUTSTANDING_MOST; c->sent++)
     status = send_job(c, c->sent, error);
   for (; status == LK_OK && first < c->sent; first++) {
-    lk_reply *reply = NULL;
+    lk_redis_reply *reply = NULL;
     status = lk_redis_receive(c->redis, &reply, error);
     if (status != LK_OK) break;
-    if (lk_reply_error(reply) != NULL)
-      status = lk_fail(error, LK_EIO, "redis refused a job: %s", lk_reply_error(reply));
-    lk_reply_free(reply);
+    if (lk_redis_reply_error(reply) != NULL)
+      status = lk_fail(error, LK_EIO, "redis refused a job: %s", lk_redis_reply_error(reply));
+    lk_redis_reply_free(reply);
   }
   return status;
 }
 
 /* Keeps a reply until its turn; it holds a list of one element or more. */
-static lk_status keep_reply(client *c, lk_reply *reply, lk_error *error) {
+static lk_status keep_reply(client *c, lk_redis_reply *reply, lk_error *error) {
   size_t length = 0;
-  const char *data = lk_reply_string(reply, &length);
+  const char *data = lk_redis_reply_string(reply, &length);
   lk_reply_reader reader;
   lk_status status =
       data != NULL ? lk_reply_decode(data, length, &reader, error) : lk_fail(error, LK_EFORMAT, "a reply is no string");
@@ -152,7 +152,7 @@ static lk_status keep_reply(client *c, lk_reply *reply, lk_error *error) {
                        reader.head.id.bytes);
   }
   if (status != LK_OK) {
-    lk_reply_free(reply);
+    lk_redis_reply_free(reply);
     return status;
   }
   c->early[number % OUTSTANDING_MOST] = reply;
@@ -174,7 +174,7 @@ static lk_status hand_out(client *c, lk_client_take *take, void *context, lk_err
                        job_lists(c, c->taken));
     else
       status = take(context, job_first(c, c->taken), reader, error);
-    lk_reply_free(c->early[slot]);
+    lk_redis_reply_free(c->early[slot]);
     c->early[slot] = NULL;
     c->taken++;
   }
@@ -184,17 +184,17 @@ static lk_status hand_out(client *c, lk_client_take *take, void *context, lk_err
 /* Waits up to a second for one reply. */
 static lk_status receive(client *c, bool *received, lk_error *error) {
   const char *const words[] = {"BLPOP", c->reply_key, "1"};
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(c->redis, &reply, error, 3, words);
   *received = false;
   if (status != LK_OK) return status;
-  if (lk_reply_error(reply) != NULL)
-    status = lk_fail(error, LK_EIO, "redis refused to wait for replies: %s", lk_reply_error(reply));
-  else if (lk_reply_elements(reply) == 2) {
+  if (lk_redis_reply_error(reply) != NULL)
+    status = lk_fail(error, LK_EIO, "redis refused to wait for replies: %s", lk_redis_reply_error(reply));
+  else if (lk_redis_reply_elements(reply) == 2) {
     *received = true;
-    status = keep_reply(c, lk_reply_take_element(reply, 1), error);
+    status = keep_reply(c, lk_redis_reply_take_element(reply, 1), error);
   }
-  lk_reply_free(reply);
+  lk_redis_reply_free(reply);
   return status;
 }
 
@@ -227,9 +227,9 @@ static lk_status exchange(client *c, const atomic_bool *stop, lk_client_take *ta
 
 static void close_client(client *c) {
   const char *const words[] = {"DEL", c->reply_key};
-  lk_reply *reply = NULL;
-  if (c->redis != NULL && lk_redis_call_words(c->redis, &reply, NULL, 2, words) == LK_OK) lk_reply_free(reply);
-  for (int i = 0; i < OUTSTANDING_MOST; i++) lk_reply_free(c->early[i]);
+  lk_redis_reply *reply = NULL;
+  if (c->redis != NULL && lk_redis_call_words(c->redis, &reply, NULL, 2, words) == LK_OK) lk_redis_reply_free(reply);
+  for (int i = 0; i < OUTSTANDING_MOST; i++) lk_redis_reply_free(c->early[i]);
   lk_redis_close(c->redis);
   lk_command_free(&c->command);
   free(c->probes);

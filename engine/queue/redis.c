@@ -54,13 +54,13 @@ static lk_status broken(const lk_redis *redis, lk_error *error) {
 }
 
 static lk_status expect_ok(lk_redis *redis, size_t count, const char *const *words, lk_error *error) {
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(redis, &reply, error, count, words);
   if (status != LK_OK) return status;
-  if (lk_reply_error(reply) != NULL)
-    status = lk_fail(error, lk_reply_refusal(reply), "redis at %s refused %s: %s", redis->name, words[0],
-                     lk_reply_error(reply));
-  lk_reply_free(reply);
+  if (lk_redis_reply_error(reply) != NULL)
+    status = lk_fail(error, lk_redis_reply_refusal(reply), "redis at %s refused %s: %s", redis->name, words[0],
+                     lk_redis_reply_error(reply));
+  lk_redis_reply_free(reply);
   return status;
 }
 
@@ -114,19 +114,19 @@ lk_status lk_redis_send(lk_redis *redis, const lk_command *command, lk_error *er
   return broken(redis, error);
 }
 
-lk_status lk_redis_receive(lk_redis *redis, lk_reply **reply, lk_error *error) {
+lk_status lk_redis_receive(lk_redis *redis, lk_redis_reply **reply, lk_error *error) {
   void *received = NULL;
   if (redisGetReply(redis->context, &received) != REDIS_OK) return broken(redis, error);
   *reply = received;
   return LK_OK;
 }
 
-lk_status lk_redis_call(lk_redis *redis, const lk_command *command, lk_reply **reply, lk_error *error) {
+lk_status lk_redis_call(lk_redis *redis, const lk_command *command, lk_redis_reply **reply, lk_error *error) {
   lk_status status = lk_redis_send(redis, command, error);
   return status == LK_OK ? lk_redis_receive(redis, reply, error) : status;
 }
 
-lk_status lk_redis_call_words(lk_redis *redis, lk_reply **reply, lk_error *error, size_t count,
+lk_status lk_redis_call_words(lk_redis *redis, lk_redis_reply **reply, lk_error *error, size_t count,
                               const char *const *words) {
   lk_command command = {0};
   for (size_t i = 0; i < count; i++) lk_command_add_string(&command, words[i]);
@@ -135,17 +135,17 @@ lk_status lk_redis_call_words(lk_redis *redis, lk_reply **reply, lk_error *error
   return status;
 }
 
-static const redisReply *inner(const lk_reply *reply) { return (const redisReply *)reply; }
+static const redisReply *inner(const lk_redis_reply *reply) { return (const redisReply *)reply; }
 
-void lk_reply_free(lk_reply *reply) {
+void lk_redis_reply_free(lk_redis_reply *reply) {
   if (reply != NULL) freeReplyObject(reply);
 }
 
-const char *lk_reply_error(const lk_reply *reply) {
+const char *lk_redis_reply_error(const lk_redis_reply *reply) {
   return inner(reply)->type == REDIS_REPLY_ERROR ? inner(reply)->str : NULL;
 }
 
-lk_status lk_reply_refusal(const lk_reply *reply) {
+lk_status lk_redis_reply_refusal(const lk_redis_reply *reply) {
   static const char *const passing[] = {"LOADING ",
                                         "BUSY ",
                                         "READONLY ",
@@ -157,33 +157,35 @@ lk_status lk_reply_refusal(const lk_reply *reply) {
                                         "TRYAGAIN ",
                                         "UNKILLABLE ",
                                         "ERR max number of clients"};
-  const char *error = lk_reply_error(reply);
+  const char *error = lk_redis_reply_error(reply);
   for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
     if (strncmp(error, passing[i], strlen(passing[i])) == 0) return LK_EIO;
   return LK_EPOLICY;
 }
 
-size_t lk_reply_elements(const lk_reply *reply) {
+size_t lk_redis_reply_elements(const lk_redis_reply *reply) {
   return inner(reply)->type == REDIS_REPLY_ARRAY ? inner(reply)->elements : 0;
 }
 
-const lk_reply *lk_reply_element(const lk_reply *reply, size_t i) { return (const lk_reply *)inner(reply)->element[i]; }
-
-lk_reply *lk_reply_take_element(lk_reply *reply, size_t i) {
-  redisReply *array = (redisReply *)reply, *element = array->element[i];
-  array->element[i] = NULL; /* freeReplyObject passes over it */
-  return (lk_reply *)element;
+const lk_redis_reply *lk_redis_reply_element(const lk_redis_reply *reply, size_t i) {
+  return (const lk_redis_reply *)inner(reply)->element[i];
 }
 
-const char *lk_reply_string(const lk_reply *reply, size_t *length) {
+lk_redis_reply *lk_redis_reply_take_element(lk_redis_reply *reply, size_t i) {
+  redisReply *array = (redisReply *)reply, *element = array->element[i];
+  array->element[i] = NULL; /* freeReplyObject passes over it */
+  return (lk_redis_reply *)element;
+}
+
+const char *lk_redis_reply_string(const lk_redis_reply *reply, size_t *length) {
   if (inner(reply)->type != REDIS_REPLY_STRING && inner(reply)->type != REDIS_REPLY_STATUS) return NULL;
   *length = (size_t)inner(reply)->len;
   return inner(reply)->str;
 }
 
-int64_t lk_reply_integer(const lk_reply *reply) {
+int64_t lk_redis_reply_integer(const lk_redis_reply *reply) {
   if (inner(reply)->type == REDIS_REPLY_INTEGER) return inner(reply)->integer;
   size_t length;
-  const char *string = lk_reply_string(reply, &length);
+  const char *string = lk_redis_reply_string(reply, &length);
   return string != NULL ? strtoll(string, NULL, 10) : 0;
 }

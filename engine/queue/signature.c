@@ -55,7 +55,8 @@ lk_status lk_signature_message(const lk_field *fields, size_t count, unsigned ch
   return LK_OK;
 }
 
-void lk_signature_sign(const unsigned char message[LK_SIGNED_SIZE], const lk_key *key, char hex[LK_SIGNATURE_HEX]) {
+void lk_signature_sign(const unsigned char message[LK_SIGNED_SIZE], const lk_signing_key *key,
+                       char hex[LK_SIGNATURE_HEX]) {
   unsigned char signature[LK_SIGNATURE_SIZE];
   crypto_sign_detached(signature, NULL, message, LK_SIGNED_SIZE, key->secret);
   sodium_bin2hex(hex, LK_SIGNATURE_HEX, signature, sizeof signature);

@@ -24,6 +24,7 @@ lk_status lk_signature_message(const lk_field *fields, size_t count, unsigned ch
                                lk_error *error);
 
 /* The value of the signature's field: hex, terminated. */
-void lk_signature_sign(const unsigned char message[LK_SIGNED_SIZE], const lk_key *key, char hex[LK_SIGNATURE_HEX]);
+void lk_signature_sign(const unsigned char message[LK_SIGNED_SIZE], const lk_signing_key *key,
+                       char hex[LK_SIGNATURE_HEX]);
 
 #endif

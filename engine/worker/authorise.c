@@ -27,7 +27,7 @@ static lk_status authenticate(const lk_worker *worker, const lk_task *task, bool
                                     sizeof job->signed_message, job->signature, authenticated, error);
 }
 
-lk_status lk_gate_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
+lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
   lk_governance *governance = worker->options->governance;
   uint64_t now_ms = lk_worker_redis_ms(worker);
   if (governance == NULL) return LK_OK;
@@ -35,7 +35,7 @@ lk_status lk_gate_decide(const lk_worker *worker, lk_redis *redis, lk_task *task
   if (task->verdict == NULL) return say(worker, lk_fail_memory(error), "searched", error);
   lk_policy_request request = lk_task_request(task);
   lk_status status = authenticate(worker, task, &request.actor_signed, error);
-  if (request.actor_signed) status = lk_replay_check(redis, task, now_ms, error);
+  if (request.actor_signed) status = lk_replay_guard_check(redis, task, now_ms, error);
   if (status == LK_EIO) return status;
   status = status == LK_OK ? lk_governance_decide(governance, &request, now_ms, task->verdict, error)
                            : lk_governance_refuse(governance, &request, now_ms, task->verdict, error);
@@ -70,13 +70,13 @@ static lk_status release(const lk_worker *worker, lk_task *task, const lk_result
   return kept;
 }
 
-void lk_gate_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
+void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
   if (task->verdict != NULL && task->status == LK_OK)
     task->status = say(worker, release(worker, task, result, released), "released", &task->error);
   set_times(task);
 }
 
-bool lk_gate_commit(const lk_worker *worker, lk_task *const *tasks, size_t count) {
+bool lk_authorise_commit(const lk_worker *worker, lk_task *const *tasks, size_t count) {
   lk_governance *governance = worker->options->governance;
   lk_error error;
   lk_status status = governance != NULL ? lk_governance_commit(governance, &error) : LK_OK;
@@ -92,11 +92,11 @@ bool lk_gate_commit(const lk_worker *worker, lk_task *const *tasks, size_t count
   return false;
 }
 
-uint64_t lk_gate_generation(const lk_worker *worker) {
+uint64_t lk_authorise_generation(const lk_worker *worker) {
   return worker->options->governance != NULL ? lk_governance_generation(worker->options->governance) : 0;
 }
 
-void lk_gate_reload(const lk_worker *worker) {
+void lk_authorise_reload(const lk_worker *worker) {
   const lk_worker_options *options = worker->options;
   if (options->governance == NULL || !atomic_exchange(options->reload, false)) return;
   lk_error error;

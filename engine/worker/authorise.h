@@ -7,19 +7,19 @@
 
 /* Before any compute: a refused job costs a decision. Tightens the job's limits. LK_EIO: it cannot be decided, as the
  * connection to Redis broke. */
-lk_status lk_gate_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error);
+lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error);
 
 /* Asks again, tightens the job's limits, and has the log keep what is about to leave. A task that is withheld has its
  * status and error set. `released` has all but the candidates, which are counted in `result` and set. */
-void lk_gate_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released);
+void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released);
 
 /* Nothing leaves before the log has it. False where it cannot: then none of the tasks is released. */
-bool lk_gate_commit(const lk_worker *worker, lk_task *const *tasks, size_t count);
+bool lk_authorise_commit(const lk_worker *worker, lk_task *const *tasks, size_t count);
 
 /* Reads the rules again if the process was told to. */
-void lk_gate_reload(const lk_worker *worker);
+void lk_authorise_reload(const lk_worker *worker);
 
 /* Another number once the rules were read again: what was decided before is to be decided again. */
-uint64_t lk_gate_generation(const lk_worker *worker);
+uint64_t lk_authorise_generation(const lk_worker *worker);
 
 #endif

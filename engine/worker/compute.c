@@ -81,7 +81,7 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
     query.mask = task->job.mask;
     query.threshold = fminf(query.threshold, task->job.threshold);
   }
-  lk_status status = lk_gallery_search(gallery, &query, done->result, NULL, error);
+  lk_status status = lk_gallery_identify_unchecked(gallery, &query, done->result, NULL, error);
   free(runs);
   return status;
 }
@@ -89,7 +89,7 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
 static lk_status compute(lk_done *done, uint32_t tasks, lk_error *error) {
   const lk_task *head = done->tasks;
   if (head->job.op == LK_OP_IDENTIFY) return identify(done, tasks, error);
-  return lk_gallery_compare(head->gallery, &head->job.probes, head->job.subject, done->result, error);
+  return lk_gallery_verify_unchecked(head->gallery, &head->job.probes, head->job.subject, done->result, error);
 }
 
 void *lk_compute_main(void *argument) {

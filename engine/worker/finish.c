@@ -20,7 +20,7 @@ static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
 typedef struct finish {
   lk_worker *worker;
-  lk_link link;
+  lk_redis_session link;
   lk_command command;
   lk_bytes replies; /* of all tasks, one after the other */
   size_t *ends;     /* of each task's reply */
@@ -60,7 +60,7 @@ static void encode(finish *f, lk_task *task, const lk_done *done) {
     head.total = released.total = stat.templates;
     released.searched = task->status == LK_OK ? stat.templates : 0;
   }
-  lk_gate_release(f->worker, task, done->result, &released);
+  lk_authorise_release(f->worker, task, done->result, &released);
   head.status = task->status;
   if (task->status == LK_OK) {
     head.searched = head.total;
@@ -136,22 +136,22 @@ static void build_call(finish *f, lk_priority priority, size_t count, uint32_t l
 
 /* Marks what the call has taken: all but those that came too late, or too early, for what the policy said. Their time
  * is Redis', so our idea of its clock was wrong. */
-static void note_taken(finish *f, const lk_reply *reply) {
-  const lk_reply *untimely = lk_reply_element(reply, 3);
+static void note_taken(finish *f, const lk_redis_reply *reply) {
+  const lk_redis_reply *untimely = lk_redis_reply_element(reply, 3);
   for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
-  for (size_t u = 0; u < lk_reply_elements(untimely); u++) {
-    int64_t number = lk_reply_integer(lk_reply_element(untimely, u));
+  for (size_t u = 0; u < lk_redis_reply_elements(untimely); u++) {
+    int64_t number = lk_redis_reply_integer(lk_redis_reply_element(untimely, u));
     if (number >= 1 && (size_t)number <= f->count) f->tasks[number - 1]->finished = false;
     atomic_store(&f->worker->redis_ahead_ms,
-                 lk_reply_integer(lk_reply_element(reply, 4)) - (int64_t)(lk_clock_us() / 1000));
+                 lk_redis_reply_integer(lk_redis_reply_element(reply, 4)) - (int64_t)(lk_clock_us() / 1000));
   }
 }
 
-static lk_status take_answer(finish *f, const lk_reply *reply, lk_error *error) {
+static lk_status take_answer(finish *f, const lk_redis_reply *reply, lk_error *error) {
   if (f->count == 0) return LK_OK; /* of a discard */
-  if (lk_reply_elements(reply) != 5)
+  if (lk_redis_reply_elements(reply) != 5)
     return lk_fail(error, LK_EIO, "redis has another function of the name %s", LK_FINISH);
-  int64_t undelivered = lk_reply_integer(lk_reply_element(reply, 2));
+  int64_t undelivered = lk_redis_reply_integer(lk_redis_reply_element(reply, 2));
   if (undelivered > 0)
     fprintf(f->link.log, "likeness: finish: %lld replies could not be delivered; see %s\n", (long long)undelivered,
             LK_DEAD);
@@ -160,8 +160,8 @@ static lk_status take_answer(finish *f, const lk_reply *reply, lk_error *error) 
 }
 
 /* What a reply from Redis means for the call: done, or to be tried again (LK_EIO). */
-static lk_status judge(finish *f, const lk_reply *reply, lk_error *error) {
-  const char *refused = lk_reply_error(reply);
+static lk_status judge(finish *f, const lk_redis_reply *reply, lk_error *error) {
+  const char *refused = lk_redis_reply_error(reply);
   if (refused == NULL) return take_answer(f, reply, error);
   if (strstr(refused, "NOGROUP") != NULL) {
     for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
@@ -185,22 +185,22 @@ static bool may_try(finish *f) {
 static bool send_call(finish *f) {
   while (may_try(f)) {
     lk_error error;
-    lk_gate_reload(f->worker);
-    if (f->count > 0 && lk_gate_generation(f->worker) != f->generation) return true;
-    lk_reply *reply = NULL;
-    lk_status status = lk_link_open(&f->link, &error);
+    lk_authorise_reload(f->worker);
+    if (f->count > 0 && lk_authorise_generation(f->worker) != f->generation) return true;
+    lk_redis_reply *reply = NULL;
+    lk_status status = lk_redis_session_open(&f->link, &error);
     if (status == LK_EPOLICY) lk_worker_fail(f->worker, status, &error);
     if (status != LK_OK) continue;
     status = lk_redis_call(f->link.redis, &f->command, &reply, &error);
     if (status == LK_OK) {
       status = judge(f, reply, &error);
-      lk_reply_free(reply);
+      lk_redis_reply_free(reply);
     }
     if (status == LK_OK) {
-      lk_link_works(&f->link);
+      lk_redis_session_works(&f->link);
       return true;
     }
-    if (status != LK_EBUSY) lk_link_broke(&f->link, &error);
+    if (status != LK_EBUSY) lk_redis_session_broke(&f->link, &error);
   }
   return false;
 }
@@ -219,9 +219,9 @@ static bool finish_stream(finish *f, const lk_done *done, lk_priority priority) 
   for (;;) {
     uint32_t lists;
     char keys_count[12];
-    f->generation = lk_gate_generation(f->worker);
+    f->generation = lk_authorise_generation(f->worker);
     f->count = collect(f, done, priority, &lists);
-    if (!lk_gate_commit(f->worker, f->tasks, f->count)) f->count = collect(f, done, priority, &lists);
+    if (!lk_authorise_commit(f->worker, f->tasks, f->count)) f->count = collect(f, done, priority, &lists);
     if (f->replies.failed || f->keys.failed) return false;
     if (f->count == 0) return true;
     build_call(f, priority, f->count, lists, keys_count);
@@ -249,17 +249,17 @@ static void answer(finish *f, const lk_done *done) {
 static void trim(finish *f) {
   for (int priority = 0; f->link.redis != NULL && priority < LK_PRIORITIES; priority++) {
     const char *const words[] = {"FCALL", LK_TRIM, "1", streams[priority]};
-    lk_reply *reply = NULL;
+    lk_redis_reply *reply = NULL;
     lk_error error;
-    if (lk_redis_call_words(f->link.redis, &reply, &error, 4, words) != LK_OK) lk_link_close(&f->link);
-    lk_reply_free(reply);
+    if (lk_redis_call_words(f->link.redis, &reply, &error, 4, words) != LK_OK) lk_redis_session_close(&f->link);
+    lk_redis_reply_free(reply);
   }
 }
 
 static void tidy(finish *f) {
   uint64_t now_us = lk_clock_us();
   if (now_us < f->tidied_us + tidy_every_us) return;
-  lk_heads_publish(f->worker, &f->link, false);
+  lk_head_publish(f->worker, &f->link, false);
   if (f->finished) trim(f);
   f->finished = false;
   f->tidied_us = now_us;
@@ -324,14 +324,14 @@ void *lk_finish_main(void *argument) {
   finish f = {.worker = worker,
               .link = {.address = &worker->options->address, .stage = "finish", .log = worker->options->log}};
   lk_done refused, *done;
-  lk_heads_publish(worker, &f.link, true);
+  lk_head_publish(worker, &f.link, true);
   while (wait_for_batch(worker, &refused, &done)) {
     if (done != NULL) answer(&f, done);
     if (done != NULL) give_back(worker, done, &refused);
     tidy(&f);
   }
-  lk_heads_publish(worker, &f.link, true);
-  lk_link_close(&f.link);
+  lk_head_publish(worker, &f.link, true);
+  lk_redis_session_close(&f.link);
   lk_command_free(&f.command);
   lk_bytes_free(&f.replies);
   lk_bytes_free(&f.keys);

@@ -5,24 +5,24 @@
 
 static lk_status add_to_stream(lk_redis *redis, const char *head, lk_error *error) {
   const char *const words[] = {"XADD", LK_HEADS, "MAXLEN", "~", LK_HEADS_KEPT, "*", "head", head};
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
-  if (status == LK_OK && lk_reply_error(reply) != NULL)
-    status = lk_fail(error, LK_EIO, "redis refused a head of the audit log: %s", lk_reply_error(reply));
-  lk_reply_free(reply);
+  if (status == LK_OK && lk_redis_reply_error(reply) != NULL)
+    status = lk_fail(error, LK_EIO, "redis refused a head of the audit log: %s", lk_redis_reply_error(reply));
+  lk_redis_reply_free(reply);
   return status;
 }
 
-void lk_heads_publish(lk_worker *worker, lk_link *link, bool now) {
+void lk_head_publish(lk_worker *worker, lk_redis_session *link, bool now) {
   lk_governance *governance = worker->options->governance;
   char head[LK_AUDIT_HEAD_MAX];
   uint64_t sequence;
   lk_error error;
   if (governance == NULL) return;
   if (lk_governance_head(governance, now, head, &sequence, &error) != LK_OK) return; /* it has been said */
-  if (sequence <= worker->published || lk_link_open(link, &error) != LK_OK) return;
+  if (sequence <= worker->published || lk_redis_session_open(link, &error) != LK_OK) return;
   if (add_to_stream(link->redis, head, &error) == LK_OK)
     worker->published = sequence;
   else
-    lk_link_broke(link, &error);
+    lk_redis_session_broke(link, &error);
 }

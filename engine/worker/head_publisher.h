@@ -7,6 +7,6 @@
 
 /* Publishes the log's newest head where it has not been; `now`: makes one of all that is in the log first. What fails
  * is tried again by the next call. */
-void lk_heads_publish(lk_worker *worker, lk_link *link, bool now);
+void lk_head_publish(lk_worker *worker, lk_redis_session *link, bool now);
 
 #endif

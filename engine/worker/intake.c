@@ -13,7 +13,7 @@ static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
 typedef struct intake {
   lk_worker *worker;
-  lk_link link;
+  lk_redis_session link;
   bool set_up;
   /* After a connection broke, entries that were delivered to us but never arrived are read again from here on. */
   char seen[LK_PRIORITIES][48];
@@ -22,28 +22,30 @@ typedef struct intake {
 
 static lk_status create_group(lk_redis *redis, const char *stream, lk_error *error) {
   const char *const words[] = {"XGROUP", "CREATE", stream, LK_GROUP, "0", "MKSTREAM", "ENTRIESREAD", "0"};
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(redis, &reply, error, 8, words);
   if (status != LK_OK) return status;
-  const char *refused = lk_reply_error(reply);
+  const char *refused = lk_redis_reply_error(reply);
   if (refused != NULL && strncmp(refused, "BUSYGROUP", 9) != 0)
-    status = lk_fail(error, lk_reply_refusal(reply), "redis refused the group %s on %s: %s", LK_GROUP, stream, refused);
-  lk_reply_free(reply);
+    status = lk_fail(error, lk_redis_reply_refusal(reply), "redis refused the group %s on %s: %s", LK_GROUP, stream,
+                     refused);
+  lk_redis_reply_free(reply);
   return status;
 }
 
 static lk_status read_clock(intake *in, lk_error *error) {
   const char *const words[] = {"TIME"};
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(in->link.redis, &reply, error, 1, words);
   if (status != LK_OK) return status;
-  int64_t now_ms =
-      lk_reply_integer(lk_reply_element(reply, 0)) * 1000 + lk_reply_integer(lk_reply_element(reply, 1)) / 1000;
-  if (lk_reply_error(reply) != NULL)
-    status = lk_fail(error, lk_reply_refusal(reply), "redis refused to tell the time: %s", lk_reply_error(reply));
+  int64_t now_ms = lk_redis_reply_integer(lk_redis_reply_element(reply, 0)) * 1000 +
+                   lk_redis_reply_integer(lk_redis_reply_element(reply, 1)) / 1000;
+  if (lk_redis_reply_error(reply) != NULL)
+    status = lk_fail(error, lk_redis_reply_refusal(reply), "redis refused to tell the time: %s",
+                     lk_redis_reply_error(reply));
   else
     atomic_store(&in->worker->redis_ahead_ms, now_ms - (int64_t)(lk_clock_us() / 1000));
-  lk_reply_free(reply);
+  lk_redis_reply_free(reply);
   return status;
 }
 
@@ -58,7 +60,7 @@ static lk_status set_up(intake *in, lk_error *error) {
   return LK_OK;
 }
 
-static lk_status read_entries(intake *in, lk_reply **reply, lk_error *error) {
+static lk_status read_entries(intake *in, lk_redis_reply **reply, lk_error *error) {
   const char *const words[] = {"XREADGROUP",
                                "GROUP",
                                LK_GROUP,
@@ -95,7 +97,7 @@ static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
                    job->gallery.bytes);
   if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
   lk_status status = lk_gallery_check_probes(task->gallery, &job->probes, job->model, error);
-  if (status == LK_OK) status = lk_gate_decide(worker, in->link.redis, task, error);
+  if (status == LK_OK) status = lk_authorise_decide(worker, in->link.redis, task, error);
   /* Identifications share a batch when gallery, k, fusion and what they are by are the same; a verification, or a
    * search of some tags only, goes alone. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;
@@ -105,25 +107,25 @@ static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
   return status;
 }
 
-static size_t read_fields(const lk_reply *list, lk_field fields[LK_FIELDS_MAX]) {
+static size_t read_fields(const lk_redis_reply *list, lk_field fields[LK_FIELDS_MAX]) {
   size_t count = 0;
-  for (size_t i = 0; i + 1 < lk_reply_elements(list) && count < LK_FIELDS_MAX; i += 2) {
+  for (size_t i = 0; i + 1 < lk_redis_reply_elements(list) && count < LK_FIELDS_MAX; i += 2) {
     size_t length;
-    const char *name = lk_reply_string(lk_reply_element(list, i), &length);
+    const char *name = lk_redis_reply_string(lk_redis_reply_element(list, i), &length);
     lk_field *field = &fields[count];
     field->name = (lk_text){.bytes = name, .length = (uint32_t)length};
-    field->value = lk_reply_string(lk_reply_element(list, i + 1), &field->length);
+    field->value = lk_redis_reply_string(lk_redis_reply_element(list, i + 1), &field->length);
     if (name != NULL && field->value != NULL) count++;
   }
   return count;
 }
 
-static lk_status parse_task(const intake *in, lk_task *task, const lk_reply *list) {
+static lk_status parse_task(const intake *in, lk_task *task, const lk_redis_reply *list) {
   lk_field fields[LK_FIELDS_MAX];
   task->deadline_ms = UINT64_MAX;
   size_t count = read_fields(list, fields);
   lk_status status = lk_job_parse(fields, count, &task->job, &task->error);
-  if (lk_reply_elements(list) > 2 * LK_FIELDS_MAX)
+  if (lk_redis_reply_elements(list) > 2 * LK_FIELDS_MAX)
     return lk_fail(&task->error, LK_EBADJOB, "more than %d fields", LK_FIELDS_MAX);
   return status == LK_OK ? admit(in, task, &task->error) : status;
 }
@@ -157,10 +159,11 @@ static void hand_on(lk_worker *worker, lk_task *task) {
 
 /* LK_EIO: the connection broke. What was not taken, then or for want of memory, stays pending, and is read again after
  * the next connection. */
-static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_reply *entry,
+static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_redis_reply *entry,
                             lk_error *error) {
   size_t length = 0;
-  const char *id = lk_reply_elements(entry) == 2 ? lk_reply_string(lk_reply_element(entry, 0), &length) : NULL;
+  const char *id =
+      lk_redis_reply_elements(entry) == 2 ? lk_redis_reply_string(lk_redis_reply_element(entry, 0), &length) : NULL;
   if (id == NULL || length >= sizeof in->seen[priority]) return LK_OK;
   if (in->recovering) strcpy(in->seen[priority], id);
   if (in->recovering && is_taken(in->worker, priority, id)) return LK_OK;
@@ -168,7 +171,7 @@ static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority prior
   if (task == NULL) return LK_OK;
   memcpy(task->entry, id, length);
   task->priority = priority;
-  task->status = parse_task(in, task, lk_reply_element(entry, 1));
+  task->status = parse_task(in, task, lk_redis_reply_element(entry, 1));
   if (task->status == LK_EIO) {
     *error = task->error;
     lk_task_free(task);
@@ -181,24 +184,24 @@ static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority prior
 static lk_status take_entries(intake *in, lk_delivery *delivery, size_t *taken, lk_error *error) {
   lk_status status = LK_OK;
   *taken = 0;
-  for (size_t s = 0; s < lk_reply_elements(delivery->reply); s++) {
-    const lk_reply *stream = lk_reply_element(delivery->reply, s);
+  for (size_t s = 0; s < lk_redis_reply_elements(delivery->reply); s++) {
+    const lk_redis_reply *stream = lk_redis_reply_element(delivery->reply, s);
     size_t length;
-    const char *name = lk_reply_string(lk_reply_element(stream, 0), &length);
+    const char *name = lk_redis_reply_string(lk_redis_reply_element(stream, 0), &length);
     lk_priority priority = strcmp(name, LK_STREAM_HI) == 0 ? LK_HI : LK_LO;
-    const lk_reply *entries = lk_reply_element(stream, 1);
-    for (size_t i = 0; status == LK_OK && i < lk_reply_elements(entries); i++, ++*taken)
-      status = take_entry(in, delivery, priority, lk_reply_element(entries, i), error);
+    const lk_redis_reply *entries = lk_redis_reply_element(stream, 1);
+    for (size_t i = 0; status == LK_OK && i < lk_redis_reply_elements(entries); i++, ++*taken)
+      status = take_entry(in, delivery, priority, lk_redis_reply_element(entries, i), error);
   }
   return status;
 }
 
 /* The reply goes with the last of its tasks. */
-static lk_status take_reply(intake *in, lk_reply *reply, size_t *taken, lk_error *error) {
+static lk_status take_reply(intake *in, lk_redis_reply *reply, size_t *taken, lk_error *error) {
   lk_delivery *delivery = calloc(1, sizeof *delivery);
   *taken = 0;
   if (delivery == NULL) {
-    lk_reply_free(reply);
+    lk_redis_reply_free(reply);
     return LK_OK;
   }
   delivery->reply = reply;
@@ -210,12 +213,12 @@ static lk_status take_reply(intake *in, lk_reply *reply, size_t *taken, lk_error
 
 static lk_status step(intake *in, lk_error *error) {
   lk_status status = in->set_up ? LK_OK : set_up(in, error);
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   if (status == LK_OK) status = read_entries(in, &reply, error);
   if (status != LK_OK) return status;
-  if (lk_reply_error(reply) != NULL) {
-    status = lk_fail(error, LK_EIO, "redis refused to read the streams: %s", lk_reply_error(reply));
-    lk_reply_free(reply);
+  if (lk_redis_reply_error(reply) != NULL) {
+    status = lk_fail(error, LK_EIO, "redis refused to read the streams: %s", lk_redis_reply_error(reply));
+    lk_redis_reply_free(reply);
     return status;
   }
   size_t taken;
@@ -247,22 +250,22 @@ void *lk_intake_main(void *argument) {
   intake in = {.worker = worker,
                .link = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
   while (!lk_worker_is_stopping(worker)) {
-    lk_gate_reload(worker);
+    lk_authorise_reload(worker);
     if (!has_room(worker)) continue;
     lk_error error;
-    lk_status status = lk_link_open(&in.link, &error);
+    lk_status status = lk_redis_session_open(&in.link, &error);
     if (status == LK_OK) {
       status = step(&in, &error);
       if (status == LK_OK) {
-        lk_link_works(&in.link);
+        lk_redis_session_works(&in.link);
         continue;
       }
-      lk_link_broke(&in.link, &error);
+      lk_redis_session_broke(&in.link, &error);
       in.set_up = false;
     }
     if (status == LK_EPOLICY) lk_worker_fail(worker, status, &error);
   }
-  lk_link_close(&in.link);
+  lk_redis_session_close(&in.link);
   pthread_mutex_lock(&worker->lock);
   worker->intake_over = true;
   pthread_cond_broadcast(&worker->changed);

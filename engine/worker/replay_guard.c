@@ -32,22 +32,22 @@ static void name_key(const lk_task *task, char key[sizeof LK_SIGNED_PREFIX + 64]
   sodium_bin2hex(key + strlen(LK_SIGNED_PREFIX), 65, hash, sizeof hash);
 }
 
-lk_status lk_replay_check(lk_redis *redis, const lk_task *task, uint64_t now_ms, lk_error *error) {
+lk_status lk_replay_guard_check(lk_redis *redis, const lk_task *task, uint64_t now_ms, lk_error *error) {
   char key[sizeof LK_SIGNED_PREFIX + 64], entry[64];
   snprintf(entry, sizeof entry, "%s %s", task->priority == LK_HI ? LK_STREAM_HI : LK_STREAM_LO, task->entry);
   name_key(task, key);
   const char *const words[] = {"SET", key, entry, "NX", "GET", "PX", remembered_ms};
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_status status = check_age(task, now_ms, error);
   if (status == LK_OK) status = lk_redis_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
   if (status != LK_OK) return status;
   size_t length;
-  const char *first = lk_reply_string(reply, &length);
-  if (lk_reply_error(reply) != NULL)
-    status =
-        lk_fail(error, lk_reply_refusal(reply), "redis refused to remember a signed job: %s", lk_reply_error(reply));
+  const char *first = lk_redis_reply_string(reply, &length);
+  if (lk_redis_reply_error(reply) != NULL)
+    status = lk_fail(error, lk_redis_reply_refusal(reply), "redis refused to remember a signed job: %s",
+                     lk_redis_reply_error(reply));
   else if (first != NULL && strcmp(first, entry) != 0) /* itself, where it is read again */
     status = lk_fail(error, LK_EPOLICY, "refused: this signed job came before, as %.100s", first);
-  lk_reply_free(reply);
+  lk_redis_reply_free(reply);
   return status;
 }

@@ -14,7 +14,7 @@ lk_task *lk_task_new(lk_delivery *delivery) {
 
 void lk_delivery_release(lk_delivery *delivery) {
   if (atomic_fetch_sub(&delivery->tasks, 1) != 1) return;
-  lk_reply_free(delivery->reply);
+  lk_redis_reply_free(delivery->reply);
   free(delivery);
 }
 

@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+#include <likeness/likeness.h>
+
 #include "engine/queue/job.h"
 #include "engine/queue/redis.h"
 #include "engine/worker/batcher.h"
@@ -12,7 +14,7 @@
 /* What one XREADGROUP brought. Its tasks read their fields in it, so that probes are copied once only, into the
  * search; the last task to go frees it. */
 typedef struct lk_delivery {
-  lk_reply *reply;
+  lk_redis_reply *reply;
   atomic_uint tasks;
 } lk_delivery;
 

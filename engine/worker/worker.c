@@ -31,12 +31,13 @@ bool lk_worker_is_stopping(lk_worker *worker) {
 
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error) {
   const char *const words[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_lua};
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(redis, &reply, error, 4, words);
   if (status != LK_OK) return status;
-  if (lk_reply_error(reply) != NULL)
-    status = lk_fail(error, lk_reply_refusal(reply), "redis refused the functions: %s", lk_reply_error(reply));
-  lk_reply_free(reply);
+  if (lk_redis_reply_error(reply) != NULL)
+    status =
+        lk_fail(error, lk_redis_reply_refusal(reply), "redis refused the functions: %s", lk_redis_reply_error(reply));
+  lk_redis_reply_free(reply);
   return status;
 }
 

@@ -18,7 +18,7 @@ static size_t signed_text(const lk_audit_mark *mark, char text[SIGNED_MAX]) {
                           mark->hash, mark->time_ms);
 }
 
-void lk_audit_mark_sign(lk_audit_mark *mark, const lk_key *key) {
+void lk_audit_mark_sign(lk_audit_mark *mark, const lk_signing_key *key) {
   char text[SIGNED_MAX];
   unsigned char signature[crypto_sign_BYTES];
   size_t length = signed_text(mark, text);

@@ -15,7 +15,7 @@ typedef struct lk_audit_mark {
   char signature[129];
 } lk_audit_mark;
 
-void lk_audit_mark_sign(lk_audit_mark *mark, const lk_key *key);
+void lk_audit_mark_sign(lk_audit_mark *mark, const lk_signing_key *key);
 bool lk_audit_mark_is_signed(const lk_audit_mark *mark);
 
 /* A head's text; and back, where it is one. LK_EFORMAT. */

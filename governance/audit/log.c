@@ -29,7 +29,7 @@ struct lk_audit {
   uint32_t number;     /* of the file */
   uint64_t file_bytes; /* in it */
   uint64_t file_bytes_max, head_interval_ms;
-  lk_key key;
+  lk_signing_key key;
   lk_audit_chain chain;
   char *pending; /* appended and not written */
   size_t pending_bytes;
@@ -221,7 +221,7 @@ static lk_status lock_folder(lk_audit *audit, lk_error *error) {
 }
 
 static lk_status start(lk_audit *audit, const char *key_file, lk_error *error) {
-  lk_status status = key_file != NULL ? lk_key_read_secret(key_file, &audit->key, error) : LK_OK;
+  lk_status status = key_file != NULL ? lk_signing_key_read_secret(key_file, &audit->key, error) : LK_OK;
   if (status == LK_OK) status = lock_folder(audit, error);
   if (status == LK_OK) status = lk_audit_files_last(audit->folder, &audit->number, error);
   if (status != LK_OK) return status;
@@ -237,7 +237,7 @@ static lk_status start(lk_audit *audit, const char *key_file, lk_error *error) {
 static void discard(lk_audit *audit) {
   if (audit->fd >= 0) close(audit->fd);
   if (audit->lock >= 0) close(audit->lock);
-  lk_key_forget(&audit->key);
+  lk_signing_key_forget(&audit->key);
   pthread_mutex_destroy(&audit->turn);
   free(audit->pending);
   free(audit);

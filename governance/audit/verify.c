@@ -15,7 +15,7 @@ typedef struct reading {
   const char *path;
   lk_audit_chain chain;
   lk_audit_mark mark; /* sequence 0: no head is looked for */
-  lk_key key;         /* "": any */
+  lk_signing_key key; /* "": any */
   lk_audit_visit *visit;
   void *context;
   uint64_t first;
@@ -81,7 +81,7 @@ static lk_status read_path(reading *r, lk_error *error) {
 
 static lk_status prepare(reading *r, const char *head, const char *key_file, lk_error *error) {
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium does not start");
-  lk_status status = key_file != NULL ? lk_key_read_public(key_file, &r->key, error) : LK_OK;
+  lk_status status = key_file != NULL ? lk_signing_key_read_public(key_file, &r->key, error) : LK_OK;
   if (status != LK_OK || head == NULL) return status;
   status = lk_audit_mark_parse(head, &r->mark, error);
   if (status != LK_OK) return status;
@@ -136,7 +136,7 @@ lk_status lk_audit_verify(const char *path, const char *head, const char *key_fi
 
 lk_status lk_audit_head_of(const char *path, const char *key_file, char head[LK_AUDIT_HEAD_MAX], lk_error *error) {
   lk_audit_report report;
-  lk_key key;
+  lk_signing_key key;
   lk_audit_mark mark = {0};
   lk_status status = lk_audit_read(path, NULL, NULL, NULL, NULL, &report, error);
   if (status != LK_OK) return status;
@@ -147,9 +147,9 @@ lk_status lk_audit_head_of(const char *path, const char *key_file, char head[LK_
   memcpy(mark.log, report.log, sizeof mark.log);
   memcpy(mark.hash, report.hash, sizeof mark.hash);
   if (key_file != NULL) {
-    status = lk_key_read_secret(key_file, &key, error);
+    status = lk_signing_key_read_secret(key_file, &key, error);
     if (status == LK_OK) lk_audit_mark_sign(&mark, &key);
-    lk_key_forget(&key);
+    lk_signing_key_forget(&key);
   }
   if (status == LK_OK) lk_audit_mark_write(&mark, head);
   return status;

@@ -34,8 +34,8 @@ lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *de
 }
 
 static int explain_instant(char *why, size_t size, const char *words, int64_t ms) {
-  char instant[LK_INSTANT_SIZE];
-  lk_instant_format(ms, instant);
+  char instant[LK_TIMESTAMP_SIZE];
+  lk_timestamp_format(ms, instant);
   return snprintf(why, size, "%s %s", words, instant);
 }
 

@@ -99,7 +99,7 @@ static lk_status read_effect(const parse *p, const lk_yaml_node *node, void *to)
 static lk_status read_instant(const parse *p, const lk_yaml_node *node, void *to) {
   lk_status status = need_text(p, node);
   if (status != LK_OK) return status;
-  const char *fault = lk_instant_parse(node->text, to);
+  const char *fault = lk_timestamp_parse(node->text, to);
   return fault == NULL ? LK_OK : refuse_value(p, node, fault);
 }
 

@@ -9,7 +9,9 @@
 #ifndef LIKENESS_AUDIT_H
 #define LIKENESS_AUDIT_H
 
-#include <likeness/likeness.h>
+#include <likeness/api.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 #ifdef __cplusplus
 extern "C" {

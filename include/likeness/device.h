@@ -11,17 +11,14 @@
 extern "C" {
 #endif
 
-#define LK_K_MAX 4096
-#define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
-
 /* What one search did. Sums over its probes and rounds. */
 typedef struct lk_search_stats {
-  uint64_t scanned;     /* (probe, row) pairs compared by their codes, or by the wide scan */
-  uint64_t survivors;   /* of those, pairs of visible rows that passed the scan */
-  uint64_t settled;     /* pairs scored exactly, the seed's included */
-  uint32_t rounds;      /* those of the wide scan included */
-  uint32_t wide_rounds; /* rounds by the wide scan, because the codes could not choose */
-  uint32_t reruns;      /* rounds that overflowed and were run again in pieces */
+  uint64_t scanned;      /* (probe, row) pairs compared by their codes, or by the float scan */
+  uint64_t survivors;    /* of those, pairs of visible rows that passed the scan */
+  uint64_t rescored;     /* pairs scored exactly, the seed's included */
+  uint32_t rounds;       /* those of the float scan included */
+  uint32_t float_rounds; /* rounds by the float scan, because the codes could not choose */
+  uint32_t reruns;       /* rounds that overflowed and were run again in pieces */
 } lk_search_stats;
 
 /* Any threads may share a device: what it cannot do at a time takes turns. It starts threads of its own. */

@@ -31,61 +31,7 @@
 extern "C" {
 #endif
 
-#define LK_TEXT_MAX 255 /* bytes of a key, subject, group or model */
-
-/* A run of UTF-8 bytes, not terminated; {NULL, 0} is empty. */
-typedef struct lk_text {
-  const char *bytes;
-  uint32_t length;
-} lk_text;
-
-typedef enum lk_element { LK_F32, LK_F64, LK_F16, LK_U8 } lk_element;
-
-/* Vectors as they come in: rows x dim elements, little-endian, unaligned allowed. A row's elements lie together. A row
- * is good where its elements are finite and its length is within 2^-40 .. 2^40, or zero under ip and l2. */
-typedef struct lk_vectors {
-  const char *name; /* for messages: a file's path, "job 17", ... */
-  const void *data;
-  uint64_t rows;
-  uint32_t dim;
-  lk_element element;
-  uint64_t stride_bytes; /* from one row's first byte to the next's; 0: nothing lies between rows */
-} lk_vectors;
-
-/* What goes with a vector on enrollment. Empty texts are defaults: the key is then the template number in decimal,
- * the subject is the key, the group none. */
-typedef struct lk_label {
-  lk_text key; /* unique in the gallery */
-  lk_text subject;
-  lk_text group;
-  uint64_t tags;
-} lk_label;
-
-typedef struct lk_template {
-  uint64_t number; /* given on enrollment, from 0, never given again */
-  lk_text key;
-  lk_text subject;
-  lk_text group;
-  uint64_t tags;
-} lk_template;
-
 typedef struct lk_gallery lk_gallery;
-
-/* What governs a gallery: paths of up to LK_TEXT_MAX bytes; NULL for none. Without a policy there is nothing else. */
-typedef struct lk_binding {
-  const char *policy;
-  const char *calibration; /* for rules with max_fmr */
-  const char *audit;       /* the log's folder; it has one writer at a time */
-  const char *audit_key;   /* the secret key that signs the log's heads */
-} lk_binding;
-
-/* Who asks, what for and by what right, in the words of the policy. Empty: not said. */
-typedef struct lk_claims {
-  lk_text purpose, actor, jurisdiction, case_id;
-  lk_text authorisation;    /* its id */
-  int64_t pending_since_ms; /* Unix time since when it has been applied for; 0: it is granted */
-  const struct lk_key *key; /* the actor's secret one (key.h): who has it is authenticated; NULL: only asserted */
-} lk_claims;
 
 typedef struct lk_gallery_options {
   uint32_t dim; /* 1 .. LK_DIM_MAX */
@@ -108,14 +54,6 @@ typedef struct lk_gallery_stat {
   uint64_t bytes;     /* of its files */
   lk_binding binding; /* absolute paths */
 } lk_gallery_stat;
-
-/* "cosine", "ip", "l2"; they live for ever. LK_EINVAL: the name is none of them. */
-LK_API const char *lk_metric_name(lk_metric metric);
-LK_API lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error);
-
-/* "f32", "f16", likewise. */
-LK_API const char *lk_store_name(lk_store store);
-LK_API lk_status lk_store_parse(const char *name, lk_store *store, lk_error *error);
 
 /* Makes `folder` (its parent must exist) an empty gallery. The folder's name is the gallery's: letters, digits, '.',
  * '_' and '-'. LK_EEXIST where it holds anything already. LK_EDIM, LK_EINVAL: the dimension is out of range; the
@@ -175,15 +113,6 @@ LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors
 /* Makes the gallery searchable: its codes move into the device's memory. The device must outlive the gallery.
  * LK_ECORRUPT: the codes do not check out. Where it fails the gallery is loaded nowhere. */
 LK_API lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error);
-
-/* What becomes of a run of probes. Fused, it gets one candidate list, of templates by the largest of their scores with
- * its probes, or by the mean: the scores added in double in the order of the probes, divided, rounded once to float. */
-typedef enum lk_fusion { LK_FUSE_NONE = 0, LK_FUSE_MAX = 1, LK_FUSE_MEAN = 2 } lk_fusion;
-#define LK_FUSED_PROBES_MAX 4096 /* in one run */
-
-/* "none", "max", "mean". LK_EINVAL: the name is none of them. */
-LK_API const char *lk_fusion_name(lk_fusion fusion);
-LK_API lk_status lk_fusion_parse(lk_text name, lk_fusion *fusion, lk_error *error);
 
 typedef struct lk_query {
   const lk_vectors *probes; /* runs of probes that are searched for together, counted through all of them */

@@ -8,7 +8,9 @@
 
 #include <stddef.h>
 
-#include <likeness/likeness.h>
+#include <likeness/api.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 #ifdef __cplusplus
 extern "C" {

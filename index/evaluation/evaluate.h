@@ -3,7 +3,8 @@
 #ifndef INDEX_EVALUATION_EVALUATE_H
 #define INDEX_EVALUATION_EVALUATE_H
 
-#include <likeness/likeness.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 #define LK_GROUPS_MAX 256
 #define LK_GROUP_NONE UINT32_MAX      /* of a probe without one */

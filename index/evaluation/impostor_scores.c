@@ -17,7 +17,7 @@ enum { BATCH_PROBES = 256, CHUNK_TEMPLATES = 64 };
 typedef struct comparison {
   const lk_gallery *gallery;
   const lk_vectors *probes;
-  const lk_labels *labels;
+  const lk_label_csv *labels;
   lk_pool *pool;
   lk_tally *tallies; /* one a thread */
   uint64_t first;    /* probe of the batch */
@@ -37,7 +37,7 @@ static void compare_template(const comparison *c, uint64_t position, lk_tally *t
   float x[LK_DIM_MAX];
   lk_shape shape = lk_gallery_shape(c->gallery);
   lk_text subject = lk_gallery_template(c->gallery, position).subject;
-  lk_gallery_vector(c->gallery, position, x);
+  lk_gallery_export_unchecked(c->gallery, position, x);
   for (uint32_t p = 0; p < c->count; p++)
     if (!lk_text_equal(c->labels->of_row[c->first + p].subject, subject))
       lk_tally_add(tally, lk_score(shape.metric, c->prepared + (size_t)p * shape.dim, x, shape.dim));
@@ -76,8 +76,9 @@ static void close_comparison(comparison *c) {
   lk_pool_close(c->pool);
 }
 
-lk_status lk_impostors_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels,
-                             uint32_t threads, lk_progress *progress, void *context, lk_tally *tally, lk_error *error) {
+lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels,
+                                   uint32_t threads, lk_progress *progress, void *context, lk_tally *tally,
+                                   lk_error *error) {
   comparison c = {.gallery = gallery, .probes = probes, .labels = labels};
   lk_status status = lk_gallery_check_probes(gallery, probes, (lk_text){0}, error);
   if (status == LK_OK) status = lk_pool_open(threads, &c.pool, error);

@@ -3,11 +3,13 @@
 #define INDEX_EVALUATION_IMPOSTOR_SCORES_H
 
 #include <likeness/label_csv.h>
+#include <likeness/likeness.h>
 #include "index/evaluation/tally.h"
 
 /* Adds to `tally` the score of every probe with every template of another subject. The gallery need not be loaded.
  * `threads` 0: as many as this process may run on. `progress` may be NULL. LK_EDIM, LK_EBADPROBE. */
-lk_status lk_impostors_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels,
-                             uint32_t threads, lk_progress *progress, void *context, lk_tally *tally, lk_error *error);
+lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels,
+                                   uint32_t threads, lk_progress *progress, void *context, lk_tally *tally,
+                                   lk_error *error);
 
 #endif

@@ -25,7 +25,7 @@ static uint32_t group_of(const lk_trials *trials, lk_text name) {
 }
 
 /* Sorts the names as they come in, so that there are never more than few. */
-static lk_status list_groups(const char *name, const lk_labels *labels, lk_trials *trials, lk_error *error) {
+static lk_status list_groups(const char *name, const lk_label_csv *labels, lk_trials *trials, lk_error *error) {
   trials->groups = malloc(LK_GROUPS_MAX * sizeof *trials->groups);
   if (trials->groups == NULL) return lk_fail_memory(error);
   for (uint64_t row = 0; row < labels->rows; row++) {
@@ -40,7 +40,7 @@ static lk_status list_groups(const char *name, const lk_labels *labels, lk_trial
 }
 
 /* A column that is not known is refused here, unlike on enrollment: "Group" for "group" would hide the groups. */
-static lk_status check_labels(const char *name, const lk_labels *labels, lk_error *error) {
+static lk_status check_labels(const char *name, const lk_label_csv *labels, lk_error *error) {
   lk_text unknown = labels->unknown_column;
   if (unknown.bytes != NULL)
     return lk_fail(error, LK_EFORMAT, "%s: column '%.*s' is none of row, key, subject, group, tags", name,
@@ -52,7 +52,7 @@ static lk_status check_labels(const char *name, const lk_labels *labels, lk_erro
   return LK_OK;
 }
 
-lk_status lk_trials_open(const char *name, const lk_labels *labels, lk_trials *trials, lk_error *error) {
+lk_status lk_trials_open(const char *name, const lk_label_csv *labels, lk_trials *trials, lk_error *error) {
   *trials = (lk_trials){0};
   lk_status status = check_labels(name, labels, error);
   if (status == LK_OK) status = list_groups(name, labels, trials, error);
@@ -116,13 +116,14 @@ static void take_batch(const lk_gallery *gallery, const lk_result *result, const
   }
 }
 
-static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels,
-                             uint32_t k, lk_progress *progress, void *context, lk_trials *trials, lk_error *error) {
+static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_vectors *probes,
+                             const lk_label_csv *labels, uint32_t k, lk_progress *progress, void *context,
+                             lk_trials *trials, lk_error *error) {
   lk_query query = {.probes_count = 1, .k = k, .threshold = -INFINITY, .by_subject = true};
   for (uint64_t first = 0; first < probes->rows;) {
     lk_vectors part = lk_vector_part(probes, first, BATCH_PROBES);
     query.probes = &part;
-    lk_status status = lk_gallery_search(gallery, &query, result, NULL, error);
+    lk_status status = lk_gallery_identify_unchecked(gallery, &query, result, NULL, error);
     if (status != LK_OK) return status;
     take_batch(gallery, result, labels->of_row + first, part.rows, trials->all + first);
     first += part.rows;
@@ -131,7 +132,7 @@ static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_ve
   return LK_OK;
 }
 
-lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_labels *labels, uint32_t k,
+lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels, uint32_t k,
                            lk_progress *progress, void *context, lk_trials *trials, lk_error *error) {
   lk_result *result;
   lk_status status = lk_result_open(&result, error);

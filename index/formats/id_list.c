@@ -17,7 +17,7 @@ static lk_text take_line(const char **at, const char *end) {
 }
 
 /* Not counted beforehand: the file may be changed under the map between two readings. */
-static lk_status add_text(lk_lines *lines, lk_text text, lk_error *error) {
+static lk_status add_text(lk_id_list *lines, lk_text text, lk_error *error) {
   if (lines->count == lines->room) {
     size_t room = lines->room > 0 ? 2 * lines->room : 64;
     lk_text *grown = room <= UINT32_MAX ? realloc(lines->texts, room * sizeof *grown) : NULL;
@@ -29,7 +29,7 @@ static lk_status add_text(lk_lines *lines, lk_text text, lk_error *error) {
   return LK_OK;
 }
 
-static lk_status take_lines(const char *name, const char *at, const char *end, lk_lines *lines, lk_error *error) {
+static lk_status take_lines(const char *name, const char *at, const char *end, lk_id_list *lines, lk_error *error) {
   lk_status status = LK_OK;
   for (unsigned long long number = 1; status == LK_OK && at < end; number++) {
     lk_text text = take_line(&at, end);
@@ -42,23 +42,23 @@ static lk_status take_lines(const char *name, const char *at, const char *end, l
   return status;
 }
 
-lk_status lk_lines_parse(const char *name, const void *data, size_t size, lk_lines *lines, lk_error *error) {
-  *lines = (lk_lines){0};
+lk_status lk_id_list_parse(const char *name, const void *data, size_t size, lk_id_list *lines, lk_error *error) {
+  *lines = (lk_id_list){0};
   if (size == 0) return lk_fail(error, LK_EFORMAT, "%s: the file is empty", name);
   const char *first = data;
   size_t mark = size >= 3 && memcmp(first, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* a byte order mark */
   lk_status status = take_lines(name, first + mark, first + size, lines, error);
   if (status == LK_OK && lines->count == 0)
     status = lk_fail(error, LK_EFORMAT, "%s: the list is empty: no line has a key or subject", name);
-  if (status != LK_OK) lk_lines_close(lines);
+  if (status != LK_OK) lk_id_list_close(lines);
   return status;
 }
 
-lk_status lk_lines_open(const char *path, lk_lines *lines, lk_error *error) {
+lk_status lk_id_list_open(const char *path, lk_id_list *lines, lk_error *error) {
   lk_file file;
   lk_status status = lk_file_map(path, &file, error);
   if (status != LK_OK) return status;
-  status = lk_lines_parse(path, file.data, file.size, lines, error);
+  status = lk_id_list_parse(path, file.data, file.size, lines, error);
   if (status == LK_OK)
     lines->file = file;
   else
@@ -66,8 +66,8 @@ lk_status lk_lines_open(const char *path, lk_lines *lines, lk_error *error) {
   return status;
 }
 
-void lk_lines_close(lk_lines *lines) {
+void lk_id_list_close(lk_id_list *lines) {
   free(lines->texts);
   lk_file_unmap(&lines->file);
-  *lines = (lk_lines){0};
+  *lines = (lk_id_list){0};
 }

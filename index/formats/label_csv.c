@@ -15,7 +15,7 @@ enum { MOST_COLUMNS = 64 };
 
 typedef struct parse {
   const char *name;
-  lk_labels *labels;
+  lk_label_csv *labels;
   bool *named; /* by row */
   size_t texts_used;
   enum column columns[MOST_COLUMNS]; /* by position */
@@ -137,10 +137,10 @@ static lk_status run(parse *p, const char *data, size_t size) {
   return LK_OK;
 }
 
-lk_status lk_labels_parse(const char *name, const void *data, size_t size, uint64_t rows, lk_labels *labels,
-                          lk_error *error) {
+lk_status lk_label_csv_parse(const char *name, const void *data, size_t size, uint64_t rows, lk_label_csv *labels,
+                             lk_error *error) {
   parse p = {.name = name, .labels = labels, .record = 1, .error = error};
-  *labels = (lk_labels){.of_row = calloc(rows + 1, sizeof *labels->of_row), .rows = rows, .texts = malloc(size + 1)};
+  *labels = (lk_label_csv){.of_row = calloc(rows + 1, sizeof *labels->of_row), .rows = rows, .texts = malloc(size + 1)};
   p.named = calloc(rows + 1, sizeof *p.named);
   lk_status status = LK_OK;
   if (labels->of_row == NULL || labels->texts == NULL || p.named == NULL)
@@ -148,21 +148,21 @@ lk_status lk_labels_parse(const char *name, const void *data, size_t size, uint6
   else
     status = run(&p, data, size);
   free(p.named);
-  if (status != LK_OK) lk_labels_close(labels);
+  if (status != LK_OK) lk_label_csv_close(labels);
   return status;
 }
 
-lk_status lk_labels_open(const char *path, uint64_t rows, lk_labels *labels, lk_error *error) {
+lk_status lk_label_csv_open(const char *path, uint64_t rows, lk_label_csv *labels, lk_error *error) {
   lk_file file;
   lk_status status = lk_file_map(path, &file, error);
   if (status != LK_OK) return status;
-  status = lk_labels_parse(path, file.data, file.size, rows, labels, error);
+  status = lk_label_csv_parse(path, file.data, file.size, rows, labels, error);
   lk_file_unmap(&file);
   return status;
 }
 
-void lk_labels_close(lk_labels *labels) {
+void lk_label_csv_close(lk_label_csv *labels) {
   free(labels->of_row);
   free(labels->texts);
-  *labels = (lk_labels){0};
+  *labels = (lk_label_csv){0};
 }

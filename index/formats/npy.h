@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-#include <likeness/likeness.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 /* Reads an .npy image in memory; vectors point into it. */
 lk_status lk_npy_parse(const char *name, const void *data, size_t size, lk_vectors *vectors, lk_error *error);

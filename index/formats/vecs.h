@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-#include <likeness/likeness.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 /* Reads an image in memory, of LK_F32 (.fvecs) or LK_U8 (.bvecs) elements; vectors point into it. Every row's
  * dimension is checked. */

@@ -2,7 +2,7 @@
 #ifndef INDEX_FORMATS_VECTOR_H
 #define INDEX_FORMATS_VECTOR_H
 
-#include <likeness/likeness.h>
+#include <likeness/types.h>
 #include "kernels/half.h"
 
 /* Where row `row` begins. */

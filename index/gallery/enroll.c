@@ -19,7 +19,7 @@ typedef struct enrollment {
   const lk_vectors *vectors;
   const lk_label *labels;
   const lk_claims *claims;
-  lk_passage passage;
+  lk_authorisation passage;
   lk_pool *pool;
   lk_progress *progress;
   void *progress_context;
@@ -219,7 +219,7 @@ static lk_status write_all(enrollment *e, lk_error *error) {
   next.next_number += e->vectors->rows;
   next.epoch++;
   if (status == LK_OK) status = lk_file_sync_folder(e->gallery->folder, error);
-  if (status == LK_OK) status = lk_passage_release(&e->passage, e->vectors->rows, next.epoch, error);
+  if (status == LK_OK) status = lk_authorisation_release(&e->passage, e->vectors->rows, next.epoch, error);
   if (status == LK_OK) status = lk_manifest_write(e->gallery->folder, &next, error);
   if (status != LK_OK) remove_unnamed(e);
   free(next.segments);
@@ -230,7 +230,7 @@ static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numb
   static const lk_policy_request request = {.operation = LK_OPERATION_ENROLL, .k = 1, .threshold = -INFINITY};
   lk_status status = lk_gallery_open(folder, &e->gallery, error);
   if (status != LK_OK) return status;
-  status = lk_passage_ask(&e->passage, e->gallery, &request, e->claims, error);
+  status = lk_authorisation_ask(&e->passage, e->gallery, &request, e->claims, error);
   if (status == LK_OK) status = lk_pool_open(0, &e->pool, error);
   if (status == LK_OK) {
     report(e, 0);

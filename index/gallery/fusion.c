@@ -50,17 +50,17 @@ static uint32_t keep_best(lk_hit *hits, uint32_t count, bool by_subject, uint32_
   return kept < k ? kept : k;
 }
 
-static lk_status append_list(lk_lists *lists, const lk_hit *hits, uint32_t count, lk_error *error) {
-  lk_status status = lk_lists_reserve(lists, 1, count, error);
+static lk_status append_list(lk_candidate_lists *lists, const lk_hit *hits, uint32_t count, lk_error *error) {
+  lk_status status = lk_candidate_lists_reserve(lists, 1, count, error);
   if (status != LK_OK) return status;
-  uint64_t begin = lk_lists_begin(lists, lists->count);
+  uint64_t begin = lk_candidate_lists_begin(lists, lists->count);
   for (uint32_t i = 0; i < count; i++) lists->hits[begin + i] = hits[i];
   lists->ends[lists->count++] = begin + count;
   return LK_OK;
 }
 
 lk_status lk_fuse_max(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
-  lk_lists *parts = &result->parts;
+  lk_candidate_lists *parts = &result->parts;
   lk_plain_search plain = {.probes = result->prepared.data,
                            .count = result->probes,
                            .thresholds = result->thresholds.data,
@@ -69,8 +69,8 @@ lk_status lk_fuse_max(lk_result *result, const lk_query *query, lk_search_stats 
   lk_status status = lk_result_search(result, query, &plain, parts, stats, error);
   for (uint32_t run = 0, first = 0; status == LK_OK && run < query->probes_count; run++) {
     uint32_t end = first + (uint32_t)query->probes[run].rows;
-    lk_hit *hits = parts->hits + lk_lists_begin(parts, first);
-    uint32_t count = (uint32_t)(parts->ends[end - 1] - lk_lists_begin(parts, first));
+    lk_hit *hits = parts->hits + lk_candidate_lists_begin(parts, first);
+    uint32_t count = (uint32_t)(parts->ends[end - 1] - lk_candidate_lists_begin(parts, first));
     status = append_list(&result->lists, hits, keep_best(hits, count, query->by_subject, query->k), error);
     first = end;
   }
@@ -135,7 +135,7 @@ static float mean_score(const lk_result *result, const float *probes, uint32_t c
 /* Gives the hits of a run's list their fused scores. */
 static void score_list(lk_result *result, const lk_query *query, uint32_t run, uint32_t first) {
   const float *probes = (const float *)result->prepared.data + (size_t)first * result->gallery->manifest.dim;
-  for (uint64_t i = lk_lists_begin(&result->parts, run); i < result->parts.ends[run]; i++) {
+  for (uint64_t i = lk_candidate_lists_begin(&result->parts, run); i < result->parts.ends[run]; i++) {
     lk_hit *hit = &result->parts.hits[i];
     hit->score = mean_score(result, probes, (uint32_t)query->probes[run].rows, hit->row);
     hit->subject = result->gallery->subjects[hit->row];
@@ -149,7 +149,7 @@ static void score_lists(lk_result *result, const lk_query *query) {
 
 /* The bar of step 2. Fewer than k found means that no other template reaches the threshold. */
 static float bar_of(const lk_result *result, const lk_query *query, uint32_t run) {
-  uint64_t begin = lk_lists_begin(&result->parts, run), end = result->parts.ends[run];
+  uint64_t begin = lk_candidate_lists_begin(&result->parts, run), end = result->parts.ends[run];
   float bar = begin < end ? INFINITY : query->threshold;
   for (uint64_t i = begin; i < end; i++) bar = fminf(bar, result->parts.hits[i].score);
   return fmaxf(bar, query->threshold);
@@ -168,8 +168,8 @@ static lk_status search_means(lk_result *result, const lk_query *query, uint32_t
 }
 
 static lk_status append_best(lk_result *result, const lk_query *query, uint32_t run, lk_error *error) {
-  lk_hit *hits = result->parts.hits + lk_lists_begin(&result->parts, run);
-  uint32_t found = (uint32_t)(result->parts.ends[run] - lk_lists_begin(&result->parts, run)), reaching = 0;
+  lk_hit *hits = result->parts.hits + lk_candidate_lists_begin(&result->parts, run);
+  uint32_t found = (uint32_t)(result->parts.ends[run] - lk_candidate_lists_begin(&result->parts, run)), reaching = 0;
   for (uint32_t i = 0; i < found; i++)
     if (hits[i].score >= query->threshold) hits[reaching++] = hits[i];
   return append_list(&result->lists, hits, keep_best(hits, reaching, query->by_subject, query->k), error);

@@ -130,7 +130,7 @@ lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *er
   if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
   if (status == LK_OK) status = open_segments(opened, error);
   if (status == LK_OK && opened->manifest.binding.policy != NULL)
-    status = lk_bound_open(folder, &opened->manifest.binding, &opened->bound, error);
+    status = lk_open_binding_open(folder, &opened->manifest.binding, &opened->bound, error);
   if (status != LK_OK) {
     lk_gallery_close(opened);
     return status;
@@ -141,7 +141,7 @@ lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *er
 
 static void release_holds(lk_gallery *gallery) {
   for (uint32_t i = 0; gallery->holds != NULL && i < gallery->manifest.segments_count; i++)
-    if (gallery->holds[i] != NULL) lk_device_release(gallery->device, gallery->holds[i]);
+    if (gallery->holds[i] != NULL) lk_device_unload_block(gallery->device, gallery->holds[i]);
   free(gallery->holds);
   free(gallery->subjects);
   gallery->holds = NULL;
@@ -155,7 +155,7 @@ void lk_gallery_close(lk_gallery *gallery) {
     lk_segment_close(&gallery->segments[i]);
   free(gallery->segments);
   free(gallery->first_row);
-  lk_bound_close(gallery->bound);
+  lk_open_binding_close(gallery->bound);
   lk_manifest_free(&gallery->manifest);
   free(gallery);
 }
@@ -167,7 +167,7 @@ static lk_status hold_segment(lk_gallery *gallery, uint32_t i, lk_error *error) 
   lk_shape shape = lk_gallery_shape(gallery);
   lk_block block = segment->block;
   block.subjects = gallery->subjects + gallery->first_row[i];
-  status = lk_device_hold(gallery->device, shape, &block, &gallery->holds[i], error);
+  status = lk_device_load_block(gallery->device, shape, &block, &gallery->holds[i], error);
   if (status == LK_OK) lk_segment_forget_codes(segment);
   return status;
 }
@@ -177,7 +177,7 @@ static double longest_of(const lk_segment *segment) {
   static const float origin[LK_DIM_MAX];
   float longest = 0;
   for (uint32_t r = 0; r < segment->block.rows; r++) longest = fmaxf(longest, segment->block.bounds[r].norm);
-  return (lk_quant_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
+  return (lk_codes_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
 }
 
 lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error) {
@@ -221,7 +221,7 @@ lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
   return lk_segment_template(segment, segment->by_number[place]);
 }
 
-void lk_gallery_vector(const lk_gallery *gallery, uint64_t position, float *vector) {
+void lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector) {
   uint32_t place;
   const lk_segment *segment = lk_gallery_segment_at(gallery, position, &place);
   uint32_t dim = segment->shape.dim;
@@ -232,11 +232,11 @@ void lk_gallery_vector(const lk_gallery *gallery, uint64_t position, float *vect
 lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count, const lk_claims *claims,
                             float *vectors, lk_error *error) {
   static const lk_policy_request request = {.operation = LK_OPERATION_EXPORT, .k = 1, .threshold = -INFINITY};
-  lk_passage passage;
-  lk_status status = lk_passage_ask(&passage, gallery, &request, claims, error);
-  if (status == LK_OK) status = lk_passage_release(&passage, count, gallery->manifest.epoch, error);
+  lk_authorisation passage;
+  lk_status status = lk_authorisation_ask(&passage, gallery, &request, claims, error);
+  if (status == LK_OK) status = lk_authorisation_release(&passage, count, gallery->manifest.epoch, error);
   for (uint64_t i = 0; status == LK_OK && i < count; i++)
-    lk_gallery_vector(gallery, position + i, vectors + i * gallery->manifest.dim);
+    lk_gallery_export_unchecked(gallery, position + i, vectors + i * gallery->manifest.dim);
   return status;
 }
 
@@ -261,7 +261,7 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
                             .epoch = manifest->epoch,
                             .next_number = manifest->next_number,
                             .segments = manifest->segments_count};
-  if (gallery->bound != NULL) stat->binding = lk_bound_paths(gallery->bound);
+  if (gallery->bound != NULL) stat->binding = lk_open_binding_paths(gallery->bound);
   for (uint32_t i = 0; i < manifest->segments_count; i++) stat->bytes += gallery->segments[i].file.size;
 }
 

@@ -8,7 +8,7 @@
 #include "index/gallery/manifest.h"
 #include "index/gallery/segment.h"
 
-typedef struct lk_bound lk_bound; /* governance/authorisation.h */
+typedef struct lk_open_binding lk_open_binding; /* governance/authorisation.h */
 
 struct lk_gallery {
   char folder[PATH_MAX];
@@ -20,8 +20,8 @@ struct lk_gallery {
   double longest;     /* no stored row is longer; where loaded */
   uint32_t *subjects; /* a number a row, where loaded (index/gallery/subjects.h) */
   lk_device *device;
-  lk_hold **holds; /* one a segment, where loaded */
-  lk_bound *bound; /* NULL: to nothing */
+  lk_resident_block **holds; /* one a segment, where loaded */
+  lk_open_binding *bound;    /* NULL: to nothing */
 };
 
 static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {

@@ -126,7 +126,7 @@ static lk_status search_apart(lk_result *result, const lk_query *query, lk_searc
 }
 
 static void empty(lk_result *result) {
-  lk_lists_clear(&result->lists);
+  lk_candidate_lists_clear(&result->lists);
   lk_result_decide(result, NULL);
 }
 
@@ -150,18 +150,18 @@ static lk_status run_search(const lk_gallery *gallery, const lk_query *query, lk
   return status;
 }
 
-lk_status lk_gallery_search(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
-                            lk_error *error) {
+lk_status lk_gallery_identify_unchecked(lk_gallery *gallery, const lk_query *query, lk_result *result,
+                                        lk_search_stats *stats, lk_error *error) {
   lk_status status = prepare_search(gallery, query, result, error);
   return status == LK_OK ? run_search(gallery, query, result, stats, error) : status;
 }
 
 /* Asks for a search whose probes are prepared. */
-static lk_status ask(lk_passage *passage, const lk_gallery *gallery, lk_policy_request request, const lk_claims *claims,
-                     lk_result *result, lk_error *error) {
+static lk_status ask(lk_authorisation *passage, const lk_gallery *gallery, lk_policy_request request,
+                     const lk_claims *claims, lk_result *result, lk_error *error) {
   request.probes = result->probes;
-  lk_status status = lk_passage_ask(passage, gallery, &request, claims, error);
-  if (status == LK_EPOLICY) lk_passage_refuse(passage, result);
+  lk_status status = lk_authorisation_ask(passage, gallery, &request, claims, error);
+  if (status == LK_EPOLICY) lk_authorisation_refuse(passage, result);
   return status;
 }
 
@@ -169,14 +169,14 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
                               lk_error *error) {
   lk_policy_request request = {.operation = LK_OPERATION_IDENTIFY, .k = query->k, .threshold = query->threshold};
   lk_query permitted = *query;
-  lk_passage passage;
+  lk_authorisation passage;
   lk_status status = prepare_search(gallery, query, result, error);
   if (status == LK_OK) status = ask(&passage, gallery, request, query->claims, result, error);
   if (status != LK_OK) return status;
   permitted.k = passage.request.k;
   permitted.threshold = passage.request.threshold;
   status = run_search(gallery, &permitted, result, stats, error);
-  return status == LK_OK ? lk_passage_release_search(&passage, result, error) : status;
+  return status == LK_OK ? lk_authorisation_release_search(&passage, result, error) : status;
 }
 
 typedef struct verification {
@@ -205,7 +205,7 @@ static lk_status prepare_comparison(const lk_gallery *gallery, const lk_vectors 
                                     lk_error *error) {
   empty(result);
   lk_status status = take_probes(gallery, probes, 1, result, error);
-  return status == LK_OK ? lk_lists_reserve(&result->lists, result->probes, result->probes, error) : status;
+  return status == LK_OK ? lk_candidate_lists_reserve(&result->lists, result->probes, result->probes, error) : status;
 }
 
 static lk_status run_comparison(const lk_gallery *gallery, lk_text subject, lk_result *result, lk_error *error) {
@@ -221,8 +221,8 @@ static lk_status run_comparison(const lk_gallery *gallery, lk_text subject, lk_r
   return LK_OK;
 }
 
-lk_status lk_gallery_compare(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject, lk_result *result,
-                             lk_error *error) {
+lk_status lk_gallery_verify_unchecked(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
+                                      lk_result *result, lk_error *error) {
   lk_status status = prepare_comparison(gallery, probes, result, error);
   return status == LK_OK ? run_comparison(gallery, subject, result, error) : status;
 }
@@ -230,9 +230,9 @@ lk_status lk_gallery_compare(const lk_gallery *gallery, const lk_vectors *probes
 lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
                             const lk_claims *claims, lk_result *result, lk_error *error) {
   lk_policy_request request = {.operation = LK_OPERATION_VERIFY, .k = 1, .threshold = -INFINITY};
-  lk_passage passage;
+  lk_authorisation passage;
   lk_status status = prepare_comparison(gallery, probes, result, error);
   if (status == LK_OK) status = ask(&passage, gallery, request, claims, result, error);
   if (status == LK_OK) status = run_comparison(gallery, subject, result, error);
-  return status == LK_OK ? lk_passage_release_search(&passage, result, error) : status;
+  return status == LK_OK ? lk_authorisation_release_search(&passage, result, error) : status;
 }

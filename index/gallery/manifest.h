@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-#include <likeness/likeness.h>
+#include <likeness/status.h>
+#include <likeness/types.h>
 
 #define LK_MANIFEST_FILE "MANIFEST"
 #define LK_MANIFEST_VERSION 1

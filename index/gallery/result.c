@@ -13,8 +13,8 @@ lk_status lk_result_open(lk_result **result, lk_error *error) {
 void lk_result_close(lk_result *result) {
   if (result == NULL) return;
   free(result->governed);
-  lk_lists_free(&result->lists);
-  lk_lists_free(&result->parts);
+  lk_candidate_lists_free(&result->lists);
+  lk_candidate_lists_free(&result->parts);
   lk_room *rooms[] = {&result->prepared, &result->thresholds, &result->centres,
                       &result->means,    &result->allowed,    &result->bitmaps};
   for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) free(rooms[i]->data);
@@ -23,16 +23,16 @@ void lk_result_close(lk_result *result) {
 
 uint32_t lk_result_count(const lk_result *result, uint32_t probe) {
   if (probe >= result->lists.count) return 0;
-  return (uint32_t)(result->lists.ends[probe] - lk_lists_begin(&result->lists, probe));
+  return (uint32_t)(result->lists.ends[probe] - lk_candidate_lists_begin(&result->lists, probe));
 }
 
 lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank) {
-  const lk_hit *hit = &result->lists.hits[lk_lists_begin(&result->lists, probe) + rank];
+  const lk_hit *hit = &result->lists.hits[lk_candidate_lists_begin(&result->lists, probe) + rank];
   return (lk_candidate){.found = lk_gallery_template_of_row(result->gallery, hit->row), .score = hit->score};
 }
 
 void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores) {
-  const lk_hit *hits = result->lists.hits + lk_lists_begin(&result->lists, probe);
+  const lk_hit *hits = result->lists.hits + lk_candidate_lists_begin(&result->lists, probe);
   for (uint32_t rank = 0; rank < lk_result_count(result, probe); rank++) {
     numbers[rank] = hits[rank].number;
     scores[rank] = hits[rank].score;
@@ -52,11 +52,13 @@ void lk_result_decide_none(lk_result *result) {
   result->decision = lk_text_of("{\"policy\":\"none\"}");
 }
 
-uint64_t lk_result_candidates(const lk_result *result) { return lk_lists_begin(&result->lists, result->lists.count); }
+uint64_t lk_result_candidates(const lk_result *result) {
+  return lk_candidate_lists_begin(&result->lists, result->lists.count);
+}
 
 /* Candidates come best first, so those that stay are a prefix of each list. */
 void lk_result_tighten(lk_result *result, uint32_t k, float threshold) {
-  lk_lists *lists = &result->lists;
+  lk_candidate_lists *lists = &result->lists;
   uint64_t begin = 0, kept = 0;
   for (uint32_t list = 0; list < lists->count; list++) {
     uint64_t end = lists->ends[list];
@@ -76,8 +78,8 @@ void *lk_room_take(lk_room *room, size_t count, size_t size) {
   return room->data;
 }
 
-lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain, lk_lists *lists,
-                           lk_search_stats *stats, lk_error *error) {
+lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain,
+                           lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error) {
   const lk_gallery *gallery = result->gallery;
   lk_batch batch = {.shape = lk_gallery_shape(gallery),
                     .holds = gallery->holds,

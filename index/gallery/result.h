@@ -14,16 +14,16 @@ typedef struct lk_room {
 struct lk_result {
   const lk_gallery *gallery;
   uint32_t probes;
-  lk_lists lists;
-  char *governed;     /* the decision of a gallery that is bound */
-  lk_text decision;   /* that, or what is said where there is none */
-  lk_lists parts;     /* what lists are fused from */
-  lk_room prepared;   /* floats: probes x dim */
-  lk_room thresholds; /* floats: one a probe */
-  lk_room centres;    /* index/gallery/fusion.c's, one a run */
-  lk_room means;      /* floats: runs x dim */
-  lk_room allowed;    /* words: bitmaps of the templates that a query lists, a segment after the other */
-  lk_room bitmaps;    /* const uint64_t *: where each segment's begins */
+  lk_candidate_lists lists;
+  char *governed;           /* the decision of a gallery that is bound */
+  lk_text decision;         /* that, or what is said where there is none */
+  lk_candidate_lists parts; /* what lists are fused from */
+  lk_room prepared;         /* floats: probes x dim */
+  lk_room thresholds;       /* floats: one a probe */
+  lk_room centres;          /* index/gallery/fusion.c's, one a run */
+  lk_room means;            /* floats: runs x dim */
+  lk_room allowed;          /* words: bitmaps of the templates that a query lists, a segment after the other */
+  lk_room bitmaps;          /* const uint64_t *: where each segment's begins */
 };
 
 /* Room for `count` elements of `size` bytes; NULL where memory runs out. What was there may be gone. */
@@ -52,7 +52,7 @@ typedef struct lk_plain_search {
 } lk_plain_search;
 
 /* Runs it; adds to `stats`. */
-lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain, lk_lists *lists,
-                           lk_search_stats *stats, lk_error *error);
+lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain,
+                           lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error);
 
 #endif

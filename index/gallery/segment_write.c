@@ -71,7 +71,7 @@ static void sum_tile(void *context, uint32_t thread, uint32_t tile) {
   const float *prepared = prepare_tile(w, thread, tile, &rows);
   double *sum = w->sums + (size_t)tile * dim;
   memset(sum, 0, dim * sizeof *sum);
-  lk_quant_sum(prepared, rows, dim, sum);
+  lk_codes_sum(prepared, rows, dim, sum);
 }
 
 static void measure_tile(void *context, uint32_t thread, uint32_t tile) {
@@ -80,7 +80,7 @@ static void measure_tile(void *context, uint32_t thread, uint32_t tile) {
   const float *prepared = prepare_tile(w, thread, tile, &rows);
   for (uint32_t r = 0; r < rows; r++)
     w->order[tile * LK_TILE_ROWS + r].length =
-        lk_quant_length(prepared + (size_t)r * dim, dim, section(w, LK_SECTION_MEAN));
+        lk_codes_length(prepared + (size_t)r * dim, dim, section(w, LK_SECTION_MEAN));
 }
 
 static void store_rows(const writer *w, uint32_t first, const float *prepared, uint32_t rows) {
@@ -98,7 +98,7 @@ static void code_tile(void *context, uint32_t thread, uint32_t tile) {
   uint32_t first = tile * LK_TILE_ROWS, dim = w->content->vectors.dim, rows;
   const float *prepared = prepare_tile(w, thread, tile, &rows);
   store_rows(w, first, prepared, rows);
-  lk_quant_tile(prepared, rows, dim, section(w, LK_SECTION_MEAN), w->work + (size_t)thread * LK_TILE_ROWS * dim,
+  lk_codes_tile(prepared, rows, dim, section(w, LK_SECTION_MEAN), w->work + (size_t)thread * LK_TILE_ROWS * dim,
                 (int8_t *)section(w, LK_SECTION_CODES) + (size_t)first * dim,
                 (lk_tile *)section(w, LK_SECTION_TILES) + tile, (lk_row_bound *)section(w, LK_SECTION_BOUNDS) + first);
 }
@@ -108,7 +108,7 @@ static void write_mean(const writer *w, uint32_t tiles) {
   uint32_t dim = w->content->vectors.dim;
   for (uint32_t t = 1; t < tiles; t++)
     for (uint32_t i = 0; i < dim; i++) w->sums[i] += w->sums[(size_t)t * dim + i];
-  lk_quant_mean(w->sums, w->content->rows, dim, section(w, LK_SECTION_MEAN));
+  lk_codes_mean(w->sums, w->content->rows, dim, section(w, LK_SECTION_MEAN));
 }
 
 static void write_rows(writer *w, lk_pool *pool) {
@@ -118,7 +118,7 @@ static void write_rows(writer *w, lk_pool *pool) {
   write_mean(w, tiles);
   if (w->content->metric != LK_COSINE) {
     lk_pool_run(pool, tiles, measure_tile, w);
-    lk_quant_order(w->order, w->content->rows);
+    lk_codes_order(w->order, w->content->rows);
   }
   lk_pool_run(pool, tiles, code_tile, w);
 }

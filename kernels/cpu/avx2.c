@@ -214,7 +214,7 @@ HOT void multiply_block(const float *rows, const int rows_count, const float *pr
   for (int r = 0; r < rows_count; r++)
 #pragma GCC unroll 2
     for (int p = 0; p < probes_count; p++) sum[r][p] = _mm256_setzero_ps();
-  for (uint32_t i = 0; i < width; i += LK_WIDE_STEP) {
+  for (uint32_t i = 0; i < width; i += LK_FLOAT_STEP) {
     __m256 probe[2];
 #pragma GCC unroll 2
     for (int p = 0; p < probes_count; p++) probe[p] = _mm256_loadu_ps(probes + (size_t)p * width + i);

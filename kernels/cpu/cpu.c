@@ -22,7 +22,7 @@ static uint8_t *allocate_packed(size_t bytes) {
 static size_t tile_bytes(uint32_t width) { return (size_t)LK_TILE_ROWS * width; }
 
 struct packing {
-  lk_cpu_hold *hold;
+  lk_cpu_resident_block *hold;
   const int8_t *codes;
   uint32_t dim;
 };
@@ -36,51 +36,52 @@ static void pack_tile(void *context, uint32_t thread, uint32_t tile) {
               width, packing->hold->packed + tile * tile_bytes(width));
 }
 
-static void release(lk_backend *backend, lk_hold *base) {
+static void release(lk_backend *backend, lk_resident_block *base) {
   (void)backend;
-  lk_cpu_hold *hold = (lk_cpu_hold *)base;
+  lk_cpu_resident_block *hold = (lk_cpu_resident_block *)base;
   if (hold == NULL) return;
   free(hold->packed);
   free(hold->tiles);
-  free(hold->misfits);
-  free(hold->misfit_ends);
+  free(hold->outliers);
+  free(hold->outlier_ends);
   free(hold);
 }
 
-static uint32_t count_misfits(const lk_block *block) {
+static uint32_t count_outliers(const lk_block *block) {
   uint32_t count = 0;
   for (uint32_t r = 0; r < block->rows; r++) count += !lk_row_fits(&block->tiles[r / LK_TILE_ROWS], &block->bounds[r]);
   return count;
 }
 
-static void list_misfits(lk_cpu_hold *hold, const lk_block *block) {
+static void list_outliers(lk_cpu_resident_block *hold, const lk_block *block) {
   uint32_t count = 0;
   for (uint32_t r = 0; r < block->rows; r++) {
     if (!lk_row_fits(&block->tiles[r / LK_TILE_ROWS], &block->bounds[r]))
-      hold->misfits[count++] = (uint8_t)(r % LK_TILE_ROWS);
-    hold->misfit_ends[r / LK_TILE_ROWS] = count;
+      hold->outliers[count++] = (uint8_t)(r % LK_TILE_ROWS);
+    hold->outlier_ends[r / LK_TILE_ROWS] = count;
   }
 }
 
-static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **out, lk_error *error) {
+static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block, lk_resident_block **out,
+                      lk_error *error) {
   lk_cpu *cpu = (lk_cpu *)backend;
   uint32_t tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
-  lk_cpu_hold *made = calloc(1, sizeof *made);
+  lk_cpu_resident_block *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
-  made->base = (lk_hold){.rows = block->rows, .tiles = tiles};
+  made->base = (lk_resident_block){.rows = block->rows, .tiles = tiles};
   made->block = *block;
   made->packed = allocate_packed(tiles * tile_bytes(lk_cpu_width(shape.dim)) + LK_TILE_SLACK);
   made->tiles = malloc((tiles + 1) * sizeof *made->tiles);
-  made->misfits = malloc(count_misfits(block) + 1);
-  made->misfit_ends = malloc((tiles + 1) * sizeof *made->misfit_ends);
-  if (made->packed == NULL || made->tiles == NULL || made->misfits == NULL || made->misfit_ends == NULL) {
+  made->outliers = malloc(count_outliers(block) + 1);
+  made->outlier_ends = malloc((tiles + 1) * sizeof *made->outlier_ends);
+  if (made->packed == NULL || made->tiles == NULL || made->outliers == NULL || made->outlier_ends == NULL) {
     release(backend, &made->base);
     return lk_fail_memory(error);
   }
   memcpy(made->tiles, block->tiles, tiles * sizeof *made->tiles);
   made->block.tiles = made->tiles;
   made->block.codes = NULL;
-  list_misfits(made, block);
+  list_outliers(made, block);
   struct packing packing = {.hold = made, .codes = block->codes, .dim = shape.dim};
   lk_pool_run(cpu->pool, tiles, pack_tile, &packing);
   *out = &made->base;
@@ -88,14 +89,14 @@ static lk_status hold(lk_backend *backend, lk_shape shape, const lk_block *block
 }
 
 /* The caller's arrays are what is searched. */
-static lk_status update(lk_backend *backend, lk_hold *hold, const lk_visibility *visibility, uint32_t first,
+static lk_status update(lk_backend *backend, lk_resident_block *hold, const lk_visibility *visibility, uint32_t first,
                         uint32_t count, lk_error *error) {
   (void)backend, (void)first, (void)count, (void)error;
-  ((lk_cpu_hold *)hold)->block.visibility = *visibility;
+  ((lk_cpu_resident_block *)hold)->block.visibility = *visibility;
   return LK_OK;
 }
 
-static void close_lane(lk_cpu_lane *lane) {
+static void close_lane(lk_cpu_thread *lane) {
   free(lane->pending_buffer.data);
   free(lane->found);
   free(lane->wide_buffer.data);
@@ -114,7 +115,7 @@ static const lk_backend_ops ops = {.hold = hold,
                                    .release = release,
                                    .update = update,
                                    .begin = lk_cpu_begin,
-                                   .gather = lk_cpu_gather,
+                                   .exact_scan = lk_cpu_exact_scan,
                                    .seed = lk_cpu_seed,
                                    .rounds = lk_cpu_rounds,
                                    .finish = lk_cpu_finish,
@@ -122,7 +123,7 @@ static const lk_backend_ops ops = {.hold = hold,
 
 static lk_status open_lanes(lk_cpu *cpu, lk_error *error) {
   uint32_t threads = lk_pool_threads(cpu->pool);
-  cpu->lanes = aligned_alloc(_Alignof(lk_cpu_lane), threads * sizeof *cpu->lanes);
+  cpu->lanes = aligned_alloc(_Alignof(lk_cpu_thread), threads * sizeof *cpu->lanes);
   if (cpu->lanes == NULL) return lk_fail_memory(error);
   memset(cpu->lanes, 0, threads * sizeof *cpu->lanes);
   return LK_OK;

@@ -17,7 +17,7 @@
 #define LK_TILE_STRIPS (LK_TILE_ROWS / LK_STRIP_ROWS)
 #define LK_STEP 4
 #define LK_CODE_SHIFT 128
-#define LK_WIDE_STEP 8
+#define LK_FLOAT_STEP 8
 #define LK_RUN (8 * LK_STEP) /* elements; where a kernel adds up a run of them in 16 bits, ... */
 #define LK_RUN_LIMIT 128     /* ... the probe's codes of one sign in one of its sums add up to no more */
 #define LK_SCAN_PROBES 64    /* probes in one call of scan, at most */
@@ -45,8 +45,8 @@ typedef struct lk_isa {
   /* Product of the code at `row` (its first byte in a strip) and a rotated probe of `width` floats, in float. */
   float (*dot)(const uint8_t *row, uint32_t width, const float *rotated);
 
-  /* product[r * probes_count + p] of each row and probe, all of `width` floats, a multiple of LK_WIDE_STEP. Element i
-   * is summed in part i % LK_WIDE_STEP, the parts as a tree: so the error is that of dim / LK_WIDE_STEP additions. */
+  /* product[r * probes_count + p] of each row and probe, all of `width` floats, a multiple of LK_FLOAT_STEP. Element i
+   * is summed in part i % LK_FLOAT_STEP, the parts as a tree: so the error is that of dim / LK_FLOAT_STEP additions. */
   void (*multiply)(const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count, uint32_t width,
                    float *product);
 

@@ -37,9 +37,9 @@ static bool lay_out_holds(lk_cpu_pass *pass) {
   if (pass->places == NULL || pass->frame_means == NULL) return false;
   pass->frames = 0;
   pass->filtered = false;
-  lk_place next = {0};
+  lk_placement next = {0};
   for (uint32_t h = 0; h < holds; h++) {
-    next.hold = (const lk_cpu_hold *)pass->batch.holds[h];
+    next.hold = (const lk_cpu_resident_block *)pass->batch.holds[h];
     next.frame = frame_of(pass, next.hold->block.mean);
     pass->places[h] = next;
     next.first_tile += next.hold->base.tiles;
@@ -53,12 +53,12 @@ static bool lay_out_holds(lk_cpu_pass *pass) {
 }
 
 /* The last place whose `member` (an offset) is not beyond the value; empty holds are passed over. */
-static const lk_place *find_place(const lk_cpu_pass *pass, size_t member, uint64_t value) {
+static const lk_placement *find_place(const lk_cpu_pass *pass, size_t member, uint64_t value) {
   const char *first = (const char *)pass->places + member;
   uint32_t low = 0, high = pass->batch.holds_count;
   while (high - low > 1) {
     uint32_t middle = low + (high - low) / 2;
-    if (*(const uint64_t *)(first + middle * sizeof(lk_place)) <= value)
+    if (*(const uint64_t *)(first + middle * sizeof(lk_placement)) <= value)
       low = middle;
     else
       high = middle;
@@ -66,12 +66,12 @@ static const lk_place *find_place(const lk_cpu_pass *pass, size_t member, uint64
   return &pass->places[low];
 }
 
-const lk_place *lk_cpu_place_of_tile(const lk_cpu_pass *pass, uint64_t tile) {
-  return find_place(pass, offsetof(lk_place, first_tile), tile);
+const lk_placement *lk_cpu_placement_of_tile(const lk_cpu_pass *pass, uint64_t tile) {
+  return find_place(pass, offsetof(lk_placement, first_tile), tile);
 }
 
-const lk_place *lk_cpu_place_of_row(const lk_cpu_pass *pass, uint64_t row) {
-  return find_place(pass, offsetof(lk_place, first_row), row);
+const lk_placement *lk_cpu_placement_of_row(const lk_cpu_pass *pass, uint64_t row) {
+  return find_place(pass, offsetof(lk_placement, first_row), row);
 }
 
 static uint32_t coded_frames(const lk_cpu_pass *pass) {
@@ -94,17 +94,19 @@ static bool lay_out_probes(lk_cpu_pass *pass) {
 
 /* A round finds some k to 2 k hits a probe, and one lane may find more of them than another. */
 static uint32_t pending_room(const lk_batch *batch, uint32_t threads) {
-  if (batch->k == LK_K_ALL) return LK_LANE_LEAST;
+  if (batch->k == LK_K_ALL) return LK_THREAD_HITS_LEAST;
   uint64_t hits = (uint64_t)3 * batch->k * batch->count / threads;
-  return hits < LK_LANE_LEAST ? LK_LANE_LEAST : hits > LK_LANE_MOST ? LK_LANE_MOST : (uint32_t)hits;
+  return hits < LK_THREAD_HITS_LEAST  ? LK_THREAD_HITS_LEAST
+         : hits > LK_THREAD_HITS_MOST ? LK_THREAD_HITS_MOST
+                                      : (uint32_t)hits;
 }
 
 static bool lay_out_lanes(lk_cpu *cpu) {
   const lk_batch *batch = &cpu->pass.batch;
   uint32_t threads = lk_pool_threads(cpu->pool), room = pending_room(batch, threads);
-  size_t wide_bytes = lk_cpu_wide_bytes(batch->shape, batch->count);
+  size_t wide_bytes = lk_cpu_float_bytes(batch->shape, batch->count);
   for (uint32_t t = 0; t < threads; t++) {
-    lk_cpu_lane *lane = &cpu->lanes[t];
+    lk_cpu_thread *lane = &cpu->lanes[t];
     lane->pending = lk_buffer_reserve(&lane->pending_buffer, room, sizeof *lane->pending);
     lane->pending_room = room;
     if (lane->pending == NULL || lk_buffer_reserve(&lane->wide_buffer, wide_bytes, 1) == NULL) return false;
@@ -116,7 +118,7 @@ static bool lay_out_lanes(lk_cpu *cpu) {
 static void find_visible(void *context, uint32_t thread, uint32_t tile) {
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
-  const lk_place *place = lk_cpu_place_of_tile(pass, tile);
+  const lk_placement *place = lk_cpu_placement_of_tile(pass, tile);
   const lk_filter *filter = &pass->batch.filter;
   const uint64_t *allowed = filter->allowed != NULL ? filter->allowed[place - pass->places] : NULL;
   uint32_t first = (uint32_t)(tile - place->first_tile) * LK_TILE_ROWS, rows = place->hold->base.rows;
@@ -130,7 +132,7 @@ static void find_visible(void *context, uint32_t thread, uint32_t tile) {
 
 static bool mark_visible(lk_cpu *cpu, uint64_t *visible) {
   lk_cpu_pass *pass = &cpu->pass;
-  const lk_place *end = &pass->places[pass->batch.holds_count];
+  const lk_placement *end = &pass->places[pass->batch.holds_count];
   *visible = end->first_row;
   if (!pass->filtered) return true;
   pass->visible = lk_buffer_reserve(&pass->visible_buffer, end->first_word, sizeof *pass->visible);
@@ -155,7 +157,7 @@ static void code_fitting(const lk_cpu *cpu, const float *q, const float *mean, i
   memset(rotated + shape.dim, 0, (width - shape.dim) * sizeof *rotated);
   do {
     if (sum > 0) limit = (limit - 1) * LK_RUN_LIMIT / sum;
-    lk_quant_probe(shape.metric, q, shape.dim, mean, limit, work, code, rotated, bound);
+    lk_codes_probe(shape.metric, q, shape.dim, mean, limit, work, code, rotated, bound);
   } while (cpu->isa->adds_runs && (sum = lk_isa_run_sum(code, width)) > LK_RUN_LIMIT);
 }
 
@@ -173,7 +175,7 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   for (uint32_t f = 1; metric != LK_L2 && f < pass->frames; f++) {
     lk_probe_bound *bound = &pass->bounds[(size_t)f * count + item];
     *bound = pass->bounds[item];
-    bound->offset = lk_quant_offset(metric, q, dim, pass->frame_means[f], bound->norm);
+    bound->offset = lk_codes_offset(metric, q, dim, pass->frame_means[f], bound->norm);
   }
 }
 
@@ -199,15 +201,16 @@ static void copy_out(void *context, uint32_t thread, uint32_t probe) {
   uint32_t count = pass->heap_counts[probe];
   lk_hit *heap = pass->heaps + (size_t)probe * pass->batch.k;
   lk_topk_sort(heap, count);
-  memcpy(pass->lists->hits + lk_lists_begin(pass->lists, pass->first_list + probe), heap, count * sizeof *heap);
+  memcpy(pass->lists->hits + lk_candidate_lists_begin(pass->lists, pass->first_list + probe), heap,
+         count * sizeof *heap);
 }
 
-static lk_status finish_heaps(lk_cpu *cpu, lk_lists *lists, lk_error *error) {
+static lk_status finish_heaps(lk_cpu *cpu, lk_candidate_lists *lists, lk_error *error) {
   lk_cpu_pass *pass = &cpu->pass;
   uint32_t count = pass->batch.count;
-  uint64_t end = lk_lists_begin(lists, lists->count), hits = 0;
+  uint64_t end = lk_candidate_lists_begin(lists, lists->count), hits = 0;
   for (uint32_t p = 0; p < count; p++) hits += pass->heap_counts[p];
-  lk_status status = lk_lists_reserve(lists, count, hits, error);
+  lk_status status = lk_candidate_lists_reserve(lists, count, hits, error);
   if (status != LK_OK) return status;
   for (uint32_t p = 0; p < count; p++) lists->ends[lists->count + p] = end += pass->heap_counts[p];
   pass->lists = lists;
@@ -217,14 +220,14 @@ static lk_status finish_heaps(lk_cpu *cpu, lk_lists *lists, lk_error *error) {
   return LK_OK;
 }
 
-lk_status lk_cpu_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error) {
+lk_status lk_cpu_finish(lk_backend *backend, lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error) {
   lk_cpu *cpu = (lk_cpu *)backend;
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) {
-    lk_cpu_lane *lane = &cpu->lanes[t];
+    lk_cpu_thread *lane = &cpu->lanes[t];
     stats->scanned += lane->scanned;
     stats->survivors += lane->survivors;
-    stats->settled += lane->settled;
-    lane->scanned = lane->survivors = lane->settled = 0;
+    stats->rescored += lane->rescored;
+    lane->scanned = lane->survivors = lane->rescored = 0;
   }
   return cpu->pass.batch.k == LK_K_ALL ? lk_cpu_range_finish(cpu, lists, error) : finish_heaps(cpu, lists, error);
 }

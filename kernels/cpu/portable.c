@@ -40,9 +40,9 @@ static float dot(const uint8_t *row, uint32_t width, const float *rotated) {
 }
 
 static float multiply_pair(const float *row, const float *probe, uint32_t width) {
-  float sum[LK_WIDE_STEP] = {0};
-  for (uint32_t i = 0; i < width; i += LK_WIDE_STEP)
-    for (uint32_t e = 0; e < LK_WIDE_STEP; e++) sum[e] += row[i + e] * probe[i + e];
+  float sum[LK_FLOAT_STEP] = {0};
+  for (uint32_t i = 0; i < width; i += LK_FLOAT_STEP)
+    for (uint32_t e = 0; e < LK_FLOAT_STEP; e++) sum[e] += row[i + e] * probe[i + e];
   return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }
 

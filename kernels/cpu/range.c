@@ -7,7 +7,7 @@
 #include "kernels/cpu/topk.h"
 
 /* Moves a lane's pending hits to those it has found. */
-void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_lane *lane) {
+void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_thread *lane) {
   if (lane->pending_count == 0) return;
   size_t needed = lane->found_count + lane->pending_count;
   if (needed > lane->found_room) {
@@ -29,7 +29,7 @@ void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_lane *lane) {
 static void sort_list(void *context, uint32_t thread, uint32_t probe) {
   (void)thread;
   const lk_cpu_pass *pass = &((lk_cpu *)context)->pass;
-  uint64_t begin = lk_lists_begin(pass->lists, pass->first_list + probe);
+  uint64_t begin = lk_candidate_lists_begin(pass->lists, pass->first_list + probe);
   uint32_t count = (uint32_t)(pass->lists->ends[pass->first_list + probe] - begin);
   lk_hit *list = pass->lists->hits + begin;
   for (uint32_t i = 1; i < count; i++) lk_topk_rise(list, i, list[i]);
@@ -44,11 +44,11 @@ static void count_hits(const lk_cpu *cpu, uint64_t *ends) {
     for (size_t i = 0; i < cpu->lanes[t].found_count; i++) ends[cpu->lanes[t].found[i].probe]++;
 }
 
-static lk_status bring_together(lk_cpu *cpu, lk_lists *lists, uint64_t hits, lk_error *error) {
+static lk_status bring_together(lk_cpu *cpu, lk_candidate_lists *lists, uint64_t hits, lk_error *error) {
   uint32_t probes = cpu->pass.batch.count;
-  lk_status status = lk_lists_reserve(lists, probes, hits, error);
+  lk_status status = lk_candidate_lists_reserve(lists, probes, hits, error);
   if (status != LK_OK) return status;
-  uint64_t *ends = lists->ends + lists->count, end = lk_lists_begin(lists, lists->count);
+  uint64_t *ends = lists->ends + lists->count, end = lk_candidate_lists_begin(lists, lists->count);
   count_hits(cpu, ends);
   for (uint32_t p = 0; p < probes; p++) {
     uint64_t count = ends[p];
@@ -65,7 +65,7 @@ static lk_status bring_together(lk_cpu *cpu, lk_lists *lists, uint64_t hits, lk_
   return LK_OK;
 }
 
-lk_status lk_cpu_range_finish(lk_cpu *cpu, lk_lists *lists, lk_error *error) {
+lk_status lk_cpu_range_finish(lk_cpu *cpu, lk_candidate_lists *lists, lk_error *error) {
   uint64_t hits = 0;
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) {
     lk_cpu_range_keep(cpu, &cpu->lanes[t]);

@@ -22,7 +22,7 @@ void lk_cpu_push(lk_cpu_pass *pass, uint32_t probe, lk_hit hit) {
     lk_topk_push(heap, &pass->heap_counts[probe], k, hit);
 }
 
-lk_hit lk_cpu_hit(const lk_cpu_pass *pass, const lk_place *place, uint32_t row, float score) {
+lk_hit lk_cpu_hit(const lk_cpu_pass *pass, const lk_placement *place, uint32_t row, float score) {
   const lk_block *block = &place->hold->block;
   return (lk_hit){.number = block->numbers[row],
                   .row = (uint32_t)(place->first_row + row),
@@ -30,7 +30,7 @@ lk_hit lk_cpu_hit(const lk_cpu_pass *pass, const lk_place *place, uint32_t row, 
                   .score = score};
 }
 
-float lk_cpu_score(const lk_cpu *cpu, uint32_t probe, const lk_place *place, uint32_t row) {
+float lk_cpu_score(const lk_cpu *cpu, uint32_t probe, const lk_placement *place, uint32_t row) {
   lk_shape shape = cpu->pass.batch.shape;
   float room[LK_DIM_MAX];
   const float *x = lk_cpu_row(cpu, &place->hold->block, row, room);
@@ -38,7 +38,7 @@ float lk_cpu_score(const lk_cpu *cpu, uint32_t probe, const lk_place *place, uin
 }
 
 /* What is found outside a round goes straight to where it belongs; a range search keeps it with the thread. */
-static void take(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, lk_hit hit) {
+static void take(lk_cpu *cpu, lk_cpu_thread *lane, uint32_t probe, lk_hit hit) {
   if (cpu->pass.batch.k != LK_K_ALL) {
     lk_cpu_push(&cpu->pass, probe, hit);
     return;
@@ -49,10 +49,10 @@ static void take(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, lk_hit hit) {
 
 /* Scores every visible row of the hold from `row` on and before `end`. The bar is still the caller's
  * threshold. */
-static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk_place *place, uint64_t row,
+static void settle_rows(lk_cpu *cpu, lk_cpu_thread *lane, uint32_t probe, const lk_placement *place, uint64_t row,
                         uint64_t end) {
   lk_cpu_pass *pass = &cpu->pass;
-  uint32_t settled = 0;
+  uint32_t rescored = 0;
   for (; row < end; row++) {
     if (pass->filtered) {
       uint64_t word = pass->visible[place->first_word + row / 64] >> row % 64;
@@ -64,9 +64,9 @@ static void settle_rows(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe, const lk
     }
     float score = lk_cpu_score(cpu, probe, place, (uint32_t)row);
     if (score >= pass->bars[probe]) take(cpu, lane, probe, lk_cpu_hit(pass, place, (uint32_t)row, score));
-    settled++;
+    rescored++;
   }
-  lane->settled += settled;
+  lane->rescored += rescored;
 }
 
 /* A gathering group of probes goes over slices of rows that stay in the cache meanwhile. */
@@ -90,20 +90,20 @@ static void gather_group(void *context, uint32_t thread, uint32_t group) {
   lk_cpu *cpu = context;
   uint32_t size = group_size(cpu), first = group * size, end = least(first + size, cpu->pass.batch.count);
   for (uint32_t h = 0; h < cpu->pass.batch.holds_count; h++) {
-    const lk_place *place = &cpu->pass.places[h];
+    const lk_placement *place = &cpu->pass.places[h];
     for (uint64_t row = 0, rows = place->hold->base.rows; row < rows; row += GATHER_ROWS)
       for (uint32_t p = first; p < end; p++)
         settle_rows(cpu, &cpu->lanes[thread], p, place, row, rows - row < GATHER_ROWS ? rows : row + GATHER_ROWS);
   }
 }
 
-void lk_cpu_gather(lk_backend *backend) { run_groups((lk_cpu *)backend, gather_group); }
+void lk_cpu_exact_scan(lk_backend *backend) { run_groups((lk_cpu *)backend, gather_group); }
 
 lk_tile_view lk_cpu_view_tile(const lk_cpu_pass *pass, uint32_t tile) {
-  const lk_place *place = lk_cpu_place_of_tile(pass, tile);
-  const lk_cpu_hold *hold = place->hold;
+  const lk_placement *place = lk_cpu_placement_of_tile(pass, tile);
+  const lk_cpu_resident_block *hold = place->hold;
   uint32_t t = (uint32_t)(tile - place->first_tile), left = hold->base.rows - t * LK_TILE_ROWS;
-  uint32_t misfits = t == 0 ? 0 : hold->misfit_ends[t - 1];
+  uint32_t outliers = t == 0 ? 0 : hold->outlier_ends[t - 1];
   size_t width = lk_cpu_width(pass->batch.shape.dim), probes = (size_t)place->frame * pass->batch.count;
   size_t coded = pass->batch.shape.metric == LK_L2 ? probes : 0;
   return (lk_tile_view){.place = place,
@@ -112,8 +112,8 @@ lk_tile_view lk_cpu_view_tile(const lk_cpu_pass *pass, uint32_t tile) {
                         .rows = left < LK_TILE_ROWS ? left : LK_TILE_ROWS,
                         .first = t * LK_TILE_ROWS,
                         .rows_bounds = hold->block.bounds + (size_t)t * LK_TILE_ROWS,
-                        .misfits = hold->misfits + misfits,
-                        .misfits_count = hold->misfit_ends[t] - misfits,
+                        .outliers = hold->outliers + outliers,
+                        .outliers_count = hold->outlier_ends[t] - outliers,
                         .codes = pass->codes + coded * lk_probe_stride(lk_cpu_width(pass->batch.shape.dim)),
                         .rotated = pass->rotated + coded * width,
                         .bounds = pass->bounds + probes};
@@ -127,8 +127,8 @@ static int32_t shifted_threshold(lk_metric metric, const lk_probe_bound *probe, 
   return threshold == INT32_MAX || shifted > INT32_MAX ? INT32_MAX : (int32_t)shifted;
 }
 
-void lk_cpu_settle(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
-  lane->settled++;
+void lk_cpu_rescore(const lk_cpu *cpu, lk_cpu_thread *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
+  lane->rescored++;
   float score = lk_cpu_score(cpu, probe, view->place, view->first + row);
   if (score >= cpu->pass.bars[probe])
     lane->pending[lane->pending_count++] =
@@ -143,7 +143,7 @@ static void fetch(const lk_cpu *cpu, const lk_block *block, uint32_t row) {
 }
 
 /* Looks at a visible row again, with the float probe: whether it can still reach the bar. */
-static bool rescreen(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
+static bool rescreen(const lk_cpu *cpu, lk_cpu_thread *lane, const lk_tile_view *view, uint32_t probe, uint32_t row) {
   const lk_cpu_pass *pass = &cpu->pass;
   uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim);
   if (!lk_cpu_visible(pass, view->place, view->first + row)) return false;
@@ -157,13 +157,13 @@ static bool rescreen(const lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *v
   return reaches;
 }
 
-bool lk_cpu_has_room(lk_cpu_pass *pass, const lk_cpu_lane *lane, uint32_t probes) {
+bool lk_cpu_has_room(lk_cpu_pass *pass, const lk_cpu_thread *lane, uint32_t probes) {
   if (lane->pending_count + probes * LK_TILE_ROWS > lane->pending_room) atomic_store(&pass->overflow, true);
   return !atomic_load_explicit(&pass->overflow, memory_order_relaxed);
 }
 
 /* Scans a tile by its codes for `count` probes from `first` on. */
-static void scan_probes(lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view, uint32_t first, uint32_t count) {
+static void scan_probes(lk_cpu *cpu, lk_cpu_thread *lane, const lk_tile_view *view, uint32_t first, uint32_t count) {
   lk_cpu_pass *pass = &cpu->pass;
   uint32_t width = lk_cpu_width(pass->batch.shape.dim), strips = (view->rows + LK_STRIP_ROWS - 1) / LK_STRIP_ROWS;
   uint16_t survivors[LK_SCAN_PROBES * LK_TILE_ROWS];
@@ -187,21 +187,21 @@ static void scan_probes(lk_cpu *cpu, lk_cpu_lane *lane, const lk_tile_view *view
         rescreen(cpu, lane, view, first + survivors[i] / LK_TILE_ROWS, row))
       survivors[kept++] = survivors[i];
   }
-  for (uint32_t i = 0; i < view->misfits_count; i++)
+  for (uint32_t i = 0; i < view->outliers_count; i++)
     for (uint32_t p = 0; p < count; p++)
-      if (rescreen(cpu, lane, view, first + p, view->misfits[i]))
-        survivors[kept++] = (uint16_t)(p * LK_TILE_ROWS + view->misfits[i]);
+      if (rescreen(cpu, lane, view, first + p, view->outliers[i]))
+        survivors[kept++] = (uint16_t)(p * LK_TILE_ROWS + view->outliers[i]);
   for (size_t i = 0; i < kept; i++)
-    lk_cpu_settle(cpu, lane, view, first + survivors[i] / LK_TILE_ROWS, survivors[i] % LK_TILE_ROWS);
+    lk_cpu_rescore(cpu, lane, view, first + survivors[i] / LK_TILE_ROWS, survivors[i] % LK_TILE_ROWS);
 }
 
 static void scan_tile(void *context, uint32_t thread, uint32_t item) {
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
-  lk_cpu_lane *lane = &cpu->lanes[thread];
+  lk_cpu_thread *lane = &cpu->lanes[thread];
   lk_tile_view view = lk_cpu_view_tile(pass, pass->round_tiles[item]);
   if (pass->wide) {
-    lk_cpu_wide_scan(cpu, lane, &view);
+    lk_cpu_float_scan(cpu, lane, &view);
     return;
   }
   for (uint32_t first = 0; first < pass->batch.count; first += cpu->isa->scan_probes) {
@@ -233,15 +233,15 @@ static void collect(void *context, uint32_t thread, uint32_t item) {
 /* False: a lane overflowed. */
 static bool run_round(lk_cpu *cpu, const uint32_t *tiles, uint32_t tiles_count, bool wide, lk_round *done) {
   uint32_t threads = lk_pool_threads(cpu->pool);
-  uint64_t settled_before = 0;
-  for (uint32_t t = 0; t < threads; t++) settled_before += cpu->lanes[t].settled;
+  uint64_t rescored_before = 0;
+  for (uint32_t t = 0; t < threads; t++) rescored_before += cpu->lanes[t].rescored;
   cpu->pass.round_tiles = tiles;
   cpu->pass.wide = wide;
   atomic_store(&cpu->pass.overflow, false);
   lk_pool_run(cpu->pool, tiles_count, scan_tile, cpu);
-  *done = (lk_round){.settled = -settled_before};
+  *done = (lk_round){.rescored = -rescored_before};
   for (uint32_t t = 0; t < threads; t++) {
-    done->settled += cpu->lanes[t].settled;
+    done->rescored += cpu->lanes[t].rescored;
     done->hits += cpu->lanes[t].pending_count;
   }
   bool complete = !atomic_load(&cpu->pass.overflow);
@@ -250,13 +250,13 @@ static bool run_round(lk_cpu *cpu, const uint32_t *tiles, uint32_t tiles_count, 
   return complete;
 }
 
-uint32_t lk_cpu_rounds(lk_backend *backend, const lk_schedule *schedule, const lk_run *runs, uint32_t count, bool wide,
-                       lk_round *done) {
+uint32_t lk_cpu_rounds(lk_backend *backend, const lk_scan_order *schedule, const lk_run *runs, uint32_t count,
+                       bool wide, lk_round *done) {
   lk_cpu *cpu = (lk_cpu *)backend;
   for (uint32_t i = 0; i < count; i++) {
     uint32_t tiles = runs[i].end - runs[i].begin;
     if (!run_round(cpu, schedule->tiles + runs[i].begin, tiles, wide, &done[i])) return i;
-    if (!wide && lk_plan_widens(tiles, cpu->pass.batch.count, done[i].settled, done[i].hits)) return i + 1;
+    if (!wide && lk_plan_wants_float_scan(tiles, cpu->pass.batch.count, done[i].rescored, done[i].hits)) return i + 1;
   }
   return count;
 }

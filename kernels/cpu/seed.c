@@ -49,16 +49,16 @@ static void push_tile(lk_cpu *cpu, uint32_t tile, uint32_t first, uint32_t count
 }
 
 /* Scores what is in the heap and empties it; the bar stays. */
-static void raise_to_worst(lk_cpu *cpu, lk_cpu_lane *lane, uint32_t probe) {
+static void raise_to_worst(lk_cpu *cpu, lk_cpu_thread *lane, uint32_t probe) {
   lk_cpu_pass *pass = &cpu->pass;
   uint32_t k = pass->batch.k, count = pass->heap_counts[probe];
   float worst = INFINITY;
   for (uint32_t i = 0; i < count; i++) {
     uint32_t row = pass->heaps[(size_t)probe * k + i].row;
-    const lk_place *place = lk_cpu_place_of_row(pass, row);
+    const lk_placement *place = lk_cpu_placement_of_row(pass, row);
     worst = fminf(worst, lk_cpu_score(cpu, probe, place, (uint32_t)(row - place->first_row)));
   }
-  lane->settled += count;
+  lane->rescored += count;
   if (count == k && worst > pass->bars[probe]) pass->bars[probe] = worst;
   pass->heap_counts[probe] = 0;
 }
@@ -70,7 +70,7 @@ static void seed_probes(void *context, uint32_t thread, uint32_t item) {
   uint32_t count = left < LK_SUM_PROBES ? left : LK_SUM_PROBES;
   uint64_t last = UINT64_MAX;
   for (uint32_t i = 0; i < pass->seed_count; i += LK_TILE_ROWS / SAMPLED) {
-    const lk_place *place = lk_cpu_place_of_row(pass, pass->seed_rows[i]);
+    const lk_placement *place = lk_cpu_placement_of_row(pass, pass->seed_rows[i]);
     uint64_t tile = place->first_tile + (pass->seed_rows[i] - place->first_row) / LK_TILE_ROWS;
     if (tile != last) push_tile(cpu, (uint32_t)tile, first, count); /* a row that comes twice would raise a wrong bar */
     last = tile;

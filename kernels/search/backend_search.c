@@ -5,7 +5,7 @@
 #include "kernels/candidate_lists.h"
 #include "kernels/plan.h"
 
-static lk_status reserve_seed(lk_part *part, uint32_t rows, lk_error *error) {
+static lk_status reserve_seed(lk_backend_search *part, uint32_t rows, lk_error *error) {
   if (part->seed_room >= rows) return LK_OK;
   uint64_t *grown = realloc(part->seed_rows, rows * sizeof *grown);
   if (grown == NULL) return lk_fail_memory(error);
@@ -15,19 +15,19 @@ static lk_status reserve_seed(lk_part *part, uint32_t rows, lk_error *error) {
 }
 
 /* One that is kept, or a new one in place of the oldest. */
-static lk_status find_schedule(lk_part *part, const lk_plan *plan, uint32_t tiles, const lk_schedule **found,
-                               lk_error *error) {
-  for (uint32_t i = 0; i < LK_PART_SCHEDULES; i++)
-    if (lk_schedule_is(&part->schedules[i], plan, tiles)) {
+static lk_status find_schedule(lk_backend_search *part, const lk_plan *plan, uint32_t tiles,
+                               const lk_scan_order **found, lk_error *error) {
+  for (uint32_t i = 0; i < LK_BACKEND_SEARCH_ORDERS; i++)
+    if (lk_scan_order_is(&part->schedules[i], plan, tiles)) {
       *found = &part->schedules[i];
       return LK_OK;
     }
-  lk_schedule *oldest = &part->schedules[part->schedules_made++ % LK_PART_SCHEDULES];
+  lk_scan_order *oldest = &part->schedules[part->schedules_made++ % LK_BACKEND_SEARCH_ORDERS];
   *found = oldest;
-  return lk_schedule_make(oldest, plan, tiles, error);
+  return lk_scan_order_make(oldest, plan, tiles, error);
 }
 
-static void seed(lk_part *part, const lk_plan *plan, uint64_t rows) {
+static void seed(lk_backend_search *part, const lk_plan *plan, uint64_t rows) {
   if (plan->seed_rows == 0) return;
   for (uint32_t i = 0; i < plan->seed_rows; i++) part->seed_rows[i] = lk_plan_seed_row(plan, rows, i);
   part->backend->ops->seed(part->backend, part->seed_rows, plan->seed_rows);
@@ -36,7 +36,7 @@ static void seed(lk_part *part, const lk_plan *plan, uint64_t rows) {
 /* One pass's rounds. */
 struct rounds {
   lk_backend *backend;
-  const lk_schedule *schedule;
+  const lk_scan_order *schedule;
   uint32_t probes;
   bool wide;
   lk_search_stats *stats;
@@ -47,11 +47,11 @@ static uint32_t run_some(struct rounds *rounds, const lk_run *runs, uint32_t cou
   lk_round done[LK_ROUNDS_MAX];
   uint32_t complete = rounds->backend->ops->rounds(rounds->backend, rounds->schedule, runs, count, rounds->wide, done);
   rounds->stats->rounds += complete;
-  if (rounds->wide) rounds->stats->wide_rounds += complete;
+  if (rounds->wide) rounds->stats->float_rounds += complete;
   if (complete > 0) {
     const lk_run *last = &runs[complete - 1];
     const lk_round *did = &done[complete - 1];
-    rounds->wide |= lk_plan_widens(last->end - last->begin, rounds->probes, did->settled, did->hits);
+    rounds->wide |= lk_plan_wants_float_scan(last->end - last->begin, rounds->probes, did->rescored, did->hits);
   }
   return complete;
 }
@@ -65,7 +65,8 @@ static void run_halves(struct rounds *rounds, lk_run run) {
     if (run_some(rounds, &halves[i], 1) == 0) run_halves(rounds, halves[i]);
 }
 
-static void run_rounds(lk_part *part, const lk_schedule *schedule, uint32_t probes, lk_search_stats *stats) {
+static void run_rounds(lk_backend_search *part, const lk_scan_order *schedule, uint32_t probes,
+                       lk_search_stats *stats) {
   struct rounds rounds = {.backend = part->backend, .schedule = schedule, .probes = probes, .stats = stats};
   for (uint32_t next = 0, complete; next < schedule->rounds_count; next += complete) {
     bool wide = rounds.wide;
@@ -75,14 +76,15 @@ static void run_rounds(lk_part *part, const lk_schedule *schedule, uint32_t prob
   }
 }
 
-static lk_status run_pass(lk_part *part, const lk_plan *plan, const lk_schedule *schedule, const lk_batch *pass,
-                          uint64_t rows, lk_lists *lists, lk_search_stats *stats, lk_error *error) {
+static lk_status run_pass(lk_backend_search *part, const lk_plan *plan, const lk_scan_order *schedule,
+                          const lk_batch *pass, uint64_t rows, lk_candidate_lists *lists, lk_search_stats *stats,
+                          lk_error *error) {
   const lk_backend_ops *ops = part->backend->ops;
   uint64_t visible;
   lk_status status = ops->begin(part->backend, pass, &visible, error);
   if (status != LK_OK) return status;
-  if (lk_plan_gathers(rows, visible, pass->k)) {
-    ops->gather(part->backend);
+  if (lk_plan_wants_exact_scan(rows, visible, pass->k)) {
+    ops->exact_scan(part->backend);
   } else {
     seed(part, plan, rows);
     run_rounds(part, schedule, pass->count, stats);
@@ -90,8 +92,8 @@ static lk_status run_pass(lk_part *part, const lk_plan *plan, const lk_schedule 
   return ops->finish(part->backend, lists, stats, error);
 }
 
-lk_status lk_part_search(lk_part *part, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
-                         lk_error *error) {
+lk_status lk_backend_search_run(lk_backend_search *part, const lk_batch *batch, lk_candidate_lists *lists,
+                                lk_search_stats *stats, lk_error *error) {
   uint64_t rows = 0;
   uint32_t tiles = 0;
   for (uint32_t i = 0; i < batch->holds_count; i++) {
@@ -99,8 +101,8 @@ lk_status lk_part_search(lk_part *part, const lk_batch *batch, lk_lists *lists, 
     tiles += batch->holds[i]->tiles;
   }
   lk_plan plan = lk_plan_make(rows, tiles, batch->k, batch->count, part->backend->tiles_at_once);
-  lk_lists_clear(lists);
-  const lk_schedule *schedule = NULL;
+  lk_candidate_lists_clear(lists);
+  const lk_scan_order *schedule = NULL;
   lk_status status = find_schedule(part, &plan, tiles, &schedule, error);
   if (status == LK_OK) status = reserve_seed(part, plan.seed_rows, error);
   for (uint32_t first = 0; status == LK_OK && first < batch->count; first += plan.probes) {
@@ -113,7 +115,7 @@ lk_status lk_part_search(lk_part *part, const lk_batch *batch, lk_lists *lists, 
   return status;
 }
 
-void lk_part_free(lk_part *part) {
-  for (uint32_t i = 0; i < LK_PART_SCHEDULES; i++) lk_schedule_free(&part->schedules[i]);
+void lk_backend_search_free(lk_backend_search *part) {
+  for (uint32_t i = 0; i < LK_BACKEND_SEARCH_ORDERS; i++) lk_scan_order_free(&part->schedules[i]);
   free(part->seed_rows);
 }

@@ -4,21 +4,21 @@
 
 #include "kernels/scan_order.h"
 
-#define LK_PART_SCHEDULES 8
+#define LK_BACKEND_SEARCH_ORDERS 8
 
-typedef struct lk_part {
+typedef struct lk_backend_search {
   lk_backend *backend;
-  lk_schedule schedules[LK_PART_SCHEDULES]; /* of the plans that searches had last */
+  lk_scan_order schedules[LK_BACKEND_SEARCH_ORDERS]; /* of the plans that searches had last */
   uint32_t schedules_made;
   uint64_t *seed_rows;
   uint32_t seed_room;
-} lk_part;
+} lk_backend_search;
 
 /* Fills `lists` with a list a probe, and adds to `stats`. The batch's holds are the backend's own. */
-lk_status lk_part_search(lk_part *part, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
-                         lk_error *error);
+lk_status lk_backend_search_run(lk_backend_search *part, const lk_batch *batch, lk_candidate_lists *lists,
+                                lk_search_stats *stats, lk_error *error);
 
 /* But for the backend, which stays open. */
-void lk_part_free(lk_part *part);
+void lk_backend_search_free(lk_backend_search *part);
 
 #endif

@@ -18,8 +18,8 @@ enum { LANES = 2 };
 /* All that one search at a time needs: a part for each backend, or its twin. */
 struct lane {
   bool busy;
-  lk_several *several; /* NULL: one part */
-  lk_part *parts;
+  lk_sharded_search *several; /* NULL: one part */
+  lk_backend_search *parts;
 };
 
 struct lk_device {
@@ -45,10 +45,10 @@ static char *join_names(lk_backend *const *backends, uint32_t count) {
 }
 
 static void close_lane(struct lane *lane, uint32_t parts_count, bool backends_too) {
-  lk_several_close(lane->several);
+  lk_sharded_search_close(lane->several);
   for (uint32_t i = 0; lane->parts != NULL && i < parts_count; i++) {
     lk_backend *backend = lane->parts[i].backend;
-    lk_part_free(&lane->parts[i]);
+    lk_backend_search_free(&lane->parts[i]);
     if (backends_too && backend != NULL) backend->ops->close(backend);
   }
   free(lane->parts);
@@ -74,7 +74,7 @@ static lk_status open_lane(lk_device *device, uint32_t number, lk_backend *const
     else
       status = backends[i]->ops->twin(backends[i], &lane->parts[i].backend, error);
   }
-  if (status == LK_OK && count > 1) status = lk_several_open(lane->parts, count, &lane->several, error);
+  if (status == LK_OK && count > 1) status = lk_sharded_search_open(lane->parts, count, &lane->several, error);
   device->lanes_count += status == LK_OK;
   return status;
 }
@@ -117,8 +117,8 @@ static lk_status open_backends(const char *list, uint32_t threads, lk_backend *b
   for (const char *at = list, *end; status == LK_OK; at = end + 1) {
     char name[NAME_BYTES];
     end = strchrnul(at, ',');
-    if (*opened == LK_DEVICE_PARTS_MAX)
-      return lk_fail(error, LK_ENODEVICE, "device '%s': more than %d in one list", list, LK_DEVICE_PARTS_MAX);
+    if (*opened == LK_DEVICE_BACKENDS_MAX)
+      return lk_fail(error, LK_ENODEVICE, "device '%s': more than %d in one list", list, LK_DEVICE_BACKENDS_MAX);
     if (snprintf(name, sizeof name, "%.*s", (int)(end - at), at) >= NAME_BYTES)
       return lk_fail(error, LK_ENODEVICE, "device '%.*s' is not known to this build", (int)(end - at), at);
     status = open_backend(name, threads, &backends[*opened], error);
@@ -129,7 +129,7 @@ static lk_status open_backends(const char *list, uint32_t threads, lk_backend *b
 }
 
 lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error) {
-  lk_backend *backends[LK_DEVICE_PARTS_MAX];
+  lk_backend *backends[LK_DEVICE_BACKENDS_MAX];
   uint32_t opened = 0;
   lk_status status = open_backends(name, threads, backends, &opened, error);
   if (status == LK_OK) status = lk_device_make(backends, opened, device, error);
@@ -191,7 +191,8 @@ static uint32_t least_part(const lk_device *device) {
   return least;
 }
 
-lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *block, lk_hold **hold, lk_error *error) {
+lk_status lk_device_load_block(lk_device *device, lk_shape shape, const lk_block *block, lk_resident_block **hold,
+                               lk_error *error) {
   struct lane *lane = enter(device, &device->lanes[0]);
   uint32_t part = least_part(device);
   lk_backend *backend = lane->parts[part].backend;
@@ -205,8 +206,8 @@ lk_status lk_device_hold(lk_device *device, lk_shape shape, const lk_block *bloc
 }
 
 /* In all lanes at once: for the first of them an update waits for another one. */
-lk_status lk_device_update(lk_device *device, lk_hold *hold, const lk_visibility *visibility, uint32_t first,
-                           uint32_t count, lk_error *error) {
+lk_status lk_device_update_block(lk_device *device, lk_resident_block *hold, const lk_visibility *visibility,
+                                 uint32_t first, uint32_t count, lk_error *error) {
   add_update(device, 1);
   for (uint32_t i = 0; i < device->lanes_count; i++) enter(device, &device->lanes[i]);
   lk_backend *backend = device->lanes[0].parts[hold->part].backend;
@@ -216,7 +217,7 @@ lk_status lk_device_update(lk_device *device, lk_hold *hold, const lk_visibility
   return status;
 }
 
-void lk_device_release(lk_device *device, lk_hold *hold) {
+void lk_device_unload_block(lk_device *device, lk_resident_block *hold) {
   if (hold == NULL) return;
   struct lane *lane = enter(device, &device->lanes[0]);
   lk_backend *backend = lane->parts[hold->part].backend;
@@ -225,7 +226,7 @@ void lk_device_release(lk_device *device, lk_hold *hold) {
   leave(device, lane);
 }
 
-lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
+lk_status lk_search(lk_device *device, const lk_batch *batch, lk_candidate_lists *lists, lk_search_stats *stats,
                     lk_error *error) {
   uint64_t rows = 0;
   for (uint32_t i = 0; i < batch->holds_count; i++) rows += batch->holds[i]->rows;
@@ -233,8 +234,8 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_lists *lists, l
   lk_search_stats unseen = {0};
   if (stats == NULL) stats = &unseen;
   struct lane *lane = enter_free(device);
-  lk_status status = lane->several != NULL ? lk_several_search(lane->several, batch, lists, stats, error)
-                                           : lk_part_search(&lane->parts[0], batch, lists, stats, error);
+  lk_status status = lane->several != NULL ? lk_sharded_search_run(lane->several, batch, lists, stats, error)
+                                           : lk_backend_search_run(&lane->parts[0], batch, lists, stats, error);
   leave(device, lane);
   return status;
 }

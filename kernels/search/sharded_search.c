@@ -7,12 +7,12 @@
 
 /* One part's share of a search. */
 struct share {
-  lk_part *part;
+  lk_backend_search *part;
   lk_batch batch;
-  lk_hold **holds; /* of the search, those that the part holds, in the search's order */
+  lk_resident_block **holds; /* of the search, those that the part holds, in the search's order */
   const uint64_t **allowed;
   uint32_t *own_rows, *all_rows; /* where each begins among the part's and among all of the search */
-  lk_lists lists;
+  lk_candidate_lists lists;
   lk_search_stats stats;
   lk_status status;
   lk_error error;
@@ -25,7 +25,7 @@ struct seen {
   uint32_t subject;
 };
 
-struct lk_several {
+struct lk_sharded_search {
   lk_pool *pool; /* a thread a part */
   uint32_t holds_room;
   struct seen *seen; /* open addressing, 2^seen_bits of them, less than half full */
@@ -35,8 +35,9 @@ struct lk_several {
   struct share shares[];
 };
 
-lk_status lk_several_open(lk_part *parts, uint32_t count, lk_several **several, lk_error *error) {
-  lk_several *made = calloc(1, sizeof *made + count * sizeof made->shares[0]);
+lk_status lk_sharded_search_open(lk_backend_search *parts, uint32_t count, lk_sharded_search **several,
+                                 lk_error *error) {
+  lk_sharded_search *made = calloc(1, sizeof *made + count * sizeof made->shares[0]);
   if (made == NULL) return lk_fail_memory(error);
   made->count = count;
   for (uint32_t i = 0; i < count; i++) made->shares[i].part = &parts[i];
@@ -56,11 +57,11 @@ static void free_holds(struct share *share) {
   free(share->all_rows);
 }
 
-void lk_several_close(lk_several *several) {
+void lk_sharded_search_close(lk_sharded_search *several) {
   if (several == NULL) return;
   for (uint32_t i = 0; i < several->count; i++) {
     free_holds(&several->shares[i]);
-    lk_lists_free(&several->shares[i].lists);
+    lk_candidate_lists_free(&several->shares[i].lists);
   }
   free(several->seen);
   lk_pool_close(several->pool);
@@ -78,7 +79,7 @@ static bool reserve_holds(struct share *share, uint32_t room) {
   return share->holds != NULL && share->allowed != NULL && share->own_rows != NULL && share->all_rows != NULL;
 }
 
-static bool reserve_seen(lk_several *several, uint32_t k) {
+static bool reserve_seen(lk_sharded_search *several, uint32_t k) {
   uint32_t bits = 2;
   while (UINT32_C(1) << bits <= 2 * k) bits++;
   if (bits <= several->seen_bits) return true;
@@ -88,7 +89,7 @@ static bool reserve_seen(lk_several *several, uint32_t k) {
   return several->seen != NULL;
 }
 
-static lk_status reserve(lk_several *several, const lk_batch *batch, lk_error *error) {
+static lk_status reserve(lk_sharded_search *several, const lk_batch *batch, lk_error *error) {
   bool enough = !batch->by_subject || reserve_seen(several, batch->k);
   if (several->holds_room < batch->holds_count) {
     several->holds_room = 0;
@@ -98,7 +99,7 @@ static lk_status reserve(lk_several *several, const lk_batch *batch, lk_error *e
   return enough ? LK_OK : lk_fail_memory(error);
 }
 
-static void share_out(lk_several *several, const lk_batch *batch) {
+static void share_out(lk_sharded_search *several, const lk_batch *batch) {
   for (uint32_t i = 0; i < several->count; i++) {
     struct share *share = &several->shares[i];
     share->batch = *batch;
@@ -120,14 +121,14 @@ static void share_out(lk_several *several, const lk_batch *batch) {
 
 static void search_share(void *context, uint32_t thread, uint32_t i) {
   (void)thread;
-  struct share *share = &((lk_several *)context)->shares[i];
+  struct share *share = &((lk_sharded_search *)context)->shares[i];
   share->stats = (lk_search_stats){0};
-  share->status = lk_part_search(share->part, &share->batch, &share->lists, &share->stats, &share->error);
+  share->status = lk_backend_search_run(share->part, &share->batch, &share->lists, &share->stats, &share->error);
 }
 
 /* ---- merging ---- */
 
-static bool is_new_subject(lk_several *several, uint32_t subject) {
+static bool is_new_subject(lk_sharded_search *several, uint32_t subject) {
   uint32_t at = subject * UINT32_C(2654435769) >> (32 - several->seen_bits); /* Knuth's multiplicative hash */
   while (several->seen[at].list == several->list) {
     if (several->seen[at].subject == subject) return false;
@@ -138,7 +139,7 @@ static bool is_new_subject(lk_several *several, uint32_t subject) {
 }
 
 /* The share whose next hit comes first in the order; NULL where all have ended. */
-static struct share *first_share(lk_several *several) {
+static struct share *first_share(lk_sharded_search *several) {
   struct share *first = NULL;
   for (uint32_t i = 0; i < several->count; i++) {
     struct share *share = &several->shares[i];
@@ -163,12 +164,12 @@ static uint32_t row_of_all(const struct share *share, uint32_t row) {
 
 /* A part has at most one hit of a subject, its best there: of the best k subjects every part has the best hit, or
  * another part has a better one. */
-static void merge_list(lk_several *several, const lk_batch *batch, uint32_t probe, lk_lists *lists) {
-  uint64_t end = lk_lists_begin(lists, probe), last = batch->k == LK_K_ALL ? UINT64_MAX : end + batch->k;
+static void merge_list(lk_sharded_search *several, const lk_batch *batch, uint32_t probe, lk_candidate_lists *lists) {
+  uint64_t end = lk_candidate_lists_begin(lists, probe), last = batch->k == LK_K_ALL ? UINT64_MAX : end + batch->k;
   several->list++;
   for (uint32_t i = 0; i < several->count; i++) {
     struct share *share = &several->shares[i];
-    share->next = lk_lists_begin(&share->lists, probe);
+    share->next = lk_candidate_lists_begin(&share->lists, probe);
     share->end = share->lists.ends[probe];
   }
   for (struct share *share; end < last && (share = first_share(several)) != NULL;) {
@@ -183,14 +184,14 @@ static void merge_list(lk_several *several, const lk_batch *batch, uint32_t prob
 static void add_stats(lk_search_stats *to, const lk_search_stats *from) {
   to->scanned += from->scanned;
   to->survivors += from->survivors;
-  to->settled += from->settled;
+  to->rescored += from->rescored;
   to->rounds += from->rounds;
-  to->wide_rounds += from->wide_rounds;
+  to->float_rounds += from->float_rounds;
   to->reruns += from->reruns;
 }
 
-lk_status lk_several_search(lk_several *several, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
-                            lk_error *error) {
+lk_status lk_sharded_search_run(lk_sharded_search *several, const lk_batch *batch, lk_candidate_lists *lists,
+                                lk_search_stats *stats, lk_error *error) {
   lk_status status = reserve(several, batch, error);
   if (status != LK_OK) return status;
   share_out(several, batch);
@@ -200,10 +201,10 @@ lk_status lk_several_search(lk_several *several, const lk_batch *batch, lk_lists
     const struct share *share = &several->shares[i];
     if (share->status != LK_OK) return lk_fail(error, share->status, "%s", share->error.text);
     add_stats(stats, &share->stats);
-    hits += lk_lists_begin(&share->lists, share->lists.count);
+    hits += lk_candidate_lists_begin(&share->lists, share->lists.count);
   }
-  lk_lists_clear(lists);
-  status = lk_lists_reserve(lists, batch->count, hits, error);
+  lk_candidate_lists_clear(lists);
+  status = lk_candidate_lists_reserve(lists, batch->count, hits, error);
   if (status != LK_OK) return status;
   for (uint32_t p = 0; p < batch->count; p++) merge_list(several, batch, p, lists);
   lists->count = batch->count;

@@ -5,15 +5,16 @@
 
 #include "kernels/search/backend_search.h"
 
-typedef struct lk_several lk_several;
+typedef struct lk_sharded_search lk_sharded_search;
 
 /* The parts must outlive it. */
-lk_status lk_several_open(lk_part *parts, uint32_t count, lk_several **several, lk_error *error);
+lk_status lk_sharded_search_open(lk_backend_search *parts, uint32_t count, lk_sharded_search **several,
+                                 lk_error *error);
 /* NULL closes nothing. */
-void lk_several_close(lk_several *several);
+void lk_sharded_search_close(lk_sharded_search *several);
 
-/* As lk_part_search, over holds of which each names its part. */
-lk_status lk_several_search(lk_several *several, const lk_batch *batch, lk_lists *lists, lk_search_stats *stats,
-                            lk_error *error);
+/* As lk_backend_search_run, over holds of which each names its part. */
+lk_status lk_sharded_search_run(lk_sharded_search *several, const lk_batch *batch, lk_candidate_lists *lists,
+                                lk_search_stats *stats, lk_error *error);
 
 #endif

@@ -9,14 +9,14 @@
 
 static int64_t good(const char *text) {
   int64_t ms = -1;
-  const char *fault = lk_instant_parse(lk_text_of(text), &ms);
+  const char *fault = lk_timestamp_parse(lk_text_of(text), &ms);
   cr_assert_null(fault, "%s %s", text, fault);
   return ms;
 }
 
 static void check_refused(const char *text, const char *words) {
   int64_t ms = 77;
-  const char *fault = lk_instant_parse(lk_text_of(text), &ms);
+  const char *fault = lk_timestamp_parse(lk_text_of(text), &ms);
   cr_assert(fault != NULL && strstr(fault, words) != NULL, "'%s' is refused with: %s", text, fault);
   cr_assert_eq(ms, 77);
 }
@@ -81,7 +81,7 @@ static void format_civil(const struct tm *utc, char text[64]) { strftime(text, 6
 
 /* Every day of 1970 .. 2100, both ways. */
 Test(instant, days_as_timegm_has_them) {
-  char text[64], back[LK_INSTANT_SIZE];
+  char text[64], back[LK_TIMESTAMP_SIZE];
   for (time_t at = 0; at < 4133980800; at += 86400) {
     struct tm utc;
     gmtime_r(&at, &utc);
@@ -90,7 +90,7 @@ Test(instant, days_as_timegm_has_them) {
     text[10] = '\0';
     cr_assert_eq(good(text), (int64_t)at * 1000, "%s", text);
     text[10] = 'T';
-    lk_instant_format((int64_t)at * 1000, back);
+    lk_timestamp_format((int64_t)at * 1000, back);
     cr_assert_str_eq(back, text);
   }
 }
@@ -107,22 +107,22 @@ Test(instant, random_ones_as_timegm_has_them) {
     struct tm local;
     gmtime_r(&seconds, &local);
     cr_assert_eq(timegm(&local), seconds);
-    char text[64], instant[96], back[LK_INSTANT_SIZE];
+    char text[64], instant[96], back[LK_TIMESTAMP_SIZE];
     format_civil(&local, text);
     snprintf(instant, sizeof instant, "%.19s.%03d%c%02d:%02d", text, (int)(wall % 1000), offset < 0 ? '-' : '+',
              far / 60, far % 60);
     cr_assert_eq(good(instant), ms, "seed 1, case %d: %s", i, instant);
-    lk_instant_format(ms, back);
+    lk_timestamp_format(ms, back);
     cr_assert_eq(good(back), ms, "%s", back);
   }
 }
 
 Test(instant, format) {
-  char text[LK_INSTANT_SIZE];
-  lk_instant_format(-1, text);
+  char text[LK_TIMESTAMP_SIZE];
+  lk_timestamp_format(-1, text);
   cr_assert_str_eq(text, "1969-12-31T23:59:59.999Z");
-  lk_instant_format(1623308400050, text);
+  lk_timestamp_format(1623308400050, text);
   cr_assert_str_eq(text, "2021-06-10T07:00:00.050Z");
-  lk_instant_format(INT64_MIN, text);
-  lk_instant_format(INT64_MAX, text);
+  lk_timestamp_format(INT64_MIN, text);
+  lk_timestamp_format(INT64_MAX, text);
 }

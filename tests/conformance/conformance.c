@@ -66,7 +66,7 @@ static void fleet_close(struct fleet *fleet) {
 /* The stats are the sums over all devices. */
 static lk_search_stats check(struct fleet *fleet, const struct conformance_case *c) {
   lk_search_stats sum = {0};
-  lk_lists got = {0};
+  lk_candidate_lists got = {0};
   struct trial trial = trial_make(c);
   random_state random = random_fork(c->recipe.seed, 78);
   for (size_t d = 0; d < DEVICES; d++) {
@@ -77,10 +77,10 @@ static lk_search_stats check(struct fleet *fleet, const struct conformance_case 
     trial_compare(&trial, devices[d], threads, &got, &trial.want);
     sum.reruns += stats.reruns;
     sum.scanned += stats.scanned;
-    sum.settled += stats.settled;
-    sum.wide_rounds += stats.wide_rounds;
+    sum.rescored += stats.rescored;
+    sum.float_rounds += stats.float_rounds;
   }
-  lk_lists_free(&got);
+  lk_candidate_lists_free(&got);
   trial_free(&trial);
   return sum;
 }
@@ -154,7 +154,7 @@ Test(conformance, batching_changes_nothing) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("batching", COSINE, CLUSTERED, 48, 6000, 70, 15);
   struct trial trial = trial_make(&c);
-  lk_lists together = {0}, apart = {0};
+  lk_candidate_lists together = {0}, apart = {0};
   for (size_t d = 0; d < DEVICES; d++) {
     lk_device *device = fleet_get(&fleet, d, 2);
     if (device == NULL) continue;
@@ -164,8 +164,8 @@ Test(conformance, batching_changes_nothing) {
       trial_compare(&trial, devices[d], 2, &apart, &together);
     }
   }
-  lk_lists_free(&together);
-  lk_lists_free(&apart);
+  lk_candidate_lists_free(&together);
+  lk_candidate_lists_free(&apart);
   trial_free(&trial);
   fleet_close(&fleet);
 }
@@ -185,7 +185,7 @@ Test(conformance, few_visible_rows_are_gathered) {
   struct conformance_case c = PIN("gathered", COSINE, NORMAL, 128, 40000, 20, 10);
   c.allowed_one_in = 1000;
   lk_search_stats stats = check(&fleet, &c);
-  cr_assert(stats.scanned == 0 && stats.settled > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
+  cr_assert(stats.scanned == 0 && stats.rescored > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
   fleet_close(&fleet);
 }
 
@@ -195,7 +195,7 @@ Test(conformance, range_that_is_gathered) {
   struct conformance_case c = PIN("range that is gathered", IP, NORMAL, 4, 100000, 1024, LK_K_ALL);
   c.allowed_one_in = 120;
   lk_search_stats stats = check(&fleet, &c);
-  cr_assert(stats.scanned == 0 && stats.settled > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
+  cr_assert(stats.scanned == 0 && stats.rescored > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
   fleet_close(&fleet);
 }
 
@@ -206,7 +206,7 @@ Test(conformance, all_visible_rows_are_gathered) {
   c.recipe.blocks = 1;
   c.allowed_one_in = 3;
   lk_search_stats stats = check(&fleet, &c);
-  cr_assert(stats.scanned == 0 && stats.settled > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
+  cr_assert(stats.scanned == 0 && stats.rescored > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
   fleet_close(&fleet);
 }
 
@@ -242,7 +242,8 @@ static uint32_t open_backends(lk_backend **backends) {
   return count;
 }
 
-static void check_wide(lk_backend *backend, uint32_t threads, const struct conformance_case *c, lk_lists *got) {
+static void check_wide(lk_backend *backend, uint32_t threads, const struct conformance_case *c,
+                       lk_candidate_lists *got) {
   struct trial trial = trial_make(c);
   trial_search_wide(&trial, backend, got);
   trial_compare(&trial, backend->name, threads, got, &trial.want);
@@ -253,7 +254,7 @@ static void check_wide(lk_backend *backend, uint32_t threads, const struct confo
 Test(conformance, by_the_wide_scan_alone) {
   struct conformance_case overflowing = PIN("wide overflow", COSINE, ALL_EQUAL, 4, 10000, 300, 10);
   lk_backend *backends[DEVICES];
-  lk_lists got = {0};
+  lk_candidate_lists got = {0};
   uint32_t count = open_backends(backends);
   for (uint32_t b = 0; b < count; b++) {
     for (uint32_t i = 0; i < cases_count() / 10; i++) {
@@ -264,15 +265,15 @@ Test(conformance, by_the_wide_scan_alone) {
     check_wide(backends[b], 1 + b, &overflowing, &got);
     backends[b]->ops->close(backends[b]);
   }
-  lk_lists_free(&got);
+  lk_candidate_lists_free(&got);
 }
 
-/* Near-duplicates of one vector, closer than the codes can tell: the search itself takes to the wide scan. */
+/* Near-duplicates of one vector, closer than the codes can tell: the search itself takes to the float scan. */
 Test(conformance, near_duplicates_take_the_wide_scan) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("near-duplicates", COSINE, NEAR, 512, 15000, 100, 10);
   lk_search_stats stats = check(&fleet, &c);
-  cr_assert(stats.wide_rounds > 0, "no round was wide: %llu of %llu settled", (unsigned long long)stats.settled,
+  cr_assert(stats.float_rounds > 0, "no round was wide: %llu of %llu rescored", (unsigned long long)stats.rescored,
             (unsigned long long)stats.scanned);
   fleet_close(&fleet);
 }
@@ -281,16 +282,16 @@ Test(conformance, unstructured_data_does_not) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("unstructured", COSINE, NORMAL, 128, 30000, 40, 10);
   lk_search_stats stats = check(&fleet, &c);
-  cr_assert(stats.wide_rounds == 0, "%u rounds were wide", stats.wide_rounds);
+  cr_assert(stats.float_rounds == 0, "%u rounds were wide", stats.float_rounds);
   fleet_close(&fleet);
 }
 
-/* What makes the scan worth its while: on data without structure it settles a small part. */
-Test(conformance, most_rows_are_never_settled) {
+/* What makes the scan worth its while: on data without structure it rescores a small part. */
+Test(conformance, most_rows_are_never_rescored) {
   struct fleet fleet = {0};
-  struct conformance_case c = PIN("few settled", COSINE, NORMAL, 128, 40000, 20, 10);
+  struct conformance_case c = PIN("few rescored", COSINE, NORMAL, 128, 40000, 20, 10);
   lk_search_stats stats = check(&fleet, &c);
-  cr_assert(stats.settled * 20 < stats.scanned, "%llu of %llu were settled", (unsigned long long)stats.settled,
+  cr_assert(stats.rescored * 20 < stats.scanned, "%llu of %llu were rescored", (unsigned long long)stats.rescored,
             (unsigned long long)stats.scanned);
   fleet_close(&fleet);
 }
@@ -301,7 +302,7 @@ Test(conformance, what_rows_carry_is_updated_in_place) {
   struct conformance_case c = PIN("updated", COSINE, NORMAL, 40, 3000, 20, 9);
   c.filter = (lk_filter){.epoch = 4, .now_ms = 4, .tags = 5, .mask = 1};
   struct trial trial;
-  lk_lists got = {0};
+  lk_candidate_lists got = {0};
   c.recipe.blocks = 3;
   for (c.recipe.carries = 1; c.recipe.carries < 16; c.recipe.carries++) {
     trial = trial_make(&c);
@@ -314,13 +315,13 @@ Test(conformance, what_rows_carry_is_updated_in_place) {
     }
     trial_free(&trial);
   }
-  lk_lists_free(&got);
+  lk_candidate_lists_free(&got);
   fleet_close(&fleet);
 }
 
 Test(conformance, several_devices) {
   lk_error error;
-  lk_lists got = {0};
+  lk_candidate_lists got = {0};
   lk_device *device;
   cr_assert(lk_device_open("cpu,cpu:portable,cpu", 2, &device, &error) == LK_OK, "%s", error.text);
   struct conformance_case c = PIN("several devices", COSINE, TIES, 24, 9000, 40, 50);
@@ -334,14 +335,14 @@ Test(conformance, several_devices) {
     trial_compare(&trial, lk_device_name(device), 2, &got, &trial.want);
     trial_free(&trial);
   }
-  lk_lists_free(&got);
+  lk_candidate_lists_free(&got);
   lk_device_close(device);
 }
 
 Test(conformance, unknown_device) {
   lk_error error;
   lk_device *device;
-  char many[LK_DEVICE_PARTS_MAX * 4 + 4];
+  char many[LK_DEVICE_BACKENDS_MAX * 4 + 4];
   for (size_t i = 0; i < sizeof many; i += 4) memcpy(many + i, "cpu,", 4);
   many[sizeof many - 1] = '\0';
   cr_assert(lk_device_open(many, 1, &device, &error) == LK_ENODEVICE);

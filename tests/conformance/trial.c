@@ -14,12 +14,12 @@ static bool same_bits(const lk_hit *a, const lk_hit *b) {
   return memcmp(&a->score, &b->score, sizeof a->score) == 0 && a->number == b->number && a->row == b->row;
 }
 
-static uint64_t count_of(const lk_lists *lists, uint32_t list) {
-  return lists->ends[list] - lk_lists_begin(lists, list);
+static uint64_t count_of(const lk_candidate_lists *lists, uint32_t list) {
+  return lists->ends[list] - lk_candidate_lists_begin(lists, list);
 }
 
-void trial_compare(const struct trial *trial, const char *device, uint32_t threads, const lk_lists *got,
-                   const lk_lists *want) {
+void trial_compare(const struct trial *trial, const char *device, uint32_t threads, const lk_candidate_lists *got,
+                   const lk_candidate_lists *want) {
   const struct conformance_case *c = &trial->c;
   cr_assert(got->count == want->count, "%s, %u threads: %u lists and not %u; %s", device, threads, got->count,
             want->count, case_describe(c));
@@ -27,7 +27,7 @@ void trial_compare(const struct trial *trial, const char *device, uint32_t threa
     cr_assert(count_of(got, p) == count_of(want, p), "%s, %u threads: probe %u has %llu hits and not %llu; %s", device,
               threads, p, (unsigned long long)count_of(got, p), (unsigned long long)count_of(want, p),
               case_describe(c));
-    const lk_hit *g = got->hits + lk_lists_begin(got, p), *w = want->hits + lk_lists_begin(want, p);
+    const lk_hit *g = got->hits + lk_candidate_lists_begin(got, p), *w = want->hits + lk_candidate_lists_begin(want, p);
     for (uint32_t i = 0; i < count_of(want, p); i++)
       cr_assert(same_bits(&g[i], &w[i]), "%s, %u threads: probe %u rank %u: %a row %u and not %a row %u; %s", device,
                 threads, p, i, (double)g[i].score, g[i].row, (double)w[i].score, w[i].row, case_describe(c));
@@ -103,30 +103,33 @@ void trial_free(struct trial *trial) {
   for (uint32_t b = 0; trial->allowed != NULL && b < trial->data.blocks_count; b++) free(trial->allowed[b]);
   free(trial->allowed);
   free(trial->thresholds);
-  lk_lists_free(&trial->want);
+  lk_candidate_lists_free(&trial->want);
   corpus_free(&trial->data);
 }
 
-static void append(lk_lists *to, const lk_lists *from) {
+static void append(lk_candidate_lists *to, const lk_candidate_lists *from) {
   lk_error error;
-  uint64_t begin = lk_lists_begin(to, to->count);
-  cr_assert(lk_lists_reserve(to, from->count, lk_lists_begin(from, from->count), &error) == LK_OK, "%s", error.text);
-  memcpy(to->hits + begin, from->hits, lk_lists_begin(from, from->count) * sizeof *to->hits);
+  uint64_t begin = lk_candidate_lists_begin(to, to->count);
+  cr_assert(lk_candidate_lists_reserve(to, from->count, lk_candidate_lists_begin(from, from->count), &error) == LK_OK,
+            "%s", error.text);
+  memcpy(to->hits + begin, from->hits, lk_candidate_lists_begin(from, from->count) * sizeof *to->hits);
   for (uint32_t p = 0; p < from->count; p++) to->ends[to->count++] = begin + from->ends[p];
 }
 
-lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint32_t at_once, lk_lists *lists) {
+lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint32_t at_once,
+                             lk_candidate_lists *lists) {
   lk_error error;
   lk_search_stats stats = {0};
-  lk_lists part = {0};
+  lk_candidate_lists part = {0};
   const corpus *data = &trial->data;
   lk_batch batch = trial->batch;
-  lk_hold *holds[MOST_BLOCKS];
+  lk_resident_block *holds[MOST_BLOCKS];
   cr_assert(data->blocks_count <= MOST_BLOCKS);
   for (uint32_t b = 0; b < data->blocks_count; b++)
-    cr_assert(lk_device_hold(device, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK, "%s", error.text);
+    cr_assert(lk_device_load_block(device, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK, "%s",
+              error.text);
   batch.holds = holds;
-  lk_lists_clear(lists);
+  lk_candidate_lists_clear(lists);
   for (uint32_t first = 0; first < data->probes_count; first += at_once) {
     batch.probes = data->probes + (size_t)first * data->shape.dim;
     batch.count = data->probes_count - first < at_once ? data->probes_count - first : at_once;
@@ -134,8 +137,8 @@ lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint3
     cr_assert(lk_search(device, &batch, &part, &stats, &error) == LK_OK, "%s", error.text);
     append(lists, &part);
   }
-  for (uint32_t b = 0; b < data->blocks_count; b++) lk_device_release(device, holds[b]);
-  lk_lists_free(&part);
+  for (uint32_t b = 0; b < data->blocks_count; b++) lk_device_unload_block(device, holds[b]);
+  lk_candidate_lists_free(&part);
   return stats;
 }
 
@@ -149,20 +152,21 @@ static uint64_t *make_values(const uint64_t *of, uint32_t rows, uint64_t value) 
 }
 
 /* By pieces; where the rows carried nothing the first one brings all. */
-static void update(lk_device *device, lk_hold *hold, const lk_block *block, bool nothing) {
+static void update(lk_device *device, lk_resident_block *hold, const lk_block *block, bool nothing) {
   lk_error error;
   uint32_t end = nothing && block->rows > 0 ? 1 : block->rows;
   for (uint32_t first = 0, count; first < end; first += count) {
     count = block->rows - first < 100 ? block->rows - first : 100;
-    cr_assert(lk_device_update(device, hold, &block->visibility, first, count, &error) == LK_OK, "%s", error.text);
+    cr_assert(lk_device_update_block(device, hold, &block->visibility, first, count, &error) == LK_OK, "%s",
+              error.text);
   }
 }
 
-void trial_search_updated(const struct trial *trial, lk_device *device, bool nothing, lk_lists *lists) {
+void trial_search_updated(const struct trial *trial, lk_device *device, bool nothing, lk_candidate_lists *lists) {
   lk_error error;
   const corpus *data = &trial->data;
   lk_batch batch = trial->batch;
-  lk_hold *holds[MOST_BLOCKS];
+  lk_resident_block *holds[MOST_BLOCKS];
   uint64_t *values[MOST_BLOCKS][4];
   for (uint32_t b = 0; b < data->blocks_count; b++) {
     lk_block block = data->blocks[b];
@@ -170,20 +174,20 @@ void trial_search_updated(const struct trial *trial, lk_device *device, bool not
     const uint64_t *arrays[] = {want->born, want->died, want->expires_ms, want->tags};
     for (uint32_t i = 0; i < 4; i++) values[b][i] = make_values(nothing ? NULL : arrays[i], block.rows, i % 2 ? 1 : 5);
     block.visibility = (lk_visibility){values[b][0], values[b][1], values[b][2], values[b][3]};
-    cr_assert(lk_device_hold(device, data->shape, &block, &holds[b], &error) == LK_OK, "%s", error.text);
+    cr_assert(lk_device_load_block(device, data->shape, &block, &holds[b], &error) == LK_OK, "%s", error.text);
   }
   batch.holds = holds;
   cr_assert(lk_search(device, &batch, lists, NULL, &error) == LK_OK, "%s", error.text);
   for (uint32_t b = 0; b < data->blocks_count; b++) update(device, holds[b], &data->blocks[b], nothing);
   cr_assert(lk_search(device, &batch, lists, NULL, &error) == LK_OK, "%s", error.text);
   for (uint32_t b = 0; b < data->blocks_count; b++) {
-    lk_device_release(device, holds[b]);
+    lk_device_unload_block(device, holds[b]);
     for (uint32_t i = 0; i < 4; i++) free(values[b][i]);
   }
 }
 
 /* What overflows is run again in halves. */
-static void round_wide(lk_backend *backend, const lk_schedule *schedule, uint32_t begin, uint32_t end) {
+static void round_wide(lk_backend *backend, const lk_scan_order *schedule, uint32_t begin, uint32_t end) {
   lk_round done;
   uint32_t middle = begin + (end - begin) / 2;
   if (begin == end || backend->ops->rounds(backend, schedule, &(lk_run){begin, end}, 1, true, &done) == 1) return;
@@ -192,15 +196,15 @@ static void round_wide(lk_backend *backend, const lk_schedule *schedule, uint32_
   round_wide(backend, schedule, middle, end);
 }
 
-void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_lists *lists) {
+void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_candidate_lists *lists) {
   lk_error error;
   lk_search_stats stats = {0};
   uint64_t visible;
   const corpus *data = &trial->data;
   lk_batch batch = trial->batch;
-  lk_schedule schedule = {0};
+  lk_scan_order schedule = {0};
   uint32_t count = 0;
-  lk_hold *holds[MOST_BLOCKS];
+  lk_resident_block *holds[MOST_BLOCKS];
   cr_assert(data->blocks_count <= MOST_BLOCKS);
   for (uint32_t b = 0; b < data->blocks_count; b++) {
     cr_assert(backend->ops->hold(backend, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK);
@@ -208,12 +212,12 @@ void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_lists 
   }
   batch.holds = holds;
   lk_plan plan = {.first_tiles = count, .growth = 1, .tile_stride = 1};
-  cr_assert(lk_schedule_make(&schedule, &plan, count, &error) == LK_OK);
-  lk_lists_clear(lists);
+  cr_assert(lk_scan_order_make(&schedule, &plan, count, &error) == LK_OK);
+  lk_candidate_lists_clear(lists);
   cr_assert(backend->ops->begin(backend, &batch, &visible, &error) == LK_OK, "%s", error.text);
   round_wide(backend, &schedule, 0, count / 2);
   round_wide(backend, &schedule, count / 2, count);
-  lk_schedule_free(&schedule);
+  lk_scan_order_free(&schedule);
   cr_assert(backend->ops->finish(backend, lists, &stats, &error) == LK_OK, "%s", error.text);
   for (uint32_t b = 0; b < data->blocks_count; b++) backend->ops->release(backend, holds[b]);
 }

@@ -125,11 +125,11 @@ static void build_job(lk_command *command, const test_job *job) {
 }
 
 static void receive_id(void) {
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_error error = {0};
   cr_assert_eq(lk_redis_receive(redis.link, &reply, &error), LK_OK, "%s", error.text);
-  cr_assert_null(lk_reply_error(reply), "%s", lk_reply_error(reply));
-  lk_reply_free(reply);
+  cr_assert_null(lk_redis_reply_error(reply), "%s", lk_redis_reply_error(reply));
+  lk_redis_reply_free(reply);
 }
 
 void send_job(const test_job *job) {
@@ -160,18 +160,18 @@ void send_jobs(const char *stream, const char *prefix, const char *to, uint32_t 
 json_t *next_reply(const char *to) {
   char key[256];
   snprintf(key, sizeof key, "%s%s", LK_REPLY_PREFIX, to);
-  lk_reply *reply = NULL;
-  for (int s = 0; s < PROCESS_PATIENCE_MS / 20000 && (reply == NULL || lk_reply_elements(reply) == 0); s++) {
-    lk_reply_free(reply);
+  lk_redis_reply *reply = NULL;
+  for (int s = 0; s < PROCESS_PATIENCE_MS / 20000 && (reply == NULL || lk_redis_reply_elements(reply) == 0); s++) {
+    lk_redis_reply_free(reply);
     reply = redis_ask(&redis, "BLPOP", key, "20", NULL);
   }
-  cr_assert_eq(lk_reply_elements(reply), 2, "no reply to %s", to);
+  cr_assert_eq(lk_redis_reply_elements(reply), 2, "no reply to %s", to);
   size_t length;
-  const char *bytes = lk_reply_string(lk_reply_element(reply, 1), &length);
+  const char *bytes = lk_redis_reply_string(lk_redis_reply_element(reply, 1), &length);
   json_error_t error;
   json_t *json = json_loadb(bytes, length, 0, &error);
   cr_assert_not_null(json, "%s: %.*s", error.text, (int)length, bytes);
-  lk_reply_free(reply);
+  lk_redis_reply_free(reply);
   return json;
 }
 
@@ -218,9 +218,9 @@ int64_t pending(void) {
   int64_t sum = 0;
   const char *const streams[] = {LK_STREAM_HI, LK_STREAM_LO};
   for (int i = 0; i < 2; i++) {
-    lk_reply *reply = redis_ask(&redis, "XPENDING", streams[i], LK_GROUP, NULL);
-    sum += lk_reply_integer(lk_reply_element(reply, 0));
-    lk_reply_free(reply);
+    lk_redis_reply *reply = redis_ask(&redis, "XPENDING", streams[i], LK_GROUP, NULL);
+    sum += lk_redis_reply_integer(lk_redis_reply_element(reply, 0));
+    lk_redis_reply_free(reply);
   }
   return sum;
 }

@@ -433,7 +433,7 @@ Test(cli, stats) {
   EXPECT(0, ",\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
   cr_assert_str_eq(process_out(&p), lists);
   cr_assert_eq(stat_of("scanned"), FACES_PROBES * FACES_ROWS);
-  cr_assert_geq(stat_of("settled"), FACES_PROBES * 10);
+  cr_assert_geq(stat_of("rescored"), FACES_PROBES * 10);
   cr_assert(stat_of("rounds") >= 1 && stat_of("survivors") >= 1 && stat_of("reruns") >= 0);
   const char *log = process_log(&p);
   cr_assert_eq(strchr(log, '\n') - log + 1, (ptrdiff_t)strlen(log), "one line");

@@ -121,11 +121,12 @@ Test(faults, connections_break_all_the_time) {
 }
 
 static void read_consumer(char name[128]) {
-  lk_reply *reply = redis_ask(&redis, "XINFO", "CONSUMERS", LK_STREAM_LO, LK_GROUP, NULL);
+  lk_redis_reply *reply = redis_ask(&redis, "XINFO", "CONSUMERS", LK_STREAM_LO, LK_GROUP, NULL);
   size_t length;
-  cr_assert_eq(lk_reply_elements(reply), 1);
-  snprintf(name, 128, "%s", lk_reply_string(lk_reply_element(lk_reply_element(reply, 0), 1), &length));
-  lk_reply_free(reply);
+  cr_assert_eq(lk_redis_reply_elements(reply), 1);
+  snprintf(name, 128, "%s",
+           lk_redis_reply_string(lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1), &length));
+  lk_redis_reply_free(reply);
 }
 
 /* Delivered to the worker, as Redis sees it; in one transaction, so that the worker cannot get them itself. */

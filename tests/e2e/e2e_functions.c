@@ -30,33 +30,33 @@ static void deliver(const char *entry) {
   redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", LK_STREAM_LO, ">", NULL);
 }
 
-static void expect_counts(lk_reply *reply, int64_t answered, int64_t before, int64_t undelivered) {
-  cr_assert_eq(lk_reply_elements(reply), 5);
-  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 0)), answered);
-  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 1)), before);
-  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 2)), undelivered);
-  lk_reply_free(reply);
+static void expect_counts(lk_redis_reply *reply, int64_t answered, int64_t before, int64_t undelivered) {
+  cr_assert_eq(lk_redis_reply_elements(reply), 5);
+  cr_assert_eq(lk_redis_reply_integer(lk_redis_reply_element(reply, 0)), answered);
+  cr_assert_eq(lk_redis_reply_integer(lk_redis_reply_element(reply, 1)), before);
+  cr_assert_eq(lk_redis_reply_integer(lk_redis_reply_element(reply, 2)), undelivered);
+  lk_redis_reply_free(reply);
 }
 
 static void expect_list(const char *key, const char *first, ...) {
-  lk_reply *reply = redis_ask(&redis, "LRANGE", key, "0", "-1", NULL);
+  lk_redis_reply *reply = redis_ask(&redis, "LRANGE", key, "0", "-1", NULL);
   va_list more;
   va_start(more, first);
   size_t count = 0;
   for (const char *value = first; value != NULL; value = va_arg(more, const char *), count++) {
     size_t length;
-    cr_assert_gt(lk_reply_elements(reply), count);
-    cr_assert_str_eq(lk_reply_string(lk_reply_element(reply, count), &length), value);
+    cr_assert_gt(lk_redis_reply_elements(reply), count);
+    cr_assert_str_eq(lk_redis_reply_string(lk_redis_reply_element(reply, count), &length), value);
   }
   va_end(more);
-  cr_assert_eq(lk_reply_elements(reply), count);
-  lk_reply_free(reply);
+  cr_assert_eq(lk_redis_reply_elements(reply), count);
+  lk_redis_reply_free(reply);
 }
 
 static int64_t pending_lo(void) {
-  lk_reply *reply = redis_ask(&redis, "XPENDING", LK_STREAM_LO, LK_GROUP, NULL);
-  int64_t count = lk_reply_integer(lk_reply_element(reply, 0));
-  lk_reply_free(reply);
+  lk_redis_reply *reply = redis_ask(&redis, "XPENDING", LK_STREAM_LO, LK_GROUP, NULL);
+  int64_t count = lk_redis_reply_integer(lk_redis_reply_element(reply, 0));
+  lk_redis_reply_free(reply);
   return count;
 }
 
@@ -85,20 +85,20 @@ Test(functions, a_reply_leaves_in_its_time_only) {
   deliver("1-1");
   deliver("1-2");
   deliver("1-3");
-  lk_reply *reply = FINISH("9-9", "1", ALWAYS, "asks for the time");
-  int64_t now_ms = lk_reply_integer(lk_reply_element(reply, 4));
-  lk_reply_free(reply);
+  lk_redis_reply *reply = FINISH("9-9", "1", ALWAYS, "asks for the time");
+  int64_t now_ms = lk_redis_reply_integer(lk_redis_reply_element(reply, 4));
+  lk_redis_reply_free(reply);
   snprintf(now, sizeof now, "%lld", (long long)now_ms);
   snprintf(past, sizeof past, "%lld", (long long)now_ms - 1);
   snprintf(soon, sizeof soon, "%lld", (long long)now_ms + 600000);
   reply = FINISH("1-1", "1", past, now, "too late", "1-2", "1", now, soon, "in time", "1-3", "1", soon,
                  "9007199254740992", "too early");
-  cr_assert_eq(lk_reply_integer(lk_reply_element(reply, 0)), 1);
-  const lk_reply *untimely = lk_reply_element(reply, 3);
-  cr_assert_eq(lk_reply_elements(untimely), 2);
-  cr_assert_eq(lk_reply_integer(lk_reply_element(untimely, 0)), 1);
-  cr_assert_eq(lk_reply_integer(lk_reply_element(untimely, 1)), 3);
-  lk_reply_free(reply);
+  cr_assert_eq(lk_redis_reply_integer(lk_redis_reply_element(reply, 0)), 1);
+  const lk_redis_reply *untimely = lk_redis_reply_element(reply, 3);
+  cr_assert_eq(lk_redis_reply_elements(untimely), 2);
+  cr_assert_eq(lk_redis_reply_integer(lk_redis_reply_element(untimely, 0)), 1);
+  cr_assert_eq(lk_redis_reply_integer(lk_redis_reply_element(untimely, 1)), 3);
+  lk_redis_reply_free(reply);
   expect_list(LIST, "in time", NULL);
   cr_assert_eq(pending_lo(), 2);
 }
@@ -137,11 +137,11 @@ Test(functions, finish_without_a_group_changes_nothing) {
   redis_do(&redis, "XGROUP", "DESTROY", LK_STREAM_LO, LK_GROUP, NULL);
   const char *const words[] = {"FCALL", LK_FINISH, "3",   LK_STREAM_LO, LK_DEAD, LIST, LK_GROUP,
                                "60000", "100000",  "1-1", "1",          ALWAYS,  "a"};
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   cr_assert_eq(lk_redis_call_words(redis.link, &reply, NULL, 14, words), LK_OK);
-  cr_assert_not_null(lk_reply_error(reply));
-  cr_assert_not_null(strstr(lk_reply_error(reply), "NOGROUP"), "%s", lk_reply_error(reply));
-  lk_reply_free(reply);
+  cr_assert_not_null(lk_redis_reply_error(reply));
+  cr_assert_not_null(strstr(lk_redis_reply_error(reply), "NOGROUP"), "%s", lk_redis_reply_error(reply));
+  lk_redis_reply_free(reply);
   cr_assert_eq(redis_number(&redis, "EXISTS", LIST, NULL), 0);
 }
 
@@ -159,7 +159,7 @@ Test(functions, finish_takes_more_than_lua_can_unpack) {
     for (int r = 0; r < 4; r++) lk_command_add_string(&command, rest[r]);
   }
   redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", LK_STREAM_LO, ">", NULL);
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   cr_assert_eq(lk_redis_call(redis.link, &command, &reply, NULL), LK_OK);
   expect_counts(reply, JOBS, 0, 0);
   lk_command_free(&command);
@@ -167,8 +167,8 @@ Test(functions, finish_takes_more_than_lua_can_unpack) {
   cr_assert_eq(redis_number(&redis, "LLEN", LIST, NULL), 8000, "the cap");
   reply = redis_ask(&redis, "LINDEX", LIST, "-1", NULL);
   size_t length;
-  cr_assert_str_eq(lk_reply_string(reply, &length), entries[JOBS - 1], "the newest stay");
-  lk_reply_free(reply);
+  cr_assert_str_eq(lk_redis_reply_string(reply, &length), entries[JOBS - 1], "the newest stay");
+  lk_redis_reply_free(reply);
 }
 
 Test(functions, discard) {

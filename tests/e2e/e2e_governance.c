@@ -213,12 +213,12 @@ Test(governance, nothing_leaves_without_the_log) {
 /* The newest head in Redis. */
 static const char *published_head(void) {
   static char head[LK_AUDIT_HEAD_MAX];
-  lk_reply *reply = redis_ask(&redis, "XREVRANGE", LK_HEADS, "+", "-", "COUNT", "1", NULL);
-  cr_assert_eq(lk_reply_elements(reply), 1, "no head");
+  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", LK_HEADS, "+", "-", "COUNT", "1", NULL);
+  cr_assert_eq(lk_redis_reply_elements(reply), 1, "no head");
   size_t length;
-  const lk_reply *fields = lk_reply_element(lk_reply_element(reply, 0), 1);
-  snprintf(head, sizeof head, "%s", lk_reply_string(lk_reply_element(fields, 1), &length));
-  lk_reply_free(reply);
+  const lk_redis_reply *fields = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
+  snprintf(head, sizeof head, "%s", lk_redis_reply_string(lk_redis_reply_element(fields, 1), &length));
+  lk_redis_reply_free(reply);
   return head;
 }
 
@@ -232,7 +232,7 @@ Test(governance, a_cut_is_found_against_a_head_in_redis) {
   char path[PATH_MAX + 32], key[PATH_MAX];
   lk_error error;
   strcpy(key, files_path("key"));
-  cr_assert_eq(lk_key_make(key, &error), LK_OK);
+  cr_assert_eq(lk_signing_key_make(key, &error), LK_OK);
   write_policy(PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, "--audit-key", key, NULL);
   cr_assert(redis_reaches(&redis, 1, "XLEN", LK_HEADS, NULL));
@@ -353,10 +353,10 @@ Test(governance, a_job_that_is_read_again_is_decided_once) {
 /* ---- a moratorium across the flow of jobs ---- */
 
 static int64_t redis_ms(void) {
-  lk_reply *reply = redis_ask(&redis, "TIME", NULL);
-  int64_t ms =
-      lk_reply_integer(lk_reply_element(reply, 0)) * 1000 + lk_reply_integer(lk_reply_element(reply, 1)) / 1000;
-  lk_reply_free(reply);
+  lk_redis_reply *reply = redis_ask(&redis, "TIME", NULL);
+  int64_t ms = lk_redis_reply_integer(lk_redis_reply_element(reply, 0)) * 1000 +
+               lk_redis_reply_integer(lk_redis_reply_element(reply, 1)) / 1000;
+  lk_redis_reply_free(reply);
   return ms;
 }
 
@@ -374,22 +374,22 @@ static void look(struct edge *edge) {
 static bool is_ok(int64_t index) {
   char number[24];
   snprintf(number, sizeof number, "%lld", (long long)index);
-  lk_reply *reply = redis_ask(&redis, "LINDEX", "lk:{0}:r:me", number, NULL);
+  lk_redis_reply *reply = redis_ask(&redis, "LINDEX", "lk:{0}:r:me", number, NULL);
   size_t length;
-  const char *text = lk_reply_string(reply, &length);
+  const char *text = lk_redis_reply_string(reply, &length);
   cr_assert(strstr(text, "\"status\":\"OK\"") != NULL || strstr(text, "\"status\":\"EPOLICY\"") != NULL, "%s", text);
   bool ok = strstr(text, "\"status\":\"OK\"") != NULL;
-  lk_reply_free(reply);
+  lk_redis_reply_free(reply);
   return ok;
 }
 
 /* The worker lets the reply leave before `from`; it reaches Redis, which is held up, after it. */
 Test(governance, a_reply_that_comes_too_late_is_decided_again) {
-  char from[LK_INSTANT_SIZE], text[1024];
+  char from[LK_TIMESTAMP_SIZE], text[1024];
   write_policy(PERMIT);
   start_patient("1000000");
   int64_t from_ms = redis_ms() + 2500;
-  lk_instant_format(from_ms, from);
+  lk_timestamp_format(from_ms, from);
   snprintf(text, sizeof text, PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n", from);
   reload_policy(text);
   send_demo("late", "3");
@@ -404,10 +404,10 @@ Test(governance, a_reply_that_comes_too_late_is_decided_again) {
 
 /* Not one result leaves between `from` and `until`, by Redis' clock. */
 Test(governance, a_moratorium_begins_and_ends_in_the_flow_of_jobs) {
-  char from[LK_INSTANT_SIZE], until[LK_INSTANT_SIZE], text[1024];
+  char from[LK_TIMESTAMP_SIZE], until[LK_TIMESTAMP_SIZE], text[1024];
   struct edge begin = {.at_ms = redis_ms() + 2500, .upto = -1}, end = {.at_ms = begin.at_ms + 1500, .upto = -1};
-  lk_instant_format(begin.at_ms, from);
-  lk_instant_format(end.at_ms, until);
+  lk_timestamp_format(begin.at_ms, from);
+  lk_timestamp_format(end.at_ms, until);
   snprintf(text, sizeof text,
            PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n    until: %s\n", from, until);
   write_policy(text);

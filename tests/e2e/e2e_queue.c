@@ -351,14 +351,14 @@ Test(queue, refused_jobs_are_answered_in_order) {
 
 static void expect_dead(uint32_t count, const char *to, const char *reason) {
   cr_assert(redis_reaches(&redis, count, "XLEN", LK_DEAD, NULL));
-  lk_reply *reply = redis_ask(&redis, "XREVRANGE", LK_DEAD, "+", "-", "COUNT", "1", NULL);
-  const lk_reply *fields = lk_reply_element(lk_reply_element(reply, 0), 1);
-  cr_assert_eq(lk_reply_elements(fields), 6);
+  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", LK_DEAD, "+", "-", "COUNT", "1", NULL);
+  const lk_redis_reply *fields = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
+  cr_assert_eq(lk_redis_reply_elements(fields), 6);
   size_t length;
-  cr_assert_str_eq(lk_reply_string(lk_reply_element(fields, 3), &length), to);
-  const char *given = lk_reply_string(lk_reply_element(fields, 5), &length);
+  cr_assert_str_eq(lk_redis_reply_string(lk_redis_reply_element(fields, 3), &length), to);
+  const char *given = lk_redis_reply_string(lk_redis_reply_element(fields, 5), &length);
   cr_assert_not_null(strstr(given, reason), "%s", given);
-  lk_reply_free(reply);
+  lk_redis_reply_free(reply);
 }
 
 Test(queue, replies_that_nobody_can_get) {
@@ -392,9 +392,9 @@ Test(queue, entries_that_are_no_jobs) {
     lk_command_add_string(&command, names[i]);
     lk_command_add_string(&command, "x");
   }
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   cr_assert_eq(lk_redis_call(redis.link, &command, &reply, NULL), LK_OK);
-  lk_reply_free(reply);
+  lk_redis_reply_free(reply);
   lk_command_free(&command);
   expect_reply("me", "many", "EBADJOB", "64 fields");
 }
@@ -421,9 +421,9 @@ Test(queue, many_clients_at_once) {
     process_close(&clients[c]);
   }
   process_close(&alone);
-  lk_reply *left = redis_ask(&redis, "KEYS", LK_REPLY_PREFIX "*", NULL);
-  cr_assert_eq(lk_reply_elements(left), 0);
-  lk_reply_free(left);
+  lk_redis_reply *left = redis_ask(&redis, "KEYS", LK_REPLY_PREFIX "*", NULL);
+  cr_assert_eq(lk_redis_reply_elements(left), 0);
+  lk_redis_reply_free(left);
 }
 
 static uint32_t jobs_of(process *p) {

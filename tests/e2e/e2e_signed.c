@@ -15,18 +15,18 @@
 
 static process worker, other;
 static char policy[PATH_MAX], audit[PATH_MAX], key_file[PATH_MAX];
-static lk_key key, stranger;
+static lk_signing_key key, stranger;
 
-static void make_key(const char *path, lk_key *made) {
+static void make_key(const char *path, lk_signing_key *made) {
   lk_error error;
-  cr_assert_eq(lk_key_make(path, &error), LK_OK, "%s", error.text);
-  cr_assert_eq(lk_key_read_secret(path, made, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_signing_key_make(path, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_signing_key_read_secret(path, made, &error), LK_OK, "%s", error.text);
 }
 
 /* RFC 8032, 7.1, TEST 1. */
 static const char somebody[] = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
-static void write_policy(const char *actor, const lk_key *listed) {
+static void write_policy(const char *actor, const lk_signing_key *listed) {
   char text[1024];
   int length = snprintf(text, sizeof text,
                         "policy: 1\nname: test\nkeys:\n  - {actor: %s, ed25519: %s}\n  - {actor: other, ed25519: %s}\n"
@@ -79,7 +79,7 @@ static lk_field *field_of(signed_job *job, const char *name) {
   return &job->fields[i];
 }
 
-static void make_job(signed_job *job, const char *id, int64_t signed_ms, const lk_key *by) {
+static void make_job(signed_job *job, const char *id, int64_t signed_ms, const lk_signing_key *by) {
   static const char *const usual[][2] = {{"v", "1"}, {"op", "identify"},  {"to", "me"},         {"gallery", "faces"},
                                          {"k", "3"}, {"n", "1"},          {"flags", "json"},    {"actor", "desk"},
                                          {"x", "?"}, {"purpose", "demo"}, {"threshold", "-0.5"}};
@@ -97,7 +97,7 @@ static void make_job(signed_job *job, const char *id, int64_t signed_ms, const l
 
 static void send_as(const signed_job *job, const char *entry) {
   lk_command command = {0};
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_command_add_string(&command, "XADD");
   lk_command_add_string(&command, LK_STREAM_LO);
   lk_command_add_string(&command, entry);
@@ -106,8 +106,8 @@ static void send_as(const signed_job *job, const char *entry) {
     lk_command_add(&command, job->fields[i].value, job->fields[i].length);
   }
   cr_assert_eq(lk_redis_call(redis.link, &command, &reply, NULL), LK_OK);
-  cr_assert_null(lk_reply_error(reply), "%s", lk_reply_error(reply));
-  lk_reply_free(reply);
+  cr_assert_null(lk_redis_reply_error(reply), "%s", lk_redis_reply_error(reply));
+  lk_redis_reply_free(reply);
   lk_command_free(&command);
 }
 

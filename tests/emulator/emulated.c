@@ -32,12 +32,12 @@ lk_device *open_device(emulated_recipe recipe) {
 }
 
 lk_search_stats check_on(lk_device *device, const struct conformance_case *c) {
-  lk_lists got = {0};
+  lk_candidate_lists got = {0};
   struct trial trial = trial_make(c);
   lk_search_stats stats = trial_search(&trial, device, c->recipe.probes + 1, &got);
   trial_compare(&trial, lk_device_name(device), 1, &got, &trial.want);
   trial_free(&trial);
-  lk_lists_free(&got);
+  lk_candidate_lists_free(&got);
   return stats;
 }
 
@@ -144,7 +144,7 @@ Test(emulated, pinned_extremes) {
 
 static void check_wide(emulated_recipe recipe, uint32_t cases) {
   lk_backend *backend = open_backend(recipe);
-  lk_lists got = {0};
+  lk_candidate_lists got = {0};
   for (uint32_t i = 0; i < cases; i++) {
     struct conformance_case c = case_random(cases_count() + i);
     make_small(&c);
@@ -154,7 +154,7 @@ static void check_wide(emulated_recipe recipe, uint32_t cases) {
     trial_compare(&trial, backend->name, 1, &got, &trial.want);
     trial_free(&trial);
   }
-  lk_lists_free(&got);
+  lk_candidate_lists_free(&got);
   backend->ops->close(backend);
 }
 
@@ -192,7 +192,7 @@ Test(emulated, a_seed_raises_the_bar) {
   struct conformance_case c = PIN("seed", COSINE, NORMAL, 32, 2600, 5, 4);
   lk_search_stats stats = check(&c);
   cr_assert(emulated_launches(LK_KERNEL_SEED) == 1);
-  cr_assert(stats.settled * 4 < stats.scanned, "%llu of %llu were settled", (unsigned long long)stats.settled,
+  cr_assert(stats.rescored * 4 < stats.scanned, "%llu of %llu were rescored", (unsigned long long)stats.rescored,
             (unsigned long long)stats.scanned);
 }
 
@@ -208,8 +208,8 @@ Test(emulated, a_sum_at_its_threshold) {
   lk_device_close(device);
 }
 
-Test(emulated, misfits_are_always_looked_at) {
-  struct conformance_case c = PIN("misfits", IP, LOGNORMAL, 24, 1500, 9, 10);
+Test(emulated, outliers_are_always_looked_at) {
+  struct conformance_case c = PIN("outliers", IP, LOGNORMAL, 24, 1500, 9, 10);
   check(&c);
   c.recipe.metric = LK_L2;
   c.recipe.carries = CORPUS_TAGS;
@@ -251,7 +251,7 @@ Test(emulated, few_visible_rows_are_gathered) {
   c.recipe.blocks = 3;
   c.allowed_one_in = 200;
   lk_search_stats stats = check(&c);
-  cr_assert(stats.scanned == 0 && stats.settled > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
+  cr_assert(stats.scanned == 0 && stats.rescored > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
   c.k = LK_K_ALL;
   check(&c);
 }
@@ -302,9 +302,9 @@ Test(emulated, hopper_many_turns) {
   lk_device_close(device);
 }
 
-Test(emulated, hopper_misfits_are_always_looked_at) {
+Test(emulated, hopper_outliers_are_always_looked_at) {
   lk_device *device = open_device(hopper);
-  struct conformance_case c = PIN("misfits", IP, LOGNORMAL, 24, 1500, 130, 10);
+  struct conformance_case c = PIN("outliers", IP, LOGNORMAL, 24, 1500, 130, 10);
   check_on(device, &c);
   lk_device_close(device);
 }
@@ -343,7 +343,7 @@ Test(emulated, a_hopper_that_errs_falls_back) {
 /* And where there is nothing to fall back on the device does not open. */
 Test(emulated, a_gpu_that_errs_is_refused) {
   static const lk_kernel kernels[] = {LK_KERNEL_SCAN_16,  LK_KERNEL_SCAN_32, LK_KERNEL_SCAN_64,
-                                      LK_KERNEL_SCAN_128, LK_KERNEL_WIDE,    LK_KERNEL_PRODUCT};
+                                      LK_KERNEL_SCAN_128, LK_KERNEL_FLOAT,   LK_KERNEL_PRODUCT};
   for (size_t i = 0; i < COUNT(kernels); i++) {
     lk_error error;
     lk_backend *backend;

@@ -30,12 +30,12 @@ Test(emulated, several_gpus_share_a_gallery) {
 
 static void check_updates(lk_device *device, struct conformance_case c) {
   struct trial trial = trial_make(&c);
-  lk_lists got = {0};
+  lk_candidate_lists got = {0};
   for (int nothing = 0; nothing < 2; nothing++) {
     trial_search_updated(&trial, device, nothing == 1, &got);
     trial_compare(&trial, lk_device_name(device), 1, &got, &trial.want);
   }
-  lk_lists_free(&got);
+  lk_candidate_lists_free(&got);
   trial_free(&trial);
 }
 
@@ -59,13 +59,13 @@ struct searcher {
 
 static void *search_often(void *argument) {
   struct searcher *searcher = argument;
-  lk_lists lists = {0};
+  lk_candidate_lists lists = {0};
   lk_error error;
   for (int i = 0; i < 6; i++) {
     cr_assert(lk_search(searcher->device, &searcher->batch, &lists, NULL, &error) == LK_OK, "%s", error.text);
     trial_compare(searcher->trial, lk_device_name(searcher->device), 1, &lists, &searcher->trial->want);
   }
-  lk_lists_free(&lists);
+  lk_candidate_lists_free(&lists);
   return NULL;
 }
 
@@ -76,14 +76,14 @@ Test(emulated, searches_side_by_side) {
   struct conformance_case cases[] = {PIN("side by side", COSINE, NORMAL, 40, 1800, 12, 9),
                                      PIN("the other side", L2, NORMAL, 9, 2600, 5, 3)};
   struct trial trials[2];
-  lk_hold *holds[2];
+  lk_resident_block *holds[2];
   lk_error error;
   for (int i = 0; i < 2; i++) {
     cases[i].recipe.carries = CORPUS_DIED | CORPUS_TAGS;
     cases[i].filter = (lk_filter){.epoch = 6};
     trials[i] = trial_make(&cases[i]);
     cr_assert_eq(trials[i].data.blocks_count, 1);
-    cr_assert_eq(lk_device_hold(device, trials[i].data.shape, trials[i].data.blocks, &holds[i], &error), LK_OK);
+    cr_assert_eq(lk_device_load_block(device, trials[i].data.shape, trials[i].data.blocks, &holds[i], &error), LK_OK);
   }
   struct searcher searchers[3];
   for (int i = 0; i < 3; i++) {
@@ -93,11 +93,11 @@ Test(emulated, searches_side_by_side) {
   }
   for (int i = 0; i < 10; i++) {
     const lk_block *block = trials[i % 2].data.blocks;
-    cr_assert_eq(lk_device_update(device, holds[i % 2], &block->visibility, 0, block->rows, &error), LK_OK);
+    cr_assert_eq(lk_device_update_block(device, holds[i % 2], &block->visibility, 0, block->rows, &error), LK_OK);
   }
   for (int i = 0; i < 3; i++) pthread_join(searchers[i].thread, NULL);
   for (int i = 0; i < 2; i++) {
-    lk_device_release(device, holds[i]);
+    lk_device_unload_block(device, holds[i]);
     trial_free(&trials[i]);
   }
   lk_device_close(device);
@@ -110,9 +110,9 @@ Test(emulated, a_twin_reads_what_has_been_held) {
   lending.bytes_in_reserve = lending.memory_bytes;
   struct trial trial = trial_make(&c);
   lk_backend *backend = open_backend(lending), *twin;
-  lk_part part = {0};
-  lk_hold *hold;
-  lk_lists lists = {0};
+  lk_backend_search part = {0};
+  lk_resident_block *hold;
+  lk_candidate_lists lists = {0};
   lk_search_stats stats = {0};
   lk_error error;
   cr_assert_eq(backend->ops->twin(backend, &twin, &error), LK_OK);
@@ -121,13 +121,13 @@ Test(emulated, a_twin_reads_what_has_been_held) {
   lk_batch batch = trial.batch;
   batch.holds = &hold;
   part.backend = twin;
-  cr_assert(lk_part_search(&part, &batch, &lists, &stats, &error) == LK_OK, "%s", error.text);
+  cr_assert(lk_backend_search_run(&part, &batch, &lists, &stats, &error) == LK_OK, "%s", error.text);
   trial_compare(&trial, "the twin", 1, &lists, &trial.want);
-  lk_part_free(&part);
+  lk_backend_search_free(&part);
   twin->ops->close(twin);
   backend->ops->release(backend, hold);
   backend->ops->close(backend);
-  lk_lists_free(&lists);
+  lk_candidate_lists_free(&lists);
   trial_free(&trial);
 }
 
@@ -135,13 +135,13 @@ Test(emulated, a_twin_reads_what_has_been_held) {
 
 /* Searches five probes at a time; how many of these searches replayed a recording, and how many rounds overflowed. */
 static uint64_t count_replays(lk_device *device, const struct conformance_case *c, uint32_t *reruns) {
-  lk_lists got = {0};
+  lk_candidate_lists got = {0};
   struct trial trial = trial_make(c);
   uint64_t before = emulated_replays();
   *reruns = trial_search(&trial, device, 5, &got).reruns;
   trial_compare(&trial, lk_device_name(device), 1, &got, &trial.want);
   trial_free(&trial);
-  lk_lists_free(&got);
+  lk_candidate_lists_free(&got);
   return emulated_replays() - before;
 }
 
@@ -207,7 +207,7 @@ Test(emulated, near_duplicates_take_the_wide_scan) {
   c.recipe.blocks = 3;
   c.recipe.means = MEANS_MIXED;
   lk_search_stats stats = check(&c);
-  cr_assert(stats.wide_rounds > 0, "no round was wide: %llu of %llu settled", (unsigned long long)stats.settled,
+  cr_assert(stats.float_rounds > 0, "no round was wide: %llu of %llu rescored", (unsigned long long)stats.rescored,
             (unsigned long long)stats.scanned);
 }
 
@@ -218,11 +218,11 @@ Test(emulated, exact_rows_in_the_hosts_memory) {
   small.bytes_in_reserve = small.memory_bytes - (300 << 10);
   struct trial trial = trial_make(&c);
   lk_device *device = open_device(small);
-  lk_hold *hold;
+  lk_resident_block *hold;
   lk_error error;
-  cr_assert(lk_device_hold(device, trial.data.shape, trial.data.blocks, &hold, &error) == LK_OK);
+  cr_assert(lk_device_load_block(device, trial.data.shape, trial.data.blocks, &hold, &error) == LK_OK);
   cr_assert(emulated_bytes_lent() == 2000 * 64 * 4);
-  lk_device_release(device, hold);
+  lk_device_unload_block(device, hold);
   cr_assert(emulated_bytes_lent() == 0);
   check_on(device, &c);
   trial_free(&trial);
@@ -234,23 +234,23 @@ Test(emulated, memory_that_runs_out) {
   struct conformance_case c = PIN("out of memory", L2, NORMAL, 64, 600, 4, 10);
   struct trial trial = trial_make(&c);
   lk_batch batch = trial.batch;
-  lk_lists lists = {0};
+  lk_candidate_lists lists = {0};
   bool enough = false;
   for (size_t bytes = 1000; !enough; bytes += bytes / 4 + 1) {
     lk_error error = {""};
-    lk_hold *hold = NULL;
+    lk_resident_block *hold = NULL;
     lk_device *device = open_device((emulated_recipe){.memory_bytes = bytes, .pairs_room = 1});
-    lk_status status = lk_device_hold(device, trial.data.shape, trial.data.blocks, &hold, &error);
+    lk_status status = lk_device_load_block(device, trial.data.shape, trial.data.blocks, &hold, &error);
     batch.holds = &hold;
     if (status == LK_OK) status = lk_search(device, &batch, &lists, NULL, &error);
     enough = status == LK_OK;
     cr_assert(enough || status == LK_ENOMEM);
     cr_assert(enough || (strstr(error.text, "MiB needed") != NULL && strstr(error.text, "MiB left") != NULL), "%s",
               error.text);
-    lk_device_release(device, hold);
+    lk_device_unload_block(device, hold);
     lk_device_close(device);
   }
   trial_compare(&trial, "emulated", 1, &lists, &trial.want);
-  lk_lists_free(&lists);
+  lk_candidate_lists_free(&lists);
   trial_free(&trial);
 }

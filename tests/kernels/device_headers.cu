@@ -11,7 +11,7 @@ __global__ void use_headers(const float *q, const float *x, uint32_t dim, const 
   out[0] = (float)lk_bound_threshold(LK_L2, probe, tile, bar);
   out[1] = lk_bound_reaches(LK_COSINE, dim, probe, tile, row, bar, out[0]) ? 1.0f : 0.0f;
   out[2] = lk_hit_before(&hits[0], &hits[1]) ? 1.0f : 0.0f;
-  out[3] = lk_bound_wide(LK_L2, dim, probe, lk_bound_shortest(row), row->norm, bar);
+  out[3] = lk_bound_float(LK_L2, dim, probe, lk_bound_shortest(row), row->norm, bar);
   out[4] = lk_stored_row(LK_STORE_F16, x, 0, 1, out + 5)[0] + (float)lk_half_from_float(bar);
   out[6] = lk_row_fits(tile, row) ? 1.0f : 0.0f;
 }

@@ -91,7 +91,7 @@ static real exact_loss(const float *v, uint32_t dim, const float *mean, double s
 static void check_row(const float *x, uint32_t dim, const float *mean) {
   lk_tile tile;
   lk_row_bound bound;
-  lk_quant_tile(x, 1, dim, mean, work, code, &tile, &bound);
+  lk_codes_tile(x, 1, dim, mean, work, code, &tile, &bound);
   real loss = exact_loss(x, dim, mean, tile.scale), norm = length_of(exact, dim);
   cr_assert(bound.residual >= loss && tile.residual >= loss, "dim %u: %.17Lg is lost, %.9g are stored", dim, loss,
             (double)bound.residual);
@@ -135,7 +135,7 @@ Test(bound, a_row_loses_what_its_mean_adds) {
 
 static lk_probe_bound check_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit) {
   lk_probe_bound bound;
-  lk_quant_probe(metric, q, dim, mean, limit, work, code, rotated, &bound);
+  lk_codes_probe(metric, q, dim, mean, limit, work, code, rotated, &bound);
   real loss = exact_loss(q, dim, metric == LK_L2 ? mean : zero, bound.scale), norm = length_of(exact, dim);
   int64_t squares = 0;
   real product = 0;
@@ -223,7 +223,7 @@ Test(bound, a_score_that_its_lanes_round_up) {
   lk_probe_bound probe = check_probe(LK_IP, q, DIM, zero, LK_CODE_MAX);
   lk_tile tile;
   lk_row_bound row;
-  lk_quant_tile(x, 1, DIM, zero, work, code, &tile, &row);
+  lk_codes_tile(x, 1, DIM, zero, work, code, &tile, &row);
   cr_assert_leq(lk_bound_product(LK_IP, &probe, tile.norm_min, tile.norm_max, lk_bound_bar(LK_IP, score)), product);
 }
 
@@ -275,23 +275,23 @@ Test(bound, a_threshold_beyond_int32_saturates) {
 static uint64_t count_hits(lk_backend *backend, lk_shape shape, const lk_block *block, const float *q, float bar,
                            bool wide) {
   lk_error error;
-  lk_hold *hold;
-  lk_lists lists = {0};
+  lk_resident_block *hold;
+  lk_candidate_lists lists = {0};
   lk_search_stats stats = {0};
   lk_round done;
   uint64_t visible, hits;
-  lk_schedule schedule = {0};
+  lk_scan_order schedule = {0};
   cr_assert_eq(backend->ops->hold(backend, shape, block, &hold, &error), LK_OK);
   lk_batch batch = {
       .shape = shape, .holds = &hold, .holds_count = 1, .probes = q, .count = 1, .k = LK_K_ALL, .thresholds = &bar};
   cr_assert_eq(backend->ops->begin(backend, &batch, &visible, &error), LK_OK);
-  cr_assert_eq(lk_schedule_make(&schedule, &(lk_plan){.first_tiles = 1, .growth = 1, .tile_stride = 1}, 1, &error),
+  cr_assert_eq(lk_scan_order_make(&schedule, &(lk_plan){.first_tiles = 1, .growth = 1, .tile_stride = 1}, 1, &error),
                LK_OK);
   cr_assert_eq(backend->ops->rounds(backend, &schedule, schedule.rounds, 1, wide, &done), 1);
-  lk_schedule_free(&schedule);
+  lk_scan_order_free(&schedule);
   cr_assert_eq(backend->ops->finish(backend, &lists, &stats, &error), LK_OK);
   hits = lists.ends[0];
-  lk_lists_free(&lists);
+  lk_candidate_lists_free(&lists);
   backend->ops->release(backend, hold);
   return hits;
 }
@@ -372,7 +372,7 @@ Test(bound, a_row_may_be_shorter_than_stored) {
   lk_tile tile;
   lk_row_bound row;
   lk_probe_bound probe = check_probe(LK_L2, &q, 1, &q, LK_CODE_MAX);
-  lk_quant_tile(&x, 1, 1, &q, work, code, &tile, &row);
+  lk_codes_tile(&x, 1, 1, &q, work, code, &tile, &row);
   cr_assert_gt(row.norm, 1);
   cr_assert(lk_bound_reaches(LK_L2, 1, &probe, &tile, &row, lk_score(LK_L2, &q, &x, 1), 0));
 }
@@ -410,12 +410,12 @@ Test(bound, a_threshold_that_the_longest_row_attains) {
   }
 }
 
-/* ---- the wide scan ---- */
+/* ---- the float scan ---- */
 
 /* Whether a row passes that needs exactly this product, or just less, under the bar 0. */
 static bool passes_wide(uint32_t terms, double probe_norm, double norm, float product, double exact_product) {
   lk_probe_bound probe = {.norm = probe_norm, .offset = -exact_product};
-  return product >= lk_bound_wide(LK_IP, terms, &probe, norm, norm, 0);
+  return product >= lk_bound_float(LK_IP, terms, &probe, norm, norm, 0);
 }
 
 Test(bound, a_wide_product_that_absorbs) {
@@ -467,7 +467,7 @@ Test(bound, a_wide_product_without_subnormal_numbers) {
 }
 
 /* A row that does not fit its tile is longer than the tile says, and so is what its float product may lose. */
-Test(bound, a_wide_product_of_a_misfit) {
+Test(bound, a_wide_product_of_a_outlier) {
   enum { DIM = 512 };
   lk_error error;
   lk_backend *backend;
@@ -479,7 +479,7 @@ Test(bound, a_wide_product_of_a_misfit) {
     uint64_t number = 0;
     lk_tile tile;
     lk_row_bound bound;
-    lk_quant_tile(x, 1, DIM, zero, work, code, &tile, &bound);
+    lk_codes_tile(x, 1, DIM, zero, work, code, &tile, &bound);
     tile.residual = tile.norm_min = tile.norm_max = 0;
     lk_block block = {
         .rows = 1, .mean = zero, .exact = x, .codes = code, .tiles = &tile, .bounds = &bound, .numbers = &number};
@@ -499,6 +499,6 @@ Test(bound, a_wide_bound_is_rounded_down) {
     real loss = (terms + 8) * 0x1p-24L * probe.norm * norm + 0x1p-119L * (probe.norm + norm) + 0x1p-112L;
     need_at_most(&probe, norm, i % 2 == 0 ? loss * (1 + LK_ARITHMETIC_ERROR) : loss * random_uniform(&random) * 9);
     real exact_bound = (real)lk_bound_product(LK_IP, &probe, norm, norm, bar) - loss;
-    cr_assert_leq(lk_bound_wide(LK_IP, terms, &probe, norm, norm, 0), exact_bound);
+    cr_assert_leq(lk_bound_float(LK_IP, terms, &probe, norm, norm, 0), exact_bound);
   }
 }

@@ -141,7 +141,7 @@ static void check_bar(const struct comparison *c, float score, const struct prod
               "%s: metric %d dim %u: a row that scores %a is rescreened away under the bar %a (dot %a)", c->what,
               (int)c->metric, c->dim, (double)score, (double)bar, (double)products->coded[i]);
     uint32_t terms = i % 2 == 0 ? c->dim : (c->dim + 7) / 8;
-    float wide = lk_bound_wide(c->metric, terms, probe, lk_bound_shortest(c->bound), c->bound->norm, bar);
+    float wide = lk_bound_float(c->metric, terms, probe, lk_bound_shortest(c->bound), c->bound->norm, bar);
     cr_assert(products->wide[i] >= wide, "%s: metric %d dim %u: a row that scores %a is lost, %a below %a", c->what,
               (int)c->metric, c->dim, (double)score, (double)products->wide[i], (double)wide);
   }
@@ -174,7 +174,7 @@ static void check_row(const struct comparison *c, const float *q, const float *x
 static void code_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit,
                        struct coded *probe) {
   static double work[LK_DIM_MAX];
-  lk_quant_probe(metric, q, dim, mean, limit, work, probe->code, probe->rotated, &probe->bound);
+  lk_codes_probe(metric, q, dim, mean, limit, work, probe->code, probe->rotated, &probe->bound);
 }
 
 /* Rows in a tile each, where the bound is tightest, against each probe. */
@@ -188,7 +188,7 @@ static void check_alone(lk_metric metric, const char *what, const float *q, uint
     for (uint32_t r = 0; r < rows; r++) {
       lk_tile tile;
       lk_row_bound bound;
-      lk_quant_tile(x + (size_t)r * dim, 1, dim, mean, work, code, &tile, &bound);
+      lk_codes_tile(x + (size_t)r * dim, 1, dim, mean, work, code, &tile, &bound);
       struct comparison c = {metric, dim, &probe, &tile, &bound, code, mean, what};
       check_row(&c, q + (size_t)(p / 2) * dim, x + (size_t)r * dim);
     }
@@ -360,8 +360,8 @@ Test(quant, thresholds_saturate) {
   lk_tile tile;
   lk_row_bound row;
   lk_probe_bound probe;
-  lk_quant_tile(x, 1, 4, mean, work, code, &tile, &row);
-  lk_quant_probe(LK_IP, x, 4, mean, LK_CODE_MAX, work, probe_code, rotated, &probe);
+  lk_codes_tile(x, 1, 4, mean, work, code, &tile, &row);
+  lk_codes_probe(LK_IP, x, 4, mean, LK_CODE_MAX, work, probe_code, rotated, &probe);
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, -INFINITY), INT32_MIN);
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, -0x1p127f), INT32_MIN);
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, 0x1p127f), INT32_MAX);

@@ -93,8 +93,8 @@ Test(plan, an_empty_gallery) {
 
 Test(plan, the_wide_scan_begins_where_settling_in_vain_costs_more) {
   const uint32_t tiles = 4, probes = 100;
-  cr_assert(!lk_plan_widens(tiles, probes, 0, 0));
-  cr_assert(!lk_plan_widens(tiles, probes, 90000, 89000), "what reached the bar was not in vain");
-  cr_assert(lk_plan_widens(tiles, probes, 12000, 1000));
-  cr_assert(!lk_plan_widens(400, 1, 12000, 4000), "one probe alone pays for the reading of all rows");
+  cr_assert(!lk_plan_wants_float_scan(tiles, probes, 0, 0));
+  cr_assert(!lk_plan_wants_float_scan(tiles, probes, 90000, 89000), "what reached the bar was not in vain");
+  cr_assert(lk_plan_wants_float_scan(tiles, probes, 12000, 1000));
+  cr_assert(!lk_plan_wants_float_scan(400, 1, 12000, 4000), "one probe alone pays for the reading of all rows");
 }

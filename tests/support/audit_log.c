@@ -75,7 +75,7 @@ const char *audit_log_folder(void) { return files_path("log"); }
 const char *audit_log_key(void) { return files_path("key"); }
 const char *audit_log_public_key(void) { return files_path("key.pub"); }
 
-void audit_log_make_key(void) { cr_assert_eq(lk_key_make(audit_log_key(), NULL), LK_OK); }
+void audit_log_make_key(void) { cr_assert_eq(lk_signing_key_make(audit_log_key(), NULL), LK_OK); }
 
 lk_audit *audit_log_open(const lk_audit_options *options) {
   lk_audit *audit = NULL;

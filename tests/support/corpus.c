@@ -29,8 +29,8 @@ void corpus_normalise(float *v, uint32_t dim) {
 
 void corpus_mean(const float *x, uint32_t rows, uint32_t dim, float *mean) {
   double *sum = allocate(dim, sizeof *sum);
-  lk_quant_sum(x, rows, dim, sum);
-  lk_quant_mean(sum, rows, dim, mean);
+  lk_codes_sum(x, rows, dim, sum);
+  lk_codes_mean(sum, rows, dim, mean);
   free(sum);
 }
 
@@ -222,7 +222,7 @@ static uint32_t code_block(corpus *made, lk_block *block, uint32_t first, uint32
                                      .tags = made->tags != NULL ? made->tags + first : NULL}};
   for (uint32_t t = 0; t < count; t++) {
     uint32_t row = first + t * LK_TILE_ROWS, left = rows - t * LK_TILE_ROWS;
-    lk_quant_tile(made->exact + (size_t)row * dim, left < LK_TILE_ROWS ? left : LK_TILE_ROWS, dim, mean, work,
+    lk_codes_tile(made->exact + (size_t)row * dim, left < LK_TILE_ROWS ? left : LK_TILE_ROWS, dim, mean, work,
                   made->codes + (size_t)row * dim, &tiles[t], &made->bounds[row]);
   }
   return count;

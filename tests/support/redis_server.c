@@ -56,30 +56,30 @@ void redis_server_close(redis_server *server) {
   process_close(&server->process);
 }
 
-static lk_reply *ask(redis_server *server, va_list words) {
+static lk_redis_reply *ask(redis_server *server, va_list words) {
   const char *list[WORDS_MOST];
   size_t count = 0;
   while ((list[count] = va_arg(words, const char *)) != NULL) count++;
   if (server->link == NULL) connect_to(server);
-  lk_reply *reply = NULL;
+  lk_redis_reply *reply = NULL;
   lk_error error = {0};
   cr_assert_eq(lk_redis_call_words(server->link, &reply, &error, count, list), LK_OK, "%s", error.text);
-  cr_assert_null(lk_reply_error(reply), "%s: %s", list[0], lk_reply_error(reply));
+  cr_assert_null(lk_redis_reply_error(reply), "%s: %s", list[0], lk_redis_reply_error(reply));
   return reply;
 }
 
-lk_reply *redis_ask(redis_server *server, ...) {
+lk_redis_reply *redis_ask(redis_server *server, ...) {
   va_list words;
   va_start(words, server);
-  lk_reply *reply = ask(server, words);
+  lk_redis_reply *reply = ask(server, words);
   va_end(words);
   return reply;
 }
 
 static int64_t ask_number(redis_server *server, va_list words) {
-  lk_reply *reply = ask(server, words);
-  int64_t number = lk_reply_integer(reply);
-  lk_reply_free(reply);
+  lk_redis_reply *reply = ask(server, words);
+  int64_t number = lk_redis_reply_integer(reply);
+  lk_redis_reply_free(reply);
   return number;
 }
 
@@ -94,7 +94,7 @@ int64_t redis_number(redis_server *server, ...) {
 void redis_do(redis_server *server, ...) {
   va_list words;
   va_start(words, server);
-  lk_reply_free(ask(server, words));
+  lk_redis_reply_free(ask(server, words));
   va_end(words);
 }
 

@@ -24,7 +24,7 @@ void redis_server_kill(redis_server *server);
 void redis_server_close(redis_server *server);
 
 /* Calls with plain words, the last of which is NULL; an error from Redis fails the test. The caller frees the reply. */
-lk_reply *redis_ask(redis_server *server, ...) __attribute__((sentinel));
+lk_redis_reply *redis_ask(redis_server *server, ...) __attribute__((sentinel));
 int64_t redis_number(redis_server *server, ...) __attribute__((sentinel));
 void redis_do(redis_server *server, ...) __attribute__((sentinel));
 

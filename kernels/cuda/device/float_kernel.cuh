@@ -1,4 +1,4 @@
-/* The wide scan around its product, which a library computes: rows centred before, products compared after. */
+/* The float scan around its product, which a library computes: rows centred before, products compared after. */
 #ifndef KERNELS_CUDA_DEVICE_FLOAT_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_FLOAT_KERNEL_CUH
 
@@ -6,57 +6,57 @@
 #include "kernels/cuda/device/append_kernel.cuh"
 #include "kernels/cuda/device/rescore_kernel.cuh"
 
-#define LK_WIDE_THREADS 256
+#define LK_FLOAT_THREADS 256
 
 /* A tile's stored rows less their mean, a block a tile; zeros where it has none. */
-LK_KERNEL(LK_WIDE_THREADS, 1) lk_centre_kernel(const lk_cuda_pass pass) {
+LK_KERNEL(LK_FLOAT_THREADS, 1) lk_centre_kernel(const lk_cuda_pass pass) {
   if (lk_left_out(pass)) return;
-  const lk_cuda_place *place = lk_cuda_place_of_tile(&pass, pass.tiles[lk_block()]);
+  const lk_cuda_placement *place = lk_cuda_placement_of_tile(&pass, pass.tiles[lk_block()]);
   uint32_t first = (pass.tiles[lk_block()] - place->first_tile) * LK_TILE_ROWS;
   float *out = pass.wide_rows + (size_t)lk_block() * LK_TILE_ROWS * pass.dim;
   const char *x = (const char *)place->exact + (size_t)first * pass.dim * lk_store_bytes(pass.store);
   for (uint32_t i = lk_thread(); i < LK_TILE_ROWS * pass.dim; i += lk_threads()) {
     bool there = first + i / pass.dim < place->rows;
-    out[i] = there ? lk_settle_element(pass.store, x, i) - place->mean[i % pass.dim] : 0;
+    out[i] = there ? lk_rescore_element(pass.store, x, i) - place->mean[i % pass.dim] : 0;
   }
 }
 
 /* What decides about one row, whatever the probe. */
-struct lk_wide_row {
+struct lk_float_row {
   uint32_t row; /* in the place */
   bool there, fits;
 };
 
-LK_DEVICE lk_wide_row lk_wide_find(const lk_cuda_pass &pass, const lk_cuda_place *place, const lk_tile *tile,
-                                   uint32_t row) {
+LK_DEVICE lk_float_row lk_float_find(const lk_cuda_pass &pass, const lk_cuda_placement *place, const lk_tile *tile,
+                                     uint32_t row) {
   bool there = row < place->rows && lk_cuda_visible(&pass, place, row);
   return {row, there, there && lk_row_fits(tile, &place->bounds[row])};
 }
 
-/* Whether the product reaches the tile's bound, which a misfit does not have, and the row's own. */
-LK_DEVICE bool lk_wide_reaches(const lk_cuda_pass &pass, const lk_cuda_place *place, const lk_wide_row &row,
-                               const lk_probe_bound *probe, float bar, float tile_bound, float product) {
+/* Whether the product reaches the tile's bound, which a outlier does not have, and the row's own. */
+LK_DEVICE bool lk_float_reaches(const lk_cuda_pass &pass, const lk_cuda_placement *place, const lk_float_row &row,
+                                const lk_probe_bound *probe, float bar, float tile_bound, float product) {
   if (!row.there || (row.fits && product < tile_bound)) return false;
   const lk_row_bound *bound = &place->bounds[row.row];
-  return product >= lk_bound_wide(pass.metric, pass.dim, probe, lk_bound_shortest(bound), bound->norm, bar);
+  return product >= lk_bound_float(pass.metric, pass.dim, probe, lk_bound_shortest(bound), bound->norm, bar);
 }
 
 /* Compares one tile's products for a group of probes: threads side by side have probes side by side. */
-LK_KERNEL(LK_WIDE_THREADS, 1) lk_wide_kernel(const lk_cuda_pass pass) {
+LK_KERNEL(LK_FLOAT_THREADS, 1) lk_float_kernel(const lk_cuda_pass pass) {
   if (lk_left_out(pass)) return;
-  uint32_t groups = lk_groups(pass.probes, LK_WIDE_PROBES), item = lk_block() / groups;
-  uint32_t probe = lk_block() % groups * LK_WIDE_PROBES + lk_thread() % LK_WIDE_PROBES;
-  const lk_cuda_place *place = lk_cuda_place_of_tile(&pass, pass.tiles[item]);
+  uint32_t groups = lk_groups(pass.probes, LK_FLOAT_PROBES), item = lk_block() / groups;
+  uint32_t probe = lk_block() % groups * LK_FLOAT_PROBES + lk_thread() % LK_FLOAT_PROBES;
+  const lk_cuda_placement *place = lk_cuda_placement_of_tile(&pass, pass.tiles[item]);
   const lk_tile *tile = &place->tiles[pass.tiles[item] - place->first_tile];
   uint32_t first = (pass.tiles[item] - place->first_tile) * LK_TILE_ROWS;
   const lk_probe_bound *bound = &pass.bounds[(size_t)place->frame * pass.probes + probe];
   bool there = probe < pass.probes;
   float bar = there ? pass.bars[probe] : INFINITY, tile_bound = INFINITY;
-  if (there) tile_bound = lk_bound_wide(pass.metric, pass.dim, bound, tile->norm_min, tile->norm_max, bar);
+  if (there) tile_bound = lk_bound_float(pass.metric, pass.dim, bound, tile->norm_min, tile->norm_max, bar);
   const float *products = pass.wide_product + (size_t)item * LK_TILE_ROWS * pass.probes + probe;
-  for (uint32_t r = lk_thread() / LK_WIDE_PROBES; r < LK_TILE_ROWS; r += LK_WIDE_THREADS / LK_WIDE_PROBES) {
-    lk_wide_row row = lk_wide_find(pass, place, tile, first + r);
-    bool keep = there && lk_wide_reaches(pass, place, row, bound, bar, tile_bound, products[(size_t)r * pass.probes]);
+  for (uint32_t r = lk_thread() / LK_FLOAT_PROBES; r < LK_TILE_ROWS; r += LK_FLOAT_THREADS / LK_FLOAT_PROBES) {
+    lk_float_row row = lk_float_find(pass, place, tile, first + r);
+    bool keep = there && lk_float_reaches(pass, place, row, bound, bar, tile_bound, products[(size_t)r * pass.probes]);
     if (!lk_any(keep)) continue;
     uint64_t at = lk_reserve(&pass.counters->pairs, keep);
     if (keep) lk_put_pair(pass, at, probe, place->first_row + row.row);

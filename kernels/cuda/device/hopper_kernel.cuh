@@ -69,17 +69,17 @@ LK_DEVICE void lk_hopper_advance(lk_hopper_ring &ring) {
 
 LK_DEVICE uint32_t lk_hopper_at(const lk_hopper_ring &ring) { return ring.first + ring.stage * ring.quads; }
 
-LK_DEVICE void lk_hopper_make_gates(lk_shared<uint64_t> gates, uint32_t cluster) {
+LK_DEVICE void lk_hopper_make_mbarriers(lk_shared<uint64_t> gates, uint32_t cluster) {
   for (uint32_t stage = 0; stage < LK_HOPPER_STAGES; stage++) {
-    lk_gate_make(gates, LK_HOPPER_FULL + stage, 1);
-    lk_gate_make(gates, LK_HOPPER_EMPTY + stage, cluster * 2 * LK_HOPPER_GROUP / LK_WARP);
+    lk_mbarrier_make(gates, LK_HOPPER_FULL + stage, 1);
+    lk_mbarrier_make(gates, LK_HOPPER_EMPTY + stage, cluster * 2 * LK_HOPPER_GROUP / LK_WARP);
   }
   for (uint32_t turn = 0; turn < 2; turn++) {
-    lk_gate_make(gates, LK_HOPPER_KNOWN + turn, LK_HOPPER_GROUP - LK_WARP);
-    lk_gate_make(gates, LK_HOPPER_READ + turn, 2 * LK_HOPPER_GROUP);
+    lk_mbarrier_make(gates, LK_HOPPER_KNOWN + turn, LK_HOPPER_GROUP - LK_WARP);
+    lk_mbarrier_make(gates, LK_HOPPER_READ + turn, 2 * LK_HOPPER_GROUP);
   }
-  lk_gate_make(gates, LK_HOPPER_PROBES, 1);
-  lk_gate_fence();
+  lk_mbarrier_make(gates, LK_HOPPER_PROBES, 1);
+  lk_mbarrier_fence();
 }
 
 /* The round's tiles that are a block's own: blocks that run together, clusters above all, read the same tile for
@@ -99,7 +99,7 @@ LK_DEVICE lk_scan_block lk_hopper_find(const lk_cuda_pass &pass, const lk_hopper
 
 /* Whose codes of the probes the tile is multiplied with. */
 LK_DEVICE uint32_t lk_hopper_frame(const lk_cuda_pass &pass, const lk_hopper_turns &own) {
-  return lk_cuda_coded_frame(pass.metric, lk_cuda_place_of_tile(&pass, pass.tiles[own.item])->frame);
+  return lk_cuda_coded_frame(pass.metric, lk_cuda_placement_of_tile(&pass, pass.tiles[own.item])->frame);
 }
 
 LK_DEVICE void lk_hopper_copy(const lk_hopper_shared &shared, uint32_t to, const int8_t *from, uint32_t quads,
@@ -113,8 +113,8 @@ LK_DEVICE void lk_hopper_replace(const lk_cuda_pass &pass, const lk_hopper_share
                                  const int8_t *codes) {
   using shape = lk_hopper_shape;
   for (uint32_t i = 0; i < ring.stages; i++, lk_hopper_advance(ring))
-    lk_gate_wait(shared.gates, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
-  lk_gate_announce(shared.gates, LK_HOPPER_PROBES, pass.chunks * shape::probe_quads * 16);
+    lk_mbarrier_wait(shared.gates, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
+  lk_mbarrier_announce(shared.gates, LK_HOPPER_PROBES, pass.chunks * shape::probe_quads * 16);
   for (uint32_t chunk = 0; chunk < pass.chunks; chunk++)
     lk_hopper_copy(shared, chunk * shape::probe_quads, codes + (size_t)chunk * shape::probe_quads * 16,
                    shape::probe_quads, LK_HOPPER_PROBES);
@@ -134,8 +134,8 @@ LK_DEVICE void lk_hopper_load(const lk_cuda_pass &pass, const lk_hopper_shared &
     resident = frame;
     for (uint32_t chunk = 0; chunk < pass.chunks; chunk++, lk_hopper_advance(ring)) {
       uint32_t at = lk_hopper_at(ring), full = LK_HOPPER_FULL + ring.stage;
-      lk_gate_wait(shared.gates, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
-      lk_gate_announce(shared.gates, full, ring.quads * 16);
+      lk_mbarrier_wait(shared.gates, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
+      lk_mbarrier_announce(shared.gates, full, ring.quads * 16);
       lk_bulk_copy_to_all(shared.quads, at + begin, block.codes + ((size_t)chunk * shape::row_quads + begin) * 16,
                           share * 16, shared.gates, full, cluster);
       if (!ring.resident)
@@ -150,10 +150,10 @@ LK_DEVICE void lk_hopper_thresholds(const lk_cuda_pass &pass, const lk_hopper_sh
   uint32_t turn = 0;
   for (lk_hopper_turns own = lk_hopper_own(pass); own.item < pass.tiles_count; own.item += own.step, turn++) {
     lk_scan_block block = lk_hopper_find(pass, own);
-    lk_gate_wait(shared.gates, LK_HOPPER_READ + turn % 2, turn / 2 % 2 ^ 1);
+    lk_mbarrier_wait(shared.gates, LK_HOPPER_READ + turn % 2, turn / 2 % 2 ^ 1);
     for (uint32_t p = lk_thread() - LK_WARP; p < LK_GROUP_PROBES; p += LK_HOPPER_GROUP - LK_WARP)
       shared.thresholds.store(turn % 2 * LK_GROUP_PROBES + p, lk_scan_threshold(pass, block, p));
-    lk_gate_arrive(shared.gates, LK_HOPPER_KNOWN + turn % 2);
+    lk_mbarrier_arrive(shared.gates, LK_HOPPER_KNOWN + turn % 2);
   }
 }
 
@@ -161,7 +161,7 @@ LK_DEVICE void lk_hopper_thresholds(const lk_cuda_pass &pass, const lk_hopper_sh
  * the cluster, which write to it. */
 LK_DEVICE void lk_hopper_give_back(const lk_cuda_pass &pass, const lk_hopper_shared &shared, uint32_t stage) {
   uint32_t lane = lk_thread() % LK_WARP;
-  if (lane < lk_hopper_cluster(pass.probes)) lk_gate_arrive_at(shared.gates, LK_HOPPER_EMPTY + stage, lane);
+  if (lane < lk_hopper_cluster(pass.probes)) lk_mbarrier_arrive_at(shared.gates, LK_HOPPER_EMPTY + stage, lane);
 }
 
 /* Multiplies one tile. */
@@ -173,7 +173,7 @@ LK_DEVICE void lk_hopper_multiply(const lk_cuda_pass &pass, const lk_hopper_shar
   for (uint32_t chunk = 0; chunk < pass.chunks; chunk++, lk_hopper_advance(ring)) {
     uint32_t rows = lk_hopper_at(ring);
     uint32_t probes = half + (ring.resident ? chunk * shape::probe_quads : rows + shape::row_quads);
-    lk_gate_wait(shared.gates, LK_HOPPER_FULL + ring.stage, ring.phase);
+    lk_mbarrier_wait(shared.gates, LK_HOPPER_FULL + ring.stage, ring.phase);
     lk_product_fence();
     for (uint32_t k = 0; k < LK_CHUNK_QUADS; k += 2) /* 32 bytes: two quads further, and the swizzle follows */
       lk_product(sums, lk_matrix(shared.quads, probes + k), lk_matrix(shared.quads, rows + k), chunk + k > 0);
@@ -201,15 +201,15 @@ LK_DEVICE void lk_hopper_consume(const lk_cuda_pass &pass, const lk_hopper_share
   int32_t sums[128];
   for (lk_hopper_turns own = lk_hopper_own(pass); own.item < pass.tiles_count; own.item += own.step, turn++) {
     uint32_t frame = lk_hopper_frame(pass, own);
-    if (ring.resident && frame != resident) lk_gate_wait(shared.gates, LK_HOPPER_PROBES, loads++ % 2);
+    if (ring.resident && frame != resident) lk_mbarrier_wait(shared.gates, LK_HOPPER_PROBES, loads++ % 2);
     resident = frame;
     lk_hopper_multiply(pass, shared, ring, sums);
-    lk_gate_wait(shared.gates, LK_HOPPER_KNOWN + turn % 2, turn / 2 % 2);
+    lk_mbarrier_wait(shared.gates, LK_HOPPER_KNOWN + turn % 2, turn / 2 % 2);
     lk_scan_bars<1> bars = lk_scan_load_bars<1>(shared.thresholds, turn % 2 * LK_GROUP_PROBES + probe);
-    lk_gate_arrive(shared.gates, LK_HOPPER_READ + turn % 2);
+    lk_mbarrier_arrive(shared.gates, LK_HOPPER_READ + turn % 2);
     lk_scan_block block = lk_hopper_find(pass, own);
     lk_hopper_sift(pass, block, sums, bars, probe);
-    lk_scan_misfits(pass, block, index, 2 * LK_HOPPER_GROUP);
+    lk_scan_outliers(pass, block, index, 2 * LK_HOPPER_GROUP);
   }
 }
 
@@ -219,7 +219,7 @@ LK_KERNEL(LK_HOPPER_THREADS, 1) lk_hopper_kernel(const lk_cuda_pass pass) {
   lk_hopper_shared shared = {lk_shared_array<lk_quad>(0, shape::quads),
                              lk_shared_array<int32_t>(shape::thresholds_at, 2 * LK_GROUP_PROBES),
                              lk_shared_array<uint64_t>(shape::gates_at, shape::gates)};
-  if (lk_thread() == 0) lk_hopper_make_gates(shared.gates, lk_hopper_cluster(pass.probes));
+  if (lk_thread() == 0) lk_hopper_make_mbarriers(shared.gates, lk_hopper_cluster(pass.probes));
   lk_cluster_barrier();
   if (lk_thread() >= LK_HOPPER_GROUP) {
     lk_registers_take<LK_HOPPER_REGISTERS>();

@@ -22,7 +22,7 @@
 #define LK_BLOCK_ROWS 128             /* rows that one block scans */
 #define LK_GROUP_PROBES LK_PLAN_GROUP /* that one block scans for, at most */
 #define LK_TILE_BLOCKS (LK_TILE_ROWS / LK_BLOCK_ROWS)
-#define LK_WIDE_PROBES 64  /* that one block of the wide scan compares */
+#define LK_FLOAT_PROBES 64 /* that one block of the float scan compares */
 #define LK_PRODUCT_SIDE 64 /* rows and probes that one block multiplies, where no library does */
 
 LK_INLINE uint32_t lk_chunks(uint32_t dim) { return (dim + LK_CHUNK - 1) / LK_CHUNK; }
@@ -63,15 +63,15 @@ LK_INLINE uint32_t lk_groups(uint32_t probes, uint32_t group) { return (probes +
 LK_INLINE uint32_t lk_hopper_cluster(uint32_t probes) { return lk_groups(probes, LK_GROUP_PROBES) % 2 == 0 ? 2 : 1; }
 
 /* One block of a scan. Groups come first, so that blocks that run together read the same codes. */
-typedef struct lk_scan_place {
+typedef struct lk_scan_placement {
   uint32_t group;
   uint32_t item; /* of the round's tiles */
   uint32_t part; /* of the tile */
-} lk_scan_place;
+} lk_scan_placement;
 
-LK_INLINE lk_scan_place lk_scan_place_of(uint32_t block, uint32_t groups) {
+LK_INLINE lk_scan_placement lk_scan_placement_of(uint32_t block, uint32_t groups) {
   uint32_t strip = block / groups;
-  lk_scan_place place = {block % groups, strip / LK_TILE_BLOCKS, strip % LK_TILE_BLOCKS};
+  lk_scan_placement place = {block % groups, strip / LK_TILE_BLOCKS, strip % LK_TILE_BLOCKS};
   return place;
 }
 

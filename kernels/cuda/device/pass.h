@@ -9,7 +9,7 @@
 #include "kernels/visibility.h"
 
 /* A hold, and where it lies among all of the search. */
-typedef struct lk_cuda_place {
+typedef struct lk_cuda_placement {
   const int8_t *codes; /* packed, a tile a run */
   const lk_tile *tiles;
   const lk_row_bound *bounds;
@@ -18,14 +18,14 @@ typedef struct lk_cuda_place {
   const uint32_t *subjects;
   const float *mean;
   lk_visibility visibility;
-  const uint64_t *allowed;     /* of this search; NULL: all */
-  const uint32_t *misfits;     /* rows, ascending */
-  const uint32_t *misfit_ends; /* where those of each LK_BLOCK_ROWS rows end */
+  const uint64_t *allowed;      /* of this search; NULL: all */
+  const uint32_t *outliers;     /* rows, ascending */
+  const uint32_t *outlier_ends; /* where those of each LK_BLOCK_ROWS rows end */
   uint32_t rows;
   uint32_t frame;
   uint32_t first_tile, first_row;
   uint32_t first_word; /* of its rows in the bitmap of visible ones */
-} lk_cuda_place;
+} lk_cuda_placement;
 
 /* A pair that may reach the probe's bar. */
 typedef struct lk_cuda_pair {
@@ -44,17 +44,17 @@ typedef struct lk_cuda_scored {
 
 /* 64 bits, so that no count of pairs that found no room comes round to a small number. */
 typedef struct lk_cuda_counters {
-  uint64_t pairs;   /* those that found no room included; LK_CUDA_LEFT_OUT and more: the round is left out */
-  uint64_t settled; /* scored exactly */
-  uint64_t hits;    /* entries of `scored` */
-  uint64_t rows;    /* entries of `rows`; of the visible kernel, rows */
+  uint64_t pairs;    /* those that found no room included; LK_CUDA_LEFT_OUT and more: the round is left out */
+  uint64_t rescored; /* scored exactly */
+  uint64_t hits;     /* entries of `scored` */
+  uint64_t rows;     /* entries of `rows`; of the visible kernel, rows */
 } lk_cuda_counters;
 
 typedef struct lk_cuda_pass {
   lk_metric metric;
   lk_store store;
   uint32_t dim, chunks;
-  const lk_cuda_place *places;
+  const lk_cuda_placement *places;
   uint32_t places_count;
   lk_filter filter; /* without `allowed`, which is in the places */
 
@@ -83,9 +83,9 @@ typedef struct lk_cuda_pass {
   lk_hit *sorted;       /* the best so far and the new ones of every probe */
 
   /* Arguments of one launch. */
-  const uint32_t *tiles; /* of the round, or of one product of the wide scan */
+  const uint32_t *tiles; /* of the round, or of one product of the float scan */
   uint32_t tiles_count;
-  bool rescreens; /* settle looks at its pairs with the float probe first */
+  bool rescreens; /* rescore looks at its pairs with the float probe first */
   uint32_t *rows; /* through all holds: the seed's, or those that are gathered */
   uint32_t rows_count;
   uint32_t rows_first;
@@ -99,13 +99,13 @@ typedef struct lk_cuda_pass {
 LK_INLINE uint32_t lk_cuda_coded_frame(lk_metric metric, uint32_t frame) { return metric == LK_L2 ? frame : 0; }
 
 /* The last place whose `member` (an offset) is not beyond the value: empty ones are passed over. */
-LK_INLINE const lk_cuda_place *lk_cuda_find(const lk_cuda_place *places, uint32_t count, size_t member,
-                                            uint32_t value) {
+LK_INLINE const lk_cuda_placement *lk_cuda_find(const lk_cuda_placement *places, uint32_t count, size_t member,
+                                                uint32_t value) {
   const char *first = (const char *)places + member;
   uint32_t low = 0, high = count;
   while (high - low > 1) {
     uint32_t middle = low + (high - low) / 2;
-    if (*(const uint32_t *)(first + middle * sizeof(lk_cuda_place)) <= value)
+    if (*(const uint32_t *)(first + middle * sizeof(lk_cuda_placement)) <= value)
       low = middle;
     else
       high = middle;
@@ -113,19 +113,19 @@ LK_INLINE const lk_cuda_place *lk_cuda_find(const lk_cuda_place *places, uint32_
   return &places[low];
 }
 
-LK_INLINE const lk_cuda_place *lk_cuda_place_of_row(const lk_cuda_pass *pass, uint32_t row) {
-  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_place, first_row), row);
+LK_INLINE const lk_cuda_placement *lk_cuda_placement_of_row(const lk_cuda_pass *pass, uint32_t row) {
+  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_placement, first_row), row);
 }
 
-LK_INLINE const lk_cuda_place *lk_cuda_place_of_tile(const lk_cuda_pass *pass, uint32_t tile) {
-  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_place, first_tile), tile);
+LK_INLINE const lk_cuda_placement *lk_cuda_placement_of_tile(const lk_cuda_pass *pass, uint32_t tile) {
+  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_placement, first_tile), tile);
 }
 
-LK_INLINE const lk_cuda_place *lk_cuda_place_of_word(const lk_cuda_pass *pass, uint32_t word) {
-  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_place, first_word), word);
+LK_INLINE const lk_cuda_placement *lk_cuda_placement_of_word(const lk_cuda_pass *pass, uint32_t word) {
+  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_placement, first_word), word);
 }
 
-LK_INLINE bool lk_cuda_visible(const lk_cuda_pass *pass, const lk_cuda_place *place, uint32_t row) {
+LK_INLINE bool lk_cuda_visible(const lk_cuda_pass *pass, const lk_cuda_placement *place, uint32_t row) {
   return pass->visible == NULL || (pass->visible[place->first_word + row / 32] >> row % 32 & 1) != 0;
 }
 

@@ -1,5 +1,5 @@
-/* The wide scan's product where the machine has no library for it: 64 rows times 64 probes by a block, 4 x 4 of them by
- * a thread. A library's is several times faster; this one is always there. */
+/* The float scan's product where the machine has no library for it: 64 rows times 64 probes by a block, 4 x 4 of them
+ * by a thread. A library's is several times faster; this one is always there. */
 #ifndef KERNELS_CUDA_DEVICE_PRODUCT_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_PRODUCT_KERNEL_CUH
 

@@ -13,11 +13,11 @@ LK_DEVICE void lk_registers_take() {
   __trap();
 }
 
-LK_DEVICE void lk_gate_make(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
-LK_DEVICE void lk_gate_fence() { __trap(); }
-LK_DEVICE void lk_gate_arrive(lk_shared<uint64_t>, uint32_t) { __trap(); }
-LK_DEVICE void lk_gate_announce(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
-LK_DEVICE void lk_gate_wait(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
+LK_DEVICE void lk_mbarrier_make(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
+LK_DEVICE void lk_mbarrier_fence() { __trap(); }
+LK_DEVICE void lk_mbarrier_arrive(lk_shared<uint64_t>, uint32_t) { __trap(); }
+LK_DEVICE void lk_mbarrier_announce(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
+LK_DEVICE void lk_mbarrier_wait(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
 LK_DEVICE void lk_bulk_copy(lk_shared<lk_quad>, uint32_t, const void *, uint32_t, lk_shared<uint64_t>, uint32_t) {
   __trap();
 }
@@ -25,7 +25,7 @@ LK_DEVICE void lk_bulk_copy_to_all(lk_shared<lk_quad>, uint32_t, const void *, u
                                    uint32_t) {
   __trap();
 }
-LK_DEVICE void lk_gate_arrive_at(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
+LK_DEVICE void lk_mbarrier_arrive_at(lk_shared<uint64_t>, uint32_t, uint32_t) { __trap(); }
 LK_DEVICE void lk_cluster_barrier() { __trap(); }
 LK_DEVICE uint64_t lk_matrix(lk_shared<lk_quad>, uint32_t) { return 0; }
 LK_DEVICE void lk_product_fence() { __trap(); }

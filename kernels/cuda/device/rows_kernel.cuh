@@ -11,7 +11,7 @@ LK_KERNEL(LK_ROWS_THREADS, 1) lk_visible_kernel(const lk_cuda_pass pass) {
   uint32_t lane = lk_thread() % LK_WARP, warps = lk_threads() / LK_WARP;
   uint64_t count = 0;
   for (uint32_t word = lk_block() * warps + lk_thread() / LK_WARP; word < pass.words; word += lk_blocks() * warps) {
-    const lk_cuda_place *place = lk_cuda_place_of_word(&pass, word);
+    const lk_cuda_placement *place = lk_cuda_placement_of_word(&pass, word);
     uint32_t row = (word - place->first_word) * 32 + lane;
     uint32_t seen = lk_ballot(row < place->rows && lk_visible(&place->visibility, &pass.filter, place->allowed, row));
     if (lane == 0) pass.visible[word] = seen;
@@ -26,7 +26,7 @@ LK_KERNEL(LK_ROWS_THREADS, 1) lk_seed_kernel(const lk_cuda_pass pass) {
   bool found = false;
   uint32_t row = 0;
   if (i < pass.rows_count) {
-    const lk_cuda_place *place = lk_cuda_place_of_row(&pass, pass.seeds[i]);
+    const lk_cuda_placement *place = lk_cuda_placement_of_row(&pass, pass.seeds[i]);
     uint32_t end = place->rows;
     if (i + 1 < pass.rows_count && pass.seeds[i + 1] - place->first_row < end)
       end = pass.seeds[i + 1] - place->first_row;
@@ -43,7 +43,7 @@ LK_KERNEL(LK_ROWS_THREADS, 1) lk_seed_kernel(const lk_cuda_pass pass) {
 LK_KERNEL(LK_ROWS_THREADS, 1) lk_list_kernel(const lk_cuda_pass pass) {
   uint32_t word = lk_block() * lk_threads() + lk_thread(), seen = 0, first = 0;
   if (word < pass.words) {
-    const lk_cuda_place *place = lk_cuda_place_of_word(&pass, word);
+    const lk_cuda_placement *place = lk_cuda_placement_of_word(&pass, word);
     uint32_t row = (word - place->first_word) * 32, left = place->rows - row;
     first = place->first_row + row;
     seen = pass.visible != NULL ? pass.visible[word] : left >= 32 ? UINT32_MAX : (1u << left) - 1;
@@ -53,7 +53,7 @@ LK_KERNEL(LK_ROWS_THREADS, 1) lk_list_kernel(const lk_cuda_pass pass) {
 }
 
 /* Pairs every probe with rows rows_first .. rows_first + rows_count - 1 of the list, which may end before. A row's
- * pairs lie together: the warps that settle them read it once. */
+ * pairs lie together: the warps that rescore them read it once. */
 LK_KERNEL(LK_ROWS_THREADS, 1) lk_pairs_kernel(const lk_cuda_pass pass) {
   uint64_t left = pass.counters->rows - pass.rows_first, rows = left < pass.rows_count ? left : pass.rows_count;
   uint64_t count = rows * pass.probes, step = (uint64_t)lk_blocks() * lk_threads();

@@ -10,11 +10,11 @@
 #define LK_SELECT_THREADS 256
 #define LK_SELECT_SHARED 1024 /* hits that are sorted in shared memory; more of them where they lie */
 
-/* The round after this one is left out where this one found no room, or speaks for the wide scan: as
+/* The round after this one is left out where this one found no room, or speaks for the float scan: as
  * kernels/cuda/host/round.c sees it. */
 LK_DEVICE void lk_starts_go_on(const lk_cuda_pass &pass) {
   const lk_cuda_counters *own = pass.counters;
-  bool widens = pass.rescreens && lk_plan_widens(pass.tiles_count, pass.probes, own->settled, own->hits);
+  bool widens = pass.rescreens && lk_plan_wants_float_scan(pass.tiles_count, pass.probes, own->rescored, own->hits);
   if (lk_overflowed(pass) || widens) pass.next->pairs = LK_CUDA_LEFT_OUT;
 }
 
@@ -48,7 +48,7 @@ LK_KERNEL(LK_SELECT_THREADS, 1) lk_scatter_kernel(const lk_cuda_pass pass) {
   for (uint64_t i = (uint64_t)lk_block() * lk_threads() + lk_thread(); i < hits;
        i += (uint64_t)lk_blocks() * lk_threads()) {
     lk_cuda_scored scored = pass.scored[i];
-    const lk_cuda_place *place = lk_cuda_place_of_row(&pass, scored.row);
+    const lk_cuda_placement *place = lk_cuda_placement_of_row(&pass, scored.row);
     uint32_t row = scored.row - place->first_row;
     lk_hit hit = {place->numbers[row], scored.score, scored.row, pass.by_subject ? place->subjects[row] : 0};
     pass.sorted[pass.starts[scored.probe] + pass.best_counts[scored.probe] + scored.slot] = hit;

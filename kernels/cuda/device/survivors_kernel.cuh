@@ -9,7 +9,7 @@
 
 /* PROBES probes and ROWS rows of a tile. */
 struct lk_scan_block {
-  const lk_cuda_place *place;
+  const lk_cuda_placement *place;
   const lk_tile *tile;
   const lk_row_bound *bounds;         /* of its rows */
   const lk_probe_bound *probe_bounds; /* of its probes */
@@ -22,7 +22,7 @@ template <int PROBES, int ROWS>
 LK_DEVICE lk_scan_block lk_scan_find(const lk_cuda_pass &pass, uint32_t group, uint32_t item, uint32_t part) {
   uint32_t tile = pass.tiles[item];
   lk_scan_block block;
-  block.place = lk_cuda_place_of_tile(&pass, tile);
+  block.place = lk_cuda_placement_of_tile(&pass, tile);
   tile -= block.place->first_tile;
   block.tile = &block.place->tiles[tile];
   block.row = tile * LK_TILE_ROWS + part * ROWS;
@@ -116,13 +116,14 @@ LK_DEVICE void lk_scan_append(const lk_cuda_pass &pass, const lk_scan_block &blo
 }
 
 /* Rows that do not fit their tile go on to be looked at whatever their sums are. Thread `index` of `threads`. */
-LK_DEVICE void lk_scan_misfits(const lk_cuda_pass &pass, const lk_scan_block &block, uint32_t index, uint32_t threads) {
+LK_DEVICE void lk_scan_outliers(const lk_cuda_pass &pass, const lk_scan_block &block, uint32_t index,
+                                uint32_t threads) {
   if (block.rows == 0) return;
   uint32_t strip = block.row / LK_BLOCK_ROWS, last = (block.row + block.rows - 1) / LK_BLOCK_ROWS;
-  uint32_t first = strip == 0 ? 0 : block.place->misfit_ends[strip - 1];
-  uint32_t count = (block.place->misfit_ends[last] - first) * block.probes;
+  uint32_t first = strip == 0 ? 0 : block.place->outlier_ends[strip - 1];
+  uint32_t count = (block.place->outlier_ends[last] - first) * block.probes;
   for (uint32_t base = 0; base < count; base += threads) {
-    uint32_t i = base + index, row = i < count ? block.place->misfits[first + i / block.probes] : 0;
+    uint32_t i = base + index, row = i < count ? block.place->outliers[first + i / block.probes] : 0;
     bool keep = i < count && lk_cuda_visible(&pass, block.place, row);
     uint64_t at = lk_reserve(&pass.counters->pairs, keep);
     if (keep) lk_put_pair(pass, at, block.probe + i % block.probes, block.place->first_row + row);

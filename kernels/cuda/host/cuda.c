@@ -12,7 +12,7 @@ lk_status lk_cuda_fail_memory(const lk_cuda *cuda, size_t bytes, lk_error *error
                  (double)bytes / (1 << 20), (double)cuda->gpu->ops->bytes_left(cuda->gpu) / (1 << 20));
 }
 
-void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_room room, size_t bytes) {
+void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes) {
   lk_cuda_memory *memory = &cuda->host[room];
   if (memory->data == NULL || memory->bytes < bytes) {
     cuda->gpu->ops->free_host(cuda->gpu, memory->data);
@@ -22,7 +22,7 @@ void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_room room, size_t bytes) {
   return memory->data;
 }
 
-lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_room room, size_t bytes, void **out, lk_error *error) {
+lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes, void **out, lk_error *error) {
   lk_cuda_memory *memory = &cuda->device[room];
   if (memory->data == NULL || memory->bytes < bytes) {
     cuda->gpu->ops->free(cuda->gpu, memory->data);
@@ -35,7 +35,7 @@ lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_room room, size_t bytes, void *
 }
 
 static void free_rooms(lk_cuda *cuda) {
-  for (uint32_t i = 0; i < LK_ROOMS; i++) {
+  for (uint32_t i = 0; i < LK_BUFFERS; i++) {
     cuda->gpu->ops->free(cuda->gpu, cuda->device[i].data);
     cuda->gpu->ops->free_host(cuda->gpu, cuda->host[i].data);
     cuda->device[i] = cuda->host[i] = (lk_cuda_memory){0};
@@ -60,11 +60,11 @@ static void close_device(lk_backend *backend) {
 
 static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *error);
 
-static const lk_backend_ops ops = {.hold = lk_cuda_hold_block,
+static const lk_backend_ops ops = {.hold = lk_cuda_load_block,
                                    .release = lk_cuda_release,
                                    .update = lk_cuda_update,
                                    .begin = lk_cuda_begin,
-                                   .gather = lk_cuda_gather,
+                                   .exact_scan = lk_cuda_exact_scan,
                                    .seed = lk_cuda_seed,
                                    .rounds = lk_cuda_rounds,
                                    .finish = lk_cuda_finish,

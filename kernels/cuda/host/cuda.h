@@ -1,4 +1,4 @@
-/* The CUDA backend: codes and rows in a GPU's memory, scan and settle on its processors. */
+/* The CUDA backend: codes and rows in a GPU's memory, scan and rescore on its processors. */
 #ifndef KERNELS_CUDA_HOST_CUDA_H
 #define KERNELS_CUDA_HOST_CUDA_H
 

@@ -1,4 +1,4 @@
-// A GPU by the CUDA runtime: one stream, on which everything happens in order. The wide scan's product is cuBLAS's.
+// A GPU by the CUDA runtime: one stream, on which everything happens in order. The float scan's product is cuBLAS's.
 #include <cuda_runtime.h>
 
 #include <cstdio>

@@ -6,7 +6,7 @@
 #include "kernels/cuda/host/internal.h"
 #include "kernels/plan.h"
 
-/* Elements of one product of the wide scan: few enough to stay in a GPU's second-level cache. */
+/* Elements of one product of the float scan: few enough to stay in a GPU's second-level cache. */
 static const size_t wide_elements = (size_t)4 << 20;
 
 static uint32_t frame_of(lk_cuda *cuda, const float *mean) {
@@ -21,15 +21,15 @@ static lk_status lay_out_holds(lk_cuda *cuda, lk_error *error) {
   uint32_t holds = batch->holds_count;
   const float **means = realloc(cuda->frame_means, (holds + 1) * sizeof *means);
   if (means != NULL) cuda->frame_means = means;
-  cuda->places = lk_cuda_reserve_host(cuda, LK_ROOM_PLACES, holds * sizeof *cuda->places);
+  cuda->places = lk_cuda_reserve_host(cuda, LK_BUFFER_PLACEMENTS, holds * sizeof *cuda->places);
   if (means == NULL || cuda->places == NULL) return lk_fail_memory(error);
   uint32_t tiles = 0, words = 0;
   uint64_t rows = 0;
   cuda->frames = 0;
   cuda->filtered = false;
   for (uint32_t h = 0; h < holds; h++) {
-    const lk_cuda_hold *hold = (const lk_cuda_hold *)batch->holds[h];
-    lk_cuda_place *place = &cuda->places[h];
+    const lk_cuda_resident_block *hold = (const lk_cuda_resident_block *)batch->holds[h];
+    lk_cuda_placement *place = &cuda->places[h];
     *place = hold->place;
     place->frame = frame_of(cuda, hold->block.mean);
     place->first_tile = tiles;
@@ -50,10 +50,10 @@ static lk_status lay_out_holds(lk_cuda *cuda, lk_error *error) {
 /* Sends the lists of allowed rows, one behind the other. */
 static lk_status send_allowed(lk_cuda *cuda, size_t words, lk_error *error) {
   const uint64_t *const *allowed = cuda->batch.filter.allowed;
-  uint64_t *lists = lk_cuda_reserve_host(cuda, LK_ROOM_ALLOWED, words * sizeof *lists);
+  uint64_t *lists = lk_cuda_reserve_host(cuda, LK_BUFFER_ALLOWED, words * sizeof *lists);
   void *memory;
   if (lists == NULL) return lk_fail_memory(error);
-  lk_status status = lk_cuda_reserve(cuda, LK_ROOM_ALLOWED, words * sizeof *lists, &memory, error);
+  lk_status status = lk_cuda_reserve(cuda, LK_BUFFER_ALLOWED, words * sizeof *lists, &memory, error);
   if (status != LK_OK) return status;
   size_t end = 0;
   for (uint32_t h = 0; h < cuda->batch.holds_count; h++) {
@@ -76,7 +76,7 @@ static lk_status send_places(lk_cuda *cuda, lk_error *error) {
   void *places;
   lk_status status = LK_OK;
   if (batch->filter.allowed != NULL) status = send_allowed(cuda, words, error);
-  if (status == LK_OK) status = lk_cuda_reserve(cuda, LK_ROOM_PLACES, bytes, &places, error);
+  if (status == LK_OK) status = lk_cuda_reserve(cuda, LK_BUFFER_PLACEMENTS, bytes, &places, error);
   if (status != LK_OK) return status;
   gpu->ops->write(gpu, places, cuda->places, bytes);
   cuda->pass.places = places;
@@ -102,19 +102,19 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
   size_t sorted = pass->k == LK_K_ALL ? 0 : best + pass->room;
   const uint32_t *tiles;
   const struct {
-    lk_cuda_room room;
+    lk_cuda_buffer room;
     size_t bytes;
     void *out;
-  } parts[] = {{LK_ROOM_BARS, probes * sizeof *pass->bars, &pass->bars},
-               {LK_ROOM_BEST, best * sizeof *pass->best, &pass->best},
-               {LK_ROOM_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
-               {LK_ROOM_STARTS, probes * sizeof *pass->starts, &pass->starts},
-               {LK_ROOM_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
-               {LK_ROOM_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
-               {LK_ROOM_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
-               {LK_ROOM_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
-               {LK_ROOM_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
-               {LK_ROOM_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
+  } parts[] = {{LK_BUFFER_BARS, probes * sizeof *pass->bars, &pass->bars},
+               {LK_BUFFER_BEST, best * sizeof *pass->best, &pass->best},
+               {LK_BUFFER_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
+               {LK_BUFFER_STARTS, probes * sizeof *pass->starts, &pass->starts},
+               {LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
+               {LK_BUFFER_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
+               {LK_BUFFER_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
+               {LK_BUFFER_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
+               {LK_BUFFER_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
+               {LK_BUFFER_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     void *memory;
     lk_status status = lk_cuda_reserve(cuda, parts[i].room, parts[i].bytes, &memory, error);
@@ -124,8 +124,8 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
   if (tiles != cuda->tiles) cuda->schedule = 0;
   cuda->tiles = tiles;
   pass->new_counts = pass->best_counts + probes;
-  if (lk_cuda_reserve_host(cuda, LK_ROOM_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters) == NULL ||
-      lk_cuda_reserve_host(cuda, LK_ROOM_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds) == NULL)
+  if (lk_cuda_reserve_host(cuda, LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters) == NULL ||
+      lk_cuda_reserve_host(cuda, LK_BUFFER_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds) == NULL)
     return lk_fail_memory(error);
   return LK_OK;
 }
@@ -138,10 +138,10 @@ static lk_status lay_out_wide(lk_cuda *cuda, lk_error *error) {
   cuda->wide_tiles = (uint32_t)tiles;
   void *rows, *product;
   lk_status status =
-      lk_cuda_reserve(cuda, LK_ROOM_WIDE_ROWS, tiles * LK_TILE_ROWS * pass->dim * sizeof(float), &rows, error);
+      lk_cuda_reserve(cuda, LK_BUFFER_FLOAT_ROWS, tiles * LK_TILE_ROWS * pass->dim * sizeof(float), &rows, error);
   if (status == LK_OK)
-    status = lk_cuda_reserve(cuda, LK_ROOM_WIDE_PRODUCT, tiles * LK_TILE_ROWS * pass->probes * sizeof(float), &product,
-                             error);
+    status = lk_cuda_reserve(cuda, LK_BUFFER_FLOAT_PRODUCT, tiles * LK_TILE_ROWS * pass->probes * sizeof(float),
+                             &product, error);
   if (status != LK_OK) return status;
   pass->wide_rows = rows;
   pass->wide_product = product;
@@ -156,16 +156,16 @@ static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error)
   *visible = cuda->all_rows;
   pass->visible = NULL;
   if (cuda->filtered) {
-    lk_status status = lk_cuda_reserve(cuda, LK_ROOM_VISIBLE, pass->words * sizeof *pass->visible, &memory, error);
+    lk_status status = lk_cuda_reserve(cuda, LK_BUFFER_VISIBLE, pass->words * sizeof *pass->visible, &memory, error);
     if (status != LK_OK) return status;
     pass->visible = memory;
     gpu->ops->clear(gpu, pass->counters, sizeof *pass->counters);
     gpu->ops->launch(gpu, LK_KERNEL_VISIBLE, gpu->processors * 4, pass);
     *visible = lk_cuda_count(cuda).rows;
   }
-  size_t rows = lk_plan_gathers(cuda->all_rows, *visible, pass->k) ? (size_t)*visible : 0;
+  size_t rows = lk_plan_wants_exact_scan(cuda->all_rows, *visible, pass->k) ? (size_t)*visible : 0;
   if (rows < LK_SEED_ROWS_MAX) rows = LK_SEED_ROWS_MAX;
-  lk_status status = lk_cuda_reserve(cuda, LK_ROOM_ROWS, rows * sizeof *pass->rows, &memory, error);
+  lk_status status = lk_cuda_reserve(cuda, LK_BUFFER_ROWS, rows * sizeof *pass->rows, &memory, error);
   pass->rows = memory;
   pass->filter = (lk_filter){0}; /* has done its part: what follows is the same for all searches */
   return status;
@@ -174,7 +174,7 @@ static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error)
 static lk_status send_bars(lk_cuda *cuda, lk_error *error) {
   const lk_batch *batch = &cuda->batch;
   size_t bytes = batch->count * sizeof(float);
-  float *bars = lk_cuda_reserve_host(cuda, LK_ROOM_BARS, bytes);
+  float *bars = lk_cuda_reserve_host(cuda, LK_BUFFER_BARS, bytes);
   if (bars == NULL) return lk_fail_memory(error);
   for (uint32_t p = 0; p < batch->count; p++) bars[p] = batch->thresholds != NULL ? batch->thresholds[p] : -INFINITY;
   cuda->gpu->ops->write(cuda->gpu, cuda->pass.bars, bars, bytes);
@@ -212,21 +212,21 @@ lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vi
 }
 
 /* Each probe's best, which are in order already. */
-static lk_status finish_best(lk_cuda *cuda, lk_lists *lists, lk_error *error) {
+static lk_status finish_best(lk_cuda *cuda, lk_candidate_lists *lists, lk_error *error) {
   const lk_cuda_pass *pass = &cuda->pass;
   lk_gpu *gpu = cuda->gpu;
   size_t k = pass->k, counts_bytes = pass->probes * sizeof *pass->best_counts;
   size_t best_bytes = pass->probes * k * sizeof *pass->best;
-  uint32_t *counts = lk_cuda_reserve_host(cuda, LK_ROOM_COUNTS, counts_bytes);
-  lk_hit *best = lk_cuda_reserve_host(cuda, LK_ROOM_BEST, best_bytes);
+  uint32_t *counts = lk_cuda_reserve_host(cuda, LK_BUFFER_COUNTS, counts_bytes);
+  lk_hit *best = lk_cuda_reserve_host(cuda, LK_BUFFER_BEST, best_bytes);
   if (counts == NULL || best == NULL) return lk_fail_memory(error);
   memset(counts, 0, counts_bytes);
   gpu->ops->read(gpu, counts, pass->best_counts, counts_bytes);
   gpu->ops->read(gpu, best, pass->best, best_bytes);
   gpu->ops->wait(gpu);
-  uint64_t end = lk_lists_begin(lists, lists->count), hits = 0;
+  uint64_t end = lk_candidate_lists_begin(lists, lists->count), hits = 0;
   for (uint32_t p = 0; p < pass->probes; p++) hits += counts[p];
-  lk_status status = lk_lists_reserve(lists, pass->probes, hits, error);
+  lk_status status = lk_candidate_lists_reserve(lists, pass->probes, hits, error);
   if (status != LK_OK) return status;
   for (uint32_t p = 0; p < pass->probes; p++) {
     memcpy(lists->hits + end, best + p * k, counts[p] * sizeof *best);
@@ -235,11 +235,11 @@ static lk_status finish_best(lk_cuda *cuda, lk_lists *lists, lk_error *error) {
   return LK_OK;
 }
 
-lk_status lk_cuda_finish(lk_backend *backend, lk_lists *lists, lk_search_stats *stats, lk_error *error) {
+lk_status lk_cuda_finish(lk_backend *backend, lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error) {
   lk_cuda *cuda = (lk_cuda *)backend;
   if (cuda->scanned) stats->scanned += cuda->all_rows * cuda->pass.probes;
   stats->survivors += cuda->stats.survivors;
-  stats->settled += cuda->stats.settled;
+  stats->rescored += cuda->stats.rescored;
   cuda->stats = (lk_search_stats){0};
   lk_status status = cuda->gpu->ops->check(cuda->gpu, error);
   if (status != LK_OK) return status;

@@ -36,13 +36,13 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   int8_t code[LK_DIM_MAX];
   uint32_t frame_rows = lk_groups(count, cuda->pass.group) * cuda->pass.group;
   memset(rotated + dim, 0, (width - dim) * sizeof *rotated);
-  lk_quant_probe(metric, q, dim, cuda->frame_means[item / count], LK_CODE_MAX, work, code, rotated, bound);
+  lk_codes_probe(metric, q, dim, cuda->frame_means[item / count], LK_CODE_MAX, work, code, rotated, bound);
   lk_pack_row(cuda->pass.group, item / count * frame_rows + item % count, code, dim, coding->codes);
   centre_probe(cuda, item / count, q, coding->wide + (size_t)item * dim);
   for (uint32_t f = 1; metric != LK_L2 && f < cuda->frames; f++) {
     lk_probe_bound *other = &coding->bounds[(size_t)f * count + item];
     *other = *bound;
-    other->offset = lk_quant_offset(metric, q, dim, cuda->frame_means[f], bound->norm);
+    other->offset = lk_codes_offset(metric, q, dim, cuda->frame_means[f], bound->norm);
   }
 }
 
@@ -62,9 +62,10 @@ lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error) {
   size_t codes = place(&end, codes_bytes), rotated = place(&end, coded * count * width * sizeof(float));
   size_t bounds = place(&end, cuda->frames * count * sizeof(lk_probe_bound)), wide = place(&end, coded * exact_bytes);
   size_t exact = place(&end, exact_bytes);
-  char *host = lk_cuda_reserve_host(cuda, LK_ROOM_PROBES, end);
+  char *host = lk_cuda_reserve_host(cuda, LK_BUFFER_PROBES, end);
   void *memory;
-  lk_status status = host == NULL ? lk_fail_memory(error) : lk_cuda_reserve(cuda, LK_ROOM_PROBES, end, &memory, error);
+  lk_status status =
+      host == NULL ? lk_fail_memory(error) : lk_cuda_reserve(cuda, LK_BUFFER_PROBES, end, &memory, error);
   if (status != LK_OK) return status;
   memset(host + codes, 0, codes_bytes);
   if (exact_bytes > 0) memcpy(host + exact, cuda->batch.probes, exact_bytes);

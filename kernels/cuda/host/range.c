@@ -25,24 +25,24 @@ static int compare_hits(const void *a, const void *b) { return lk_hit_before(a, 
 static void sort_list(void *context, uint32_t thread, uint32_t probe) {
   (void)thread;
   const lk_cuda *cuda = context;
-  uint64_t begin = lk_lists_begin(cuda->lists, cuda->first_list + probe);
+  uint64_t begin = lk_candidate_lists_begin(cuda->lists, cuda->first_list + probe);
   qsort(cuda->lists->hits + begin, cuda->lists->ends[cuda->first_list + probe] - begin, sizeof(lk_hit), compare_hits);
 }
 
 static lk_hit complete(const lk_cuda *cuda, const lk_cuda_scored *scored) {
-  const lk_cuda_place *place =
-      lk_cuda_find(cuda->places, cuda->pass.places_count, offsetof(lk_cuda_place, first_row), scored->row);
-  const lk_cuda_hold *hold = (const lk_cuda_hold *)cuda->batch.holds[place - cuda->places];
+  const lk_cuda_placement *place =
+      lk_cuda_find(cuda->places, cuda->pass.places_count, offsetof(lk_cuda_placement, first_row), scored->row);
+  const lk_cuda_resident_block *hold = (const lk_cuda_resident_block *)cuda->batch.holds[place - cuda->places];
   return (lk_hit){
       .number = hold->block.numbers[scored->row - place->first_row], .score = scored->score, .row = scored->row};
 }
 
-lk_status lk_cuda_range_finish(lk_cuda *cuda, lk_lists *lists, lk_error *error) {
+lk_status lk_cuda_range_finish(lk_cuda *cuda, lk_candidate_lists *lists, lk_error *error) {
   uint32_t probes = cuda->pass.probes;
   if (cuda->found_failed) return lk_fail(error, LK_ENOMEM, "out of memory for what a range search found");
-  lk_status status = lk_lists_reserve(lists, probes, cuda->found_count, error);
+  lk_status status = lk_candidate_lists_reserve(lists, probes, cuda->found_count, error);
   if (status != LK_OK) return status;
-  uint64_t *ends = lists->ends + lists->count, end = lk_lists_begin(lists, lists->count);
+  uint64_t *ends = lists->ends + lists->count, end = lk_candidate_lists_begin(lists, lists->count);
   memset(ends, 0, probes * sizeof *ends);
   for (size_t i = 0; i < cuda->found_count; i++) ends[cuda->found[i].probe]++;
   for (uint32_t p = 0; p < probes; p++) {

@@ -11,16 +11,16 @@ static const size_t staging_bytes = (size_t)16 << 20;
 /* One block on its way: after the first failure nothing more is done. */
 struct loading {
   lk_cuda *cuda;
-  lk_cuda_hold *hold;
+  lk_cuda_resident_block *hold;
   const lk_block *block;
   lk_shape shape;
   lk_status status;
   lk_error *error;
 };
 
-void lk_cuda_release(lk_backend *backend, lk_hold *base) {
+void lk_cuda_release(lk_backend *backend, lk_resident_block *base) {
   lk_gpu *gpu = ((lk_cuda *)backend)->gpu;
-  lk_cuda_hold *hold = (lk_cuda_hold *)base;
+  lk_cuda_resident_block *hold = (lk_cuda_resident_block *)base;
   if (hold == NULL) return;
   for (uint32_t i = 0; i < hold->arrays_count; i++) gpu->ops->free(gpu, hold->arrays[i]);
   if (hold->lent != NULL) gpu->ops->take_back(gpu, hold->lent);
@@ -84,7 +84,7 @@ static void send_tiles(struct loading *loading, struct packing packing, size_t b
   lk_cuda *cuda = loading->cuda;
   uint32_t tiles = loading->hold->base.tiles, at_once = (uint32_t)(staging_bytes / packing.tile_bytes);
   if (loading->status != LK_OK) return;
-  char *staging = lk_cuda_reserve_host(cuda, LK_ROOM_STAGING, 2 * staging_bytes);
+  char *staging = lk_cuda_reserve_host(cuda, LK_BUFFER_STAGING, 2 * staging_bytes);
   if (staging == NULL) loading->status = lk_fail_memory(loading->error);
   for (uint32_t half = 0; loading->status == LK_OK && packing.first < tiles; packing.first += at_once, half ^= 1) {
     uint32_t count = tiles - packing.first < at_once ? tiles - packing.first : at_once;
@@ -168,7 +168,7 @@ static void send_carried(struct loading *loading, const lk_visibility *visibilit
   }
 }
 
-static uint32_t list_misfits(const lk_block *block, uint32_t *rows, uint32_t *ends) {
+static uint32_t list_outliers(const lk_block *block, uint32_t *rows, uint32_t *ends) {
   uint32_t count = 0;
   for (uint32_t r = 0; r < block->rows; r++) {
     if (!lk_row_fits(&block->tiles[r / LK_TILE_ROWS], &block->bounds[r])) rows[count++] = r;
@@ -177,7 +177,7 @@ static uint32_t list_misfits(const lk_block *block, uint32_t *rows, uint32_t *en
   return count;
 }
 
-static void send_misfits(struct loading *loading) {
+static void send_outliers(struct loading *loading) {
   const lk_block *block = loading->block;
   uint32_t strips = (block->rows + LK_BLOCK_ROWS - 1) / LK_BLOCK_ROWS;
   uint32_t *rows = malloc(((size_t)block->rows + 1) * sizeof *rows);
@@ -185,9 +185,9 @@ static void send_misfits(struct loading *loading) {
   if (rows == NULL || ends == NULL) {
     loading->status = lk_fail_memory(loading->error);
   } else {
-    uint32_t count = list_misfits(block, rows, ends);
-    loading->hold->place.misfits = send(loading, rows, count * sizeof *rows);
-    loading->hold->place.misfit_ends = send(loading, ends, strips * sizeof *ends);
+    uint32_t count = list_outliers(block, rows, ends);
+    loading->hold->place.outliers = send(loading, rows, count * sizeof *rows);
+    loading->hold->place.outlier_ends = send(loading, ends, strips * sizeof *ends);
   }
   free(rows);
   free(ends);
@@ -195,7 +195,7 @@ static void send_misfits(struct loading *loading) {
 
 static void send_block(struct loading *loading) {
   const lk_block *block = loading->block;
-  lk_cuda_place *place = &loading->hold->place;
+  lk_cuda_placement *place = &loading->hold->place;
   size_t rows = block->rows, tiles = loading->hold->base.tiles;
   send_codes(loading);
   place->tiles = send(loading, block->tiles, tiles * sizeof *block->tiles);
@@ -204,16 +204,16 @@ static void send_block(struct loading *loading) {
   place->subjects = send(loading, block->subjects, rows * sizeof *block->subjects);
   place->mean = send(loading, block->mean, loading->shape.dim * sizeof *block->mean);
   if (loading->status == LK_OK) send_carried(loading, &block->visibility, 0, block->rows);
-  send_misfits(loading);
+  send_outliers(loading);
   send_exact(loading);
 }
 
-lk_status lk_cuda_hold_block(lk_backend *backend, lk_shape shape, const lk_block *block, lk_hold **out,
+lk_status lk_cuda_load_block(lk_backend *backend, lk_shape shape, const lk_block *block, lk_resident_block **out,
                              lk_error *error) {
   lk_cuda *cuda = (lk_cuda *)backend;
-  lk_cuda_hold *made = calloc(1, sizeof *made);
+  lk_cuda_resident_block *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
-  made->base = (lk_hold){.rows = block->rows, .tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS};
+  made->base = (lk_resident_block){.rows = block->rows, .tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS};
   made->block = *block;
   made->place.rows = block->rows;
   struct loading loading = {.cuda = cuda, .hold = made, .block = block, .shape = shape, .error = error};
@@ -228,10 +228,10 @@ lk_status lk_cuda_hold_block(lk_backend *backend, lk_shape shape, const lk_block
   return LK_OK;
 }
 
-lk_status lk_cuda_update(lk_backend *backend, lk_hold *base, const lk_visibility *visibility, uint32_t first,
+lk_status lk_cuda_update(lk_backend *backend, lk_resident_block *base, const lk_visibility *visibility, uint32_t first,
                          uint32_t count, lk_error *error) {
   lk_cuda *cuda = (lk_cuda *)backend;
-  lk_cuda_hold *hold = (lk_cuda_hold *)base;
+  lk_cuda_resident_block *hold = (lk_cuda_resident_block *)base;
   struct loading loading = {.cuda = cuda, .hold = hold, .error = error};
   send_carried(&loading, visibility, first, count);
   cuda->gpu->ops->wait(cuda->gpu);

@@ -1,4 +1,4 @@
-/* The rounds of a pass. The scan leaves pairs in a list on the GPU, settle makes hits of those that reach their bars,
+/* The rounds of a pass. The scan leaves pairs in a list on the GPU, rescore makes hits of those that reach their bars,
  * select brings the hits to their probes and raises the bars. All rounds are asked for at once: what a round
  * counted says on the GPU whether the one after it is to be left out, and tells the host when all of them are over. */
 #include <string.h>
@@ -21,7 +21,7 @@ static void clear_rows(lk_cuda *cuda) {
 
 /* A failed GPU has counted nothing. */
 static const lk_cuda_counters *count_slots(lk_cuda *cuda, uint32_t slots) {
-  lk_cuda_counters *counters = cuda->host[LK_ROOM_COUNTERS].data;
+  lk_cuda_counters *counters = cuda->host[LK_BUFFER_COUNTERS].data;
   memset(counters, 0, slots * sizeof *counters);
   cuda->gpu->ops->read(cuda->gpu, counters, cuda->pass.counters, slots * sizeof *counters);
   cuda->gpu->ops->wait(cuda->gpu);
@@ -33,12 +33,12 @@ lk_cuda_counters lk_cuda_count(lk_cuda *cuda) { return *count_slots(cuda, 1); }
 /* As many blocks as keep all processors busy. */
 static uint32_t some_blocks(const lk_cuda *cuda) { return cuda->gpu->processors * 8; }
 
-static void settle(lk_cuda *cuda, bool rescreens) {
+static void rescore(lk_cuda *cuda, bool rescreens) {
   cuda->pass.rescreens = rescreens;
-  launch(cuda, LK_KERNEL_SETTLE, some_blocks(cuda));
+  launch(cuda, LK_KERNEL_RESCORE, some_blocks(cuda));
 }
 
-/* Brings the hits that settle left to their probes. */
+/* Brings the hits that rescore left to their probes. */
 static void choose(lk_cuda *cuda) {
   launch(cuda, LK_KERNEL_STARTS, 1);
   launch(cuda, LK_KERNEL_SCATTER, some_blocks(cuda));
@@ -51,7 +51,7 @@ static void settle_rows(lk_cuda *cuda, uint64_t first, uint64_t count) {
   cuda->pass.rows_count = (uint32_t)count;
   clear_counters(cuda);
   launch(cuda, LK_KERNEL_PAIRS, some_blocks(cuda));
-  settle(cuda, false);
+  rescore(cuda, false);
   if (cuda->pass.k != LK_K_ALL) choose(cuda);
 }
 
@@ -61,12 +61,12 @@ static void settle_all_rows(lk_cuda *cuda, uint64_t count) {
   for (uint64_t first = 0; first < count; first += at_once) {
     settle_rows(cuda, first, count - first < at_once ? count - first : at_once);
     lk_cuda_counters counters = lk_cuda_count(cuda);
-    cuda->stats.settled += counters.settled;
+    cuda->stats.rescored += counters.rescored;
     if (cuda->pass.k == LK_K_ALL) lk_cuda_range_keep(cuda, counters.hits);
   }
 }
 
-void lk_cuda_gather(lk_backend *backend) {
+void lk_cuda_exact_scan(lk_backend *backend) {
   lk_cuda *cuda = (lk_cuda *)backend;
   clear_rows(cuda);
   launch(cuda, LK_KERNEL_LIST, (cuda->pass.words + 255) / 256);
@@ -77,9 +77,9 @@ void lk_cuda_gather(lk_backend *backend) {
 void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count) {
   lk_cuda *cuda = (lk_cuda *)backend;
   lk_cuda_pass *pass = &cuda->pass;
-  uint32_t *seeds = cuda->host[LK_ROOM_SEEDS].data;
+  uint32_t *seeds = cuda->host[LK_BUFFER_SEEDS].data;
   for (uint32_t i = 0; i < rows_count; i++) seeds[i] = (uint32_t)rows[i];
-  cuda->gpu->ops->write(cuda->gpu, cuda->device[LK_ROOM_SEEDS].data, seeds, rows_count * sizeof *seeds);
+  cuda->gpu->ops->write(cuda->gpu, cuda->device[LK_BUFFER_SEEDS].data, seeds, rows_count * sizeof *seeds);
   pass->rows_count = rows_count;
   clear_rows(cuda);
   launch(cuda, LK_KERNEL_SEED, (rows_count + 255) / 256);
@@ -111,8 +111,8 @@ static void scan(lk_cuda *cuda) {
     launch(cuda, kernels[size], groups * pass->tiles_count * LK_TILE_BLOCKS);
 }
 
-static const lk_cuda_place *place_of_tile(const lk_cuda *cuda, uint32_t tile) {
-  return lk_cuda_find(cuda->places, cuda->pass.places_count, offsetof(lk_cuda_place, first_tile), tile);
+static const lk_cuda_placement *place_of_tile(const lk_cuda *cuda, uint32_t tile) {
+  return lk_cuda_find(cuda->places, cuda->pass.places_count, offsetof(lk_cuda_placement, first_tile), tile);
 }
 
 static uint32_t coded_frame_of_tile(const lk_cuda *cuda, uint32_t tile) {
@@ -131,7 +131,7 @@ static void wide_product(lk_cuda *cuda, uint32_t first, uint32_t count, uint32_t
                                            part.dim, part.wide_product))
     gpu->ops->launch(gpu, LK_KERNEL_PRODUCT,
                      count * LK_TILE_ROWS / LK_PRODUCT_SIDE * lk_groups(part.probes, LK_PRODUCT_SIDE), &part);
-  gpu->ops->launch(gpu, LK_KERNEL_WIDE, count * lk_groups(part.probes, LK_WIDE_PROBES), &part);
+  gpu->ops->launch(gpu, LK_KERNEL_FLOAT, count * lk_groups(part.probes, LK_FLOAT_PROBES), &part);
 }
 
 /* Tiles of one frame are multiplied together. */
@@ -146,7 +146,7 @@ static void wide_scan(lk_cuda *cuda, const uint32_t *tiles) {
 }
 
 /* The tiles do not change while the GPU may read them: a new schedule comes after a wait. */
-static void send_tiles(lk_cuda *cuda, const lk_schedule *schedule) {
+static void send_tiles(lk_cuda *cuda, const lk_scan_order *schedule) {
   if (cuda->schedule == schedule->number) return;
   cuda->gpu->ops->write(cuda->gpu, (void *)cuda->tiles, schedule->tiles,
                         schedule->tiles_count * sizeof *schedule->tiles);
@@ -154,7 +154,7 @@ static void send_tiles(lk_cuda *cuda, const lk_schedule *schedule) {
 }
 
 /* Asks for everything of one round, whose counters are in `slot`. */
-static void ask_round(lk_cuda *cuda, const lk_schedule *schedule, lk_run run, bool wide, lk_cuda_counters *slot,
+static void ask_round(lk_cuda *cuda, const lk_scan_order *schedule, lk_run run, bool wide, lk_cuda_counters *slot,
                       bool last) {
   lk_cuda_pass *pass = &cuda->pass;
   lk_cuda_counters *outside = pass->counters;
@@ -166,13 +166,13 @@ static void ask_round(lk_cuda *cuda, const lk_schedule *schedule, lk_run run, bo
     wide_scan(cuda, schedule->tiles + run.begin);
   else
     scan(cuda);
-  settle(cuda, !wide);
+  rescore(cuda, !wide);
   if (pass->k != LK_K_ALL) choose(cuda);
   pass->counters = outside;
   pass->next = NULL;
 }
 
-static void ask_rounds(lk_cuda *cuda, const lk_schedule *schedule, const lk_run *runs, uint32_t count, bool wide) {
+static void ask_rounds(lk_cuda *cuda, const lk_scan_order *schedule, const lk_run *runs, uint32_t count, bool wide) {
   lk_cuda_counters *slots = cuda->pass.counters + 1;
   cuda->gpu->ops->clear(cuda->gpu, slots, count * sizeof *slots);
   for (uint32_t i = 0; i < count; i++) ask_round(cuda, schedule, runs[i], wide, slots + i, i + 1 == count);
@@ -183,7 +183,7 @@ void lk_cuda_forget(lk_cuda *cuda) {
   memset(&cuda->asked, 0, sizeof cuda->asked);
 }
 
-static bool is_asked_again(const lk_cuda *cuda, const lk_schedule *schedule, const lk_run *runs, uint32_t count) {
+static bool is_asked_again(const lk_cuda *cuda, const lk_scan_order *schedule, const lk_run *runs, uint32_t count) {
   const lk_cuda_asked *asked = &cuda->asked;
   return asked->schedule == schedule->number && asked->count == count &&
          memcmp(asked->runs, runs, count * sizeof *runs) == 0 &&
@@ -192,7 +192,7 @@ static bool is_asked_again(const lk_cuda *cuda, const lk_schedule *schedule, con
 
 /* Searches by codes that have the same shape ask for the same: a recording of it costs the GPU less to begin than one
  * kernel after the other. */
-static void ask_or_replay(lk_cuda *cuda, const lk_schedule *schedule, const lk_run *runs, uint32_t count, bool wide) {
+static void ask_or_replay(lk_cuda *cuda, const lk_scan_order *schedule, const lk_run *runs, uint32_t count, bool wide) {
   lk_gpu *gpu = cuda->gpu;
   lk_cuda_asked *asked = &cuda->asked;
   if (count == 1 || wide) {
@@ -221,20 +221,20 @@ static uint32_t complete_rounds(lk_cuda *cuda, const lk_cuda_counters *slots, ui
   for (; complete < count && slots[complete].pairs <= cuda->pass.room; complete++) {
     const lk_cuda_counters *slot = &slots[complete];
     cuda->stats.survivors += slot->pairs;
-    cuda->stats.settled += slot->settled;
-    done[complete] = (lk_round){.settled = slot->settled, .hits = slot->hits};
+    cuda->stats.rescored += slot->rescored;
+    done[complete] = (lk_round){.rescored = slot->rescored, .hits = slot->hits};
   }
   return complete;
 }
 
-uint32_t lk_cuda_rounds(lk_backend *backend, const lk_schedule *schedule, const lk_run *runs, uint32_t count, bool wide,
-                        lk_round *done) {
+uint32_t lk_cuda_rounds(lk_backend *backend, const lk_scan_order *schedule, const lk_run *runs, uint32_t count,
+                        bool wide, lk_round *done) {
   lk_cuda *cuda = (lk_cuda *)backend;
   if (cuda->pass.k == LK_K_ALL) count = 1; /* its hits are fetched before the next */
   send_tiles(cuda, schedule);
   ask_or_replay(cuda, schedule, runs, count, wide);
   const lk_cuda_counters *slots = count_slots(cuda, 1 + count);
-  if (cuda->seeded) cuda->stats.settled += slots[0].settled;
+  if (cuda->seeded) cuda->stats.rescored += slots[0].rescored;
   cuda->seeded = false;
   cuda->scanned = true;
   uint32_t complete = complete_rounds(cuda, slots + 1, count, done);

@@ -1,6 +1,6 @@
 /* A known answer, when a device is opened: the reference's, over rows, probes and dimensions that end beside every
  * edge. Integers, so that sums of their products are exact. Batches of four sizes go through the four shapes of the
- * scan, or the largest through Hopper's; one goes through the wide scan. */
+ * scan, or the largest through Hopper's; one goes through the float scan. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ struct known {
   uint64_t numbers[ROWS];
   uint64_t survivors[PROBES]; /* of the first tile */
   double work[LK_TILE_ROWS * DIM];
-  lk_lists lists;
+  lk_candidate_lists lists;
 };
 
 static void fill(float *out, uint32_t count, uint32_t seed) {
@@ -34,7 +34,7 @@ static lk_block make_block(struct known *known) {
   for (uint32_t r = 0; r < ROWS; r++) known->numbers[r] = r;
   for (uint32_t p = 0; p < PROBES; p++) known->thresholds[p] = 180000; /* two standard deviations of these scores */
   for (uint32_t t = 0, first = 0; t < TILES; t++, first += LK_TILE_ROWS)
-    lk_quant_tile(known->rows + first * DIM, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM,
+    lk_codes_tile(known->rows + first * DIM, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM,
                   known->mean, known->work, known->codes + first * DIM, &known->tiles[t], &known->bounds[first]);
   return (lk_block){.rows = ROWS,
                     .mean = known->mean,
@@ -62,45 +62,45 @@ static lk_status make_answer(struct known *known, const lk_block *block, const l
     int8_t code[DIM];
     float rotated[DIM];
     lk_probe_bound bound;
-    lk_quant_probe(LK_IP, known->probes + p * DIM, DIM, known->mean, LK_CODE_MAX, known->work, code, rotated, &bound);
+    lk_codes_probe(LK_IP, known->probes + p * DIM, DIM, known->mean, LK_CODE_MAX, known->work, code, rotated, &bound);
     known->survivors[p] = count_survivors(known, code, &bound, known->thresholds[p]);
   }
   return lk_reference_search(block, 1, batch, &known->lists, error);
 }
 
 /* Field by field: a hit ends with bytes that nobody writes. */
-static bool same(const lk_lists *got, const lk_lists *want) {
+static bool same(const lk_candidate_lists *got, const lk_candidate_lists *want) {
   if (memcmp(got->ends, want->ends, got->count * sizeof *got->ends) != 0) return false;
-  for (uint64_t i = 0; i < lk_lists_begin(got, got->count); i++)
+  for (uint64_t i = 0; i < lk_candidate_lists_begin(got, got->count); i++)
     if (got->hits[i].number != want->hits[i].number || got->hits[i].score != want->hits[i].score) return false;
   return true;
 }
 
 /* Tile by tile, so that bars rise in between. */
-static lk_status search(lk_cuda *cuda, const struct known *known, const lk_batch *batch, bool wide, lk_lists *lists,
-                        bool *fine, lk_error *error) {
+static lk_status search(lk_cuda *cuda, const struct known *known, const lk_batch *batch, bool wide,
+                        lk_candidate_lists *lists, bool *fine, lk_error *error) {
   uint64_t visible, wanted = 0;
   lk_round done;
   lk_search_stats stats = {0};
-  lk_schedule schedule = {0};
+  lk_scan_order schedule = {0};
   lk_plan plan = {.first_tiles = TILES, .growth = 1, .tile_stride = 1};
-  lk_status status = lk_schedule_make(&schedule, &plan, TILES, error);
+  lk_status status = lk_scan_order_make(&schedule, &plan, TILES, error);
   if (status == LK_OK) status = lk_cuda_begin(&cuda->base, batch, &visible, error);
   for (uint32_t p = 0; p < batch->count; p++) wanted += known->survivors[p];
   for (uint32_t tile = 0; status == LK_OK && *fine && tile < TILES; tile++) {
     *fine = lk_cuda_rounds(&cuda->base, &schedule, &(lk_run){tile, tile + 1}, 1, wide, &done) == 1;
     if (tile == 0 && !wide) *fine = *fine && cuda->stats.survivors == wanted;
   }
-  lk_lists_clear(lists);
+  lk_candidate_lists_clear(lists);
   if (status == LK_OK) status = lk_cuda_finish(&cuda->base, lists, &stats, error);
   if (status == LK_OK) *fine = *fine && same(lists, &known->lists);
-  lk_schedule_free(&schedule);
+  lk_scan_order_free(&schedule);
   return status;
 }
 
 static lk_status compare(lk_cuda *cuda, const struct known *known, lk_batch batch, bool *fine, lk_error *error) {
   static const uint32_t counts[] = {PROBES, 5, 20, 50};
-  lk_lists lists = {0};
+  lk_candidate_lists lists = {0};
   lk_status status = LK_OK;
   *fine = true;
   for (uint32_t i = 0; status == LK_OK && *fine && i < (cuda->hopper ? 1 : 4); i++) {
@@ -108,13 +108,13 @@ static lk_status compare(lk_cuda *cuda, const struct known *known, lk_batch batc
     status = search(cuda, known, &batch, false, &lists, fine, error);
   }
   if (status == LK_OK && *fine) status = search(cuda, known, &batch, true, &lists, fine, error);
-  lk_lists_free(&lists);
+  lk_candidate_lists_free(&lists);
   return status;
 }
 
 static lk_status run(lk_cuda *cuda, struct known *known, lk_error *error) {
   lk_block block = make_block(known);
-  lk_hold *hold = NULL;
+  lk_resident_block *hold = NULL;
   lk_batch batch = {.shape = {.metric = LK_IP, .dim = DIM, .store = LK_STORE_F32},
                     .holds_count = 1,
                     .probes = known->probes,
@@ -123,7 +123,7 @@ static lk_status run(lk_cuda *cuda, struct known *known, lk_error *error) {
                     .thresholds = known->thresholds};
   bool fine = false;
   lk_status status = make_answer(known, &block, &batch, error);
-  if (status == LK_OK) status = lk_cuda_hold_block(&cuda->base, batch.shape, &block, &hold, error);
+  if (status == LK_OK) status = lk_cuda_load_block(&cuda->base, batch.shape, &block, &hold, error);
   batch.holds = &hold;
   cuda->testing = true;
   if (status == LK_OK) status = compare(cuda, known, batch, &fine, error);
@@ -139,7 +139,7 @@ lk_status lk_cuda_self_test(lk_cuda *cuda, lk_error *error) {
   struct known *known = calloc(1, sizeof *known);
   if (known == NULL) return lk_fail_memory(error);
   lk_status status = run(cuda, known, error);
-  lk_lists_free(&known->lists);
+  lk_candidate_lists_free(&known->lists);
   free(known);
   return status;
 }

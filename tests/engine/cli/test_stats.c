@@ -9,9 +9,9 @@
 Test(stats, as_json) {
   lk_search_stats stats = {.scanned = 1099511627786,
                            .survivors = 1099511627778,
-                           .settled = 2199023255555,
+                           .rescored = 2199023255555,
                            .rounds = 44,
-                           .wide_rounds = 66,
+                           .float_rounds = 66,
                            .reruns = 55};
   char *text = NULL;
   size_t size = 0;
@@ -20,6 +20,6 @@ Test(stats, as_json) {
   fclose(out);
   cr_assert_str_eq(
       text, "{\"device\":\"cuda:0:generic\",\"probes\":1422,\"scanned\":1099511627786,\"survivors\":1099511627778,"
-            "\"settled\":2199023255555,\"rounds\":44,\"wide_rounds\":66,\"reruns\":55}\n");
+            "\"rescored\":2199023255555,\"rounds\":44,\"float_rounds\":66,\"reruns\":55}\n");
   free(text);
 }

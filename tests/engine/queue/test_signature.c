@@ -126,7 +126,7 @@ Test(signature, is_ed25519) {
                                          0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32,
                                          0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60};
   unsigned char public_key[32], made[LK_SIGNED_SIZE], signature[LK_SIGNATURE_SIZE];
-  lk_key key = {0};
+  lk_signing_key key = {0};
   char hex[LK_SIGNATURE_HEX];
   crypto_sign_seed_keypair(public_key, key.secret, seed);
   sodium_bin2hex(key.public_hex, sizeof key.public_hex, public_key, sizeof public_key);

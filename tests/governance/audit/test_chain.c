@@ -31,7 +31,7 @@ static void make_log(void) {
   files_setup();
   strcpy(made.log, files_path("log"));
   strcpy(made.key, files_path("key"));
-  cr_assert_eq(lk_key_make(made.key, NULL), LK_OK);
+  cr_assert_eq(lk_signing_key_make(made.key, NULL), LK_OK);
   cr_assert_eq(lk_audit_open(made.log, &(lk_audit_options){.key_file = made.key}, &audit, NULL), LK_OK);
   for (uint32_t i = 0; i < RECORDS - 4; i++) audit_log_append(audit, i);
   char head[LK_AUDIT_HEAD_MAX];

@@ -164,7 +164,7 @@ Test(audit, heads_that_are_not_the_logs) {
   strcpy(altered, unsigned_head);
   alter(altered, "\"log\":\"");
   audit_log_expect_broken(audit_log_folder(), altered, NULL, LK_ECORRUPT, "the head is of log");
-  cr_assert_eq(lk_key_make(files_path("other"), NULL), LK_OK);
+  cr_assert_eq(lk_signing_key_make(files_path("other"), NULL), LK_OK);
   audit_log_expect_broken(audit_log_folder(), NULL, files_path("other.pub"), LK_ECORRUPT,
                           "not by the key that was given");
   audit_log_expect_broken(audit_log_folder(), head, files_path("other.pub"), LK_ECORRUPT,
@@ -175,7 +175,7 @@ Test(audit, a_log_keeps_its_key) {
   audit_log_make_key();
   audit_log_close(audit_log_open(&(lk_audit_options){.key_file = audit_log_key()}));
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){0}, LK_EINVAL, "this one's none");
-  cr_assert_eq(lk_key_make(files_path("other"), NULL), LK_OK);
+  cr_assert_eq(lk_signing_key_make(files_path("other"), NULL), LK_OK);
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){.key_file = files_path("other")}, LK_EINVAL,
                           "the log's key is");
   audit_log_close(audit_log_open(&(lk_audit_options){.key_file = audit_log_key()}));
@@ -186,16 +186,16 @@ Test(audit, key_files) {
   struct stat stat_;
   cr_assert_eq(stat(audit_log_key(), &stat_), 0);
   cr_assert_eq(stat_.st_mode & 0777, 0600);
-  cr_assert_eq(lk_key_make(audit_log_key(), NULL), LK_EEXIST);
+  cr_assert_eq(lk_signing_key_make(audit_log_key(), NULL), LK_EEXIST);
   cr_assert_eq(unlink(audit_log_key()), 0);
-  cr_assert_eq(lk_key_make(audit_log_key(), NULL), LK_EEXIST, "the public half is still there");
+  cr_assert_eq(lk_signing_key_make(audit_log_key(), NULL), LK_EEXIST, "the public half is still there");
   cr_assert_neq(access(audit_log_key(), F_OK), 0);
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){.key_file = audit_log_key()}, LK_EIO,
                           "key: cannot open");
   cr_assert_eq(chmod(audit_log_public_key(), 0600), 0);
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){.key_file = audit_log_public_key()}, LK_EFORMAT,
                           "not a line of");
-  cr_assert_eq(lk_key_make(files_path("open"), NULL), LK_OK);
+  cr_assert_eq(lk_signing_key_make(files_path("open"), NULL), LK_OK);
   cr_assert_eq(chmod(files_path("open"), 0640), 0);
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){.key_file = files_path("open")}, LK_EINVAL,
                           "others may read");

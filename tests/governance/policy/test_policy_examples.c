@@ -38,7 +38,7 @@ static void ask(lk_operation operation, const char *purpose, const char *actor, 
 
 static int64_t instant(const char *at) {
   int64_t ms = 0;
-  cr_assert_null(lk_instant_parse(lk_text_of(at), &ms));
+  cr_assert_null(lk_timestamp_parse(lk_text_of(at), &ms));
   return ms;
 }
 

@@ -17,7 +17,7 @@ enum { DIM = 6, SUBJECTS = 40, ROWS = 2 * SUBJECTS, PEOPLE = 60, PROBES = 1300, 
 static float *rows, *probes;
 static char names[PEOPLE][8];
 static lk_label row_labels[ROWS], probe_labels[PROBES];
-static const lk_labels labels = {.of_row = probe_labels, .rows = PROBES};
+static const lk_label_csv labels = {.of_row = probe_labels, .rows = PROBES};
 static lk_device *device;
 static lk_gallery *gallery;
 
@@ -120,9 +120,9 @@ Test(trials, impostors_are_added) {
   lk_vectors vectors = files_vectors(probes, 3, DIM), odd = files_vectors(probes, 3, DIM - 1);
   cr_assert_eq(lk_tally_open(&tally, NULL), LK_OK);
   for (int i = 0; i < 2; i++)
-    cr_assert_eq(lk_impostors_tally(gallery, &vectors, &labels, 1, NULL, NULL, &tally, &error), LK_OK);
+    cr_assert_eq(lk_impostor_scores_tally(gallery, &vectors, &labels, 1, NULL, NULL, &tally, &error), LK_OK);
   cr_assert_eq(tally.total, 2 * 3 * (ROWS - 2));
-  cr_assert_eq(lk_impostors_tally(gallery, &odd, &labels, 1, NULL, NULL, &tally, &error), LK_EDIM);
+  cr_assert_eq(lk_impostor_scores_tally(gallery, &odd, &labels, 1, NULL, NULL, &tally, &error), LK_EDIM);
   cr_assert_eq(tally.total, 2 * 3 * (ROWS - 2));
   lk_tally_close(&tally);
 }
@@ -141,7 +141,7 @@ Test(trials, impostor_comparisons_are_counted) {
   uint32_t count;
   lk_vectors vectors = files_vectors(probes, PROBES, DIM);
   cr_assert_eq(lk_tally_open(&tally, NULL), LK_OK);
-  cr_assert_eq(lk_impostors_tally(gallery, &vectors, &labels, 2, watch, &last_done, &tally, &error), LK_OK, "%s",
+  cr_assert_eq(lk_impostor_scores_tally(gallery, &vectors, &labels, 2, watch, &last_done, &tally, &error), LK_OK, "%s",
                error.text);
   cr_assert_eq(last_done, PROBES);
   cr_assert_eq(tally.total, count_impostors(-INFINITY));
@@ -151,7 +151,7 @@ Test(trials, impostor_comparisons_are_counted) {
   lk_tally_close(&tally);
 }
 
-static void refuse(const lk_labels *bad, const char *words) {
+static void refuse(const lk_label_csv *bad, const char *words) {
   lk_trials trials;
   lk_error error;
   cr_assert_eq(lk_trials_open("l.csv", bad, &trials, &error), LK_EFORMAT);
@@ -161,7 +161,7 @@ static void refuse(const lk_labels *bad, const char *words) {
 }
 
 Test(trials, labels_that_will_not_do) {
-  lk_labels bad = labels;
+  lk_label_csv bad = labels;
   bad.unknown_column = lk_text_of("Group");
   refuse(&bad, "column 'Group' is none of");
   probe_labels[1234].subject = (lk_text){0};

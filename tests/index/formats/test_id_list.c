@@ -11,16 +11,16 @@
 TestSuite(lines, .init = files_setup, .fini = files_teardown);
 
 /* Parses a copy of exactly that many bytes, so that a sanitizer sees a read past them; the caller frees it. */
-static char *parse(const char *image, size_t size, lk_lines *lines, lk_status *status, lk_error *error) {
+static char *parse(const char *image, size_t size, lk_id_list *lines, lk_status *status, lk_error *error) {
   char *copy = malloc(size > 0 ? size : 1);
   memcpy(copy, image, size);
-  *status = lk_lines_parse("list", copy, size, lines, error);
+  *status = lk_id_list_parse("list", copy, size, lines, error);
   return copy;
 }
 
 /* `wanted`: the texts, each followed by '|'. */
 static void check(const char *image, const char *wanted) {
-  lk_lines lines;
+  lk_id_list lines;
   lk_status status;
   lk_error error = {0};
   char *copy = parse(image, strlen(image), &lines, &status, &error), got[256] = "";
@@ -28,7 +28,7 @@ static void check(const char *image, const char *wanted) {
   for (uint32_t i = 0; i < lines.count; i++)
     snprintf(got + strlen(got), sizeof got - strlen(got), "%.*s|", (int)lines.texts[i].length, lines.texts[i].bytes);
   cr_assert_str_eq(got, wanted);
-  lk_lines_close(&lines);
+  lk_id_list_close(&lines);
   free(copy);
 }
 
@@ -52,7 +52,7 @@ Test(lines, more_than_the_first_memory_holds) {
   enum { MANY = 5000 };
   char *image = malloc(MANY * 8), *end = image;
   for (int i = 0; i < MANY; i++) end += sprintf(end, "t%d\n", i);
-  lk_lines lines;
+  lk_id_list lines;
   lk_status status;
   char *copy = parse(image, (size_t)(end - image), &lines, &status, NULL);
   cr_assert_eq(status, LK_OK);
@@ -62,13 +62,13 @@ Test(lines, more_than_the_first_memory_holds) {
     snprintf(wanted, sizeof wanted, "t%d", i);
     cr_assert(lk_text_equal(lines.texts[i], lk_text_of(wanted)), "line %d", i + 1);
   }
-  lk_lines_close(&lines);
+  lk_id_list_close(&lines);
   free(copy);
   free(image);
 }
 
 static void check_refused(const char *image, size_t size, const char *words) {
-  lk_lines lines;
+  lk_id_list lines;
   lk_status status;
   lk_error error = {0};
   free(parse(image, size, &lines, &status, &error));
@@ -90,26 +90,26 @@ Test(lines, as_long_as_a_key_and_no_longer) {
   char image[300];
   memset(image, 'x', sizeof image);
   memcpy(image + 255, "\r\ny", 3);
-  lk_lines lines;
+  lk_id_list lines;
   lk_status status;
   char *copy = parse(image, 258, &lines, &status, NULL);
   cr_assert(status == LK_OK && lines.count == 2 && lines.texts[0].length == 255 && lines.texts[1].length == 1);
-  lk_lines_close(&lines);
+  lk_id_list_close(&lines);
   free(copy);
   memcpy(image + 255, "x\ny", 3);
   check_refused(image, 258, "list: line 1 is longer than 255 bytes");
 }
 
 Test(lines, from_a_file) {
-  lk_lines lines;
+  lk_id_list lines;
   lk_error error;
   files_write(files_path("a.txt"), "t1\nt2\n", 6);
-  cr_assert_eq(lk_lines_open(files_path("a.txt"), &lines, NULL), LK_OK);
+  cr_assert_eq(lk_id_list_open(files_path("a.txt"), &lines, NULL), LK_OK);
   cr_assert(lines.count == 2 && lk_text_equal(lines.texts[1], lk_text_of("t2")));
-  lk_lines_close(&lines);
+  lk_id_list_close(&lines);
   files_write(files_path("b.txt"), "", 0);
-  cr_assert_eq(lk_lines_open(files_path("b.txt"), &lines, &error), LK_EFORMAT);
+  cr_assert_eq(lk_id_list_open(files_path("b.txt"), &lines, &error), LK_EFORMAT);
   cr_assert_not_null(strstr(error.text, "b.txt: the file is empty"), "%s", error.text);
-  cr_assert_eq(lk_lines_open(files_path("none.txt"), &lines, &error), LK_EIO);
+  cr_assert_eq(lk_id_list_open(files_path("none.txt"), &lines, &error), LK_EIO);
   cr_assert_not_null(strstr(error.text, "none.txt"), "%s", error.text);
 }

@@ -11,16 +11,16 @@ TestSuite(labels, .init = files_setup, .fini = files_teardown);
 
 #define ROWS 4
 
-static lk_status parse_bytes(const char *csv, size_t size, lk_labels *labels, lk_error *error) {
+static lk_status parse_bytes(const char *csv, size_t size, lk_label_csv *labels, lk_error *error) {
   char *copy = malloc(size > 0 ? size : 1);
   memcpy(copy, csv, size);
-  lk_status status = lk_labels_parse("labels.csv", copy, size, ROWS, labels, error);
+  lk_status status = lk_label_csv_parse("labels.csv", copy, size, ROWS, labels, error);
   free(copy);
   return status;
 }
 
-static lk_labels good(const char *csv) {
-  lk_labels labels;
+static lk_label_csv good(const char *csv) {
+  lk_label_csv labels;
   lk_error error = {0};
   cr_assert_eq(parse_bytes(csv, strlen(csv), &labels, &error), LK_OK, "%s: %s", csv, error.text);
   cr_assert_eq(labels.rows, ROWS);
@@ -28,7 +28,7 @@ static lk_labels good(const char *csv) {
 }
 
 static void check_refused(const char *csv, const char *words) {
-  lk_labels labels;
+  lk_label_csv labels;
   lk_error error = {0};
   cr_assert_eq(parse_bytes(csv, strlen(csv), &labels, &error), LK_EFORMAT, "%s", csv);
   cr_assert_not_null(strstr(error.text, words), "%s: %s", csv, error.text);
@@ -41,7 +41,7 @@ static void check_text(lk_text text, const char *wanted) {
 }
 
 Test(labels, all_columns_in_any_order) {
-  lk_labels labels = good("group,tags,key,row,subject\nF,5,k2,2,s2\nM,0x10,k0,0,s0\n");
+  lk_label_csv labels = good("group,tags,key,row,subject\nF,5,k2,2,s2\nM,0x10,k0,0,s0\n");
   check_text(labels.of_row[0].key, "k0");
   check_text(labels.of_row[0].subject, "s0");
   check_text(labels.of_row[0].group, "M");
@@ -50,83 +50,83 @@ Test(labels, all_columns_in_any_order) {
   check_text(labels.of_row[2].subject, "s2");
   check_text(labels.of_row[2].group, "F");
   cr_assert_eq(labels.of_row[2].tags, 5);
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 Test(labels, rows_that_are_not_named_get_defaults) {
-  lk_labels labels = good("row,key\n3,k\n");
+  lk_label_csv labels = good("row,key\n3,k\n");
   for (int row = 0; row < 3; row++) {
     cr_assert_eq(labels.of_row[row].key.length, 0);
     cr_assert_eq(labels.of_row[row].tags, 0);
   }
   check_text(labels.of_row[3].key, "k");
   cr_assert_eq(labels.of_row[3].subject.length, 0);
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 Test(labels, a_header_alone) {
-  lk_labels labels = good("row,key");
+  lk_label_csv labels = good("row,key");
   cr_assert_eq(labels.of_row[0].key.length, 0);
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 Test(labels, unknown_columns_are_ignored) {
-  lk_labels labels = good("photo,row,Key,key,photo\nx,1,no,yes,y\n");
+  lk_label_csv labels = good("photo,row,Key,key,photo\nx,1,no,yes,y\n");
   check_text(labels.of_row[1].key, "yes");
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 Test(labels, the_first_unknown_column_is_told) {
-  lk_labels labels = good("row,Key,photo\n1,x,y\n");
+  lk_label_csv labels = good("row,Key,photo\n1,x,y\n");
   check_text(labels.unknown_column, "Key");
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
   labels = good("row,\n1,x\n");
   cr_assert(labels.unknown_column.bytes != NULL && labels.unknown_column.length == 0);
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
   labels = good("tags,group,subject,key,row\n1,g,s,k,0\n");
   cr_assert_null(labels.unknown_column.bytes);
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 Test(labels, quotes_and_line_ends) {
-  lk_labels labels = good("row,key,\"subject\"\r\n0,\"a, \"\"b\"\"\",x\r\n\r\n\"1\",\"\",\" padded \"\r\n2,,last");
+  lk_label_csv labels = good("row,key,\"subject\"\r\n0,\"a, \"\"b\"\"\",x\r\n\r\n\"1\",\"\",\" padded \"\r\n2,,last");
   check_text(labels.of_row[0].key, "a, \"b\"");
   check_text(labels.of_row[0].subject, "x");
   check_text(labels.of_row[1].key, "");
   check_text(labels.of_row[1].subject, " padded ");
   check_text(labels.of_row[2].subject, "last");
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 /* As spreadsheets write "CSV UTF-8". */
 Test(labels, a_byte_order_mark) {
-  lk_labels labels = good("\xef\xbb\xbfrow,key\n0,a\n");
+  lk_label_csv labels = good("\xef\xbb\xbfrow,key\n0,a\n");
   check_text(labels.of_row[0].key, "a");
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 Test(labels, fewer_fields_than_the_header_has) {
-  lk_labels labels = good("row,key,subject\n0,a\n1\n");
+  lk_label_csv labels = good("row,key,subject\n0,a\n1\n");
   check_text(labels.of_row[0].key, "a");
   cr_assert_eq(labels.of_row[0].subject.length, 0);
   cr_assert_eq(labels.of_row[1].key.length, 0);
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 Test(labels, nothing_is_carried_over_from_the_record_before) {
-  lk_labels labels = good("row,key,tags\n0,a,7\n1\n");
+  lk_label_csv labels = good("row,key,tags\n0,a,7\n1\n");
   cr_assert_eq(labels.of_row[1].key.length, 0);
   cr_assert_eq(labels.of_row[1].tags, 0);
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
 }
 
 Test(labels, tags) {
-  lk_labels labels = good("row,tags\n0,18446744073709551615\n1,0xFFFFFFFFFFFFFFFF\n2,010\n3,0Xab\n");
+  lk_label_csv labels = good("row,tags\n0,18446744073709551615\n1,0xFFFFFFFFFFFFFFFF\n2,010\n3,0Xab\n");
   cr_assert_eq(labels.of_row[0].tags, UINT64_MAX);
   cr_assert_eq(labels.of_row[1].tags, UINT64_MAX);
   cr_assert_eq(labels.of_row[2].tags, 10, "decimal, not octal");
   cr_assert_eq(labels.of_row[3].tags, 0xab);
-  lk_labels_close(&labels);
+  lk_label_csv_close(&labels);
   static const char *const bad[] = {
       "18446744073709551616", "0x10000000000000000", "-1", "+1", "1.5", "red", "0x", "1 2", "0x-1"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -149,8 +149,8 @@ Test(labels, headers_that_are_refused) {
 Test(labels, at_most_64_columns) {
   char csv[512] = "row";
   for (int i = 1; i < 64; i++) strcat(csv, ",x");
-  lk_labels labels = good(csv);
-  lk_labels_close(&labels);
+  lk_label_csv labels = good(csv);
+  lk_label_csv_close(&labels);
   strcat(csv, ",x");
   check_refused(csv, "more than 64 columns");
 }
@@ -171,7 +171,7 @@ Test(labels, rows_that_are_refused) {
 
 /* A NUL ends a C string, not a number. */
 Test(labels, numbers_with_a_nul) {
-  lk_labels labels;
+  lk_label_csv labels;
   cr_assert_eq(parse_bytes("row\n1\0002\n", 8, &labels, NULL), LK_EFORMAT);
   cr_assert_eq(parse_bytes("row,tags\n1,2\0\n", 14, &labels, NULL), LK_EFORMAT);
 }
@@ -185,8 +185,8 @@ Test(labels, texts_that_are_refused) {
     snprintf(csv, sizeof csv, "row,%s\n0,%s\n", columns[c], longest);
     check_refused(csv, "is longer than 255 bytes");
     snprintf(csv, sizeof csv, "row,%s\n0,%s\n", columns[c], longest + 1);
-    lk_labels labels = good(csv);
-    lk_labels_close(&labels);
+    lk_label_csv labels = good(csv);
+    lk_label_csv_close(&labels);
     snprintf(csv, sizeof csv, "row,%s\n0,\xff\n", columns[c]);
     check_refused(csv, "is not UTF-8");
     snprintf(csv, sizeof csv, "row,%s\n0,\"a\nb\"\n", columns[c]);
@@ -205,18 +205,18 @@ Test(labels, malformed_quotes) {
 Test(labels, cut_off_anywhere) {
   static const char csv[] = "row,key,tags\r\n0,\"a \"\"quoted\"\" key\",0x1f\r\n1,Z\xc3\xbcrich,7\r\n";
   for (size_t size = 0; size < sizeof csv - 1; size++) {
-    lk_labels labels;
-    if (parse_bytes(csv, size, &labels, NULL) == LK_OK) lk_labels_close(&labels);
+    lk_label_csv labels;
+    if (parse_bytes(csv, size, &labels, NULL) == LK_OK) lk_label_csv_close(&labels);
   }
 }
 
 Test(labels, from_a_file) {
   files_write(files_path("l.csv"), "row,key\n1,a\n", 12);
-  lk_labels labels;
-  cr_assert_eq(lk_labels_open(files_path("l.csv"), 2, &labels, NULL), LK_OK);
+  lk_label_csv labels;
+  cr_assert_eq(lk_label_csv_open(files_path("l.csv"), 2, &labels, NULL), LK_OK);
   check_text(labels.of_row[1].key, "a");
-  lk_labels_close(&labels);
-  cr_assert_eq(lk_labels_open(files_path("none.csv"), 2, &labels, NULL), LK_EIO);
+  lk_label_csv_close(&labels);
+  cr_assert_eq(lk_label_csv_open(files_path("none.csv"), 2, &labels, NULL), LK_EIO);
   files_write(files_path("empty.csv"), "", 0);
-  cr_assert_eq(lk_labels_open(files_path("empty.csv"), 2, &labels, NULL), LK_EFORMAT);
+  cr_assert_eq(lk_label_csv_open(files_path("empty.csv"), 2, &labels, NULL), LK_EFORMAT);
 }

@@ -219,12 +219,12 @@ Test(bind, probes_of_a_case) {
 }
 
 Test(bind, who_holds_the_key_is_the_actor) {
-  lk_key key, other;
+  lk_signing_key key, other;
   char rules[1024];
-  cr_assert_eq(lk_key_make(files_path("desk"), &error), LK_OK);
-  cr_assert_eq(lk_key_make(files_path("other"), &error), LK_OK);
-  cr_assert_eq(lk_key_read_secret(files_path("desk"), &key, &error), LK_OK);
-  cr_assert_eq(lk_key_read_secret(files_path("other"), &other, &error), LK_OK);
+  cr_assert_eq(lk_signing_key_make(files_path("desk"), &error), LK_OK);
+  cr_assert_eq(lk_signing_key_make(files_path("other"), &error), LK_OK);
+  cr_assert_eq(lk_signing_key_read_secret(files_path("desk"), &key, &error), LK_OK);
+  cr_assert_eq(lk_signing_key_read_secret(files_path("other"), &other, &error), LK_OK);
   snprintf(rules, sizeof rules, "keys:\n  - {actor: desk, ed25519: %s}\n" PERMIT "    require: signature\n",
            key.public_hex);
   write_policy(rules);

@@ -130,7 +130,7 @@ static void check_codes(const lk_segment *segment, const float *rows) {
     count = left < LK_TILE_ROWS ? left : LK_TILE_ROWS;
     lk_tile tile;
     lk_row_bound bounds[LK_TILE_ROWS];
-    lk_quant_tile(rows + (size_t)first * dim, count, dim, segment->block.mean, work, codes, &tile, bounds);
+    lk_codes_tile(rows + (size_t)first * dim, count, dim, segment->block.mean, work, codes, &tile, bounds);
     cr_assert_arr_eq(segment->block.codes + (size_t)first * dim, codes, count * dim);
     cr_assert_arr_eq(&segment->block.tiles[t], &tile, sizeof tile);
     cr_assert_arr_eq(segment->block.bounds + first, bounds, count * sizeof *bounds);
@@ -151,18 +151,18 @@ Test(segment, the_codes_are_those_of_quant) {
     lk_segment segment = open_segment(files_path("s"));
     check_codes(&segment, segment.block.exact);
     for (uint32_t r = 1; r < ROWS; r++)
-      cr_assert(lk_quant_length((const float *)segment.block.exact + (r - 1) * DIM, DIM, segment.block.mean) <=
-                    lk_quant_length((const float *)segment.block.exact + r * DIM, DIM, segment.block.mean),
+      cr_assert(lk_codes_length((const float *)segment.block.exact + (r - 1) * DIM, DIM, segment.block.mean) <=
+                    lk_codes_length((const float *)segment.block.exact + r * DIM, DIM, segment.block.mean),
                 "row %u is shorter than the one before", r);
     if (metric == LK_L2) {
       /* Summed as the writer does: each tile, then the tiles. */
       double all[DIM] = {0};
       for (uint32_t first = 0; first < ROWS; first += LK_TILE_ROWS) {
         memset(sum, 0, sizeof sum);
-        lk_quant_sum(data + first * DIM, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM, sum);
+        lk_codes_sum(data + first * DIM, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM, sum);
         for (int i = 0; i < DIM; i++) all[i] += sum[i];
       }
-      lk_quant_mean(all, ROWS, DIM, mean);
+      lk_codes_mean(all, ROWS, DIM, mean);
       cr_assert_arr_eq(segment.block.mean, mean, sizeof mean);
     }
     lk_segment_close(&segment);

@@ -9,20 +9,20 @@ LK_DEVICE void lk_registers_give() {}
 template <int COUNT>
 LK_DEVICE void lk_registers_take() {}
 
-LK_DEVICE void lk_gate_make(lk_shared<uint64_t> gates, uint32_t i, uint32_t count,
-                            emulator_site site = emulator_here()) {
+LK_DEVICE void lk_mbarrier_make(lk_shared<uint64_t> gates, uint32_t i, uint32_t count,
+                                emulator_site site = emulator_here()) {
   emulator_gate_make(gates.at(i, site), count);
 }
-LK_DEVICE void lk_gate_fence() {}
-LK_DEVICE void lk_gate_arrive(lk_shared<uint64_t> gates, uint32_t i, emulator_site site = emulator_here()) {
+LK_DEVICE void lk_mbarrier_fence() {}
+LK_DEVICE void lk_mbarrier_arrive(lk_shared<uint64_t> gates, uint32_t i, emulator_site site = emulator_here()) {
   emulator_gate_arrive(gates.at(i, site), 0);
 }
-LK_DEVICE void lk_gate_announce(lk_shared<uint64_t> gates, uint32_t i, uint32_t bytes,
-                                emulator_site site = emulator_here()) {
+LK_DEVICE void lk_mbarrier_announce(lk_shared<uint64_t> gates, uint32_t i, uint32_t bytes,
+                                    emulator_site site = emulator_here()) {
   emulator_gate_arrive(gates.at(i, site), bytes);
 }
-LK_DEVICE void lk_gate_wait(lk_shared<uint64_t> gates, uint32_t i, uint32_t parity,
-                            emulator_site site = emulator_here()) {
+LK_DEVICE void lk_mbarrier_wait(lk_shared<uint64_t> gates, uint32_t i, uint32_t parity,
+                                emulator_site site = emulator_here()) {
   emulator_gate_wait(gates.at(i, site), parity, site);
 }
 
@@ -40,8 +40,8 @@ LK_DEVICE void lk_bulk_copy_to_all(lk_shared<lk_quad> to, uint32_t i, const void
   emulator_bulk_copy_to_all(to.at(i, site), from, bytes, gates.at(gate, site), site);
 }
 
-LK_DEVICE void lk_gate_arrive_at(lk_shared<uint64_t> gates, uint32_t i, uint32_t rank,
-                                 emulator_site site = emulator_here()) {
+LK_DEVICE void lk_mbarrier_arrive_at(lk_shared<uint64_t> gates, uint32_t i, uint32_t rank,
+                                     emulator_site site = emulator_here()) {
   emulator_gate_arrive_at(gates.at(i, site), rank, site);
 }
 

@@ -1,4 +1,4 @@
-#include <likeness/likeness.h>
+#include <likeness/types.h>
 #include "base/fail.h"
 #include "base/text.h"
 
