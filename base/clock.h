@@ -12,6 +12,13 @@ static inline uint64_t lk_clock_us(void) {
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+/* Milliseconds since 1970-01-01T00:00:00Z, by this machine's clock. */
+static inline uint64_t lk_clock_unix_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static inline void lk_clock_sleep_us(uint64_t us) {
   nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000}, NULL);
 }

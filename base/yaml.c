@@ -1,5 +1,6 @@
 #include "base/yaml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -16,10 +17,12 @@ typedef struct reader {
   yaml_event_t event; /* the one that is being read */
   bool has_event;
   lk_yaml *tree;
+  uint32_t *line; /* receives the line that is refused */
   lk_error *error;
 } reader;
 
 static lk_status refuse(reader *r, size_t line, const char *what) {
+  *r->line = (uint32_t)line;
   return lk_fail(r->error, LK_EFORMAT, "%s: line %zu: %s", r->name, line, what);
 }
 
@@ -77,8 +80,9 @@ static lk_status read_key(reader *r, const lk_yaml_node *parent, lk_text *key) {
   if (status != LK_OK) return status;
   *key = node->text;
   if (lk_yaml_field(parent, *key) == NULL) return read_event(r);
-  return lk_fail(r->error, LK_EFORMAT, "%s: line %u: %.*s comes twice", r->name, node->line,
-                 (int)(key->length < 64 ? key->length : 64), key->bytes);
+  char what[96];
+  snprintf(what, sizeof what, "%.*s comes twice", (int)(key->length < 64 ? key->length : 64), key->bytes);
+  return refuse(r, node->line, what);
 }
 
 /* The items of a list or the fields of a mapping, up to its end. */
@@ -138,8 +142,10 @@ static lk_status read_document(reader *r) {
   return status;
 }
 
-lk_status lk_yaml_parse(const char *name, const void *data, size_t size, lk_yaml *tree, lk_error *error) {
-  reader r = {.name = name, .data = data, .tree = tree, .error = error};
+lk_status lk_yaml_parse(const char *name, const void *data, size_t size, lk_yaml *tree, uint32_t *line,
+                        lk_error *error) {
+  reader r = {.name = name, .data = data, .tree = tree, .line = line, .error = error};
+  *line = 0;
   *tree = (lk_yaml){0};
   if (size > SIZE_MOST) return lk_fail(error, LK_EFORMAT, "%s: is larger than a MiB", name);
   if (!yaml_parser_initialize(&r.parser)) return lk_fail_memory(error);

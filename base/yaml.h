@@ -28,8 +28,10 @@ typedef struct lk_yaml {
   lk_yaml_node *newest;
 } lk_yaml;
 
-/* `name`: for messages. The tree does not refer to `data`. LK_EFORMAT names the line. */
-lk_status lk_yaml_parse(const char *name, const void *data, size_t size, lk_yaml *tree, lk_error *error);
+/* `name`: for messages. The tree does not refer to `data`. LK_EFORMAT: `line` receives the line that is wrong, from 1,
+ * and the error names it; else 0. */
+lk_status lk_yaml_parse(const char *name, const void *data, size_t size, lk_yaml *tree, uint32_t *line,
+                        lk_error *error);
 void lk_yaml_close(lk_yaml *tree);
 
 /* null, ~, or nothing at all. */

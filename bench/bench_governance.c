@@ -14,7 +14,7 @@
 #include "bench/bench.h"
 #include "bench/gallery.h"
 #include "bench/options.h"
-#include "governance/governance.h"
+#include "governance/decision_record.h"
 
 enum { TURNS = 21 };
 
@@ -81,8 +81,10 @@ static void release_all(side *s) {
   lk_error error;
   for (uint32_t i = 0; i < s->batch.count; i++) {
     must(lk_governance_release(s->governance, &request, clock_ms(), &s->verdicts[i], &error), &error);
-    must(lk_governance_keep(s->governance, &request, clock_ms(), &s->verdicts[i], &release, &error), &error);
-    free(lk_governance_record(s->governance, &s->verdicts[i], lk_text_of("m"), &release));
+    must(lk_governance_log_search(s->governance, &request, clock_ms(), &s->verdicts[i], &release, &error), &error);
+    json_t *record = lk_decision_record(s->governance, &s->verdicts[i], lk_text_of("m"), &release);
+    free(lk_decision_record_print(record));
+    json_decref(record);
   }
   double start = bench_now();
   must(lk_governance_commit(s->governance, &error), &error);

@@ -7,14 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <likeness/policy.h>
 #include <likeness/signing_key.h>
 #include "base/file.h"
 #include "base/text.h"
 #include "governance/calibration.h"
-#include "index/gallery/gallery.h"
 
 static const struct {
   const char *name; /* in a manifest */
@@ -164,7 +162,7 @@ static lk_status check_files(const lk_binding *binding, lk_error *error) {
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   lk_status status = lk_policy_open(binding->policy, &policy, error);
   if (status == LK_OK && binding->calibration != NULL)
-    status = lk_calibration_open(binding->calibration, &calibration, error);
+    status = lk_calibration_open(binding->calibration, &calibration, NULL, error);
   if (status == LK_OK && binding->audit_key != NULL)
     status = lk_signing_key_read_secret(binding->audit_key, &key, error);
   lk_signing_key_forget(&key);
@@ -178,29 +176,4 @@ lk_status lk_binding_keep(const char *folder, const lk_binding *given, lk_bindin
   lk_status status = check_shape(given, error);
   if (status == LK_OK && given->policy != NULL) status = check_files(given, error);
   return status == LK_OK ? make_paths(folder, given, keep_path, kept, error) : status;
-}
-
-static lk_status bind_locked(const char *folder, const lk_binding *binding, lk_error *error) {
-  lk_manifest manifest;
-  lk_binding kept;
-  lk_status status = lk_manifest_read(folder, &manifest, error);
-  if (status != LK_OK) return status;
-  status = lk_binding_keep(folder, binding, &kept, error);
-  if (status == LK_OK) {
-    lk_binding_free(&manifest.binding);
-    manifest.binding = kept;
-    manifest.epoch++;
-    status = lk_manifest_write(folder, &manifest, error);
-  }
-  lk_manifest_free(&manifest);
-  return status;
-}
-
-lk_status lk_gallery_bind(const char *folder, const lk_binding *binding, lk_error *error) {
-  int lock;
-  lk_status status = lk_gallery_lock(folder, &lock, error);
-  if (status != LK_OK) return status;
-  status = bind_locked(folder, binding, error);
-  close(lock);
-  return status;
 }

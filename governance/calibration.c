@@ -32,7 +32,7 @@ lk_status lk_calibration_write(const char *path, const lk_calibration *calibrati
   return status;
 }
 
-static bool read_level(json_t *entry, lk_level *level) {
+static bool read_level(json_t *entry, lk_calibration_level *level) {
   json_t *score = json_array_get(entry, 0), *count = json_array_get(entry, 1);
   if (json_array_size(entry) != 2 || !json_is_number(score) || !json_is_integer(count)) return false;
   level->score = (float)json_number_value(score);
@@ -84,10 +84,11 @@ static lk_status from_json(const char *name, json_t *root, lk_calibration *c, lk
 }
 
 lk_status lk_calibration_parse(const char *name, const void *data, size_t size, lk_calibration *calibration,
-                               lk_error *error) {
+                               uint32_t *line, lk_error *error) {
   *calibration = (lk_calibration){0};
   json_error_t at;
   json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &at);
+  if (line != NULL) *line = root == NULL && at.line > 0 ? (uint32_t)at.line : 0;
   if (root == NULL) return lk_fail(error, LK_EFORMAT, "%s: line %d: %s", name, at.line, at.text);
   lk_status status = from_json(name, root, calibration, error);
   json_decref(root);
@@ -95,12 +96,13 @@ lk_status lk_calibration_parse(const char *name, const void *data, size_t size, 
   return status;
 }
 
-lk_status lk_calibration_open(const char *path, lk_calibration *calibration, lk_error *error) {
+lk_status lk_calibration_open(const char *path, lk_calibration *calibration, uint32_t *line, lk_error *error) {
+  if (line != NULL) *line = 0;
   lk_file file;
   *calibration = (lk_calibration){0};
   lk_status status = lk_file_map(path, &file, error);
   if (status != LK_OK) return status;
-  status = lk_calibration_parse(path, file.size > 0 ? file.data : "", file.size, calibration, error);
+  status = lk_calibration_parse(path, file.size > 0 ? file.data : "", file.size, calibration, line, error);
   lk_file_unmap(&file);
   return status;
 }

@@ -1,6 +1,5 @@
 #include "governance/governance.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -9,7 +8,6 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "governance/calibration.h"
 #include "governance/cases.h"
@@ -33,15 +31,22 @@ static bool calibrated_threshold(const void *context, lk_text model, double max_
          lk_calibration_score(calibration, max_fmr, threshold, NULL) == LK_OK;
 }
 
-/* `file` receives the one that was read last: where it fails, the broken one. */
+/* The file that was read last, and the line at which it is broken. */
+typedef struct last_read {
+  const char *file;
+  uint32_t line; /* 0: nowhere, or not at a line */
+} last_read;
+
 static lk_status read_rules(const lk_governance_options *options, lk_policy **policy, lk_calibration *calibration,
-                            const char **file, lk_error *error) {
+                            last_read *last, lk_error *error) {
   *policy = NULL;
   *calibration = (lk_calibration){0};
-  *file = options->policy;
-  lk_status status = options->policy != NULL ? lk_policy_open(options->policy, policy, error) : LK_OK;
-  if (status == LK_OK && options->calibration != NULL)
-    status = lk_calibration_open(*file = options->calibration, calibration, error);
+  *last = (last_read){.file = options->policy};
+  lk_status status = options->policy != NULL ? lk_policy_open_at(options->policy, policy, &last->line, error) : LK_OK;
+  if (status == LK_OK && options->calibration != NULL) {
+    last->file = options->calibration;
+    status = lk_calibration_open(options->calibration, calibration, &last->line, error);
+  }
   if (status != LK_OK) {
     lk_policy_close(*policy);
     *policy = NULL;
@@ -59,23 +64,17 @@ static void name_policy(const lk_governance *g, char name[LK_VERDICT_POLICY]) {
   sodium_bin2hex(name, LK_VERDICT_POLICY, stat.hash, sizeof stat.hash);
 }
 
-/* The line that the text of an error names; 0 where it names none. */
-static uint64_t line_in(const lk_error *error) {
-  const char *line = strstr(error->text, ": line ");
-  return line != NULL ? strtoull(line + strlen(": line "), NULL, 10) : 0;
-}
-
-static lk_status log_policy(lk_governance *g, const char *file, lk_error *error) {
+static lk_status log_policy(lk_governance *g, const last_read *last, lk_error *error) {
   if (g->audit == NULL || g->options.policy == NULL) return LK_OK;
   char hash[LK_VERDICT_POLICY];
   name_policy(g, hash);
-  lk_audit_record record = {.type = LK_AUDIT_POLICY_REFUSED, .file = lk_text_of(file), .threshold = -INFINITY};
+  lk_audit_record record = {.type = LK_AUDIT_POLICY_REFUSED, .file = lk_text_of(last->file), .threshold = -INFINITY};
   if (g->policy != NULL) {
     record.type = LK_AUDIT_POLICY_LOADED;
     record.file = lk_text_of(g->options.policy);
     record.policy = lk_text_of(hash);
   } else {
-    record.line = line_in(&g->broken);
+    record.line = last->line;
   }
   lk_status status = lk_audit_append(g->audit, &record, NULL, error);
   return status == LK_OK ? lk_audit_commit(g->audit, error) : status;
@@ -94,11 +93,11 @@ lk_status lk_governance_open(const lk_governance_options *options, lk_governance
   if (g == NULL) return lk_fail_memory(error);
   g->options = *options;
   pthread_mutex_init(&g->lock, NULL);
-  const char *file;
-  lk_status status = read_rules(options, &g->policy, &g->calibration, &file, error);
+  last_read last;
+  lk_status status = read_rules(options, &g->policy, &g->calibration, &last, error);
   g->is_calibrated = options->calibration != NULL;
   if (status == LK_OK) status = open_log(g, error);
-  if (status == LK_OK) status = log_policy(g, file, error);
+  if (status == LK_OK) status = log_policy(g, &last, error);
   if (status != LK_OK) {
     lk_governance_close(g, NULL);
     return status;
@@ -121,9 +120,9 @@ lk_status lk_governance_close(lk_governance *governance, lk_error *error) {
 lk_status lk_governance_reload(lk_governance *governance, lk_error *error) {
   lk_policy *policy;
   lk_calibration calibration;
-  const char *file;
+  last_read last;
   error->text[0] = '\0';
-  read_rules(&governance->options, &policy, &calibration, &file, error);
+  read_rules(&governance->options, &policy, &calibration, &last, error);
   pthread_mutex_lock(&governance->lock);
   lk_policy_close(governance->policy);
   lk_calibration_close(&governance->calibration);
@@ -132,7 +131,7 @@ lk_status lk_governance_reload(lk_governance *governance, lk_error *error) {
   governance->broken = *error;
   atomic_fetch_add(&governance->generation, 1);
   lk_error log_error;
-  lk_status status = log_policy(governance, file, &log_error);
+  lk_status status = log_policy(governance, &last, &log_error);
   pthread_mutex_unlock(&governance->lock);
   if (status != LK_OK) *error = log_error;
   return status;
@@ -303,8 +302,8 @@ lk_status lk_governance_release(lk_governance *governance, const lk_policy_reque
   return status;
 }
 
-lk_status lk_governance_keep(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                             const lk_verdict *verdict, const lk_release *release, lk_error *error) {
+lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                   const lk_verdict *verdict, const lk_release *release, lk_error *error) {
   if (governance->audit == NULL) return LK_OK;
   lk_audit_record record = {.type = LK_AUDIT_RESULT,
                             .time_ms = now_ms,
@@ -322,8 +321,8 @@ lk_status lk_governance_keep(lk_governance *governance, const lk_policy_request 
   return lk_audit_append(governance->audit, &record, NULL, error);
 }
 
-lk_status lk_governance_keep_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                                  const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error) {
+lk_status lk_governance_log_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                 const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error) {
   static const lk_audit_type types[LK_OPERATIONS] = {[LK_OPERATION_ENROLL] = LK_AUDIT_ENROLL,
                                                      [LK_OPERATION_DELETE] = LK_AUDIT_DELETE,
                                                      [LK_OPERATION_EXPORT] = LK_AUDIT_EXPORT,
@@ -354,39 +353,11 @@ lk_status lk_governance_head(lk_governance *governance, bool now, char head[LK_A
   return status;
 }
 
-static json_t *rules_of(const lk_verdict *verdict) {
-  json_t *rules = json_array();
-  for (uint32_t i = 0; i < verdict->rules_count; i++) json_array_append_new(rules, json_string(verdict->rules[i]));
-  return rules;
-}
-
-/* How many candidates of other people a probe is expected to find by chance; null where no calibration says. */
-static json_t *expected_of(lk_governance *g, const lk_verdict *verdict, lk_text model, const lk_release *release) {
+bool lk_governance_expected_false(lk_governance *g, const lk_verdict *verdict, lk_text model, uint64_t searched,
+                                  double *expected) {
   pthread_mutex_lock(&g->lock);
   bool known = g->is_calibrated && verdict->permitted && lk_text_equal(model, lk_text_of(g->calibration.model));
-  double expected = known ? lk_calibration_fmr(&g->calibration, verdict->threshold) * (double)release->searched : 0;
+  if (known) *expected = lk_calibration_fmr(&g->calibration, verdict->threshold) * (double)searched;
   pthread_mutex_unlock(&g->lock);
-  return known ? json_real(expected) : json_null();
-}
-
-char *lk_governance_record(lk_governance *governance, const lk_verdict *verdict, lk_text model,
-                           const lk_release *release) {
-  json_t *root =
-      verdict == NULL
-          ? json_pack("{s:s}", "policy", "none")
-          : json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:s%, s:o, s:o, s:b}", "decision",
-                      verdict->permitted ? "permit" : "refuse", "id", verdict->id, "policy", verdict->policy, "rules",
-                      rules_of(verdict), "audit", (json_int_t)verdict->sequence, "epoch", (json_int_t)release->epoch,
-                      "searched", (json_int_t)release->searched, "total", (json_int_t)release->total, "threshold",
-                      isfinite(verdict->threshold) ? json_real(verdict->threshold) : json_null(), "model",
-                      model.length > 0 ? model.bytes : "", (size_t)model.length, "expected_false_candidates",
-                      expected_of(governance, verdict, model, release), "retention_hours",
-                      verdict->permitted && verdict->retention_hours != LK_POLICY_NO_LIMIT
-                          ? json_integer(verdict->retention_hours)
-                          : json_null(),
-                      "purge_on_refusal", verdict->purge_on_refusal);
-  if (root != NULL && verdict != NULL) json_object_set_new(root, "k", json_integer(verdict->k));
-  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
-  json_decref(root);
-  return text;
+  return known;
 }

@@ -78,12 +78,12 @@ typedef struct lk_release {
 
 /* Has the log keep what the verdict releases, or that it is withheld. It is in the log once lk_governance_commit has
  * returned. */
-lk_status lk_governance_keep(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                             const lk_verdict *verdict, const lk_release *release, lk_error *error);
+lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                   const lk_verdict *verdict, const lk_release *release, lk_error *error);
 
 /* The same for what is about to be done and is no search: of `templates` templates, of the gallery as of `epoch`. */
-lk_status lk_governance_keep_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                                  const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error);
+lk_status lk_governance_log_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                 const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error);
 
 /* After it returns LK_OK, results may leave. */
 lk_status lk_governance_commit(lk_governance *governance, lk_error *error);
@@ -93,9 +93,9 @@ lk_status lk_governance_commit(lk_governance *governance, lk_error *error);
 lk_status lk_governance_head(lk_governance *governance, bool now, char head[LK_AUDIT_HEAD_MAX], uint64_t *sequence,
                              lk_error *error);
 
-/* The decision record that goes with a result: JSON, which the caller frees; NULL when out of memory. `verdict` NULL:
- * of what no rules govern. */
-char *lk_governance_record(lk_governance *governance, const lk_verdict *verdict, lk_text model,
-                           const lk_release *release);
+/* How many candidates of other subjects a search of `searched` templates is expected to find by chance at the verdict's
+ * threshold; false where no calibration of this model says. */
+bool lk_governance_expected_false(lk_governance *governance, const lk_verdict *verdict, lk_text model,
+                                  uint64_t searched, double *expected);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "engine/cli/render.h"
 #include "engine/queue/reply.h"
+#include "governance/decision_record.h"
 #include "index/formats/id_list.h"
 #include "index/gallery/gallery.h"
 #include "tests/support/allocations.h"
@@ -74,7 +75,7 @@ static void start_afresh(void) {
 static void check_gallery(const char *folder, uint64_t templates) {
   lk_error error = {0};
   lk_gallery *gallery = files_open(folder);
-  cr_assert_eq(gallery->rows, templates);
+  cr_assert_eq(gallery->catalog.rows, templates);
   cr_assert_eq(lk_gallery_check(gallery, &error), LK_OK, "%s", error.text);
   lk_gallery_close(gallery);
 }
@@ -164,7 +165,7 @@ static void make_gallery(void) {
 }
 
 static lk_status open_gallery(lk_error *error) { return lk_gallery_open(folder, &gallery, error); }
-static void check_open(void) { cr_assert_eq(gallery->rows, ROWS + MORE); }
+static void check_open(void) { cr_assert_eq(gallery->catalog.rows, ROWS + MORE); }
 static void close_gallery(void) {
   lk_gallery_close(gallery);
   gallery = NULL;
@@ -473,13 +474,16 @@ Test(memory, manifest) {
 /* ---- replies ---- */
 
 static lk_bytes reply, whole_reply;
-static void (*encode)(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out);
+static void (*encode)(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
 
 static lk_status encode_reply(lk_error *error) {
   lk_reply_head head = {
       .id = lk_text_of("j1"), .gallery = lk_text_of("g"), .text = lk_text_of("refused: \xff"), .probes = 5};
   lk_bytes_free(&reply);
-  encode(&head, &(lk_reply_part){.result = result, .k = UINT32_MAX, .threshold = -INFINITY}, &reply);
+  json_t *decision = lk_decision_record(NULL, NULL, (lk_text){0}, NULL);
+  if (decision == NULL) return lk_fail_memory(error);
+  encode(&head, &(lk_reply_part){.result = result, .k = UINT32_MAX, .threshold = -INFINITY}, decision, &reply);
+  json_decref(decision);
   return reply.failed ? lk_fail_memory(error) : LK_OK;
 }
 static void check_reply(void) {

@@ -8,10 +8,10 @@
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/render_evaluate.h"
-#include "governance/authorisation.h"
 #include "governance/calibration.h"
 #include "index/evaluation/impostor_scores.h"
 #include "index/evaluation/trials.h"
+#include "index/gallery/authorise.h"
 
 static const double usual_fpir = 0.01;
 
@@ -24,7 +24,7 @@ typedef struct run {
   lk_trials trials;
   lk_device *device;
   lk_gallery *gallery;
-  lk_authorisation passage;
+  lk_gallery_authorisation authorisation;
   lk_claims claims;
   lk_signing_key key; /* the claims' */
 } run;
@@ -129,13 +129,13 @@ static lk_status ask(run *r, lk_error *error) {
   lk_policy_request request = {
       .operation = LK_OPERATION_EVALUATE, .k = 1, .threshold = -INFINITY, .probes = (uint32_t)r->probes.vectors.rows};
   lk_status status = lk_options_claims(r->options, &r->claims, &r->key, error);
-  return status == LK_OK ? lk_authorisation_ask(&r->passage, r->gallery, &request, &r->claims, error) : status;
+  return status == LK_OK ? lk_gallery_authorise(&r->authorisation, r->gallery, &request, &r->claims, error) : status;
 }
 
 static lk_status release(run *r, lk_error *error) {
   lk_gallery_stat stat;
   lk_gallery_stat_get(r->gallery, &stat);
-  return lk_authorisation_release(&r->passage, stat.templates, stat.epoch, error);
+  return lk_gallery_release(&r->authorisation, stat.templates, stat.epoch, error);
 }
 
 static void close_run(run *r) {

@@ -3,9 +3,9 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <likeness/policy.h>
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/text.h"
 #include "base/timestamp.h"
@@ -44,9 +44,7 @@ typedef struct explained {
 static lk_text text_or_none(const char *string) { return string != NULL ? lk_text_of(string) : (lk_text){0}; }
 
 static lk_status read_request(const lk_options *options, explained *e, lk_error *error) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  e->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  e->now_ms = (int64_t)lk_clock_unix_ms();
   e->request = (lk_policy_request){.purpose = text_or_none(options->purpose),
                                    .actor = text_or_none(options->actor),
                                    .jurisdiction = text_or_none(options->jurisdiction),

@@ -11,7 +11,7 @@
 #include "engine/cli/render.h"
 #include "engine/queue/client.h"
 #include "engine/queue/job.h"
-#include "engine/worker/worker.h"
+#include "engine/worker/serve.h"
 
 static lk_status read_address(const lk_options *options, lk_address *address, lk_error *error) {
   if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is needed: where the queue is");
@@ -114,7 +114,7 @@ static lk_status serve_on(lk_device *device, const lk_options *options, const lk
                                 .reload = streams->reload,
                                 .stop = streams->stop,
                                 .log = streams->log};
-    status = lk_worker_run(&worker, error);
+    status = lk_serve(&worker, error);
   }
   lk_status closed = lk_governance_close(governance, status == LK_OK ? error : NULL);
   if (status == LK_OK) status = closed;

@@ -14,6 +14,7 @@
 #include "engine/queue/protocol.h"
 #include "engine/queue/redis.h"
 #include "engine/queue/signature.h"
+#include "governance/claims.h"
 #include "index/formats/vector.h"
 
 enum { OUTSTANDING_MOST = 64 };
@@ -52,25 +53,17 @@ static void add_bytes(client *c, const char *name, const void *value, size_t len
 
 static void add_field(client *c, const char *name, const char *value) { add_bytes(c, name, value, strlen(value)); }
 
-static void add_claims(client *c, const lk_client_job *job) {
-  const struct {
-    const char *name;
-    lk_text text;
-  } said[] = {{"purpose", job->claims.purpose},
-              {"actor", job->claims.actor},
-              {"jurisdiction", job->claims.jurisdiction},
-              {"case", job->claims.case_id},
-              {"authorisation", job->claims.authorisation}};
-  for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
-    if (said[i].text.length > 0) add_bytes(c, said[i].name, said[i].text.bytes, said[i].text.length);
+static void add_claims(client *c, const lk_claims *claims) {
+  for (int i = 0; i < LK_CLAIMS_TEXTS; i++) {
+    lk_text text = lk_claims_text(claims, i);
+    if (text.length > 0) add_bytes(c, lk_claims_name(i), text.bytes, text.length);
+  }
 }
 
 /* Of all fields so far. */
 static lk_status add_signature(client *c, const lk_signing_key *key, lk_error *error) {
   unsigned char message[LK_SIGNED_SIZE];
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  snprintf(c->signed_ms, sizeof c->signed_ms, "%lld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  snprintf(c->signed_ms, sizeof c->signed_ms, "%" PRIu64, lk_clock_unix_ms());
   add_field(c, "signed_ms", c->signed_ms);
   lk_status status = lk_signature_message(c->fields, c->fields_count, message, error);
   if (status != LK_OK) return status;
@@ -111,7 +104,7 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
     add_field(c, "mask", mask);
   }
   if (job->model != NULL) add_field(c, "model", job->model);
-  add_claims(c, job);
+  add_claims(c, &job->claims);
   if (job->claims.pending_since_ms > 0) add_field(c, "pending_since", since);
   if (job->ttl_ms > 0) add_field(c, "ttl", ttl);
   add_bytes(c, "f32", c->probes, job_probes(c, number) * job->probes->dim * sizeof *c->probes);

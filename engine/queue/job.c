@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "governance/claims.h"
 
 typedef struct reader {
   const lk_field *fields;
@@ -155,19 +156,17 @@ static lk_status read_fuse(const reader *r, lk_fusion *fusion) {
   return lk_fusion_parse(name, fusion, NULL) == LK_OK ? LK_OK : malformed(r, field, "is none of none, max, mean");
 }
 
-static lk_status read_claims(const reader *r, lk_job *job) {
-  const struct {
-    const char *name;
-    lk_text *text;
-  } claims[] = {{"purpose", &job->purpose},
-                {"actor", &job->actor},
-                {"jurisdiction", &job->jurisdiction},
-                {"case", &job->case_id},
-                {"authorisation", &job->authorisation}};
+static lk_status read_claims(const reader *r, lk_claims *claims) {
   lk_status status = LK_OK;
-  for (size_t i = 0; status == LK_OK && i < sizeof claims / sizeof claims[0]; i++)
-    status = read_text(r, claims[i].name, false, LK_TEXT_MAX, claims[i].text);
-  return status == LK_OK ? read_number(r, "pending_since", false, 1, INT64_MAX, &job->pending_since_ms) : status;
+  for (int i = 0; status == LK_OK && i < LK_CLAIMS_TEXTS; i++) {
+    lk_text text = {0};
+    status = read_text(r, lk_claims_name(i), false, LK_TEXT_MAX, &text);
+    lk_claims_set_text(claims, i, text);
+  }
+  uint64_t pending_since_ms = 0;
+  if (status == LK_OK) status = read_number(r, "pending_since", false, 1, INT64_MAX, &pending_since_ms);
+  claims->pending_since_ms = (int64_t)pending_since_ms;
+  return status;
 }
 
 /* Whether it is a good one, only a policy can say. */
@@ -177,7 +176,7 @@ static lk_status read_signature(const reader *r, lk_job *job) {
   if (field->length != LK_SIGNATURE_HEX - 1 ||
       sodium_hex2bin(job->signature, LK_SIGNATURE_SIZE, field->value, field->length, NULL, NULL, NULL) != 0)
     return lk_fail(r->error, LK_EBADJOB, "field " LK_SIGNATURE_FIELD ": not %d hex digits", LK_SIGNATURE_HEX - 1);
-  if (job->actor.length == 0) return lk_fail(r->error, LK_EBADJOB, "field actor is missing from a signed job");
+  if (job->claims.actor.length == 0) return lk_fail(r->error, LK_EBADJOB, "field actor is missing from a signed job");
   lk_status status = read_number(r, "signed_ms", true, 1, INT64_MAX, &job->signed_ms);
   if (status == LK_OK) status = lk_signature_message(r->fields, r->count, job->signed_message, r->error);
   job->is_signed = status == LK_OK;
@@ -197,7 +196,7 @@ static lk_status read_rest(const reader *r, lk_job *job) {
   if (status == LK_OK) status = read_text(r, "gallery", true, LK_TEXT_MAX, &job->gallery);
   if (status == LK_OK) status = read_text(r, "model", false, LK_TEXT_MAX, &job->model);
   if (status == LK_OK) status = read_text(r, "subject", job->op == LK_OP_VERIFY, LK_TEXT_MAX, &job->subject);
-  if (status == LK_OK) status = read_claims(r, job);
+  if (status == LK_OK) status = read_claims(r, &job->claims);
   if (status == LK_OK) status = read_signature(r, job);
   if (status == LK_OK) status = read_number(r, "k", false, 1, LK_K_MAX, &k);
   if (status == LK_OK) status = read_number(r, "ttl", false, 1, UINT32_MAX, &job->ttl_ms);

@@ -23,9 +23,8 @@ typedef struct lk_job {
   bool by_subject;
   lk_fusion fusion;
   uint64_t tags, mask;
-  uint64_t ttl_ms;                                              /* from the entry's own time; 0: no deadline */
-  lk_text purpose, actor, jurisdiction, case_id, authorisation; /* what a policy may ask for */
-  uint64_t pending_since_ms;                                    /* the authorisation is, since then; 0: it is granted */
+  uint64_t ttl_ms;  /* from the entry's own time; 0: no deadline */
+  lk_claims claims; /* what a policy may ask for; without a key */
   bool is_signed;
   uint64_t signed_ms; /* Unix time, by the signer's clock */
   unsigned char signature[LK_SIGNATURE_SIZE], signed_message[LK_SIGNED_SIZE];

@@ -2,6 +2,8 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "governance/decision_record.h"
 
 enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 16 };
 
@@ -36,7 +38,21 @@ static void append_candidate(lk_bytes *out, const lk_candidate *candidate) {
   append_text(out, candidate->found.subject);
 }
 
-void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out) {
+static void append_candidates(lk_bytes *out, const lk_reply_part *part, uint32_t lists) {
+  for (uint32_t list = 0; list < lists; list++) append_u32(out, count_of(part, list));
+  for (uint32_t list = 0; list < lists; list++) {
+    uint32_t count = count_of(part, list);
+    for (uint32_t rank = 0; rank < count; rank++) {
+      lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
+      append_candidate(out, &candidate);
+    }
+  }
+}
+
+void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out) {
+  char *printed = decision != NULL ? lk_decision_record_print(decision) : NULL;
+  if (decision != NULL && printed == NULL) out->failed = true;
+  lk_text decision_text = lk_text_of(printed != NULL ? printed : "");
   lk_bytes_append(out, LK_REPLY_MAGIC, 4);
   append_u16(out, (uint32_t)head->status);
   append_u16(out, head->id.length);
@@ -46,7 +62,7 @@ void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, lk_by
   append_u32(out, head->probes);
   append_u32(out, head->wait_us);
   append_u32(out, head->compute_us);
-  append_u32(out, head->decision.length);
+  append_u32(out, decision_text.length);
   append_u64(out, head->epoch);
   append_u64(out, head->searched);
   append_u64(out, head->total);
@@ -54,15 +70,9 @@ void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, lk_by
   append_text(out, head->gallery);
   append_text(out, head->model);
   append_text(out, head->text);
-  append_text(out, head->decision);
-  for (uint32_t list = 0; list < head->probes; list++) append_u32(out, count_of(part, list));
-  for (uint32_t list = 0; list < head->probes; list++) {
-    uint32_t count = count_of(part, list);
-    for (uint32_t rank = 0; rank < count; rank++) {
-      lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
-      append_candidate(out, &candidate);
-    }
-  }
+  append_text(out, decision_text);
+  append_candidates(out, part, head->probes);
+  free(printed);
 }
 
 static json_t *json_text(lk_text text) { return json_stringn(text.length > 0 ? text.bytes : "", text.length); }
@@ -99,20 +109,16 @@ static json_t *candidates_to_json(const lk_reply_part *part, uint32_t number) {
   return list;
 }
 
-/* JSON that was made here; null for none. */
-static json_t *json_decision(lk_text decision) {
-  return decision.length > 0 ? json_loadb(decision.bytes, decision.length, 0, NULL) : json_null();
-}
-
-void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out) {
+void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out) {
   json_t *probes = json_array();
   for (uint32_t list = 0; list < head->probes; list++) probes = append_json(probes, candidates_to_json(part, list));
-  json_t *root = json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "v", 1, "status",
-                           lk_status_name(head->status), "id", json_text(head->id), "gallery", json_text(head->gallery),
-                           "model", json_text(head->model), "text", json_remark(head->text), "decision",
-                           json_decision(head->decision), "epoch", (json_int_t)head->epoch, "searched",
-                           (json_int_t)head->searched, "total", (json_int_t)head->total, "wait_us",
-                           (json_int_t)head->wait_us, "compute_us", (json_int_t)head->compute_us, "probes", probes);
+  json_t *root =
+      json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "v", 1, "status",
+                lk_status_name(head->status), "id", json_text(head->id), "gallery", json_text(head->gallery), "model",
+                json_text(head->model), "text", json_remark(head->text), "decision",
+                decision != NULL ? json_incref((json_t *)decision) : json_null(), "epoch", (json_int_t)head->epoch,
+                "searched", (json_int_t)head->searched, "total", (json_int_t)head->total, "wait_us",
+                (json_int_t)head->wait_us, "compute_us", (json_int_t)head->compute_us, "probes", probes);
   char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
   if (text == NULL)
     out->failed = true;

@@ -2,7 +2,9 @@
 #ifndef ENGINE_QUEUE_REPLY_H
 #define ENGINE_QUEUE_REPLY_H
 
+#include <jansson.h>
 #include <likeness/likeness.h>
+
 #include "engine/queue/bytes.h"
 
 #define LK_REPLY_MAGIC "LKR1"
@@ -11,7 +13,7 @@
 typedef struct lk_reply_head {
   lk_status status;
   lk_text id, gallery, model, text; /* text: what went wrong, empty when nothing did */
-  lk_text decision;                 /* JSON: what rules governed it (docs/policy.md) */
+  lk_text decision;                 /* JSON: what rules governed it (docs/policy.md); only of a reply that was read */
   uint64_t epoch;                   /* of the gallery, as it was searched */
   uint64_t searched, total;         /* templates compared, templates there are */
   uint32_t wait_us, compute_us;
@@ -37,9 +39,9 @@ typedef struct lk_reply_part {
 /* How many candidates `lists` lists of the part have. */
 uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists);
 
-/* Appends a reply. */
-void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out);
-void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, lk_bytes *out);
+/* Appends a reply. `decision`: the decision record (governance/decision_record.h); NULL for none. */
+void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
+void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
 
 /* Reads a binary reply; checks all of it. Texts point into `data`. */
 lk_status lk_reply_decode(const char *data, size_t length, lk_reply_reader *reader, lk_error *error);

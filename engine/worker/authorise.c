@@ -15,30 +15,27 @@ static lk_status say(const lk_worker *worker, lk_status status, const char *what
 }
 
 static void tighten(lk_task *task) {
-  task->job.k = task->verdict->k;
-  task->job.threshold = task->verdict->threshold;
+  task->job.k = task->authorisation->request.k;
+  task->job.threshold = task->authorisation->request.threshold;
 }
 
-static lk_status authenticate(const lk_worker *worker, const lk_task *task, bool *authenticated, lk_error *error) {
-  const lk_job *job = &task->job;
-  *authenticated = false;
-  if (!job->is_signed) return LK_OK;
-  return lk_governance_authenticate(worker->options->governance, job->actor, job->signed_message,
-                                    sizeof job->signed_message, job->signature, authenticated, error);
+static lk_proof proof_of(const lk_job *job) {
+  return (lk_proof){.message = job->signed_message,
+                    .size = sizeof job->signed_message,
+                    .signature = job->is_signed ? job->signature : NULL};
 }
 
 lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
-  lk_governance *governance = worker->options->governance;
   uint64_t now_ms = lk_worker_redis_ms(worker);
-  if (governance == NULL) return LK_OK;
-  task->verdict = malloc(sizeof *task->verdict);
-  if (task->verdict == NULL) return say(worker, lk_fail_memory(error), "searched", error);
-  lk_policy_request request = lk_task_request(task);
-  lk_status status = authenticate(worker, task, &request.actor_signed, error);
-  if (request.actor_signed) status = lk_replay_guard_check(redis, task, now_ms, error);
+  if (worker->options->governance == NULL) return LK_OK;
+  lk_authorisation *a = task->authorisation = malloc(sizeof *a);
+  if (a == NULL) return say(worker, lk_fail_memory(error), "searched", error);
+  *a = (lk_authorisation){.governance = worker->options->governance, .request = lk_task_request(task)};
+  lk_proof proof = proof_of(&task->job);
+  lk_status status = lk_authorisation_authenticate(a, &proof, error);
+  if (a->request.actor_signed) status = lk_replay_guard_check(redis, task, now_ms, error);
   if (status == LK_EIO) return status;
-  status = status == LK_OK ? lk_governance_decide(governance, &request, now_ms, task->verdict, error)
-                           : lk_governance_refuse(governance, &request, now_ms, task->verdict, error);
+  status = lk_authorisation_decide(a, status, now_ms, error);
   if (status == LK_OK) tighten(task);
   return say(worker, status, "searched", error);
 }
@@ -46,32 +43,26 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
 /* A reply may leave at any time, but for those that a policy lets leave only while its decision holds. */
 static void set_times(lk_task *task) {
   static const uint64_t ever_ms = 1ULL << 53; /* as far as Lua's numbers count */
-  bool bound = task->verdict != NULL && task->status == LK_OK;
-  uint64_t since_ms = bound ? task->verdict->since_ms : 0;
-  uint64_t until_ms = bound && task->verdict->until_ms < ever_ms ? task->verdict->until_ms : ever_ms;
+  const lk_verdict *verdict =
+      task->authorisation != NULL && task->status == LK_OK ? &task->authorisation->verdict : NULL;
+  uint64_t since_ms = verdict != NULL ? verdict->since_ms : 0;
+  uint64_t until_ms = verdict != NULL && verdict->until_ms < ever_ms ? verdict->until_ms : ever_ms;
   snprintf(task->since, sizeof task->since, "%llu", (unsigned long long)since_ms);
   snprintf(task->until, sizeof task->until, "%llu", (unsigned long long)until_ms);
 }
 
 static lk_status release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
-  lk_governance *governance = worker->options->governance;
   uint64_t now_ms = lk_worker_redis_ms(worker);
-  lk_policy_request request = lk_task_request(task);
-  lk_error ignored; /* a policy that lists the key no more may still permit the unsigned job */
-  authenticate(worker, task, &request.actor_signed, &ignored);
-  lk_status status = lk_governance_release(governance, &request, now_ms, task->verdict, &task->error);
+  lk_proof proof = proof_of(&task->job);
+  lk_status status = lk_authorisation_release(task->authorisation, &proof, now_ms, &task->error);
   tighten(task);
   lk_reply_part part = {.result = result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};
   released->candidates = status == LK_OK ? lk_reply_candidates(&part, lk_job_lists(&task->job)) : 0;
-  lk_error log_error;
-  lk_status kept = lk_governance_keep(governance, &request, now_ms, task->verdict, released, &log_error);
-  if (kept == LK_OK) return status;
-  task->error = log_error;
-  return kept;
+  return lk_authorisation_log_search(task->authorisation, status, released, now_ms, &task->error);
 }
 
 void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
-  if (task->verdict != NULL && task->status == LK_OK)
+  if (task->authorisation != NULL && task->status == LK_OK)
     task->status = say(worker, release(worker, task, result, released), "released", &task->error);
   set_times(task);
 }
@@ -83,9 +74,9 @@ bool lk_authorise_commit(const lk_worker *worker, lk_task *const *tasks, size_t 
   if (status == LK_OK) return true;
   status = say(worker, status, "released", &error);
   for (size_t i = 0; i < count; i++) {
-    if (tasks[i]->verdict != NULL) tasks[i]->verdict->sequence = 0;
+    if (tasks[i]->authorisation != NULL) tasks[i]->authorisation->verdict.sequence = 0;
     if (tasks[i]->status != LK_OK) continue;
-    if (tasks[i]->verdict != NULL) tasks[i]->verdict->permitted = false;
+    if (tasks[i]->authorisation != NULL) tasks[i]->authorisation->verdict.permitted = false;
     tasks[i]->status = status;
     tasks[i]->error = error;
   }

@@ -3,7 +3,7 @@
 #ifndef ENGINE_WORKER_AUTHORISE_H
 #define ENGINE_WORKER_AUTHORISE_H
 
-#include "engine/worker/stages.h"
+#include "engine/worker/worker.h"
 
 /* Before any compute: a refused job costs a decision. Tightens the job's limits. LK_EIO: it cannot be decided, as the
  * connection to Redis broke. */

@@ -1,11 +1,9 @@
 /* Compute: takes batches that are due and searches them. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/fail.h"
-#include "engine/worker/stages.h"
-#include "index/gallery/unchecked.h"
+#include "engine/worker/worker.h"
 
 /* A batch that is due and a slot to put it in; false when there will be no more. */
 static bool take_batch(lk_worker *worker, lk_done **slot) {
@@ -63,25 +61,22 @@ static uint32_t check_deadlines(const lk_worker *worker, lk_done *done, uint64_t
 }
 
 static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
-  lk_vectors *runs = malloc(tasks * sizeof *runs);
+  lk_prepared_run *runs = malloc(tasks * sizeof *runs);
   if (runs == NULL) return lk_fail_memory(error);
-  lk_query query = {.probes = runs, .threshold = INFINITY};
+  const lk_job *job = NULL;
   lk_gallery *gallery = NULL;
-  uint32_t lists = 0;
+  uint32_t runs_count = 0, lists = 0;
   for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
     if (task->status != LK_OK) continue;
-    gallery = task->gallery;
     task->first = lists;
     lists += lk_job_lists(&task->job);
-    runs[query.probes_count++] = task->job.probes;
-    query.k = task->job.k;
-    query.by_subject = task->job.by_subject;
-    query.fusion = task->job.fusion;
-    query.tags = task->job.tags;
-    query.mask = task->job.mask;
-    query.threshold = fminf(query.threshold, task->job.threshold);
+    runs[runs_count++] = lk_task_run(task);
+    gallery = task->gallery;
+    job = &task->job;
   }
-  lk_status status = lk_gallery_identify_unchecked(gallery, &query, done->result, NULL, error);
+  lk_query query = {
+      .k = job->k, .by_subject = job->by_subject, .fusion = job->fusion, .tags = job->tags, .mask = job->mask};
+  lk_status status = lk_gallery_identify_prepared(gallery, &query, runs, runs_count, done->result, NULL, error);
   free(runs);
   return status;
 }
@@ -89,7 +84,8 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
 static lk_status compute(lk_done *done, uint32_t tasks, lk_error *error) {
   const lk_task *head = done->tasks;
   if (head->job.op == LK_OP_IDENTIFY) return identify(done, tasks, error);
-  return lk_gallery_verify_unchecked(head->gallery, &head->job.probes, head->job.subject, done->result, error);
+  lk_prepared_run run = lk_task_run(head);
+  return lk_gallery_verify_prepared(head->gallery, &run, head->job.subject, done->result, error);
 }
 
 void *lk_compute_main(void *argument) {

@@ -11,7 +11,8 @@
 #include "engine/queue/reply.h"
 #include "engine/worker/authorise.h"
 #include "engine/worker/head_publisher.h"
-#include "engine/worker/stages.h"
+#include "engine/worker/worker.h"
+#include "governance/decision_record.h"
 
 static const uint64_t grace_us = 5000000; /* after a stop, for Redis to take the last replies */
 static const uint64_t tidy_every_us = 1000000;
@@ -69,15 +70,16 @@ static void encode(finish *f, lk_task *task, const lk_done *done) {
   } else {
     head.text = lk_text_of(task->error.text);
   }
-  char *decision = NULL; /* what was refused before any rule was asked has none */
-  if (task->verdict != NULL || f->worker->options->governance == NULL) {
-    decision = lk_governance_record(f->worker->options->governance, task->verdict, head.model, &released);
+  lk_governance *governance = f->worker->options->governance;
+  json_t *decision = NULL; /* what was refused before any rule was asked has none */
+  if (task->authorisation != NULL || governance == NULL) {
+    const lk_verdict *verdict = task->authorisation != NULL ? &task->authorisation->verdict : NULL;
+    decision = lk_decision_record(governance, verdict, head.model, &released);
     if (decision == NULL) f->replies.failed = true;
-    head.decision = lk_text_of(decision != NULL ? decision : "");
   }
   lk_reply_part part = part_of(task, done);
-  (task->job.json ? lk_reply_encode_json : lk_reply_encode)(&head, &part, &f->replies);
-  free(decision);
+  (task->job.json ? lk_reply_encode_json : lk_reply_encode)(&head, &part, decision, &f->replies);
+  json_decref(decision);
 }
 
 /* The number of the task's reply list among the keys, which it joins where it is new. */

@@ -3,7 +3,7 @@
 #ifndef ENGINE_WORKER_HEAD_PUBLISHER_H
 #define ENGINE_WORKER_HEAD_PUBLISHER_H
 
-#include "engine/worker/stages.h"
+#include "engine/worker/worker.h"
 
 /* Publishes the log's newest head where it has not been; `now`: makes one of all that is in the log first. What fails
  * is tried again by the next call. */

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "engine/queue/protocol.h"
 #include "engine/worker/authorise.h"
-#include "engine/worker/stages.h"
+#include "engine/worker/worker.h"
 
 static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
@@ -87,6 +87,14 @@ static lk_gallery *find_gallery(const lk_worker *worker, lk_text name, uint32_t 
   return NULL;
 }
 
+/* Once, into memory that the search reads. */
+static lk_status prepare(lk_task *task, lk_error *error) {
+  const lk_vectors *probes = &task->job.probes;
+  task->prepared = malloc(probes->rows * probes->dim * sizeof *task->prepared);
+  if (task->prepared == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
+  return lk_gallery_prepare(task->gallery, probes, task->job.model, task->prepared, error);
+}
+
 static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
   const lk_worker *worker = in->worker;
   lk_job *job = &task->job;
@@ -96,7 +104,7 @@ static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
     return lk_fail(error, LK_EGALLERY, "no gallery '%.*s' is served here", (int)job->gallery.length,
                    job->gallery.bytes);
   if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
-  lk_status status = lk_gallery_check_probes(task->gallery, &job->probes, job->model, error);
+  lk_status status = prepare(task, error);
   if (status == LK_OK) status = lk_authorise_decide(worker, in->link.redis, task, error);
   /* Identifications share a batch when gallery, k, fusion and what they are by are the same; a verification, or a
    * search of some tags only, goes alone. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "governance/claims.h"
 
 lk_task *lk_task_new(lk_delivery *delivery) {
   lk_task *task = calloc(1, sizeof *task);
@@ -20,7 +21,8 @@ void lk_delivery_release(lk_delivery *delivery) {
 
 void lk_task_free(lk_task *task) {
   lk_delivery_release(task->delivery);
-  free(task->verdict);
+  free(task->authorisation);
+  free(task->prepared);
   free(task);
 }
 
@@ -30,19 +32,19 @@ lk_policy_request lk_task_request(const lk_task *task) {
   const lk_job *job = &task->job;
   lk_gallery_stat stat;
   lk_gallery_stat_get(task->gallery, &stat);
-  return (lk_policy_request){
+  lk_policy_request request = {
       .operation = job->op == LK_OP_VERIFY ? LK_OPERATION_VERIFY : LK_OPERATION_IDENTIFY,
-      .purpose = job->purpose,
-      .actor = job->actor,
-      .jurisdiction = job->jurisdiction,
       .gallery = job->gallery,
       .model = lk_text_of(stat.model),
-      .case_id = job->case_id,
-      .authorisation = job->authorisation,
-      .authorisation_pending = job->pending_since_ms > 0,
-      .pending_since_ms = (int64_t)job->pending_since_ms,
       .k = job->k,
       .threshold = job->threshold,
       .probes = (uint32_t)job->probes.rows,
   };
+  lk_claims_to_request(&job->claims, &request);
+  return request;
+}
+
+lk_prepared_run lk_task_run(const lk_task *task) {
+  return (lk_prepared_run){
+      .probes = task->prepared, .count = (uint32_t)task->job.probes.rows, .threshold = task->job.threshold};
 }

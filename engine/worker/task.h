@@ -9,7 +9,8 @@
 #include "engine/queue/job.h"
 #include "engine/queue/redis.h"
 #include "engine/worker/batcher.h"
-#include "governance/governance.h"
+#include "governance/authorisation.h"
+#include "index/gallery/unchecked.h"
 
 /* What one XREADGROUP brought. Its tasks read their fields in it, so that probes are copied once only, into the
  * search; the last task to go frees it. */
@@ -26,8 +27,9 @@ typedef struct lk_task {
   char entry[48]; /* id in the stream */
   lk_job job;
   lk_gallery *gallery;
-  lk_verdict *verdict;  /* NULL: nothing governs it */
-  uint64_t deadline_ms; /* by Redis' clock; UINT64_MAX: none */
+  float *prepared;                 /* its probes, as a search takes them; NULL until they were prepared */
+  lk_authorisation *authorisation; /* NULL: nothing governs it */
+  uint64_t deadline_ms;            /* by Redis' clock; UINT64_MAX: none */
   lk_status status;
   lk_error error; /* where status is not LK_OK */
   uint32_t wait_us;
@@ -46,6 +48,9 @@ void lk_delivery_release(lk_delivery *delivery);
 
 /* What a policy is asked. */
 lk_policy_request lk_task_request(const lk_task *task);
+
+/* What is searched for; prepared. */
+lk_prepared_run lk_task_run(const lk_task *task);
 
 /* Milliseconds in an entry's id: when Redis took it. */
 uint64_t lk_task_entered_ms(const lk_task *task);

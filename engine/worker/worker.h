@@ -1,31 +1,64 @@
-/* The worker: takes jobs from Redis, searches, and answers. Three stages overlap: intake reads and checks,
- * compute searches batches, finish writes replies and acknowledges. A thread each, but for compute, which has as many
- * as the device runs searches. */
+/* The worker, as its stages share it. */
 #ifndef ENGINE_WORKER_WORKER_H
 #define ENGINE_WORKER_WORKER_H
 
-#include <stdatomic.h>
-#include <stdio.h>
+#include <pthread.h>
 
-#include <likeness/likeness.h>
-#include "engine/queue/address.h"
-#include "governance/governance.h"
+#include "engine/worker/redis_session.h"
+#include "engine/worker/task.h"
+#include "engine/worker/worker_options.h"
 
-typedef struct lk_worker_options {
-  lk_address address;
-  lk_gallery **galleries; /* loaded */
-  uint32_t galleries_count;
-  uint32_t searches;         /* that run side by side, of lk_device_searches; at least 1 */
-  uint32_t batch_probes;     /* preferred */
-  uint64_t max_delay_us;     /* a job waits for company at most so long */
-  lk_governance *governance; /* NULL: nothing is asked and nothing kept */
-  atomic_bool *reload;       /* when it turns true, the governance is read again and it turns false */
-  const atomic_bool *stop;   /* when it turns true, the worker finishes what it took and returns */
-  FILE *log;
-} lk_worker_options;
+/* A batch after compute: tasks that go to the finish stage together. */
+typedef struct lk_done {
+  struct lk_done *next;
+  lk_task *tasks;
+  lk_result *result; /* of the tasks whose status is LK_OK; belongs to this slot */
+  uint32_t compute_us;
+} lk_done;
 
-/* Runs until stopped. An error means that Redis refused the password, or that replies could not be delivered in time
- * after the stop; their jobs stay pending in Redis. */
-lk_status lk_worker_run(const lk_worker_options *options, lk_error *error);
+/* Batches are computed two at a time at most; one more is finished, one waits between. */
+enum { LK_COMPUTE_MOST = 2, LK_DONE_SLOTS = LK_COMPUTE_MOST + 2 };
+
+/* Tasks in the worker beyond which intake stops reading: two batches of single probes, and then some. */
+enum { LK_TASKS_MOST = 4096 };
+
+typedef struct lk_worker {
+  const lk_worker_options *options;
+  char consumer[128];
+  atomic_int_least64_t redis_ahead_ms; /* Redis' clock minus ours */
+
+  pthread_mutex_t lock; /* all below */
+  pthread_cond_t changed;
+  lk_batcher batcher;
+  lk_task *taken; /* all tasks in the worker */
+  uint32_t tasks;
+  bool intake_over;
+  uint32_t computing; /* threads of the compute stage that have not ended */
+  lk_done slots[LK_DONE_SLOTS];
+  lk_done *free_slots;
+  lk_done *done_first, **done_last;
+  lk_queued *refused_first, **refused_last; /* tasks that intake refused: to be answered, not computed */
+  lk_status status;                         /* what the run ends with */
+  lk_error error;
+  uint64_t jobs;   /* answered */
+  uint64_t probes; /* searched */
+
+  uint64_t published; /* record that the last head in Redis covers; the finish stage's */
+} lk_worker;
+
+void *lk_intake_main(void *worker);
+void *lk_compute_main(void *worker);
+void *lk_finish_main(void *worker);
+
+/* Loads engine/queue/functions.lua into Redis. */
+lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);
+
+/* Ends the run with an error; the first one counts. */
+void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error);
+
+/* It was told to stop, or it failed. */
+bool lk_worker_is_stopping(lk_worker *worker);
+
+uint64_t lk_worker_redis_ms(const lk_worker *worker);
 
 #endif

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "governance/audit/files.h"
 #include "governance/audit/head.h"
@@ -40,12 +41,6 @@ struct lk_audit {
   uint64_t head_due_ms;
   uint64_t cut;
 };
-
-static uint64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* What was written is unknown from here on: an fsync that failed once may succeed next time without the data. */
 static lk_status fail(lk_audit *audit, const char *what, lk_error *error) {
@@ -77,7 +72,7 @@ static lk_status append(lk_audit *audit, lk_audit_entry *entry, lk_error *error)
   size_t length;
   entry->sequence = audit->chain.sequence + 1;
   entry->previous = (lk_text){.bytes = audit->chain.hash, .length = LK_AUDIT_HEX - 1};
-  if (entry->record.time_ms == 0) entry->record.time_ms = now_ms();
+  if (entry->record.time_ms == 0) entry->record.time_ms = lk_clock_unix_ms();
   lk_status status = LK_OK;
   if (audit->pending_bytes > PENDING_MAX - LK_AUDIT_LINE_MAX - 1) status = write_pending(audit, error);
   char *line = audit->pending + audit->pending_bytes;
@@ -128,7 +123,7 @@ static lk_status rotate(lk_audit *audit, lk_error *error) {
 }
 
 static lk_audit_mark mark_end(const lk_audit *audit) {
-  lk_audit_mark mark = {.sequence = audit->chain.sequence, .time_ms = now_ms()};
+  lk_audit_mark mark = {.sequence = audit->chain.sequence, .time_ms = lk_clock_unix_ms()};
   memcpy(mark.log, audit->chain.log, sizeof mark.log);
   memcpy(mark.hash, audit->chain.hash, sizeof mark.hash);
   return mark;
@@ -251,7 +246,7 @@ lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_
   made->lock = made->fd = -1;
   made->file_bytes_max = options->file_bytes > 0 ? options->file_bytes : FILE_BYTES;
   made->head_interval_ms = options->head_interval_ms;
-  made->head_due_ms = now_ms() + made->head_interval_ms;
+  made->head_due_ms = lk_clock_unix_ms() + made->head_interval_ms;
   made->synced = true;
   strcpy(made->folder, folder);
   strcpy(made->path, folder);
@@ -281,7 +276,7 @@ lk_status lk_audit_append(lk_audit *audit, const lk_audit_record *record, uint64
 }
 
 static bool head_is_due(const lk_audit *audit) {
-  return audit->head_interval_ms > 0 && audit->chain.type != LK_AUDIT_HEAD && now_ms() >= audit->head_due_ms;
+  return audit->head_interval_ms > 0 && audit->chain.type != LK_AUDIT_HEAD && lk_clock_unix_ms() >= audit->head_due_ms;
 }
 
 lk_status lk_audit_commit(lk_audit *audit, lk_error *error) {

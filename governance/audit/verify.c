@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "governance/audit/files.h"
 #include "governance/audit/head.h"
@@ -140,9 +141,7 @@ lk_status lk_audit_head_of(const char *path, const char *key_file, char head[LK_
   lk_audit_mark mark = {0};
   lk_status status = lk_audit_read(path, NULL, NULL, NULL, NULL, &report, error);
   if (status != LK_OK) return status;
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  mark.time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+  mark.time_ms = lk_clock_unix_ms();
   mark.sequence = report.last;
   memcpy(mark.log, report.log, sizeof mark.log);
   memcpy(mark.hash, report.hash, sizeof mark.hash);

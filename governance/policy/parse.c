@@ -21,6 +21,7 @@ typedef struct parse {
   lk_text rule;     /* id of the rule that is being read, for messages */
   lk_policy *policy;
   locale_t locale; /* numbers have a point whatever the caller's locale */
+  uint32_t *line;  /* receives the line that is refused */
   lk_error *error;
 } parse;
 
@@ -42,6 +43,7 @@ __attribute__((format(printf, 3, 4))) static lk_status refuse(const parse *p, co
   va_start(arguments, format);
   vsnprintf(what, sizeof what, format, arguments);
   va_end(arguments);
+  *p->line = node->line;
   return lk_fail(p->error, LK_EFORMAT, "%s: line %u: %s%.*s%s%.*s%s%s", p->name, node->line,
                  p->rule.length > 0 ? "rule '" : "", (int)(p->rule.length < ID_MOST ? p->rule.length : ID_MOST),
                  p->rule.bytes, p->rule.length > 0 ? "': " : "",
@@ -96,7 +98,7 @@ static lk_status read_effect(const parse *p, const lk_yaml_node *node, void *to)
   return refuse_value(p, node, "is neither permit nor forbid");
 }
 
-static lk_status read_instant(const parse *p, const lk_yaml_node *node, void *to) {
+static lk_status read_timestamp(const parse *p, const lk_yaml_node *node, void *to) {
   lk_status status = need_text(p, node);
   if (status != LK_OK) return status;
   const char *fault = lk_timestamp_parse(node->text, to);
@@ -104,7 +106,7 @@ static lk_status read_instant(const parse *p, const lk_yaml_node *node, void *to
 }
 
 static lk_status read_until(const parse *p, const lk_yaml_node *node, void *to) {
-  return lk_yaml_is_null(node) ? LK_OK : read_instant(p, node, to);
+  return lk_yaml_is_null(node) ? LK_OK : read_timestamp(p, node, to);
 }
 
 /* Decimal: what strtod takes besides (hexadecimal, nan, spaces) is refused. */
@@ -304,7 +306,7 @@ static const field rule_fields[] = {{"id", read_id, offsetof(lk_rule, shown.id),
                                     {"text", read_prose, offsetof(lk_rule, shown.text), NEEDED},
                                     SCOPE_FIELDS(offsetof(lk_rule, scope)),
                                     {"except", read_except, 0, OPTIONAL},
-                                    {"from", read_instant, offsetof(lk_rule, from_ms), OPTIONAL},
+                                    {"from", read_timestamp, offsetof(lk_rule, from_ms), OPTIONAL},
                                     {"until", read_until, offsetof(lk_rule, until_ms), OPTIONAL},
                                     {"require", read_require, offsetof(lk_rule, require), OF_PERMIT},
                                     {"authorisation", read_authorisation, 0, OF_PERMIT},
@@ -387,8 +389,8 @@ static const field policy_fields[] = {{"policy", read_version, 0, NEEDED},
                                       {"rules", read_rules, 0, NEEDED},
                                       {0}};
 
-lk_status lk_policy_read(const char *name, lk_policy *policy, lk_error *error) {
-  parse p = {.name = name, .policy = policy, .locale = newlocale(LC_ALL_MASK, "C", NULL), .error = error};
+lk_status lk_policy_read(const char *name, lk_policy *policy, uint32_t *line, lk_error *error) {
+  parse p = {.name = name, .policy = policy, .locale = newlocale(LC_ALL_MASK, "C", NULL), .line = line, .error = error};
   if (p.locale == (locale_t)0) return lk_fail_memory(error);
   lk_status status = read_fields(&p, policy->tree.root, policy_fields, policy);
   freelocale(p.locale);

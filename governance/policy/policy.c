@@ -24,18 +24,20 @@ lk_status lk_operation_parse(lk_text name, lk_operation *operation, lk_error *er
                  name.length < 40 ? (int)name.length : 40, name.bytes);
 }
 
-static lk_status parse(const char *name, const void *data, size_t size, lk_policy *policy, lk_error *error) {
-  lk_status status = lk_yaml_parse(name, data, size, &policy->tree, error);
+static lk_status parse(const char *name, const void *data, size_t size, lk_policy *policy, uint32_t *line,
+                       lk_error *error) {
+  lk_status status = lk_yaml_parse(name, data, size, &policy->tree, line, error);
   if (status != LK_OK) return status;
   crypto_hash_sha256(policy->hash, data, size);
-  return lk_policy_read(name, policy, error);
+  return lk_policy_read(name, policy, line, error);
 }
 
-lk_status lk_policy_parse(const char *name, const void *data, size_t size, lk_policy **policy, lk_error *error) {
+static lk_status parse_at(const char *name, const void *data, size_t size, lk_policy **policy, uint32_t *line,
+                          lk_error *error) {
   *policy = NULL;
   lk_policy *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
-  lk_status status = parse(name, data, size, made, error);
+  lk_status status = parse(name, data, size, made, line, error);
   if (status == LK_OK)
     *policy = made;
   else
@@ -43,18 +45,29 @@ lk_status lk_policy_parse(const char *name, const void *data, size_t size, lk_po
   return status;
 }
 
+lk_status lk_policy_parse(const char *name, const void *data, size_t size, lk_policy **policy, lk_error *error) {
+  uint32_t line;
+  return parse_at(name, data, size, policy, &line, error);
+}
+
 /* From a copy: a file that is written to meanwhile must not have one hash and other rules. */
-lk_status lk_policy_open(const char *path, lk_policy **policy, lk_error *error) {
+lk_status lk_policy_open_at(const char *path, lk_policy **policy, uint32_t *line, lk_error *error) {
   *policy = NULL;
+  *line = 0;
   lk_file file;
   lk_status status = lk_file_map(path, &file, error);
   if (status != LK_OK) return status;
   void *copy = malloc(file.size + 1);
   if (copy != NULL && file.size > 0) memcpy(copy, file.data, file.size);
-  status = copy != NULL ? lk_policy_parse(path, copy, file.size, policy, error) : lk_fail_memory(error);
+  status = copy != NULL ? parse_at(path, copy, file.size, policy, line, error) : lk_fail_memory(error);
   free(copy);
   lk_file_unmap(&file);
   return status;
+}
+
+lk_status lk_policy_open(const char *path, lk_policy **policy, lk_error *error) {
+  uint32_t line;
+  return lk_policy_open_at(path, policy, &line, error);
 }
 
 static void free_scope(lk_scope *scope) {

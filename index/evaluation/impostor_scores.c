@@ -46,11 +46,11 @@ static void compare_template(const comparison *c, uint64_t position, lk_tally *t
 static void compare_chunk(void *context, uint32_t thread, uint32_t item) {
   comparison *c = context;
   uint64_t begin = (uint64_t)item * CHUNK_TEMPLATES, end = begin + CHUNK_TEMPLATES;
-  for (uint64_t t = begin; t < end && t < c->gallery->rows; t++) compare_template(c, t, &c->tallies[thread]);
+  for (uint64_t t = begin; t < end && t < c->gallery->catalog.rows; t++) compare_template(c, t, &c->tallies[thread]);
 }
 
 static void compare_batches(comparison *c, lk_progress *progress, void *context) {
-  uint32_t chunks = (uint32_t)((c->gallery->rows + CHUNK_TEMPLATES - 1) / CHUNK_TEMPLATES);
+  uint32_t chunks = (uint32_t)((c->gallery->catalog.rows + CHUNK_TEMPLATES - 1) / CHUNK_TEMPLATES);
   for (; c->first < c->probes->rows; c->first += c->count) {
     uint64_t left = c->probes->rows - c->first;
     c->count = left < BATCH_PROBES ? (uint32_t)left : BATCH_PROBES;

@@ -46,23 +46,23 @@ void lk_tally_merge(lk_tally *tally, const lk_tally *other) {
 }
 
 /* Writes the levels where `levels` is not NULL; returns how many there are. */
-static uint32_t list_levels(const lk_tally *tally, lk_level *levels) {
+static uint32_t list_levels(const lk_tally *tally, lk_calibration_level *levels) {
   uint32_t listed = 0;
   uint64_t count = 0, last = 0;
   for (uint32_t bin = BINS; bin-- > 0 && count < tally->total;) {
     if (tally->bins[bin] == 0) continue;
-    if (listed == 0 && levels != NULL) levels[0] = (lk_level){.score = level_of(bin + 1)};
+    if (listed == 0 && levels != NULL) levels[0] = (lk_calibration_level){.score = level_of(bin + 1)};
     if (listed == 0) listed = 1;
     count += tally->bins[bin];
     if (count - last <= last / 64 && count < tally->total) continue;
-    if (levels != NULL) levels[listed] = (lk_level){.score = level_of(bin), .count = count};
+    if (levels != NULL) levels[listed] = (lk_calibration_level){.score = level_of(bin), .count = count};
     listed++;
     last = count;
   }
   return listed;
 }
 
-lk_status lk_tally_levels(const lk_tally *tally, lk_level **levels, uint32_t *count, lk_error *error) {
+lk_status lk_tally_levels(const lk_tally *tally, lk_calibration_level **levels, uint32_t *count, lk_error *error) {
   *count = list_levels(tally, NULL);
   *levels = malloc((*count + (size_t)1) * sizeof **levels);
   if (*levels == NULL) return lk_fail_memory(error);

@@ -7,15 +7,12 @@
 
 #include <likeness/status.h>
 
+#include "governance/calibration.h"
+
 typedef struct lk_tally {
   uint64_t *bins;
   uint64_t total;
 } lk_tally;
-
-typedef struct lk_level {
-  float score;
-  uint64_t count; /* of scores at or above it */
-} lk_level;
 
 lk_status lk_tally_open(lk_tally *tally, lk_error *error);
 void lk_tally_close(lk_tally *tally);
@@ -25,6 +22,6 @@ void lk_tally_merge(lk_tally *tally, const lk_tally *other);
 
 /* Levels by falling score: the first, at a count of 0; every next one whose count is more than 1/64 above that of the
  * one before; and the last, at the total. The caller frees them. */
-lk_status lk_tally_levels(const lk_tally *tally, lk_level **levels, uint32_t *count, lk_error *error);
+lk_status lk_tally_levels(const lk_tally *tally, lk_calibration_level **levels, uint32_t *count, lk_error *error);
 
 #endif

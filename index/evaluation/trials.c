@@ -80,7 +80,7 @@ static void find_any(void *context, uint32_t segment, uint32_t row) {
 
 static bool is_enrolled(const lk_gallery *gallery, lk_text subject) {
   bool any = false;
-  lk_gallery_each_of_subject(gallery, subject, find_any, &any);
+  lk_catalog_each_of_subject(&gallery->catalog, subject, find_any, &any);
   return any;
 }
 

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "governance/authorisation.h"
 #include "index/formats/vector.h"
-#include "index/gallery/gallery.h"
+#include "index/gallery/authorise.h"
 
 enum { NUMBER_ROOM = 21, BAD_ROWS_NAMED = 6 };
 
@@ -19,7 +19,7 @@ typedef struct enrollment {
   const lk_vectors *vectors;
   const lk_label *labels;
   const lk_claims *claims;
-  lk_authorisation passage;
+  lk_gallery_authorisation authorisation;
   lk_pool *pool;
   lk_progress *progress;
   void *progress_context;
@@ -86,7 +86,7 @@ static lk_status check_vectors(const enrollment *e, lk_error *error) {
   lk_status status = lk_gallery_check_dim(e->gallery, e->vectors, error);
   if (status != LK_OK) return status;
   if (e->vectors->rows == 0) return lk_fail(error, LK_EFORMAT, "%s: it has no rows", e->vectors->name);
-  if (e->gallery->rows + e->vectors->rows > UINT32_MAX)
+  if (e->gallery->catalog.rows + e->vectors->rows > UINT32_MAX)
     return lk_fail(error, LK_EINVAL, "%s: the gallery would have more than %u templates", e->vectors->name, UINT32_MAX);
   row_faults faults = {.e = e, .of_row = calloc(e->vectors->rows, sizeof *faults.of_row)};
   if (faults.of_row == NULL) return lk_fail_memory(error);
@@ -146,8 +146,8 @@ static lk_status check_keys(const enrollment *e, lk_error *error) {
     lk_text key = template_of(e, row, digits).key;
     keys[row] = (key_entry){.hash = lk_text_hash(key), .row = row};
     uint32_t found;
-    for (uint32_t s = 0; status == LK_OK && s < e->gallery->manifest.segments_count; s++)
-      if (lk_segment_find_key(&e->gallery->segments[s], key, &found))
+    for (uint32_t s = 0; status == LK_OK && s < e->gallery->catalog.segments_count; s++)
+      if (lk_segment_find_key(&e->gallery->catalog.segments[s], key, &found))
         status = refuse_key(e, row, "is in the gallery already", error);
   }
   if (status == LK_OK) {
@@ -219,7 +219,7 @@ static lk_status write_all(enrollment *e, lk_error *error) {
   next.next_number += e->vectors->rows;
   next.epoch++;
   if (status == LK_OK) status = lk_file_sync_folder(e->gallery->folder, error);
-  if (status == LK_OK) status = lk_authorisation_release(&e->passage, e->vectors->rows, next.epoch, error);
+  if (status == LK_OK) status = lk_gallery_release(&e->authorisation, e->vectors->rows, next.epoch, error);
   if (status == LK_OK) status = lk_manifest_write(e->gallery->folder, &next, error);
   if (status != LK_OK) remove_unnamed(e);
   free(next.segments);
@@ -230,7 +230,7 @@ static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numb
   static const lk_policy_request request = {.operation = LK_OPERATION_ENROLL, .k = 1, .threshold = -INFINITY};
   lk_status status = lk_gallery_open(folder, &e->gallery, error);
   if (status != LK_OK) return status;
-  status = lk_authorisation_ask(&e->passage, e->gallery, &request, e->claims, error);
+  status = lk_gallery_authorise(&e->authorisation, e->gallery, &request, e->claims, error);
   if (status == LK_OK) status = lk_pool_open(0, &e->pool, error);
   if (status == LK_OK) {
     report(e, 0);

@@ -24,6 +24,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/fail.h"
+
 static int compare_rows(const void *a, const void *b) {
   const lk_hit *x = a, *y = b;
   if (x->row != y->row) return x->row < y->row ? -1 : 1;
@@ -60,18 +62,19 @@ static lk_status append_list(lk_candidate_lists *lists, const lk_hit *hits, uint
 }
 
 lk_status lk_fuse_max(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
-  lk_candidate_lists *parts = &result->parts;
-  lk_plain_search plain = {.probes = result->prepared.data,
-                           .count = result->probes,
-                           .thresholds = result->thresholds.data,
+  lk_workspace *w = &result->workspace;
+  lk_candidate_lists *parts = &w->parts;
+  lk_plain_search plain = {.probes = w->probes,
+                           .count = w->probes_count,
+                           .thresholds = w->thresholds.data,
                            .k = query->k,
                            .by_subject = query->by_subject};
-  lk_status status = lk_result_search(result, query, &plain, parts, stats, error);
-  for (uint32_t run = 0, first = 0; status == LK_OK && run < query->probes_count; run++) {
-    uint32_t end = first + (uint32_t)query->probes[run].rows;
+  lk_status status = lk_workspace_search(w, query, &plain, parts, stats, error);
+  for (uint32_t run = 0, first = 0; status == LK_OK && run < w->runs_count; run++) {
+    uint32_t end = first + w->runs[run].count;
     lk_hit *hits = parts->hits + lk_candidate_lists_begin(parts, first);
     uint32_t count = (uint32_t)(parts->ends[end - 1] - lk_candidate_lists_begin(parts, first));
-    status = append_list(&result->lists, hits, keep_best(hits, count, query->by_subject, query->k), error);
+    status = append_list(&result->answer.lists, hits, keep_best(hits, count, query->by_subject, query->k), error);
     first = end;
   }
   return status;
@@ -121,77 +124,74 @@ static float least_score(const lk_gallery *gallery, const centre *c, float bar) 
 }
 
 /* The fused score, as it is defined. */
-static float mean_score(const lk_result *result, const float *probes, uint32_t count, uint32_t row) {
-  lk_shape shape = lk_gallery_shape(result->gallery);
+static float mean_score(const lk_gallery *gallery, const lk_prepared_run *run, uint32_t row) {
+  lk_shape shape = lk_gallery_shape(gallery);
   uint32_t inside;
-  const lk_segment *segment = lk_gallery_segment_at(result->gallery, row, &inside);
+  const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, row, &inside);
   float room[LK_DIM_MAX];
   const float *x = lk_stored_row(shape.store, segment->block.exact, inside, shape.dim, room);
   double sum = 0;
-  for (uint32_t p = 0; p < count; p++) sum += lk_score(shape.metric, probes + (size_t)p * shape.dim, x, shape.dim);
-  return lk_score_round(sum / count);
+  for (uint32_t p = 0; p < run->count; p++)
+    sum += lk_score(shape.metric, run->probes + (size_t)p * shape.dim, x, shape.dim);
+  return lk_score_round(sum / run->count);
 }
 
-/* Gives the hits of a run's list their fused scores. */
-static void score_list(lk_result *result, const lk_query *query, uint32_t run, uint32_t first) {
-  const float *probes = (const float *)result->prepared.data + (size_t)first * result->gallery->manifest.dim;
-  for (uint64_t i = lk_candidate_lists_begin(&result->parts, run); i < result->parts.ends[run]; i++) {
-    lk_hit *hit = &result->parts.hits[i];
-    hit->score = mean_score(result, probes, (uint32_t)query->probes[run].rows, hit->row);
-    hit->subject = result->gallery->subjects[hit->row];
-  }
-}
-
-static void score_lists(lk_result *result, const lk_query *query) {
-  for (uint32_t run = 0, first = 0; run < query->probes_count; first += (uint32_t)query->probes[run++].rows)
-    score_list(result, query, run, first);
+/* Gives the hits of each run's list their fused scores. */
+static void score_lists(lk_workspace *w) {
+  for (uint32_t run = 0; run < w->runs_count; run++)
+    for (uint64_t i = lk_candidate_lists_begin(&w->parts, run); i < w->parts.ends[run]; i++) {
+      lk_hit *hit = &w->parts.hits[i];
+      hit->score = mean_score(w->gallery, &w->runs[run], hit->row);
+      hit->subject = w->gallery->subjects[hit->row];
+    }
 }
 
 /* The bar of step 2. Fewer than k found means that no other template reaches the threshold. */
-static float bar_of(const lk_result *result, const lk_query *query, uint32_t run) {
-  uint64_t begin = lk_candidate_lists_begin(&result->parts, run), end = result->parts.ends[run];
-  float bar = begin < end ? INFINITY : query->threshold;
-  for (uint64_t i = begin; i < end; i++) bar = fminf(bar, result->parts.hits[i].score);
-  return fmaxf(bar, query->threshold);
+static float bar_of(const lk_workspace *w, uint32_t run) {
+  uint64_t begin = lk_candidate_lists_begin(&w->parts, run), end = w->parts.ends[run];
+  float threshold = w->runs[run].threshold, bar = begin < end ? INFINITY : threshold;
+  for (uint64_t i = begin; i < end; i++) bar = fminf(bar, w->parts.hits[i].score);
+  return fmaxf(bar, threshold);
 }
 
-static lk_status search_means(lk_result *result, const lk_query *query, uint32_t k, const float *thresholds,
-                              lk_search_stats *stats, lk_error *error) {
-  lk_plain_search plain = {.probes = result->means.data,
-                           .count = query->probes_count,
-                           .thresholds = thresholds,
+static lk_status search_means(lk_workspace *w, const lk_query *query, uint32_t k, lk_search_stats *stats,
+                              lk_error *error) {
+  lk_plain_search plain = {.probes = w->means.data,
+                           .count = w->runs_count,
+                           .thresholds = w->thresholds.data,
                            .k = k,
                            .by_subject = k != LK_K_ALL && query->by_subject};
-  lk_status status = lk_result_search(result, query, &plain, &result->parts, stats, error);
-  if (status == LK_OK) score_lists(result, query);
+  lk_status status = lk_workspace_search(w, query, &plain, &w->parts, stats, error);
+  if (status == LK_OK) score_lists(w);
   return status;
 }
 
 static lk_status append_best(lk_result *result, const lk_query *query, uint32_t run, lk_error *error) {
-  lk_hit *hits = result->parts.hits + lk_candidate_lists_begin(&result->parts, run);
-  uint32_t found = (uint32_t)(result->parts.ends[run] - lk_candidate_lists_begin(&result->parts, run)), reaching = 0;
+  lk_workspace *w = &result->workspace;
+  lk_hit *hits = w->parts.hits + lk_candidate_lists_begin(&w->parts, run);
+  uint32_t found = (uint32_t)(w->parts.ends[run] - lk_candidate_lists_begin(&w->parts, run)), reaching = 0;
   for (uint32_t i = 0; i < found; i++)
-    if (hits[i].score >= query->threshold) hits[reaching++] = hits[i];
-  return append_list(&result->lists, hits, keep_best(hits, reaching, query->by_subject, query->k), error);
+    if (hits[i].score >= w->runs[run].threshold) hits[reaching++] = hits[i];
+  return append_list(&result->answer.lists, hits, keep_best(hits, reaching, query->by_subject, query->k), error);
 }
 
 lk_status lk_fuse_mean(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
-  uint32_t runs = query->probes_count, dim = result->gallery->manifest.dim;
-  float *means = lk_room_take(&result->means, (size_t)runs * dim, sizeof *means), *thresholds = result->thresholds.data;
-  centre *centres = lk_room_take(&result->centres, runs, sizeof *centres);
+  lk_workspace *w = &result->workspace;
+  uint32_t runs = w->runs_count, dim = w->gallery->manifest.dim;
+  float *means = lk_room_take(&w->means, (size_t)runs * dim, sizeof *means), *thresholds = w->thresholds.data;
+  centre *centres = lk_room_take(&w->centres, runs, sizeof *centres);
   if (means == NULL || centres == NULL) return lk_fail_memory(error);
-  const float *probes = result->prepared.data;
-  for (uint32_t run = 0; run < runs; probes += query->probes[run++].rows * dim) {
-    centres[run] = find_centre(probes, (uint32_t)query->probes[run].rows, dim, means + (size_t)run * dim);
-    thresholds[run] = least_score(result->gallery, &centres[run], query->threshold);
+  for (uint32_t run = 0; run < runs; run++) {
+    centres[run] = find_centre(w->runs[run].probes, w->runs[run].count, dim, means + (size_t)run * dim);
+    thresholds[run] = least_score(w->gallery, &centres[run], w->runs[run].threshold);
   }
   lk_status status = LK_OK;
   if (query->k != LK_K_ALL) {
-    status = search_means(result, query, query->k, thresholds, stats, error);
+    status = search_means(w, query, query->k, stats, error);
     for (uint32_t run = 0; status == LK_OK && run < runs; run++)
-      thresholds[run] = least_score(result->gallery, &centres[run], bar_of(result, query, run));
+      thresholds[run] = least_score(w->gallery, &centres[run], bar_of(w, run));
   }
-  if (status == LK_OK) status = search_means(result, query, LK_K_ALL, thresholds, stats, error);
+  if (status == LK_OK) status = search_means(w, query, LK_K_ALL, stats, error);
   for (uint32_t run = 0; status == LK_OK && run < runs; run++) status = append_best(result, query, run, error);
   return status;
 }

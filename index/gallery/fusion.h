@@ -4,7 +4,8 @@
 
 #include "index/gallery/result.h"
 
-/* Searches for the query's runs of probes, which are prepared in `result`, and puts a list a run into it. */
+/* Searches for the runs of the result's workspace and appends a list a run to its answer. Of the query its probes and
+ * threshold are not read. */
 lk_status lk_fuse_max(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error);
 lk_status lk_fuse_mean(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error);
 

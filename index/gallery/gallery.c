@@ -15,7 +15,6 @@
 #include "governance/authorisation.h"
 #include "governance/binding.h"
 #include "index/gallery/subjects.h"
-#include "index/gallery/unchecked.h"
 #include "kernels/search/device.h"
 
 static bool is_name(const char *name) {
@@ -93,30 +92,35 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
   return status;
 }
 
+static lk_status check_segment(const lk_gallery *gallery, const lk_manifest_segment *entry, const lk_segment *segment,
+                               lk_error *error) {
+  if (segment->block.rows != entry->rows || segment->header_checksum != entry->checksum)
+    return lk_fail(error, LK_ECORRUPT, "%s: not the segment that the manifest names", segment->path);
+  lk_shape shape = lk_gallery_shape(gallery);
+  if (segment->shape.dim != shape.dim || segment->shape.metric != shape.metric || segment->shape.store != shape.store)
+    return lk_fail(error, LK_ECORRUPT, "%s: its dimension, metric or store is not the gallery's", segment->path);
+  return LK_OK;
+}
+
 static lk_status open_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
   const lk_manifest_segment *entry = &gallery->manifest.segments[i];
-  lk_segment *segment = &gallery->segments[i];
+  lk_segment *segment = &gallery->catalog.segments[i];
   char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
   lk_manifest_segment_name(entry->id, name);
   lk_status status = lk_file_join(path, gallery->folder, name, error);
   if (status == LK_OK) status = lk_segment_open(path, segment, error);
   if (status != LK_OK) return status;
-  if (segment->block.rows != entry->rows || segment->header_checksum != entry->checksum)
-    return lk_fail(error, LK_ECORRUPT, "%s: not the segment that the manifest names", path);
-  lk_shape shape = lk_gallery_shape(gallery);
-  if (segment->shape.dim != shape.dim || segment->shape.metric != shape.metric || segment->shape.store != shape.store)
-    return lk_fail(error, LK_ECORRUPT, "%s: its dimension, metric or store is not the gallery's", path);
-  gallery->first_row[i] = gallery->rows;
-  gallery->rows += segment->block.rows;
-  return LK_OK;
+  status = check_segment(gallery, entry, segment, error);
+  if (status == LK_OK)
+    lk_catalog_add(&gallery->catalog);
+  else
+    lk_segment_close(segment);
+  return status;
 }
 
 static lk_status open_segments(lk_gallery *gallery, lk_error *error) {
   uint32_t count = gallery->manifest.segments_count;
-  gallery->segments = calloc(count + 1, sizeof *gallery->segments);
-  gallery->first_row = calloc(count + 1, sizeof *gallery->first_row);
-  if (gallery->segments == NULL || gallery->first_row == NULL) return lk_fail_memory(error);
-  lk_status status = LK_OK;
+  lk_status status = lk_catalog_open(&gallery->catalog, count, error);
   for (uint32_t i = 0; status == LK_OK && i < count; i++) status = open_segment(gallery, i, error);
   return status;
 }
@@ -130,7 +134,7 @@ lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *er
   if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
   if (status == LK_OK) status = open_segments(opened, error);
   if (status == LK_OK && opened->manifest.binding.policy != NULL)
-    status = lk_open_binding_open(folder, &opened->manifest.binding, &opened->bound, error);
+    status = lk_open_binding_open(folder, &opened->manifest.binding, &opened->binding, error);
   if (status != LK_OK) {
     lk_gallery_close(opened);
     return status;
@@ -151,22 +155,19 @@ static void release_holds(lk_gallery *gallery) {
 void lk_gallery_close(lk_gallery *gallery) {
   if (gallery == NULL) return;
   release_holds(gallery);
-  for (uint32_t i = 0; gallery->segments != NULL && i < gallery->manifest.segments_count; i++)
-    lk_segment_close(&gallery->segments[i]);
-  free(gallery->segments);
-  free(gallery->first_row);
-  lk_open_binding_close(gallery->bound);
+  lk_catalog_close(&gallery->catalog);
+  lk_open_binding_close(gallery->binding);
   lk_manifest_free(&gallery->manifest);
   free(gallery);
 }
 
 static lk_status hold_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
-  const lk_segment *segment = &gallery->segments[i];
+  const lk_segment *segment = &gallery->catalog.segments[i];
   lk_status status = lk_segment_verify(segment, LK_SECTION_CODES, error);
   if (status != LK_OK) return status;
   lk_shape shape = lk_gallery_shape(gallery);
   lk_block block = segment->block;
-  block.subjects = gallery->subjects + gallery->first_row[i];
+  block.subjects = gallery->subjects + gallery->catalog.first_row[i];
   status = lk_device_load_block(gallery->device, shape, &block, &gallery->holds[i], error);
   if (status == LK_OK) lk_segment_forget_codes(segment);
   return status;
@@ -186,65 +187,27 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
   gallery->device = device;
   gallery->holds = calloc(segments + 1, sizeof *gallery->holds);
   if (gallery->holds == NULL) return lk_fail_memory(error);
-  lk_status status = lk_subjects_number(gallery, &gallery->subjects, &subjects, error);
+  lk_status status = lk_subjects_number(&gallery->catalog, &gallery->subjects, &subjects, error);
   gallery->longest = 0;
   for (uint32_t i = 0; status == LK_OK && i < segments; i++) {
     status = hold_segment(gallery, i, error);
-    gallery->longest = fmax(gallery->longest, longest_of(&gallery->segments[i]));
+    gallery->longest = fmax(gallery->longest, longest_of(&gallery->catalog.segments[i]));
   }
   if (status != LK_OK) release_holds(gallery);
   return status;
 }
 
-const lk_segment *lk_gallery_segment_at(const lk_gallery *gallery, uint64_t row, uint32_t *inside) {
-  uint32_t low = 0, high = gallery->manifest.segments_count;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (gallery->first_row[middle] <= row)
-      low = middle;
-    else
-      high = middle;
-  }
-  *inside = (uint32_t)(row - gallery->first_row[low]);
-  return &gallery->segments[low];
-}
-
-lk_template lk_gallery_template_of_row(const lk_gallery *gallery, uint64_t row) {
-  uint32_t inside;
-  const lk_segment *segment = lk_gallery_segment_at(gallery, row, &inside);
-  return lk_segment_template(segment, inside);
-}
-
 lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
   uint32_t place;
-  const lk_segment *segment = lk_gallery_segment_at(gallery, position, &place);
+  const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, position, &place);
   return lk_segment_template(segment, segment->by_number[place]);
-}
-
-void lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector) {
-  uint32_t place;
-  const lk_segment *segment = lk_gallery_segment_at(gallery, position, &place);
-  uint32_t dim = segment->shape.dim;
-  const float *row = lk_stored_row(segment->shape.store, segment->block.exact, segment->by_number[place], dim, vector);
-  if (row != vector) memcpy(vector, row, dim * sizeof *vector);
-}
-
-lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count, const lk_claims *claims,
-                            float *vectors, lk_error *error) {
-  static const lk_policy_request request = {.operation = LK_OPERATION_EXPORT, .k = 1, .threshold = -INFINITY};
-  lk_authorisation passage;
-  lk_status status = lk_authorisation_ask(&passage, gallery, &request, claims, error);
-  if (status == LK_OK) status = lk_authorisation_release(&passage, count, gallery->manifest.epoch, error);
-  for (uint64_t i = 0; status == LK_OK && i < count; i++)
-    lk_gallery_export_unchecked(gallery, position + i, vectors + i * gallery->manifest.dim);
-  return status;
 }
 
 lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error) {
   uint32_t row;
   for (uint32_t s = 0; s < gallery->manifest.segments_count; s++)
-    if (lk_segment_find_key(&gallery->segments[s], key, &row)) {
-      *position = gallery->first_row[s] + lk_segment_place(&gallery->segments[s], row);
+    if (lk_segment_find_key(&gallery->catalog.segments[s], key, &row)) {
+      *position = gallery->catalog.first_row[s] + lk_segment_place(&gallery->catalog.segments[s], row);
       return LK_OK;
     }
   return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->name, (int)key.length, key.bytes);
@@ -257,29 +220,24 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
                             .metric = manifest->metric,
                             .store = manifest->store,
                             .dim = manifest->dim,
-                            .templates = gallery->rows,
+                            .templates = gallery->catalog.rows,
                             .epoch = manifest->epoch,
                             .next_number = manifest->next_number,
-                            .segments = manifest->segments_count};
-  if (gallery->bound != NULL) stat->binding = lk_open_binding_paths(gallery->bound);
-  for (uint32_t i = 0; i < manifest->segments_count; i++) stat->bytes += gallery->segments[i].file.size;
+                            .segments = manifest->segments_count,
+                            .bytes = gallery->catalog.bytes};
+  if (gallery->binding != NULL) stat->binding = lk_open_binding_paths(gallery->binding);
 }
 
 lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {
   uint32_t *numbers, count;
-  lk_status status = lk_subjects_number(gallery, &numbers, &count, error);
+  lk_status status = lk_subjects_number(&gallery->catalog, &numbers, &count, error);
   if (status == LK_OK) *subjects = count;
   free(numbers);
   return status;
 }
 
-void lk_gallery_each_of_subject(const lk_gallery *gallery, lk_text subject, lk_each_row *each, void *context) {
-  for (uint32_t s = 0; s < gallery->manifest.segments_count; s++)
-    lk_segment_each_of_subject(&gallery->segments[s], subject, s, each, context);
-}
-
 static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *error) {
-  const lk_segment *segment = &gallery->segments[s];
+  const lk_segment *segment = &gallery->catalog.segments[s];
   for (uint32_t r = 0; r < segment->block.rows; r++) {
     lk_template t = lk_segment_template(segment, r);
     if (t.number >= gallery->manifest.next_number)
@@ -287,7 +245,7 @@ static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *err
                      (unsigned long long)t.number);
     bool indexed = false, again = false;
     for (uint32_t other = 0, row; other < gallery->manifest.segments_count; other++) {
-      if (!lk_segment_find_key(&gallery->segments[other], t.key, &row)) continue;
+      if (!lk_segment_find_key(&gallery->catalog.segments[other], t.key, &row)) continue;
       if (other == s && row == r)
         indexed = true;
       else
@@ -304,7 +262,7 @@ lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error) {
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && i < gallery->manifest.segments_count; i++) {
     for (lk_section s = 0; status == LK_OK && s < LK_SECTIONS; s++)
-      status = lk_segment_verify(&gallery->segments[i], s, error);
+      status = lk_segment_verify(&gallery->catalog.segments[i], s, error);
     if (status == LK_OK) status = check_keys(gallery, i, error);
   }
   return status;

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/fail.h"
 #include "base/text.h"
-#include "kernels/search/device.h"
 
 lk_status lk_result_open(lk_result **result, lk_error *error) {
   *result = calloc(1, sizeof **result);
@@ -12,53 +12,58 @@ lk_status lk_result_open(lk_result **result, lk_error *error) {
 
 void lk_result_close(lk_result *result) {
   if (result == NULL) return;
-  free(result->governed);
-  lk_candidate_lists_free(&result->lists);
-  lk_candidate_lists_free(&result->parts);
-  lk_room *rooms[] = {&result->prepared, &result->thresholds, &result->centres,
-                      &result->means,    &result->allowed,    &result->bitmaps};
-  for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) free(rooms[i]->data);
+  free(result->answer.governed);
+  lk_candidate_lists_free(&result->answer.lists);
+  lk_workspace_free(&result->workspace);
   free(result);
 }
 
 uint32_t lk_result_count(const lk_result *result, uint32_t probe) {
-  if (probe >= result->lists.count) return 0;
-  return (uint32_t)(result->lists.ends[probe] - lk_candidate_lists_begin(&result->lists, probe));
+  const lk_candidate_lists *lists = &result->answer.lists;
+  if (probe >= lists->count) return 0;
+  return (uint32_t)(lists->ends[probe] - lk_candidate_lists_begin(lists, probe));
 }
 
 lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank) {
-  const lk_hit *hit = &result->lists.hits[lk_candidate_lists_begin(&result->lists, probe) + rank];
-  return (lk_candidate){.found = lk_gallery_template_of_row(result->gallery, hit->row), .score = hit->score};
+  const lk_answer *answer = &result->answer;
+  const lk_hit *hit = &answer->lists.hits[lk_candidate_lists_begin(&answer->lists, probe) + rank];
+  return (lk_candidate){.found = lk_catalog_template(&answer->gallery->catalog, hit->row), .score = hit->score};
 }
 
 void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores) {
-  const lk_hit *hits = result->lists.hits + lk_candidate_lists_begin(&result->lists, probe);
+  const lk_candidate_lists *lists = &result->answer.lists;
+  const lk_hit *hits = lists->hits + lk_candidate_lists_begin(lists, probe);
   for (uint32_t rank = 0; rank < lk_result_count(result, probe); rank++) {
     numbers[rank] = hits[rank].number;
     scores[rank] = hits[rank].score;
   }
 }
 
-lk_text lk_result_decision(const lk_result *result) { return result->decision; }
+lk_text lk_result_decision(const lk_result *result) { return result->answer.decision; }
 
-void lk_result_decide(lk_result *result, char *decision) {
-  free(result->governed);
-  result->governed = decision;
-  result->decision = decision != NULL ? lk_text_of(decision) : (lk_text){0};
+void lk_answer_clear(lk_answer *answer) {
+  lk_candidate_lists_clear(&answer->lists);
+  lk_answer_decide(answer, NULL);
 }
 
-void lk_result_decide_none(lk_result *result) {
-  lk_result_decide(result, NULL);
-  result->decision = lk_text_of("{\"policy\":\"none\"}");
+void lk_answer_decide(lk_answer *answer, char *decision) {
+  free(answer->governed);
+  answer->governed = decision;
+  answer->decision = decision != NULL ? lk_text_of(decision) : (lk_text){0};
 }
 
-uint64_t lk_result_candidates(const lk_result *result) {
-  return lk_candidate_lists_begin(&result->lists, result->lists.count);
+void lk_answer_decide_none(lk_answer *answer) {
+  lk_answer_decide(answer, NULL);
+  answer->decision = lk_text_of("{\"policy\":\"none\"}");
+}
+
+uint64_t lk_answer_candidates(const lk_answer *answer) {
+  return lk_candidate_lists_begin(&answer->lists, answer->lists.count);
 }
 
 /* Candidates come best first, so those that stay are a prefix of each list. */
-void lk_result_tighten(lk_result *result, uint32_t k, float threshold) {
-  lk_candidate_lists *lists = &result->lists;
+void lk_answer_tighten(lk_answer *answer, uint32_t k, float threshold) {
+  lk_candidate_lists *lists = &answer->lists;
   uint64_t begin = 0, kept = 0;
   for (uint32_t list = 0; list < lists->count; list++) {
     uint64_t end = lists->ends[list];
@@ -67,29 +72,4 @@ void lk_result_tighten(lk_result *result, uint32_t k, float threshold) {
     lists->ends[list] = kept;
     begin = end;
   }
-}
-
-void *lk_room_take(lk_room *room, size_t count, size_t size) {
-  if (room->data == NULL || room->room < count) {
-    free(room->data);
-    room->data = malloc(count > 0 ? count * size : size);
-    room->room = room->data != NULL ? count : 0;
-  }
-  return room->data;
-}
-
-lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_plain_search *plain,
-                           lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error) {
-  const lk_gallery *gallery = result->gallery;
-  lk_batch batch = {.shape = lk_gallery_shape(gallery),
-                    .holds = gallery->holds,
-                    .holds_count = gallery->manifest.segments_count,
-                    .probes = plain->probes,
-                    .count = plain->count,
-                    .k = plain->k,
-                    .thresholds = plain->thresholds,
-                    .by_subject = plain->by_subject,
-                    .filter = {.tags = query->tags, .mask = query->mask}};
-  if (lk_query_lists(query)) batch.filter.allowed = result->bitmaps.data;
-  return lk_search(gallery->device, &batch, lists, stats, error);
 }

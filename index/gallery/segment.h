@@ -7,35 +7,10 @@
 #include <likeness/likeness.h>
 #include "base/file.h"
 #include "base/pool.h"
+#include "index/gallery/segment_layout.h"
 #include "kernels/backend.h"
 
 #define LK_SEGMENT_ROWS (UINT32_C(1) << 18) /* at most, in one file */
-
-/* The parts of a segment file, in the order they lie in it. */
-#define LK_SECTION_MAP(X)         \
-  X(MEAN, "mean")                 \
-  X(TILES, "tiles")               \
-  X(BOUNDS, "row bounds")         \
-  X(CODES, "codes")               \
-  X(EXACT, "exact rows")          \
-  X(NUMBERS, "template numbers")  \
-  X(TAGS, "tags")                 \
-  X(KEY_ENDS, "key ends")         \
-  X(KEY_BYTES, "keys")            \
-  X(SUBJECT_ENDS, "subject ends") \
-  X(SUBJECT_BYTES, "subjects")    \
-  X(GROUP_ENDS, "group ends")     \
-  X(GROUP_BYTES, "groups")        \
-  X(BY_KEY, "key index")          \
-  X(BY_SUBJECT, "subject index")  \
-  X(BY_NUMBER, "number index")
-
-typedef enum lk_section {
-#define LK_SECTION_ENUM(name, words) LK_SECTION_##name,
-  LK_SECTION_MAP(LK_SECTION_ENUM)
-#undef LK_SECTION_ENUM
-      LK_SECTIONS
-} lk_section;
 
 /* One text for each row: text r ends at ends[r] and begins where the one before ends. */
 typedef struct lk_column {

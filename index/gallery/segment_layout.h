@@ -2,11 +2,40 @@
 #ifndef INDEX_GALLERY_SEGMENT_LAYOUT_H
 #define INDEX_GALLERY_SEGMENT_LAYOUT_H
 
-#include "index/gallery/segment.h"
+#include <likeness/types.h>
+
+#include "kernels/codes.h"
+#include "kernels/half.h"
 
 #define LK_SEGMENT_MAGIC "LKSEGMNT"
 #define LK_SEGMENT_VERSION 2
 #define LK_SECTION_ALIGN 64
+
+/* The parts of a segment file, in the order they lie in it. */
+#define LK_SECTION_MAP(X)         \
+  X(MEAN, "mean")                 \
+  X(TILES, "tiles")               \
+  X(BOUNDS, "row bounds")         \
+  X(CODES, "codes")               \
+  X(EXACT, "exact rows")          \
+  X(NUMBERS, "template numbers")  \
+  X(TAGS, "tags")                 \
+  X(KEY_ENDS, "key ends")         \
+  X(KEY_BYTES, "keys")            \
+  X(SUBJECT_ENDS, "subject ends") \
+  X(SUBJECT_BYTES, "subjects")    \
+  X(GROUP_ENDS, "group ends")     \
+  X(GROUP_BYTES, "groups")        \
+  X(BY_KEY, "key index")          \
+  X(BY_SUBJECT, "subject index")  \
+  X(BY_NUMBER, "number index")
+
+typedef enum lk_section {
+#define LK_SECTION_ENUM(name, words) LK_SECTION_##name,
+  LK_SECTION_MAP(LK_SECTION_ENUM)
+#undef LK_SECTION_ENUM
+      LK_SECTIONS
+} lk_section;
 
 typedef struct lk_section_entry {
   uint64_t offset; /* a multiple of LK_SECTION_ALIGN */

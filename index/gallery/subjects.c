@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/fail.h"
 #include "base/text.h"
-#include "index/gallery/gallery.h"
 
 /* An open-addressing table of rows, one for each subject met so far. */
 typedef struct table {
@@ -20,16 +20,16 @@ static bool open_table(table *t, uint64_t rows) {
 }
 
 /* The row that stands for this subject: one met before, or `row` itself. */
-static uint32_t representative(table *t, const lk_gallery *gallery, uint32_t row, lk_text subject) {
+static uint32_t representative(table *t, const lk_catalog *catalog, uint32_t row, lk_text subject) {
   uint64_t at = lk_text_hash(subject) & t->mask;
   for (; t->rows[at] != 0; at = (at + 1) & t->mask)
-    if (lk_text_equal(lk_gallery_template_of_row(gallery, t->rows[at] - 1).subject, subject)) return t->rows[at] - 1;
+    if (lk_text_equal(lk_catalog_template(catalog, t->rows[at] - 1).subject, subject)) return t->rows[at] - 1;
   t->rows[at] = row + 1;
   return row;
 }
 
-lk_status lk_subjects_number(const lk_gallery *gallery, uint32_t **numbers, uint32_t *count, lk_error *error) {
-  uint32_t rows = (uint32_t)gallery->rows;
+lk_status lk_subjects_number(const lk_catalog *catalog, uint32_t **numbers, uint32_t *count, lk_error *error) {
+  uint32_t rows = (uint32_t)catalog->rows;
   table t;
   *numbers = malloc(((size_t)rows + 1) * sizeof **numbers);
   if (!open_table(&t, rows) || *numbers == NULL) {
@@ -40,7 +40,7 @@ lk_status lk_subjects_number(const lk_gallery *gallery, uint32_t **numbers, uint
   }
   *count = 0;
   for (uint32_t row = 0; row < rows; row++) {
-    uint32_t first = representative(&t, gallery, row, lk_gallery_template_of_row(gallery, row).subject);
+    uint32_t first = representative(&t, catalog, row, lk_catalog_template(catalog, row).subject);
     (*numbers)[row] = first == row ? (*count)++ : (*numbers)[first];
   }
   free(t.rows);

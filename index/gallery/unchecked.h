@@ -1,16 +1,34 @@
-/* A gallery's operations without its policy, for those who have asked one already. */
+/* A gallery's operations, without its policy; the caller must be authorised. Probes that were prepared once need not be
+ * checked and normalised again. */
 #ifndef INDEX_GALLERY_UNCHECKED_H
 #define INDEX_GALLERY_UNCHECKED_H
 
 #include <likeness/likeness.h>
 
+/* A run of probes as a search takes them. */
+typedef struct lk_prepared_run {
+  const float *probes; /* count x dim, as lk_gallery_prepare wrote them */
+  uint32_t count;
+  float threshold; /* only scores at or above it; -INFINITY for none */
+} lk_prepared_run;
+
+/* Checks the probes and converts them into rows x dim floats; under cosine it normalises them. LK_EDIM, LK_EMODEL, or
+ * LK_EBADPROBE, which names the probe. */
+lk_status lk_gallery_prepare(const lk_gallery *gallery, const lk_vectors *probes, lk_text model, float *prepared,
+                             lk_error *error);
+
 /* lk_gallery_identify; the query's claims are not read. */
 lk_status lk_gallery_identify_unchecked(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                         lk_search_stats *stats, lk_error *error);
 
-/* lk_gallery_verify. */
-lk_status lk_gallery_verify_unchecked(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
-                                      lk_result *result, lk_error *error);
+/* The same for prepared runs, each with a threshold of its own; the query's probes, model and threshold are not read.
+ * The runs must outlive the call. */
+lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *query, const lk_prepared_run *runs,
+                                       uint32_t runs_count, lk_result *result, lk_search_stats *stats, lk_error *error);
+
+/* lk_gallery_verify, of a prepared run; its threshold is not read. */
+lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_prepared_run *run, lk_text subject,
+                                     lk_result *result, lk_error *error);
 
 /* lk_gallery_export, of one. */
 void lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector);

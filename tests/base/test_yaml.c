@@ -8,11 +8,20 @@
 
 static lk_yaml tree;
 
+static void check_named(uint32_t line, const lk_error *error) {
+  char named[32];
+  snprintf(named, sizeof named, "f.yaml: line %u: ", line);
+  cr_assert_eq(strncmp(error->text, named, strlen(named)), 0, "line %u: %s", line, error->text);
+}
+
 static lk_status parse_bytes(const char *yaml, size_t size, lk_error *error) {
   char *copy = malloc(size + 1);
   memcpy(copy, yaml, size);
-  lk_status status = lk_yaml_parse("f.yaml", copy, size, &tree, error);
+  uint32_t line;
+  lk_status status = lk_yaml_parse("f.yaml", copy, size, &tree, &line, error);
   free(copy);
+  if (status == LK_EFORMAT && error != NULL && line > 0) check_named(line, error);
+  cr_assert(status != LK_OK || line == 0);
   return status;
 }
 

@@ -231,7 +231,7 @@ Test(evaluate, a_calibration) {
   EXPECT(0, "comparisons of different subjects", faces, probes, "--labels", csv, "--calibration", path);
   lk_calibration c;
   lk_error error = {0};
-  cr_assert_eq(lk_calibration_open(path, &c, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_calibration_open(path, &c, NULL, &error), LK_OK, "%s", error.text);
   cr_assert_str_eq(c.model, "m1");
   cr_assert(c.metric == LK_COSINE && c.dim == FACES_DIM && c.templates == FACES_ROWS && c.probes == FACES_PROBES);
   /* A mated probe is compared with all but the three templates of its subject. */
@@ -343,7 +343,7 @@ Test(evaluate, faces_threshold_and_calibration) {
   lk_calibration c;
   float score;
   lk_error error = {0};
-  cr_assert_eq(lk_calibration_open(files_path("cal.json"), &c, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_calibration_open(files_path("cal.json"), &c, NULL, &error), LK_OK, "%s", error.text);
   cr_assert_eq(c.comparisons, 1501 * 79 - 711);
   cr_assert_eq(lk_calibration_score(&c, 1e-4, &score, &error), LK_OK, "%s", error.text);
   cr_assert(score > 0.36F && score < 0.40F, "%g", (double)score);

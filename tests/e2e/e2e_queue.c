@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/worker/worker.h"
+#include "engine/worker/serve.h"
 #include "tests/e2e/e2e.h"
 
 static process worker;
@@ -459,7 +459,7 @@ Test(queue, two_workers_on_one_stream) {
 
 static lk_worker_options side_by_side;
 
-static void *run_side_by_side(void *error) { return lk_worker_run(&side_by_side, error) == LK_OK ? NULL : error; }
+static void *run_side_by_side(void *error) { return lk_serve(&side_by_side, error) == LK_OK ? NULL : error; }
 
 /* As on a GPU, which searches two batches at a time: the worker in this process, on a device that makes them wait for
  * each other. */

@@ -7,7 +7,7 @@
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lk_calibration calibration;
-  if (lk_calibration_parse("fuzz", data, size, &calibration, NULL) != LK_OK) return 0;
+  if (lk_calibration_parse("fuzz", data, size, &calibration, NULL, NULL) != LK_OK) return 0;
   float last = -INFINITY, score;
   for (double fmr = 1; lk_calibration_score(&calibration, fmr, &score, NULL) == LK_OK; fmr /= 3) {
     if (!isfinite(score) || score < last || lk_calibration_fmr(&calibration, score) > fmr) abort();

@@ -106,7 +106,7 @@ static void save_audit(void) {
 }
 
 static void save_calibration(void) {
-  lk_level levels[] = {{0.75F, 0}, {0.5F, 3}, {-0.25F, 40}};
+  lk_calibration_level levels[] = {{0.75F, 0}, {0.5F, 3}, {-0.25F, 40}};
   lk_calibration calibration = {.model = "m",
                                 .metric = LK_COSINE,
                                 .dim = 8,

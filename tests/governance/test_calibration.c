@@ -10,7 +10,7 @@
 
 TestSuite(calibration, .init = files_setup, .fini = files_teardown);
 
-static lk_level levels[] = {{0.75F, 0}, {0.7F, 1}, {0.5F, 4}, {0.1F, 10}, {-0.2F, 900}, {-1.0F, 1000}};
+static lk_calibration_level levels[] = {{0.75F, 0}, {0.7F, 1}, {0.5F, 4}, {0.1F, 10}, {-0.2F, 900}, {-1.0F, 1000}};
 static const lk_calibration made = {.model = "net \"2\" \xc3\xa9",
                                     .metric = LK_L2,
                                     .dim = 128,
@@ -25,7 +25,7 @@ Test(calibration, written_and_read) {
   lk_calibration read;
   lk_error error = {0};
   cr_assert_eq(lk_calibration_write(path, &made, &error), LK_OK, "%s", error.text);
-  cr_assert_eq(lk_calibration_open(path, &read, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_calibration_open(path, &read, NULL, &error), LK_OK, "%s", error.text);
   cr_assert_str_eq(read.model, made.model);
   cr_assert(read.metric == LK_L2 && read.dim == 128 && read.templates == 10 && read.probes == 101);
   cr_assert(read.comparisons == 1000 && read.levels_count == 6);
@@ -38,11 +38,11 @@ Test(calibration, written_and_read) {
 /* To the last bit, as a policy's threshold must be the one that was measured. */
 Test(calibration, every_float_comes_back) {
   enum { LEVELS = 5000 };
-  lk_level *many = malloc(LEVELS * sizeof *many);
+  lk_calibration_level *many = malloc(LEVELS * sizeof *many);
   float score = 0.12F; /* where eight digits would not do */
   random_state random = {9};
   for (int i = 0; i < LEVELS; i++) {
-    many[i] = (lk_level){.score = score, .count = (uint64_t)i};
+    many[i] = (lk_calibration_level){.score = score, .count = (uint64_t)i};
     for (uint32_t steps = 1 + random_below(&random, 3); steps > 0; steps--) score = nextafterf(score, -INFINITY);
     if (i % 500 == 499) score = score > 1e-30F ? score * 1e-6F : -1 - (float)i;
   }
@@ -53,7 +53,7 @@ Test(calibration, every_float_comes_back) {
   calibration.templates = LEVELS;
   lk_error error = {0};
   cr_assert_eq(lk_calibration_write(files_path("cal.json"), &calibration, &error), LK_OK, "%s", error.text);
-  cr_assert_eq(lk_calibration_open(files_path("cal.json"), &read, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_calibration_open(files_path("cal.json"), &read, NULL, &error), LK_OK, "%s", error.text);
   for (int i = 0; i < LEVELS; i++) cr_assert_eq(read.levels[i].score, many[i].score, "%d", i);
   lk_calibration_close(&read);
   free(many);
@@ -80,7 +80,7 @@ Test(calibration, scores_for_rates) {
 
 /* Where the highest scores are many and equal, only the level above them will do. */
 Test(calibration, the_level_above_all_scores) {
-  lk_level tied[] = {{0.8F, 0}, {0.7F, 500}, {0, 1000}};
+  lk_calibration_level tied[] = {{0.8F, 0}, {0.7F, 500}, {0, 1000}};
   lk_calibration calibration = made;
   calibration.levels = tied;
   calibration.levels_count = 3;
@@ -129,7 +129,7 @@ static lk_status parse_changed(const char *from, const char *to, lk_calibration 
   snprintf(copy, size + 1, "%.*s%s%s", (int)(at - good), good, to, at + strlen(from));
   char *exact = malloc(size);
   memcpy(exact, copy, size);
-  lk_status status = lk_calibration_parse("cal.json", exact, size, calibration, error);
+  lk_status status = lk_calibration_parse("cal.json", exact, size, calibration, NULL, error);
   free(exact);
   free(copy);
   return status;
@@ -186,9 +186,9 @@ Test(calibration, bad_levels_are_named) {
 Test(calibration, files_that_are_not_there_or_empty) {
   lk_calibration calibration;
   lk_error error;
-  cr_assert_eq(lk_calibration_open(files_path("none.json"), &calibration, &error), LK_EIO);
+  cr_assert_eq(lk_calibration_open(files_path("none.json"), &calibration, NULL, &error), LK_EIO);
   cr_assert_not_null(strstr(error.text, "none.json"));
   files_write(files_path("empty.json"), "", 0);
-  cr_assert_eq(lk_calibration_open(files_path("empty.json"), &calibration, &error), LK_EFORMAT);
+  cr_assert_eq(lk_calibration_open(files_path("empty.json"), &calibration, NULL, &error), LK_EFORMAT);
   cr_assert_not_null(strstr(error.text, "empty.json"));
 }

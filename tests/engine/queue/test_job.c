@@ -241,14 +241,15 @@ Test(job, fusion) {
 }
 
 Test(job, claims) {
-  cr_assert(parse() == LK_OK && job.purpose.length == 0 && job.pending_since_ms == 0);
+  cr_assert(parse() == LK_OK && job.claims.purpose.length == 0 && job.claims.pending_since_ms == 0);
   static const char *const names[] = {"purpose", "actor", "jurisdiction", "case", "authorisation"};
   for (int i = 0; i < 5; i++) add_text(names[i], names[i]);
   add_text("pending_since", "1622505600000");
   cr_assert_eq(parse(), LK_OK, "%s", error.text);
-  const lk_text claims[] = {job.purpose, job.actor, job.jurisdiction, job.case_id, job.authorisation};
+  const lk_text claims[] = {job.claims.purpose, job.claims.actor, job.claims.jurisdiction, job.claims.case_id,
+                            job.claims.authorisation};
   for (int i = 0; i < 5; i++) cr_assert(lk_text_equal(claims[i], lk_text_of(names[i])), "%s", names[i]);
-  cr_assert_eq(job.pending_since_ms, 1622505600000);
+  cr_assert_eq(job.claims.pending_since_ms, 1622505600000);
   for (int i = 0; i < 5; i++) expect_bad_field(names[i], "a\nb", names[i]);
   expect_bad_field("pending_since", "2021-06-01", "pending_since");
   expect_bad_field("pending_since", "0", "pending_since");

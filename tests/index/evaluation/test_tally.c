@@ -23,7 +23,7 @@ static uint64_t count_from(const float *scores, uint32_t n, float level) {
 /* Counts are exact; levels fall, begin above all scores and end at or below the least; what lies between two is few. */
 static void check(const float *scores, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) lk_tally_add(&tally, scores[i]);
-  lk_level *levels;
+  lk_calibration_level *levels;
   uint32_t count;
   cr_assert_eq(lk_tally_levels(&tally, &levels, &count, NULL), LK_OK);
   cr_assert(count >= 2 && tally.total == n);
@@ -65,7 +65,7 @@ Test(tally, levels_are_few_and_near) {
   random_state random = {7};
   float *scores = malloc(N * sizeof *scores);
   for (int i = 0; i < N; i++) lk_tally_add(&tally, scores[i] = 0.25F + 0.5F * (float)random_uniform(&random));
-  lk_level *levels;
+  lk_calibration_level *levels;
   uint32_t count;
   cr_assert_eq(lk_tally_levels(&tally, &levels, &count, NULL), LK_OK);
   cr_assert_lt(count, 1000);

@@ -137,7 +137,7 @@ static uint64_t count_impostors(float least) {
 Test(trials, impostor_comparisons_are_counted) {
   lk_tally tally;
   lk_error error = {0};
-  lk_level *levels;
+  lk_calibration_level *levels;
   uint32_t count;
   lk_vectors vectors = files_vectors(probes, PROBES, DIM);
   cr_assert_eq(lk_tally_open(&tally, NULL), LK_OK);

@@ -1,0 +1,70 @@
+#include "governance/decision_record.h"
+
+#include <math.h>
+
+#include "base/json.h"
+
+static json_t *rules_of(const lk_verdict *verdict) {
+  json_t *rules = json_array();
+  for (uint32_t i = 0; i < verdict->rules_count; i++)
+    if (json_array_append_new(rules, json_string(verdict->rules[i])) != 0) {
+      json_decref(rules);
+      return NULL;
+    }
+  return rules;
+}
+
+static json_t *finite_or_null(float score) { return isfinite(score) ? json_real(score) : json_null(); }
+
+static json_t *expected_or_null(lk_governance *governance, const lk_verdict *verdict, lk_text model,
+                                uint64_t searched) {
+  double expected;
+  bool known = lk_governance_expected_false(governance, verdict, model, searched, &expected);
+  return known ? json_real(expected) : json_null();
+}
+
+static json_t *retention_of(const lk_verdict *verdict) {
+  bool limited = verdict->permitted && verdict->retention_hours != LK_POLICY_NO_LIMIT;
+  return limited ? json_integer(verdict->retention_hours) : json_null();
+}
+
+typedef struct member {
+  const char *name;
+  json_t *value;
+} member;
+
+/* An object of these members, in this order. Takes all values over; NULL where one is missing. */
+static json_t *object_of(const member *members, size_t count) {
+  json_t *object = json_object();
+  bool whole = object != NULL;
+  for (size_t i = 0; i < count; i++)
+    whole = json_object_set_new(object, members[i].name, members[i].value) == 0 && whole;
+  if (whole) return object;
+  json_decref(object);
+  return NULL;
+}
+
+json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict, lk_text model,
+                           const lk_release *release) {
+  if (verdict == NULL) return object_of((member[]){{"policy", json_string("none")}}, 1);
+  const member members[] = {
+      {"decision", json_string(verdict->permitted ? "permit" : "refuse")},
+      {"id", json_string(verdict->id)},
+      {"policy", json_string(verdict->policy)},
+      {"rules", rules_of(verdict)},
+      {"audit", json_integer((json_int_t)verdict->sequence)},
+      {"epoch", json_integer((json_int_t)release->epoch)},
+      {"searched", json_integer((json_int_t)release->searched)},
+      {"total", json_integer((json_int_t)release->total)},
+      {"threshold", finite_or_null(verdict->threshold)},
+      {"model", json_stringn(model.length > 0 ? model.bytes : "", model.length)},
+      {"expected_false_candidates", expected_or_null(governance, verdict, model, release->searched)},
+      {"retention_hours", retention_of(verdict)},
+      {"purge_on_refusal", json_boolean(verdict->purge_on_refusal)},
+      {"k", json_integer(verdict->k)}};
+  return object_of(members, sizeof members / sizeof members[0]);
+}
+
+char *lk_decision_record_print(const json_t *record) {
+  return lk_json_print(record, JSON_COMPACT | JSON_REAL_PRECISION(9));
+}

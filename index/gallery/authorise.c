@@ -1,0 +1,130 @@
+#include "index/gallery/authorise.h"
+
+#include <sodium.h>
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/text.h"
+#include "governance/claims.h"
+#include "governance/decision_record.h"
+
+static lk_status check_claims(const lk_claims *claims, lk_error *error) {
+  for (int i = 0; claims != NULL && i < LK_CLAIMS_TEXTS; i++) {
+    const char *fault = lk_text_fault(lk_claims_text(claims, i));
+    if (fault != NULL) return lk_fail(error, LK_EINVAL, "the %s %s", lk_claims_name(i), fault);
+  }
+  return LK_OK;
+}
+
+/* The actor signs a challenge that nobody knew before: so whoever has the key is the actor. */
+typedef struct challenge {
+  unsigned char message[32], signature[crypto_sign_BYTES];
+} challenge;
+
+static lk_proof prove(const lk_signing_key *key, challenge *c) {
+  if (key == NULL) return (lk_proof){.signature = NULL};
+  randombytes_buf(c->message, sizeof c->message);
+  crypto_sign_detached(c->signature, NULL, c->message, sizeof c->message, key->secret);
+  return (lk_proof){.message = c->message, .size = sizeof c->message, .signature = c->signature};
+}
+
+static lk_status decide(lk_gallery_authorisation *a, const lk_claims *claims, lk_error *error) {
+  lk_status status = check_claims(claims, error);
+  if (status == LK_OK) status = lk_open_binding_enter(a->gallery->binding, &a->base.governance, error);
+  if (status != LK_OK) return status;
+  challenge c;
+  lk_proof proof = prove(a->key, &c);
+  lk_claims_to_request(claims, &a->base.request);
+  status = lk_authorisation_authenticate(&a->base, &proof, error);
+  status = lk_authorisation_decide(&a->base, status, lk_clock_unix_ms(), error);
+  lk_error log_error;
+  if (status != LK_EPOLICY || lk_governance_commit(a->base.governance, &log_error) == LK_OK) return status;
+  *error = log_error;
+  return LK_EIO;
+}
+
+/* The governance writes to an error that the caller may not want. */
+static lk_status tell(lk_status status, const lk_error *text, lk_error *error) {
+  if (status != LK_OK && error != NULL) *error = *text;
+  return status;
+}
+
+lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk_gallery *gallery,
+                               const lk_policy_request *request, const lk_claims *claims, lk_error *error) {
+  *authorisation = (lk_gallery_authorisation){
+      .gallery = gallery, .key = claims != NULL ? claims->key : NULL, .base = {.request = *request}};
+  authorisation->base.request.gallery = lk_text_of(gallery->name);
+  authorisation->base.request.model = lk_text_of(gallery->manifest.model);
+  lk_error text;
+  return gallery->binding != NULL ? tell(decide(authorisation, claims, &text), &text, error) : LK_OK;
+}
+
+static lk_release released_by(const lk_gallery *gallery, bool searched) {
+  uint64_t rows = gallery->catalog.rows;
+  return (lk_release){.epoch = gallery->manifest.epoch, .searched = searched ? rows : 0, .total = rows};
+}
+
+static lk_status give_decision(const lk_authorisation *a, const lk_release *release, lk_answer *answer,
+                               lk_error *error) {
+  json_t *record = lk_decision_record(a->governance, &a->verdict, a->request.model, release);
+  char *text = lk_decision_record_print(record);
+  json_decref(record);
+  lk_answer_decide(answer, text);
+  return text != NULL ? LK_OK : lk_fail_memory(error);
+}
+
+void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_answer *answer) {
+  lk_release nothing = released_by(authorisation->gallery, false);
+  if (authorisation->base.verdict.id[0] != '\0') give_decision(&authorisation->base, &nothing, answer, NULL);
+}
+
+/* The first failure counts, but what was decided is logged in any case. */
+static lk_status release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error) {
+  lk_authorisation *a = &authorisation->base;
+  uint64_t now_ms = lk_clock_unix_ms();
+  challenge c;
+  lk_proof proof = prove(authorisation->key, &c);
+  lk_status status = lk_authorisation_release(a, &proof, now_ms, error);
+  lk_answer_tighten(answer, a->request.k, a->request.threshold);
+  lk_release release = released_by(authorisation->gallery, true);
+  release.candidates = status == LK_OK ? lk_answer_candidates(answer) : 0;
+  if (status == LK_OK || status == LK_EPOLICY) {
+    lk_error text;
+    lk_status made = give_decision(a, &release, answer, &text);
+    if (made != LK_OK) return tell(made, &text, error);
+  }
+  lk_status logged = lk_authorisation_log_search(a, LK_OK, &release, now_ms, error);
+  if (logged == LK_OK) logged = lk_governance_commit(a->governance, error);
+  if (logged == LK_OK) return status;
+  lk_answer_decide(answer, NULL);
+  return logged;
+}
+
+lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error) {
+  lk_error text;
+  if (authorisation->base.governance == NULL) {
+    lk_answer_decide_none(answer);
+    return LK_OK;
+  }
+  lk_status status = release_search(authorisation, answer, &text);
+  if (status != LK_OK) lk_candidate_lists_clear(&answer->lists);
+  return tell(status, &text, error);
+}
+
+static lk_status release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch, lk_error *error) {
+  lk_authorisation *a = &authorisation->base;
+  uint64_t now_ms = lk_clock_unix_ms();
+  challenge c;
+  lk_proof proof = prove(authorisation->key, &c);
+  lk_status status = lk_authorisation_release(a, &proof, now_ms, error);
+  if (status == LK_OK)
+    status = lk_governance_log_done(a->governance, &a->request, now_ms, &a->verdict, epoch, templates, error);
+  return status == LK_OK ? lk_governance_commit(a->governance, error) : status;
+}
+
+lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
+                             lk_error *error) {
+  lk_error text;
+  if (authorisation->base.governance == NULL) return LK_OK;
+  return tell(release(authorisation, templates, epoch, &text), &text, error);
+}

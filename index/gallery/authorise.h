@@ -1,0 +1,35 @@
+/* An operation on a gallery, under what the gallery is bound to: decided before any work; decided again, and logged,
+ * before anything is handed out. In a gallery that is not bound everything is permitted. The clock is this machine's.
+ */
+#ifndef INDEX_GALLERY_AUTHORISE_H
+#define INDEX_GALLERY_AUTHORISE_H
+
+#include <likeness/signing_key.h>
+
+#include "governance/authorisation.h"
+#include "index/gallery/result.h"
+
+typedef struct lk_gallery_authorisation {
+  lk_authorisation base; /* its governance is NULL where the gallery is not bound */
+  const lk_gallery *gallery;
+  const lk_signing_key *key; /* the actor's; NULL for none */
+} lk_gallery_authorisation;
+
+/* `request` has the operation, k, threshold and probes; `claims` may be NULL and must outlive the authorisation, whose
+ * request then has the limits that are in effect. LK_EPOLICY: refused, and the log says so. LK_EINVAL: a claim's text
+ * is malformed. LK_EBUSY, LK_EIO: the log. LK_EFORMAT: a file of the binding is broken. */
+lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk_gallery *gallery,
+                               const lk_policy_request *request, const lk_claims *claims, lk_error *error);
+
+/* Releases a search: cuts its answer down to the limits and gives it its decision. Where it fails the answer is empty.
+ */
+lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error);
+
+/* Releases any other operation, of `templates` templates, which leaves the gallery at `epoch`. */
+lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
+                             lk_error *error);
+
+/* Gives an answer the decision that refused its search. */
+void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_answer *answer);
+
+#endif

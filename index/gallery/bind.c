@@ -1,0 +1,29 @@
+#include <unistd.h>
+
+#include "governance/binding.h"
+#include "index/gallery/gallery.h"
+
+static lk_status bind_locked(const char *folder, const lk_binding *binding, lk_error *error) {
+  lk_manifest manifest;
+  lk_binding kept;
+  lk_status status = lk_manifest_read(folder, &manifest, error);
+  if (status != LK_OK) return status;
+  status = lk_binding_keep(folder, binding, &kept, error);
+  if (status == LK_OK) {
+    lk_binding_free(&manifest.binding);
+    manifest.binding = kept;
+    manifest.epoch++;
+    status = lk_manifest_write(folder, &manifest, error);
+  }
+  lk_manifest_free(&manifest);
+  return status;
+}
+
+lk_status lk_gallery_bind(const char *folder, const lk_binding *binding, lk_error *error) {
+  int lock;
+  lk_status status = lk_gallery_lock(folder, &lock, error);
+  if (status != LK_OK) return status;
+  status = bind_locked(folder, binding, error);
+  close(lock);
+  return status;
+}

@@ -1,0 +1,74 @@
+/* Verification: each probe against all templates of one subject, without a scan. */
+#include <math.h>
+
+#include "base/fail.h"
+#include "index/gallery/authorise.h"
+#include "index/gallery/probes.h"
+
+typedef struct verification {
+  lk_result *result;
+  uint32_t compared; /* templates */
+} verification;
+
+/* Gives each probe the better of what it has and a template. */
+static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
+  verification *v = context;
+  const lk_workspace *w = &v->result->workspace;
+  const lk_catalog *catalog = &w->gallery->catalog;
+  const lk_segment *segment = &catalog->segments[segment_number];
+  lk_shape shape = segment->shape;
+  float room[LK_DIM_MAX];
+  const float *x = lk_stored_row(shape.store, segment->block.exact, row, shape.dim, room);
+  for (uint32_t p = 0; p < w->probes_count; p++) {
+    lk_hit hit = {.number = segment->block.numbers[row], .row = (uint32_t)(catalog->first_row[segment_number] + row)};
+    hit.score = lk_score(shape.metric, w->probes + (size_t)p * shape.dim, x, shape.dim);
+    lk_hit *best = &v->result->answer.lists.hits[p];
+    if (v->compared == 0 || lk_hit_before(&hit, best)) *best = hit;
+  }
+  v->compared++;
+}
+
+static void begin(lk_result *result, const lk_gallery *gallery) {
+  lk_answer_clear(&result->answer);
+  result->answer.gallery = gallery;
+}
+
+/* With the probes that the workspace has. */
+static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
+  verification v = {.result = result};
+  const lk_gallery *gallery = result->answer.gallery;
+  lk_candidate_lists *lists = &result->answer.lists;
+  uint32_t probes = result->workspace.probes_count;
+  lk_status status = lk_candidate_lists_reserve(lists, probes, probes, error);
+  if (status != LK_OK) return status;
+  fenv_t callers = lk_enter_arithmetic();
+  lk_catalog_each_of_subject(&gallery->catalog, subject, compare_with, &v);
+  fesetenv(&callers);
+  if (v.compared == 0)
+    return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->name, (int)subject.length,
+                   subject.bytes);
+  for (uint32_t p = 0; p < probes; p++) lists->ends[p] = p + 1;
+  lists->count = probes;
+  return LK_OK;
+}
+
+lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_prepared_run *run, lk_text subject,
+                                     lk_result *result, lk_error *error) {
+  begin(result, gallery);
+  lk_status status = lk_workspace_take(&result->workspace, gallery, run, 1, error);
+  return status == LK_OK ? compare(result, subject, error) : status;
+}
+
+lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
+                            const lk_claims *claims, lk_result *result, lk_error *error) {
+  lk_policy_request request = {.operation = LK_OPERATION_VERIFY, .k = 1, .threshold = -INFINITY};
+  lk_gallery_authorisation authorisation;
+  begin(result, gallery);
+  lk_status status = lk_workspace_prepare(&result->workspace, gallery, probes, 1, -INFINITY, error);
+  if (status != LK_OK) return status;
+  request.probes = result->workspace.probes_count;
+  status = lk_gallery_authorise(&authorisation, gallery, &request, claims, error);
+  if (status == LK_EPOLICY) lk_gallery_refuse_search(&authorisation, &result->answer);
+  if (status == LK_OK) status = compare(result, subject, error);
+  return status == LK_OK ? lk_gallery_release_search(&authorisation, &result->answer, error) : status;
+}
