@@ -85,9 +85,11 @@ lk_status lk_workspace_take(lk_workspace *w, const lk_gallery *gallery, const lk
   for (uint32_t i = 0; i < runs_count; i++) probes += runs[i].count;
   lk_status status = reserve(w, gallery, probes, runs_count, error);
   if (status != LK_OK) return status;
-  memcpy(w->runs, runs, runs_count * sizeof *runs);
-  w->probes = runs[0].probes;
-  if (runs_count == 1) return LK_OK;
+  for (uint32_t i = 0; i < runs_count; i++) w->runs[i] = runs[i];
+  if (runs_count == 1) {
+    w->probes = runs[0].probes;
+    return LK_OK;
+  }
   float *prepared = reserve_prepared(w);
   if (prepared == NULL) return lk_fail_memory(error);
   for (uint32_t i = 0; i < runs_count; i++) {

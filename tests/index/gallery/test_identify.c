@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "index/formats/vector.h"
 #include "index/gallery/gallery.h"
+#include "index/gallery/unchecked.h"
 #include "tests/support/files.h"
 
 static lk_device *device;
@@ -286,6 +287,40 @@ Test(identify, check_probes) {
   cr_assert_eq(lk_gallery_check_probes(gallery, &bad, (lk_text){0}, &error), LK_EBADPROBE);
   cr_assert_str_eq(error.text, "vectors: probe 1 is all zeros");
   lk_gallery_close(gallery);
+}
+
+/* Each prepared run has a threshold of its own, alone or beside others. */
+static void check_prepared(lk_gallery *gallery, const lk_vectors *rows, const lk_vectors *probes, uint32_t runs_count) {
+  static const float thresholds[] = {0.1F, -INFINITY, 0.6F};
+  enum { RUN = 3, DIM = 16 };
+  lk_result *result = open_result();
+  float prepared[3 * RUN * DIM];
+  lk_prepared_run runs[3];
+  cr_assert_eq(lk_gallery_prepare(gallery, probes, lk_text_of("m1"), prepared, NULL), LK_OK);
+  for (uint32_t i = 0; i < runs_count; i++)
+    runs[i] = (lk_prepared_run){.probes = prepared + i * RUN * DIM, .count = RUN, .threshold = thresholds[i]};
+  lk_query query = {.k = 20};
+  cr_assert_eq(lk_gallery_identify_prepared(gallery, &query, runs, runs_count, result, NULL, NULL), LK_OK);
+  for (uint32_t p = 0; p < runs_count * RUN; p++)
+    check_list(result, p, LK_COSINE, rows, probes, p, 20, thresholds[p / RUN]);
+  cr_assert_eq(lk_result_count(result, runs_count * RUN), 0);
+  lk_result_close(result);
+}
+
+Test(identify, prepared_runs_have_thresholds_of_their_own) {
+  random_state random = {6};
+  float *data = files_random(&random, 300, 16), *asked = files_random(&random, 9, 16);
+  const char *folder = files_gallery("g", LK_COSINE, 16);
+  enroll_in_runs(folder, data, 300, 16);
+  lk_gallery *gallery = open_loaded(folder);
+  lk_vectors rows = files_vectors(data, 300, 16), probes = files_vectors(asked, 9, 16), bad = probes;
+  for (uint32_t runs = 0; runs <= 3; runs++) check_prepared(gallery, &rows, &probes, runs);
+  cr_assert_eq(lk_gallery_prepare(gallery, &probes, lk_text_of("m2"), asked, NULL), LK_EMODEL);
+  bad.dim = 8;
+  cr_assert_eq(lk_gallery_prepare(gallery, &bad, (lk_text){0}, asked, NULL), LK_EDIM);
+  lk_gallery_close(gallery);
+  free(data);
+  free(asked);
 }
 
 enum { PEOPLE = 40, EACH = 5, WIDTH = 6 };
