@@ -201,7 +201,7 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                 .probes = file.vectors.rows,
                 .lists = options->fusion != LK_FUSE_NONE ? 1 : file.vectors.rows};
   if (file.vectors.rows == 0)
-    status = lk_fail(error, LK_EBADPROBE, "%s: it has no rows", file.vectors.name);
+    status = lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", file.vectors.name);
   else if (options->fusion != LK_FUSE_NONE && file.vectors.rows > most)
     status = lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; with this k at most %u can be fused through a queue",
                      file.vectors.name, file.vectors.rows, most);

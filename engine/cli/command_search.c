@@ -103,7 +103,7 @@ static lk_status identify_all(const run *r, lk_error *error) {
 /* All probes are checked before the first list is printed: a bad one gives an error and no half an answer. */
 static lk_status check_probes(const lk_gallery *gallery, const lk_vectors *probes, const lk_options *options,
                               lk_error *error) {
-  if (probes->rows == 0) return lk_fail(error, LK_EBADPROBE, "%s: it has no rows", probes->name);
+  if (probes->rows == 0) return lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", probes->name);
   return lk_gallery_check_probes(gallery, probes, lk_text_of(options->model != NULL ? options->model : ""), error);
 }
 

@@ -7,7 +7,7 @@
 
 double lk_rate_value(lk_rate rate) { return rate.of > 0 ? (double)rate.count / (double)rate.of : NAN; }
 
-/* Wilson 1927. The ends are exact at 0 and at all, where rounding would leave them a little off. */
+/* Wilson 1927. The ends are set exactly for 0 and for all, where rounding would leave them slightly off. */
 lk_interval lk_rate_interval(lk_rate rate) {
   static const double z = 1.959963984540054; /* the normal distribution's 97.5 % quantile */
   if (rate.of == 0) return (lk_interval){.low = 0, .high = 1};
@@ -63,7 +63,7 @@ lk_rate lk_trials_identified(const lk_trials *trials, uint32_t group, uint32_t r
   return count_returned(trials, group, -INFINITY, rank);
 }
 
-/* A search that turns up in a count as the threshold falls to its score. */
+/* A search that begins to count when the threshold falls to its score. */
 typedef struct event {
   float score;
   bool mated;
@@ -128,10 +128,10 @@ void lk_det_close(lk_det *det) {
 /* Rates are compared as fractions rounded once: 29 of 100 are 0.29, which 0.29 * 100 would not be. */
 lk_status lk_trials_threshold(const lk_trials *trials, double fpir, float *threshold, lk_error *error) {
   uint64_t non_mated = lk_trials_non_mated(trials, LK_GROUP_ALL);
-  if (non_mated == 0) return lk_fail(error, LK_EINVAL, "no search is non-mated: FPIR has no meaning");
+  if (non_mated == 0) return lk_fail(error, LK_EINVAL, "no search is non-mated, so there is no FPIR");
   event *events;
   uint32_t count;
-  /* Rank 0: no mate is within it, so that only the non-mated searches are listed. */
+  /* No mate is within rank 0, so only the non-mated searches are listed. */
   lk_status status = list_events(trials, LK_GROUP_ALL, 0, &events, &count, error);
   if (status != LK_OK) return status;
   *threshold = count > 0 ? nextafterf(events[0].score, INFINITY) : -INFINITY;

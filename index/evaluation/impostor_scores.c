@@ -10,8 +10,8 @@
 #include "index/gallery/unchecked.h"
 #include "kernels/score.h"
 
-/* Probes of a batch stay in a core's cache while templates pass by. Every score is wanted, so there is nothing for a
- * scan of codes to spare: a range search without a threshold gave the same counts in three times the time. */
+/* The probes of a batch stay in a core's cache while the templates stream past them. Every score is needed, so a scan
+ * of codes saves nothing: a range search without a threshold gave the same counts in three times the time. */
 enum { BATCH_PROBES = 256, CHUNK_TEMPLATES = 64 };
 
 typedef struct comparison {
@@ -19,13 +19,13 @@ typedef struct comparison {
   const lk_vectors *probes;
   const lk_label_csv *labels;
   lk_pool *pool;
-  lk_tally *tallies; /* one a thread */
-  uint64_t first;    /* probe of the batch */
+  lk_tally *tallies; /* one per thread */
+  uint64_t first;    /* first probe of the batch */
   uint32_t count;
   float *prepared; /* count x dim */
 } comparison;
 
-/* What is wrong with a probe was found before. */
+/* The probes were checked before. */
 static void prepare_probe(void *context, uint32_t thread, uint32_t item) {
   (void)thread;
   comparison *c = context;

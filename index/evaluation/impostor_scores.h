@@ -1,4 +1,4 @@
-/* Comparisons of probes with templates of other subjects: all of them, exactly. */
+/* Impostor scores: those of probes with templates of other subjects. All of them, exactly. */
 #ifndef INDEX_EVALUATION_IMPOSTOR_SCORES_H
 #define INDEX_EVALUATION_IMPOSTOR_SCORES_H
 
@@ -7,7 +7,7 @@
 #include "index/evaluation/tally.h"
 
 /* Adds to `tally` the score of every probe with every template of another subject. The gallery need not be loaded.
- * `threads` 0: as many as this process may run on. `progress` may be NULL. LK_EDIM, LK_EBADPROBE. */
+ * `threads` 0: one per processor of this process. `progress` may be NULL. LK_EDIM, LK_EBADPROBE. */
 lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels,
                                    uint32_t threads, lk_progress *progress, void *context, lk_tally *tally,
                                    lk_error *error);

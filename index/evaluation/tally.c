@@ -8,7 +8,8 @@
 enum { SHIFT = 12, BINS = 1 << (32 - SHIFT) };
 static const uint32_t SIGN = UINT32_C(1) << 31;
 
-/* Floats as whole numbers in the same order (Herf 2001): the bits of negative ones turned over, of others the sign. */
+/* Maps floats to whole numbers in the same order (Herf 2001): all bits of a negative float are inverted, of others the
+ * sign. */
 static uint32_t bin_of(float score) {
   uint32_t bits;
   score += 0.0F; /* -0 is 0 */
@@ -45,7 +46,7 @@ void lk_tally_merge(lk_tally *tally, const lk_tally *other) {
   tally->total += other->total;
 }
 
-/* Writes the levels where `levels` is not NULL; returns how many there are. */
+/* Writes the levels if `levels` is not NULL, and returns their number. */
 static uint32_t list_levels(const lk_tally *tally, lk_calibration_level *levels) {
   uint32_t listed = 0;
   uint64_t count = 0, last = 0;

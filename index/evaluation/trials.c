@@ -24,7 +24,7 @@ static uint32_t group_of(const lk_trials *trials, lk_text name) {
   return found != NULL ? (uint32_t)(found - trials->groups) : LK_GROUP_NONE;
 }
 
-/* Sorts the names as they come in, so that there are never more than few. */
+/* Inserts each name in order, so that the list never has duplicates. */
 static lk_status list_groups(const char *name, const lk_label_csv *labels, lk_trials *trials, lk_error *error) {
   trials->groups = malloc(LK_GROUPS_MAX * sizeof *trials->groups);
   if (trials->groups == NULL) return lk_fail_memory(error);
@@ -39,11 +39,11 @@ static lk_status list_groups(const char *name, const lk_label_csv *labels, lk_tr
   return LK_OK;
 }
 
-/* A column that is not known is refused here, unlike on enrollment: "Group" for "group" would hide the groups. */
+/* Refuses an unknown column, unlike enrollment: "Group" for "group" would hide the groups. */
 static lk_status check_labels(const char *name, const lk_label_csv *labels, lk_error *error) {
   lk_text unknown = labels->unknown_column;
   if (unknown.bytes != NULL)
-    return lk_fail(error, LK_EFORMAT, "%s: column '%.*s' is none of row, key, subject, group, tags", name,
+    return lk_fail(error, LK_EFORMAT, "%s: unknown column '%.*s'; known are row, key, subject, group, tags", name,
                    (int)(unknown.length < 64 ? unknown.length : 64), unknown.bytes);
   if (labels->rows > INT32_MAX) return lk_fail(error, LK_EFORMAT, "%s: more than %d probes", name, INT32_MAX);
   for (uint64_t row = 0; row < labels->rows; row++)
@@ -100,10 +100,10 @@ static void take_list(const lk_result *result, uint32_t probe, lk_text subject, 
 
 static lk_status check_kinds(const lk_gallery *gallery, const lk_trials *trials, lk_error *error) {
   if (lk_trials_mated(trials, LK_GROUP_ALL) == 0)
-    return lk_fail(error, LK_EFORMAT, "no probe's subject is in the gallery %s: FNIR needs mated searches",
+    return lk_fail(error, LK_EFORMAT, "no probe has its subject in the gallery %s; FNIR needs mated searches",
                    gallery->name);
   if (lk_trials_non_mated(trials, LK_GROUP_ALL) == 0)
-    return lk_fail(error, LK_EFORMAT, "every probe's subject is in the gallery %s: FPIR needs non-mated searches",
+    return lk_fail(error, LK_EFORMAT, "every probe has its subject in the gallery %s; FPIR needs non-mated searches",
                    gallery->name);
   return LK_OK;
 }

@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 
-/* Takes the line at `*at`, without its end. One that is too long stays too long as a text. */
+/* Reads the line at `*at`, without its end. A line that is too long gives a text that is too long. */
 static lk_text take_line(const char **at, const char *end) {
   const char *first = *at, *feed = memchr(first, '\n', (size_t)(end - first));
   const char *last = feed != NULL ? feed : end;
@@ -16,7 +16,7 @@ static lk_text take_line(const char **at, const char *end) {
   return (lk_text){.bytes = first, .length = length > LK_TEXT_MAX ? LK_TEXT_MAX + 1 : (uint32_t)length};
 }
 
-/* Not counted beforehand: the file may be changed under the map between two readings. */
+/* Lines are not counted beforehand: the file may change under the map between two readings. */
 static lk_status add_text(lk_id_list *lines, lk_text text, lk_error *error) {
   if (lines->count == lines->room) {
     size_t room = lines->room > 0 ? 2 * lines->room : 64;

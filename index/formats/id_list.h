@@ -1,5 +1,5 @@
-/* A file of keys or subjects, one a line: UTF-8, LF or CRLF, empty lines passed over. Every other byte of a line
- * counts, a space at its end too. */
+/* A text file with one key or subject per line, in UTF-8; lines end with LF or CRLF. Empty lines are skipped. Every
+ * other byte belongs to the id, also a space at the end of a line. */
 #ifndef INDEX_FORMATS_ID_LIST_H
 #define INDEX_FORMATS_ID_LIST_H
 
@@ -16,11 +16,11 @@ typedef struct lk_id_list {
   lk_file file;
 } lk_id_list;
 
-/* LK_EFORMAT names a line that can be no key, or says that there are none. */
+/* LK_EFORMAT: a line is not a valid key, which the error names, or the file has no ids. */
 lk_status lk_id_list_open(const char *path, lk_id_list *lines, lk_error *error);
-/* Reads an image in memory, which must outlive the lines. */
+/* Reads the bytes of a file, which must outlive the list. */
 lk_status lk_id_list_parse(const char *name, const void *data, size_t size, lk_id_list *lines, lk_error *error);
-/* Also of lines that are all zeros. */
+/* A list of zeros is allowed. */
 void lk_id_list_close(lk_id_list *lines);
 
 #endif

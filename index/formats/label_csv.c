@@ -73,7 +73,7 @@ static bool parse_number(lk_text text, int base, uint64_t *number) {
   return errno == 0 && end == digits + text.length;
 }
 
-/* Not strtoull's own choice of base, to which 010 is eight. */
+/* strtoull must not choose the base: it would read 010 as eight. */
 static bool parse_tags(lk_text text, uint64_t *tags) {
   bool hex = text.length > 1 && (text.bytes[1] == 'x' || text.bytes[1] == 'X');
   return text.length == 0 || parse_number(text, hex ? 16 : 10, tags);

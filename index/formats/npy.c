@@ -11,7 +11,8 @@ static const struct {
   size_t size;
 } elements[] = {{"<f4", LK_F32, 4}, {"<f8", LK_F64, 8}, {"<f2", LK_F16, 2}, {"|u1", LK_U8, 1}, {"<u1", LK_U8, 1}};
 
-/* The header: a Python dict literal of three keys, which numpy writes in one form; read as that, not as Python. */
+/* The header is a Python dict literal with three keys. numpy writes it in one form only, and that form is what this
+ * reads. */
 typedef struct reader {
   const char *at;
   const char *end;
@@ -94,7 +95,7 @@ static bool parse_header(const char *text, size_t length, header *h) {
   return seen == 7 && r.at == r.end;
 }
 
-/* Finds where the header's text lies; 0 where the file is too short or not .npy at all. */
+/* Finds the offset of the header's text; 0: the file is too short, or not an .npy file. */
 static size_t header_start(const unsigned char *data, size_t size, size_t *length) {
   if (size < 12 || memcmp(data, "\x93NUMPY", 6) != 0 || data[6] < 1 || data[6] > 3) return 0;
   bool wide = data[6] > 1;
@@ -108,7 +109,8 @@ static lk_status read_shape(const char *name, const header *h, size_t body_size,
   size_t kind = 0, kinds = sizeof elements / sizeof elements[0];
   while (kind < kinds && strcmp(h->descr, elements[kind].descr) != 0) kind++;
   if (kind == kinds)
-    return lk_fail(error, LK_EFORMAT, "%s: element type '%s' is none of <f4, <f8, <f2, |u1", name, h->descr);
+    return lk_fail(error, LK_EFORMAT, "%s: unsupported element type '%s'; supported are <f4, <f8, <f2, |u1", name,
+                   h->descr);
   if (h->fortran) return lk_fail(error, LK_EFORMAT, "%s: Fortran order; save it in C order", name);
   if (h->dimensions != 2)
     return lk_fail(error, LK_EFORMAT, "%s: has %s%u dimension%s; two are needed, rows x elements", name,
@@ -118,7 +120,7 @@ static lk_status read_shape(const char *name, const header *h, size_t body_size,
                    (unsigned long long)h->shape[1], LK_DIM_MAX);
   size_t row_size = (size_t)h->shape[1] * elements[kind].size;
   if (h->shape[0] != body_size / row_size || body_size % row_size != 0)
-    return lk_fail(error, LK_EFORMAT, "%s: its header says %llu rows of %zu bytes, %zu bytes follow it", name,
+    return lk_fail(error, LK_EFORMAT, "%s: the header promises %llu rows of %zu bytes, but %zu bytes follow it", name,
                    (unsigned long long)h->shape[0], row_size, body_size);
   *vectors =
       (lk_vectors){.name = name, .rows = h->shape[0], .dim = (uint32_t)h->shape[1], .element = elements[kind].element};

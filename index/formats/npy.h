@@ -7,7 +7,7 @@
 #include <likeness/status.h>
 #include <likeness/types.h>
 
-/* Reads an .npy image in memory; vectors point into it. */
+/* Reads the bytes of an .npy file; the vectors point into them. */
 lk_status lk_npy_parse(const char *name, const void *data, size_t size, lk_vectors *vectors, lk_error *error);
 
 #endif

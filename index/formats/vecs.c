@@ -13,7 +13,7 @@ static int32_t dim_at(const char *row) {
   return dim;
 }
 
-/* Those of a row that is cut off too, where they are there: a dimension that is wrong is why it seems cut off. */
+/* Checks also the last row if it is cut off: a wrong dimension may be why it seems cut off. */
 static lk_status check_dims(const char *name, const char *data, size_t size, size_t stride, lk_error *error) {
   int32_t dim = dim_at(data);
   for (size_t at = stride; at <= size - HEAD; at += stride)
@@ -27,8 +27,8 @@ lk_status lk_vecs_parse(const char *name, const void *data, size_t size, lk_elem
                         lk_error *error) {
   if (size == 0) return lk_fail(error, LK_EFORMAT, "%s: the file is empty", name);
   if (size < HEAD)
-    return lk_fail(error, LK_EFORMAT, "%s: has %zu bytes; row 0 begins with %d that say its dimension", name, size,
-                   HEAD);
+    return lk_fail(error, LK_EFORMAT, "%s: the file has %zu bytes; row 0 must begin with the %d bytes of its dimension",
+                   name, size, HEAD);
   int32_t dim = dim_at(data);
   if (dim < 1 || dim > LK_DIM_MAX)
     return lk_fail(error, LK_EDIM, "%s: row 0 has dimension %" PRId32 "; 1 to %d can be searched", name, dim,
@@ -36,9 +36,10 @@ lk_status lk_vecs_parse(const char *name, const void *data, size_t size, lk_elem
   size_t stride = HEAD + (size_t)dim * (element == LK_F32 ? sizeof(float) : 1), rest = size % stride;
   lk_status status = check_dims(name, data, size, stride, error);
   if (status == LK_OK && rest != 0)
-    status = lk_fail(error, LK_EFORMAT,
-                     "%s: row %zu is cut off: a row has %zu bytes, %zu are there; %zu are too few, or %zu too many",
-                     name, size / stride, stride, rest, stride - rest, rest);
+    status = lk_fail(
+        error, LK_EFORMAT,
+        "%s: row %zu is cut off: a row has %zu bytes, the file has %zu of it (%zu are missing, or %zu are too many)",
+        name, size / stride, stride, rest, stride - rest, rest);
   if (status != LK_OK) return status;
   *vectors = (lk_vectors){.name = name,
                           .data = (const char *)data + HEAD,

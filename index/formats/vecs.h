@@ -8,8 +8,8 @@
 #include <likeness/status.h>
 #include <likeness/types.h>
 
-/* Reads an image in memory, of LK_F32 (.fvecs) or LK_U8 (.bvecs) elements; vectors point into it. Every row's
- * dimension is checked. */
+/* Reads the bytes of a file of LK_F32 (.fvecs) or LK_U8 (.bvecs) elements; the vectors point into them. It checks every
+ * row's dimension. */
 lk_status lk_vecs_parse(const char *name, const void *data, size_t size, lk_element element, lk_vectors *vectors,
                         lk_error *error);
 

@@ -30,7 +30,7 @@ lk_status lk_vector_file_open(const char *path, lk_vector_file *file, lk_error *
   int format = 0;
   while (format < FORMATS && (extension == NULL || strcmp(extension, formats[format].extension) != 0)) format++;
   if (format == FORMATS)
-    return lk_fail(error, LK_EFORMAT, "%s: a file of vectors is named .npy, .fvecs or .bvecs", path);
+    return lk_fail(error, LK_EFORMAT, "%s: the name of a vector file must end in .npy, .fvecs or .bvecs", path);
   lk_file mapped;
   lk_status status = lk_file_map(path, &mapped, error);
   if (status != LK_OK) return status;

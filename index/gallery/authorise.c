@@ -16,7 +16,7 @@ static lk_status check_claims(const lk_claims *claims, lk_error *error) {
   return LK_OK;
 }
 
-/* The actor signs a challenge that nobody knew before: so whoever has the key is the actor. */
+/* A signature of a challenge that nobody knew before proves that the caller has the actor's key. */
 typedef struct challenge {
   unsigned char message[32], signature[crypto_sign_BYTES];
 } challenge;
@@ -43,7 +43,7 @@ static lk_status decide(lk_gallery_authorisation *a, const lk_claims *claims, lk
   return LK_EIO;
 }
 
-/* The governance writes to an error that the caller may not want. */
+/* The governance needs an error to write to; the caller's may be NULL. */
 static lk_status tell(lk_status status, const lk_error *text, lk_error *error) {
   if (status != LK_OK && error != NULL) *error = *text;
   return status;
@@ -78,7 +78,7 @@ void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_
   if (authorisation->base.verdict.id[0] != '\0') give_decision(&authorisation->base, &nothing, answer, NULL);
 }
 
-/* The first failure counts, but what was decided is logged in any case. */
+/* Returns the first failure, but logs the decision in any case. */
 static lk_status release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error) {
   lk_authorisation *a = &authorisation->base;
   uint64_t now_ms = lk_clock_unix_ms();

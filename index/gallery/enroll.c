@@ -1,5 +1,5 @@
-/* Enrollment: all rows of a file or none. Everything is checked before anything is written; new segment files mean
- * nothing until the manifest that names them replaces the old one. */
+/* Enrollment adds all rows of a file or none. It checks everything before it writes anything. New segment files do not
+ * count until the manifest that names them replaces the old one. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void report(const enrollment *e, uint64_t rows) {
   if (e->progress != NULL) e->progress(e->progress_context, rows, e->vectors->rows);
 }
 
-/* The template that row `row` becomes; a default key is written into `digits`. */
+/* The template that row `row` becomes. `digits` receives the default key. */
 static lk_template template_of(const enrollment *e, uint64_t row, char digits[NUMBER_ROOM]) {
   lk_label label = e->labels != NULL ? e->labels[row] : (lk_label){0};
   lk_template t = {.number = e->gallery->manifest.next_number + row,
@@ -65,7 +65,7 @@ static void find_faults(void *context, uint32_t thread, uint32_t item) {
   }
 }
 
-/* Names the first bad rows and counts them all. */
+/* Names the first bad rows and counts all of them. */
 static lk_status refuse_faults(const enrollment *e, const char **faults, lk_error *error) {
   char text[384];
   size_t used = 0;
@@ -85,7 +85,7 @@ static lk_status refuse_faults(const enrollment *e, const char **faults, lk_erro
 static lk_status check_vectors(const enrollment *e, lk_error *error) {
   lk_status status = lk_gallery_check_dim(e->gallery, e->vectors, error);
   if (status != LK_OK) return status;
-  if (e->vectors->rows == 0) return lk_fail(error, LK_EFORMAT, "%s: it has no rows", e->vectors->name);
+  if (e->vectors->rows == 0) return lk_fail(error, LK_EFORMAT, "%s: the file has no rows", e->vectors->name);
   if (e->gallery->catalog.rows + e->vectors->rows > UINT32_MAX)
     return lk_fail(error, LK_EINVAL, "%s: the gallery would have more than %u templates", e->vectors->name, UINT32_MAX);
   row_faults faults = {.e = e, .of_row = calloc(e->vectors->rows, sizeof *faults.of_row)};
@@ -96,7 +96,8 @@ static lk_status check_vectors(const enrollment *e, lk_error *error) {
   return status;
 }
 
-/* Labels that come from a file were checked there; one that does not fit would make the gallery unreadable. */
+/* Labels from a file were checked when it was read, but the API takes others. A text that is too long would make the
+ * gallery unreadable. */
 static lk_status check_labels(const enrollment *e, lk_error *error) {
   for (uint64_t row = 0; e->labels != NULL && row < e->vectors->rows; row++) {
     const lk_label *label = &e->labels[row];
@@ -127,7 +128,7 @@ static lk_status refuse_key(const enrollment *e, uint64_t row, const char *why, 
                  key.bytes, why);
 }
 
-/* Rows of equal hash stand together. */
+/* The keys are sorted by hash. */
 static lk_status check_distinct(const enrollment *e, const key_entry *keys, lk_error *error) {
   char digits[NUMBER_ROOM], other_digits[NUMBER_ROOM];
   for (uint64_t i = 1; i < e->vectors->rows; i++)
@@ -158,7 +159,7 @@ static lk_status check_keys(const enrollment *e, lk_error *error) {
   return status;
 }
 
-/* What a process that died while enrolling left: files that no manifest names. */
+/* Removes the files that a process left which died while it enrolled. No manifest names them. */
 static void remove_leftovers(const enrollment *e) {
   char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
   for (uint32_t id = e->gallery->manifest.next_segment;; id++) {
@@ -193,7 +194,7 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
   return status;
 }
 
-/* A rename may have happened though what came after it failed: then the new segments are the gallery's. */
+/* If the rename of the manifest happened and a later step failed, the new segments belong to the gallery and stay. */
 static void remove_unnamed(const enrollment *e) {
   lk_manifest now;
   if (lk_manifest_read(e->gallery->folder, &now, NULL) != LK_OK) return;

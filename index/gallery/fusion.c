@@ -1,15 +1,15 @@
-/* Fused searches, made of plain ones.
+/* Fused searches, made of plain searches.
  *
- * Max. Every probe gets its own k best; the best k of them all is the answer. For if a template is among the k best by
- * its largest score, then with the probe that gave it that score no k templates can stand before it.
+ * Max. A search finds the k best of each probe; the k best of all those are the answer. For if a template is among the
+ * k best by its largest score, fewer than k templates are better than it with the probe that gave that score.
  *
- * Mean. The mean of a template's scores is, but for rounding, its score with the mean of the probes (less a constant
- * under l2), and that is one search:
+ * Mean. Up to rounding, the mean of a template's scores is its score with the mean of the probes (minus a constant
+ * under l2). So two searches for the mean probe suffice:
  *   1. the k best of the mean probe; the least of their fused scores is a bar that the k best fused scores reach;
  *   2. all templates whose score with the mean probe lets their fused score reach that bar, by least_score below; their
  *      fused scores, computed as defined, decide.
  *
- * What least_score stands on. Up to 4096 probes q_p of mean length M, their exact mean c, the float mean probe q;
+ * The proof of least_score. Up to 4096 probes q_p of mean length M, their exact mean c, the float mean probe q;
  * u = 2^-24.
  *   - A sum of 4096 doubles is within 2^-41 of the sum of magnitudes, so |q - c| <= u |c| + 2^-41 M + 2^-140 <=
  *     2 u M + 2^-140.
@@ -40,7 +40,7 @@ static int compare_subjects(const void *a, const void *b) {
 
 static int compare_hits(const void *a, const void *b) { return lk_hit_before(a, b) ? -1 : lk_hit_before(b, a); }
 
-/* Leaves each template, or each subject, its best hit, and of those the k best, in order. */
+/* Keeps the best hit of each template or subject, and of those the k best, in order. */
 static uint32_t keep_best(lk_hit *hits, uint32_t count, bool by_subject, uint32_t k) {
   uint32_t kept = 0;
   if (count == 0) return 0;
@@ -107,7 +107,7 @@ static centre find_centre(const float *probes, uint32_t count, uint32_t dim, flo
   return c;
 }
 
-/* The least score with the mean probe of a template whose fused score is at least `bar`. */
+/* A template whose fused score is at least `bar` has at least this score with the mean probe. */
 static float least_score(const lk_gallery *gallery, const centre *c, float bar) {
   if (bar == -INFINITY) return -INFINITY;
   const double u = 0x1p-24;
@@ -123,7 +123,7 @@ static float least_score(const lk_gallery *gallery, const centre *c, float bar) 
   return nextafterf((float)least, -INFINITY);
 }
 
-/* The fused score, as it is defined. */
+/* The fused score, by its definition. */
 static float mean_score(const lk_gallery *gallery, const lk_prepared_run *run, uint32_t row) {
   lk_shape shape = lk_gallery_shape(gallery);
   uint32_t inside;

@@ -22,7 +22,7 @@ static bool is_name(const char *name) {
   return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
 }
 
-/* The gallery's name: its folder's, whatever way the path is written. */
+/* A gallery has the name of its folder, however the path is written. */
 static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
   char resolved[PATH_MAX];
   if (realpath(folder, resolved) == NULL)
@@ -32,7 +32,8 @@ static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_er
   if (is_name(base))
     strcpy(name, base);
   else
-    status = lk_fail(error, LK_EINVAL, "%s: a gallery's name has letters, digits, '.', '_' and '-' only", folder);
+    status = lk_fail(error, LK_EINVAL, "%s: invalid name: a gallery's name may have letters, digits, '.', '_' and '-'",
+                     folder);
   return status;
 }
 
@@ -42,7 +43,7 @@ static lk_status check_empty(const char *folder, lk_error *error) {
   lk_status status = LK_OK;
   for (struct dirent *entry; status == LK_OK && (entry = readdir(entries)) != NULL;)
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-      status = lk_fail(error, LK_EEXIST, "%s: exists already and is not empty", folder);
+      status = lk_fail(error, LK_EEXIST, "%s: the folder exists already and is not empty", folder);
   closedir(entries);
   return status;
 }
@@ -50,14 +51,14 @@ static lk_status check_empty(const char *folder, lk_error *error) {
 static lk_status check_options(const lk_gallery_options *options, lk_error *error) {
   if (options->dim < 1 || options->dim > LK_DIM_MAX)
     return lk_fail(error, LK_EDIM, "dimension %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
-  if ((unsigned)options->metric > LK_L2) return lk_fail(error, LK_EINVAL, "metric %d is none", (int)options->metric);
+  if ((unsigned)options->metric > LK_L2) return lk_fail(error, LK_EINVAL, "invalid metric %d", (int)options->metric);
   if ((unsigned)options->store > LK_STORE_F16)
-    return lk_fail(error, LK_EINVAL, "store %d is none", (int)options->store);
+    return lk_fail(error, LK_EINVAL, "invalid store %d", (int)options->store);
   const char *fault = options->model != NULL ? lk_text_fault(lk_text_of(options->model)) : NULL;
   return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "the model's name %s", fault);
 }
 
-/* A folder that was just made must survive a power cut too, with what is enrolled in it. */
+/* The new folder itself must survive a power cut too. */
 static lk_status sync_parent(const char *folder, lk_error *error) {
   char parent[PATH_MAX];
   lk_status status = lk_file_join(parent, folder, "..", error);
@@ -173,7 +174,7 @@ static lk_status hold_segment(lk_gallery *gallery, uint32_t i, lk_error *error) 
   return status;
 }
 
-/* The lengths in a segment are those of centred rows. */
+/* A segment has the lengths of its centred rows; the length of the mean is added. */
 static double longest_of(const lk_segment *segment) {
   static const float origin[LK_DIM_MAX];
   float longest = 0;

@@ -1,4 +1,4 @@
-/* An open gallery, as the rooms of index/ share it. */
+/* An open gallery. Internal to index/. */
 #ifndef INDEX_GALLERY_GALLERY_H
 #define INDEX_GALLERY_GALLERY_H
 
@@ -14,10 +14,10 @@ struct lk_gallery {
   char name[LK_TEXT_MAX + 1];
   lk_manifest manifest;
   lk_catalog catalog;
-  double longest;     /* no stored row is longer; where loaded */
-  uint32_t *subjects; /* a number a row, where loaded (index/gallery/subjects.h) */
+  double longest;     /* no stored row is longer; set by loading */
+  uint32_t *subjects; /* a number per row; set by loading (index/gallery/subjects.h) */
   lk_device *device;
-  lk_resident_block **holds; /* one a segment, where loaded */
+  lk_resident_block **holds; /* one per segment; set by loading */
   lk_open_binding *binding;  /* NULL: none */
 };
 
@@ -25,10 +25,11 @@ static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {
   return (lk_shape){.metric = gallery->manifest.metric, .dim = gallery->manifest.dim, .store = gallery->manifest.store};
 }
 
-/* Held by whoever changes the gallery, until it is closed; gone with its process. LK_EBUSY, LK_EGALLERY. */
+/* Takes the lock that a writer of the gallery needs. Closing `*lock` releases it, as the end of the process does.
+ * LK_EBUSY: another writer has it. LK_EGALLERY. */
 lk_status lk_gallery_lock(const char *folder, int *lock, lk_error *error);
 
-/* Refuses vectors of another dimension: LK_EDIM. */
+/* LK_EDIM: the vectors have another dimension. */
 lk_status lk_gallery_check_dim(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);
 
 #endif

@@ -13,7 +13,7 @@ static lk_status check_run(const char *name, uint64_t rows, lk_error *error) {
   return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; 1 to %d can be fused", name, rows, LK_FUSED_PROBES_MAX);
 }
 
-/* `runs` are prepared, or NULL: those of the query. */
+/* `runs`: prepared runs; NULL: the query's runs. */
 static lk_status check_fusion(const lk_query *query, const lk_prepared_run *runs, uint32_t runs_count,
                               lk_error *error) {
   if ((unsigned)query->fusion > LK_FUSE_MEAN) return lk_fail(error, LK_EINVAL, "invalid fusion %d", query->fusion);
@@ -28,7 +28,7 @@ static lk_status check_query(const lk_gallery *gallery, const lk_query *query, l
   if (query->k < 1 || (query->k > LK_K_MAX && query->k != LK_K_ALL))
     return lk_fail(error, LK_EINVAL, "k = %u is outside 1 .. %d", query->k, LK_K_MAX);
   if (query->k == LK_K_ALL && query->by_subject)
-    return lk_fail(error, LK_EINVAL, "all candidates above a threshold are by template, not by subject");
+    return lk_fail(error, LK_EINVAL, "a search for all candidates above a threshold cannot be by subject");
   if (gallery->holds == NULL)
     return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->name);
   return LK_OK;
@@ -46,7 +46,7 @@ static void allow_key(lk_workspace *workspace, lk_text key) {
 
 static void allow_row(void *context, uint32_t segment, uint32_t row) { allow(context, segment, row); }
 
-/* Lays out a bitmap a segment and marks what the query lists. */
+/* Makes a bitmap per segment and marks the templates that the query lists. */
 static lk_status list_allowed(lk_workspace *workspace, const lk_query *query, lk_error *error) {
   const lk_catalog *catalog = &workspace->gallery->catalog;
   uint32_t segments = catalog->segments_count;
@@ -77,7 +77,7 @@ static lk_status search_each(lk_result *result, const lk_query *query, lk_search
   return lk_workspace_search(w, query, &plain, &result->answer.lists, stats, error);
 }
 
-/* The search whose runs the workspace has; of the query its probes and threshold are not read. */
+/* Searches for the runs in the workspace. The query's probes and threshold are not read. */
 static lk_status run_search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   lk_workspace *w = &result->workspace;
   lk_status status = lk_query_lists(query) ? list_allowed(w, query, error) : LK_OK;

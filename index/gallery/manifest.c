@@ -17,7 +17,7 @@ void lk_manifest_segment_name(uint32_t id, char name[LK_SEGMENT_NAME_MAX]) {
   snprintf(name, LK_SEGMENT_NAME_MAX, "segment-%06" PRIu32 ".lks", id);
 }
 
-/* Checksum of the compact, key-sorted form of a manifest that is without its own checksum. False: out of memory. */
+/* The checksum of a manifest without its own checksum, in compact form with sorted keys. False: out of memory. */
 static bool checksum_of(const json_t *bare, char hex[17]) {
   char *text = lk_json_print(bare, JSON_COMPACT | JSON_SORT_KEYS);
   if (text != NULL) snprintf(hex, 17, "%016" PRIx64, (uint64_t)XXH3_64bits(text, strlen(text)));
@@ -32,7 +32,7 @@ static json_t *segment_to_json(const lk_manifest_segment *segment) {
                    checksum);
 }
 
-/* NULL: out of memory, as below. A list that lacks a segment would lose its templates. */
+/* NULL: out of memory. A list that lacks a segment would lose its templates. */
 static json_t *segments_to_json(const lk_manifest *manifest) {
   json_t *list = json_array();
   for (uint32_t i = 0; i < manifest->segments_count; i++)
@@ -96,9 +96,9 @@ static lk_status read_segments(const char *name, json_t *list, lk_manifest *mani
   return LK_OK;
 }
 
-/* Takes the checksum out of `root`. */
+/* Removes the checksum from `root`. */
 static lk_status verify_checksum(const char *name, json_t *root, const char *checksum, lk_error *error) {
-  char stored[18], computed[17]; /* room for one character too many, which must not match */
+  char stored[18], computed[17]; /* one character more, so that a longer text does not match */
   snprintf(stored, sizeof stored, "%s", checksum);
   json_object_del(root, "checksum");
   if (!checksum_of(root, computed)) return lk_fail_memory(error);
@@ -134,7 +134,7 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
   manifest->next_segment = (uint32_t)next_segment;
   json_t *governance = json_object_get(root, "governance");
   if ((governance != NULL) != (version == LK_MANIFEST_VERSION_BOUND))
-    return lk_fail(error, LK_EFORMAT, "%s: a gallery is bound where its manifest's version is %d, and only there", name,
+    return lk_fail(error, LK_EFORMAT, "%s: only a manifest of version %d may and must name a policy", name,
                    LK_MANIFEST_VERSION_BOUND);
   if (governance != NULL) status = lk_binding_from_json(name, governance, &manifest->binding, error);
   return status == LK_OK ? read_segments(name, segments, manifest, error) : status;
@@ -147,7 +147,7 @@ lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_
   json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &at);
   lk_status status = root != NULL ? from_json(name, root, manifest, error)
                                   : lk_fail(error, LK_EFORMAT, "%s: line %d: %s", name, at.line, at.text);
-  /* To jansson, most texts that it has no memory for are malformed. */
+  /* When jansson is out of memory, it mostly reports a malformed text. */
   if (status != LK_OK && errno == ENOMEM) status = lk_fail_memory(error);
   json_decref(root);
   if (status != LK_OK) lk_manifest_free(manifest);

@@ -9,12 +9,13 @@
 
 #define LK_MANIFEST_FILE "MANIFEST"
 #define LK_MANIFEST_VERSION 1
-#define LK_MANIFEST_VERSION_BOUND 2 /* of a gallery that is bound: who only knows 1 must not ignore it */
+#define LK_MANIFEST_VERSION_BOUND \
+  2 /* of a gallery bound to a policy: a reader that only knows 1 must not ignore the policy */
 
 typedef struct lk_manifest_segment {
   uint32_t id; /* its file is segment-<id, six digits>.lks */
   uint32_t rows;
-  uint64_t checksum; /* of its header, which holds those of its parts */
+  uint64_t checksum; /* of its header, which has the checksums of its sections */
 } lk_manifest_segment;
 
 typedef struct lk_manifest {
@@ -23,20 +24,20 @@ typedef struct lk_manifest {
   uint32_t dim;
   char model[LK_TEXT_MAX + 1];
   uint64_t epoch;
-  uint64_t next_number; /* next template's */
+  uint64_t next_number; /* of the next template */
   uint32_t next_segment;
   lk_manifest_segment *segments;
   uint32_t segments_count;
-  lk_binding binding; /* as governance/binding.h keeps it; its texts are the manifest's */
+  lk_binding binding; /* as lk_binding_keep makes it; the manifest owns its texts */
 } lk_manifest;
 
-/* LK_ECORRUPT may also come of too little memory: jansson (2.14) can drop a byte of a text then, and go on. */
+/* Out of memory may also give LK_ECORRUPT: jansson 2.14 can then drop a byte of a text and go on. */
 lk_status lk_manifest_read(const char *folder, lk_manifest *manifest, lk_error *error);
 lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_manifest *manifest, lk_error *error);
 lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_error *error);
 void lk_manifest_free(lk_manifest *manifest);
 
-/* Writes the name of a segment's file into `name`. */
+/* Writes the file name of a segment into `name`. */
 #define LK_SEGMENT_NAME_MAX 32
 void lk_manifest_segment_name(uint32_t id, char name[LK_SEGMENT_NAME_MAX]);
 

@@ -17,8 +17,8 @@ fenv_t lk_enter_arithmetic(void) {
 
 lk_status lk_gallery_check_model(const lk_gallery *gallery, lk_text model, lk_error *error) {
   if (model.length == 0 || lk_text_equal(model, lk_text_of(gallery->manifest.model))) return LK_OK;
-  return lk_fail(error, LK_EMODEL, "the probes are of model '%.*s'; the gallery %s is of '%s'", (int)model.length,
-                 model.bytes, gallery->name, gallery->manifest.model);
+  return lk_fail(error, LK_EMODEL, "the probes are of model '%.*s', but the gallery %s is of model '%s'",
+                 (int)model.length, model.bytes, gallery->name, gallery->manifest.model);
 }
 
 /* `stride`: floats from one probe to the next; 0: each overwrites the one before. */

@@ -61,7 +61,7 @@ uint64_t lk_answer_candidates(const lk_answer *answer) {
   return lk_candidate_lists_begin(&answer->lists, answer->lists.count);
 }
 
-/* Candidates come best first, so those that stay are a prefix of each list. */
+/* The best candidate is first, so a prefix of each list stays. */
 void lk_answer_tighten(lk_answer *answer, uint32_t k, float threshold) {
   lk_candidate_lists *lists = &answer->lists;
   uint64_t begin = 0, kept = 0;

@@ -54,8 +54,8 @@ static bool is_zero(const char *bytes, uint64_t count) {
   return count == 0;
 }
 
-/* Each section begins at the first aligned place after the one before, zeros fill the gap, and the last one ends the
- * file: so there is no byte that no check covers. */
+/* Each section begins at the first aligned offset after the one before, zeros fill the gap, and the last section ends
+ * the file. So a check covers every byte. */
 static lk_status check_sections(const lk_segment *segment, lk_error *error) {
   const lk_segment_header *h = header_of(segment);
   uint64_t end = sizeof *h;
@@ -99,7 +99,7 @@ static lk_status check_rows(const lk_segment *segment, lk_section section, lk_er
   return LK_OK;
 }
 
-/* Distinct, so that the number index names each row once. */
+/* The numbers are distinct, so the number index names each row once. */
 static lk_status check_numbers(const lk_segment *segment, lk_error *error) {
   for (uint32_t i = 1; i < segment->block.rows; i++)
     if (segment->block.numbers[segment->by_number[i - 1]] >= segment->block.numbers[segment->by_number[i]])
@@ -107,7 +107,7 @@ static lk_status check_numbers(const lk_segment *segment, lk_error *error) {
   return LK_OK;
 }
 
-/* The certificate rests on these: a length or scale that is no number would drop rows unseen. */
+/* The scan's certificate rests on these: a NaN here would drop rows silently. */
 static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
   const lk_block *block = &segment->block;
   for (uint32_t t = 0; t < (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS; t++) {
@@ -209,7 +209,7 @@ lk_template lk_segment_template(const lk_segment *segment, uint32_t row) {
                        .tags = segment->block.visibility.tags[row]};
 }
 
-/* First place in the sorted rows whose text's hash is at least `hash`. */
+/* The first position in the sorted rows whose text has a hash of at least `hash`. */
 static uint32_t lower_bound(const uint32_t *rows, uint32_t count, lk_column column, uint64_t hash) {
   uint32_t low = 0, high = count;
   while (low < high) {

@@ -1,4 +1,4 @@
-/* A segment: an immutable, checksummed file with a run of templates, mapped as it lies. docs/format.md draws it. */
+/* A segment: an immutable, checksummed file with a run of templates, mapped into memory. docs/format.md draws it. */
 #ifndef INDEX_GALLERY_SEGMENT_H
 #define INDEX_GALLERY_SEGMENT_H
 
@@ -10,9 +10,9 @@
 #include "index/gallery/segment_layout.h"
 #include "kernels/backend.h"
 
-#define LK_SEGMENT_ROWS (UINT32_C(1) << 18) /* at most, in one file */
+#define LK_SEGMENT_ROWS (UINT32_C(1) << 18) /* most rows of one file */
 
-/* One text for each row: text r ends at ends[r] and begins where the one before ends. */
+/* One text per row: text r ends at ends[r] and begins where text r - 1 ends. */
 typedef struct lk_column {
   const uint64_t *ends;
   const char *bytes;
@@ -29,46 +29,46 @@ typedef struct lk_segment {
   const uint32_t *by_number;           /* rows, sorted by their template's number */
 } lk_segment;
 
-/* Maps a segment and verifies everything but the checksums of codes and exact rows. */
+/* Maps a segment and verifies everything except the checksums of codes and exact rows. */
 lk_status lk_segment_open(const char *path, lk_segment *segment, lk_error *error);
-/* The same for an image in memory, named for messages by `segment->path`; the image must be aligned to 64 bytes. */
+/* The same for the bytes of a file, aligned to 64 bytes. `segment->path` names it in messages. */
 lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error);
 void lk_segment_close(lk_segment *segment);
 
 /* Verifies one section's checksum. */
 lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error);
 
-/* Lets the pages of the codes go: after loading, the device's packed copy is the one that is read. */
+/* Gives the memory of the codes' pages back. After loading, searches read the device's packed copy. */
 void lk_segment_forget_codes(const lk_segment *segment);
 
 lk_template lk_segment_template(const lk_segment *segment, uint32_t row);
 
-/* Where a row stands in by_number. */
+/* The position of a row in by_number. */
 uint32_t lk_segment_place(const lk_segment *segment, uint32_t row);
 
-/* Whether a row has this key, and which. */
+/* Finds the row with this key; false if there is none. */
 bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row);
 
-/* Calls `each` for every row of this subject, with `number` as it is given. */
+/* Calls `each` for every row of this subject, and passes `number` on. */
 typedef void lk_each_row(void *context, uint32_t number, uint32_t row);
 void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
                                 void *context);
 
-/* Hash by which by_key and by_subject are sorted. Part of the file format. */
+/* The hash that by_key and by_subject are sorted by. It is part of the file format. */
 uint64_t lk_text_hash(lk_text text);
 
-/* What goes into a new segment. */
+/* The content of a new segment. */
 typedef struct lk_segment_content {
   lk_metric metric;
   lk_store store;
-  lk_vectors vectors; /* all of the file's */
-  uint64_t first;     /* its first row here */
+  lk_vectors vectors; /* all rows that are enrolled */
+  uint64_t first;     /* the segment's first row among them */
   uint32_t rows;
-  const lk_template *templates; /* for each row here, their numbers ascending */
+  const lk_template *templates; /* one for each row of the segment, by ascending number */
 } lk_segment_content;
 
-/* Writes and syncs a segment file. The rows have been checked. Under ip and l2 they lie in the order of their lengths.
- */
+/* Writes a segment file and syncs it. The rows must have been checked. Under ip and l2 the file has them in the order
+ * of their lengths. */
 lk_status lk_segment_write(const char *path, const lk_segment_content *content, lk_pool *pool,
                            uint64_t *header_checksum, lk_error *error);
 

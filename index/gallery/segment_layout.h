@@ -1,4 +1,4 @@
-/* A segment file's header, as it lies on the disk (little-endian), and the sizes of its parts. */
+/* The header of a segment file, as it is on disk (little-endian), and the sizes of its sections. */
 #ifndef INDEX_GALLERY_SEGMENT_LAYOUT_H
 #define INDEX_GALLERY_SEGMENT_LAYOUT_H
 
@@ -11,7 +11,7 @@
 #define LK_SEGMENT_VERSION 2
 #define LK_SECTION_ALIGN 64
 
-/* The parts of a segment file, in the order they lie in it. */
+/* The sections of a segment file, in their order. */
 #define LK_SECTION_MAP(X)         \
   X(MEAN, "mean")                 \
   X(TILES, "tiles")               \
@@ -55,7 +55,7 @@ typedef struct lk_segment_header {
   uint64_t checksum; /* XXH3, 64 bits, of all before it */
 } lk_segment_header;
 
-/* Bytes of a section; of the texts' bytes sections 0, since only their ends tell. */
+/* The size of a section in bytes; 0 for the bytes of texts, whose size only their ends tell. */
 static inline uint64_t lk_section_bytes(lk_section section, uint64_t rows, uint64_t dim, lk_store store) {
   switch (section) {
     case LK_SECTION_MEAN:

@@ -1,5 +1,5 @@
-/* Writing a segment: the file is laid out and mapped at its full size, and its rows are prepared and coded in place,
- * tile by tile on all cores. Nothing names the file until the manifest does. */
+/* Writes a segment: it maps the file at its full size, then prepares and codes the rows in place, tile by tile on all
+ * cores. The file does not count until a manifest names it. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,9 +14,9 @@ typedef struct writer {
   char *data;
   lk_segment_header *header;
   float *rows;           /* a tile of prepared rows for each thread */
-  double *work;          /* as much, for coding */
+  double *work;          /* of the same size, for coding */
   double *sums;          /* of each tile's rows */
-  lk_ordered_row *order; /* which of the content's rows lies where */
+  lk_ordered_row *order; /* the content's rows in the order of the file */
 } writer;
 
 static void *section(const writer *w, lk_section s) { return w->data + w->header->sections[s].offset; }
@@ -50,8 +50,8 @@ static uint64_t lay_out(const lk_segment_content *content, lk_segment_header *he
   return end;
 }
 
-/* A tile's rows as they will be stored, in floats. They are prepared anew in each step: reading the source again costs
- * less than moving rows about. */
+/* Prepares a tile's rows as they will be stored, in floats. Each step prepares them again: that costs less than keeping
+ * and moving them. */
 static float *prepare_tile(const writer *w, uint32_t thread, uint32_t tile, uint32_t *rows) {
   const lk_segment_content *content = w->content;
   uint32_t first = tile * LK_TILE_ROWS, dim = content->vectors.dim, left = content->rows - first;
@@ -103,7 +103,7 @@ static void code_tile(void *context, uint32_t thread, uint32_t tile) {
                 (lk_tile *)section(w, LK_SECTION_TILES) + tile, (lk_row_bound *)section(w, LK_SECTION_BOUNDS) + first);
 }
 
-/* The tiles' sums are added in their order, so that the mean does not depend on the threads. */
+/* Adds the tiles' sums in the order of the tiles, so that the mean does not depend on the threads. */
 static void write_mean(const writer *w, uint32_t tiles) {
   uint32_t dim = w->content->vectors.dim;
   for (uint32_t t = 1; t < tiles; t++)

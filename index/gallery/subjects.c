@@ -5,7 +5,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 
-/* An open-addressing table of rows, one for each subject met so far. */
+/* An open-addressing hash table with one row for each subject seen so far. */
 typedef struct table {
   uint32_t *rows; /* row + 1; 0: empty */
   uint64_t mask;
@@ -19,7 +19,7 @@ static bool open_table(table *t, uint64_t rows) {
   return t->rows != NULL;
 }
 
-/* The row that stands for this subject: one met before, or `row` itself. */
+/* The first row of this subject: one seen before, or `row` itself. */
 static uint32_t representative(table *t, const lk_catalog *catalog, uint32_t row, lk_text subject) {
   uint64_t at = lk_text_hash(subject) & t->mask;
   for (; t->rows[at] != 0; at = (at + 1) & t->mask)

@@ -1,4 +1,4 @@
-/* Verification: each probe against all templates of one subject, without a scan. */
+/* Verification compares each probe with all templates of one subject. It needs no scan. */
 #include <math.h>
 
 #include "base/fail.h"
@@ -10,7 +10,7 @@ typedef struct verification {
   uint32_t compared; /* templates */
 } verification;
 
-/* Gives each probe the better of what it has and a template. */
+/* Keeps for each probe the better of its hit so far and this template. */
 static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   verification *v = context;
   const lk_workspace *w = &v->result->workspace;
@@ -33,7 +33,7 @@ static void begin(lk_result *result, const lk_gallery *gallery) {
   result->answer.gallery = gallery;
 }
 
-/* With the probes that the workspace has. */
+/* Compares the probes in the workspace. */
 static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
   verification v = {.result = result};
   const lk_gallery *gallery = result->answer.gallery;

@@ -172,12 +172,12 @@ Test(cli, bad_vectors_are_named) {
   static const uint32_t wide[] = {4097};
   uint64_t digest = files_digest(faces);
   expect_bad_vectors("a.fvecs", other, sizeof other, "a.fvecs: row 2 has dimension 2; row 0 has 1");
-  expect_bad_vectors("a.fvecs", other, 10, "row 1 is cut off: a row has 8 bytes, 2 are there; 6 are too few, or 2");
+  expect_bad_vectors("a.fvecs", other, 10, "row 1 is cut off: a row has 8 bytes, the file has 2 of it (6 are missing, or 2");
   expect_bad_vectors("a.bvecs", &none, sizeof none, "row 0 has dimension 0;");
   expect_bad_vectors("a.bvecs", &negative, sizeof negative, "row 0 has dimension -3;");
   expect_bad_vectors("a.bvecs", wide, sizeof wide, "row 0 has dimension 4097;");
   expect_bad_vectors("a.bvecs", "", 0, "the file is empty");
-  expect_bad_vectors("a.vectors", other, 16, "a file of vectors is named .npy, .fvecs or .bvecs");
+  expect_bad_vectors("a.vectors", other, 16, "the name of a vector file must end in .npy, .fvecs or .bvecs");
   files_write(files_path("a.fvecs"), other, 16);
   EXPECT(1, "a.fvecs: vectors of dimension 1;", "enroll", faces, files_path("a.fvecs"));
   cr_assert_eq(files_digest(faces), digest);

@@ -69,13 +69,13 @@ static void expect_bad_labels(const char *labels, const char *words) {
 Test(evaluate, bad_labels) {
   expect_bad_labels("row,subject\n0,s1\n1,s2\n", "labels.csv: row 2 has no subject");
   expect_bad_labels("row,key\n0,s1\n", "labels.csv: row 0 has no subject");
-  expect_bad_labels("row,subject,Group\n0,s1,F\n", "column 'Group' is none of row, key, subject, group, tags");
+  expect_bad_labels("row,subject,Group\n0,s1,F\n", "unknown column 'Group'; known are row, key, subject, group, tags");
   expect_bad_labels("row,subject\n150,s1\n", "no such row");
   expect_bad_labels("", "empty");
   write_labels("row,subject,group\n", 200, usual_groups);
   EXPECT(1, "FPIR needs non-mated searches", faces, probes, "--labels", csv);
   files_write_npy(files_path("none.npy"), "<f4", 0, FACES_DIM, "", 0);
-  EXPECT(1, "none.npy: it has no rows", faces, files_path("none.npy"), "--labels", csv);
+  EXPECT(1, "none.npy: the file has no rows", faces, files_path("none.npy"), "--labels", csv);
 }
 
 Test(evaluate, other_bad_input) {

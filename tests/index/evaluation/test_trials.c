@@ -163,7 +163,7 @@ static void refuse(const lk_label_csv *bad, const char *words) {
 Test(trials, labels_that_will_not_do) {
   lk_label_csv bad = labels;
   bad.unknown_column = lk_text_of("Group");
-  refuse(&bad, "column 'Group' is none of");
+  refuse(&bad, "unknown column 'Group'; known are");
   probe_labels[1234].subject = (lk_text){0};
   refuse(&labels, "row 1234 has no subject");
 }
@@ -195,6 +195,6 @@ static void refuse_kinds(int person, const char *words) {
 }
 
 Test(trials, both_kinds_are_needed) {
-  refuse_kinds(0, "every probe's subject is in the gallery");
-  refuse_kinds(PEOPLE - 1, "no probe's subject is in the gallery");
+  refuse_kinds(0, "every probe has its subject in the gallery");
+  refuse_kinds(PEOPLE - 1, "no probe has its subject in the gallery");
 }

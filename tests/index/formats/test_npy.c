@@ -106,7 +106,7 @@ static const struct {
 } refused[] = {
     {HEADER("<f4", "(3, 2)"), 25, LK_EFORMAT, "25 bytes follow"},
     {HEADER("<f4", "(3, 2)"), 23, LK_EFORMAT, "23 bytes follow"},
-    {HEADER("<f4", "(3, 2)"), 32, LK_EFORMAT, "says 3 rows of 8 bytes, 32 bytes follow"},
+    {HEADER("<f4", "(3, 2)"), 32, LK_EFORMAT, "promises 3 rows of 8 bytes, but 32 bytes follow"},
     {HEADER("<f4", "(3, 2)"), 16, LK_EFORMAT, "16 bytes follow"},
     {HEADER("<f4", "(3, 2)"), 0, LK_EFORMAT, "0 bytes follow"},
     {HEADER("<f4", "(0, 2)"), 4, LK_EFORMAT, "4 bytes follow"},

@@ -118,12 +118,12 @@ Test(vecs, empty_and_cut_off) {
     const char *words;
   } cuts[] = {
       {0, "file: the file is empty"},
-      {3, "file: has 3 bytes; row 0 begins with 4 that say its dimension"},
-      {4, "file: row 0 is cut off: a row has 28 bytes, 4 are there; 24 are too few, or 4 too many"},
-      {27, "file: row 0 is cut off: a row has 28 bytes, 27 are there; 1 are too few, or 27 too many"},
-      {29, "file: row 1 is cut off: a row has 28 bytes, 1 are there; 27 are too few, or 1 too many"},
-      {60, "file: row 2 is cut off: a row has 28 bytes, 4 are there; 24 are too few, or 4 too many"},
-      {83, "file: row 2 is cut off: a row has 28 bytes, 27 are there; 1 are too few, or 27 too many"},
+      {3, "file: the file has 3 bytes; row 0 must begin with the 4 bytes of its dimension"},
+      {4, "file: row 0 is cut off: a row has 28 bytes, the file has 4 of it (24 are missing, or 4 are too many)"},
+      {27, "file: row 0 is cut off: a row has 28 bytes, the file has 27 of it (1 are missing, or 27 are too many)"},
+      {29, "file: row 1 is cut off: a row has 28 bytes, the file has 1 of it (27 are missing, or 1 are too many)"},
+      {60, "file: row 2 is cut off: a row has 28 bytes, the file has 4 of it (24 are missing, or 4 are too many)"},
+      {83, "file: row 2 is cut off: a row has 28 bytes, the file has 27 of it (1 are missing, or 27 are too many)"},
   };
   for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
     from.size = cuts[i].size;
@@ -132,7 +132,7 @@ Test(vecs, empty_and_cut_off) {
   from = make(LK_U8, 2, 6);
   from.size++;
   check_refused(&from, LK_U8, LK_EFORMAT,
-                "file: row 2 is cut off: a row has 10 bytes, 1 are there; 9 are too few, or 1 too many");
+                "file: row 2 is cut off: a row has 10 bytes, the file has 1 of it (9 are missing, or 1 are too many)");
 }
 
 /* Only whole rows are read, wherever the file ends. */

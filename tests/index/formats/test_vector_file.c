@@ -47,7 +47,7 @@ static void check_refused(const char *name, lk_status status, const char *words)
 Test(vector_file, other_names) {
   static const char *const names[] = {"f.ivecs", "f.npz", "f.npyx", "f.NPY", "npy", "f", "f.", "f.npy.gz"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    check_refused(names[i], LK_EFORMAT, ": a file of vectors is named .npy, .fvecs or .bvecs");
+    check_refused(names[i], LK_EFORMAT, ": the name of a vector file must end in .npy, .fvecs or .bvecs");
 }
 
 Test(vector_file, contents_that_are_none) {

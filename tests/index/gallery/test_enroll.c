@@ -140,7 +140,7 @@ Test(enroll, what_does_not_fit_the_gallery) {
   lk_vectors wide = files_vectors(data, 1, 4), none = files_vectors(data, 0, 2), many = files_vectors(data, 1, 2);
   many.rows = UINT64_C(1) << 32;
   check_refused(folder, &wide, NULL, LK_EDIM, "vectors of dimension 4; the gallery g has 2");
-  check_refused(folder, &none, NULL, LK_EFORMAT, "it has no rows");
+  check_refused(folder, &none, NULL, LK_EFORMAT, "the file has no rows");
   check_refused(folder, &many, NULL, LK_EINVAL, "more than");
   cr_assert_eq(enroll(files_path("missing"), data, 1, 2, NULL, NULL), LK_EGALLERY);
 }

@@ -36,7 +36,7 @@ Test(gallery, made_in_an_empty_folder_but_in_no_other) {
   cr_assert_eq(mkdir(files_path("g"), 0777), 0);
   cr_assert_eq(lk_gallery_create(files_path("g"), &plain, &error), LK_OK, "%s", error.text);
   cr_assert_eq(lk_gallery_create(files_path("g"), &plain, &error), LK_EEXIST);
-  cr_assert_not_null(strstr(error.text, "/g: exists already and is not empty"), "%s", error.text);
+  cr_assert_not_null(strstr(error.text, "/g: the folder exists already and is not empty"), "%s", error.text);
   cr_assert_eq(mkdir(files_path("full"), 0777), 0);
   files_write(files_path("full/notes"), "x", 1);
   cr_assert_eq(lk_gallery_create(files_path("full"), &plain, NULL), LK_EEXIST);

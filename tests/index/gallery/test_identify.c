@@ -258,7 +258,7 @@ Test(identify, queries_that_are_refused) {
   check_refused(gallery, query_of(&bad, 1), LK_EBADPROBE, "vectors: probe 1 has a NaN");
   query = query_of(&good, 1);
   query.model = lk_text_of("m2");
-  check_refused(gallery, query, LK_EMODEL, "'m2'; the gallery g is of 'm1'");
+  check_refused(gallery, query, LK_EMODEL, "'m2', but the gallery g is of model 'm1'");
   query.model = lk_text_of("m");
   check_refused(gallery, query, LK_EMODEL, "'m'");
   lk_gallery_close(gallery);
