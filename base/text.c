@@ -1,5 +1,8 @@
 #include "base/text.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 /* Bytes of the well-formed UTF-8 sequence at `s` (Unicode 15, table 3-7); 0 where there is none. */
 static uint32_t sequence_length(const unsigned char *s, uint32_t left) {
   if (s[0] < 0x80) return 1;
@@ -21,4 +24,16 @@ const char *lk_text_fault(lk_text text) {
     if (s[i] < 0x20 || s[i] == 0x7f) return "has a control character";
   }
   return NULL;
+}
+
+size_t lk_text_append(char *text, size_t size, size_t used, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(text + used, size - used, format, arguments);
+  va_end(arguments);
+  if (length < 0) {
+    text[used] = '\0';
+    return used;
+  }
+  return (size_t)length < size - used ? used + (size_t)length : size - 1;
 }

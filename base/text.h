@@ -17,4 +17,9 @@ static inline bool lk_text_equal(lk_text a, lk_text b) {
 /* What is wrong with it as a key, subject, group or model: too long, not UTF-8, a control character. NULL: nothing. */
 const char *lk_text_fault(lk_text text);
 
+/* Appends formatted text to `text` of `size` bytes (1 or more), which has `used` bytes; text that does not fit is cut
+ * off. Returns how many bytes are used then, without the NUL: less than `size`. */
+size_t lk_text_append(char *text, size_t size, size_t used, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 #endif

@@ -247,8 +247,8 @@ static lk_status read_require(const parse *p, const lk_yaml_node *node, void *to
 
 static lk_status refuse_unknown(const parse *p, const lk_yaml_node *node, const field *fields) {
   char known[256] = "";
-  for (size_t used = 0; fields->name != NULL && used < sizeof known; fields++)
-    used += (size_t)snprintf(known + used, sizeof known - used, " %s", fields->name);
+  for (size_t used = 0; fields->name != NULL; fields++)
+    used = lk_text_append(known, sizeof known, used, " %s", fields->name);
   return refuse(p, node, "unknown; known here are%s", known);
 }
 

@@ -21,6 +21,7 @@ typedef struct enrollment {
   const lk_claims *claims;
   lk_gallery_authorisation authorisation;
   lk_pool *pool;
+  const char **faults; /* what is wrong with each row; NULL: nothing */
   lk_progress *progress;
   void *progress_context;
 } enrollment;
@@ -45,39 +46,17 @@ static lk_template template_of(const enrollment *e, uint64_t row, char digits[NU
   return t;
 }
 
-typedef struct row_faults {
-  const enrollment *e;
-  const char **of_row; /* NULL: the row is good */
-} row_faults;
-
-enum { FAULT_ROWS = 1024 };
-
-static void find_faults(void *context, uint32_t thread, uint32_t item) {
-  (void)thread;
-  row_faults *faults = context;
-  const lk_vectors *vectors = faults->e->vectors;
-  const lk_manifest *manifest = &faults->e->gallery->manifest;
-  float prepared[LK_DIM_MAX];
-  uint64_t first = (uint64_t)item * FAULT_ROWS, end = first + FAULT_ROWS;
-  for (uint64_t row = first; row < end && row < vectors->rows; row++) {
-    faults->of_row[row] = lk_vector_prepare(manifest->metric, vectors, row, prepared);
-    if (faults->of_row[row] == NULL) faults->of_row[row] = lk_vector_round(manifest->store, prepared, vectors->dim);
-  }
-}
-
 /* Names the first bad rows and counts all of them. */
-static lk_status refuse_faults(const enrollment *e, const char **faults, lk_error *error) {
-  char text[384];
+static lk_status refuse_faults(const enrollment *e, lk_error *error) {
+  char text[384] = "";
   size_t used = 0;
   uint64_t bad = 0;
   for (uint64_t row = 0; row < e->vectors->rows; row++) {
-    if (faults[row] == NULL) continue;
+    if (e->faults[row] == NULL) continue;
     if (bad < BAD_ROWS_NAMED)
-      used += (size_t)snprintf(text + used, sizeof text - used, "%srow %" PRIu64 " %s", bad > 0 ? "; " : "", row,
-                               faults[row]);
+      used = lk_text_append(text, sizeof text, used, "%srow %" PRIu64 " %s", bad > 0 ? "; " : "", row, e->faults[row]);
     bad++;
   }
-  if (bad == 0) return LK_OK;
   return lk_fail(error, LK_EBADPROBE, "%s: %" PRIu64 " of %" PRIu64 " rows cannot be enrolled: %s%s", e->vectors->name,
                  bad, e->vectors->rows, text, bad > BAD_ROWS_NAMED ? "; ..." : "");
 }
@@ -88,12 +67,7 @@ static lk_status check_vectors(const enrollment *e, lk_error *error) {
   if (e->vectors->rows == 0) return lk_fail(error, LK_EFORMAT, "%s: the file has no rows", e->vectors->name);
   if (e->gallery->catalog.rows + e->vectors->rows > UINT32_MAX)
     return lk_fail(error, LK_EINVAL, "%s: the gallery would have more than %u templates", e->vectors->name, UINT32_MAX);
-  row_faults faults = {.e = e, .of_row = calloc(e->vectors->rows, sizeof *faults.of_row)};
-  if (faults.of_row == NULL) return lk_fail_memory(error);
-  lk_pool_run(e->pool, (uint32_t)((e->vectors->rows + FAULT_ROWS - 1) / FAULT_ROWS), find_faults, &faults);
-  status = refuse_faults(e, faults.of_row, error);
-  free(faults.of_row);
-  return status;
+  return LK_OK;
 }
 
 /* Labels from a file were checked when it was read, but the API takes others. A text that is too long would make the
@@ -159,13 +133,29 @@ static lk_status check_keys(const enrollment *e, lk_error *error) {
   return status;
 }
 
-/* Removes the files that a process left which died while it enrolled. No manifest names them. */
-static void remove_leftovers(const enrollment *e) {
+/* Removes the files that no manifest names: those of the `added` segments of this enrollment, and those of a process
+ * that died while it enrolled, up to the first that is missing. */
+static void remove_leftovers(const enrollment *e, uint32_t added) {
   char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
-  for (uint32_t id = e->gallery->manifest.next_segment;; id++) {
+  uint32_t first = e->gallery->manifest.next_segment;
+  bool removed = true;
+  for (uint32_t id = first; removed || id - first < added; id++) {
     lk_manifest_segment_name(id, name);
-    if (lk_file_join(path, e->gallery->folder, name, NULL) != LK_OK || unlink(path) != 0) return;
+    removed = lk_file_join(path, e->gallery->folder, name, NULL) == LK_OK && unlink(path) == 0;
   }
+}
+
+/* Reads the file that was written as a later open will. What cannot be opened must not be named by the manifest. */
+static lk_status check_written(const char *path, uint64_t checksum, lk_error *error) {
+  lk_segment segment;
+  lk_status status = lk_segment_open(path, &segment, error);
+  if (status != LK_OK) return status;
+  if (segment.header_checksum != checksum)
+    status = lk_fail(error, LK_ECORRUPT, "%s: the file changed while it was written", path);
+  if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_CODES, error);
+  if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_EXACT, error);
+  lk_segment_close(&segment);
+  return status;
 }
 
 static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_segment *entry, lk_error *error) {
@@ -186,8 +176,10 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
                                   .vectors = *e->vectors,
                                   .first = first,
                                   .rows = entry->rows,
-                                  .templates = templates};
+                                  .templates = templates,
+                                  .faults = e->faults + first};
     status = lk_segment_write(path, &content, e->pool, &entry->checksum, error);
+    if (status == LK_OK) status = check_written(path, entry->checksum, error);
   }
   free(templates);
   free(digits);
@@ -195,11 +187,26 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
 }
 
 /* If the rename of the manifest happened and a later step failed, the new segments belong to the gallery and stay. */
-static void remove_unnamed(const enrollment *e) {
+static void remove_unnamed(const enrollment *e, uint32_t added) {
   lk_manifest now;
   if (lk_manifest_read(e->gallery->folder, &now, NULL) != LK_OK) return;
-  if (now.epoch == e->gallery->manifest.epoch) remove_leftovers(e);
+  if (now.epoch == e->gallery->manifest.epoch) remove_leftovers(e, added);
   lk_manifest_free(&now);
+}
+
+/* Writes all rows, also after a segment with bad rows, so that all bad rows are known. */
+static lk_status write_segments(enrollment *e, lk_manifest *next, uint32_t added, lk_error *error) {
+  bool faulty = false;
+  for (uint32_t i = 0; i < added; i++) {
+    lk_manifest_segment *entry = &next->segments[next->segments_count++];
+    entry->id = next->next_segment++;
+    uint64_t first = (uint64_t)i * LK_SEGMENT_ROWS;
+    lk_status status = write_segment(e, first, entry, error);
+    faulty = faulty || status == LK_EBADPROBE;
+    if (status != LK_OK && status != LK_EBADPROBE) return status;
+    report(e, first + entry->rows);
+  }
+  return faulty ? refuse_faults(e, error) : LK_OK;
 }
 
 static lk_status write_all(enrollment *e, lk_error *error) {
@@ -207,23 +214,20 @@ static lk_status write_all(enrollment *e, lk_error *error) {
   uint32_t added = (uint32_t)((e->vectors->rows + LK_SEGMENT_ROWS - 1) / LK_SEGMENT_ROWS);
   lk_manifest next = *old;
   next.segments = malloc((old->segments_count + added) * sizeof *next.segments);
-  if (next.segments == NULL) return lk_fail_memory(error);
-  if (old->segments_count > 0) memcpy(next.segments, old->segments, old->segments_count * sizeof *next.segments);
-  lk_status status = LK_OK;
-  for (uint32_t i = 0; status == LK_OK && i < added; i++) {
-    lk_manifest_segment *entry = &next.segments[next.segments_count++];
-    entry->id = next.next_segment++;
-    uint64_t first = (uint64_t)i * LK_SEGMENT_ROWS;
-    status = write_segment(e, first, entry, error);
-    if (status == LK_OK) report(e, first + entry->rows);
+  e->faults = calloc(e->vectors->rows, sizeof *e->faults);
+  lk_status status = next.segments == NULL || e->faults == NULL ? lk_fail_memory(error) : LK_OK;
+  if (status == LK_OK) {
+    if (old->segments_count > 0) memcpy(next.segments, old->segments, old->segments_count * sizeof *next.segments);
+    status = write_segments(e, &next, added, error);
   }
   next.next_number += e->vectors->rows;
   next.epoch++;
   if (status == LK_OK) status = lk_file_sync_folder(e->gallery->folder, error);
   if (status == LK_OK) status = lk_gallery_release(&e->authorisation, e->vectors->rows, next.epoch, error);
   if (status == LK_OK) status = lk_manifest_write(e->gallery->folder, &next, error);
-  if (status != LK_OK) remove_unnamed(e);
+  if (status != LK_OK) remove_unnamed(e, added);
   free(next.segments);
+  free(e->faults);
   return status;
 }
 
@@ -238,7 +242,7 @@ static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numb
     status = check_vectors(e, error);
     if (status == LK_OK) status = check_labels(e, error);
     if (status == LK_OK) status = check_keys(e, error);
-    if (status == LK_OK) remove_leftovers(e);
+    if (status == LK_OK) remove_leftovers(e, 0);
     if (status == LK_OK) status = write_all(e, error);
     if (status == LK_OK && numbered_from != NULL) *numbered_from = e->gallery->manifest.next_number;
     lk_pool_close(e->pool);

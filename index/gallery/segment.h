@@ -65,10 +65,12 @@ typedef struct lk_segment_content {
   uint64_t first;     /* the segment's first row among them */
   uint32_t rows;
   const lk_template *templates; /* one for each row of the segment, by ascending number */
+  const char **faults;          /* receives what is wrong with each row of the segment; NULL: nothing */
 } lk_segment_content;
 
-/* Writes a segment file and syncs it. The rows must have been checked. Under ip and l2 the file has them in the order
- * of their lengths. */
+/* Writes a segment file and syncs it. It reads each row once. Under ip and l2 the file has the rows in the order of
+ * their lengths. LK_EBADPROBE: the faults say which rows cannot be stored; `error` is not written, and there is no
+ * file. */
 lk_status lk_segment_write(const char *path, const lk_segment_content *content, lk_pool *pool,
                            uint64_t *header_checksum, lk_error *error);
 

@@ -1,5 +1,7 @@
-/* Writes a segment: it maps the file at its full size, then prepares and codes the rows in place, tile by tile on all
- * cores. The file does not count until a manifest names it. */
+/* Writes a segment: it maps the file at its full size, copies the prepared rows into it, and codes them from there,
+ * tile by tile on all cores. So it reads each row of the source once, and a source that changes meanwhile does no harm.
+ * The file does not count until a manifest names it. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,10 +15,11 @@ typedef struct writer {
   const lk_segment_content *content;
   char *data;
   lk_segment_header *header;
-  float *rows;           /* a tile of prepared rows for each thread */
+  float *rows;           /* a tile of rows for each thread */
   double *work;          /* of the same size, for coding */
   double *sums;          /* of each tile's rows */
   lk_ordered_row *order; /* the content's rows in the order of the file */
+  atomic_bool faulty;    /* a row cannot be stored */
 } writer;
 
 static void *section(const writer *w, lk_section s) { return w->data + w->header->sections[s].offset; }
@@ -50,55 +53,86 @@ static uint64_t lay_out(const lk_segment_content *content, lk_segment_header *he
   return end;
 }
 
-/* Prepares a tile's rows as they will be stored, in floats. Each step prepares them again: that costs less than keeping
- * and moving them. */
-static float *prepare_tile(const writer *w, uint32_t thread, uint32_t tile, uint32_t *rows) {
-  const lk_segment_content *content = w->content;
-  uint32_t first = tile * LK_TILE_ROWS, dim = content->vectors.dim, left = content->rows - first;
-  float *prepared = w->rows + (size_t)thread * LK_TILE_ROWS * dim;
-  *rows = left < LK_TILE_ROWS ? left : LK_TILE_ROWS;
-  for (uint32_t r = 0; r < *rows; r++) {
-    float *row = prepared + (size_t)r * dim;
-    lk_vector_prepare(content->metric, &content->vectors, content->first + w->order[first + r].row, row);
-    lk_vector_round(content->store, row, dim);
-  }
-  return prepared;
+static size_t row_bytes(const writer *w) { return (size_t)w->content->vectors.dim * lk_store_bytes(w->content->store); }
+
+static void *exact_row(const writer *w, uint32_t row) {
+  return (char *)section(w, LK_SECTION_EXACT) + row * row_bytes(w);
 }
 
-static void sum_tile(void *context, uint32_t thread, uint32_t tile) {
-  const writer *w = context;
-  uint32_t dim = w->content->vectors.dim, rows;
-  const float *prepared = prepare_tile(w, thread, tile, &rows);
+static float *thread_rows(const writer *w, uint32_t thread) {
+  return w->rows + (size_t)thread * LK_TILE_ROWS * w->content->vectors.dim;
+}
+
+static uint32_t tile_rows(const writer *w, uint32_t tile) {
+  uint32_t left = w->content->rows - tile * LK_TILE_ROWS;
+  return left < LK_TILE_ROWS ? left : LK_TILE_ROWS;
+}
+
+static void store_row(const writer *w, uint32_t row, const float *prepared) {
+  uint32_t dim = w->content->vectors.dim;
+  if (w->content->store == LK_STORE_F32) {
+    memcpy(exact_row(w, row), prepared, dim * sizeof *prepared);
+    return;
+  }
+  uint16_t *halves = exact_row(w, row);
+  for (uint32_t i = 0; i < dim; i++) halves[i] = lk_half_from_float(prepared[i]);
+}
+
+/* Reads a tile's rows from the source, stores them in its order, and sums them up. */
+static void take_tile(void *context, uint32_t thread, uint32_t tile) {
+  writer *w = context;
+  const lk_segment_content *content = w->content;
+  uint32_t first = tile * LK_TILE_ROWS, dim = content->vectors.dim, rows = tile_rows(w, tile);
   double *sum = w->sums + (size_t)tile * dim;
   memset(sum, 0, dim * sizeof *sum);
-  lk_codes_sum(prepared, rows, dim, sum);
+  for (uint32_t r = first; r < first + rows; r++) {
+    float *row = thread_rows(w, thread);
+    const char *fault = lk_vector_prepare(content->metric, &content->vectors, content->first + r, row);
+    if (fault == NULL) fault = lk_vector_round(content->store, row, dim);
+    content->faults[r] = fault;
+    if (fault != NULL) atomic_store(&w->faulty, true);
+    if (fault != NULL) continue;
+    store_row(w, r, row);
+    lk_codes_sum(row, 1, dim, sum);
+  }
 }
 
 static void measure_tile(void *context, uint32_t thread, uint32_t tile) {
   const writer *w = context;
-  uint32_t dim = w->content->vectors.dim, rows;
-  const float *prepared = prepare_tile(w, thread, tile, &rows);
-  for (uint32_t r = 0; r < rows; r++)
-    w->order[tile * LK_TILE_ROWS + r].length =
-        lk_codes_length(prepared + (size_t)r * dim, dim, section(w, LK_SECTION_MEAN));
+  uint32_t dim = w->content->vectors.dim, first = tile * LK_TILE_ROWS, rows = tile_rows(w, tile);
+  for (uint32_t r = first; r < first + rows; r++) {
+    const float *row = lk_stored_row(w->content->store, exact_row(w, r), 0, dim, thread_rows(w, thread));
+    w->order[r].length = lk_codes_length(row, dim, section(w, LK_SECTION_MEAN));
+  }
 }
 
-static void store_rows(const writer *w, uint32_t first, const float *prepared, uint32_t rows) {
-  size_t dim = w->content->vectors.dim, elements = rows * dim;
-  if (w->content->store == LK_STORE_F32) {
-    memcpy((float *)section(w, LK_SECTION_EXACT) + first * dim, prepared, elements * sizeof *prepared);
-    return;
+/* Moves the exact rows into their order, along the cycles of the permutation. `moved`: zeros, one per row; `spare`: a
+ * row. */
+static void permute_rows(const writer *w, uint8_t *moved, void *spare) {
+  for (uint32_t begin = 0; begin < w->content->rows; begin++) {
+    if (moved[begin]) continue;
+    memcpy(spare, exact_row(w, begin), row_bytes(w));
+    uint32_t to = begin;
+    for (; w->order[to].row != begin; to = w->order[to].row) {
+      memcpy(exact_row(w, to), exact_row(w, w->order[to].row), row_bytes(w));
+      moved[to] = 1;
+    }
+    memcpy(exact_row(w, to), spare, row_bytes(w));
+    moved[to] = 1;
   }
-  uint16_t *halves = (uint16_t *)section(w, LK_SECTION_EXACT) + first * dim;
-  for (size_t i = 0; i < elements; i++) halves[i] = lk_half_from_float(prepared[i]);
 }
 
 static void code_tile(void *context, uint32_t thread, uint32_t tile) {
   const writer *w = context;
-  uint32_t first = tile * LK_TILE_ROWS, dim = w->content->vectors.dim, rows;
-  const float *prepared = prepare_tile(w, thread, tile, &rows);
-  store_rows(w, first, prepared, rows);
-  lk_codes_tile(prepared, rows, dim, section(w, LK_SECTION_MEAN), w->work + (size_t)thread * LK_TILE_ROWS * dim,
+  uint32_t first = tile * LK_TILE_ROWS, dim = w->content->vectors.dim, rows = tile_rows(w, tile);
+  float *copy = thread_rows(w, thread);
+  const float *exact = exact_row(w, first);
+  if (w->content->store != LK_STORE_F32) {
+    for (uint32_t r = 0; r < rows; r++)
+      lk_stored_row(w->content->store, exact_row(w, first + r), 0, dim, copy + (size_t)r * dim);
+    exact = copy;
+  }
+  lk_codes_tile(exact, rows, dim, section(w, LK_SECTION_MEAN), w->work + (size_t)thread * LK_TILE_ROWS * dim,
                 (int8_t *)section(w, LK_SECTION_CODES) + (size_t)first * dim,
                 (lk_tile *)section(w, LK_SECTION_TILES) + tile, (lk_row_bound *)section(w, LK_SECTION_BOUNDS) + first);
 }
@@ -111,16 +145,20 @@ static void write_mean(const writer *w, uint32_t tiles) {
   lk_codes_mean(w->sums, w->content->rows, dim, section(w, LK_SECTION_MEAN));
 }
 
-static void write_rows(writer *w, lk_pool *pool) {
+/* False: a row cannot be stored. */
+static bool write_rows(writer *w, uint8_t *moved, lk_pool *pool) {
   uint32_t tiles = (w->content->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
   for (uint32_t r = 0; r < w->content->rows; r++) w->order[r].row = r;
-  lk_pool_run(pool, tiles, sum_tile, w);
+  lk_pool_run(pool, tiles, take_tile, w);
+  if (atomic_load(&w->faulty)) return false;
   write_mean(w, tiles);
   if (w->content->metric != LK_COSINE) {
     lk_pool_run(pool, tiles, measure_tile, w);
     lk_codes_order(w->order, w->content->rows);
+    permute_rows(w, moved, w->rows);
   }
   lk_pool_run(pool, tiles, code_tile, w);
+  return true;
 }
 
 static const lk_template *template_at(const writer *w, uint32_t row) {
@@ -176,23 +214,28 @@ static void write_checksums(const writer *w) {
 
 static lk_status fill(writer *w, lk_pool *pool, lk_error *error) {
   uint32_t rows = w->content->rows, dim = w->content->vectors.dim, tiles = (rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
-  size_t lane = (size_t)LK_TILE_ROWS * dim, lanes = lk_pool_threads(pool);
+  size_t tile = (size_t)LK_TILE_ROWS * dim, threads = lk_pool_threads(pool);
   hashed_row *hashed = malloc(rows * sizeof *hashed);
-  w->rows = malloc(lanes * lane * sizeof *w->rows);
-  w->work = malloc(lanes * lane * sizeof *w->work);
+  uint8_t *moved = calloc(rows, 1);
+  w->rows = malloc(threads * tile * sizeof *w->rows);
+  w->work = malloc(threads * tile * sizeof *w->work);
   w->sums = malloc((size_t)tiles * dim * sizeof *w->sums);
   w->order = malloc(rows * sizeof *w->order);
+  bool reserved =
+      hashed != NULL && moved != NULL && w->rows != NULL && w->work != NULL && w->sums != NULL && w->order != NULL;
   lk_status status = LK_OK;
-  if (hashed == NULL || w->rows == NULL || w->work == NULL || w->sums == NULL || w->order == NULL) {
+  if (!reserved) {
     status = lk_fail_memory(error);
+  } else if (!write_rows(w, moved, pool)) {
+    status = LK_EBADPROBE;
   } else {
-    write_rows(w, pool);
     write_catalog(w);
     write_index(w, LK_SECTION_BY_KEY, hashed);
     write_index(w, LK_SECTION_BY_SUBJECT, hashed);
     write_checksums(w);
   }
   free(hashed);
+  free(moved);
   free(w->rows);
   free(w->work);
   free(w->sums);

@@ -79,3 +79,17 @@ Test(text, length) {
   cr_assert_null(lk_text_fault((lk_text){.bytes = text, .length = 255}));
   cr_assert_str_eq(lk_text_fault((lk_text){.bytes = text, .length = 256}), "is longer than 255 bytes");
 }
+
+/* Text that does not fit is cut off, and what comes after it is dropped. */
+Test(text, append_stays_within_its_size) {
+  char bytes[12];
+  memset(bytes, 'x', sizeof bytes);
+  size_t used = lk_text_append(bytes, 8, 0, "%s", "abc");
+  cr_assert(used == 3 && strcmp(bytes, "abc") == 0);
+  used = lk_text_append(bytes, 8, used, "%d", 123456789);
+  cr_assert(used == 7 && strcmp(bytes, "abc1234") == 0);
+  used = lk_text_append(bytes, 8, used, "more");
+  cr_assert(used == 7 && strcmp(bytes, "abc1234") == 0 && bytes[8] == 'x');
+  cr_assert_eq(lk_text_append(bytes, 1, 0, "more"), 0);
+  cr_assert_eq(bytes[0], '\0');
+}

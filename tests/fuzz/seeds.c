@@ -57,10 +57,12 @@ static void save_segment(void) {
       {.number = 0, .key = lk_text_of("a"), .subject = lk_text_of("s"), .group = lk_text_of("g"), .tags = 5},
       {.number = 1, .key = lk_text_of("b"), .subject = lk_text_of("s")},
       {.number = 2, .key = lk_text_of("c"), .subject = lk_text_of("t")}};
+  const char *faults[3];
   lk_segment_content content = {.metric = LK_COSINE,
                                 .vectors = {.name = "", .data = rows, .rows = 3, .dim = 2, .element = LK_F32},
                                 .rows = 3,
-                                .templates = templates};
+                                .templates = templates,
+                                .faults = faults};
   lk_pool *pool;
   uint64_t checksum;
   if (lk_pool_open(1, &pool, NULL) != LK_OK ||

@@ -28,9 +28,16 @@ static uint64_t write_rows(const char *path, lk_metric metric, lk_vectors vector
   uint64_t checksum = 0;
   lk_error error = {0};
   cr_assert_eq(lk_pool_open(2, &pool, NULL), LK_OK);
-  lk_segment_content content = {
-      .metric = metric, .vectors = vectors, .first = first, .rows = rows, .templates = templates};
+  const char **faults = calloc(rows, sizeof *faults);
+  lk_segment_content content = {.metric = metric,
+                                .vectors = vectors,
+                                .first = first,
+                                .rows = rows,
+                                .templates = templates,
+                                .faults = faults};
   cr_assert_eq(lk_segment_write(path, &content, pool, &checksum, &error), LK_OK, "%s", error.text);
+  for (uint32_t r = 0; r < rows; r++) cr_assert_null(faults[r]);
+  free(faults);
   lk_pool_close(pool);
   return checksum;
 }
@@ -181,8 +188,13 @@ Test(segment, an_f16_segment_holds_the_halves_and_codes_them) {
   uint64_t checksum;
   lk_vectors vectors = files_vectors(data, ROWS, DIM);
   cr_assert_eq(lk_pool_open(2, &pool, NULL), LK_OK);
-  lk_segment_content content = {
-      .metric = LK_COSINE, .store = LK_STORE_F16, .vectors = vectors, .rows = ROWS, .templates = templates};
+  static const char *faults[ROWS];
+  lk_segment_content content = {.metric = LK_COSINE,
+                                .store = LK_STORE_F16,
+                                .vectors = vectors,
+                                .rows = ROWS,
+                                .templates = templates,
+                                .faults = faults};
   cr_assert_eq(lk_segment_write(files_path("s"), &content, pool, &checksum, NULL), LK_OK);
   lk_segment segment = open_segment(files_path("s"));
   cr_assert_eq(segment.shape.store, LK_STORE_F16);
