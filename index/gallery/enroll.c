@@ -150,7 +150,7 @@ static lk_status check_written(const char *path, uint64_t checksum, lk_error *er
   lk_segment segment;
   lk_status status = lk_segment_open(path, &segment, error);
   if (status != LK_OK) return status;
-  if (segment.header_checksum != checksum)
+  if (segment.header.checksum != checksum)
     status = lk_fail(error, LK_ECORRUPT, "%s: the file changed while it was written", path);
   if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_CODES, error);
   if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_EXACT, error);

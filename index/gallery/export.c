@@ -7,7 +7,8 @@ void lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, f
   uint32_t place;
   const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, position, &place);
   uint32_t dim = segment->shape.dim;
-  const float *row = lk_stored_row(segment->shape.store, segment->block.exact, segment->by_number[place], dim, vector);
+  const float *row =
+      lk_stored_row(segment->shape.store, segment->block.exact, lk_segment_row_at(segment, place), dim, vector);
   if (row != vector) memcpy(vector, row, dim * sizeof *vector);
 }
 

@@ -95,7 +95,7 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
 
 static lk_status check_segment(const lk_gallery *gallery, const lk_manifest_segment *entry, const lk_segment *segment,
                                lk_error *error) {
-  if (segment->block.rows != entry->rows || segment->header_checksum != entry->checksum)
+  if (segment->block.rows != entry->rows || segment->header.checksum != entry->checksum)
     return lk_fail(error, LK_ECORRUPT, "%s: not the segment that the manifest names", segment->path);
   lk_shape shape = lk_gallery_shape(gallery);
   if (segment->shape.dim != shape.dim || segment->shape.metric != shape.metric || segment->shape.store != shape.store)
@@ -201,7 +201,7 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
 lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
   uint32_t place;
   const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, position, &place);
-  return lk_segment_template(segment, segment->by_number[place]);
+  return lk_segment_template(segment, lk_segment_row_at(segment, place));
 }
 
 lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error) {
@@ -262,6 +262,7 @@ static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *err
 lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error) {
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && i < gallery->manifest.segments_count; i++) {
+    status = lk_segment_verify_header(&gallery->catalog.segments[i], error);
     for (lk_section s = 0; status == LK_OK && s < LK_SECTIONS; s++)
       status = lk_segment_verify(&gallery->catalog.segments[i], s, error);
     if (status == LK_OK) status = check_keys(gallery, i, error);

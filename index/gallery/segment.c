@@ -16,26 +16,30 @@ static const char *const section_words[LK_SECTIONS] = {
 
 uint64_t lk_text_hash(lk_text text) { return XXH3_64bits(text.bytes, text.length); }
 
-static const lk_segment_header *header_of(const lk_segment *segment) { return segment->file.data; }
-
 static const void *section_data(const lk_segment *segment, lk_section section) {
-  return (const char *)segment->file.data + header_of(segment)->sections[section].offset;
+  return (const char *)segment->file.data + segment->header.sections[section].offset;
 }
 
 static lk_status corrupt(const lk_segment *segment, lk_section section, const char *what, lk_error *error) {
   return lk_fail(error, LK_ECORRUPT, "%s: at offset %llu, %s: %s", segment->path,
-                 (unsigned long long)header_of(segment)->sections[section].offset, section_words[section], what);
+                 (unsigned long long)segment->header.sections[section].offset, section_words[section], what);
 }
 
 lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error) {
-  const lk_section_entry *entry = &header_of(segment)->sections[section];
+  const lk_section_entry *entry = &segment->header.sections[section];
   if (XXH3_64bits(section_data(segment, section), entry->bytes) == entry->checksum) return LK_OK;
   return corrupt(segment, section, "the checksum does not match", error);
 }
 
+lk_status lk_segment_verify_header(const lk_segment *segment, lk_error *error) {
+  if (memcmp(segment->file.data, &segment->header, sizeof segment->header) == 0) return LK_OK;
+  return lk_fail(error, LK_ECORRUPT, "%s: the header has changed since the file was opened", segment->path);
+}
+
 static lk_status read_header(const lk_file *file, lk_segment *segment, lk_error *error) {
-  const lk_segment_header *h = file->data;
+  const lk_segment_header *h = &segment->header;
   const char *path = segment->path;
+  if (file->size >= sizeof *h) memcpy(&segment->header, file->data, sizeof *h);
   if (file->size < sizeof *h || memcmp(h->magic, LK_SEGMENT_MAGIC, sizeof h->magic) != 0)
     return lk_fail(error, LK_EFORMAT, "%s: not a segment file, or cut off in its header", path);
   if (h->version != LK_SEGMENT_VERSION)
@@ -57,7 +61,7 @@ static bool is_zero(const char *bytes, uint64_t count) {
 /* Each section begins at the first aligned offset after the one before, zeros fill the gap, and the last section ends
  * the file. So a check covers every byte. */
 static lk_status check_sections(const lk_segment *segment, lk_error *error) {
-  const lk_segment_header *h = header_of(segment);
+  const lk_segment_header *h = &segment->header;
   uint64_t end = sizeof *h;
   for (lk_section s = 0; s < LK_SECTIONS; s++) {
     const lk_section_entry *entry = &h->sections[s];
@@ -83,7 +87,7 @@ static lk_status check_sections(const lk_segment *segment, lk_error *error) {
 
 static lk_status check_column(const lk_segment *segment, lk_section ends_section, lk_error *error) {
   const uint64_t *ends = section_data(segment, ends_section);
-  uint64_t bytes = header_of(segment)->sections[ends_section + 1].bytes, last = 0;
+  uint64_t bytes = segment->header.sections[ends_section + 1].bytes, last = 0;
   for (uint32_t r = 0; r < segment->block.rows; r++) {
     if (ends[r] < last || ends[r] - last > LK_TEXT_MAX)
       return corrupt(segment, ends_section, "it is not in order", error);
@@ -142,16 +146,17 @@ static lk_status check_contents(const lk_segment *segment, lk_error *error) {
 }
 
 static lk_column column_at(const lk_segment *segment, lk_section ends_section) {
-  return (lk_column){.ends = section_data(segment, ends_section), .bytes = section_data(segment, ends_section + 1)};
+  return (lk_column){.ends = section_data(segment, ends_section),
+                     .bytes = section_data(segment, ends_section + 1),
+                     .size = segment->header.sections[ends_section + 1].bytes};
 }
 
 lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error) {
   lk_status status = read_header(file, segment, error);
   if (status != LK_OK) return status;
   segment->file = *file;
-  const lk_segment_header *h = file->data;
+  const lk_segment_header *h = &segment->header;
   segment->shape = (lk_shape){.metric = (lk_metric)h->metric, .dim = h->dim, .store = (lk_store)h->store};
-  segment->header_checksum = h->checksum;
   segment->block.rows = h->rows;
   status = check_sections(segment, error);
   if (status != LK_OK) return status;
@@ -196,9 +201,24 @@ void lk_segment_forget_codes(const lk_segment *segment) {
 
 void lk_segment_close(lk_segment *segment) { lk_file_unmap(&segment->file); }
 
+/* Reads a number of the map once: it may change between two readings. */
+#define LOAD(address) __atomic_load_n(address, __ATOMIC_RELAXED)
+
+/* Ends that have changed so that they make no sense give an empty text. */
 static lk_text text_at(lk_column column, uint32_t row) {
-  uint64_t begin = row == 0 ? 0 : column.ends[row - 1];
-  return (lk_text){.bytes = column.bytes + begin, .length = (uint32_t)(column.ends[row] - begin)};
+  uint64_t begin = row == 0 ? 0 : LOAD(&column.ends[row - 1]), end = LOAD(&column.ends[row]);
+  if (begin > end || end > column.size || end - begin > LK_TEXT_MAX) return (lk_text){0};
+  return (lk_text){.bytes = column.bytes + begin, .length = (uint32_t)(end - begin)};
+}
+
+/* A row that has changed so that there is none of its number gives the last row. */
+static uint32_t row_at(const lk_segment *segment, const uint32_t *rows, uint32_t position) {
+  uint32_t row = LOAD(&rows[position]);
+  return row < segment->block.rows ? row : segment->block.rows - 1;
+}
+
+uint32_t lk_segment_row_at(const lk_segment *segment, uint32_t position) {
+  return row_at(segment, segment->by_number, position);
 }
 
 lk_template lk_segment_template(const lk_segment *segment, uint32_t row) {
@@ -210,11 +230,11 @@ lk_template lk_segment_template(const lk_segment *segment, uint32_t row) {
 }
 
 /* The first position in the sorted rows whose text has a hash of at least `hash`. */
-static uint32_t lower_bound(const uint32_t *rows, uint32_t count, lk_column column, uint64_t hash) {
-  uint32_t low = 0, high = count;
+static uint32_t lower_bound(const lk_segment *segment, const uint32_t *rows, lk_column column, uint64_t hash) {
+  uint32_t low = 0, high = segment->block.rows;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    if (lk_text_hash(text_at(column, rows[middle])) < hash)
+    if (lk_text_hash(text_at(column, row_at(segment, rows, middle))) < hash)
       low = middle + 1;
     else
       high = middle;
@@ -224,9 +244,8 @@ static uint32_t lower_bound(const uint32_t *rows, uint32_t count, lk_column colu
 
 bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) {
   uint64_t hash = lk_text_hash(key);
-  for (uint32_t i = lower_bound(segment->by_key, segment->block.rows, segment->keys, hash); i < segment->block.rows;
-       i++) {
-    lk_text candidate = text_at(segment->keys, *row = segment->by_key[i]);
+  for (uint32_t i = lower_bound(segment, segment->by_key, segment->keys, hash); i < segment->block.rows; i++) {
+    lk_text candidate = text_at(segment->keys, *row = row_at(segment, segment->by_key, i));
     if (lk_text_hash(candidate) != hash) break;
     if (lk_text_equal(candidate, key)) return true;
   }
@@ -236,11 +255,11 @@ bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) 
 void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
                                 void *context) {
   uint64_t hash = lk_text_hash(subject);
-  uint32_t rows = segment->block.rows;
-  for (uint32_t i = lower_bound(segment->by_subject, rows, segment->subjects, hash); i < rows; i++) {
-    lk_text candidate = text_at(segment->subjects, segment->by_subject[i]);
+  for (uint32_t i = lower_bound(segment, segment->by_subject, segment->subjects, hash); i < segment->block.rows; i++) {
+    uint32_t row = row_at(segment, segment->by_subject, i);
+    lk_text candidate = text_at(segment->subjects, row);
     if (lk_text_hash(candidate) != hash) break;
-    if (lk_text_equal(candidate, subject)) each(context, number, segment->by_subject[i]);
+    if (lk_text_equal(candidate, subject)) each(context, number, row);
   }
 }
 
@@ -248,7 +267,7 @@ uint32_t lk_segment_place(const lk_segment *segment, uint32_t row) {
   uint32_t low = 0, high = segment->block.rows;
   while (high - low > 1) {
     uint32_t middle = low + (high - low) / 2;
-    if (segment->block.numbers[segment->by_number[middle]] <= segment->block.numbers[row])
+    if (segment->block.numbers[lk_segment_row_at(segment, middle)] <= segment->block.numbers[row])
       low = middle;
     else
       high = middle;

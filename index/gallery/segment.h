@@ -1,4 +1,7 @@
-/* A segment: an immutable, checksummed file with a run of templates, mapped into memory. docs/format.md draws it. */
+/* A segment: an immutable, checksummed file with a run of templates, mapped into memory. docs/format.md draws it.
+ *
+ * Nobody can keep a file from changing under its map. So what says where something lies is checked each time it is
+ * read: a changed file can give wrong texts, never a read beyond them. */
 #ifndef INDEX_GALLERY_SEGMENT_H
 #define INDEX_GALLERY_SEGMENT_H
 
@@ -16,13 +19,14 @@
 typedef struct lk_column {
   const uint64_t *ends;
   const char *bytes;
+  uint64_t size; /* of the bytes */
 } lk_column;
 
 typedef struct lk_segment {
   char path[PATH_MAX];
   lk_file file;
+  lk_segment_header header; /* a copy: the file may change under its map */
   lk_shape shape;
-  uint64_t header_checksum;
   lk_block block;
   lk_column keys, subjects, groups;
   const uint32_t *by_key, *by_subject; /* rows, sorted by hash of their text */
@@ -35,6 +39,9 @@ lk_status lk_segment_open(const char *path, lk_segment *segment, lk_error *error
 lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error);
 void lk_segment_close(lk_segment *segment);
 
+/* Whether the file still has the header that it was opened with. LK_ECORRUPT. */
+lk_status lk_segment_verify_header(const lk_segment *segment, lk_error *error);
+
 /* Verifies one section's checksum. */
 lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error);
 
@@ -42,6 +49,9 @@ lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_er
 void lk_segment_forget_codes(const lk_segment *segment);
 
 lk_template lk_segment_template(const lk_segment *segment, uint32_t row);
+
+/* The row at a position of by_number. */
+uint32_t lk_segment_row_at(const lk_segment *segment, uint32_t position);
 
 /* The position of a row in by_number. */
 uint32_t lk_segment_place(const lk_segment *segment, uint32_t row);

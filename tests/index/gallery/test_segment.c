@@ -113,7 +113,7 @@ Test(segment, rows_come_back_as_prepared) {
     uint64_t checksum = write_rows(files_path("s"), metric, vectors, FIRST, TAKEN, templates);
     lk_segment segment = open_segment(files_path("s"));
     const float *exact = segment.block.exact;
-    cr_assert_eq(segment.header_checksum, checksum);
+    cr_assert_eq(segment.header.checksum, checksum);
     for (uint32_t r = 0; r < TAKEN; r++) {
       uint32_t row = segment.by_number[r];
       cr_assert_null(lk_vector_prepare(metric, &vectors, FIRST + r, prepared));

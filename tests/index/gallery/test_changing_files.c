@@ -1,0 +1,160 @@
+/* Files that change while they are in use: no read beyond them, no gallery that does not open. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "index/gallery/gallery.h"
+#include "tests/support/files.h"
+
+TestSuite(changing_files, .init = files_setup, .fini = files_teardown);
+
+enum { ROWS = 3000, DIM = 16, TURNS = 40 };
+
+static int fd;
+static atomic_bool over;
+
+/* Writes to the file, not the map. A row in the middle is good most of the time, so that some readings of it find it
+ * good and others do not. */
+static void *change(void *unused) {
+  static const float bad[] = {NAN, 0, INFINITY};
+  float row[DIM];
+  for (uint32_t turn = 0; !atomic_load(&over); turn++) {
+    for (int i = 0; i < DIM; i++) row[i] = turn % 16 == 0 ? bad[turn / 16 % 3] : (float)(turn % 16) - 7.5F;
+    if (pwrite(fd, row, sizeof row, (off_t)(ROWS / 2 * sizeof row)) != sizeof row) break;
+  }
+  return unused;
+}
+
+static float *map_source(const char *path) {
+  random_state random = {7};
+  float *data = files_random(&random, ROWS, DIM);
+  files_write(path, data, (size_t)ROWS * DIM * sizeof *data);
+  free(data);
+  fd = open(path, O_RDWR | O_CLOEXEC);
+  cr_assert_geq(fd, 0);
+  float *map = mmap(NULL, (size_t)ROWS * DIM * sizeof *map, PROT_READ, MAP_SHARED, fd, 0);
+  cr_assert_neq(map, MAP_FAILED);
+  return map;
+}
+
+static void enroll_once(lk_metric metric, int turn, const float *source) {
+  char name[32];
+  snprintf(name, sizeof name, "g%d-%d", (int)metric, turn);
+  const char *folder = files_gallery(name, metric, DIM);
+  lk_vectors vectors = files_vectors(source, ROWS, DIM);
+  lk_error error = {0};
+  lk_status status = lk_gallery_enroll(folder, &vectors, NULL, NULL, NULL, NULL, NULL, &error);
+  cr_assert(status == LK_OK || status == LK_EBADPROBE, "%s", error.text);
+  lk_gallery *gallery;
+  cr_assert_eq(lk_gallery_open(folder, &gallery, &error), LK_OK, "after %s: %s", lk_status_name(status), error.text);
+  cr_assert_eq(lk_gallery_check(gallery, &error), LK_OK, "%s", error.text);
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(gallery, &stat);
+  cr_assert_eq(stat.templates, status == LK_OK ? ROWS : 0);
+  lk_gallery_close(gallery);
+}
+
+Test(changing_files, an_enrollment_is_whole_or_refused) {
+  float *source = map_source(files_path("source"));
+  pthread_t changer;
+  cr_assert_eq(pthread_create(&changer, NULL, change, NULL), 0);
+  for (int turn = 0; turn < TURNS; turn++)
+    for (lk_metric metric = LK_COSINE; metric <= LK_L2; metric++) enroll_once(metric, turn, source);
+  atomic_store(&over, true);
+  pthread_join(changer, NULL);
+  munmap(source, (size_t)ROWS * DIM * sizeof *source);
+  close(fd);
+}
+
+enum { TEMPLATES = 300 };
+
+static lk_gallery *enroll_and_open(void) {
+  random_state random = {8};
+  float *data = files_random(&random, TEMPLATES, DIM);
+  const char *folder = files_gallery("g", LK_COSINE, DIM);
+  files_enroll(folder, data, TEMPLATES, DIM, NULL);
+  free(data);
+  return files_open(folder);
+}
+
+/* Fills a section of the gallery's segment file with a byte, beneath its map. */
+static void overwrite(const lk_gallery *gallery, lk_section section, uint8_t byte) {
+  const lk_segment *segment = &gallery->catalog.segments[0];
+  const lk_section_entry *entry = &segment->header.sections[section];
+  uint8_t *bytes = malloc(entry->bytes);
+  memset(bytes, byte, entry->bytes);
+  int file = open(segment->path, O_RDWR | O_CLOEXEC);
+  cr_assert_eq(pwrite(file, bytes, entry->bytes, (off_t)entry->offset), (ssize_t)entry->bytes);
+  close(file);
+  free(bytes);
+}
+
+static void check_within(const lk_segment *segment, lk_text text) {
+  const char *begin = segment->file.data, *end = begin + segment->file.size;
+  cr_assert_leq(text.length, LK_TEXT_MAX);
+  cr_assert(text.length == 0 || (text.bytes >= begin && text.bytes + text.length <= end));
+}
+
+static void count_row(void *context, uint32_t number, uint32_t row) {
+  cr_assert(number == 0 && row < TEMPLATES);
+  ++*(uint32_t *)context;
+}
+
+static void read_all(const lk_gallery *gallery) {
+  const lk_segment *segment = &gallery->catalog.segments[0];
+  float vector[DIM];
+  for (uint64_t position = 0; position < TEMPLATES; position++) {
+    lk_template t = lk_gallery_template(gallery, position);
+    check_within(segment, t.key);
+    check_within(segment, t.subject);
+    check_within(segment, t.group);
+    cr_assert_eq(lk_gallery_export(gallery, position, 1, NULL, vector, NULL), LK_OK);
+    uint32_t rows = 0;
+    lk_catalog_each_of_subject(&gallery->catalog, lk_text_of("17"), count_row, &rows);
+    cr_assert_leq(rows, TEMPLATES);
+  }
+  uint64_t position;
+  if (lk_gallery_find(gallery, lk_text_of("17"), &position, NULL) == LK_OK) cr_assert_lt(position, TEMPLATES);
+}
+
+/* Ends of texts and numbers of rows say where something lies: none of them is believed. */
+Test(changing_files, what_says_where_something_lies_is_checked) {
+  static const lk_section sections[] = {LK_SECTION_KEY_ENDS, LK_SECTION_SUBJECT_ENDS, LK_SECTION_GROUP_ENDS,
+                                        LK_SECTION_BY_KEY,   LK_SECTION_BY_SUBJECT,   LK_SECTION_BY_NUMBER};
+  static const uint8_t bytes[] = {0xff, 0x7f, 0x01, 0x00};
+  for (size_t s = 0; s < sizeof sections / sizeof sections[0]; s++)
+    for (size_t b = 0; b < sizeof bytes; b++) {
+      files_teardown();
+      files_setup();
+      lk_gallery *gallery = enroll_and_open();
+      overwrite(gallery, sections[s], bytes[b]);
+      read_all(gallery);
+      bool same = sections[s] == LK_SECTION_GROUP_ENDS && bytes[b] == 0; /* no template has a group */
+      cr_assert_eq(lk_gallery_check(gallery, NULL), same ? LK_OK : LK_ECORRUPT);
+      lk_gallery_close(gallery);
+    }
+}
+
+/* The header says where the sections lie, and it was read when the gallery was opened. */
+Test(changing_files, a_header_that_changes_is_not_read_again) {
+  lk_gallery *gallery = enroll_and_open();
+  const lk_segment *segment = &gallery->catalog.segments[0];
+  static const char nothing[sizeof(lk_segment_header)];
+  int file = open(segment->path, O_RDWR | O_CLOEXEC);
+  cr_assert_eq(pwrite(file, nothing, sizeof nothing, 0), (ssize_t)sizeof nothing);
+  close(file);
+  read_all(gallery);
+  for (lk_section s = 0; s < LK_SECTIONS; s++) cr_assert_eq(lk_segment_verify(segment, s, NULL), LK_OK);
+  lk_error error;
+  cr_assert_eq(lk_gallery_check(gallery, &error), LK_ECORRUPT);
+  cr_assert_not_null(strstr(error.text, "segment-000001.lks: the header has changed"), "%s", error.text);
+  lk_gallery_close(gallery);
+}
