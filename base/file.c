@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -20,29 +21,93 @@ static void close_quietly(int fd) {
   errno = saved;
 }
 
-lk_status lk_file_map(const char *path, lk_file *file, lk_error *error) {
-  *file = (lk_file){0};
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail(error, path, "open");
+/* Opens a regular file for reading; `size` receives its size. -1: it failed, and `status` says how. */
+static int open_regular(const char *path, size_t *size, lk_status *status, lk_error *error) {
   struct stat stat;
-  void *data = NULL;
-  lk_status status = LK_OK;
-  if (fstat(fd, &stat) != 0)
-    status = fail(error, path, "stat");
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  *status = LK_OK;
+  if (fd < 0)
+    *status = fail(error, path, "open");
+  else if (fstat(fd, &stat) != 0)
+    *status = fail(error, path, "stat");
   else if (!S_ISREG(stat.st_mode))
-    status = lk_fail(error, LK_EFORMAT, "%s: not a regular file", path);
-  else if (stat.st_size > 0) {
-    data = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (data == MAP_FAILED) status = fail(error, path, "map");
+    *status = lk_fail(error, LK_EFORMAT, "%s: not a regular file", path);
+  if (*status == LK_OK) {
+    *size = (size_t)stat.st_size;
+    return fd;
   }
-  close_quietly(fd);
-  if (status == LK_OK) *file = (lk_file){.data = data, .size = (size_t)stat.st_size};
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
+/* Reads up to the end, or up to `size` bytes. */
+static lk_status read_all(int fd, const char *path, char *bytes, size_t *size, lk_error *error) {
+  size_t done = 0;
+  while (done < *size) {
+    ssize_t n = read(fd, bytes + done, *size - done);
+    if (n == 0) break;
+    if (n < 0 && errno != EINTR) return fail(error, path, "read");
+    if (n > 0) done += (size_t)n;
+  }
+  bytes[done] = '\0';
+  *size = done;
+  return LK_OK;
+}
+
+lk_status lk_file_read(const char *path, lk_file *file, lk_error *error) {
+  *file = (lk_file){0};
+  size_t size;
+  lk_status status;
+  int fd = open_regular(path, &size, &status, error);
+  if (fd < 0) return status;
+  char *bytes = malloc(size + 1);
+  status = bytes != NULL ? read_all(fd, path, bytes, &size, error) : lk_fail_memory(error);
+  close(fd);
+  if (status == LK_OK)
+    *file = (lk_file){.data = bytes, .size = size};
+  else
+    free(bytes);
   return status;
 }
 
+void lk_file_free(lk_file *file) {
+  free((void *)file->data);
+  *file = (lk_file){0};
+}
+
+lk_status lk_file_map(const char *path, lk_file *file, lk_error *error) {
+  *file = (lk_file){0};
+  size_t size;
+  lk_status status;
+  int fd = open_regular(path, &size, &status, error);
+  if (fd < 0) return status;
+  void *data = size > 0 ? mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0) : NULL;
+  if (data == MAP_FAILED) status = fail(error, path, "map");
+  close_quietly(fd);
+  if (status != LK_OK || size == 0) return status;
+  *file = (lk_file){.data = data, .size = size, .mapping = lk_mapping_add(data, size)};
+  if (file->mapping != NULL) return LK_OK;
+  lk_file_unmap(file);
+  return lk_fail_memory(error);
+}
+
 void lk_file_unmap(lk_file *file) {
+  lk_mapping_remove(file->mapping);
   if (file->data != NULL) munmap((void *)file->data, file->size);
   *file = (lk_file){0};
+}
+
+static lk_status check(const lk_mapping *mapping, const char *name, lk_error *error) {
+  if (!lk_mapping_is_damaged(mapping)) return LK_OK;
+  return lk_fail(error, LK_EIO, "%s: the file was cut off, or could not be read, while it was in use", name);
+}
+
+lk_status lk_file_check(const lk_file *file, const char *name, lk_error *error) {
+  return check(file->mapping, name, error);
+}
+
+lk_status lk_file_check_at(const void *address, const char *name, lk_error *error) {
+  return check(lk_mapping_find(address), name, error);
 }
 
 lk_status lk_file_make(const char *path, size_t size, void **data, lk_error *error) {

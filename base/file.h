@@ -1,18 +1,31 @@
-/* Files: mapped for reading, written so that they survive a power cut. Messages name the file. */
+/* Files: read or mapped, and written so that they survive a power cut. Messages name the file. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
 #include <stddef.h>
 
 #include "base/fail.h"
+#include "base/mapping.h"
 
 typedef struct lk_file {
-  const void *data; /* NULL for an empty file */
+  const void *data; /* NULL for an empty file that is mapped */
   size_t size;
+  lk_mapping *mapping; /* NULL where it is not mapped */
 } lk_file;
 
+/* Reads a regular file into memory, followed by a NUL. The bytes cannot change afterwards. */
+lk_status lk_file_read(const char *path, lk_file *file, lk_error *error);
+void lk_file_free(lk_file *file);
+
+/* Maps a regular file, for what is too large to be read. It may change or be cut off beneath its map: check what says
+ * where something lies, and ask lk_file_check after use. */
 lk_status lk_file_map(const char *path, lk_file *file, lk_error *error);
 void lk_file_unmap(lk_file *file);
+
+/* LK_EIO: a part of the mapped file could not be read while it was in use; its bytes were zeros instead. The second
+ * form is for an address in any file that may be mapped. `name`: for the message. */
+lk_status lk_file_check(const lk_file *file, const char *name, lk_error *error);
+lk_status lk_file_check_at(const void *address, const char *name, lk_error *error);
 
 /* A file of `size` bytes, its blocks reserved, mapped for writing. Replaces what is there. */
 lk_status lk_file_make(const char *path, size_t size, void **data, lk_error *error);

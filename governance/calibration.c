@@ -100,10 +100,10 @@ lk_status lk_calibration_open(const char *path, lk_calibration *calibration, uin
   if (line != NULL) *line = 0;
   lk_file file;
   *calibration = (lk_calibration){0};
-  lk_status status = lk_file_map(path, &file, error);
+  lk_status status = lk_file_read(path, &file, error);
   if (status != LK_OK) return status;
-  status = lk_calibration_parse(path, file.size > 0 ? file.data : "", file.size, calibration, line, error);
-  lk_file_unmap(&file);
+  status = lk_calibration_parse(path, file.data, file.size, calibration, line, error);
+  lk_file_free(&file);
   return status;
 }
 

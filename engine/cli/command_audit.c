@@ -26,11 +26,11 @@ static const char *render_time(uint64_t ms, char text[TIME_ROOM]) {
 /* The caller frees it. */
 static lk_status read_text(const char *path, char **text, lk_error *error) {
   lk_file file;
-  lk_status status = lk_file_map(path, &file, error);
+  lk_status status = lk_file_read(path, &file, error);
   if (status != LK_OK) return status;
   *text = calloc(1, file.size + 1);
   if (*text != NULL && file.size > 0) memcpy(*text, file.data, file.size);
-  lk_file_unmap(&file);
+  lk_file_free(&file);
   return *text != NULL ? LK_OK : lk_fail_memory(error);
 }
 

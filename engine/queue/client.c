@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "engine/queue/protocol.h"
 #include "engine/queue/redis.h"
@@ -76,6 +77,8 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   char id[24], k[12], n[24], threshold[32], ttl[24], tags[24], mask[24], since[24];
   const lk_client_job *job = c->job;
   lk_vector_to_f32(job->probes, job_first(c, number), job_probes(c, number), c->probes);
+  lk_status readable = lk_file_check_at(job->probes->data, job->probes->name, error);
+  if (readable != LK_OK) return readable;
   snprintf(id, sizeof id, "%" PRIu64, number);
   snprintf(k, sizeof k, "%u", job->k);
   snprintf(n, sizeof n, "%" PRIu64, job_probes(c, number));
@@ -198,7 +201,7 @@ static lk_status check_probes(const client *c, lk_error *error) {
     const char *fault = lk_vector_prepare(LK_IP, probes, row, c->probes);
     if (fault != NULL) return lk_fail(error, LK_EBADPROBE, "%s: probe %" PRIu64 " %s", probes->name, row, fault);
   }
-  return LK_OK;
+  return lk_file_check_at(probes->data, probes->name, error);
 }
 
 static lk_status exchange(client *c, const atomic_bool *stop, lk_client_take *take, void *context, lk_error *error) {

@@ -47,12 +47,12 @@ lk_status lk_audit_files_last(const char *folder, uint32_t *last, lk_error *erro
 lk_status lk_audit_file_read(const char *path, lk_audit_chain *chain, size_t *size, size_t *whole,
                              lk_audit_visit *visit, void *context, lk_error *error) {
   lk_file file;
-  lk_status status = lk_file_map(path, &file, error);
+  lk_status status = lk_file_read(path, &file, error);
   if (status != LK_OK) return status;
   chain->at_start = true;
   *size = file.size;
   *whole = 0;
   if (file.size > 0) status = lk_audit_chain_read(chain, path, file.data, file.size, whole, visit, context, error);
-  lk_file_unmap(&file);
+  lk_file_free(&file);
   return status;
 }

@@ -50,18 +50,15 @@ lk_status lk_policy_parse(const char *name, const void *data, size_t size, lk_po
   return parse_at(name, data, size, policy, &line, error);
 }
 
-/* From a copy: a file that is written to meanwhile must not have one hash and other rules. */
+/* From a copy: a file that changes meanwhile must not have one hash and other rules. */
 lk_status lk_policy_open_at(const char *path, lk_policy **policy, uint32_t *line, lk_error *error) {
   *policy = NULL;
   *line = 0;
   lk_file file;
-  lk_status status = lk_file_map(path, &file, error);
+  lk_status status = lk_file_read(path, &file, error);
   if (status != LK_OK) return status;
-  void *copy = malloc(file.size + 1);
-  if (copy != NULL && file.size > 0) memcpy(copy, file.data, file.size);
-  status = copy != NULL ? parse_at(path, copy, file.size, policy, line, error) : lk_fail_memory(error);
-  free(copy);
-  lk_file_unmap(&file);
+  status = parse_at(path, file.data, file.size, policy, line, error);
+  lk_file_free(&file);
   return status;
 }
 

@@ -85,6 +85,8 @@ lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *
   if (status != LK_OK) return status;
   status = open_tallies(&c, error);
   if (status == LK_OK) compare_batches(&c, progress, context);
+  if (status == LK_OK) status = lk_catalog_check_files(&gallery->catalog, error);
+  if (status == LK_OK) status = lk_file_check_at(probes->data, probes->name, error);
   for (uint32_t t = 0; status == LK_OK && t < lk_pool_threads(c.pool); t++) lk_tally_merge(tally, &c.tallies[t]);
   close_comparison(&c);
   return status;

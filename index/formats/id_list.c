@@ -16,7 +16,6 @@ static lk_text take_line(const char **at, const char *end) {
   return (lk_text){.bytes = first, .length = length > LK_TEXT_MAX ? LK_TEXT_MAX + 1 : (uint32_t)length};
 }
 
-/* Lines are not counted beforehand: the file may change under the map between two readings. */
 static lk_status add_text(lk_id_list *lines, lk_text text, lk_error *error) {
   if (lines->count == lines->room) {
     size_t room = lines->room > 0 ? 2 * lines->room : 64;
@@ -56,18 +55,18 @@ lk_status lk_id_list_parse(const char *name, const void *data, size_t size, lk_i
 
 lk_status lk_id_list_open(const char *path, lk_id_list *lines, lk_error *error) {
   lk_file file;
-  lk_status status = lk_file_map(path, &file, error);
+  lk_status status = lk_file_read(path, &file, error);
   if (status != LK_OK) return status;
   status = lk_id_list_parse(path, file.data, file.size, lines, error);
   if (status == LK_OK)
     lines->file = file;
   else
-    lk_file_unmap(&file);
+    lk_file_free(&file);
   return status;
 }
 
 void lk_id_list_close(lk_id_list *lines) {
   free(lines->texts);
-  lk_file_unmap(&lines->file);
+  lk_file_free(&lines->file);
   *lines = (lk_id_list){0};
 }

@@ -154,10 +154,10 @@ lk_status lk_label_csv_parse(const char *name, const void *data, size_t size, ui
 
 lk_status lk_label_csv_open(const char *path, uint64_t rows, lk_label_csv *labels, lk_error *error) {
   lk_file file;
-  lk_status status = lk_file_map(path, &file, error);
+  lk_status status = lk_file_read(path, &file, error);
   if (status != LK_OK) return status;
   status = lk_label_csv_parse(path, file.data, file.size, rows, labels, error);
-  lk_file_unmap(&file);
+  lk_file_free(&file);
   return status;
 }
 

@@ -45,6 +45,6 @@ lk_status lk_vector_file_open(const char *path, lk_vector_file *file, lk_error *
 }
 
 void lk_vector_file_close(lk_vector_file *file) {
-  lk_file_unmap(&(lk_file){.data = file->map, .size = file->map_bytes});
+  lk_file_unmap(&(lk_file){.data = file->map, .size = file->map_bytes, .mapping = lk_mapping_find(file->map)});
   *file = (lk_vector_file){0};
 }

@@ -39,6 +39,13 @@ const lk_segment *lk_catalog_segment_at(const lk_catalog *catalog, uint64_t row,
   return &catalog->segments[low];
 }
 
+lk_status lk_catalog_check_files(const lk_catalog *catalog, lk_error *error) {
+  lk_status status = LK_OK;
+  for (uint32_t s = 0; status == LK_OK && s < catalog->segments_count; s++)
+    status = lk_file_check(&catalog->segments[s].file, catalog->segments[s].path, error);
+  return status;
+}
+
 lk_template lk_catalog_template(const lk_catalog *catalog, uint64_t row) {
   uint32_t inside;
   const lk_segment *segment = lk_catalog_segment_at(catalog, row, &inside);

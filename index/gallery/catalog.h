@@ -21,6 +21,9 @@ void lk_catalog_close(lk_catalog *catalog);
 /* The segment that a row among all lies in, and in *inside its row there. */
 const lk_segment *lk_catalog_segment_at(const lk_catalog *catalog, uint64_t row, uint32_t *inside);
 
+/* LK_EIO: a segment's file could not be read while it was in use; the error names it. */
+lk_status lk_catalog_check_files(const lk_catalog *catalog, lk_error *error);
+
 /* The template of a row among all, as searches count them. */
 lk_template lk_catalog_template(const lk_catalog *catalog, uint64_t row);
 

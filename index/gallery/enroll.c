@@ -206,6 +206,8 @@ static lk_status write_segments(enrollment *e, lk_manifest *next, uint32_t added
     if (status != LK_OK && status != LK_EBADPROBE) return status;
     report(e, first + entry->rows);
   }
+  lk_status readable = lk_file_check_at(e->vectors->data, e->vectors->name, error);
+  if (readable != LK_OK) return readable;
   return faulty ? refuse_faults(e, error) : LK_OK;
 }
 

@@ -158,10 +158,10 @@ lk_status lk_manifest_read(const char *folder, lk_manifest *manifest, lk_error *
   char path[PATH_MAX];
   lk_file file;
   lk_status status = lk_file_join(path, folder, LK_MANIFEST_FILE, error);
-  if (status == LK_OK) status = lk_file_map(path, &file, error);
+  if (status == LK_OK) status = lk_file_read(path, &file, error);
   if (status != LK_OK) return status;
-  status = lk_manifest_parse(path, file.size > 0 ? file.data : "", file.size, manifest, error);
-  lk_file_unmap(&file);
+  status = lk_manifest_parse(path, file.data, file.size, manifest, error);
+  lk_file_free(&file);
   return status;
 }
 

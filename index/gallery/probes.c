@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "index/formats/vector.h"
 
@@ -31,7 +32,8 @@ static lk_status prepare(const lk_gallery *gallery, const lk_vectors *probes, fl
     if (fault != NULL) status = lk_fail(error, LK_EBADPROBE, "%s: probe %" PRIu64 " %s", probes->name, p, fault);
   }
   fesetenv(&callers);
-  return status;
+  lk_status readable = lk_file_check_at(probes->data, probes->name, error);
+  return readable != LK_OK ? readable : status;
 }
 
 lk_status lk_gallery_check_probes(const lk_gallery *gallery, const lk_vectors *probes, lk_text model, lk_error *error) {

@@ -44,6 +44,8 @@ static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
   fenv_t callers = lk_enter_arithmetic();
   lk_catalog_each_of_subject(&gallery->catalog, subject, compare_with, &v);
   fesetenv(&callers);
+  status = lk_catalog_check_files(&gallery->catalog, error);
+  if (status != LK_OK) return status;
   if (v.compared == 0)
     return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->name, (int)subject.length,
                    subject.bytes);

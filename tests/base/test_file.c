@@ -29,6 +29,23 @@ Test(file, an_empty_file_has_no_data) {
   lk_file_unmap(&file);
 }
 
+/* A copy: what happens to the file afterwards does not reach it. */
+Test(file, reads_a_copy) {
+  files_write(files_path("a"), "twelve bytes", 12);
+  lk_file file;
+  cr_assert_eq(lk_file_read(files_path("a"), &file, NULL), LK_OK);
+  files_write(files_path("a"), "another text", 12);
+  cr_assert_eq(file.size, 12);
+  cr_assert_str_eq(file.data, "twelve bytes");
+  lk_file_free(&file);
+  files_write(files_path("empty"), "", 0);
+  cr_assert_eq(lk_file_read(files_path("empty"), &file, NULL), LK_OK);
+  cr_assert(file.size == 0 && ((const char *)file.data)[0] == '\0');
+  lk_file_free(&file);
+  cr_assert_eq(lk_file_read(files_path("missing"), &file, NULL), LK_EIO);
+  cr_assert_eq(lk_file_read(files_root, &file, NULL), LK_EFORMAT);
+}
+
 Test(file, what_cannot_be_mapped_is_named) {
   lk_error error;
   lk_file file;

@@ -172,7 +172,8 @@ Test(cli, bad_vectors_are_named) {
   static const uint32_t wide[] = {4097};
   uint64_t digest = files_digest(faces);
   expect_bad_vectors("a.fvecs", other, sizeof other, "a.fvecs: row 2 has dimension 2; row 0 has 1");
-  expect_bad_vectors("a.fvecs", other, 10, "row 1 is cut off: a row has 8 bytes, the file has 2 of it (6 are missing, or 2");
+  expect_bad_vectors("a.fvecs", other, 10,
+                     "row 1 is cut off: a row has 8 bytes, the file has 2 of it (6 are missing, or 2");
   expect_bad_vectors("a.bvecs", &none, sizeof none, "row 0 has dimension 0;");
   expect_bad_vectors("a.bvecs", &negative, sizeof negative, "row 0 has dimension -3;");
   expect_bad_vectors("a.bvecs", wide, sizeof wide, "row 0 has dimension 4097;");

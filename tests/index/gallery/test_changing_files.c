@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <likeness/vector_file.h>
+
 #include "base/text.h"
 #include "index/gallery/gallery.h"
 #include "tests/support/files.h"
@@ -157,4 +159,63 @@ Test(changing_files, a_header_that_changes_is_not_read_again) {
   cr_assert_eq(lk_gallery_check(gallery, &error), LK_ECORRUPT);
   cr_assert_not_null(strstr(error.text, "segment-000001.lks: the header has changed"), "%s", error.text);
   lk_gallery_close(gallery);
+}
+
+static lk_gallery *load(const char *name, lk_device *device) {
+  random_state random = {9};
+  float *data = files_random(&random, TEMPLATES, DIM);
+  const char *folder = files_gallery(name, LK_COSINE, DIM);
+  files_enroll(folder, data, TEMPLATES, DIM, NULL);
+  free(data);
+  lk_gallery *gallery = files_open(folder);
+  cr_assert_eq(lk_gallery_load(gallery, device, NULL), LK_OK);
+  return gallery;
+}
+
+static lk_status identify(lk_gallery *gallery, lk_result *result, lk_error *error) {
+  static float probe[DIM] = {1, 2, 3};
+  lk_vectors probes = files_vectors(probe, 1, DIM);
+  lk_query query = {.probes = &probes, .probes_count = 1, .k = 5, .threshold = -INFINITY};
+  return lk_gallery_identify(gallery, &query, result, NULL, error);
+}
+
+/* Reading beyond the end of a file that was cut off raises SIGBUS. */
+Test(changing_files, a_segment_that_is_cut_off_fails_its_gallery_alone) {
+  lk_device *device;
+  lk_result *result;
+  lk_error error = {0};
+  cr_assert_eq(lk_device_open("cpu", 2, &device, NULL), LK_OK);
+  cr_assert_eq(lk_result_open(&result, NULL), LK_OK);
+  lk_gallery *cut = load("cut", device), *whole = load("whole", device);
+  cr_assert_eq(identify(cut, result, &error), LK_OK);
+  cr_assert_eq(truncate(cut->catalog.segments[0].path, 4096), 0);
+  cr_assert_eq(identify(cut, result, &error), LK_EIO);
+  cr_assert_not_null(strstr(error.text, "cut/segment-000001.lks: the file was cut off"), "%s", error.text);
+  cr_assert_eq(lk_result_count(result, 0), 0);
+  lk_vectors probe = files_vectors((float[DIM]){1}, 1, DIM);
+  cr_assert_eq(lk_gallery_verify(cut, &probe, lk_text_of("290"), NULL, result, &error), LK_EIO);
+  float vector[DIM];
+  cr_assert_eq(lk_gallery_export(cut, 290, 1, NULL, vector, &error), LK_EIO);
+  cr_assert_eq(lk_gallery_check(cut, &error), LK_ECORRUPT);
+  cr_assert_eq(identify(whole, result, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_result_count(result, 0), 5);
+  lk_result_close(result);
+  lk_gallery_close(cut);
+  lk_gallery_close(whole);
+  lk_device_close(device);
+}
+
+Test(changing_files, a_source_that_is_cut_off_is_named) {
+  static float data[ROWS * DIM];
+  for (int i = 0; i < ROWS * DIM; i++) data[i] = (float)(i % 7) + 1;
+  files_write_npy(files_path("v.npy"), "<f4", ROWS, DIM, data, sizeof data);
+  lk_vector_file source;
+  lk_error error;
+  const char *folder = files_gallery("g", LK_IP, DIM);
+  cr_assert_eq(lk_vector_file_open(files_path("v.npy"), &source, NULL), LK_OK);
+  cr_assert_eq(truncate(files_path("v.npy"), 4096), 0);
+  cr_assert_eq(lk_gallery_enroll(folder, &source.vectors, NULL, NULL, NULL, NULL, NULL, &error), LK_EIO);
+  cr_assert_not_null(strstr(error.text, "v.npy: the file was cut off"), "%s", error.text);
+  lk_vector_file_close(&source);
+  cr_assert_eq(files_count(folder), 1, "only the manifest is left");
 }

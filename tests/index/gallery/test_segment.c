@@ -29,12 +29,8 @@ static uint64_t write_rows(const char *path, lk_metric metric, lk_vectors vector
   lk_error error = {0};
   cr_assert_eq(lk_pool_open(2, &pool, NULL), LK_OK);
   const char **faults = calloc(rows, sizeof *faults);
-  lk_segment_content content = {.metric = metric,
-                                .vectors = vectors,
-                                .first = first,
-                                .rows = rows,
-                                .templates = templates,
-                                .faults = faults};
+  lk_segment_content content = {
+      .metric = metric, .vectors = vectors, .first = first, .rows = rows, .templates = templates, .faults = faults};
   cr_assert_eq(lk_segment_write(path, &content, pool, &checksum, &error), LK_OK, "%s", error.text);
   for (uint32_t r = 0; r < rows; r++) cr_assert_null(faults[r]);
   free(faults);
