@@ -82,8 +82,8 @@ lk_status lk_result_search(lk_result *result, const lk_query *query, const lk_pl
                            lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error) {
   const lk_gallery *gallery = result->gallery;
   lk_batch batch = {.shape = lk_gallery_shape(gallery),
-                    .holds = gallery->holds,
-                    .holds_count = gallery->manifest.segments_count,
+                    .blocks = gallery->holds,
+                    .blocks_count = gallery->manifest.segments_count,
                     .probes = plain->probes,
                     .count = plain->count,
                     .k = plain->k,

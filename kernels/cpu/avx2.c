@@ -8,6 +8,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "kernels/score.h"
+
 enum { BLOCK = LK_SUM_PROBES };
 
 #define HOT static inline __attribute__((always_inline))

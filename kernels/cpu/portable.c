@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/isa.h"
 #include "kernels/half.h"
+#include "kernels/score.h"
 
 static void add_step(const uint8_t *step, const int8_t *probe, int32_t sum[LK_STRIP_ROWS]) {
   for (int r = 0; r < LK_STRIP_ROWS; r++)

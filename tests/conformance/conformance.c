@@ -251,7 +251,7 @@ static void check_wide(lk_backend *backend, uint32_t threads, const struct confo
 }
 
 /* The last case overflows: no bar rejects any of its rows. */
-Test(conformance, by_the_wide_scan_alone) {
+Test(conformance, by_the_float_scan_alone) {
   struct conformance_case overflowing = PIN("wide overflow", COSINE, ALL_EQUAL, 4, 10000, 300, 10);
   lk_backend *backends[DEVICES];
   lk_candidate_lists got = {0};
@@ -269,7 +269,7 @@ Test(conformance, by_the_wide_scan_alone) {
 }
 
 /* Near-duplicates of one vector, closer than the codes can tell: the search itself takes to the float scan. */
-Test(conformance, near_duplicates_take_the_wide_scan) {
+Test(conformance, near_duplicates_take_the_float_scan) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("near-duplicates", COSINE, NEAR, 512, 15000, 100, 10);
   lk_search_stats stats = check(&fleet, &c);

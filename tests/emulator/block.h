@@ -13,7 +13,7 @@
 
 namespace emulator {
 
-enum state { RUNS, AT_BARRIER, IN_GROUP, AT_GATE, DONE };
+enum state { RUNS, AT_BARRIER, IN_GROUP, AT_MBARRIER, DONE };
 
 struct copy {
   uint32_t offset;
@@ -36,8 +36,8 @@ struct thread {
   uint64_t acquired;                    /* the last barrier or gate that it passed */
   std::vector<copy> open;               /* not yet committed */
   std::deque<std::vector<copy>> groups; /* oldest first */
-  uint32_t gate;                        /* that it waits at */
-  uint32_t gate_parity;
+  uint32_t mbarrier;                    /* that it waits at */
+  uint32_t mbarrier_parity;
   std::vector<product> products; /* not yet committed */
   std::deque<std::vector<product>> product_groups;
 };
@@ -50,14 +50,14 @@ struct word {
 };
 const uint32_t many = UINT32_MAX;
 
-struct gate {
+struct mbarrier {
   uint32_t count, left, phase;
   int64_t bytes; /* announced and not yet there */
   uint64_t passed;
 };
 
 struct bulk_copy {
-  uint32_t offset, bytes, gate;
+  uint32_t offset, bytes, mbarrier;
   const void *from;
 };
 
@@ -87,7 +87,7 @@ struct block {
   barrier cluster;
   std::vector<unsigned char> shared; /* of each member after the other, as are the words, and offsets of gates */
   std::vector<word> words;
-  std::map<uint32_t, gate> gates; /* by offset */
+  std::map<uint32_t, mbarrier> mbarriers; /* by offset */
   std::vector<bulk_copy> bulk_copies;
   uint32_t current;
   bool failed;

@@ -158,9 +158,9 @@ static void check_wide(emulated_recipe recipe, uint32_t cases) {
   backend->ops->close(backend);
 }
 
-Test(emulated, by_the_wide_scan_alone) { check_wide(plenty, cases_count() / 40); }
+Test(emulated, by_the_float_scan_alone) { check_wide(plenty, cases_count() / 40); }
 
-Test(emulated, by_the_wide_scan_without_a_library) {
+Test(emulated, by_the_float_scan_without_a_library) {
   emulated_recipe bare = plenty;
   bare.multiplies = false;
   check_wide(bare, cases_count() / 80);
@@ -318,7 +318,7 @@ Test(emulated, hopper_few_hits) {
 }
 
 /* Probes that stay in shared memory give way to those of the next frame. */
-Test(emulated, hopper_frames_come_and_go) {
+Test(emulated, hopper_centres_come_and_go) {
   lk_device *device = open_device(hopper);
   struct conformance_case c = PIN_BAR("frames", L2, NORMAL, 150, 2000, 130, LK_K_ALL, SCORE);
   for (c.recipe.blocks = 2; c.recipe.blocks < 8; c.recipe.blocks += 4) check_on(device, &c);

@@ -68,16 +68,17 @@ void emulator_copy_wait(size_t pending);
 /* ---- Hopper ---- */
 
 /* Gates (mbarriers) by their place in shared memory. */
-void emulator_gate_make(uint32_t offset, uint32_t count);
-void emulator_gate_arrive(uint32_t offset, uint32_t bytes);
+void emulator_mbarrier_make(uint32_t offset, uint32_t count);
+void emulator_mbarrier_arrive(uint32_t offset, uint32_t bytes);
 /* At the gate of another block of the cluster. */
-void emulator_gate_arrive_at(uint32_t offset, uint32_t rank, emulator_site site);
-void emulator_gate_wait(uint32_t offset, uint32_t parity, emulator_site site);
+void emulator_mbarrier_arrive_at(uint32_t offset, uint32_t rank, emulator_site site);
+void emulator_mbarrier_wait(uint32_t offset, uint32_t parity, emulator_site site);
 
 /* Copies past the threads: each arrives some time after it was asked for. */
-void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site);
+void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t mbarrier, emulator_site site);
 /* To the same place in all blocks of the cluster, and their own gates. */
-void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site);
+void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t mbarrier,
+                               emulator_site site);
 
 /* Waits for all threads of the cluster. */
 void emulator_cluster_barrier(emulator_site site);

@@ -273,26 +273,31 @@ Test(bound, a_threshold_beyond_int32_saturates) {
 
 /* Hits of one round over a block of one tile: those that score at least the bar. */
 static uint64_t count_hits(lk_backend *backend, lk_shape shape, const lk_block *block, const float *q, float bar,
-                           bool wide) {
+                           bool in_float) {
   lk_error error;
-  lk_resident_block *hold;
+  lk_resident_block *resident;
   lk_candidate_lists lists = {0};
   lk_search_stats stats = {0};
   lk_round done;
   uint64_t visible, hits;
-  lk_scan_order schedule = {0};
-  cr_assert_eq(backend->ops->hold(backend, shape, block, &hold, &error), LK_OK);
-  lk_batch batch = {
-      .shape = shape, .holds = &hold, .holds_count = 1, .probes = q, .count = 1, .k = LK_K_ALL, .thresholds = &bar};
+  lk_scan_order order = {0};
+  cr_assert_eq(backend->ops->load(backend, shape, block, &resident, &error), LK_OK);
+  lk_batch batch = {.shape = shape,
+                    .blocks = &resident,
+                    .blocks_count = 1,
+                    .probes = q,
+                    .count = 1,
+                    .k = LK_K_ALL,
+                    .thresholds = &bar};
   cr_assert_eq(backend->ops->begin(backend, &batch, &visible, &error), LK_OK);
-  cr_assert_eq(lk_scan_order_make(&schedule, &(lk_plan){.first_tiles = 1, .growth = 1, .tile_stride = 1}, 1, &error),
+  cr_assert_eq(lk_scan_order_make(&order, &(lk_plan){.first_tiles = 1, .growth = 1, .tile_stride = 1}, 1, &error),
                LK_OK);
-  cr_assert_eq(backend->ops->rounds(backend, &schedule, schedule.rounds, 1, wide, &done), 1);
-  lk_scan_order_free(&schedule);
+  cr_assert_eq(backend->ops->rounds(backend, &order, order.rounds, 1, in_float, &done), 1);
+  lk_scan_order_free(&order);
   cr_assert_eq(backend->ops->finish(backend, &lists, &stats, &error), LK_OK);
   hits = lists.ends[0];
   lk_candidate_lists_free(&lists);
-  backend->ops->release(backend, hold);
+  backend->ops->unload(backend, resident);
   return hits;
 }
 
@@ -413,12 +418,12 @@ Test(bound, a_threshold_that_the_longest_row_attains) {
 /* ---- the float scan ---- */
 
 /* Whether a row passes that needs exactly this product, or just less, under the bar 0. */
-static bool passes_wide(uint32_t terms, double probe_norm, double norm, float product, double exact_product) {
+static bool passes_in_float(uint32_t terms, double probe_norm, double norm, float product, double exact_product) {
   lk_probe_bound probe = {.norm = probe_norm, .offset = -exact_product};
   return product >= lk_bound_float(LK_IP, terms, &probe, norm, norm, 0);
 }
 
-Test(bound, a_wide_product_that_absorbs) {
+Test(bound, a_float_scan_product_that_absorbs) {
   enum { TERMS = 4096 };
   float product = 0;
   real sum = 0, squares = 0;
@@ -429,7 +434,7 @@ Test(bound, a_wide_product_that_absorbs) {
     squares += (real)p * p;
   }
   cr_assert(product == 0 && sum > 1900);
-  cr_assert(passes_wide(TERMS, (double)sqrtl(squares) * (1 + LK_SQUARES_ERROR), 127.0 * 64, product, (double)sum));
+  cr_assert(passes_in_float(TERMS, (double)sqrtl(squares) * (1 + LK_SQUARES_ERROR), 127.0 * 64, product, (double)sum));
 }
 
 /* An element that loses nearly half its last place to float. */
@@ -440,7 +445,7 @@ static double just_below_the_middle(random_state *random, float *lower) {
 
 /* Elements are rounded to float, then their product, then the sums of 16 lanes, and of many cases some lose nearly all
  * that they may. */
-Test(bound, a_wide_product_is_rounded) {
+Test(bound, a_float_scan_product_is_rounded) {
   enum { LANES = 16 };
   random_state random = {12};
   for (int i = 0; i < 100000; i++) {
@@ -455,19 +460,19 @@ Test(bound, a_wide_product_is_rounded) {
     }
     for (int width = LANES / 2; width > 0; width /= 2)
       for (int lane = 0; lane < width; lane++) sum[lane] += sum[lane + width];
-    cr_assert(passes_wide(1, (double)sqrtl(p_squares), (double)sqrtl(y_squares), sum[0], (double)product), "case %d",
-              i);
+    cr_assert(passes_in_float(1, (double)sqrtl(p_squares), (double)sqrtl(y_squares), sum[0], (double)product),
+              "case %d", i);
   }
 }
 
 /* On a device that takes subnormal numbers for zero. */
-Test(bound, a_wide_product_without_subnormal_numbers) {
-  cr_assert(passes_wide(1, 0x1p-127, 0x1p40, 0, 0x1p-87), "one that goes in");
-  cr_assert(passes_wide(4096 / 16, 0x1p-57, 0x1p-58, 0, 4096 * 0x1p-127), "those that come out");
+Test(bound, a_float_scan_product_without_subnormal_numbers) {
+  cr_assert(passes_in_float(1, 0x1p-127, 0x1p40, 0, 0x1p-87), "one that goes in");
+  cr_assert(passes_in_float(4096 / 16, 0x1p-57, 0x1p-58, 0, 4096 * 0x1p-127), "those that come out");
 }
 
 /* A row that does not fit its tile is longer than the tile says, and so is what its float product may lose. */
-Test(bound, a_wide_product_of_a_outlier) {
+Test(bound, a_float_scan_product_of_a_outlier) {
   enum { DIM = 512 };
   lk_error error;
   lk_backend *backend;
@@ -490,7 +495,7 @@ Test(bound, a_wide_product_of_a_outlier) {
 }
 
 /* The float is below what exact arithmetic gives, also where what is needed and what may be lost nearly cancel. */
-Test(bound, a_wide_bound_is_rounded_down) {
+Test(bound, a_float_scan_bound_is_rounded_down) {
   random_state random = {13};
   for (int i = 0; i < 20000; i++) {
     uint32_t terms = random_log_uniform(&random, 1, 1024);

@@ -24,9 +24,9 @@
 struct lk_hopper_shape {
   static constexpr int probe_quads = LK_GROUP_PROBES * LK_CHUNK_QUADS, row_quads = LK_TILE_ROWS * LK_CHUNK_QUADS;
   static constexpr int quads = LK_HOPPER_RESIDENT * probe_quads + 4 * row_quads; /* probes and stages */
-  static constexpr int thresholds_at = quads * 16, gates_at = thresholds_at + 2 * LK_GROUP_PROBES * 4;
-  static constexpr int gates = 2 * LK_HOPPER_STAGES + 5;
-  static constexpr int bytes = gates_at + gates * 8;
+  static constexpr int thresholds_at = quads * 16, mbarriers_at = thresholds_at + 2 * LK_GROUP_PROBES * 4;
+  static constexpr int mbarriers = 2 * LK_HOPPER_STAGES + 5;
+  static constexpr int bytes = mbarriers_at + mbarriers * 8;
 };
 static_assert(lk_hopper_shape::bytes <= 232448, "the most that a block of sm_90 may have");
 static_assert(LK_HOPPER_STAGES * (lk_hopper_shape::probe_quads + lk_hopper_shape::row_quads) <= lk_hopper_shape::quads,
@@ -43,7 +43,7 @@ static_assert(LK_HOPPER_STAGES * (lk_hopper_shape::probe_quads + lk_hopper_shape
 struct lk_hopper_shared {
   lk_shared<lk_quad> quads;
   lk_shared<int32_t> thresholds; /* of two turns */
-  lk_shared<uint64_t> gates;
+  lk_shared<uint64_t> mbarriers;
 };
 
 /* Where stages lie in shared memory, and which is next. */
@@ -69,16 +69,16 @@ LK_DEVICE void lk_hopper_advance(lk_hopper_ring &ring) {
 
 LK_DEVICE uint32_t lk_hopper_at(const lk_hopper_ring &ring) { return ring.first + ring.stage * ring.quads; }
 
-LK_DEVICE void lk_hopper_make_mbarriers(lk_shared<uint64_t> gates, uint32_t cluster) {
+LK_DEVICE void lk_hopper_make_mbarriers(lk_shared<uint64_t> mbarriers, uint32_t cluster) {
   for (uint32_t stage = 0; stage < LK_HOPPER_STAGES; stage++) {
-    lk_mbarrier_make(gates, LK_HOPPER_FULL + stage, 1);
-    lk_mbarrier_make(gates, LK_HOPPER_EMPTY + stage, cluster * 2 * LK_HOPPER_GROUP / LK_WARP);
+    lk_mbarrier_make(mbarriers, LK_HOPPER_FULL + stage, 1);
+    lk_mbarrier_make(mbarriers, LK_HOPPER_EMPTY + stage, cluster * 2 * LK_HOPPER_GROUP / LK_WARP);
   }
   for (uint32_t turn = 0; turn < 2; turn++) {
-    lk_mbarrier_make(gates, LK_HOPPER_KNOWN + turn, LK_HOPPER_GROUP - LK_WARP);
-    lk_mbarrier_make(gates, LK_HOPPER_READ + turn, 2 * LK_HOPPER_GROUP);
+    lk_mbarrier_make(mbarriers, LK_HOPPER_KNOWN + turn, LK_HOPPER_GROUP - LK_WARP);
+    lk_mbarrier_make(mbarriers, LK_HOPPER_READ + turn, 2 * LK_HOPPER_GROUP);
   }
-  lk_mbarrier_make(gates, LK_HOPPER_PROBES, 1);
+  lk_mbarrier_make(mbarriers, LK_HOPPER_PROBES, 1);
   lk_mbarrier_fence();
 }
 
@@ -98,13 +98,13 @@ LK_DEVICE lk_scan_block lk_hopper_find(const lk_cuda_pass &pass, const lk_hopper
 }
 
 /* Whose codes of the probes the tile is multiplied with. */
-LK_DEVICE uint32_t lk_hopper_frame(const lk_cuda_pass &pass, const lk_hopper_turns &own) {
-  return lk_cuda_coded_frame(pass.metric, lk_cuda_placement_of_tile(&pass, pass.tiles[own.item])->frame);
+LK_DEVICE uint32_t lk_hopper_centre(const lk_cuda_pass &pass, const lk_hopper_turns &own) {
+  return lk_coded_centre(pass.metric, lk_cuda_placement_of_tile(&pass, pass.tiles[own.item])->centre);
 }
 
 LK_DEVICE void lk_hopper_copy(const lk_hopper_shared &shared, uint32_t to, const int8_t *from, uint32_t quads,
-                              uint32_t gate) {
-  lk_bulk_copy(shared.quads, to, from, quads * 16, shared.gates, gate);
+                              uint32_t mbarrier) {
+  lk_bulk_copy(shared.quads, to, from, quads * 16, shared.mbarriers, mbarrier);
 }
 
 /* Resident probes give way to those of another frame once nothing multiplies with them: all stages are empty. A gate
@@ -113,8 +113,8 @@ LK_DEVICE void lk_hopper_replace(const lk_cuda_pass &pass, const lk_hopper_share
                                  const int8_t *codes) {
   using shape = lk_hopper_shape;
   for (uint32_t i = 0; i < ring.stages; i++, lk_hopper_advance(ring))
-    lk_mbarrier_wait(shared.gates, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
-  lk_mbarrier_announce(shared.gates, LK_HOPPER_PROBES, pass.chunks * shape::probe_quads * 16);
+    lk_mbarrier_wait(shared.mbarriers, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
+  lk_mbarrier_announce(shared.mbarriers, LK_HOPPER_PROBES, pass.chunks * shape::probe_quads * 16);
   for (uint32_t chunk = 0; chunk < pass.chunks; chunk++)
     lk_hopper_copy(shared, chunk * shape::probe_quads, codes + (size_t)chunk * shape::probe_quads * 16,
                    shape::probe_quads, LK_HOPPER_PROBES);
@@ -129,15 +129,15 @@ LK_DEVICE void lk_hopper_load(const lk_cuda_pass &pass, const lk_hopper_shared &
   uint32_t share = shape::row_quads / cluster, begin = lk_block() % cluster * share;
   for (lk_hopper_turns own = lk_hopper_own(pass); own.item < pass.tiles_count; own.item += own.step) {
     lk_scan_block block = lk_hopper_find(pass, own);
-    uint32_t frame = lk_hopper_frame(pass, own);
-    if (ring.resident && frame != resident) lk_hopper_replace(pass, shared, ring, block.probe_codes);
-    resident = frame;
+    uint32_t centre = lk_hopper_centre(pass, own);
+    if (ring.resident && centre != resident) lk_hopper_replace(pass, shared, ring, block.probe_codes);
+    resident = centre;
     for (uint32_t chunk = 0; chunk < pass.chunks; chunk++, lk_hopper_advance(ring)) {
       uint32_t at = lk_hopper_at(ring), full = LK_HOPPER_FULL + ring.stage;
-      lk_mbarrier_wait(shared.gates, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
-      lk_mbarrier_announce(shared.gates, full, ring.quads * 16);
+      lk_mbarrier_wait(shared.mbarriers, LK_HOPPER_EMPTY + ring.stage, ring.phase ^ 1);
+      lk_mbarrier_announce(shared.mbarriers, full, ring.quads * 16);
       lk_bulk_copy_to_all(shared.quads, at + begin, block.codes + ((size_t)chunk * shape::row_quads + begin) * 16,
-                          share * 16, shared.gates, full, cluster);
+                          share * 16, shared.mbarriers, full, cluster);
       if (!ring.resident)
         lk_hopper_copy(shared, at + shape::row_quads, block.probe_codes + (size_t)chunk * shape::probe_quads * 16,
                        shape::probe_quads, full);
@@ -150,10 +150,10 @@ LK_DEVICE void lk_hopper_thresholds(const lk_cuda_pass &pass, const lk_hopper_sh
   uint32_t turn = 0;
   for (lk_hopper_turns own = lk_hopper_own(pass); own.item < pass.tiles_count; own.item += own.step, turn++) {
     lk_scan_block block = lk_hopper_find(pass, own);
-    lk_mbarrier_wait(shared.gates, LK_HOPPER_READ + turn % 2, turn / 2 % 2 ^ 1);
+    lk_mbarrier_wait(shared.mbarriers, LK_HOPPER_READ + turn % 2, turn / 2 % 2 ^ 1);
     for (uint32_t p = lk_thread() - LK_WARP; p < LK_GROUP_PROBES; p += LK_HOPPER_GROUP - LK_WARP)
       shared.thresholds.store(turn % 2 * LK_GROUP_PROBES + p, lk_scan_threshold(pass, block, p));
-    lk_mbarrier_arrive(shared.gates, LK_HOPPER_KNOWN + turn % 2);
+    lk_mbarrier_arrive(shared.mbarriers, LK_HOPPER_KNOWN + turn % 2);
   }
 }
 
@@ -161,7 +161,7 @@ LK_DEVICE void lk_hopper_thresholds(const lk_cuda_pass &pass, const lk_hopper_sh
  * the cluster, which write to it. */
 LK_DEVICE void lk_hopper_give_back(const lk_cuda_pass &pass, const lk_hopper_shared &shared, uint32_t stage) {
   uint32_t lane = lk_thread() % LK_WARP;
-  if (lane < lk_hopper_cluster(pass.probes)) lk_mbarrier_arrive_at(shared.gates, LK_HOPPER_EMPTY + stage, lane);
+  if (lane < lk_hopper_cluster(pass.probes)) lk_mbarrier_arrive_at(shared.mbarriers, LK_HOPPER_EMPTY + stage, lane);
 }
 
 /* Multiplies one tile. */
@@ -173,7 +173,7 @@ LK_DEVICE void lk_hopper_multiply(const lk_cuda_pass &pass, const lk_hopper_shar
   for (uint32_t chunk = 0; chunk < pass.chunks; chunk++, lk_hopper_advance(ring)) {
     uint32_t rows = lk_hopper_at(ring);
     uint32_t probes = half + (ring.resident ? chunk * shape::probe_quads : rows + shape::row_quads);
-    lk_mbarrier_wait(shared.gates, LK_HOPPER_FULL + ring.stage, ring.phase);
+    lk_mbarrier_wait(shared.mbarriers, LK_HOPPER_FULL + ring.stage, ring.phase);
     lk_product_fence();
     for (uint32_t k = 0; k < LK_CHUNK_QUADS; k += 2) /* 32 bytes: two quads further, and the swizzle follows */
       lk_product(sums, lk_matrix(shared.quads, probes + k), lk_matrix(shared.quads, rows + k), chunk + k > 0);
@@ -200,13 +200,13 @@ LK_DEVICE void lk_hopper_consume(const lk_cuda_pass &pass, const lk_hopper_share
   lk_hopper_ring ring = lk_hopper_begin(pass);
   int32_t sums[128];
   for (lk_hopper_turns own = lk_hopper_own(pass); own.item < pass.tiles_count; own.item += own.step, turn++) {
-    uint32_t frame = lk_hopper_frame(pass, own);
-    if (ring.resident && frame != resident) lk_mbarrier_wait(shared.gates, LK_HOPPER_PROBES, loads++ % 2);
-    resident = frame;
+    uint32_t centre = lk_hopper_centre(pass, own);
+    if (ring.resident && centre != resident) lk_mbarrier_wait(shared.mbarriers, LK_HOPPER_PROBES, loads++ % 2);
+    resident = centre;
     lk_hopper_multiply(pass, shared, ring, sums);
-    lk_mbarrier_wait(shared.gates, LK_HOPPER_KNOWN + turn % 2, turn / 2 % 2);
+    lk_mbarrier_wait(shared.mbarriers, LK_HOPPER_KNOWN + turn % 2, turn / 2 % 2);
     lk_scan_bars<1> bars = lk_scan_load_bars<1>(shared.thresholds, turn % 2 * LK_GROUP_PROBES + probe);
-    lk_mbarrier_arrive(shared.gates, LK_HOPPER_READ + turn % 2);
+    lk_mbarrier_arrive(shared.mbarriers, LK_HOPPER_READ + turn % 2);
     lk_scan_block block = lk_hopper_find(pass, own);
     lk_hopper_sift(pass, block, sums, bars, probe);
     lk_scan_outliers(pass, block, index, 2 * LK_HOPPER_GROUP);
@@ -218,8 +218,8 @@ LK_KERNEL(LK_HOPPER_THREADS, 1) lk_hopper_kernel(const lk_cuda_pass pass) {
   using shape = lk_hopper_shape;
   lk_hopper_shared shared = {lk_shared_array<lk_quad>(0, shape::quads),
                              lk_shared_array<int32_t>(shape::thresholds_at, 2 * LK_GROUP_PROBES),
-                             lk_shared_array<uint64_t>(shape::gates_at, shape::gates)};
-  if (lk_thread() == 0) lk_hopper_make_mbarriers(shared.gates, lk_hopper_cluster(pass.probes));
+                             lk_shared_array<uint64_t>(shape::mbarriers_at, shape::mbarriers)};
+  if (lk_thread() == 0) lk_hopper_make_mbarriers(shared.mbarriers, lk_hopper_cluster(pass.probes));
   lk_cluster_barrier();
   if (lk_thread() >= LK_HOPPER_GROUP) {
     lk_registers_take<LK_HOPPER_REGISTERS>();

@@ -66,13 +66,13 @@ LK_INLINE uint32_t lk_hopper_cluster(uint32_t probes) { return lk_groups(probes,
 typedef struct lk_scan_placement {
   uint32_t group;
   uint32_t item; /* of the round's tiles */
-  uint32_t part; /* of the tile */
+  uint32_t half; /* of the tile */
 } lk_scan_placement;
 
 LK_INLINE lk_scan_placement lk_scan_placement_of(uint32_t block, uint32_t groups) {
   uint32_t strip = block / groups;
-  lk_scan_placement place = {block % groups, strip / LK_TILE_BLOCKS, strip % LK_TILE_BLOCKS};
-  return place;
+  lk_scan_placement placement = {block % groups, strip / LK_TILE_BLOCKS, strip % LK_TILE_BLOCKS};
+  return placement;
 }
 
 /* Sum i of the four that a lane holds of a 16 x 8 product (mma.m16n8k32). */

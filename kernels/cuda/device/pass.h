@@ -2,6 +2,7 @@
 #ifndef KERNELS_CUDA_DEVICE_PASS_H
 #define KERNELS_CUDA_DEVICE_PASS_H
 
+#include "kernels/begins.h"
 #include "kernels/codes.h"
 #include "kernels/cuda/device/layout.h"
 #include "kernels/half.h"
@@ -22,7 +23,7 @@ typedef struct lk_cuda_placement {
   const uint32_t *outliers;     /* rows, ascending */
   const uint32_t *outlier_ends; /* where those of each LK_BLOCK_ROWS rows end */
   uint32_t rows;
-  uint32_t frame;
+  uint32_t centre;
   uint32_t first_tile, first_row;
   uint32_t first_word; /* of its rows in the bitmap of visible ones */
 } lk_cuda_placement;
@@ -54,8 +55,8 @@ typedef struct lk_cuda_pass {
   lk_metric metric;
   lk_store store;
   uint32_t dim, chunks;
-  const lk_cuda_placement *places;
-  uint32_t places_count;
+  const lk_cuda_placement *placements;
+  uint32_t placements_count;
   lk_filter filter; /* without `allowed`, which is in the places */
 
   uint32_t probes, group; /* how many, and how many in a group */
@@ -90,43 +91,33 @@ typedef struct lk_cuda_pass {
   uint32_t rows_count;
   uint32_t rows_first;
   const uint32_t *seeds; /* where to look for the seed's rows */
-  float *wide_rows;      /* tiles x LK_TILE_ROWS x dim, centred */
-  float *wide_probes;    /* by frame (one for dot products), then probe x dim; centred under l2 */
-  float *wide_product;   /* tiles x LK_TILE_ROWS x probes */
+  float *float_rows;     /* tiles x LK_TILE_ROWS x dim, centred */
+  float *float_probes;   /* by frame (one for dot products), then probe x dim; centred under l2 */
+  float *float_product;  /* tiles x LK_TILE_ROWS x probes */
 } lk_cuda_pass;
 
-/* The frame whose codes a place's rows are multiplied with. */
-LK_INLINE uint32_t lk_cuda_coded_frame(lk_metric metric, uint32_t frame) { return metric == LK_L2 ? frame : 0; }
+/* The centre for which the probes are coded that rows of this centre are multiplied with (kernels/centres.h). */
+LK_INLINE uint32_t lk_coded_centre(lk_metric metric, uint32_t centre) { return metric == LK_L2 ? centre : 0; }
 
-/* The last place whose `member` (an offset) is not beyond the value: empty ones are passed over. */
-LK_INLINE const lk_cuda_placement *lk_cuda_find(const lk_cuda_placement *places, uint32_t count, size_t member,
+LK_INLINE const lk_cuda_placement *lk_cuda_find(const lk_cuda_placement *placements, uint32_t count, size_t member,
                                                 uint32_t value) {
-  const char *first = (const char *)places + member;
-  uint32_t low = 0, high = count;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (*(const uint32_t *)(first + middle * sizeof(lk_cuda_placement)) <= value)
-      low = middle;
-    else
-      high = middle;
-  }
-  return &places[low];
+  return &placements[lk_last_begin((const char *)placements + member, sizeof *placements, count, value)];
 }
 
 LK_INLINE const lk_cuda_placement *lk_cuda_placement_of_row(const lk_cuda_pass *pass, uint32_t row) {
-  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_placement, first_row), row);
+  return lk_cuda_find(pass->placements, pass->placements_count, offsetof(lk_cuda_placement, first_row), row);
 }
 
 LK_INLINE const lk_cuda_placement *lk_cuda_placement_of_tile(const lk_cuda_pass *pass, uint32_t tile) {
-  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_placement, first_tile), tile);
+  return lk_cuda_find(pass->placements, pass->placements_count, offsetof(lk_cuda_placement, first_tile), tile);
 }
 
 LK_INLINE const lk_cuda_placement *lk_cuda_placement_of_word(const lk_cuda_pass *pass, uint32_t word) {
-  return lk_cuda_find(pass->places, pass->places_count, offsetof(lk_cuda_placement, first_word), word);
+  return lk_cuda_find(pass->placements, pass->placements_count, offsetof(lk_cuda_placement, first_word), word);
 }
 
-LK_INLINE bool lk_cuda_visible(const lk_cuda_pass *pass, const lk_cuda_placement *place, uint32_t row) {
-  return pass->visible == NULL || (pass->visible[place->first_word + row / 32] >> row % 32 & 1) != 0;
+LK_INLINE bool lk_cuda_visible(const lk_cuda_pass *pass, const lk_cuda_placement *placement, uint32_t row) {
+  return pass->visible == NULL || (pass->visible[placement->first_word + row / 32] >> row % 32 & 1) != 0;
 }
 
 #endif

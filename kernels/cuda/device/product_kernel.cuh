@@ -44,8 +44,9 @@ LK_KERNEL(LK_PRODUCT_THREADS, 2) lk_product_kernel(const lk_cuda_pass pass) {
   uint32_t first_probe = lk_block() % groups * LK_PRODUCT_SIDE;
   float sums[4][4] = {};
   for (uint32_t at = 0; at < pass.dim; at += LK_PRODUCT_DEPTH) {
-    lk_product_load(rows, pass.wide_rows + (size_t)first * pass.dim, LK_PRODUCT_SIDE, pass.dim, at);
-    lk_product_load(probes, pass.wide_probes + (size_t)first_probe * pass.dim, pass.probes - first_probe, pass.dim, at);
+    lk_product_load(rows, pass.float_rows + (size_t)first * pass.dim, LK_PRODUCT_SIDE, pass.dim, at);
+    lk_product_load(probes, pass.float_probes + (size_t)first_probe * pass.dim, pass.probes - first_probe, pass.dim,
+                    at);
     lk_barrier();
     lk_product_add(rows, probes, sums);
     lk_barrier();
@@ -55,7 +56,7 @@ LK_KERNEL(LK_PRODUCT_THREADS, 2) lk_product_kernel(const lk_cuda_pass pass) {
   for (uint32_t i = 0; i < LK_PRODUCT_SIDE; i += LK_PRODUCT_STEP) LK_UNROLL
   for (uint32_t j = 0; j < LK_PRODUCT_SIDE; j += LK_PRODUCT_STEP)
     if (probe + j < pass.probes)
-      pass.wide_product[(size_t)(row + i) * pass.probes + probe + j] = sums[i / LK_PRODUCT_STEP][j / LK_PRODUCT_STEP];
+      pass.float_product[(size_t)(row + i) * pass.probes + probe + j] = sums[i / LK_PRODUCT_STEP][j / LK_PRODUCT_STEP];
 }
 
 #endif

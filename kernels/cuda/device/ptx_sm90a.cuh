@@ -18,52 +18,54 @@ LK_DEVICE void lk_registers_take() {
 
 /* A gate (mbarrier) lets through those who wait once `count` have arrived and all announced bytes are there; then it
  * closes again. */
-LK_DEVICE void lk_mbarrier_make(lk_shared<uint64_t> gates, uint32_t i, uint32_t count) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(lk_address(&gates.data[i])), "r"(count) : "memory");
+LK_DEVICE void lk_mbarrier_make(lk_shared<uint64_t> mbarriers, uint32_t i, uint32_t count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(lk_address(&mbarriers.data[i])), "r"(count) : "memory");
 }
 /* Makes new gates known to bulk copies; before the block's barrier. */
 LK_DEVICE void lk_mbarrier_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-LK_DEVICE void lk_mbarrier_arrive(lk_shared<uint64_t> gates, uint32_t i) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(lk_address(&gates.data[i])) : "memory");
+LK_DEVICE void lk_mbarrier_arrive(lk_shared<uint64_t> mbarriers, uint32_t i) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(lk_address(&mbarriers.data[i])) : "memory");
 }
-LK_DEVICE void lk_mbarrier_announce(lk_shared<uint64_t> gates, uint32_t i, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(lk_address(&gates.data[i])), "r"(bytes)
+LK_DEVICE void lk_mbarrier_announce(lk_shared<uint64_t> mbarriers, uint32_t i, uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(lk_address(&mbarriers.data[i])),
+               "r"(bytes)
                : "memory");
 }
 /* Until the gate's phase of this parity is over. */
-LK_DEVICE void lk_mbarrier_wait(lk_shared<uint64_t> gates, uint32_t i, uint32_t parity) {
+LK_DEVICE void lk_mbarrier_wait(lk_shared<uint64_t> mbarriers, uint32_t i, uint32_t parity) {
   uint32_t open = 0;
   while (open == 0)
     asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p;}"
                  : "=r"(open)
-                 : "r"(lk_address(&gates.data[i])), "r"(parity)
+                 : "r"(lk_address(&mbarriers.data[i])), "r"(parity)
                  : "memory");
 }
 
 /* Copies global memory into shared memory, past all threads; its bytes are counted at the gate. */
 LK_DEVICE void lk_bulk_copy(lk_shared<lk_quad> to, uint32_t i, const void *from, uint32_t bytes,
-                            lk_shared<uint64_t> gates, uint32_t gate) {
+                            lk_shared<uint64_t> mbarriers, uint32_t mbarrier) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                    lk_address(&to.data[i])),
-               "l"(from), "r"(bytes), "r"(lk_address(&gates.data[gate]))
+               "l"(from), "r"(bytes), "r"(lk_address(&mbarriers.data[mbarrier]))
                : "memory");
 }
 
 /* The same to the same place in all blocks of the cluster; counted at each one's own gate. */
 LK_DEVICE void lk_bulk_copy_to_all(lk_shared<lk_quad> to, uint32_t i, const void *from, uint32_t bytes,
-                                   lk_shared<uint64_t> gates, uint32_t gate, uint32_t blocks) {
+                                   lk_shared<uint64_t> mbarriers, uint32_t mbarrier, uint32_t blocks) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], %2, "
                "[%3], %4;" ::"r"(lk_address(&to.data[i])),
-               "l"(from), "r"(bytes), "r"(lk_address(&gates.data[gate])), "h"((uint16_t)((1u << blocks) - 1))
+               "l"(from), "r"(bytes), "r"(lk_address(&mbarriers.data[mbarrier])), "h"((uint16_t)((1u << blocks) - 1))
                : "memory");
 }
 
 /* At the gate of block `rank` of the cluster, which may be this one. */
-LK_DEVICE void lk_mbarrier_arrive_at(lk_shared<uint64_t> gates, uint32_t i, uint32_t rank) {
-  asm volatile("{.reg .b32 remote; mapa.shared::cluster.u32 remote, %0, %1; "
-               "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];}" ::"r"(lk_address(&gates.data[i])),
-               "r"(rank)
-               : "memory");
+LK_DEVICE void lk_mbarrier_arrive_at(lk_shared<uint64_t> mbarriers, uint32_t i, uint32_t rank) {
+  asm volatile(
+      "{.reg .b32 remote; mapa.shared::cluster.u32 remote, %0, %1; "
+      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];}" ::"r"(lk_address(&mbarriers.data[i])),
+      "r"(rank)
+      : "memory");
 }
 
 /* All threads of all blocks of the cluster. */

@@ -4,6 +4,7 @@
 
 #include "kernels/bound.h"
 #include "kernels/cuda/device/append_kernel.cuh"
+#include "kernels/score.h"
 
 #define LK_RESCORE_THREADS 256
 
@@ -22,14 +23,14 @@ LK_DEVICE float lk_rescore_dot(const int8_t *code, size_t step, uint32_t row, co
 }
 
 /* Whether the pair can still reach the bar: the same for all lanes. */
-LK_DEVICE bool lk_rescore_rescreen(const lk_cuda_pass &pass, const lk_cuda_placement *place, uint32_t probe,
+LK_DEVICE bool lk_rescore_rescreen(const lk_cuda_pass &pass, const lk_cuda_placement *placement, uint32_t probe,
                                    uint32_t row, float bar) {
-  size_t coded = (size_t)lk_cuda_coded_frame(pass.metric, place->frame) * pass.probes + probe;
-  const int8_t *code = place->codes + lk_packed_at(pass.chunks, LK_TILE_ROWS, row, 0);
+  size_t coded = (size_t)lk_coded_centre(pass.metric, placement->centre) * pass.probes + probe;
+  const int8_t *code = placement->codes + lk_packed_at(pass.chunks, LK_TILE_ROWS, row, 0);
   float dot = lk_rescore_dot(code, (size_t)LK_TILE_ROWS * LK_CHUNK, row, pass.rotated + coded * pass.chunks * LK_CHUNK,
                              pass.chunks);
-  return lk_bound_reaches(pass.metric, pass.dim, &pass.bounds[(size_t)place->frame * pass.probes + probe],
-                          &place->tiles[row / LK_TILE_ROWS], &place->bounds[row], bar, dot);
+  return lk_bound_reaches(pass.metric, pass.dim, &pass.bounds[(size_t)placement->centre * pass.probes + probe],
+                          &placement->tiles[row / LK_TILE_ROWS], &placement->bounds[row], bar, dot);
 }
 
 LK_DEVICE float lk_rescore_element(lk_store store, const void *x, uint32_t i) {
@@ -66,12 +67,12 @@ LK_KERNEL(LK_RESCORE_THREADS, 4) lk_rescore_kernel(const lk_cuda_pass pass) {
   for (uint64_t i = (uint64_t)lk_block() * warps + lk_thread() / LK_WARP; i < pairs;
        i += (uint64_t)lk_blocks() * warps) {
     lk_cuda_pair pair = pass.pairs[i];
-    const lk_cuda_placement *place = lk_cuda_placement_of_row(&pass, pair.row);
-    uint32_t row = pair.row - place->first_row;
+    const lk_cuda_placement *placement = lk_cuda_placement_of_row(&pass, pair.row);
+    uint32_t row = pair.row - placement->first_row;
     float bar = pass.bars[pair.probe];
-    if (pass.rescreens && !lk_rescore_rescreen(pass, place, pair.probe, row, bar)) continue;
+    if (pass.rescreens && !lk_rescore_rescreen(pass, placement, pair.probe, row, bar)) continue;
     rescored++;
-    const char *x = (const char *)place->exact + (size_t)row * pass.dim * lk_store_bytes(pass.store);
+    const char *x = (const char *)placement->exact + (size_t)row * pass.dim * lk_store_bytes(pass.store);
     float score = lk_rescore_score(pass, pass.exact + (size_t)pair.probe * pass.dim, x);
     if (lane == 0 && score >= bar) lk_rescore_keep(pass, pair, score);
   }

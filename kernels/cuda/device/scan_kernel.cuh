@@ -103,7 +103,7 @@ lk_scan_kernel(const lk_cuda_pass pass) {
   lk_shared<lk_quad> stages = lk_shared_array<lk_quad>(0, LK_SCAN_STAGES * shape::quads);
   lk_shared<int32_t> thresholds = lk_shared_array<int32_t>(LK_SCAN_STAGES * shape::quads * 16, PROBES);
   lk_scan_placement at = lk_scan_placement_of(lk_block(), lk_groups(pass.probes, PROBES));
-  lk_scan_block block = lk_scan_find<PROBES, LK_BLOCK_ROWS>(pass, at.group, at.item, at.part);
+  lk_scan_block block = lk_scan_find<PROBES, LK_BLOCK_ROWS>(pass, at.group, at.item, at.half);
   for (uint32_t chunk = 0; chunk < LK_SCAN_STAGES - 1; chunk++) {
     if (chunk < pass.chunks) lk_scan_load<PROBES>(block, stages, chunk);
     lk_copy_commit();

@@ -14,8 +14,9 @@
  * kernels/cuda/host/round.c sees it. */
 LK_DEVICE void lk_starts_go_on(const lk_cuda_pass &pass) {
   const lk_cuda_counters *own = pass.counters;
-  bool widens = pass.rescreens && lk_plan_wants_float_scan(pass.tiles_count, pass.probes, own->rescored, own->hits);
-  if (lk_overflowed(pass) || widens) pass.next->pairs = LK_CUDA_LEFT_OUT;
+  bool wants_float =
+      pass.rescreens && lk_plan_wants_float_scan(pass.tiles_count, pass.probes, own->rescored, own->hits);
+  if (lk_overflowed(pass) || wants_float) pass.next->pairs = LK_CUDA_LEFT_OUT;
 }
 
 /* Where each probe's part of `sorted` begins: one block. */
@@ -48,9 +49,9 @@ LK_KERNEL(LK_SELECT_THREADS, 1) lk_scatter_kernel(const lk_cuda_pass pass) {
   for (uint64_t i = (uint64_t)lk_block() * lk_threads() + lk_thread(); i < hits;
        i += (uint64_t)lk_blocks() * lk_threads()) {
     lk_cuda_scored scored = pass.scored[i];
-    const lk_cuda_placement *place = lk_cuda_placement_of_row(&pass, scored.row);
-    uint32_t row = scored.row - place->first_row;
-    lk_hit hit = {place->numbers[row], scored.score, scored.row, pass.by_subject ? place->subjects[row] : 0};
+    const lk_cuda_placement *placement = lk_cuda_placement_of_row(&pass, scored.row);
+    uint32_t row = scored.row - placement->first_row;
+    lk_hit hit = {placement->numbers[row], scored.score, scored.row, pass.by_subject ? placement->subjects[row] : 0};
     pass.sorted[pass.starts[scored.probe] + pass.best_counts[scored.probe] + scored.slot] = hit;
   }
 }

@@ -9,7 +9,7 @@
 
 /* PROBES probes and ROWS rows of a tile. */
 struct lk_scan_block {
-  const lk_cuda_placement *place;
+  const lk_cuda_placement *placement;
   const lk_tile *tile;
   const lk_row_bound *bounds;         /* of its rows */
   const lk_probe_bound *probe_bounds; /* of its probes */
@@ -19,24 +19,24 @@ struct lk_scan_block {
 };
 
 template <int PROBES, int ROWS>
-LK_DEVICE lk_scan_block lk_scan_find(const lk_cuda_pass &pass, uint32_t group, uint32_t item, uint32_t part) {
+LK_DEVICE lk_scan_block lk_scan_find(const lk_cuda_pass &pass, uint32_t group, uint32_t item, uint32_t half) {
   uint32_t tile = pass.tiles[item];
   lk_scan_block block;
-  block.place = lk_cuda_placement_of_tile(&pass, tile);
-  tile -= block.place->first_tile;
-  block.tile = &block.place->tiles[tile];
-  block.row = tile * LK_TILE_ROWS + part * ROWS;
-  block.rows = block.place->rows > block.row ? block.place->rows - block.row : 0;
+  block.placement = lk_cuda_placement_of_tile(&pass, tile);
+  tile -= block.placement->first_tile;
+  block.tile = &block.placement->tiles[tile];
+  block.row = tile * LK_TILE_ROWS + half * ROWS;
+  block.rows = block.placement->rows > block.row ? block.placement->rows - block.row : 0;
   if (block.rows > ROWS) block.rows = ROWS;
-  block.bounds = block.place->bounds + block.row;
-  block.codes = block.place->codes + lk_packed_at(pass.chunks, LK_TILE_ROWS, block.row, 0);
+  block.bounds = block.placement->bounds + block.row;
+  block.codes = block.placement->codes + lk_packed_at(pass.chunks, LK_TILE_ROWS, block.row, 0);
   block.probe = group * PROBES;
   block.probes = pass.probes - block.probe;
   if (block.probes > PROBES) block.probes = PROBES;
-  block.probe_bounds = pass.bounds + (size_t)block.place->frame * pass.probes + block.probe;
-  size_t frame = lk_cuda_coded_frame(pass.metric, block.place->frame);
+  block.probe_bounds = pass.bounds + (size_t)block.placement->centre * pass.probes + block.probe;
+  size_t centre = lk_coded_centre(pass.metric, block.placement->centre);
   block.probe_codes =
-      pass.codes + lk_packed_chunk(pass.chunks, PROBES, frame * lk_groups(pass.probes, PROBES) + group, 0);
+      pass.codes + lk_packed_chunk(pass.chunks, PROBES, centre * lk_groups(pass.probes, PROBES) + group, 0);
   return block;
 }
 
@@ -104,14 +104,14 @@ LK_DEVICE void lk_scan_append(const lk_cuda_pass &pass, const lk_scan_block &blo
   for (uint64_t left = found; left != 0; left &= left - 1) {
     uint32_t bit = lk_lowest_bit(left), row = lk_scan_pair<ROW_TILES>(bit, corner).row;
     bool keep = row < block.rows && lk_row_fits(block.tile, &block.bounds[row]) &&
-                lk_cuda_visible(&pass, block.place, block.row + row);
+                lk_cuda_visible(&pass, block.placement, block.row + row);
     if (!keep) found &= ~((uint64_t)1 << bit);
   }
   if (!lk_any(found != 0)) return;
   uint64_t at = lk_reserve(&pass.counters->pairs, lk_count_bits(found));
   for (; found != 0; found &= found - 1, at++) {
     lk_cuda_pair pair = lk_scan_pair<ROW_TILES>(lk_lowest_bit(found), corner);
-    lk_put_pair(pass, at, block.probe + pair.probe, block.place->first_row + block.row + pair.row);
+    lk_put_pair(pass, at, block.probe + pair.probe, block.placement->first_row + block.row + pair.row);
   }
 }
 
@@ -120,13 +120,13 @@ LK_DEVICE void lk_scan_outliers(const lk_cuda_pass &pass, const lk_scan_block &b
                                 uint32_t threads) {
   if (block.rows == 0) return;
   uint32_t strip = block.row / LK_BLOCK_ROWS, last = (block.row + block.rows - 1) / LK_BLOCK_ROWS;
-  uint32_t first = strip == 0 ? 0 : block.place->outlier_ends[strip - 1];
-  uint32_t count = (block.place->outlier_ends[last] - first) * block.probes;
+  uint32_t first = strip == 0 ? 0 : block.placement->outlier_ends[strip - 1];
+  uint32_t count = (block.placement->outlier_ends[last] - first) * block.probes;
   for (uint32_t base = 0; base < count; base += threads) {
-    uint32_t i = base + index, row = i < count ? block.place->outliers[first + i / block.probes] : 0;
-    bool keep = i < count && lk_cuda_visible(&pass, block.place, row);
+    uint32_t i = base + index, row = i < count ? block.placement->outliers[first + i / block.probes] : 0;
+    bool keep = i < count && lk_cuda_visible(&pass, block.placement, row);
     uint64_t at = lk_reserve(&pass.counters->pairs, keep);
-    if (keep) lk_put_pair(pass, at, block.probe + i % block.probes, block.place->first_row + row);
+    if (keep) lk_put_pair(pass, at, block.probe + i % block.probes, block.placement->first_row + row);
   }
 }
 

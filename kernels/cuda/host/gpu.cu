@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/device/kernels.cuh"
 #include "kernels/cuda/host/blas.h"
+#include "kernels/cuda/host/gpu.h"
 extern "C" {
 #include "base/fail.h"
 }
@@ -186,9 +187,33 @@ lk_status twin(lk_gpu *base, lk_gpu **opened, lk_error *error) {
   return lk_gpu_open(static_cast<uint32_t>(of(base)->number), opened, error);
 }
 
-const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,     take_back,
-                        write,    clear,   read,       wait,          record,    recorded, replay,
-                        forget,   launch,  multiply,   check,         twin,      close_gpu};
+/* Name by name: no position can be wrong. */
+constexpr lk_gpu_ops make_ops() {
+  lk_gpu_ops made = {};
+  made.allocate = allocate;
+  made.free = release;
+  made.bytes_left = bytes_left;
+  made.allocate_host = allocate_host;
+  made.free_host = free_host;
+  made.lend = lend;
+  made.take_back = take_back;
+  made.write = write;
+  made.clear = clear;
+  made.read = read;
+  made.wait = wait;
+  made.record = record;
+  made.recorded = recorded;
+  made.replay = replay;
+  made.forget = forget;
+  made.launch = launch;
+  made.multiply = multiply;
+  made.check = check;
+  made.twin = twin;
+  made.close = close_gpu;
+  return made;
+}
+
+const lk_gpu_ops ops = make_ops();
 
 lk_status find(uint32_t number, lk_error *error) {
   int count = 0, major = 0;

@@ -5,15 +5,17 @@
 
 #include "base/pool.h"
 #include "kernels/candidate_lists.h"
+#include "kernels/centres.h"
 #include "kernels/cuda/host/gpu.h"
+#include "kernels/outliers.h"
 #include "kernels/scan_order.h"
 
 enum { LK_CUDA_BLOCK_ARRAYS = 16 };
 
 typedef struct lk_cuda_resident_block {
   lk_resident_block base;
-  lk_block block;          /* the caller's; tiles and codes are not used */
-  lk_cuda_placement place; /* in no search yet */
+  lk_block block;              /* the caller's; tiles and codes are not used */
+  lk_cuda_placement placement; /* in no search yet */
   void *arrays[LK_CUDA_BLOCK_ARRAYS];
   uint32_t arrays_count;
   const void *lent; /* exact rows that stay in the host's memory */
@@ -54,7 +56,7 @@ typedef struct lk_cuda_memory {
  */
 typedef struct lk_cuda_asked {
   lk_cuda_pass pass;
-  uint64_t schedule;
+  uint64_t order_number;
   lk_run runs[LK_ROUNDS_MAX];
   uint32_t count;
   lk_recording *recording; /* NULL: they were asked once */
@@ -72,21 +74,21 @@ typedef struct lk_cuda {
   lk_batch batch;
   lk_cuda_pass pass;
   lk_cuda_asked asked;
-  lk_cuda_placement *places; /* the host's */
-  const float **frame_means;
-  uint32_t frames;
+  lk_cuda_placement *placements; /* the host's */
+  lk_centres centres;
   uint32_t all_tiles;
   uint64_t all_rows;
   bool filtered;
   bool scanned;          /* there have been rounds */
   bool seeded;           /* the seed's counts have not been read yet */
   const uint32_t *tiles; /* on the GPU: of the schedule ... */
-  uint64_t schedule;     /* ... of this number; 0: of none */
-  uint32_t wide_tiles;   /* in one product of the float scan */
+  uint64_t order_number; /* ... of this number; 0: of none */
+  uint32_t float_tiles;  /* in one product of the float scan */
   lk_search_stats stats;
 
   lk_cuda_scored *found; /* by a range search */
-  size_t found_count, found_room;
+  size_t found_count;
+  lk_buffer found_buffer;
   bool found_failed; /* out of memory for them */
   lk_candidate_lists *lists;
   uint32_t first_list;
@@ -97,17 +99,17 @@ void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes);
 lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes, void **memory, lk_error *error);
 lk_status lk_cuda_fail_memory(const lk_cuda *cuda, size_t bytes, lk_error *error);
 
-lk_status lk_cuda_load_block(lk_backend *backend, lk_shape shape, const lk_block *block, lk_resident_block **hold,
+lk_status lk_cuda_load_block(lk_backend *backend, lk_shape shape, const lk_block *block, lk_resident_block **resident,
                              lk_error *error);
-void lk_cuda_release(lk_backend *backend, lk_resident_block *hold);
-lk_status lk_cuda_update(lk_backend *backend, lk_resident_block *hold, const lk_visibility *visibility, uint32_t first,
-                         uint32_t count, lk_error *error);
+void lk_cuda_unload_block(lk_backend *backend, lk_resident_block *resident);
+lk_status lk_cuda_update_block(lk_backend *backend, lk_resident_block *resident, const lk_visibility *visibility,
+                               uint32_t first, uint32_t count, lk_error *error);
 lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);
 lk_status lk_cuda_finish(lk_backend *backend, lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error);
 void lk_cuda_exact_scan(lk_backend *backend);
 void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count);
-uint32_t lk_cuda_rounds(lk_backend *backend, const lk_scan_order *schedule, const lk_run *runs, uint32_t count,
-                        bool wide, lk_round *done);
+uint32_t lk_cuda_rounds(lk_backend *backend, const lk_scan_order *order, const lk_run *runs, uint32_t count,
+                        bool in_float, lk_round *done);
 
 /* Whether the kernels find a known answer. LK_EINTERNAL: they do not. */
 lk_status lk_cuda_self_test(lk_cuda *cuda, lk_error *error);
