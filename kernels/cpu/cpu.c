@@ -10,7 +10,7 @@
 
 static const size_t huge_page = (size_t)2 << 20;
 
-/* Packed codes are read end to end: huge pages spare the scan most of its address translation. */
+/* A scan reads packed codes from end to end: huge pages save most of its address translation. */
 static uint8_t *allocate_packed(size_t bytes) {
   if (bytes < huge_page) return aligned_alloc(64, (bytes + 63) / 64 * 64);
   size_t rounded = (bytes + huge_page - 1) / huge_page * huge_page;

@@ -1,4 +1,4 @@
-/* Plain C, for any processor. */
+/* The inner loops in plain C, for any processor. */
 #include <string.h>
 
 #include "kernels/cpu/isa.h"

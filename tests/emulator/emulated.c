@@ -352,7 +352,8 @@ Test(emulated, a_gpu_that_errs_is_refused) {
     broken.broken = kernels[i];
     lk_gpu *gpu = emulated_gpu_open(broken);
     cr_assert(lk_cuda_make(gpu, false, 1, &backend, &error) == LK_EINTERNAL, "kernel %d", (int)kernels[i]);
-    cr_assert_str_eq(error.text, "device 'emulated': its kernels do not find what the reference finds");
+    cr_assert_str_eq(error.text,
+                     "device 'emulated' failed its self-test: its kernels do not find what the reference finds");
     gpu->ops->close(gpu);
   }
 }

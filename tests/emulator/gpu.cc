@@ -207,7 +207,7 @@ lk_status twin(lk_gpu *gpu, lk_gpu **opened, lk_error *) {
   return LK_OK;
 }
 
-/* Name by name: no position can be wrong. */
+/* C++17 has no designated initialisers; so no operation can be in another's place. */
 constexpr lk_gpu_ops make_ops() {
   lk_gpu_ops made = {};
   made.allocate = allocate;

@@ -1,4 +1,4 @@
-/* The float scan around its product, which a library computes: rows centred before, products compared after. */
+/* The float scan before and after its product, which a library computes: it centres rows, and compares products. */
 #ifndef KERNELS_CUDA_DEVICE_FLOAT_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_FLOAT_KERNEL_CUH
 
@@ -8,7 +8,7 @@
 
 #define LK_FLOAT_THREADS 256
 
-/* A tile's stored rows less their mean, a block a tile; zeros where it has none. */
+/* Subtracts the mean from a tile's stored rows, one block a tile. Where the tile has no row it writes zeros. */
 LK_KERNEL(LK_FLOAT_THREADS, 1) lk_centre_kernel(const lk_cuda_pass pass) {
   if (lk_left_out(pass)) return;
   const lk_cuda_placement *placement = lk_cuda_placement_of_tile(&pass, pass.tiles[lk_block()]);
@@ -21,9 +21,9 @@ LK_KERNEL(LK_FLOAT_THREADS, 1) lk_centre_kernel(const lk_cuda_pass pass) {
   }
 }
 
-/* What decides about one row, whatever the probe. */
+/* What is the same for one row with all probes. */
 struct lk_float_row {
-  uint32_t row; /* in the place */
+  uint32_t row; /* of the block */
   bool there, fits;
 };
 
@@ -33,7 +33,7 @@ LK_DEVICE lk_float_row lk_float_find(const lk_cuda_pass &pass, const lk_cuda_pla
   return {row, there, there && lk_row_fits(tile, &placement->bounds[row])};
 }
 
-/* Whether the product reaches the tile's bound, which a outlier does not have, and the row's own. */
+/* Whether the product reaches the tile's bound, which does not hold for an outlier, and the row's own bound. */
 LK_DEVICE bool lk_float_reaches(const lk_cuda_pass &pass, const lk_cuda_placement *placement, const lk_float_row &row,
                                 const lk_probe_bound *probe, float bar, float tile_bound, float product) {
   if (!row.there || (row.fits && product < tile_bound)) return false;
@@ -41,7 +41,7 @@ LK_DEVICE bool lk_float_reaches(const lk_cuda_pass &pass, const lk_cuda_placemen
   return product >= lk_bound_float(pass.metric, pass.dim, probe, lk_bound_shortest(bound), bound->norm, bar);
 }
 
-/* Compares one tile's products for a group of probes: threads side by side have probes side by side. */
+/* Compares one tile's products for a group of probes. Threads side by side have probes side by side. */
 LK_KERNEL(LK_FLOAT_THREADS, 1) lk_float_kernel(const lk_cuda_pass pass) {
   if (lk_left_out(pass)) return;
   uint32_t groups = lk_groups(pass.probes, LK_FLOAT_PROBES), item = lk_block() / groups;

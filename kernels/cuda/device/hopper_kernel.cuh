@@ -1,12 +1,11 @@
-/* The scan on Hopper: whole tiles times 128 probes, by blocks that stay. Of a block's three groups of four warps one
- * loads, and works out thresholds beside it; the other two multiply, 64 probes each, and look at their sums while the
- * next tile is on its way and the other group goes on multiplying.
+/* The scan on Hopper. A block goes through many tiles and multiplies each with 128 probes. It has three groups of four
+ * warps. One group loads codes and computes thresholds. The other two multiply, 64 probes each; while one of them looks
+ * at its sums, the next tile is on its way and the other one goes on multiplying.
  *
- * Codes lie in global memory as wgmma wants them in shared memory (layout.h), so that a chunk is loaded by plain bulk
- * copies and no tensor map is needed. The second-level cache could not bring both sides of the product as fast as the
- * tensor cores take them. So a block keeps to its group of probes, whose codes stay in shared memory up to 1280
- * dimensions; beyond, they come with each chunk of rows. And blocks go in clusters of two that read the same rows: each
- * loads half of them for both. */
+ * Codes lie in global memory as wgmma reads them in shared memory (layout.h): plain bulk copies load a chunk, without a
+ * tensor map. The second-level cache could not bring both sides of the product as fast as the tensor cores take them.
+ * So a block keeps to one group of probes, whose codes stay in shared memory up to 1280 dimensions; beyond, they come
+ * with each chunk of rows. And two blocks form a cluster that reads the same rows: each loads half of them for both. */
 #ifndef KERNELS_CUDA_DEVICE_HOPPER_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_HOPPER_KERNEL_CUH
 
@@ -14,10 +13,10 @@
 #include "kernels/cuda/device/survivors_kernel.cuh"
 
 #define LK_HOPPER_THREADS 384
-#define LK_HOPPER_STAGES 8    /* at most */
-#define LK_HOPPER_GROUP 128   /* threads of a role */
+#define LK_HOPPER_STAGES 8    /* of the ring, at most */
+#define LK_HOPPER_GROUP 128   /* threads of a group of four warps */
 #define LK_HOPPER_RESIDENT 20 /* chunks of probes that leave room for four stages of rows */
-/* Of a thread that multiplies, and of the others: 168 each when the block begins. */
+/* Registers of a thread that multiplies, and of the others. When the block begins each has 168. */
 #define LK_HOPPER_REGISTERS 216
 #define LK_HOPPER_LOADING_REGISTERS 72
 
@@ -32,8 +31,8 @@ static_assert(lk_hopper_shape::bytes <= 232448, "the most that a block of sm_90 
 static_assert(LK_HOPPER_STAGES * (lk_hopper_shape::probe_quads + lk_hopper_shape::row_quads) <= lk_hopper_shape::quads,
               "stages that hold probes, too, have room");
 
-/* Gates: a stage is full, a stage is empty, thresholds of this turn or the next are there, have been read, resident
- * probes are there. */
+/* The mbarriers, in their order: each stage is full; each stage is empty; the thresholds of this turn or the next are
+ * there; they have been read; the resident probes are there. */
 #define LK_HOPPER_FULL 0
 #define LK_HOPPER_EMPTY LK_HOPPER_STAGES
 #define LK_HOPPER_KNOWN (2 * LK_HOPPER_STAGES)
@@ -42,14 +41,14 @@ static_assert(LK_HOPPER_STAGES * (lk_hopper_shape::probe_quads + lk_hopper_shape
 
 struct lk_hopper_shared {
   lk_shared<lk_quad> quads;
-  lk_shared<int32_t> thresholds; /* of two turns */
+  lk_shared<int32_t> thresholds; /* of this turn and the next */
   lk_shared<uint64_t> mbarriers;
 };
 
-/* Where stages lie in shared memory, and which is next. */
+/* The ring of stages: where they lie in shared memory, and which one is next. */
 struct lk_hopper_ring {
   bool resident;
-  uint32_t first, quads, stages; /* where the first begins, how large each is, how many */
+  uint32_t first, quads, stages; /* quads before the first, quads of each, and how many stages */
   uint32_t stage, phase;
 };
 
@@ -82,8 +81,8 @@ LK_DEVICE void lk_hopper_make_mbarriers(lk_shared<uint64_t> mbarriers, uint32_t 
   lk_mbarrier_fence();
 }
 
-/* The round's tiles that are a block's own: blocks that run together, clusters above all, read the same tile for
- * different probes. */
+/* Which tiles of the round a block scans: `item`, and then every `step`-th. Blocks that run together, clusters above
+ * all, scan the same tile for different probes. */
 struct lk_hopper_turns {
   uint32_t group, item, step;
 };
@@ -97,7 +96,7 @@ LK_DEVICE lk_scan_block lk_hopper_find(const lk_cuda_pass &pass, const lk_hopper
   return lk_scan_find<LK_GROUP_PROBES, LK_TILE_ROWS>(pass, own.group, own.item, 0);
 }
 
-/* Whose codes of the probes the tile is multiplied with. */
+/* The centre for which the probes are coded that the tile is multiplied with. */
 LK_DEVICE uint32_t lk_hopper_centre(const lk_cuda_pass &pass, const lk_hopper_turns &own) {
   return lk_coded_centre(pass.metric, lk_cuda_placement_of_tile(&pass, pass.tiles[own.item])->centre);
 }
@@ -107,8 +106,8 @@ LK_DEVICE void lk_hopper_copy(const lk_hopper_shared &shared, uint32_t to, const
   lk_bulk_copy(shared.quads, to, from, quads * 16, shared.mbarriers, mbarrier);
 }
 
-/* Resident probes give way to those of another frame once nothing multiplies with them: all stages are empty. A gate
- * that was never waited at counts as passed in its phase of parity 1. */
+/* Replaces the resident probes by those of another centre, as soon as nothing multiplies with them: when all stages are
+ * empty. The wait for a stage that was never full returns at once, since a new mbarrier's phase of parity 1 is over. */
 LK_DEVICE void lk_hopper_replace(const lk_cuda_pass &pass, const lk_hopper_shared &shared, lk_hopper_ring ring,
                                  const int8_t *codes) {
   using shape = lk_hopper_shape;
@@ -120,8 +119,9 @@ LK_DEVICE void lk_hopper_replace(const lk_cuda_pass &pass, const lk_hopper_share
                    shape::probe_quads, LK_HOPPER_PROBES);
 }
 
-/* One thread keeps all stages full. Where the other block of the cluster is ahead its half comes before the gate has
- * heard of it, which does no harm: a stage is not full before this block says so. */
+/* One thread keeps all stages full. Where the other block of the cluster is ahead, its half of the rows may arrive
+ * before this block has announced it. That does no harm: a stage is not full before this block has announced its bytes.
+ */
 LK_DEVICE void lk_hopper_load(const lk_cuda_pass &pass, const lk_hopper_shared &shared) {
   using shape = lk_hopper_shape;
   lk_hopper_ring ring = lk_hopper_begin(pass);
@@ -145,7 +145,7 @@ LK_DEVICE void lk_hopper_load(const lk_cuda_pass &pass, const lk_hopper_shared &
   }
 }
 
-/* Three warps are a turn ahead with the thresholds: they are arithmetic in double, which would hold up a product. */
+/* Three warps compute the thresholds a turn ahead: arithmetic in double would make the products wait. */
 LK_DEVICE void lk_hopper_thresholds(const lk_cuda_pass &pass, const lk_hopper_shared &shared) {
   uint32_t turn = 0;
   for (lk_hopper_turns own = lk_hopper_own(pass); own.item < pass.tiles_count; own.item += own.step, turn++) {
@@ -157,8 +157,8 @@ LK_DEVICE void lk_hopper_thresholds(const lk_cuda_pass &pass, const lk_hopper_sh
   }
 }
 
-/* A stage is given back by each warp for itself, since it knows of no other that its product is over; to all blocks of
- * the cluster, which write to it. */
+/* Each warp gives a stage back for itself, since it does not know whether another warp's product is over. It tells all
+ * blocks of the cluster, since they write to the stage. */
 LK_DEVICE void lk_hopper_give_back(const lk_cuda_pass &pass, const lk_hopper_shared &shared, uint32_t stage) {
   uint32_t lane = lk_thread() % LK_WARP;
   if (lane < lk_hopper_cluster(pass.probes)) lk_mbarrier_arrive_at(shared.mbarriers, LK_HOPPER_EMPTY + stage, lane);
@@ -186,7 +186,8 @@ LK_DEVICE void lk_hopper_multiply(const lk_cuda_pass &pass, const lk_hopper_shar
   lk_hopper_give_back(pass, shared, before);
 }
 
-/* A warp has 16 probes and all rows of the tile: in two pieces, of which each has a bit a sum. */
+/* A warp has the sums of 16 probes with all rows of the tile. It looks at them in two halves, since a half has as many
+ * sums a lane as a word has bits. */
 LK_DEVICE void lk_hopper_sift(const lk_cuda_pass &pass, const lk_scan_block &block, const int32_t (&sums)[128],
                               const lk_scan_bars<1> &bars, uint32_t probe) {
   uint64_t lower = lk_scan_compare<1, 16, 0>(sums, bars), upper = lk_scan_compare<1, 16, 64>(sums, bars);

@@ -1,4 +1,4 @@
-/* Rescore: a warp looks at one pair after the other, with the float probe first, and scores exactly what is left. */
+/* Rescore: a warp looks at one pair after the other, with the float probe first, and scores the rest exactly. */
 #ifndef KERNELS_CUDA_DEVICE_RESCORE_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_RESCORE_KERNEL_CUH
 
@@ -8,7 +8,8 @@
 
 #define LK_RESCORE_THREADS 256
 
-/* The code of a row times the rotated probe, in float; every lane gets the sum. Codes beyond the dimension are zero. */
+/* Multiplies a row's code with the rotated probe, in float; every lane gets the sum. Codes beyond the dimension are 0.
+ */
 LK_DEVICE float lk_rescore_dot(const int8_t *code, size_t step, uint32_t row, const float *rotated, uint32_t chunks) {
   uint32_t lane = lk_thread() % LK_WARP, own = lk_packed_quad(row, lane / 8) * 16 + lane % 8 * 2;
   float sum = 0;
@@ -22,7 +23,7 @@ LK_DEVICE float lk_rescore_dot(const int8_t *code, size_t step, uint32_t row, co
   return sum;
 }
 
-/* Whether the pair can still reach the bar: the same for all lanes. */
+/* Whether the pair can still reach the bar; all lanes get the same. */
 LK_DEVICE bool lk_rescore_rescreen(const lk_cuda_pass &pass, const lk_cuda_placement *placement, uint32_t probe,
                                    uint32_t row, float bar) {
   size_t coded = (size_t)lk_coded_centre(pass.metric, placement->centre) * pass.probes + probe;
@@ -38,7 +39,7 @@ LK_DEVICE float lk_rescore_element(lk_store store, const void *x, uint32_t i) {
   return ((const float *)x)[i];
 }
 
-/* The canonical score: the 32 lanes of kernels/score.h are those of the warp. Lane 0 has it. */
+/* The canonical score: each lane of the warp is one of the 32 lanes of kernels/score.h. Lane 0 gets the score. */
 LK_DEVICE float lk_rescore_score(const lk_cuda_pass &pass, const float *q, const void *x) {
   double sum = 0;
   for (uint32_t i = lk_thread() % LK_WARP; i < pass.dim; i += LK_LANES) {
@@ -60,7 +61,7 @@ LK_DEVICE void lk_rescore_keep(const lk_cuda_pass &pass, lk_cuda_pair pair, floa
   pass.scored[at] = {pair.probe, pair.row, slot, score};
 }
 
-/* Nothing is done with a list that overflowed. */
+/* Does nothing with a list that overflowed. */
 LK_KERNEL(LK_RESCORE_THREADS, 4) lk_rescore_kernel(const lk_cuda_pass pass) {
   uint32_t lane = lk_thread() % LK_WARP, warps = lk_threads() / LK_WARP;
   uint64_t pairs = lk_overflowed(pass) ? 0 : lk_peek(&pass.counters->pairs), rescored = 0;

@@ -1,21 +1,21 @@
-/* What every scan does around its product: which block looks at what, the thresholds, and what becomes of the sums. No
- * product is ever written: a thread keeps its sums, and only where one of a warp's reaches its threshold is anything
- * else looked at. */
+/* What every scan does around its product: it finds what a block scans, computes thresholds, and appends the pairs
+ * whose sums reach them. Sums stay in registers and are never written to memory; only where one of a warp's sums
+ * reaches its threshold is anything else looked at. */
 #ifndef KERNELS_CUDA_DEVICE_SURVIVORS_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_SURVIVORS_KERNEL_CUH
 
 #include "kernels/bound.h"
 #include "kernels/cuda/device/append_kernel.cuh"
 
-/* PROBES probes and ROWS rows of a tile. */
+/* What a block scans: at most PROBES probes and ROWS rows of a tile. */
 struct lk_scan_block {
   const lk_cuda_placement *placement;
   const lk_tile *tile;
   const lk_row_bound *bounds;         /* of its rows */
   const lk_probe_bound *probe_bounds; /* of its probes */
   const int8_t *codes, *probe_codes;  /* of the first chunk */
-  uint32_t probe, probes;             /* the first, and how many */
-  uint32_t row, rows;                 /* the same, in the place; none where the tile ends before */
+  uint32_t probe, probes;             /* the first probe, and how many */
+  uint32_t row, rows; /* the first row, of the resident block, and how many; none where the tile ends before it */
 };
 
 template <int PROBES, int ROWS>
@@ -46,7 +46,7 @@ LK_DEVICE int32_t lk_scan_threshold(const lk_cuda_pass &pass, const lk_scan_bloc
   return lk_bound_threshold(pass.metric, &block.probe_bounds[p], block.tile, pass.bars[block.probe + p]);
 }
 
-/* Thresholds of the rows that a lane has of products of 16 x 8. */
+/* Thresholds of the probes whose sums a lane has in products of 16 x 8. */
 template <int PROBE_TILES>
 struct lk_scan_bars {
   int32_t at[PROBE_TILES][2];
@@ -62,8 +62,9 @@ LK_DEVICE lk_scan_bars<PROBE_TILES> lk_scan_load_bars(lk_shared<int32_t> thresho
   return bars;
 }
 
-/* Which of a lane's sums reach their thresholds, a bit each: by probe tile, half of it, row tile and column. The sums
- * are those from FIRST on: by probe tile, row tile and place in the product. None where none of the warp's does. */
+/* Which of a lane's sums reach their thresholds, one bit for each sum: by probe tile, half of it, row tile and column.
+ * The sums begin at FIRST: by probe tile, row tile and position in the product. All bits are 0 where no sum of the warp
+ * reaches its threshold. */
 template <int PROBE_TILES, int ROW_TILES, int FIRST, int COUNT>
 LK_DEVICE uint64_t lk_scan_compare(const int32_t (&sums)[COUNT], const lk_scan_bars<PROBE_TILES> &bars) {
   bool any = false;
@@ -89,7 +90,7 @@ LK_DEVICE uint64_t lk_scan_compare(const int32_t (&sums)[COUNT], const lk_scan_b
   return found;
 }
 
-/* Probe and row, counted in the block, of a bit; `corner` is where the warp's sums begin. */
+/* Probe and row of a bit, counted within what the block scans; the warp's sums begin at `corner`. */
 template <int ROW_TILES>
 LK_DEVICE lk_cuda_pair lk_scan_pair(uint32_t bit, lk_cuda_pair corner) {
   uint32_t lane = lk_thread() % LK_WARP, column = bit % 2, n = bit / 2 % ROW_TILES, half = bit / 2 / ROW_TILES;
@@ -97,7 +98,7 @@ LK_DEVICE lk_cuda_pair lk_scan_pair(uint32_t bit, lk_cuda_pair corner) {
           corner.row + n * 8 + lk_product_column(lane, column)};
 }
 
-/* Of what reached its threshold, appends the rows that are there, fit their tile and are visible. */
+/* Appends the pairs of `found` whose rows exist, fit their tile and are visible. */
 template <int ROW_TILES>
 LK_DEVICE void lk_scan_append(const lk_cuda_pass &pass, const lk_scan_block &block, lk_cuda_pair corner,
                               uint64_t found) {
@@ -115,7 +116,7 @@ LK_DEVICE void lk_scan_append(const lk_cuda_pass &pass, const lk_scan_block &blo
   }
 }
 
-/* Rows that do not fit their tile go on to be looked at whatever their sums are. Thread `index` of `threads`. */
+/* Appends the pairs of visible outliers, whatever their sums are. The caller is thread `index` of `threads`. */
 LK_DEVICE void lk_scan_outliers(const lk_cuda_pass &pass, const lk_scan_block &block, uint32_t index,
                                 uint32_t threads) {
   if (block.rows == 0) return;

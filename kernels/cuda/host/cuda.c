@@ -85,7 +85,7 @@ static lk_status open_cuda(lk_gpu *gpu, uint32_t threads, lk_cuda **cuda, lk_err
   return LK_OK;
 }
 
-/* With the kernels that have proved themselves. */
+/* The twin takes the kernels that have passed the self-test already. */
 static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *error) {
   const lk_cuda *cuda = (const lk_cuda *)backend;
   lk_gpu *gpu;
@@ -103,7 +103,7 @@ static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *err
   return LK_OK;
 }
 
-/* Hopper's kernel is used where it proves itself; the generic ones must. */
+/* The generic kernels must pass the self-test; Hopper's is taken only where it passes. */
 static lk_status choose_kernels(lk_cuda *cuda, bool hopper, lk_error *error) {
   lk_status status = lk_cuda_self_test(cuda, error);
   cuda->hopper = status == LK_OK && hopper;
@@ -128,7 +128,7 @@ lk_status lk_cuda_make(lk_gpu *gpu, bool hopper, uint32_t threads, lk_backend **
   return LK_OK;
 }
 
-/* "cuda", "cuda:N", "cuda:N:generic" or "cuda:N:hopper"; false where it is none of them. */
+/* Reads "cuda", "cuda:N", "cuda:N:generic" or "cuda:N:hopper"; false: the name is none of them. */
 static bool parse_name(const char *device, uint32_t *number, bool *hopper) {
   *number = 0;
   *hopper = false;
@@ -147,12 +147,12 @@ lk_status lk_cuda_open(const char *device, uint32_t threads, lk_backend **backen
   bool hopper;
   lk_gpu *gpu;
   if (!parse_name(device, &number, &hopper))
-    return lk_fail(error, LK_ENODEVICE, "device '%s' is not known to this build", device);
+    return lk_fail(error, LK_ENODEVICE, "device '%s': this build does not know it", device);
   lk_status status = lk_gpu_open(number, &gpu, error);
   if (status != LK_OK) return status;
   if (hopper && !gpu->hopper) {
     gpu->ops->close(gpu);
-    return lk_fail(error, LK_ENODEVICE, "device '%s': it is no Hopper GPU", device);
+    return lk_fail(error, LK_ENODEVICE, "device '%s': this GPU is not a Hopper", device);
   }
   status = lk_cuda_make(gpu, hopper, threads, backend, error);
   if (status != LK_OK) gpu->ops->close(gpu);

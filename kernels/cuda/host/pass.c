@@ -1,11 +1,11 @@
-/* One pass of probes over the held blocks, before and after its rounds (round.c): laying out memory, finding the
- * visible rows, handing out the lists. */
+/* A pass before and after its rounds (round.c): it lays out memory, finds the visible rows and sends what the kernels
+ * read; in the end it hands out the lists. */
 #include <string.h>
 
 #include "kernels/cuda/host/internal.h"
 #include "kernels/plan.h"
 
-/* Elements of one product of the float scan: few enough to stay in a GPU's second-level cache. */
+/* One product of the float scan has so many elements, few enough to stay in a GPU's second-level cache. */
 static const size_t float_elements = (size_t)4 << 20;
 
 static lk_status lay_out_blocks(lk_cuda *cuda, lk_error *error) {
@@ -36,7 +36,7 @@ static lk_status lay_out_blocks(lk_cuda *cuda, lk_error *error) {
   return LK_OK;
 }
 
-/* Sends the lists of allowed rows, one behind the other. */
+/* Sends the bitmaps of allowed rows, one behind the other. */
 static lk_status send_allowed(lk_cuda *cuda, size_t words, lk_error *error) {
   const uint64_t *const *allowed = cuda->batch.filter.allowed;
   uint64_t *lists = lk_cuda_reserve_host(cuda, LK_BUFFER_ALLOWED, words * sizeof *lists);
@@ -56,7 +56,7 @@ static lk_status send_allowed(lk_cuda *cuda, size_t words, lk_error *error) {
   return LK_OK;
 }
 
-/* And the places that point to them. */
+/* Sends the placements, and the bitmaps of allowed rows that they point to. */
 static lk_status send_placements(lk_cuda *cuda, lk_error *error) {
   const lk_batch *batch = &cuda->batch;
   lk_gpu *gpu = cuda->gpu;
@@ -73,8 +73,8 @@ static lk_status send_placements(lk_cuda *cuda, lk_error *error) {
   return LK_OK;
 }
 
-/* Room for the pairs that a round may leave: as data without structure leaves them and as much again, and no less than
- * one tile's, or the seed's. */
+/* Room for the pairs that a round may leave: for twice as many as data without structure leaves, and at least for those
+ * of the seed and of one tile. */
 static uint64_t pairs_room(const lk_cuda *cuda) {
   uint64_t probes = cuda->batch.count, least = probes * LK_TILE_ROWS, most = cuda->gpu->pairs_room;
   uint64_t wanted = cuda->batch.k == LK_K_ALL ? most : probes * (4 * (uint64_t)cuda->batch.k + 2048);
@@ -91,24 +91,24 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
   size_t sorted = pass->k == LK_K_ALL ? 0 : best + pass->room;
   const uint32_t *tiles;
   const struct {
-    lk_cuda_buffer room;
+    lk_cuda_buffer buffer;
     size_t bytes;
     void *out;
-  } parts[] = {{LK_BUFFER_BARS, probes * sizeof *pass->bars, &pass->bars},
-               {LK_BUFFER_BEST, best * sizeof *pass->best, &pass->best},
-               {LK_BUFFER_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
-               {LK_BUFFER_STARTS, probes * sizeof *pass->starts, &pass->starts},
-               {LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
-               {LK_BUFFER_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
-               {LK_BUFFER_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
-               {LK_BUFFER_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
-               {LK_BUFFER_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
-               {LK_BUFFER_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
-  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+  } buffers[] = {{LK_BUFFER_BARS, probes * sizeof *pass->bars, &pass->bars},
+                 {LK_BUFFER_BEST, best * sizeof *pass->best, &pass->best},
+                 {LK_BUFFER_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
+                 {LK_BUFFER_STARTS, probes * sizeof *pass->starts, &pass->starts},
+                 {LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
+                 {LK_BUFFER_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
+                 {LK_BUFFER_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
+                 {LK_BUFFER_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
+                 {LK_BUFFER_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
+                 {LK_BUFFER_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
+  for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
     void *memory;
-    lk_status status = lk_cuda_reserve(cuda, parts[i].room, parts[i].bytes, &memory, error);
+    lk_status status = lk_cuda_reserve(cuda, buffers[i].buffer, buffers[i].bytes, &memory, error);
     if (status != LK_OK) return status;
-    memcpy(parts[i].out, &memory, sizeof memory);
+    memcpy(buffers[i].out, &memory, sizeof memory);
   }
   if (tiles != cuda->tiles) cuda->order_number = 0;
   cuda->tiles = tiles;
@@ -137,7 +137,7 @@ static lk_status lay_out_float_scan(lk_cuda *cuda, lk_error *error) {
   return LK_OK;
 }
 
-/* The bitmap of visible rows, and the room to list them where they are few. */
+/* Makes the bitmap of visible rows, and room for a list of them where they are few. */
 static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error) {
   lk_cuda_pass *pass = &cuda->pass;
   lk_gpu *gpu = cuda->gpu;
@@ -156,7 +156,7 @@ static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error)
   if (rows < LK_SEED_ROWS_MAX) rows = LK_SEED_ROWS_MAX;
   lk_status status = lk_cuda_reserve(cuda, LK_BUFFER_ROWS, rows * sizeof *pass->rows, &memory, error);
   pass->rows = memory;
-  pass->filter = (lk_filter){0}; /* has done its part: what follows is the same for all searches */
+  pass->filter = (lk_filter){0}; /* the bitmap replaces it, so that passes of one shape are equal (round.c) */
   return status;
 }
 
@@ -175,7 +175,7 @@ lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vi
   lk_cuda *cuda = (lk_cuda *)backend;
   cuda->batch = *batch;
   lk_cuda_pass *pass = &cuda->pass;
-  memset(pass, 0, sizeof *pass); /* it is compared as bytes (round.c) */
+  memset(pass, 0, sizeof *pass); /* its bytes are compared (round.c), padding included */
   pass->metric = batch->shape.metric;
   pass->store = batch->shape.store;
   pass->dim = batch->shape.dim;
@@ -200,7 +200,7 @@ lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vi
   return status;
 }
 
-/* Each probe's best, which are in order already. */
+/* Appends each probe's best hits, which are in order already. */
 static lk_status finish_best(lk_cuda *cuda, lk_candidate_lists *lists, lk_error *error) {
   const lk_cuda_pass *pass = &cuda->pass;
   lk_gpu *gpu = cuda->gpu;

@@ -1,10 +1,9 @@
-/* The probes of a pass as the kernels want them. A frame is a mean that blocks share: probes are bounded once for each,
- * and under l2 coded once for each; for dot products the code of a probe does not depend on the mean. */
+/* The probes of a pass as the kernels read them: coded, rotated, bounded, centred and as they came. */
 #include <string.h>
 
 #include "kernels/cuda/host/internal.h"
 
-/* On the host, before they are sent. */
+/* Where they lie on the host before they are sent. */
 struct coding {
   lk_cuda *cuda;
   int8_t *codes;
@@ -30,22 +29,22 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   lk_probe_bound *bound = &coding->bounds[item];
   double work[LK_DIM_MAX];
   int8_t code[LK_DIM_MAX];
-  uint32_t frame_rows = lk_groups(count, cuda->pass.group) * cuda->pass.group;
+  uint32_t group_rows = lk_groups(count, cuda->pass.group) * cuda->pass.group;
   memset(rotated + dim, 0, (width - dim) * sizeof *rotated);
   lk_codes_probe(metric, q, dim, cuda->centres.means[item / count], LK_CODE_MAX, work, code, rotated, bound);
-  lk_pack_row(cuda->pass.group, item / count * frame_rows + item % count, code, dim, coding->codes);
+  lk_pack_row(cuda->pass.group, item / count * group_rows + item % count, code, dim, coding->codes);
   centre_probe(cuda, item / count, q, coding->centred + (size_t)item * dim);
   lk_centres_bound(&cuda->centres, q, bound, count);
 }
 
-/* One array of several that lie in one piece of memory, here and on the GPU. */
+/* Appends an array to a piece of memory that ends at `end`; returns where the array begins. */
 static size_t append(size_t *end, size_t bytes) {
   size_t at = *end;
   *end += (bytes + 255) / 256 * 256;
   return at;
 }
 
-/* All in one copy: for few probes it is the number of copies that takes time. */
+/* Sends all arrays in one copy: for few probes the number of copies is what takes time. */
 lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error) {
   lk_cuda_pass *pass = &cuda->pass;
   size_t coded = lk_centres_coded(&cuda->centres), count = pass->probes, width = (size_t)pass->chunks * LK_CHUNK,

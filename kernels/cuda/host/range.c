@@ -1,4 +1,4 @@
-/* Range search: every hit is brought to the host round by round, and sorted there when the pass is over. */
+/* Range search: the host reads the hits of each round, and sorts all of them when the pass is over. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +38,7 @@ static lk_hit complete(const lk_cuda *cuda, const lk_cuda_scored *scored) {
 
 lk_status lk_cuda_range_finish(lk_cuda *cuda, lk_candidate_lists *lists, lk_error *error) {
   uint32_t probes = cuda->pass.probes;
-  if (cuda->found_failed) return lk_fail(error, LK_ENOMEM, "out of memory for what a range search found");
+  if (cuda->found_failed) return lk_fail(error, LK_ENOMEM, "out of memory for the hits of a range search");
   lk_status status = lk_candidate_lists_reserve(lists, probes, cuda->found_count, error);
   if (status != LK_OK) return status;
   uint64_t *ends = lists->ends + lists->count, end = lk_candidate_lists_begin(lists, lists->count);

@@ -1,14 +1,14 @@
-/* Taking a block into a GPU's memory: everything that a search reads of it, so that the block's own memory is looked at
- * no more, but for exact rows that do not fit. */
+/* Loads a block into a GPU's memory: everything that a search reads of it. Only exact rows that do not fit stay where
+ * they are, and the GPU reads them there. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/cuda/host/internal.h"
 
-/* What is on its way to the GPU at once: no less than the largest tile. */
+/* So much is on its way to the GPU at once; the largest tile fits. */
 static const size_t staging_bytes = (size_t)16 << 20;
 
-/* One block on its way: after the first failure nothing more is done. */
+/* A block that is being loaded. After the first failure nothing more is sent. */
 struct loading {
   lk_cuda *cuda;
   lk_cuda_resident_block *resident;
@@ -27,7 +27,7 @@ void lk_cuda_unload_block(lk_backend *backend, lk_resident_block *base) {
   free(resident);
 }
 
-/* Memory that is the hold's from here on. */
+/* Allocates memory that the resident block frees when it is unloaded. */
 static void *allocate(struct loading *loading, size_t bytes) {
   lk_gpu *gpu = loading->cuda->gpu;
   if (loading->status != LK_OK) return NULL;
@@ -39,7 +39,7 @@ static void *allocate(struct loading *loading, size_t bytes) {
   return memory;
 }
 
-/* A copy of the host's array; NULL for NULL, which is no failure. */
+/* Copies an array of the host; NULL for NULL, which is no failure. */
 static const void *send(struct loading *loading, const void *array, size_t bytes) {
   if (array == NULL) return NULL;
   void *memory = allocate(loading, bytes);
@@ -47,7 +47,7 @@ static const void *send(struct loading *loading, const void *array, size_t bytes
   return memory;
 }
 
-/* What becomes of one tile's part of an array, in memory that goes to the GPU. */
+/* How the tiles of an array are packed into memory that goes to the GPU. */
 struct packing {
   const void *from;
   void *out; /* of the first tile of the call */
@@ -78,7 +78,7 @@ static void copy_exact(void *context, uint32_t thread, uint32_t i) {
          packing->tile_bytes / LK_TILE_ROWS * rows_of_tile(packing, tile));
 }
 
-/* Some tiles at a time, in two halves of staging memory: while one is on its way the other is filled. */
+/* Sends some tiles at a time, through two halves of staging memory: while one is on its way the other is filled. */
 static void send_tiles(struct loading *loading, struct packing packing, size_t bytes, void *to,
                        void (*task)(void *context, uint32_t thread, uint32_t i)) {
   lk_cuda *cuda = loading->cuda;
@@ -108,7 +108,7 @@ static void send_codes(struct loading *loading) {
   loading->resident->placement.codes = codes;
 }
 
-/* Where the exact rows do not fit, and leave room for searches, they are read in the host's memory. */
+/* Exact rows that would not leave enough memory for searches stay in the host's memory, where the GPU reads them. */
 static void send_exact(struct loading *loading) {
   lk_gpu *gpu = loading->cuda->gpu;
   const void *exact = loading->block->exact;
@@ -127,7 +127,7 @@ static void send_exact(struct loading *loading) {
   loading->resident->placement.exact = memory;
 }
 
-/* What rows carry, one array after the other: the host's, the GPU's, and whether it is new there. */
+/* The arrays of a visibility: where each lies on the host and on the GPU, and whether it is new there. */
 enum { CARRIED = 4 };
 
 struct carried {
@@ -140,7 +140,7 @@ static struct carried carried_of(const lk_visibility *from, lk_visibility *to) {
                           .to = {&to->born, &to->died, &to->expires_ms, &to->tags}};
 }
 
-/* Memory for those that are there; where it does not suffice, for none. */
+/* Allocates memory for the new arrays; where it does not suffice, for none of them. */
 static void allocate_carried(struct loading *loading, struct carried *carried, uint32_t rows) {
   uint32_t before = loading->resident->arrays_count;
   for (uint32_t i = 0; i < CARRIED; i++) {
@@ -155,7 +155,7 @@ static void allocate_carried(struct loading *loading, struct carried *carried, u
     if (carried->is_new[i]) *carried->to[i] = NULL;
 }
 
-/* Rows `first` to `first + count - 1` of each array, but all of one that is new. */
+/* Sends rows `first` to `first + count - 1` of each array, and all rows of a new one. */
 static void send_carried(struct loading *loading, const lk_visibility *visibility, uint32_t first, uint32_t count) {
   lk_gpu *gpu = loading->cuda->gpu;
   uint32_t rows = loading->resident->base.rows;

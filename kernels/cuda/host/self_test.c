@@ -1,6 +1,7 @@
-/* A known answer, when a device is opened: the reference's, over rows, probes and dimensions that end beside every
- * edge. Integers, so that sums of their products are exact. Batches of four sizes go through the four shapes of the
- * scan, or the largest through Hopper's; one goes through the float scan. */
+/* The self-test: whoever opens a device compares what its kernels find with what the reference finds. Numbers of rows,
+ * probes and dimensions are no multiples of anything. All elements are integers, so that sums of their products are
+ * exact. Four batches go through the four shapes of the generic scan, or one through Hopper's; one more goes through
+ * the float scan. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,7 @@ static uint64_t count_survivors(const struct known *known, const int8_t *code, c
   return count;
 }
 
-/* The lists alone would not tell: a scan that lets everything through finds the same. */
+/* The survivors are counted too: a scan that lets everything through finds the same lists. */
 static lk_status make_answer(struct known *known, const lk_block *block, const lk_batch *batch, lk_error *error) {
   for (uint32_t p = 0; p < PROBES; p++) {
     int8_t code[DIM];
@@ -68,7 +69,7 @@ static lk_status make_answer(struct known *known, const lk_block *block, const l
   return lk_reference_search(block, 1, batch, &known->lists, error);
 }
 
-/* Field by field: a hit ends with bytes that nobody writes. */
+/* Compares field by field: a hit ends with bytes that nobody writes. */
 static bool same(const lk_candidate_lists *got, const lk_candidate_lists *want) {
   if (memcmp(got->ends, want->ends, got->count * sizeof *got->ends) != 0) return false;
   for (uint64_t i = 0; i < lk_candidate_lists_begin(got, got->count); i++)
@@ -76,7 +77,7 @@ static bool same(const lk_candidate_lists *got, const lk_candidate_lists *want) 
   return true;
 }
 
-/* Tile by tile, so that bars rise in between. */
+/* Runs a round for each tile, so that bars rise in between. */
 static lk_status search(lk_cuda *cuda, const struct known *known, const lk_batch *batch, bool in_float,
                         lk_candidate_lists *lists, bool *fine, lk_error *error) {
   uint64_t visible, wanted = 0;
@@ -131,7 +132,8 @@ static lk_status run(lk_cuda *cuda, struct known *known, lk_error *error) {
   lk_cuda_unload_block(&cuda->base, resident);
   if (status == LK_OK && !fine)
     status =
-        lk_fail(error, LK_EINTERNAL, "device '%s': its kernels do not find what the reference finds", cuda->gpu->name);
+        lk_fail(error, LK_EINTERNAL,
+                "device '%s' failed its self-test: its kernels do not find what the reference finds", cuda->gpu->name);
   return status;
 }
 
