@@ -142,7 +142,7 @@ lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint3
   return stats;
 }
 
-/* As many values of no meaning; NULL for NULL. */
+/* As many other values; NULL for NULL. */
 static uint64_t *make_values(const uint64_t *of, uint32_t rows, uint64_t value) {
   if (of == NULL) return NULL;
   uint64_t *values = malloc(((size_t)rows + 1) * sizeof *values);
@@ -151,7 +151,7 @@ static uint64_t *make_values(const uint64_t *of, uint32_t rows, uint64_t value) 
   return values;
 }
 
-/* By pieces; where the rows carried nothing the first one brings all. */
+/* Updates piece by piece; where the rows had no visibility the first piece updates all. */
 static void update(lk_device *device, lk_resident_block *resident, const lk_block *block, bool nothing) {
   lk_error error;
   uint32_t end = nothing && block->rows > 0 ? 1 : block->rows;
@@ -186,7 +186,7 @@ void trial_search_updated(const struct trial *trial, lk_device *device, bool not
   }
 }
 
-/* What overflows is run again in halves. */
+/* Runs a round that overflows again in halves. */
 static void round_in_float(lk_backend *backend, const lk_scan_order *order, uint32_t begin, uint32_t end) {
   lk_round done;
   uint32_t middle = begin + (end - begin) / 2;

@@ -1,6 +1,5 @@
-/* The blocks of a cluster, mostly one, that the emulator runs, for its parts: what all GPUs have (emulator.cc) and what
- * Hopper adds (hopper.cc).
- */
+/* The state of the emulator: the blocks of the cluster that it runs, which is mostly one block. Its two files share it:
+ * what all GPUs have (emulator.cc) and what Hopper adds (hopper.cc). */
 #ifndef TESTS_EMULATOR_BLOCK_H
 #define TESTS_EMULATOR_BLOCK_H
 
@@ -33,7 +32,7 @@ struct thread {
   emulator_site site;
   emulator_combine *combine;
   bool vote;
-  uint64_t acquired;                    /* the last barrier or gate that it passed */
+  uint64_t acquired;                    /* the last barrier or mbarrier that it passed */
   std::vector<copy> open;               /* not yet committed */
   std::deque<std::vector<copy>> groups; /* oldest first */
   uint32_t mbarrier;                    /* that it waits at */
@@ -61,7 +60,7 @@ struct bulk_copy {
   const void *from;
 };
 
-/* Of those that wait at a barrier. */
+/* A barrier at which threads wait. */
 struct barrier {
   uint32_t waiting;
   emulator_site site;
@@ -85,7 +84,7 @@ struct block {
   std::map<uint32_t, std::vector<uint32_t>> in_group; /* threads that wait, by the group's size and its first */
   uint64_t clock;
   barrier cluster;
-  std::vector<unsigned char> shared; /* of each member after the other, as are the words, and offsets of gates */
+  std::vector<unsigned char> shared; /* of each member after the other, as are the words and the mbarriers' offsets */
   std::vector<word> words;
   std::map<uint32_t, mbarrier> mbarriers; /* by offset */
   std::vector<bulk_copy> bulk_copies;

@@ -1,5 +1,5 @@
-/* The host's side of the CUDA backend on emulated GPUs: several of them, what runs side by side, what is asked for
- * again, and what does not fit. */
+/* The host's side of the CUDA backend on emulated GPUs: several GPUs, searches side by side, recorded rounds, and
+ * memory that is full. */
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void check_updates(lk_device *device, struct conformance_case c) {
   trial_free(&trial);
 }
 
-Test(emulated, what_rows_carry_is_updated_in_place) {
+Test(emulated, visibility_is_updated_in_place) {
   lk_device *device = open_device(plenty);
   struct conformance_case c = PIN("updated", COSINE, NORMAL, 12, 1500, 5, 9);
   c.filter = (lk_filter){.epoch = 4, .now_ms = 4, .tags = 5, .mask = 1};
@@ -104,8 +104,8 @@ Test(emulated, searches_side_by_side) {
   lk_device_close(device);
 }
 
-/* A GPU does what it is asked when it is waited for: what the holding one was asked is done by then. */
-Test(emulated, a_twin_reads_what_has_been_held) {
+/* An emulated GPU does what it is asked only when it is waited for: the load must have waited. */
+Test(emulated, a_twin_reads_what_has_been_loaded) {
   struct conformance_case c = PIN("twin", COSINE, NORMAL, 64, 2000, 4, 10);
   emulated_recipe lending = plenty;
   lending.bytes_in_reserve = lending.memory_bytes;
@@ -134,7 +134,8 @@ Test(emulated, a_twin_reads_what_has_been_held) {
 
 /* ---- rounds that are asked for again ---- */
 
-/* Searches five probes at a time; how many of these searches replayed a recording, and how many rounds overflowed. */
+/* Searches for five probes at a time; returns how many of these searches replayed a recording, and how many rounds
+ * overflowed. */
 static uint64_t count_replays(lk_device *device, const struct conformance_case *c, uint32_t *reruns) {
   lk_candidate_lists got = {0};
   struct trial trial = trial_make(c);
@@ -185,7 +186,7 @@ Test(emulated, a_gpu_of_many_processors) {
 
 static const emulated_recipe narrow = {.memory_bytes = PLENTY, .pairs_room = 1, .lends = true};
 
-/* No bar rejects any of these rows: a round leaves more than there is room for, and is run again in halves. */
+/* No bar rejects any of these rows: a round leaves more pairs than find room, and is run again in halves. */
 Test(emulated, overflow) {
   lk_device *device = open_device(narrow);
   struct conformance_case c = PIN("overflow", COSINE, ALL_EQUAL, 4, 2600, 3, 10);
@@ -208,8 +209,8 @@ Test(emulated, near_duplicates_take_the_float_scan) {
   c.recipe.blocks = 3;
   c.recipe.means = MEANS_MIXED;
   lk_search_stats stats = check(&c);
-  cr_assert(stats.float_rounds > 0, "no round was wide: %llu of %llu rescored", (unsigned long long)stats.rescored,
-            (unsigned long long)stats.scanned);
+  cr_assert(stats.float_rounds > 0, "no round scanned in float: %llu of %llu rescored",
+            (unsigned long long)stats.rescored, (unsigned long long)stats.scanned);
 }
 
 /* Exact rows that do not fit stay where they are. */
@@ -230,7 +231,7 @@ Test(emulated, exact_rows_in_the_hosts_memory) {
   lk_device_close(device);
 }
 
-/* Whatever does not fit is refused with how much was wanted, and nothing stays behind: closing the GPU sees to that. */
+/* The error says how much memory was needed, and nothing stays allocated: closing the GPU checks that. */
 Test(emulated, memory_that_runs_out) {
   struct conformance_case c = PIN("out of memory", L2, NORMAL, 64, 600, 4, 10);
   struct trial trial = trial_make(&c);

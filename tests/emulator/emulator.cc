@@ -45,7 +45,7 @@ void thread_main() {
 std::string describe_wait(uint32_t index) {
   const thread &t = now.all[index];
   const char *where = t.now == AT_BARRIER    ? " waits at the barrier of "
-                      : t.now == AT_MBARRIER ? " waits at the gate of "
+                      : t.now == AT_MBARRIER ? " waits at the mbarrier of "
                                              : " waits for its warp in ";
   return name_thread(index) + (t.now == DONE ? std::string(" has ended") : where + name_site(t.site));
 }

@@ -1,11 +1,11 @@
-/* A block emulator: runs device code on the processor, a block or a cluster at a time, its threads as fibers.
+/* A block emulator. It runs device code on the processor, one block or cluster at a time; threads are fibers.
  *
  * It is stricter than a GPU. A launch fails where threads of one block wait at different barriers or have left before
- * one, where lanes of one warp meet at different instructions, where all wait for each other, where shared memory is
- * read or written out of an array's bounds, where two threads use the same word of it and one writes without the later
- * one having passed a barrier or a gate in between, and where a copy's target is read before the copy was waited for. A
- * copy happens when it is waited for, and its target is spoilt until then. Blocks and threads run in another order at
- * each launch.
+ * one, where lanes of one warp meet at different instructions, where all wait for each other, where a thread reads or
+ * writes shared memory out of an array's bounds, where two threads use the same word of it, one of them writes, and the
+ * later one has passed no barrier or mbarrier in between, and where a thread reads a copy's target before it has waited
+ * for the copy. A copy happens when a thread waits for it, and its target is overwritten until then. Blocks and threads
+ * run in another order at each launch.
  *
  * Global memory is the process's own: AddressSanitizer watches over it. One launch at a time. */
 #ifndef TESTS_EMULATOR_EMULATOR_H
@@ -23,7 +23,7 @@ std::string emulator_launch(const std::function<void()> &kernel, uint32_t blocks
 
 /* ---- what the emulator's ptx.cuh is made of: called by a kernel's threads ---- */
 
-/* A place in device code. As a default argument it is the caller's. */
+/* Where in device code: as a default argument, where the caller is. */
 struct emulator_site {
   const char *file;
   int line;
@@ -67,16 +67,16 @@ void emulator_copy_wait(size_t pending);
 
 /* ---- Hopper ---- */
 
-/* Gates (mbarriers) by their place in shared memory. */
+/* Mbarriers, by their offset in shared memory. */
 void emulator_mbarrier_make(uint32_t offset, uint32_t count);
 void emulator_mbarrier_arrive(uint32_t offset, uint32_t bytes);
-/* At the gate of another block of the cluster. */
+/* Arrives at the mbarrier of another block of the cluster. */
 void emulator_mbarrier_arrive_at(uint32_t offset, uint32_t rank, emulator_site site);
 void emulator_mbarrier_wait(uint32_t offset, uint32_t parity, emulator_site site);
 
-/* Copies past the threads: each arrives some time after it was asked for. */
+/* Bulk copies: each arrives some time after a thread has asked for it. */
 void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t mbarrier, emulator_site site);
-/* To the same place in all blocks of the cluster, and their own gates. */
+/* Copies to the same offset in all blocks of the cluster; each block's own mbarrier counts. */
 void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t mbarrier,
                                emulator_site site);
 

@@ -9,12 +9,12 @@ const uint32_t group_threads = 128, rows = 256, chunk = 64, depth = 32;
 
 mbarrier &mbarrier_at(uint32_t offset) {
   auto found = now.mbarriers.find(offset);
-  if (found == now.mbarriers.end()) emulator_fail("a gate that was not made, at byte " + std::to_string(offset));
+  if (found == now.mbarriers.end()) emulator_fail("an mbarrier that was not made, at byte " + std::to_string(offset));
   return found->second;
 }
 
-/* Opens the gate once all have arrived and all bytes are there. */
-void open_mbarrier(uint32_t offset) {
+/* Ends the phase once all have arrived and all bytes are there. */
+void end_phase(uint32_t offset) {
   mbarrier &g = mbarrier_at(offset);
   if (g.left > 0 || g.bytes != 0) return;
   g.phase ^= 1;
@@ -83,10 +83,10 @@ void run_bulk_copies() {
     memcpy(&now.shared[c.offset], c.from, c.bytes);
     for (uint32_t w = c.offset / 4; w < (c.offset + c.bytes) / 4; w++) {
       now.words[w].in_flight = false;
-      now.words[w].written = 0; /* seen by whoever passes the gate */
+      now.words[w].written = 0; /* seen by whoever passes the mbarrier */
     }
     mbarrier_at(c.mbarrier).bytes -= c.bytes;
-    open_mbarrier(c.mbarrier);
+    end_phase(c.mbarrier);
   }
 }
 
@@ -98,13 +98,13 @@ namespace {
 
 void arrive(uint32_t at, uint32_t bytes) {
   mbarrier &g = mbarrier_at(at);
-  if (g.left == 0) emulator_fail("more arrive at a gate than it counts");
+  if (g.left == 0) emulator_fail("more arrive at an mbarrier than it counts");
   g.bytes += bytes;
   g.left--;
-  open_mbarrier(at);
+  end_phase(at);
 }
 
-/* What is another block's must be there still. */
+/* An offset in another block's shared memory, which must still be there. */
 uint32_t offset_in(uint32_t rank, uint32_t offset, emulator_site site) {
   if (rank >= now.members.size()) emulator_fail("a block that the cluster does not have: " + name_site(site));
   if (now.members[rank].done == now.threads) emulator_fail("a block that has ended is used: " + name_site(site));

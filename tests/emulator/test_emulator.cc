@@ -1,4 +1,4 @@
-/* The emulator finds what it is there to find. */
+/* The emulator finds each kind of fault. */
 #include <criterion/criterion.h>
 
 #include "kernels/cuda/device/ptx_hopper.cuh"

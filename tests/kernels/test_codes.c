@@ -100,7 +100,7 @@ static int32_t product_of(const int8_t *a, const int8_t *b, uint32_t dim) {
 
 #define DOTS 4
 
-/* Summed in float, in one of several orders, with and without fma: the theorem holds for any. */
+/* A product summed in float, in one of several orders, with and without fma: the theorem is true for all of them. */
 static float float_dot(const float *p, const float *y, uint32_t dim, uint32_t order) {
   float sum[8] = {0};
   uint32_t lanes = order % 2 == 0 ? 1 : 8;
@@ -370,7 +370,7 @@ Test(codes, thresholds_saturate) {
   cr_assert(!lk_bound_reaches(LK_IP, 4, &probe, &tile, &row, 0x1p127f, 1));
 }
 
-/* A certificate that passes everything would prove nothing: the slack stays near what the codes lose. */
+/* A certificate that passes everything would prove nothing: the slack must stay near what the codes lose. */
 Test(codes, the_bound_is_tight) {
   corpus_recipe recipe = {
       .metric = LK_COSINE, .kind = CORPUS_NORMAL, .dim = 256, .rows = 256, .blocks = 1, .probes = 1};

@@ -10,7 +10,7 @@ static void make(lk_scan_order *order, lk_plan plan, uint32_t tiles) {
   cr_assert(lk_scan_order_make(order, &plan, tiles, &error) == LK_OK, "%s", error.text);
 }
 
-/* Every tile once, the rounds of the plan one behind the other, each in the order in which its tiles lie. */
+/* Every tile comes once, the rounds are those of the plan, and tiles ascend within a round. */
 static void check(const lk_scan_order *order, uint32_t tiles) {
   static bool seen[5000];
   memset(seen, 0, sizeof seen);
@@ -30,7 +30,7 @@ static void check(const lk_scan_order *order, uint32_t tiles) {
   cr_assert_eq(end, tiles);
 }
 
-Test(order, has_every_tile_once) {
+Test(scan_order, has_every_tile_once) {
   lk_scan_order order = {0};
   for (uint32_t tiles = 0; tiles < 5000; tiles += 1 + tiles / 5) {
     make(&order, plan_of(tiles), tiles);
@@ -39,8 +39,8 @@ Test(order, has_every_tile_once) {
   lk_scan_order_free(&order);
 }
 
-/* A backend keeps a copy by its number; a search finds one by its plan. */
-Test(order, is_known_by_number_and_by_plan) {
+/* A backend knows an order by its number, a search by its plan. */
+Test(scan_order, is_known_by_number_and_by_plan) {
   lk_scan_order order = {0}, other = {0};
   lk_plan plan = plan_of(1000), more = plan_of(1002), all = lk_plan_make(0, 1000, LK_K_ALL, 1, 1);
   cr_assert(!lk_scan_order_is(&order, &plan, 1000), "none was made");

@@ -1,4 +1,4 @@
-/* The names of kernels/cuda/device/ptx_hopper.cuh, for the block emulator. */
+/* The names of kernels/cuda/device/ptx_hopper.cuh for the block emulator. */
 #ifndef KERNELS_CUDA_PTX_HOPPER_CUH
 #define KERNELS_CUDA_PTX_HOPPER_CUH
 
