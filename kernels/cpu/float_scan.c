@@ -14,8 +14,8 @@ enum { FLOAT_PROBES = 64 }; /* of one product; at 512 dimensions they fit the se
 /* How a thread uses its buffer. */
 struct scratch {
   float *rows;    /* LK_TILE_ROWS x width, centred */
-  float *probes;  /* WIDE_PROBES x width, centred under l2 */
-  float *product; /* LK_TILE_ROWS x WIDE_PROBES */
+  float *probes;  /* FLOAT_PROBES x width, centred under l2 */
+  float *product; /* LK_TILE_ROWS x FLOAT_PROBES */
 };
 
 static uint32_t width_of(lk_shape shape) { return (shape.dim + LK_FLOAT_STEP - 1) / LK_FLOAT_STEP * LK_FLOAT_STEP; }

@@ -3,7 +3,7 @@
 #include "kernels/candidate_lists.h"
 #include "kernels/plan.h"
 
-/* Finds the order that a search before has left, or makes it in place of the oldest one. */
+/* Finds the order that an earlier search has made, or makes it and drops the oldest one. */
 static lk_status find_order(lk_backend_search *search, const lk_plan *plan, uint32_t tiles, const lk_scan_order **found,
                             lk_error *error) {
   for (uint32_t i = 0; i < LK_BACKEND_SEARCH_ORDERS; i++)
@@ -23,7 +23,7 @@ static void seed(lk_backend_search *search, const lk_plan *plan, uint64_t rows) 
   search->backend->ops->seed(search->backend, seed_rows, plan->seed_rows);
 }
 
-/* One pass's rounds. */
+/* The rounds of one pass. */
 struct rounds {
   lk_backend *backend;
   const lk_scan_order *order;

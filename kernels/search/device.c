@@ -54,7 +54,7 @@ static void close_searcher(struct searcher *searcher, uint32_t shards_count, boo
   free(searcher->searches);
 }
 
-/* Closes the twins first. */
+/* Closes the twins before the backends whose blocks they read. */
 static void free_device(lk_device *device, bool backends_too) {
   for (uint32_t i = SEARCHERS; i-- > 0;)
     close_searcher(&device->searchers[i], device->shards_count, backends_too || i > 0);
@@ -105,8 +105,8 @@ lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device 
   return LK_OK;
 }
 
-/* "auto" takes no GPU: the CUDA backend has not run on one yet (bench/results/GPU.md), and nobody shall test it who has
- * not asked for it. */
+/* "auto" takes no GPU: the CUDA backend has not run on one yet (bench/results/GPU.md), and who has not
+ * asked for it shall not be the first to try it. */
 static lk_status open_backend(const char *name, uint32_t threads, lk_backend **backend, lk_error *error) {
   if (strncmp(name, "cuda", 4) == 0) return lk_cuda_open(name, threads, backend, error);
   return lk_cpu_open(strcmp(name, "auto") == 0 ? "cpu" : name, threads, backend, error);

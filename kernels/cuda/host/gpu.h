@@ -51,7 +51,7 @@ typedef struct lk_gpu_ops {
   bool (*multiply)(lk_gpu *gpu, const float *rows, uint32_t rows_count, const float *probes, uint32_t probes_count,
                    uint32_t dim, float *product);
   lk_status (*check)(lk_gpu *gpu, lk_error *error);
-  /* Opens the same GPU a second time: with the same memory, but an order of its own. */
+  /* Opens the same GPU a second time: it has the same memory, but does what it is asked in an order of its own. */
   lk_status (*twin)(lk_gpu *gpu, lk_gpu **twin, lk_error *error);
   void (*close)(lk_gpu *gpu);
 } lk_gpu_ops;
@@ -61,7 +61,7 @@ struct lk_gpu {
   const lk_gpu_ops *ops;
   char name[32];           /* "cuda:0" */
   bool hopper;             /* runs LK_KERNEL_HOPPER */
-  uint32_t processors;     /* each runs blocks of its own */
+  uint32_t processors;     /* multiprocessors: each runs blocks of its own */
   uint64_t pairs_room;     /* most pairs that a round may leave, or those of one tile if they are more */
   size_t bytes_in_reserve; /* kept free for passes when blocks are loaded */
 };

@@ -94,8 +94,8 @@ typedef struct lk_cuda {
 } lk_cuda;
 
 /* Make room for so many bytes; what was there is lost. The first returns NULL when out of memory. */
-void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes);
-lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes, void **memory, lk_error *error);
+void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_buffer buffer, size_t bytes);
+lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer buffer, size_t bytes, void **memory, lk_error *error);
 lk_status lk_cuda_fail_memory(const lk_cuda *cuda, size_t bytes, lk_error *error);
 
 lk_status lk_cuda_load_block(lk_backend *backend, lk_shape shape, const lk_block *block, lk_resident_block **resident,

@@ -3,7 +3,7 @@
 
 #include "kernels/cuda/host/internal.h"
 
-/* Where they lie on the host before they are sent. */
+/* Where code_probe writes them on the host. */
 struct coding {
   lk_cuda *cuda;
   int8_t *codes;

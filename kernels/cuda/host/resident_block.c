@@ -128,43 +128,43 @@ static void send_exact(struct loading *loading) {
 }
 
 /* The arrays of a visibility: where each lies on the host and on the GPU, and whether it is new there. */
-enum { CARRIED = 4 };
+enum { COLUMNS = 4 };
 
-struct carried {
-  const uint64_t *from[CARRIED], **to[CARRIED];
-  bool is_new[CARRIED];
+struct columns {
+  const uint64_t *from[COLUMNS], **to[COLUMNS];
+  bool is_new[COLUMNS];
 };
 
-static struct carried carried_of(const lk_visibility *from, lk_visibility *to) {
-  return (struct carried){.from = {from->born, from->died, from->expires_ms, from->tags},
+static struct columns columns_of(const lk_visibility *from, lk_visibility *to) {
+  return (struct columns){.from = {from->born, from->died, from->expires_ms, from->tags},
                           .to = {&to->born, &to->died, &to->expires_ms, &to->tags}};
 }
 
 /* Allocates memory for the new arrays; where it does not suffice, for none of them. */
-static void allocate_carried(struct loading *loading, struct carried *carried, uint32_t rows) {
+static void allocate_columns(struct loading *loading, struct columns *columns, uint32_t rows) {
   uint32_t before = loading->resident->arrays_count;
-  for (uint32_t i = 0; i < CARRIED; i++) {
-    carried->is_new[i] = carried->from[i] != NULL && *carried->to[i] == NULL;
-    if (carried->is_new[i]) *carried->to[i] = allocate(loading, rows * sizeof *carried->from[i]);
+  for (uint32_t i = 0; i < COLUMNS; i++) {
+    columns->is_new[i] = columns->from[i] != NULL && *columns->to[i] == NULL;
+    if (columns->is_new[i]) *columns->to[i] = allocate(loading, rows * sizeof *columns->from[i]);
   }
   if (loading->status == LK_OK) return;
   lk_gpu *gpu = loading->cuda->gpu;
   while (loading->resident->arrays_count > before)
     gpu->ops->free(gpu, loading->resident->arrays[--loading->resident->arrays_count]);
-  for (uint32_t i = 0; i < CARRIED; i++)
-    if (carried->is_new[i]) *carried->to[i] = NULL;
+  for (uint32_t i = 0; i < COLUMNS; i++)
+    if (columns->is_new[i]) *columns->to[i] = NULL;
 }
 
 /* Sends rows `first` to `first + count - 1` of each array, and all rows of a new one. */
-static void send_carried(struct loading *loading, const lk_visibility *visibility, uint32_t first, uint32_t count) {
+static void send_visibility(struct loading *loading, const lk_visibility *visibility, uint32_t first, uint32_t count) {
   lk_gpu *gpu = loading->cuda->gpu;
   uint32_t rows = loading->resident->base.rows;
-  struct carried carried = carried_of(visibility, &loading->resident->placement.visibility);
-  allocate_carried(loading, &carried, rows);
-  for (uint32_t i = 0; loading->status == LK_OK && i < CARRIED; i++) {
-    if (carried.from[i] == NULL) continue;
-    uint32_t begin = carried.is_new[i] ? 0 : first, many = carried.is_new[i] ? rows : count;
-    gpu->ops->write(gpu, (uint64_t *)*carried.to[i] + begin, carried.from[i] + begin, many * sizeof(uint64_t));
+  struct columns columns = columns_of(visibility, &loading->resident->placement.visibility);
+  allocate_columns(loading, &columns, rows);
+  for (uint32_t i = 0; loading->status == LK_OK && i < COLUMNS; i++) {
+    if (columns.from[i] == NULL) continue;
+    uint32_t begin = columns.is_new[i] ? 0 : first, many = columns.is_new[i] ? rows : count;
+    gpu->ops->write(gpu, (uint64_t *)*columns.to[i] + begin, columns.from[i] + begin, many * sizeof(uint64_t));
   }
 }
 
@@ -191,7 +191,7 @@ static void send_block(struct loading *loading) {
   placement->numbers = send(loading, block->numbers, rows * sizeof *block->numbers);
   placement->subjects = send(loading, block->subjects, rows * sizeof *block->subjects);
   placement->mean = send(loading, block->mean, loading->shape.dim * sizeof *block->mean);
-  if (loading->status == LK_OK) send_carried(loading, &block->visibility, 0, block->rows);
+  if (loading->status == LK_OK) send_visibility(loading, &block->visibility, 0, block->rows);
   send_outliers(loading);
   send_exact(loading);
 }
@@ -221,7 +221,7 @@ lk_status lk_cuda_update_block(lk_backend *backend, lk_resident_block *base, con
   lk_cuda *cuda = (lk_cuda *)backend;
   lk_cuda_resident_block *resident = (lk_cuda_resident_block *)base;
   struct loading loading = {.cuda = cuda, .resident = resident, .error = error};
-  send_carried(&loading, visibility, first, count);
+  send_visibility(&loading, visibility, first, count);
   cuda->gpu->ops->wait(cuda->gpu);
   if (loading.status == LK_OK) resident->block.visibility = *visibility;
   return loading.status == LK_OK ? cuda->gpu->ops->check(cuda->gpu, error) : loading.status;

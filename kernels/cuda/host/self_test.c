@@ -1,7 +1,7 @@
-/* The self-test: whoever opens a device compares what its kernels find with what the reference finds. Numbers of rows,
- * probes and dimensions are no multiples of anything. All elements are integers, so that sums of their products are
- * exact. Four batches go through the four shapes of the generic scan, or one through Hopper's; one more goes through
- * the float scan. */
+/* The self-test, for when a device is opened: it compares what the kernels find with what the reference finds. The rows
+ * are no multiple of a tile, the probes none of a group, the elements none of a chunk. All elements are integers, so
+ * that sums of their products are exact. Four batches go through the four shapes of the generic scan, or one through
+ * Hopper's; one more goes through the float scan. */
 #include <stdlib.h>
 #include <string.h>
 
