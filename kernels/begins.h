@@ -7,9 +7,9 @@
 
 #include "kernels/portable.h"
 
-/* The number of the last element that begins at or before `value`. The first one begins at or before it; begins never
- * fall. So an empty element, which begins where the next one does, is passed over. `begins` is the begin of the first
- * of `count` elements, and each further one lies `stride` bytes behind the one before. */
+/* Returns the number of the last of `count` elements that begins at or before `value`. Begins never fall, and the first
+ * one is at or before `value`. So an empty element, which begins where the next one does, is never found. `begins`
+ * points to the begin of the first element; the begin of each further one lies `stride` bytes behind the one before. */
 LK_INLINE uint32_t lk_last_begin(const void *begins, size_t stride, uint32_t count, uint32_t value) {
   uint32_t low = 0, high = count;
   while (high - low > 1) {

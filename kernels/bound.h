@@ -60,7 +60,7 @@ typedef struct lk_row_bound {
   float norm;     /* length of the centred row, rounded up */
 } lk_row_bound;
 
-/* Whether the tile's numbers hold for this row of it; else the row is an outlier. */
+/* Whether the tile's numbers bound this row of it; else the row is an outlier. */
 LK_INLINE bool lk_row_fits(const lk_tile *tile, const lk_row_bound *row) { return row->residual <= tile->residual; }
 
 /* One probe against one mean: the numbers that go with its code. Lengths are upper bounds. */
@@ -78,7 +78,7 @@ typedef struct lk_probe_bound {
 #define LK_SCORE_ERROR 0x1p-44
 #define LK_ARITHMETIC_ERROR 0x1p-46
 
-/* The least real value that rounds to a score of at least `bar`. */
+/* No real value below this one rounds to a score of at least `bar`. */
 LK_INLINE double lk_bound_bar(lk_metric metric, float bar) {
   double below = nextafterf(bar, -INFINITY);
   return metric == LK_L2 ? below * (1 + LK_SCORE_ERROR) : below;
@@ -108,11 +108,11 @@ LK_INLINE double lk_bound_tile_loss(const lk_probe_bound *probe, const lk_tile *
 LK_INLINE double lk_bound_row_loss(uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
                                    const lk_row_bound *row) {
   double loss = probe->norm * (row->residual + (dim + 8) * 0x1p-24 * ((double)row->norm + row->residual));
-  return loss + tile->scale * 0x1p-120; /* elements of the float probe that are subnormal */
+  return loss + tile->scale * 0x1p-120; /* the loss of subnormal elements of the float probe */
 }
 
 /* How far the product of float vectors may be from p.y for a row no longer than `norm_max`, where no element's product
- * goes through more than `terms` + 4 additions: (3), times a rounding. */
+ * goes through more than `terms` + 4 additions: (3) times what rounding adds. */
 LK_INLINE double lk_bound_float_loss(uint32_t terms, const lk_probe_bound *probe, double norm_max) {
   return (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
 }

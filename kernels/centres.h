@@ -1,6 +1,6 @@
 /* The centres of one search: the different means of its blocks. Blocks with equal means share a centre, and each probe
- * is bounded once for each centre. Under l2 it is also coded once for each, since it is centred as the rows are; for dot
- * products its code does not depend on the mean, and one code serves all centres. */
+ * is bounded once for each centre. Under l2 it is also coded once for each, since it is centred as the rows are; for
+ * dot products its code does not depend on the mean, and one code serves all centres. */
 #ifndef KERNELS_CENTRES_H
 #define KERNELS_CENTRES_H
 

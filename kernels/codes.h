@@ -58,11 +58,11 @@ typedef struct lk_rotated_probe {
  * and `offset`. */
 lk_rotated_probe lk_codes_rotate_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, double *work,
                                        float *rotated, lk_probe_bound *bound);
-/* Codes it with codes in -limit .. limit, and sets the rest of the bound. A caller whom the code does not suit encodes
- * the probe again with another limit. */
+/* Codes a rotated probe with codes in -limit .. limit, and sets the rest of the bound. The same probe may be coded
+ * again with another limit. */
 void lk_codes_encode_probe(const lk_rotated_probe *probe, int limit, int8_t *code, lk_probe_bound *bound);
 
-/* Both in one. */
+/* Rotates and codes one probe. */
 void lk_codes_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
                     int8_t *code, float *rotated, lk_probe_bound *bound);
 

@@ -13,8 +13,9 @@ typedef struct lk_outliers {
   uint32_t count;
 } lk_outliers;
 
-/* Lists them, by runs of `run_rows` rows. The caller frees the list, also where it is not complete: false, when out of
- * memory. */
+/* Lists the outliers, by runs of `run_rows` rows. The caller frees the list, also where this fails. False: out of
+ * memory.
+ */
 bool lk_outliers_list(const lk_block *block, uint32_t run_rows, lk_outliers *outliers);
 void lk_outliers_free(lk_outliers *outliers);
 

@@ -1,9 +1,9 @@
 /* How a search is divided into passes and rounds. Pure functions: numbers in, numbers out.
  *
  * The bar of a round is fixed while the round runs, so the fewer rows the bar comes from, the more rows survive. A
- * strided sample of rows seeds it; after each round so many tiles have been scanned as before it, times `growth`.
- * Rounds take tiles in a fixed permuted order, so every round is itself a sample over all segments, and an ordered
- * gallery does no harm. */
+ * strided sample of rows seeds it; each round then multiplies the number of scanned tiles by `growth`. Rounds take
+ * tiles in a fixed permuted order, so every round is itself a sample over all segments, and an ordered gallery does no
+ * harm. */
 #ifndef KERNELS_PLAN_H
 #define KERNELS_PLAN_H
 

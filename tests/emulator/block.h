@@ -3,12 +3,15 @@
 #ifndef TESTS_EMULATOR_BLOCK_H
 #define TESTS_EMULATOR_BLOCK_H
 
+#include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
+#include <string>
 #include <vector>
 
-#include "tests/emulator/emulator.h"
 #include "tests/emulator/fiber.h"
+#include "tests/emulator/lane.h"
 
 namespace emulator {
 

@@ -16,21 +16,14 @@
 #include <functional>
 #include <string>
 
+#include "tests/emulator/lane.h"
+
 /* Returns what went wrong; empty: nothing. `threads` is a multiple of 32. `cluster` blocks at a time run side by side
  * and may use each other's shared memory. What `kernel` holds when a launch fails is not destroyed. */
 std::string emulator_launch(const std::function<void()> &kernel, uint32_t blocks, uint32_t threads,
                             uint32_t shared_bytes, uint32_t cluster = 1);
 
 /* ---- what the emulator's ptx.cuh is made of: called by a kernel's threads ---- */
-
-/* Where in device code: as a default argument, where the caller is. */
-struct emulator_site {
-  const char *file;
-  int line;
-};
-inline emulator_site emulator_here(const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
-  return {file, line};
-}
 
 uint32_t emulator_thread();
 uint32_t emulator_threads();
@@ -52,11 +45,6 @@ bool emulator_barrier(bool value, emulator_site site);
 
 /* Waits for all lanes of the warp: each brings `in`, the last to come calls `combine` for all of them, each leaves with
  * its `out`. */
-struct emulator_lane {
-  alignas(16) unsigned char in[48];
-  alignas(16) unsigned char out[16];
-};
-typedef void emulator_combine(emulator_lane *lanes);
 void emulator_meet(const void *in, size_t in_bytes, void *out, size_t out_bytes, emulator_combine *combine,
                    emulator_site site, uint32_t group = 32);
 

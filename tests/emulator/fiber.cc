@@ -36,10 +36,10 @@ void fiber_prepare(fiber &made, void (*entry)()) {
   uintptr_t top = ((uintptr_t)made.stack.get() + stack_bytes) & ~(uintptr_t)15;
   /* Six registers, the entry's address, and a return address that is never used: a function begins 8 bytes off a
    * multiple of 16. */
-  void **centre = (void **)top - 8;
-  memset(centre, 0, 8 * sizeof *centre);
-  centre[6] = (void *)entry;
-  made.context = centre;
+  void **frame = (void **)top - 8;
+  memset(frame, 0, 8 * sizeof *frame);
+  frame[6] = (void *)entry;
+  made.context = frame;
 }
 
 void fiber_switch(fiber &from, fiber &to) { fiber_swap(&from.context, to.context); }

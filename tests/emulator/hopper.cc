@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "tests/emulator/block.h"
+#include "tests/emulator/emulator.h"
 
 namespace emulator {
 namespace {
