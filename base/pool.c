@@ -9,17 +9,17 @@
 
 #include "base/fail.h"
 
-/* A thread that waits looks for this long, some 40 microseconds, before it sleeps: calls of one search follow each
- * other closely, and waking a thread takes about as long. */
+/* A waiting thread looks for its call so many times, for some 40 microseconds, before it sleeps: calls of one search
+ * follow each other closely, and waking a thread takes about as long. */
 enum { LOOKS = 1000 };
 
 struct lk_pool {
   pthread_mutex_t lock;
   pthread_cond_t work;
   pthread_cond_t idle;
-  _Atomic uint64_t call; /* counts calls, so that a worker takes part in each once */
-  bool open;             /* the call, for workers to join; one that comes too late is not waited for */
-  atomic_uint working;   /* that have joined */
+  _Atomic uint64_t call; /* counts calls, so that a worker joins each of them once */
+  bool open;             /* workers may join the call; nobody waits for one that comes too late */
+  atomic_uint working;   /* workers that have joined */
   bool closing;
 
   void (*task)(void *context, uint32_t thread, uint32_t item);
@@ -27,7 +27,7 @@ struct lk_pool {
   uint32_t items;
   atomic_uint next;
 
-  uint32_t looks;   /* none with more threads than processors: the others' time would be taken */
+  uint32_t looks;   /* 0 with more threads than processors: looking would take the others' time */
   uint32_t threads; /* the caller included */
   struct lk_worker {
     pthread_t thread;
@@ -55,7 +55,7 @@ static void relax(void) {
 #endif
 }
 
-/* Takes part in a call that the worker has not seen; false: the pool closes. */
+/* Joins a call that the worker has not seen yet; false: the pool closes. */
 static bool join_call(lk_pool *pool, uint64_t *seen) {
   for (bool joined = false; !joined;) {
     for (uint32_t i = 0; i < pool->looks && pool->call == *seen; i++) relax();
@@ -125,7 +125,7 @@ void lk_pool_close(lk_pool *pool) {
 
 uint32_t lk_pool_threads(const lk_pool *pool) { return pool->threads; }
 
-/* No worker may join any more; returns when those that have are done. */
+/* Lets no further worker join, and waits until those that have joined are done. */
 static void close_call(lk_pool *pool) {
   pthread_mutex_lock(&pool->lock);
   pool->open = false;

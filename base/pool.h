@@ -1,5 +1,5 @@
-/* A pool of threads that share out the items of one call. The caller works too. Every thread runs the items in the
- * default floating-point environment, whatever another library left in the caller's. */
+/* A pool of threads that work through the items of one call together with the caller. Every thread runs the items in
+ * the default floating-point environment, even where another library has changed the caller's. */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
@@ -9,7 +9,8 @@
 
 typedef struct lk_pool lk_pool;
 
-/* `threads` 0: as many as this process may run on. */
+/* `threads` counts the caller; 0: as many as this process may run on. LK_ENOMEM: also where a thread cannot be started.
+ */
 lk_status lk_pool_open(uint32_t threads, lk_pool **pool, lk_error *error);
 void lk_pool_close(lk_pool *pool);
 uint32_t lk_pool_threads(const lk_pool *pool);

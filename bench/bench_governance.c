@@ -145,14 +145,14 @@ int main(int argc, char **argv) {
   must(lk_device_open(o.devices[0], o.threads, &s.device, &error), &error);
   data d = data_open(&o.data);
   gallery g = gallery_make(&d, o.rows, pool);
-  lk_resident_block **holds = gallery_hold(&g, s.device, (lk_visibility){0});
+  lk_resident_block **residents = gallery_load(&g, s.device, (lk_visibility){0});
   printf("%s, %u threads, %u rows of %u, k %u\n", lk_device_name(s.device), lk_pool_threads(pool), g.rows, g.shape.dim,
          o.ks[0]);
   for (uint32_t i = 0; i < o.batches_count; i++) {
     float *probes = gallery_probes(&g, o.batches[i]);
     s.batch = (lk_batch){.shape = g.shape,
-                         .holds = holds,
-                         .holds_count = g.blocks_count,
+                         .blocks = residents,
+                         .blocks_count = g.blocks_count,
                          .probes = probes,
                          .count = o.batches[i],
                          .k = o.ks[0]};
@@ -161,7 +161,7 @@ int main(int argc, char **argv) {
     free(s.verdicts);
     free(probes);
   }
-  gallery_release(&g, s.device, holds);
+  gallery_unload(&g, s.device, residents);
   gallery_free(&g);
   data_close(&d);
   lk_candidate_lists_free(&s.lists);

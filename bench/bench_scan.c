@@ -1,13 +1,14 @@
-/* What a search costs at the level of the kernels, beside a plain read of as many bytes by as many threads in the same
- * run.
+/* Measures what a search costs at the level of the kernels, beside a plain read of as many bytes by as many threads in
+ * the same run.
  *
  *   bench_scan [--rows 1000000] [--dim 512] [--batches 1,32,256,1024] [--k 10,...] [--threads N] [--device cpu]...
  *              [--data unit|face|text|sift|lognormal|near] [--metric cosine|ip|l2] [--file FILE.npy] [--views]
  *              [--filter] [--repeat N] [--at-once N] [--json FILE]
  *
  * --data: made rows (bench/data.h), with a dimension and a metric of their own unless others are given. --file: rows
- * from a file. --views: instead, searches that see part of the rows (bench/views.h). --filter: each search again, for
- * the tag that one row in ten has. --repeat: each search N times more, and fails where one finds something else.
+ * from a file. --views: measures searches that see part of the rows (bench/views.h) instead. --filter: each search
+ * again, for the tag that one row in ten has. --repeat: runs each search N times more, and fails where one finds
+ * something else.
  * --at-once: N threads search side by side, and a search's time is the time of all of them over N.
  * --json: appends a line for each row of the table. */
 #include <pthread.h>
@@ -121,7 +122,7 @@ static void repeat(struct searching *s, uint32_t times) {
 }
 
 static void print_head(void) {
-  printf("batch    k visible       ms  probes/s codes GB/s of read  GOP/s  survivors  rescored  of pairs rounds wide "
+  printf("batch    k visible       ms  probes/s codes GB/s of read  GOP/s  survivors  rescored  of pairs rounds float "
          "reruns\n");
 }
 
@@ -130,7 +131,7 @@ struct table {
   const options *o;
   const gallery *g;
   lk_device *device;
-  lk_resident_block *const *holds;
+  lk_resident_block *const *residents;
   double read_rate;
   FILE *json;
 };
@@ -141,7 +142,7 @@ static void print(const struct table *t, const struct searching *s, double secon
   double rate = passes * elements / seconds, survivors = (double)s->stats.survivors / count,
          rescored = (double)s->stats.rescored / count;
   double visible = s->batch.filter.mask != 0 ? 0.1 : 1;
-  printf("%5u %4u %6.0f%% %9.3f %9.0f %10.2f %6.0f%% %6.0f %10.0f %8.0f %8.4f%% %6u %4u %6u\n", count, s->batch.k,
+  printf("%5u %4u %6.0f%% %9.3f %9.0f %10.2f %6.0f%% %6.0f %10.0f %8.0f %8.4f%% %6u %5u %6u\n", count, s->batch.k,
          100 * visible, seconds * 1e3, count / seconds, rate * 1e-9, 100 * rate / t->read_rate,
          2e-9 * count * elements / seconds, survivors, rescored, 100.0 * rescored / t->g->rows, s->stats.rounds,
          s->stats.float_rounds, s->stats.reruns);
@@ -161,8 +162,8 @@ static void measure(const struct table *t, uint32_t count, uint32_t k, bool filt
   float *probes = gallery_probes(t->g, count);
   struct searching s = {.device = t->device,
                         .batch = {.shape = t->g->shape,
-                                  .holds = t->holds,
-                                  .holds_count = t->g->blocks_count,
+                                  .blocks = t->residents,
+                                  .blocks_count = t->g->blocks_count,
                                   .probes = probes,
                                   .count = count,
                                   .k = k,
@@ -191,14 +192,14 @@ static uint64_t *tag_rows(const gallery *g) {
 static void run(const options *o, const gallery *g, lk_device *device, lk_pool *pool, FILE *json) {
   struct table t = {.o = o, .g = g, .device = device, .read_rate = measure_read(g, pool), .json = json};
   uint64_t *tags = o->filter ? tag_rows(g) : NULL;
-  lk_resident_block **holds = gallery_hold(g, t.device, (lk_visibility){.tags = tags});
-  t.holds = holds;
+  lk_resident_block **residents = gallery_load(g, t.device, (lk_visibility){.tags = tags});
+  t.residents = residents;
   printf("%s, %u threads, %s, %u rows of %u, plain read %.2f GB/s\n", lk_device_name(t.device), lk_pool_threads(pool),
          g->data->name, g->rows, g->shape.dim, t.read_rate * 1e-9);
   if (!o->views) measure_all(&t);
   for (uint32_t i = 0; o->views && i < o->batches_count; i++)
-    views_measure(g, t.device, holds, o->batches[i], o->ks[0]);
-  gallery_release(g, t.device, holds);
+    views_measure(g, t.device, residents, o->batches[i], o->ks[0]);
+  gallery_unload(g, t.device, residents);
   free(tags);
 }
 

@@ -1,6 +1,7 @@
-/* How much room the bound leaves: the true error of products by codes beside what the bound allows (bench/pairs.h), for
- * each of the tests of a search, as median, 99.9th percentile and largest. An error beyond its bound would be a wrong
- * proof: then it exits with 1. With that, what it costs: pairs that a search keeps and rescores.
+/* Measures how much room the bound leaves: the true error of products by codes over what the bound allows
+ * (bench/pairs.h), for each of the tests of a search, as median, 99.9th percentile and largest. An error beyond its
+ * bound would disprove the bound: the program then exits with 1. It also prints what the bound costs: the pairs that a
+ * search keeps and rescores.
  *
  *   bench_slack [--rows 200000] [--dim 512] [--k 10] [--threads N] [--device cpu]
  *               [--data all|unit|face|text|sift|lognormal|near] [--metric cosine|ip|l2] [--file FILE.npy] */
@@ -15,25 +16,29 @@ enum { PROBES = 64 };
 
 static void print_head(void) {
   printf("%-14s %-6s %7s   %-20s   %-20s   %-8s  %6s %9s %8s\n", "", "", "", "scan: error / bound", "rescreening",
-         "wide", "loss /", "of a probe's rows", "");
+         "float", "loss /", "of a probe's rows", "");
   printf("%-14s %-6s %7s   %6s %6s %6s   %6s %6s %6s   %8s  %6s %9s %8s\n", "data", "metric", "rows", "median",
          "99.9 %", "most", "median", "99.9 %", "most", "most", "sigma", "survivors", "rescored");
 }
 
 static lk_search_stats search(const gallery *g, lk_device *device, const float *probes, uint32_t k) {
-  lk_resident_block **holds = gallery_hold(g, device, (lk_visibility){0});
-  lk_batch batch = {
-      .shape = g->shape, .holds = holds, .holds_count = g->blocks_count, .probes = probes, .count = PROBES, .k = k};
+  lk_resident_block **residents = gallery_load(g, device, (lk_visibility){0});
+  lk_batch batch = {.shape = g->shape,
+                    .blocks = residents,
+                    .blocks_count = g->blocks_count,
+                    .probes = probes,
+                    .count = PROBES,
+                    .k = k};
   lk_candidate_lists lists = {0};
   lk_search_stats stats = {0};
   lk_error error;
   if (lk_search(device, &batch, &lists, &stats, &error) != LK_OK) bench_fail(error.text);
   lk_candidate_lists_free(&lists);
-  gallery_release(g, device, holds);
+  gallery_unload(g, device, residents);
   return stats;
 }
 
-/* Prints a line; whether every error is within its bound. */
+/* Prints a line; returns whether every error is within its bound. */
 static bool print(const gallery *g, const pairs *p, const lk_search_stats *stats) {
   static const char *const metrics[] = {"cosine", "ip", "l2"};
   double most[PAIRS_TESTS];
@@ -42,10 +47,10 @@ static bool print(const gallery *g, const pairs *p, const lk_search_stats *stats
   for (int t = PAIRS_SCAN; t <= PAIRS_RESCREEN; t++)
     printf("   %6.4f %6.4f %6.4f", bench_quantile(p->ratios[t], p->counts[t], 0.5),
            bench_quantile(p->ratios[t], p->counts[t], 0.999), most[t]);
-  printf("   %8.6f  %6.3f %9.0f %8.0f%s\n", most[PAIRS_WIDE], p->loss, (double)stats->survivors / PROBES,
-         (double)stats->rescored / PROBES, stats->float_rounds > 0 ? "  (wide)" : "");
+  printf("   %8.6f  %6.3f %9.0f %8.0f%s\n", most[PAIRS_FLOAT], p->loss, (double)stats->survivors / PROBES,
+         (double)stats->rescored / PROBES, stats->float_rounds > 0 ? "  (float)" : "");
   fflush(stdout);
-  return most[PAIRS_SCAN] < 1 && most[PAIRS_RESCREEN] < 1 && most[PAIRS_WIDE] < 1;
+  return most[PAIRS_SCAN] < 1 && most[PAIRS_RESCREEN] < 1 && most[PAIRS_FLOAT] < 1;
 }
 
 static bool measure(const options *o, const data_recipe *recipe, lk_device *device, lk_pool *pool) {

@@ -1,4 +1,4 @@
-/* Vectors to measure with: made by a short recipe, every one from its own number, or read from a file. */
+/* Vectors to measure with. They are made, each from its own number, or read from a file. */
 #ifndef BENCH_DATA_H
 #define BENCH_DATA_H
 
@@ -20,7 +20,7 @@ typedef enum data_kind {
 
 #define DATA_SUBJECT_ROWS 4
 
-/* What is 0 (of the metric: not given) is the kind's own. */
+/* A dimension of 0, and a metric that is not given, are the kind's own. */
 typedef struct data_recipe {
   data_kind kind;
   uint32_t dim;
@@ -34,7 +34,7 @@ typedef struct data {
   uint32_t dim;
   lk_metric metric;
   const char *name; /* of the kind, or the file's */
-  uint32_t most;    /* rows that there are; UINT32_MAX of made ones */
+  uint32_t most;    /* how many rows there are; UINT32_MAX where they are made */
   float *prototypes;
   double *spread; /* standard deviation along each axis, before the axes are mixed */
   lk_vector_file file;
@@ -49,9 +49,9 @@ void data_close(data *data);
 /* Writes row `row` (dim floats), normalised under cosine. Any thread. */
 void data_row(const data *data, uint64_t row, float *out);
 
-/* Writes a probe for a gallery of the first `rows` rows. Even ones are strangers to it, odd ones near a row of it: of a
- * person's other photograph, or the row with noise of a tenth of its length. Of a file every tenth row is a probe and
- * none of the gallery's. */
+/* Writes a probe for a gallery of the first `rows` rows. Even probes have no mate in it. Odd probes are near one of its
+ * rows: another photograph of the same person, or the row with noise of a tenth of its length. Of a file every tenth
+ * row is a probe, and these are not in the gallery. */
 void data_probe(const data *data, uint32_t probe, uint32_t rows, float *out);
 
 #endif

@@ -103,26 +103,26 @@ gallery gallery_make(const data *d, uint32_t rows, lk_pool *pool) {
 }
 
 void gallery_free(gallery *g) {
-  void *parts[] = {g->exact, g->means,   g->codes,    g->tiles,  g->bounds,
-                   g->order, g->numbers, g->subjects, g->blocks, g->work};
-  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) free(parts[i]);
+  void *memory[] = {g->exact, g->means,   g->codes,    g->tiles,  g->bounds,
+                    g->order, g->numbers, g->subjects, g->blocks, g->work};
+  for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) free(memory[i]);
 }
 
-lk_resident_block **gallery_hold(const gallery *g, lk_device *device, lk_visibility carried) {
-  lk_resident_block **holds = bench_allocate(g->blocks_count, sizeof *holds);
+lk_resident_block **gallery_load(const gallery *g, lk_device *device, lk_visibility carried) {
+  lk_resident_block **residents = bench_allocate(g->blocks_count, sizeof *residents);
   lk_error error;
   for (uint32_t b = 0; b < g->blocks_count; b++) {
     lk_block block = g->blocks[b];
     if (carried.tags != NULL) block.visibility.tags = carried.tags + (size_t)b * BLOCK_ROWS;
     if (carried.died != NULL) block.visibility.died = carried.died + (size_t)b * BLOCK_ROWS;
-    if (lk_device_load_block(device, g->shape, &block, &holds[b], &error) != LK_OK) bench_fail(error.text);
+    if (lk_device_load_block(device, g->shape, &block, &residents[b], &error) != LK_OK) bench_fail(error.text);
   }
-  return holds;
+  return residents;
 }
 
-void gallery_release(const gallery *g, lk_device *device, lk_resident_block **holds) {
-  for (uint32_t b = 0; b < g->blocks_count; b++) lk_device_unload_block(device, holds[b]);
-  free(holds);
+void gallery_unload(const gallery *g, lk_device *device, lk_resident_block **residents) {
+  for (uint32_t b = 0; b < g->blocks_count; b++) lk_device_unload_block(device, residents[b]);
+  free(residents);
 }
 
 float *gallery_probes(const gallery *g, uint32_t count) {

@@ -1,4 +1,4 @@
-/* A gallery in memory: rows in the order and with the codes that a segment gives them, held by a device. */
+/* A gallery in memory: rows in the order and with the codes that a segment gives them; a device loads them. */
 #ifndef BENCH_GALLERY_H
 #define BENCH_GALLERY_H
 
@@ -24,9 +24,10 @@ typedef struct gallery {
 gallery gallery_make(const data *data, uint32_t rows, lk_pool *pool);
 void gallery_free(gallery *gallery);
 
-/* Its blocks on the device. `carried`: tags and deaths of all rows, or NULL. The caller gives the holds back. */
-lk_resident_block **gallery_hold(const gallery *gallery, lk_device *device, lk_visibility carried);
-void gallery_release(const gallery *gallery, lk_device *device, lk_resident_block **holds);
+/* Loads its blocks on the device. `carried`: tags and deaths of all rows, or NULL. The caller has gallery_unload unload
+ * them. */
+lk_resident_block **gallery_load(const gallery *gallery, lk_device *device, lk_visibility carried);
+void gallery_unload(const gallery *gallery, lk_device *device, lk_resident_block **residents);
 
 /* `count` probes for it; the caller frees them. */
 float *gallery_probes(const gallery *gallery, uint32_t count);

@@ -1,4 +1,4 @@
-/* The command line of the programs here. */
+/* The command line of the benchmarks. */
 #ifndef BENCH_OPTIONS_H
 #define BENCH_OPTIONS_H
 
@@ -11,7 +11,7 @@
 
 typedef struct options {
   data_recipe data;
-  bool all_kinds; /* --data all, of programs that go through them */
+  bool all_kinds; /* --data all, for a program that measures each kind */
   uint32_t rows, threads, repeat, at_once;
   uint32_t batches[OPTIONS_MOST], batches_count, ks[OPTIONS_MOST], ks_count;
   const char *devices[OPTIONS_MOST]; /* --device, again and again */
@@ -20,7 +20,8 @@ typedef struct options {
   const char *json;
 } options;
 
-/* Over what the program sets before, which are lists of one at most. Ends the process where something is wrong. */
+/* Reads the command line over the defaults that the program has set; a list of devices has one of them at most. Ends
+ * the process where an option is wrong. */
 void options_parse(options *options, int argc, char **argv);
 
 #endif

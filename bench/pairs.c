@@ -13,7 +13,7 @@ enum { SAMPLED_TILES = 16 };
 typedef struct coded_probe {
   int8_t *code;
   float *rotated; /* as wide as packed codes */
-  double *exact;  /* the same before its rounding: p of quant_bound.h */
+  double *exact;  /* the same before its rounding: p of kernels/bound.h */
   lk_probe_bound bound;
 } coded_probe;
 
@@ -27,12 +27,12 @@ typedef struct measuring {
   const gallery *gallery;
   const lk_isa *isa;
   const float *probes;
-  uint32_t probes_count, width, wide_width;
+  uint32_t probes_count, width, float_width;
   coded_probe *coded;
-  float *wide_probes; /* of wide_width elements each, as the next */
-  float *wide_rows;
+  float *float_probes; /* of float_width elements each, as the next */
+  float *float_rows;
   float *products; /* rows of the tile x probes */
-  double *rows;    /* y of quant_bound.h, rows of the tile x dim */
+  double *rows;    /* y of kernels/bound.h, rows of the tile x dim */
   uint8_t *packed;
   moments *moments;
   pairs found;
@@ -65,7 +65,7 @@ static void code_probes(measuring *m, const lk_block *block) {
     coded_probe *coded = &m->coded[p];
     lk_codes_probe(shape.metric, q, shape.dim, block->mean, m->isa->probe_limit, coded->exact, coded->code,
                    coded->rotated, &coded->bound);
-    centre(q, mean, shape.dim, m->wide_probes + (size_t)p * m->wide_width);
+    centre(q, mean, shape.dim, m->float_probes + (size_t)p * m->float_width);
   }
 }
 
@@ -77,10 +77,10 @@ static void take_rows(measuring *m, const tile_view *view) {
     double *y = m->rows + (size_t)r * dim;
     for (uint32_t i = 0; i < dim; i++) y[i] = (double)x[i] - (double)block->mean[i];
     lk_rotate(y, dim);
-    centre(x, block->mean, dim, m->wide_rows + (size_t)r * m->wide_width);
+    centre(x, block->mean, dim, m->float_rows + (size_t)r * m->float_width);
   }
   lk_isa_pack(block->codes + (size_t)view->first * dim, view->rows, dim, m->width, m->packed);
-  m->isa->multiply(m->wide_rows, view->rows, m->wide_probes, m->probes_count, m->wide_width, m->products);
+  m->isa->multiply(m->float_rows, view->rows, m->float_probes, m->probes_count, m->float_width, m->products);
 }
 
 static double dot(const double *a, const double *b, uint32_t dim) {
@@ -112,8 +112,8 @@ static void measure_pair(measuring *m, const tile_view *view, uint32_t row, uint
   if (lk_row_fits(tile, bound)) note(&m->found, PAIRS_SCAN, product - q->bound.scale * tile->scale * acc, loss);
   note(&m->found, PAIRS_RESCREEN, product - (double)tile->scale * m->isa->dot(packed, m->width, q->rotated),
        lk_bound_row_loss(dim, &q->bound, tile, bound));
-  note(&m->found, PAIRS_WIDE, product - m->products[(size_t)row * m->probes_count + probe],
-       lk_bound_float_loss(m->wide_width / LK_FLOAT_STEP, &q->bound, bound->norm));
+  note(&m->found, PAIRS_FLOAT, product - m->products[(size_t)row * m->probes_count + probe],
+       lk_bound_float_loss(m->float_width / LK_FLOAT_STEP, &q->bound, bound->norm));
   double score = m->gallery->shape.metric == LK_L2 ? product - dot(y, y, dim) / 2 : product;
   moments *of = &m->moments[probe];
   *of = (moments){of->sum + score, of->squares + score * score, of->losses + loss, of->count + 1};
@@ -132,9 +132,9 @@ static double mean_loss(const measuring *m) {
 static void allocate(measuring *m) {
   uint32_t dim = m->gallery->shape.dim, probes = m->probes_count;
   m->width = (dim + LK_STEP - 1) / LK_STEP * LK_STEP;
-  m->wide_width = (dim + LK_FLOAT_STEP - 1) / LK_FLOAT_STEP * LK_FLOAT_STEP;
-  m->wide_probes = bench_allocate((size_t)probes * m->wide_width, sizeof *m->wide_probes);
-  m->wide_rows = bench_allocate((size_t)LK_TILE_ROWS * m->wide_width, sizeof *m->wide_rows);
+  m->float_width = (dim + LK_FLOAT_STEP - 1) / LK_FLOAT_STEP * LK_FLOAT_STEP;
+  m->float_probes = bench_allocate((size_t)probes * m->float_width, sizeof *m->float_probes);
+  m->float_rows = bench_allocate((size_t)LK_TILE_ROWS * m->float_width, sizeof *m->float_rows);
   m->products = bench_allocate((size_t)LK_TILE_ROWS * probes, sizeof *m->products);
   m->rows = bench_allocate((size_t)LK_TILE_ROWS * dim, sizeof *m->rows);
   m->packed = bench_allocate((size_t)LK_TILE_ROWS * m->width, sizeof *m->packed);
@@ -155,8 +155,8 @@ static void release(measuring *m) {
     free(m->coded[p].rotated);
     free(m->coded[p].exact);
   }
-  void *parts[] = {m->wide_probes, m->wide_rows, m->products, m->rows, m->packed, m->moments, m->coded};
-  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) free(parts[i]);
+  void *memory[] = {m->float_probes, m->float_rows, m->products, m->rows, m->packed, m->moments, m->coded};
+  for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) free(memory[i]);
 }
 
 pairs pairs_measure(const gallery *g, const lk_isa *isa, const float *probes, uint32_t probes_count) {

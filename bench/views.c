@@ -29,11 +29,11 @@ static const view views[] = {{"plain", VIEW_PLAIN, 1},
 
 enum { VIEWS = sizeof views / sizeof views[0] };
 
-/* One view's search and what it needs. */
+/* The search of one view, and what it needs. */
 typedef struct sight {
   lk_batch batch;
-  lk_resident_block **holds; /* of its own, or NULL */
-  uint64_t *carried;         /* by its rows: tags, or the epoch in which they died */
+  lk_resident_block **residents; /* blocks that only this view has, or NULL */
+  uint64_t *carried;             /* by its rows: tags, or the epoch in which they died */
   uint64_t **allowed;
   lk_candidate_lists lists;
   lk_search_stats stats;
@@ -62,9 +62,9 @@ static uint64_t *mark_rows(const gallery *g, uint64_t seed, double share, uint64
   return marks;
 }
 
-static void hold_carried(const gallery *g, lk_device *device, lk_visibility carried, sight *s) {
-  s->holds = gallery_hold(g, device, carried);
-  s->batch.holds = s->holds;
+static void load_carried(const gallery *g, lk_device *device, lk_visibility carried, sight *s) {
+  s->residents = gallery_load(g, device, carried);
+  s->batch.blocks = s->residents;
 }
 
 static void open_sight(const gallery *g, lk_device *device, const view *v, sight *s) {
@@ -76,12 +76,12 @@ static void open_sight(const gallery *g, lk_device *device, const view *v, sight
     case VIEW_TAGGED:
       s->carried = mark_rows(g, SEED_TAGGED, v->share, 1, 0);
       s->batch.filter.tags = s->batch.filter.mask = 1;
-      hold_carried(g, device, (lk_visibility){.tags = s->carried}, s);
+      load_carried(g, device, (lk_visibility){.tags = s->carried}, s);
       return;
     case VIEW_DIED:
       s->carried = mark_rows(g, SEED_DIED, v->share, 1, UINT64_MAX);
       s->batch.filter.epoch = 1;
-      hold_carried(g, device, (lk_visibility){.died = s->carried}, s);
+      load_carried(g, device, (lk_visibility){.died = s->carried}, s);
       return;
     default:
       s->batch.by_subject = v->kind == VIEW_BY_SUBJECT;
@@ -89,7 +89,7 @@ static void open_sight(const gallery *g, lk_device *device, const view *v, sight
 }
 
 static void close_sight(const gallery *g, lk_device *device, sight *s) {
-  if (s->holds != NULL) gallery_release(g, device, s->holds);
+  if (s->residents != NULL) gallery_unload(g, device, s->residents);
   for (uint32_t b = 0; s->allowed != NULL && b < g->blocks_count; b++) free(s->allowed[b]);
   free(s->allowed);
   free(s->carried);
@@ -121,14 +121,15 @@ static void print(const view *v, const sight *s, size_t runs) {
   double probes = s->batch.count;
   printf("%-14s %9.2f %8.3f %10.0f %8.0f  %s\n", v->name, 1e3 * bench_quantile(s->times, runs, 0.5),
          bench_quantile(s->ratios, runs, 0.5), (double)s->stats.survivors / probes, (double)s->stats.rescored / probes,
-         s->stats.scanned > 0 ? "scanned" : "gathered");
+         s->stats.scanned > 0 ? "scanned" : "scored all");
 }
 
-void views_measure(const gallery *g, lk_device *device, lk_resident_block *const *holds, uint32_t count, uint32_t k) {
+void views_measure(const gallery *g, lk_device *device, lk_resident_block *const *residents, uint32_t count,
+                   uint32_t k) {
   float *probes = gallery_probes(g, count);
   sight *sights = bench_allocate(VIEWS, sizeof *sights);
   for (uint32_t v = 0; v < VIEWS; v++) {
-    sights[v].batch = (lk_batch){.shape = g->shape, .holds = holds, .holds_count = g->blocks_count, .k = k};
+    sights[v].batch = (lk_batch){.shape = g->shape, .blocks = residents, .blocks_count = g->blocks_count, .k = k};
     sights[v].batch.probes = probes;
     sights[v].batch.count = count;
     open_sight(g, device, &views[v], &sights[v]);

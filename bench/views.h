@@ -5,7 +5,7 @@
 #include "bench/gallery.h"
 
 /* Prints a table for batches of `count` probes: every view in turn, again and again; medians. */
-void views_measure(const gallery *gallery, lk_device *device, lk_resident_block *const *holds, uint32_t count,
+void views_measure(const gallery *gallery, lk_device *device, lk_resident_block *const *residents, uint32_t count,
                    uint32_t k);
 
 #endif

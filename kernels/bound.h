@@ -1,35 +1,39 @@
 /* The certificate: which rows cannot reach a bar.
  *
- * Theorem. Let q be a probe and x a row as stored, m the segment's mean, R the exact rotation, and B a bar (a float).
- * If the canonical score of (q, x) is at least B, then
- *     (a) acc >= lk_bound_threshold(probe, tile, B), acc being the integer product of the two codes, if the row fits
- * its tile (lk_row_fits), and (b) lk_bound_reaches(probe, tile, row, B, dot), dot being the product of the rotated
- * float probe and the code, and (c) product >= lk_bound_float(probe, its length, B), product being that of the float
- * vectors q (l2: q - m) and x - m. So a row that fails one of them is not in the answer: nothing that belongs in it is
- * ever dropped.
+ * Theorem. Let q be a probe, x a stored row, m its block's mean, R the exact rotation and B a bar (a float). If the
+ * canonical score of (q, x) is at least B, then
+ *     (a) acc >= lk_bound_threshold(probe, tile, B) if the row fits its tile (lk_row_fits), where acc is the integer
+ *         product of the two codes;
+ *     (b) lk_bound_reaches(probe, tile, row, B, dot), where dot is the product of the rotated float probe and the
+ *         row's code;
+ *     (c) product >= lk_bound_float(probe, the row's length, B), where product is that of the float vectors q (l2:
+ *         q - m) and x - m.
+ * So a row that fails one of them is not in the answer, and a search that drops such rows drops nothing that belongs
+ * in it.
  *
  * Proof. Write y = R(x - m) and p = R(q) for dot products, p = R(q - m) for l2. R is orthogonal, so
  *     dot:  q.x = q.m + p.y            l2:  -|q-x|^2 = -|q-m|^2 + 2 p.y - |y|^2
- * With x^ = scale * code the row's approximation and q^ the probe's, r_x = y - x^ and r_q = p - q^,
+ * Let x^ = scale * code approximate the row and q^ the probe, and let r_x = y - x^ and r_q = p - q^. Then
  *     p.y = q^.x^ + q^.r_x + r_q.y  <=  q^.x^ + |q^||r_x| + |r_q||y|                        (Cauchy-Schwarz)    (1)
  *     p.y = p.x^ + p.r_x            <=  p.x^ + |p||r_x|                                                         (2)
  *     p.y                           <=  |p||y|                                                                  (3)
- * q^.x^ is exactly probe scale * tile scale * acc. What rounding adds, with u = 2^-53 and dim <= 4096:
- *   - The score is rounded to float once: score >= B means the double sum is at least the float below B.
- *   - The double sum has at most 128 + 5 additions on any path, products exact (dot) or within 2u (l2): it is within
- *     2^-44 |q||x| of q.x, and within 2^-44 |q-x|^2 of |q-x|^2 relatively. |x| <= |m| + |y|.
- *   - Rotating in double: at most 12 butterflies in each of two blocks and two scalings, each orthogonal with a
- *     rounding of u per element, and the subtraction of m with u: within LK_ROTATE_ERROR |y|. It is added to every
- *     stored residual, as are the 2^-40 of a sum of 4096 squares; then the residual is rounded up.
- *   - q.m and |q-m|^2 are summed in double: within 2^-40 of |q||m| and of themselves. In `offset`, outward.
- *   - The arithmetic of this header is double: 2^-46 of the sum of magnitudes covers it.
- *   - dot in (2) is summed in float in any order: (dim + 8) 2^-24 |p||x^| covers it and p's own rounding to float,
+ * q^.x^ is exactly probe scale * tile scale * acc. Rounding adds the following, with u = 2^-53 and dim <= 4096:
+ *   - The score is rounded to float once: score >= B means that the double sum is at least the float below B.
+ *   - The double sum has at most 128 + 5 additions on any path; its products are exact (dot) or within 2u (l2). So it
+ *     is within 2^-44 |q||x| of q.x, and within 2^-44 |q-x|^2 of |q-x|^2. |x| <= |m| + |y|.
+ *   - The rotation in double takes at most 12 butterflies and a scaling in each of two blocks. Each of these steps is
+ *     orthogonal and rounds an element by u, and so does the subtraction of m. Together this is within
+ *     LK_ROTATE_ERROR |y|. Every stored residual includes it, and the 2^-40 of a sum of 4096 squares; the residual is
+ *     then rounded up.
+ *   - q.m and |q-m|^2 are sums in double, within 2^-40 of |q||m| and of themselves. `offset` includes this, outward.
+ *   - This header computes in double: 2^-46 of the sum of magnitudes covers its own rounding.
+ *   - dot in (2) is a sum in float in any order: (dim + 8) 2^-24 |p||x^| covers it and p's own rounding to float,
  *     with |x^| <= |y| + |r_x|.
- *   - product in (c): each element of x - m and q - m is rounded to float, and so is each product, which then goes
- *     through at most terms + 4 additions: within (terms + 8) 2^-24 |p||y|. A device that takes subnormal numbers for
- *     zero loses up to 2^-120 (|p| + |y|) of those that go in and dim 2^-125 of those that come out.
- *   - acc is an exact int32: 127 * 127 * 4096 < 2^31. A threshold outside int32 saturates to a bound that passes
- *     everything (below) or that no acc reaches (above).
+ *   - For the product in (c) each element of x - m and q - m is rounded to float, and so is each product, which then
+ *     goes through at most terms + 4 additions: within (terms + 8) 2^-24 |p||y|. A device that takes subnormal numbers
+ *     for zero loses at most 2^-120 (|p| + |y|) of the elements and dim 2^-125 of the products.
+ *   - acc is an exact int32: 127 * 127 * 4096 < 2^31. A threshold below int32 saturates to one that every acc reaches,
+ *     a threshold above it to one that no acc reaches.
  * Without these terms a row whose residual is zero (one-hot rows at dimensions 4, 16, 64, ...) would lose its match. */
 #ifndef KERNELS_BOUND_H
 #define KERNELS_BOUND_H
@@ -39,15 +43,42 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kernels/codes.h"
+#include <likeness/types.h>
 #include "kernels/portable.h"
+
+/* One tile of rows; also its form in segment files. */
+typedef struct lk_tile {
+  float scale;    /* code times scale approximates the rotated, centred element */
+  float residual; /* no row that fits the tile loses more than this (euclidean length) */
+  float norm_max; /* no centred row that fits is longer */
+  float norm_min; /* no centred row that fits is shorter */
+} lk_tile;
+
+/* One row; also its form in segment files. */
+typedef struct lk_row_bound {
+  float residual; /* length of what the code loses, rounded up */
+  float norm;     /* length of the centred row, rounded up */
+} lk_row_bound;
+
+/* Whether the tile's numbers bound this row of it; else the row is an outlier. */
+LK_INLINE bool lk_row_fits(const lk_tile *tile, const lk_row_bound *row) { return row->residual <= tile->residual; }
+
+/* One probe against one mean: the numbers that go with its code. Lengths are upper bounds. */
+typedef struct lk_probe_bound {
+  double scale;     /* code times scale approximates the rotated element */
+  double code_norm; /* length of scale times code */
+  double residual;  /* length of what the code loses */
+  double norm;      /* length of the coded vector */
+  double offset;    /* the part of the score that no row changes, rounded up */
+  int32_t code_sum; /* sum of the codes, for kernels that shift the rows' codes to unsigned */
+} lk_probe_bound;
 
 #define LK_ROTATE_ERROR 0x1p-45  /* of the vector's length */
 #define LK_SQUARES_ERROR 0x1p-40 /* relative, of a sum of up to 4096 squares or products in double */
 #define LK_SCORE_ERROR 0x1p-44
 #define LK_ARITHMETIC_ERROR 0x1p-46
 
-/* The least real value that a score of at least `bar` stands for. */
+/* No real value below this one rounds to a score of at least `bar`. */
 LK_INLINE double lk_bound_bar(lk_metric metric, float bar) {
   double below = nextafterf(bar, -INFINITY);
   return metric == LK_L2 ? below * (1 + LK_SCORE_ERROR) : below;
@@ -77,16 +108,16 @@ LK_INLINE double lk_bound_tile_loss(const lk_probe_bound *probe, const lk_tile *
 LK_INLINE double lk_bound_row_loss(uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
                                    const lk_row_bound *row) {
   double loss = probe->norm * (row->residual + (dim + 8) * 0x1p-24 * ((double)row->norm + row->residual));
-  return loss + tile->scale * 0x1p-120; /* elements of the float probe that are subnormal */
+  return loss + tile->scale * 0x1p-120; /* the loss of subnormal elements of the float probe */
 }
 
 /* How far the product of float vectors may be from p.y for a row no longer than `norm_max`, where no element's product
- * goes through more than `terms` + 4 additions: (3), times a rounding. */
+ * goes through more than `terms` + 4 additions: (3) times what rounding adds. */
 LK_INLINE double lk_bound_float_loss(uint32_t terms, const lk_probe_bound *probe, double norm_max) {
   return (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
 }
 
-/* The least integer product of codes that lets a row that fits this tile reach the bar. INT32_MIN: every row may.
+/* The least integer product of codes with which a row that fits this tile can reach the bar. INT32_MIN: every row may.
  * INT32_MAX, which no product attains: none can. */
 LK_INLINE int32_t lk_bound_threshold(lk_metric metric, const lk_probe_bound *probe, const lk_tile *tile, float bar) {
   if (bar == -INFINITY) return INT32_MIN;
@@ -101,11 +132,11 @@ LK_INLINE int32_t lk_bound_threshold(lk_metric metric, const lk_probe_bound *pro
   return (int32_t)ceil(units);
 }
 
-/* The length of one row is at least this: undoes its rounding up. */
+/* A row is at least this long: the stored length was rounded up. */
 LK_INLINE double lk_bound_shortest(const lk_row_bound *row) { return fmax(0.0, row->norm * (1 - 0x1p-22) - 0x1p-140); }
 
-/* Whether a row that passed the threshold can still reach the bar, now that its own residual and length and the
- * float probe are looked at. */
+/* Whether a row that passed the threshold can still reach the bar, by its own residual and length and by `dot`, the
+ * product of its code and the float probe. */
 LK_INLINE bool lk_bound_reaches(lk_metric metric, uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
                                 const lk_row_bound *row, float bar, float dot) {
   if (bar == -INFINITY) return true;

@@ -1,10 +1,9 @@
 #include "kernels/codes.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "kernels/bound.h"
 
 /* Below this a tile's scale would push products of codes and probes out of float's normal range. */
 static const double smallest_scale = 0x1p-120;
@@ -94,39 +93,40 @@ static int compare_lengths(const void *a, const void *b) {
 
 void lk_codes_order(lk_ordered_row *rows, uint32_t count) { qsort(rows, count, sizeof *rows, compare_lengths); }
 
-enum { PARTS = 8 }; /* of a sum or a maximum, so that one step of it need not wait for another */
+/* A sum or a maximum has so many lanes, so that one step of it need not wait for the step before. */
+enum { SUM_LANES = 8 };
 
-static double add_parts(const double part[PARTS]) {
-  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+static double add_lanes(const double lane[SUM_LANES]) {
+  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
 static double length(const double *v, uint32_t dim) {
-  double part[PARTS] = {0};
+  double lane[SUM_LANES] = {0};
   uint32_t i = 0;
-  for (; i + PARTS <= dim; i += PARTS)
-    for (uint32_t j = 0; j < PARTS; j++) part[j] += v[i + j] * v[i + j];
-  for (; i < dim; i++) part[i % PARTS] += v[i] * v[i];
-  return sqrt(add_parts(part));
+  for (; i + SUM_LANES <= dim; i += SUM_LANES)
+    for (uint32_t j = 0; j < SUM_LANES; j++) lane[j] += v[i + j] * v[i + j];
+  for (; i < dim; i++) lane[i % SUM_LANES] += v[i] * v[i];
+  return sqrt(add_lanes(lane));
 }
 
 static double dot(const float *a, const float *b, uint32_t dim) {
-  double part[PARTS] = {0};
+  double lane[SUM_LANES] = {0};
   uint32_t i = 0;
-  for (; i + PARTS <= dim; i += PARTS)
-    for (uint32_t j = 0; j < PARTS; j++) part[j] += (double)a[i + j] * b[i + j];
-  for (; i < dim; i++) part[i % PARTS] += (double)a[i] * b[i];
-  return add_parts(part);
+  for (; i + SUM_LANES <= dim; i += SUM_LANES)
+    for (uint32_t j = 0; j < SUM_LANES; j++) lane[j] += (double)a[i + j] * b[i + j];
+  for (; i < dim; i++) lane[i % SUM_LANES] += (double)a[i] * b[i];
+  return add_lanes(lane);
 }
 
 static double greater(double a, double b) { return a > b ? a : b; }
 
 static double largest(const double *v, size_t n) {
-  double part[PARTS] = {0}, largest = 0;
+  double lane[SUM_LANES] = {0}, largest = 0;
   size_t i = 0;
-  for (; i + PARTS <= n; i += PARTS)
-    for (size_t j = 0; j < PARTS; j++) part[j] = greater(part[j], fabs(v[i + j]));
-  for (; i < n; i++) part[0] = greater(part[0], fabs(v[i]));
-  for (size_t j = 0; j < PARTS; j++) largest = greater(largest, part[j]);
+  for (; i + SUM_LANES <= n; i += SUM_LANES)
+    for (size_t j = 0; j < SUM_LANES; j++) lane[j] = greater(lane[j], fabs(v[i + j]));
+  for (; i < n; i++) lane[0] = greater(lane[0], fabs(v[i]));
+  for (size_t j = 0; j < SUM_LANES; j++) largest = greater(largest, lane[j]);
   return largest;
 }
 
@@ -148,37 +148,36 @@ static double clamp(double v, double limit) {
   return v > -limit ? v : -limit;
 }
 
-/* Codes an element and returns the square of what is lost. */
+/* Codes an element and returns the square of its loss. */
 static double encode_element(double v, double scale, double inverse, double limit, int8_t *code) {
   double nearest = nearest_integer(clamp(v * inverse, limit)), difference = v - nearest * scale;
   *code = (int8_t)nearest;
   return difference * difference;
 }
 
-/* Codes v and returns the length of what is lost. */
+/* Codes v and returns the length of its loss. */
 static double encode(const double *v, uint32_t dim, double scale, int limit, int8_t *code) {
-  double part[PARTS] = {0}, inverse = 1 / scale;
+  double lane[SUM_LANES] = {0}, inverse = 1 / scale;
   uint32_t i = 0;
-  for (; i + PARTS <= dim; i += PARTS)
-    for (uint32_t j = 0; j < PARTS; j++) part[j] += encode_element(v[i + j], scale, inverse, limit, &code[i + j]);
-  for (; i < dim; i++) part[i % PARTS] += encode_element(v[i], scale, inverse, limit, &code[i]);
-  return sqrt(add_parts(part));
+  for (; i + SUM_LANES <= dim; i += SUM_LANES)
+    for (uint32_t j = 0; j < SUM_LANES; j++) lane[j] += encode_element(v[i + j], scale, inverse, limit, &code[i + j]);
+  for (; i < dim; i++) lane[i % SUM_LANES] += encode_element(v[i], scale, inverse, limit, &code[i]);
+  return sqrt(add_lanes(lane));
 }
 
-/* An upper bound on the true residual, from the computed one and the length of the coded vector. */
+/* Bounds the true residual by the computed one and the length of the coded vector. */
 static double bound_residual(double residual, double norm) {
   return residual * (1 + LK_SQUARES_ERROR) + norm * LK_ROTATE_ERROR;
 }
 
-enum {
-  MISFITS_ONE_IN = 64, /* rows of a tile, at most */
-  MISFIT_RATIO = 4     /* two bits lost to all other rows; looking at a outlier costs a search some thirty rows' scan */
-};
+/* At most one of so many rows of a tile is an outlier: one whose largest element is so many times larger than that of
+ * all others, which would cost them two bits. To look at an outlier costs a search as much as to scan thirty rows. */
+enum { OUTLIERS_ONE_IN = 64, OUTLIER_RATIO = 4 };
 
-/* The largest element that the tile's scale is made for: of all rows, or of all but those that are far beyond it. */
+/* The largest element that the tile's scale covers: that of all rows, or of all but the outliers. */
 static double tile_peak(const double *y, uint32_t rows, uint32_t dim) {
-  double top[LK_TILE_ROWS / MISFITS_ONE_IN + 1] = {0}; /* the largest peaks of rows, in order */
-  uint32_t outliers = rows / MISFITS_ONE_IN;
+  double top[LK_TILE_ROWS / OUTLIERS_ONE_IN + 1] = {0}; /* the largest peaks of rows, in order */
+  uint32_t outliers = rows / OUTLIERS_ONE_IN;
   for (uint32_t r = 0; r < rows; r++) {
     double peak = largest(y + (size_t)r * dim, dim);
     for (uint32_t i = 0; i <= outliers; i++)
@@ -189,7 +188,7 @@ static double tile_peak(const double *y, uint32_t rows, uint32_t dim) {
       }
   }
   uint32_t i = 0;
-  while (i < outliers && top[i] > MISFIT_RATIO * top[outliers]) i++;
+  while (i < outliers && top[i] > OUTLIER_RATIO * top[outliers]) i++;
   return top[i];
 }
 
@@ -225,21 +224,31 @@ double lk_codes_offset(lk_metric metric, const float *q, uint32_t dim, const flo
   return dot(q, mean, dim) + lengths * (2 * LK_SQUARES_ERROR + LK_SCORE_ERROR);
 }
 
-void lk_codes_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
-                    int8_t *code, float *rotated, lk_probe_bound *bound) {
+lk_rotated_probe lk_codes_rotate_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, double *work,
+                                       float *rotated, lk_probe_bound *bound) {
   for (uint32_t i = 0; i < dim; i++) work[i] = metric == LK_L2 ? (double)q[i] - (double)mean[i] : (double)q[i];
   lk_rotate(work, dim);
-  double norm = length(work, dim), peak = largest(work, dim);
-  bound->scale = peak > 0 ? peak / limit : 1;
-  bound->residual = bound_residual(encode(work, dim, bound->scale, limit, code), norm);
-  bound->norm = norm * (1 + LK_SQUARES_ERROR);
+  for (uint32_t i = 0; i < dim; i++) rotated[i] = (float)work[i];
+  lk_rotated_probe probe = {.elements = work, .dim = dim, .norm = length(work, dim), .peak = largest(work, dim)};
+  bound->norm = probe.norm * (1 + LK_SQUARES_ERROR);
   bound->offset = lk_codes_offset(metric, q, dim, mean, bound->norm);
+  return probe;
+}
+
+void lk_codes_encode_probe(const lk_rotated_probe *probe, int limit, int8_t *code, lk_probe_bound *bound) {
+  bound->scale = probe->peak > 0 ? probe->peak / limit : 1;
+  bound->residual = bound_residual(encode(probe->elements, probe->dim, bound->scale, limit, code), probe->norm);
   int32_t sum = 0, squares = 0;
-  for (uint32_t i = 0; i < dim; i++) {
+  for (uint32_t i = 0; i < probe->dim; i++) {
     sum += code[i];
     squares += code[i] * code[i];
-    rotated[i] = (float)work[i];
   }
   bound->code_sum = sum;
   bound->code_norm = bound->scale * sqrt(squares) * (1 + LK_SQUARES_ERROR);
+}
+
+void lk_codes_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
+                    int8_t *code, float *rotated, lk_probe_bound *bound) {
+  lk_rotated_probe probe = lk_codes_rotate_probe(metric, q, dim, mean, work, rotated, bound);
+  lk_codes_encode_probe(&probe, limit, code, bound);
 }

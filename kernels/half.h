@@ -1,4 +1,4 @@
-/* IEEE 754 binary16 as it lies in files, and rows of it. */
+/* Numbers in IEEE 754 binary16, as files have them, and rows of them. */
 #ifndef KERNELS_HALF_H
 #define KERNELS_HALF_H
 
@@ -20,7 +20,7 @@ LK_INLINE float lk_half_to_float(uint16_t half) {
   return value;
 }
 
-/* To nearest, ties to even; infinite where the value is beyond the largest half. */
+/* Rounds to nearest, ties to even; a value beyond the largest half becomes infinite. */
 LK_INLINE uint16_t lk_half_from_float(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);
@@ -34,7 +34,8 @@ LK_INLINE uint16_t lk_half_from_float(float value) {
   return (uint16_t)(sign | (rounded - (112 << 10)));
 }
 
-/* Row `row` of rows x dim stored elements, as floats: where it lies, or in `room` (dim floats). */
+/* Row `row` of rows x dim stored elements, as floats: floats where they lie, halves converted into `room` (dim floats).
+ */
 LK_INLINE const float *lk_stored_row(lk_store store, const void *rows, size_t row, uint32_t dim, float *room) {
   if (store == LK_STORE_F32) return (const float *)rows + row * dim;
   const uint16_t *halves = (const uint16_t *)rows + row * dim;

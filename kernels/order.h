@@ -1,5 +1,5 @@
-/* The one total order of candidates: score descending, then template number ascending. Rescore, every merge and
- * the tests use this and nothing else. */
+/* The one total order of candidates: score descending, then template number ascending. Rescore, every merge and the
+ * tests use it and no other. */
 #ifndef KERNELS_ORDER_H
 #define KERNELS_ORDER_H
 
@@ -11,7 +11,7 @@
 typedef struct lk_hit {
   uint64_t number; /* template number, unique in its gallery */
   float score;
-  uint32_t row;     /* row among the searched blocks, counted from 0 through all of them */
+  uint32_t row;     /* counted from 0 through all searched blocks */
   uint32_t subject; /* the row's subject, where the search is by subject */
 } lk_hit;
 

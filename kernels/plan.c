@@ -1,13 +1,13 @@
 #include "kernels/plan.h"
 
-/* Hits of one pass, probes times k, that the backends keep. */
+/* Most hits that a pass keeps: probes times k. */
 static const uint32_t pass_hits = UINT32_C(1) << 22;
 
 static uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
   return b == 0 ? a : greatest_common_divisor(b, a % b);
 }
 
-/* Near the golden ratio of the tiles: prefixes of the permuted order then spread evenly (Weyl, Ostrowski). */
+/* Near the golden ratio of the tiles, with which prefixes of the permuted order spread evenly (Weyl, Ostrowski). */
 static uint64_t coprime_stride(uint32_t tiles) {
   uint64_t stride = (uint64_t)(tiles * 0.6180339887498949);
   if (stride == 0) return 1;
@@ -19,7 +19,7 @@ static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high) {
   return value < low ? low : value > high ? high : value;
 }
 
-/* The bar of a range search stands from the start: no seed, and one round. */
+/* The bar of a range search never rises: it needs no seed, and one round. */
 static lk_plan plan_range(uint32_t tiles) {
   return (lk_plan){.probes = LK_PASS_PROBES, .first_tiles = tiles, .growth = 1, .tile_stride = 1};
 }
@@ -28,8 +28,8 @@ static uint32_t groups(uint32_t probes) { return (probes + LK_PLAN_GROUP - 1) / 
 
 static uint32_t least_seed(uint32_t k) { return clamp(4 * k, 256, LK_SEED_ROWS_MAX); }
 
-/* A device that scans so many tiles at once has done with the early rounds before they are asked for: fewer of them,
- * from a larger seed, cost it less than the pairs that they rescore more. */
+/* A device that scans so many tiles at once spends more on starting an early round than on scanning it: fewer rounds
+ * from a larger seed save it more than the additional rescoring costs. */
 enum { FEW_ROUNDS = 32 };
 
 /* By measurement (bench/results/2026-11-23-cpu-views.md): a seed of k to 4 k rows costs the same, since the first
@@ -47,14 +47,14 @@ lk_plan lk_plan_make(uint64_t rows, uint32_t tiles, uint32_t k, uint32_t probes,
   return plan;
 }
 
-/* The pass may be the last of a search in larger ones, whose seed is no larger than for growth 2. */
+/* The pass may be the last and smallest of a search; the seed of that search is no larger than with growth 2. */
 uint64_t lk_plan_seed_pairs(uint32_t k, uint32_t probes, uint32_t tiles_at_once) {
   uint32_t at_once = tiles_at_once / groups(clamp(probes, 1, LK_PASS_PROBES));
   return (uint64_t)probes * clamp(at_once * LK_TILE_ROWS / 2, least_seed(k), LK_SEED_ROWS_MAX);
 }
 
-/* With two threads an exact score costs as much as the codes of about twenty rows. But one probe's rows are gathered by
- * one thread, while its scan has all of them; so the share is smaller than that. */
+/* With two threads an exact score costs as much as to scan the codes of about twenty rows. But in an exact scan one
+ * thread scores all of a probe's rows, while all threads scan for it; so the share is smaller than one in twenty. */
 bool lk_plan_wants_exact_scan(uint64_t rows, uint64_t visible, uint32_t k) {
   return (k != LK_K_ALL && visible <= k) || visible <= rows / 100;
 }

@@ -1,4 +1,4 @@
-/* What differs between compilers: one spelling for a function that host and device share. */
+/* LK_INLINE: a function in a header that host and device code share. */
 #ifndef KERNELS_PORTABLE_H
 #define KERNELS_PORTABLE_H
 

@@ -1,26 +1,28 @@
-/* The order in which a search goes over its tiles, round by round. It depends on the plan and the number of tiles
- * alone, so one is kept for searches to come, and a backend may keep a copy. */
+/* The order in which a search scans its tiles, round by round. It depends on the plan and the number of tiles alone: a
+ * caller keeps it for the searches to come, and a backend may keep a copy. */
 #ifndef KERNELS_SCAN_ORDER_H
 #define KERNELS_SCAN_ORDER_H
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "kernels/backend.h"
 #include "kernels/plan.h"
 
 struct lk_scan_order {
-  uint64_t number; /* no other order has it; 0: none has been made */
-  uint32_t *tiles; /* counted through all holds; ascending within a round */
-  uint32_t tiles_count, tiles_room;
+  uint64_t number; /* no other scan order has it; 0: this one is empty */
+  uint32_t *tiles; /* counted through all blocks; ascending within a round */
+  uint32_t tiles_count;
   lk_run rounds[LK_ROUNDS_MAX];
   uint32_t rounds_count;
-  lk_plan plan; /* of which it was made */
+  lk_plan plan; /* that it follows */
+  lk_buffer buffer;
 };
 
-/* Whether it was made of this plan, for so many tiles. */
-bool lk_scan_order_is(const lk_scan_order *schedule, const lk_plan *plan, uint32_t tiles);
+/* Whether it follows this plan for so many tiles. */
+bool lk_scan_order_is(const lk_scan_order *order, const lk_plan *plan, uint32_t tiles);
 
-/* In place of what it was. Where it fails, the schedule is empty. */
-lk_status lk_scan_order_make(lk_scan_order *schedule, const lk_plan *plan, uint32_t tiles, lk_error *error);
-void lk_scan_order_free(lk_scan_order *schedule);
+/* Makes it anew; LK_ENOMEM leaves it empty. */
+lk_status lk_scan_order_make(lk_scan_order *order, const lk_plan *plan, uint32_t tiles, lk_error *error);
+void lk_scan_order_free(lk_scan_order *order);
 
 #endif

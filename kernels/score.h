@@ -1,10 +1,10 @@
-/* The one score, in canonical arithmetic: every backend gives these bits.
+/* The one score, in canonical arithmetic: every backend returns these bits.
  *
  * Lane i of 32 sums elements i, i+32, i+64, ... in that order, in double; a fixed binary tree then adds lane i+16
  * to lane i, then i+8, i+4, i+2, i+1; the sum is rounded once to float, and -0 becomes +0. A product of two
  * floats is exact in double, so for dot products a fused and a plain multiply-add give the same bits; the squared
- * distance states its fma. Compile with -ffp-contract=off (--fmad=false), in the default floating-point
- * environment: round to nearest, no flush-to-zero. */
+ * distance asks for its fma by name. The code must be compiled with -ffp-contract=off (--fmad=false), and run in the
+ * default floating-point environment: round to nearest, no flush-to-zero. */
 #ifndef KERNELS_SCORE_H
 #define KERNELS_SCORE_H
 
@@ -16,7 +16,7 @@
 
 #define LK_LANES 32
 
-/* Destroys `lane`. */
+/* Adds up the lanes, in place. */
 LK_INLINE double lk_score_tree(double lane[LK_LANES]) {
   for (int width = LK_LANES / 2; width > 0; width /= 2)
     for (int i = 0; i < width; i++) lane[i] += lane[i + width];

@@ -8,20 +8,21 @@
 
 #include "kernels/portable.h"
 
-/* What a row carries, an array each with an element a row; NULL where no row has any. */
+/* What decides whether a search sees a row: arrays with one element a row. An array is NULL where it would say nothing.
+ */
 typedef struct lk_visibility {
-  const uint64_t *born;       /* the epoch that brought the row; NULL: all were there from the first */
-  const uint64_t *died;       /* the epoch that took it, UINT64_MAX for none yet */
-  const uint64_t *expires_ms; /* the time from which it is gone (Unix, milliseconds), UINT64_MAX for never */
+  const uint64_t *born;       /* the epoch in which the row was enrolled; NULL: before the first */
+  const uint64_t *died;       /* the epoch in which it was deleted; UINT64_MAX: it was not */
+  const uint64_t *expires_ms; /* the time at which it expires (Unix, milliseconds); UINT64_MAX: never */
   const uint64_t *tags;       /* NULL: no row has a tag */
 } lk_visibility;
 
-/* What a search asks for. */
+/* Which rows a search may see. */
 typedef struct lk_filter {
-  uint64_t epoch; /* fixed when the search starts, as is the time */
+  uint64_t epoch; /* fixed when the search starts, as is now_ms */
   uint64_t now_ms;
-  uint64_t tags, mask;            /* of the row's tags, those in `mask` must be as in `tags` */
-  const uint64_t *const *allowed; /* a bitmap for each hold, row r in bit r % 64 of word r / 64; NULL: all rows */
+  uint64_t tags, mask;            /* those of the row's tags that are in `mask` must be as in `tags` */
+  const uint64_t *const *allowed; /* a bitmap for each block, row r in bit r % 64 of word r / 64; NULL: all rows */
 } lk_filter;
 
 LK_INLINE bool lk_visible(const lk_visibility *rows, const lk_filter *filter, const uint64_t *allowed, uint32_t row) {
@@ -33,8 +34,8 @@ LK_INLINE bool lk_visible(const lk_visibility *rows, const lk_filter *filter, co
          (allowed == NULL || (allowed[row / 64] >> row % 64 & 1) != 0);
 }
 
-/* The rule for `count` (1 to 64) rows from `first`, a multiple of 64, at once: row first + i in bit i. An array at a
- * time and without branches, since of a filter that few rows pass this is most of the search's cost. */
+/* Applies the rule to `count` (1 to 64) rows from `first` on, a multiple of 64: row first + i in bit i. It goes through
+ * one array after the other and has no branches: where few rows pass a filter, this is most of the search's cost. */
 LK_INLINE uint64_t lk_visible_word(const lk_visibility *rows, const lk_filter *filter, const uint64_t *allowed,
                                    uint32_t first, uint32_t count) {
   uint64_t word = ~UINT64_C(0) >> (64 - count);
@@ -53,7 +54,7 @@ LK_INLINE uint64_t lk_visible_word(const lk_visibility *rows, const lk_filter *f
   return word & ~(unborn | dead | expired | other);
 }
 
-/* Whether the rule lets every row through, so that nothing has to be looked at. */
+/* Whether the rule lets every row through, so that no row has to be looked at. */
 LK_INLINE bool lk_all_visible(const lk_visibility *rows, const lk_filter *filter, const uint64_t *allowed) {
   return rows->born == NULL && rows->died == NULL && rows->expires_ms == NULL && allowed == NULL && filter->mask == 0;
 }

@@ -21,24 +21,24 @@ typedef struct lk_search_stats {
   uint32_t reruns;       /* rounds that overflowed and were run again in pieces */
 } lk_search_stats;
 
-/* Any threads may share a device: what it cannot do at a time takes turns. It starts threads of its own. */
+/* Any threads may share a device: it runs as many searches at a time as lk_device_searches says, and further ones wait.
+ * It starts threads of its own. */
 typedef struct lk_device lk_device;
 
-/* Opens a device: "auto" (as "cpu"; a GPU is taken only where it is named, as long as the CUDA backend has not been
- * tried on one), "cpu" (the best instruction set this processor has), "cpu:amx", "cpu:avx512vnni", "cpu:avx2",
- * "cpu:portable", "cuda" (the first GPU), "cuda:0" and so on. Several with commas between them, "cuda:0,cuda:1", share
- * what is loaded, segment by segment; one may be named twice. `threads`: of each, 0: as many as this process may run
- * on. LK_ENODEVICE: this build or this machine has none of that name. LK_ENOMEM: also where a thread cannot be started.
- */
+/* Opens a device: "auto" (as "cpu": a GPU must be named, as long as the CUDA backend has not run on one), "cpu" (the
+ * best instruction set that this processor has), "cpu:amx", "cpu:avx512vnni", "cpu:avx2", "cpu:portable", "cuda" (the
+ * first GPU), "cuda:0" and so on. A list with commas, "cuda:0,cuda:1", opens one device that spreads its segments over
+ * all of them; a name may come twice. `threads`: of each, 0: as many as this process may run on. LK_ENODEVICE: this
+ * build or this machine has no such device. LK_ENOMEM: also where a thread cannot be started. */
 LK_API lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error);
 
-/* Nothing may be loaded on it any more. NULL is no device and closes nothing. */
+/* All that was loaded on the device must have been unloaded. NULL closes nothing. */
 LK_API void lk_device_close(lk_device *device);
 
-/* What was opened, "cpu:avx2" where "auto" was asked for; lives as long as the device. */
+/* What was opened, such as "cpu:avx2" for "auto". The text lives as long as the device. */
 LK_API const char *lk_device_name(const lk_device *device);
 
-/* Searches that it runs at a time: two on GPUs, where one copies while the other computes, else one. */
+/* How many searches it runs at a time: two on GPUs, where one copies while the other computes, else one. */
 LK_API uint32_t lk_device_searches(const lk_device *device);
 
 #ifdef __cplusplus

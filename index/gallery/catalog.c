@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "kernels/begins.h"
 
 lk_status lk_catalog_open(lk_catalog *catalog, uint32_t segments, lk_error *error) {
   *catalog = (lk_catalog){.segments = calloc(segments + 1, sizeof *catalog->segments),
@@ -14,7 +15,7 @@ lk_status lk_catalog_open(lk_catalog *catalog, uint32_t segments, lk_error *erro
 
 void lk_catalog_add(lk_catalog *catalog) {
   const lk_segment *added = &catalog->segments[catalog->segments_count];
-  catalog->first_row[catalog->segments_count++] = catalog->rows;
+  catalog->first_row[catalog->segments_count++] = (uint32_t)catalog->rows;
   catalog->rows += added->block.rows;
   catalog->bytes += added->file.size;
 }
@@ -27,16 +28,9 @@ void lk_catalog_close(lk_catalog *catalog) {
 }
 
 const lk_segment *lk_catalog_segment_at(const lk_catalog *catalog, uint64_t row, uint32_t *inside) {
-  uint32_t low = 0, high = catalog->segments_count;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (catalog->first_row[middle] <= row)
-      low = middle;
-    else
-      high = middle;
-  }
-  *inside = (uint32_t)(row - catalog->first_row[low]);
-  return &catalog->segments[low];
+  uint32_t at = lk_last_begin(catalog->first_row, sizeof *catalog->first_row, catalog->segments_count, (uint32_t)row);
+  *inside = (uint32_t)(row - catalog->first_row[at]);
+  return &catalog->segments[at];
 }
 
 lk_status lk_catalog_check_files(const lk_catalog *catalog, lk_error *error) {

@@ -6,7 +6,7 @@
 
 typedef struct lk_catalog {
   lk_segment *segments;
-  uint64_t *first_row; /* of each segment, among all */
+  uint32_t *first_row; /* of each segment, among all */
   uint32_t segments_count;
   uint64_t rows;
   uint64_t bytes; /* of the segments' files */

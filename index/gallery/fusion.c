@@ -178,8 +178,8 @@ static lk_status append_best(lk_result *result, const lk_query *query, uint32_t 
 lk_status lk_fuse_mean(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   lk_workspace *w = &result->workspace;
   uint32_t runs = w->runs_count, dim = w->gallery->manifest.dim;
-  float *means = lk_room_take(&w->means, (size_t)runs * dim, sizeof *means), *thresholds = w->thresholds.data;
-  centre *centres = lk_room_take(&w->centres, runs, sizeof *centres);
+  float *means = lk_buffer_reserve(&w->means, (size_t)runs * dim, sizeof *means), *thresholds = w->thresholds.data;
+  centre *centres = lk_buffer_reserve(&w->centres, runs, sizeof *centres);
   if (means == NULL || centres == NULL) return lk_fail_memory(error);
   for (uint32_t run = 0; run < runs; run++) {
     centres[run] = find_centre(w->runs[run].probes, w->runs[run].count, dim, means + (size_t)run * dim);

@@ -144,32 +144,32 @@ lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *er
   return LK_OK;
 }
 
-static void release_holds(lk_gallery *gallery) {
-  for (uint32_t i = 0; gallery->holds != NULL && i < gallery->manifest.segments_count; i++)
-    if (gallery->holds[i] != NULL) lk_device_unload_block(gallery->device, gallery->holds[i]);
-  free(gallery->holds);
+static void unload(lk_gallery *gallery) {
+  for (uint32_t i = 0; gallery->residents != NULL && i < gallery->manifest.segments_count; i++)
+    if (gallery->residents[i] != NULL) lk_device_unload_block(gallery->device, gallery->residents[i]);
+  free(gallery->residents);
   free(gallery->subjects);
-  gallery->holds = NULL;
+  gallery->residents = NULL;
   gallery->subjects = NULL;
 }
 
 void lk_gallery_close(lk_gallery *gallery) {
   if (gallery == NULL) return;
-  release_holds(gallery);
+  unload(gallery);
   lk_catalog_close(&gallery->catalog);
   lk_open_binding_close(gallery->binding);
   lk_manifest_free(&gallery->manifest);
   free(gallery);
 }
 
-static lk_status hold_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
+static lk_status load_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
   const lk_segment *segment = &gallery->catalog.segments[i];
   lk_status status = lk_segment_verify(segment, LK_SECTION_CODES, error);
   if (status != LK_OK) return status;
   lk_shape shape = lk_gallery_shape(gallery);
   lk_block block = segment->block;
   block.subjects = gallery->subjects + gallery->catalog.first_row[i];
-  status = lk_device_load_block(gallery->device, shape, &block, &gallery->holds[i], error);
+  status = lk_device_load_block(gallery->device, shape, &block, &gallery->residents[i], error);
   if (status == LK_OK) lk_segment_forget_codes(segment);
   return status;
 }
@@ -184,17 +184,17 @@ static double longest_of(const lk_segment *segment) {
 
 lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error) {
   uint32_t segments = gallery->manifest.segments_count, subjects;
-  release_holds(gallery);
+  unload(gallery);
   gallery->device = device;
-  gallery->holds = calloc(segments + 1, sizeof *gallery->holds);
-  if (gallery->holds == NULL) return lk_fail_memory(error);
+  gallery->residents = calloc(segments + 1, sizeof *gallery->residents);
+  if (gallery->residents == NULL) return lk_fail_memory(error);
   lk_status status = lk_subjects_number(&gallery->catalog, &gallery->subjects, &subjects, error);
   gallery->longest = 0;
   for (uint32_t i = 0; status == LK_OK && i < segments; i++) {
-    status = hold_segment(gallery, i, error);
+    status = load_segment(gallery, i, error);
     gallery->longest = fmax(gallery->longest, longest_of(&gallery->catalog.segments[i]));
   }
-  if (status != LK_OK) release_holds(gallery);
+  if (status != LK_OK) unload(gallery);
   return status;
 }
 

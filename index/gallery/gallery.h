@@ -17,8 +17,8 @@ struct lk_gallery {
   double longest;     /* no stored row is longer; set by loading */
   uint32_t *subjects; /* a number per row; set by loading (index/gallery/subjects.h) */
   lk_device *device;
-  lk_resident_block **holds; /* one per segment; set by loading */
-  lk_open_binding *binding;  /* NULL: none */
+  lk_resident_block **residents; /* one per segment; set by loading */
+  lk_open_binding *binding;      /* NULL: none */
 };
 
 static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {

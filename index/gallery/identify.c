@@ -29,7 +29,7 @@ static lk_status check_query(const lk_gallery *gallery, const lk_query *query, l
     return lk_fail(error, LK_EINVAL, "k = %u is outside 1 .. %d", query->k, LK_K_MAX);
   if (query->k == LK_K_ALL && query->by_subject)
     return lk_fail(error, LK_EINVAL, "a search for all candidates above a threshold cannot be by subject");
-  if (gallery->holds == NULL)
+  if (gallery->residents == NULL)
     return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->name);
   return LK_OK;
 }
@@ -52,8 +52,8 @@ static lk_status list_allowed(lk_workspace *workspace, const lk_query *query, lk
   uint32_t segments = catalog->segments_count;
   size_t words = 0;
   for (uint32_t s = 0; s < segments; s++) words += (catalog->segments[s].block.rows + 63) / 64;
-  uint64_t *allowed = lk_room_take(&workspace->allowed, words, sizeof *allowed);
-  uint64_t **bitmaps = lk_room_take(&workspace->bitmaps, segments, sizeof *bitmaps);
+  uint64_t *allowed = lk_buffer_reserve(&workspace->allowed, words, sizeof *allowed);
+  uint64_t **bitmaps = lk_buffer_reserve(&workspace->bitmaps, segments, sizeof *bitmaps);
   if (allowed == NULL || bitmaps == NULL) return lk_fail_memory(error);
   memset(allowed, 0, words * sizeof *allowed);
   for (uint32_t s = 0; s < segments; s++) {

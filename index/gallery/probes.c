@@ -54,13 +54,14 @@ static lk_status reserve(lk_workspace *w, const lk_gallery *gallery, uint64_t pr
   w->gallery = gallery;
   w->probes_count = (uint32_t)probes;
   w->runs_count = runs_count;
-  w->runs = lk_room_take(&w->run_room, runs_count, sizeof *w->runs);
-  bool taken = w->runs != NULL && lk_room_take(&w->thresholds, probes, sizeof(float)) != NULL;
+  w->runs = lk_buffer_reserve(&w->runs_buffer, runs_count, sizeof *w->runs);
+  bool taken = w->runs != NULL && lk_buffer_reserve(&w->thresholds, probes, sizeof(float)) != NULL;
   return taken ? LK_OK : lk_fail_memory(error);
 }
 
 static float *reserve_prepared(lk_workspace *w) {
-  float *prepared = lk_room_take(&w->prepared, (size_t)w->probes_count * w->gallery->manifest.dim, sizeof *prepared);
+  float *prepared =
+      lk_buffer_reserve(&w->prepared, (size_t)w->probes_count * w->gallery->manifest.dim, sizeof *prepared);
   w->probes = prepared;
   return prepared;
 }

@@ -1,24 +1,13 @@
 #include "index/gallery/workspace.h"
 
-#include <stdlib.h>
-
 #include "kernels/search/device.h"
-
-void *lk_room_take(lk_room *room, size_t count, size_t size) {
-  if (room->data == NULL || room->room < count) {
-    free(room->data);
-    room->data = malloc(count > 0 ? count * size : size);
-    room->room = room->data != NULL ? count : 0;
-  }
-  return room->data;
-}
 
 lk_status lk_workspace_search(lk_workspace *workspace, const lk_query *query, const lk_plain_search *plain,
                               lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error) {
   const lk_gallery *gallery = workspace->gallery;
   lk_batch batch = {.shape = lk_gallery_shape(gallery),
-                    .holds = gallery->holds,
-                    .holds_count = gallery->catalog.segments_count,
+                    .blocks = gallery->residents,
+                    .blocks_count = gallery->catalog.segments_count,
                     .probes = plain->probes,
                     .count = plain->count,
                     .k = plain->k,
@@ -31,6 +20,7 @@ lk_status lk_workspace_search(lk_workspace *workspace, const lk_query *query, co
 
 void lk_workspace_free(lk_workspace *w) {
   lk_candidate_lists_free(&w->parts);
-  lk_room *rooms[] = {&w->run_room, &w->prepared, &w->thresholds, &w->centres, &w->means, &w->allowed, &w->bitmaps};
-  for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) free(rooms[i]->data);
+  lk_buffer *buffers[] = {&w->runs_buffer, &w->prepared, &w->thresholds, &w->centres,
+                          &w->means,       &w->allowed,  &w->bitmaps};
+  for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) lk_buffer_free(buffers[i]);
 }

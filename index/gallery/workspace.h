@@ -2,15 +2,10 @@
 #ifndef INDEX_GALLERY_WORKSPACE_H
 #define INDEX_GALLERY_WORKSPACE_H
 
+#include "base/buffer.h"
 #include "index/gallery/gallery.h"
 #include "index/gallery/unchecked.h"
 #include "kernels/candidate_lists.h"
-
-/* Memory of `room` elements or more. */
-typedef struct lk_room {
-  void *data;
-  size_t room;
-} lk_room;
 
 typedef struct lk_workspace {
   const lk_gallery *gallery; /* that is searched */
@@ -19,17 +14,14 @@ typedef struct lk_workspace {
   const float *probes; /* probes_count x dim, which lie in `prepared` or with whoever prepared them */
   uint32_t probes_count;
   lk_candidate_lists parts; /* what lists are fused from */
-  lk_room run_room;         /* lk_prepared_run */
-  lk_room prepared;         /* floats: probes x dim */
-  lk_room thresholds;       /* floats: one a probe */
-  lk_room centres;          /* index/gallery/fusion.c's, one a run */
-  lk_room means;            /* floats: runs x dim */
-  lk_room allowed;          /* words: bitmaps of the templates that a query lists, a segment after the other */
-  lk_room bitmaps;          /* const uint64_t *: where each segment's begins */
+  lk_buffer runs_buffer;    /* lk_prepared_run */
+  lk_buffer prepared;       /* floats: probes x dim */
+  lk_buffer thresholds;     /* floats: one a probe */
+  lk_buffer centres;        /* index/gallery/fusion.c's, one a run */
+  lk_buffer means;          /* floats: runs x dim */
+  lk_buffer allowed;        /* words: bitmaps of the templates that a query lists, a segment after the other */
+  lk_buffer bitmaps;        /* const uint64_t *: where each segment's begins */
 } lk_workspace;
-
-/* Room for `count` elements of `size` bytes; NULL where memory runs out. What was there may be gone. */
-void *lk_room_take(lk_room *room, size_t count, size_t size);
 
 /* Whether the query searches listed templates only. */
 static inline bool lk_query_lists(const lk_query *query) { return query->keys_count + query->subjects_count > 0; }

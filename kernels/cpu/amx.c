@@ -1,7 +1,7 @@
-/* AMX: one instruction multiplies 16 rows of 64 signed bytes, the codes of 16 probes, with 16 steps of a strip as it is
- * packed, and adds to 16 x 16 sums of 32 bits. Two tiles of probes times two strips keep four such tiles of sums; each
- * load is used twice. The last 64 elements may go beyond a strip: the probe's codes are zero there, so whatever follows
- * counts for nothing. Of the probes beyond the last the sums are not looked at. */
+/* AMX: one instruction multiplies 64 codes of each of 16 probes, signed bytes, with 16 steps of a packed strip, and
+ * adds the products to 16 x 16 sums of 32 bits. Two tiles of probes and two strips make four such tiles of sums, so
+ * each load is used twice. The last 64 elements may reach beyond a strip: the probes' codes are zero there, so it does
+ * not matter what follows. Nobody looks at the sums of probes beyond the last. */
 #include <asm/prctl.h>
 #include <immintrin.h>
 #include <sys/syscall.h>
@@ -21,14 +21,14 @@ struct configuration {
   uint8_t rows[16];
 };
 
-/* Sums are tiles 0 to 3, probes 4 and 5, strips 6 and 7. All have 16 rows of 64 bytes. */
+/* Tiles 0 to 3 are sums, 4 and 5 probes, 6 and 7 strips. All have 16 rows of 64 bytes. */
 static const struct configuration configuration = {
     .palette = 1,
     .row_bytes = {TILE_BYTES, TILE_BYTES, TILE_BYTES, TILE_BYTES, TILE_BYTES, TILE_BYTES, TILE_BYTES, TILE_BYTES},
     .rows = {16, 16, 16, 16, 16, 16, 16, 16},
 };
 
-/* Sums of two tiles of probes, or one, with two strips, or one: constants where this is used. */
+/* Multiplies one tile of probes or two with one strip or two; callers pass both numbers as constants. */
 HOT void multiply_block(const uint8_t *strip, const int strips, uint32_t width, const int8_t *probes,
                         const int probe_tiles, int32_t sums[BLOCK_PROBES][BLOCK_ROWS]) {
   const size_t stride = lk_probe_stride(width), next_strip = (size_t)LK_STRIP_ROWS * width;
@@ -72,7 +72,7 @@ HOT size_t scan_block(const uint8_t *strip, const int strips, uint32_t width, co
   return found;
 }
 
-/* All probes with one strip or two, while they are near. */
+/* Scans one strip or two for all probes, while the strips are in the nearest cache. */
 HOT size_t scan_strips(const uint8_t *strip, const int strips, uint32_t first_row, uint32_t width, const int8_t *probes,
                        uint32_t count, const int32_t *thresholds, uint16_t *survivors) {
   size_t found = 0;
@@ -88,14 +88,14 @@ HOT size_t scan_strips(const uint8_t *strip, const int strips, uint32_t first_ro
   return found;
 }
 
-/* The tiles are given back at the end: a thread that holds some costs every switch to another one 8 KiB. */
+/* The tiles are released at the end: while a thread uses some, every switch to another thread saves 8 KiB. */
 static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
                    const int32_t *thresholds, uint16_t *survivors) {
   const size_t strip_bytes = (size_t)LK_STRIP_ROWS * width;
   size_t found = 0;
   uint32_t s = 0;
   if (count <= LK_SUM_PROBES) return lk_avx512vnni_scan(tile, strips, width, probes, count, thresholds, survivors);
-  __asm__ volatile("ldtilecfg %0" ::"m"(configuration)); /* the intrinsic of GCC 12 names 8 of its bytes only */
+  __asm__ volatile("ldtilecfg %0" ::"m"(configuration)); /* GCC 12's intrinsic reads 8 of its bytes only */
   for (; s + 2 <= strips; s += 2)
     found +=
         scan_strips(tile + s * strip_bytes, 2, s * LK_STRIP_ROWS, width, probes, count, thresholds, survivors + found);
@@ -106,8 +106,8 @@ static size_t scan(const uint8_t *tile, uint32_t strips, uint32_t width, const i
   return found;
 }
 
-/* Linux lets a process have tiles where it can keep them itself (what XGETBV would tell), if the process asks, and if
- * none of its threads has a signal stack too small for them. */
+/* Linux lets a process that asks use tiles, if Linux can save them itself (as XGETBV would say), and if no thread of
+ * the process has a signal stack too small for them. */
 bool lk_amx_is_granted(void) {
   enum { XFEATURE_XTILEDATA = 18 };
   return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;

@@ -1,12 +1,15 @@
-/* AVX2 and FMA. maddubs adds two products of an unsigned and a signed byte into 16 bits; widening those at once costs
- * two instructions for every one. So a run of steps is added up in 16 bits and only then widened: row codes reach 255,
- * and a probe's codes keep to what fits (255 * 128 < 2^15; LK_RUN_LIMIT). What the probe's code loses by that costs
- * more survivors, much less than is gained; splitting signs instead (8 bits both) costs a third instruction for every
- * two. Measured on a Zen 3: runs of 4, 8 and 16 steps are 1.3, 1.45 and 1.5 times as fast as none. */
+/* AVX2 and FMA. maddubs adds two products of an unsigned and a signed byte into 16 bits. To widen each of these sums to
+ * 32 bits would cost two instructions for every maddubs. So a run of steps is added up in 16 bits and only then
+ * widened: row codes reach 255, and a probe's codes keep to what fits (255 * 128 < 2^15; LK_RUN_LIMIT). Such a probe's
+ * code loses more, and more rows survive, which costs much less than is gained. To split the signs instead (8 bits
+ * both) costs a third instruction for every two. Measured on a Zen 3: runs of 4, 8 and 16 steps are 1.3, 1.45 and 1.5
+ * times as fast as none. */
 #include "kernels/cpu/avx2.h"
 
 #include <immintrin.h>
 #include <string.h>
+
+#include "kernels/score.h"
 
 enum { BLOCK = LK_SUM_PROBES };
 
@@ -18,7 +21,7 @@ HOT __m256i broadcast_step(const int8_t *codes) {
   return _mm256_set1_epi32(step);
 }
 
-/* The addition in assembly: else GCC 12 carries copies of the sums from step to step, and some of them in memory. */
+/* The addition is in assembly since GCC 12 would copy the sums from step to step, some of them through memory. */
 HOT __m256i add_products(__m256i sum, __m256i rows, __m256i probe) {
   __asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(_mm256_maddubs_epi16(rows, probe)));
   return sum;
@@ -36,12 +39,12 @@ HOT uint32_t reaching(__m256i low, __m256i high, int32_t threshold) {
   return ~(below_low | below_high << 8) & 0xffff;
 }
 
-/* Sums of a block: of 16 rows each, by strip, then probe. */
+/* Sums of a block, 16 rows each, by strip, then probe. */
 typedef struct block_sums {
   __m256i low[BLOCK], high[BLOCK];
 } block_sums;
 
-/* Adds up elements `begin` to `end` in 16 bits, and then to the sums. */
+/* Adds up the products of elements `begin` to `end` in 16 bits, and then adds them to the sums. */
 HOT void add_run(block_sums *sums, const uint8_t *strip, const int strips, size_t width, const int8_t *probes,
                  const int count, size_t begin, size_t end) {
   const size_t strip_bytes = LK_STRIP_ROWS * width, stride = lk_probe_stride((uint32_t)width);
@@ -68,8 +71,8 @@ HOT void add_run(block_sums *sums, const uint8_t *strip, const int strips, size_
   }
 }
 
-/* `strips` and `count`, their product BLOCK at most, are constants where this is used, so that a run's sums stay in
- * registers; so is what becomes of the sums. `first_pair`: of the first probe and row. */
+/* Callers pass `strips`, `count` (their product is BLOCK at most) and `sums_only` as constants, so that a run's sums
+ * stay in registers. `first_pair` is that of the first probe and the first row. */
 HOT size_t scan_block(const uint8_t *strip, const int strips, size_t width, const int8_t *probes, const int count,
                       uint32_t first_pair, const int32_t *thresholds, uint16_t *survivors, const bool sums_only,
                       int32_t *sums) {
@@ -96,8 +99,8 @@ HOT size_t scan_block(const uint8_t *strip, const int strips, size_t width, cons
   return found;
 }
 
-/* A block of probes for a strip at a time; else probe by probe, for a block of strips at a time: memory delivers those
- * faster than one after the other. */
+/* Scans strip by strip for a block of probes. Fewer probes are taken one by one with a block of strips at a time, since
+ * memory delivers several strips faster than one after the other. */
 HOT size_t scan_or_sum(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, uint32_t count,
                        const int32_t *thresholds, uint16_t *survivors, const bool sums_only, int32_t *sums) {
   const size_t strip_bytes = (size_t)LK_STRIP_ROWS * width;
@@ -147,13 +150,13 @@ HOT float sum_floats(__m256 v) {
   return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
 }
 
-/* Elements of two steps of a row, times the probe's. */
+/* Multiplies the elements of two steps of a row with the probe's. */
 HOT __m256 add_steps(__m256 sum, const uint8_t *row, const float *rotated) {
   __m128i codes = _mm_unpacklo_epi32(load_step(row), load_step(row + LK_STRIP_ROWS * LK_STEP));
   return _mm256_fmadd_ps(to_floats(codes), _mm256_loadu_ps(rotated), sum);
 }
 
-/* Four sums at a time, so that one addition need not wait for another. */
+/* It keeps four sums, so that one addition need not wait for the one before. */
 float lk_avx2_dot(const uint8_t *row, uint32_t width, const float *rotated) {
   __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
   uint32_t i = 0;
@@ -169,7 +172,7 @@ float lk_avx2_dot(const uint8_t *row, uint32_t width, const float *rotated) {
   return sum_floats(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
 }
 
-/* sum[v] holds lanes 4v .. 4v+3 of the canonical score. */
+/* sum[v] has lanes 4v .. 4v+3 of the canonical score. */
 HOT double sum_lanes(__m256d sum[LK_LANES / 4]) {
   for (int width = LK_LANES / 8; width > 0; width /= 2)
     for (int v = 0; v < width; v++) sum[v] = _mm256_add_pd(sum[v], sum[v + width]);
@@ -182,7 +185,7 @@ HOT __m256d add_element(__m256d sum, __m256d q, __m256d x, const int is_l2) {
   return is_l2 ? _mm256_fmadd_pd(d, d, sum) : _mm256_fmadd_pd(q, x, sum);
 }
 
-/* Elements beyond the last count as zero: that changes no bit, since a lane starts at +0 and so is never -0. */
+/* Elements beyond the last count as zero. That changes no bit: a lane starts at +0, and so is never -0. */
 HOT double score_lanes(const float *q, const float *x, uint32_t dim, const int is_l2) {
   __m256d sum[LK_LANES / 4];
   for (int v = 0; v < LK_LANES / 4; v++) sum[v] = _mm256_setzero_pd();
@@ -206,7 +209,8 @@ float lk_avx2_score(lk_metric metric, const float *q, const float *x, uint32_t d
   return lk_score_round(metric == LK_L2 ? -score_lanes(q, x, dim, 1) : score_lanes(q, x, dim, 0));
 }
 
-/* Rows times probes, both constants where this is used: 8 sums in registers, 6 loads for 8 multiplications. */
+/* Multiplies rows with probes; callers pass both numbers as constants. 8 sums stay in registers, and 8 multiplications
+ * take 6 loads. */
 HOT void multiply_block(const float *rows, const int rows_count, const float *probes, const int probes_count,
                         uint32_t width, float *product, uint32_t stride) {
   __m256 sum[4][2];

@@ -1,4 +1,4 @@
-/* The inner loops of avx2.c that wider instruction sets use too. */
+/* Inner loops of avx2.c that avx512vnni.c and amx.c use too. */
 #ifndef KERNELS_CPU_AVX2_H
 #define KERNELS_CPU_AVX2_H
 

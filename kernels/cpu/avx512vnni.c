@@ -1,6 +1,6 @@
-/* AVX-512 with VNNI: one instruction multiplies a step of a whole strip, 64 unsigned by signed bytes, and adds four
- * products to each of 16 sums of 32 bits; nothing saturates, so probes keep 8 bits. Blocks of 4 strips by up to 4
- * probes keep 16 sums in registers and use each load four times. */
+/* AVX-512 with VNNI: one instruction multiplies a step of a whole strip, 64 unsigned bytes, with signed bytes and adds
+ * four products to each of 16 sums of 32 bits. Nothing saturates, so probes' codes have all 8 bits. A block of 4 strips
+ * and up to 4 probes keeps 16 vectors of sums in registers and uses each load four times. */
 #include "kernels/cpu/avx512vnni.h"
 
 #include <immintrin.h>
@@ -18,8 +18,7 @@ HOT __m512i broadcast_step(const int8_t *codes) {
   return _mm512_set1_epi32(step);
 }
 
-/* `strips` and `count` are constants where this is used, so that all sums stay in registers; so is what
- * becomes of them. */
+/* Callers pass `strips`, `count` and `sums_only` as constants, so that all sums stay in registers. */
 HOT size_t scan_block(const uint8_t *strip, const int strips, uint32_t width, const int8_t *probes, const int count,
                       uint32_t first, const int32_t *thresholds, uint16_t *survivors, const bool sums_only,
                       int32_t *sums) {
@@ -58,7 +57,7 @@ HOT size_t scan_block(const uint8_t *strip, const int strips, uint32_t width, co
   return found;
 }
 
-/* The strips of a tile, in blocks and then one by one; `count` is a constant again. */
+/* Scans the strips of a tile in blocks, and the rest one by one; callers pass `count` as a constant. */
 HOT size_t scan_probes(const uint8_t *tile, uint32_t strips, uint32_t width, const int8_t *probes, const int count,
                        const int32_t *thresholds, uint16_t *survivors, const bool sums_only, int32_t *sums) {
   size_t found = 0;

@@ -1,4 +1,4 @@
-/* The inner loops of avx512vnni.c that AMX uses for few probes. */
+/* Inner loops of avx512vnni.c that amx.c uses for few probes. */
 #ifndef KERNELS_CPU_AVX512VNNI_H
 #define KERNELS_CPU_AVX512VNNI_H
 

@@ -1,4 +1,4 @@
-/* The CPU backend: scan and rescore on all cores, with the best instruction set that the processor has. */
+/* The CPU backend: it scans and rescores on all cores, with the best instruction set that the processor has. */
 #ifndef KERNELS_CPU_CPU_H
 #define KERNELS_CPU_CPU_H
 

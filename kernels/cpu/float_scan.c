@@ -1,41 +1,41 @@
-/* The float scan: a tile's exact rows, centred, times the probes, in float. It costs several times the scan of codes
- * and loses next to nothing, so it pays where codes cannot tell the rows apart and many pairs would be rescored in
- * vain.
+/* The float scan multiplies a tile's exact rows, centred, with the probes in float. It costs several times as much as
+ * the scan of codes and loses next to nothing, so it pays where codes cannot tell the rows apart and many pairs would
+ * be rescored in vain.
  *
- * The product is our own and not a BLAS library's because a known order of its additions bounds its error eight times
- * more closely than any order does, and because a BLAS brings threads of its own. */
+ * The product is our own: its order of additions is known, which bounds its error eight times more closely than any
+ * order would. And a BLAS library would start threads of its own. */
 #include <string.h>
 
 #include "kernels/bound.h"
 #include "kernels/cpu/internal.h"
 
-enum { WIDE_PROBES = 64 }; /* in one product; at 512 dimensions they fit the second-level cache */
+enum { FLOAT_PROBES = 64 }; /* of one product; at 512 dimensions they fit the second-level cache */
 
-/* A lane's part of the buffer. */
-struct wide {
+/* How a thread uses its buffer. */
+struct scratch {
   float *rows;    /* LK_TILE_ROWS x width, centred */
-  float *probes;  /* WIDE_PROBES x width, centred under l2 */
-  float *product; /* LK_TILE_ROWS x WIDE_PROBES */
+  float *probes;  /* FLOAT_PROBES x width, centred under l2 */
+  float *product; /* LK_TILE_ROWS x FLOAT_PROBES */
 };
 
 static uint32_t width_of(lk_shape shape) { return (shape.dim + LK_FLOAT_STEP - 1) / LK_FLOAT_STEP * LK_FLOAT_STEP; }
 
-/* The most additions that one element's product goes through, of those that depend on the dimension. */
+/* One element's product goes through at most so many additions that depend on the dimension. */
 static uint32_t terms_of(lk_shape shape) { return width_of(shape) / LK_FLOAT_STEP; }
 
-static uint32_t most_at_once(uint32_t probes) { return probes < WIDE_PROBES ? probes : WIDE_PROBES; }
+static uint32_t most_at_once(uint32_t probes) { return probes < FLOAT_PROBES ? probes : FLOAT_PROBES; }
 
 size_t lk_cpu_float_bytes(lk_shape shape, uint32_t probes) {
   size_t count = most_at_once(probes);
   return ((LK_TILE_ROWS + count) * width_of(shape) + LK_TILE_ROWS * count) * sizeof(float);
 }
 
-static struct wide lay_out(const lk_cpu *cpu, const lk_cpu_thread *lane) {
+static struct scratch lay_out(const lk_cpu *cpu, const lk_cpu_thread *thread) {
   uint32_t width = width_of(cpu->pass.batch.shape);
-  struct wide wide = {.rows = lane->wide_buffer.data};
-  wide.probes = wide.rows + (size_t)LK_TILE_ROWS * width;
-  wide.product = wide.probes + (size_t)most_at_once(cpu->pass.batch.count) * width;
-  return wide;
+  struct scratch scratch = {.rows = thread->float_buffer.data};
+  scratch.probes = scratch.rows + (size_t)LK_TILE_ROWS * width;
+  scratch.product = scratch.probes + (size_t)most_at_once(cpu->pass.batch.count) * width;
+  return scratch;
 }
 
 /* Writes v, or v - mean, and zeros up to the width. */
@@ -46,7 +46,7 @@ static void take(lk_shape shape, const float *v, const float *mean, float *out) 
 
 static void take_rows(const lk_cpu *cpu, const lk_tile_view *view, float *out) {
   lk_shape shape = cpu->pass.batch.shape;
-  const lk_block *block = &view->place->hold->block;
+  const lk_block *block = &view->placement->resident->block;
   float room[LK_DIM_MAX];
   for (uint32_t r = 0; r < view->rows; r++)
     take(shape, lk_cpu_row(cpu, block, view->first + r, room), block->mean, out + (size_t)r * width_of(shape));
@@ -54,50 +54,50 @@ static void take_rows(const lk_cpu *cpu, const lk_tile_view *view, float *out) {
 
 static void take_probes(const lk_cpu *cpu, const lk_tile_view *view, uint32_t first, uint32_t count, float *out) {
   const lk_batch *batch = &cpu->pass.batch;
-  const float *mean = batch->shape.metric == LK_L2 ? view->place->hold->block.mean : NULL;
+  const float *mean = batch->shape.metric == LK_L2 ? view->placement->resident->block.mean : NULL;
   for (uint32_t p = 0; p < count; p++)
     take(batch->shape, batch->probes + (size_t)(first + p) * batch->shape.dim, mean,
          out + (size_t)p * width_of(batch->shape));
 }
 
-/* Settles the pairs of one row whose product reaches both the tile's bound, which is quickly looked at and which a
- * outlier does not have, and the row's own. */
-static void settle_row(const lk_cpu *cpu, lk_cpu_thread *lane, const lk_tile_view *view, uint32_t first, uint32_t count,
-                       const float *tile_bounds, const float *product, uint32_t row) {
+/* Rescores the pairs of one row whose product reaches the tile's bound, which takes one comparison but does not hold
+ * for an outlier, and the row's own bound. */
+static void rescore_row(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t first,
+                        uint32_t count, const float *tile_bounds, const float *product, uint32_t row) {
   lk_shape shape = cpu->pass.batch.shape;
   const lk_row_bound *bound = &view->rows_bounds[row];
   bool fits = lk_row_fits(view->tile, bound);
-  if (!lk_cpu_visible(&cpu->pass, view->place, view->first + row)) return;
+  if (!lk_cpu_visible(&cpu->pass, view->placement, view->first + row)) return;
   for (uint32_t p = 0; p < count; p++) {
     if (fits && product[p] < tile_bounds[p]) continue;
-    lane->survivors++;
+    thread->survivors++;
     if (product[p] >= lk_bound_float(shape.metric, terms_of(shape), &view->bounds[first + p], lk_bound_shortest(bound),
                                      bound->norm, cpu->pass.bars[first + p]))
-      lk_cpu_rescore(cpu, lane, view, first + p, row);
+      lk_cpu_rescore(cpu, thread, view, first + p, row);
   }
 }
 
-static void scan_probes(lk_cpu *cpu, lk_cpu_thread *lane, const lk_tile_view *view, const struct wide *wide,
+static void scan_probes(lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, const struct scratch *scratch,
                         uint32_t first, uint32_t count) {
   lk_shape shape = cpu->pass.batch.shape;
-  take_probes(cpu, view, first, count, wide->probes);
-  float bounds[WIDE_PROBES];
+  take_probes(cpu, view, first, count, scratch->probes);
+  float bounds[FLOAT_PROBES];
   for (uint32_t p = 0; p < count; p++)
     bounds[p] = lk_bound_float(shape.metric, terms_of(shape), &view->bounds[first + p], view->tile->norm_min,
                                view->tile->norm_max, cpu->pass.bars[first + p]);
-  cpu->isa->multiply(wide->rows, view->rows, wide->probes, count, width_of(shape), wide->product);
+  cpu->isa->multiply(scratch->rows, view->rows, scratch->probes, count, width_of(shape), scratch->product);
   for (uint32_t r = 0; r < view->rows; r++)
-    settle_row(cpu, lane, view, first, count, bounds, wide->product + (size_t)r * count, r);
+    rescore_row(cpu, thread, view, first, count, bounds, scratch->product + (size_t)r * count, r);
 }
 
-void lk_cpu_float_scan(lk_cpu *cpu, lk_cpu_thread *lane, const lk_tile_view *view) {
-  struct wide wide = lay_out(cpu, lane);
+void lk_cpu_float_scan(lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view) {
+  struct scratch scratch = lay_out(cpu, thread);
   uint32_t probes = cpu->pass.batch.count;
-  take_rows(cpu, view, wide.rows);
-  for (uint32_t first = 0; first < probes; first += WIDE_PROBES) {
+  take_rows(cpu, view, scratch.rows);
+  for (uint32_t first = 0; first < probes; first += FLOAT_PROBES) {
     uint32_t count = most_at_once(probes - first);
-    if (!lk_cpu_has_room(&cpu->pass, lane, count)) return;
-    scan_probes(cpu, lane, view, &wide, first, count);
+    if (!lk_cpu_has_room(&cpu->pass, thread, count)) return;
+    scan_probes(cpu, thread, view, &scratch, first, count);
   }
-  lane->scanned += (uint64_t)view->rows * probes;
+  thread->scanned += (uint64_t)view->rows * probes;
 }

@@ -8,7 +8,7 @@
 #endif
 
 #ifdef LK_HAVE_X86
-/* Whatever has AVX2 converts halves too (F16C is older); clang 14 cannot ask for that. */
+/* A processor with AVX2 also converts halves (F16C is older); clang 14 cannot ask for that. */
 static bool avx2_runs_here(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 static bool avx512vnni_runs_here(void) {

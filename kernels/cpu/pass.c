@@ -1,89 +1,56 @@
-/* One pass of probes over the held blocks, before and after its rounds (round.c): laying out memory, finding the
- * visible rows, coding the probes, handing out the lists. */
+/* A pass before and after its rounds (round.c): it lays out memory, finds the visible rows and codes the probes; in the
+ * end it hands out the lists. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/begins.h"
 #include "kernels/cpu/internal.h"
 #include "kernels/cpu/topk.h"
 
-void *lk_buffer_reserve(lk_buffer *buffer, size_t count, size_t size) {
-  size_t bytes = (count * size + 63) / 64 * 64;
-  if (buffer->data == NULL || buffer->size < bytes) {
-    free(buffer->data);
-    buffer->data = aligned_alloc(64, bytes > 0 ? bytes : 64);
-    buffer->size = bytes;
-  }
-  return buffer->data;
-}
-
 void lk_cpu_pass_free(lk_cpu_pass *pass) {
-  lk_buffer *buffers[] = {&pass->places_buffer, &pass->frames_buffer,  &pass->visible_buffer,
-                          &pass->codes_buffer,  &pass->rotated_buffer, &pass->bounds_buffer,
-                          &pass->heaps_buffer,  &pass->counts_buffer,  &pass->bars_buffer};
-  for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) free(buffers[i]->data);
+  lk_buffer *buffers[] = {&pass->placements_buffer, &pass->visible_buffer, &pass->codes_buffer,  &pass->rotated_buffer,
+                          &pass->bounds_buffer,     &pass->heaps_buffer,   &pass->counts_buffer, &pass->bars_buffer};
+  for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) lk_buffer_free(buffers[i]);
+  lk_centres_free(&pass->centres);
 }
 
-static uint32_t frame_of(lk_cpu_pass *pass, const float *mean) {
-  for (uint32_t f = 0; f < pass->frames; f++)
-    if (memcmp(pass->frame_means[f], mean, pass->batch.shape.dim * sizeof *mean) == 0) return f;
-  pass->frame_means[pass->frames] = mean;
-  return pass->frames++;
-}
-
-static bool lay_out_holds(lk_cpu_pass *pass) {
-  uint32_t holds = pass->batch.holds_count;
-  pass->places = lk_buffer_reserve(&pass->places_buffer, holds + 1, sizeof *pass->places);
-  pass->frame_means = lk_buffer_reserve(&pass->frames_buffer, holds, sizeof *pass->frame_means);
-  if (pass->places == NULL || pass->frame_means == NULL) return false;
-  pass->frames = 0;
+static bool lay_out_blocks(lk_cpu_pass *pass) {
+  uint32_t blocks = pass->batch.blocks_count;
+  pass->placements = lk_buffer_reserve(&pass->placements_buffer, (size_t)blocks + 1, sizeof *pass->placements);
+  if (!lk_centres_start(&pass->centres, pass->batch.shape, blocks) || pass->placements == NULL) return false;
   pass->filtered = false;
   lk_placement next = {0};
-  for (uint32_t h = 0; h < holds; h++) {
-    next.hold = (const lk_cpu_resident_block *)pass->batch.holds[h];
-    next.frame = frame_of(pass, next.hold->block.mean);
-    pass->places[h] = next;
-    next.first_tile += next.hold->base.tiles;
-    next.first_row += next.hold->base.rows;
-    next.first_word += (next.hold->base.rows + 63) / 64;
-    const uint64_t *allowed = pass->batch.filter.allowed != NULL ? pass->batch.filter.allowed[h] : NULL;
-    if (!lk_all_visible(&next.hold->block.visibility, &pass->batch.filter, allowed)) pass->filtered = true;
+  for (uint32_t b = 0; b < blocks; b++) {
+    next.resident = (const lk_cpu_resident_block *)pass->batch.blocks[b];
+    next.centre = lk_centres_add(&pass->centres, next.resident->block.mean);
+    pass->placements[b] = next;
+    next.first_tile += next.resident->base.tiles;
+    next.first_row += next.resident->base.rows;
+    next.first_word += (next.resident->base.rows + 63) / 64;
+    const uint64_t *allowed = pass->batch.filter.allowed != NULL ? pass->batch.filter.allowed[b] : NULL;
+    if (!lk_all_visible(&next.resident->block.visibility, &pass->batch.filter, allowed)) pass->filtered = true;
   }
-  pass->places[holds] = next;
+  pass->placements[blocks] = next;
   return true;
 }
 
-/* The last place whose `member` (an offset) is not beyond the value; empty holds are passed over. */
-static const lk_placement *find_place(const lk_cpu_pass *pass, size_t member, uint64_t value) {
-  const char *first = (const char *)pass->places + member;
-  uint32_t low = 0, high = pass->batch.holds_count;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (*(const uint64_t *)(first + middle * sizeof(lk_placement)) <= value)
-      low = middle;
-    else
-      high = middle;
-  }
-  return &pass->places[low];
+const lk_placement *lk_cpu_placement_of_tile(const lk_cpu_pass *pass, uint32_t tile) {
+  const lk_placement *first = pass->placements;
+  return &first[lk_last_begin(&first->first_tile, sizeof *first, pass->batch.blocks_count, tile)];
 }
 
-const lk_placement *lk_cpu_placement_of_tile(const lk_cpu_pass *pass, uint64_t tile) {
-  return find_place(pass, offsetof(lk_placement, first_tile), tile);
-}
-
-const lk_placement *lk_cpu_placement_of_row(const lk_cpu_pass *pass, uint64_t row) {
-  return find_place(pass, offsetof(lk_placement, first_row), row);
-}
-
-static uint32_t coded_frames(const lk_cpu_pass *pass) {
-  return pass->batch.shape.metric == LK_L2 ? pass->frames : pass->frames > 0;
+const lk_placement *lk_cpu_placement_of_row(const lk_cpu_pass *pass, uint32_t row) {
+  const lk_placement *first = pass->placements;
+  return &first[lk_last_begin(&first->first_row, sizeof *first, pass->batch.blocks_count, row)];
 }
 
 static bool lay_out_probes(lk_cpu_pass *pass) {
-  size_t count = pass->batch.count, width = lk_cpu_width(pass->batch.shape.dim), coded = coded_frames(pass);
+  size_t count = pass->batch.count, width = lk_cpu_width(pass->batch.shape.dim),
+         coded = lk_centres_coded(&pass->centres);
   size_t stride = lk_probe_stride(lk_cpu_width(pass->batch.shape.dim));
   pass->codes = lk_buffer_reserve(&pass->codes_buffer, (coded * count + LK_PROBE_GROUP) * stride, sizeof *pass->codes);
   pass->rotated = lk_buffer_reserve(&pass->rotated_buffer, coded * count * width, sizeof *pass->rotated);
-  pass->bounds = lk_buffer_reserve(&pass->bounds_buffer, pass->frames * count, sizeof *pass->bounds);
+  pass->bounds = lk_buffer_reserve(&pass->bounds_buffer, pass->centres.count * count, sizeof *pass->bounds);
   pass->heaps = lk_buffer_reserve(&pass->heaps_buffer, pass->batch.k == LK_K_ALL ? 0 : count * pass->batch.k,
                                   sizeof *pass->heaps);
   pass->heap_counts = lk_buffer_reserve(&pass->counts_buffer, count, sizeof *pass->heap_counts);
@@ -92,7 +59,7 @@ static bool lay_out_probes(lk_cpu_pass *pass) {
          pass->heap_counts != NULL && pass->bars != NULL;
 }
 
-/* A round finds some k to 2 k hits a probe, and one lane may find more of them than another. */
+/* A round finds some k to 2 k hits a probe, and one thread may find more of them than another. */
 static uint32_t pending_room(const lk_batch *batch, uint32_t threads) {
   if (batch->k == LK_K_ALL) return LK_THREAD_HITS_LEAST;
   uint64_t hits = (uint64_t)3 * batch->k * batch->count / threads;
@@ -101,47 +68,47 @@ static uint32_t pending_room(const lk_batch *batch, uint32_t threads) {
                                       : (uint32_t)hits;
 }
 
-static bool lay_out_lanes(lk_cpu *cpu) {
+static bool lay_out_threads(lk_cpu *cpu) {
   const lk_batch *batch = &cpu->pass.batch;
   uint32_t threads = lk_pool_threads(cpu->pool), room = pending_room(batch, threads);
-  size_t wide_bytes = lk_cpu_float_bytes(batch->shape, batch->count);
+  size_t float_bytes = lk_cpu_float_bytes(batch->shape, batch->count);
   for (uint32_t t = 0; t < threads; t++) {
-    lk_cpu_thread *lane = &cpu->lanes[t];
-    lane->pending = lk_buffer_reserve(&lane->pending_buffer, room, sizeof *lane->pending);
-    lane->pending_room = room;
-    if (lane->pending == NULL || lk_buffer_reserve(&lane->wide_buffer, wide_bytes, 1) == NULL) return false;
+    lk_cpu_thread *thread = &cpu->threads[t];
+    thread->pending = lk_buffer_reserve(&thread->pending_buffer, room, sizeof *thread->pending);
+    thread->pending_room = room;
+    if (thread->pending == NULL || lk_buffer_reserve(&thread->float_buffer, float_bytes, 1) == NULL) return false;
   }
   return true;
 }
 
-/* One tile's four words of the bitmap. */
+/* Fills the four words of the bitmap that one tile has. */
 static void find_visible(void *context, uint32_t thread, uint32_t tile) {
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
-  const lk_placement *place = lk_cpu_placement_of_tile(pass, tile);
+  const lk_placement *placement = lk_cpu_placement_of_tile(pass, tile);
   const lk_filter *filter = &pass->batch.filter;
-  const uint64_t *allowed = filter->allowed != NULL ? filter->allowed[place - pass->places] : NULL;
-  uint32_t first = (uint32_t)(tile - place->first_tile) * LK_TILE_ROWS, rows = place->hold->base.rows;
+  const uint64_t *allowed = filter->allowed != NULL ? filter->allowed[placement - pass->placements] : NULL;
+  uint32_t first = (tile - placement->first_tile) * LK_TILE_ROWS, rows = placement->resident->base.rows;
   for (uint32_t begin = first; begin < first + LK_TILE_ROWS && begin < rows; begin += 64) {
     uint32_t count = rows - begin < 64 ? rows - begin : 64;
-    uint64_t word = lk_visible_word(&place->hold->block.visibility, filter, allowed, begin, count);
-    pass->visible[place->first_word + begin / 64] = word;
-    cpu->lanes[thread].visible += (uint64_t)__builtin_popcountll(word);
+    uint64_t word = lk_visible_word(&placement->resident->block.visibility, filter, allowed, begin, count);
+    pass->visible[placement->first_word + begin / 64] = word;
+    cpu->threads[thread].visible += (uint64_t)__builtin_popcountll(word);
   }
 }
 
 static bool mark_visible(lk_cpu *cpu, uint64_t *visible) {
   lk_cpu_pass *pass = &cpu->pass;
-  const lk_placement *end = &pass->places[pass->batch.holds_count];
+  const lk_placement *end = &pass->placements[pass->batch.blocks_count];
   *visible = end->first_row;
   if (!pass->filtered) return true;
   pass->visible = lk_buffer_reserve(&pass->visible_buffer, end->first_word, sizeof *pass->visible);
   if (pass->visible == NULL) return false;
-  lk_pool_run(cpu->pool, (uint32_t)end->first_tile, find_visible, cpu);
+  lk_pool_run(cpu->pool, end->first_tile, find_visible, cpu);
   *visible = 0;
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) {
-    *visible += cpu->lanes[t].visible;
-    cpu->lanes[t].visible = 0;
+    *visible += cpu->threads[t].visible;
+    cpu->threads[t].visible = 0;
   }
   return true;
 }
@@ -155,46 +122,42 @@ static void code_fitting(const lk_cpu *cpu, const float *q, const float *mean, i
   int limit = cpu->isa->probe_limit, sum = 0; /* of the code before, which was too large */
   memset(code + shape.dim, 0, (lk_probe_stride(width) - shape.dim) * sizeof *code);
   memset(rotated + shape.dim, 0, (width - shape.dim) * sizeof *rotated);
+  lk_rotated_probe probe = lk_codes_rotate_probe(shape.metric, q, shape.dim, mean, work, rotated, bound);
   do {
     if (sum > 0) limit = (limit - 1) * LK_RUN_LIMIT / sum;
-    lk_codes_probe(shape.metric, q, shape.dim, mean, limit, work, code, rotated, bound);
+    lk_codes_encode_probe(&probe, limit, code, bound);
   } while (cpu->isa->adds_runs && (sum = lk_isa_run_sum(code, width)) > LK_RUN_LIMIT);
 }
 
-/* Codes a probe for the frames that share its code, and bounds it for each of them. */
+/* Codes a probe for the centres that share its code, and bounds it for each of them. */
 static void code_probe(void *context, uint32_t thread, uint32_t item) {
   (void)thread;
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
-  lk_metric metric = pass->batch.shape.metric;
   uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim), count = pass->batch.count;
   const float *q = pass->batch.probes + (size_t)(item % count) * dim;
   int8_t *code = pass->codes + item * lk_probe_stride(width);
   float *rotated = pass->rotated + (size_t)item * width;
-  code_fitting(cpu, q, pass->frame_means[item / count], code, rotated, &pass->bounds[item]);
-  for (uint32_t f = 1; metric != LK_L2 && f < pass->frames; f++) {
-    lk_probe_bound *bound = &pass->bounds[(size_t)f * count + item];
-    *bound = pass->bounds[item];
-    bound->offset = lk_codes_offset(metric, q, dim, pass->frame_means[f], bound->norm);
-  }
+  code_fitting(cpu, q, pass->centres.means[item / count], code, rotated, &pass->bounds[item]);
+  lk_centres_bound(&pass->centres, q, &pass->bounds[item], count);
 }
 
 lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error) {
   lk_cpu *cpu = (lk_cpu *)backend;
   lk_cpu_pass *pass = &cpu->pass;
   pass->batch = *batch;
-  if (!lay_out_holds(pass) || !mark_visible(cpu, visible) || !lay_out_probes(pass) || !lay_out_lanes(cpu))
+  if (!lay_out_blocks(pass) || !mark_visible(cpu, visible) || !lay_out_probes(pass) || !lay_out_threads(cpu))
     return lk_fail_memory(error);
   atomic_store(&pass->failed, false);
   for (uint32_t p = 0; p < batch->count; p++) {
     pass->bars[p] = batch->thresholds != NULL ? batch->thresholds[p] : -INFINITY;
     pass->heap_counts[p] = 0;
   }
-  lk_pool_run(cpu->pool, coded_frames(pass) * batch->count, code_probe, cpu);
+  lk_pool_run(cpu->pool, lk_centres_coded(&pass->centres) * batch->count, code_probe, cpu);
   return LK_OK;
 }
 
-/* Sorts a probe's heap and puts it at its place. */
+/* Sorts a probe's heap and copies it into the probe's list. */
 static void copy_out(void *context, uint32_t thread, uint32_t probe) {
   (void)thread;
   lk_cpu_pass *pass = &((lk_cpu *)context)->pass;
@@ -223,11 +186,11 @@ static lk_status finish_heaps(lk_cpu *cpu, lk_candidate_lists *lists, lk_error *
 lk_status lk_cpu_finish(lk_backend *backend, lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error) {
   lk_cpu *cpu = (lk_cpu *)backend;
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) {
-    lk_cpu_thread *lane = &cpu->lanes[t];
-    stats->scanned += lane->scanned;
-    stats->survivors += lane->survivors;
-    stats->rescored += lane->rescored;
-    lane->scanned = lane->survivors = lane->rescored = 0;
+    lk_cpu_thread *thread = &cpu->threads[t];
+    stats->scanned += thread->scanned;
+    stats->survivors += thread->survivors;
+    stats->rescored += thread->rescored;
+    thread->scanned = thread->survivors = thread->rescored = 0;
   }
   return cpu->pass.batch.k == LK_K_ALL ? lk_cpu_range_finish(cpu, lists, error) : finish_heaps(cpu, lists, error);
 }

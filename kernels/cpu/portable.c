@@ -1,8 +1,9 @@
-/* Plain C, for any processor. */
+/* The inner loops in plain C, for any processor. */
 #include <string.h>
 
 #include "kernels/cpu/isa.h"
 #include "kernels/half.h"
+#include "kernels/score.h"
 
 static void add_step(const uint8_t *step, const int8_t *probe, int32_t sum[LK_STRIP_ROWS]) {
   for (int r = 0; r < LK_STRIP_ROWS; r++)

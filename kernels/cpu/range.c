@@ -1,29 +1,23 @@
-/* Range search: every hit is kept, with the thread that found it, until the pass is over; then each probe's hits are
- * brought together and sorted. */
+/* Range search. Each thread keeps all hits that it finds until the pass is over; then each probe's hits are brought
+ * together and sorted. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/cpu/internal.h"
 #include "kernels/cpu/topk.h"
 
-/* Moves a lane's pending hits to those it has found. */
-void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_thread *lane) {
-  if (lane->pending_count == 0) return;
-  size_t needed = lane->found_count + lane->pending_count;
-  if (needed > lane->found_room) {
-    size_t room = 2 * needed;
-    lk_pending *grown = realloc(lane->found, room * sizeof *grown);
-    if (grown == NULL) {
-      atomic_store(&cpu->pass.failed, true);
-      lane->pending_count = 0;
-      return;
-    }
-    lane->found = grown;
-    lane->found_room = room;
+void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_thread *thread) {
+  if (thread->pending_count == 0) return;
+  size_t count = thread->found_count + thread->pending_count;
+  lk_pending *found = lk_buffer_grow(&thread->found_buffer, count, sizeof *found);
+  if (found == NULL) {
+    atomic_store(&cpu->pass.failed, true);
+  } else {
+    thread->found = found;
+    memcpy(found + thread->found_count, thread->pending, thread->pending_count * sizeof *found);
+    thread->found_count = count;
   }
-  memcpy(lane->found + lane->found_count, lane->pending, lane->pending_count * sizeof *lane->pending);
-  lane->found_count = needed;
-  lane->pending_count = 0;
+  thread->pending_count = 0;
 }
 
 static void sort_list(void *context, uint32_t thread, uint32_t probe) {
@@ -36,12 +30,12 @@ static void sort_list(void *context, uint32_t thread, uint32_t probe) {
   lk_topk_sort(list, count);
 }
 
-/* How many hits each probe has. */
+/* Counts the hits of each probe. */
 static void count_hits(const lk_cpu *cpu, uint64_t *ends) {
   uint32_t probes = cpu->pass.batch.count;
   memset(ends, 0, probes * sizeof *ends);
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++)
-    for (size_t i = 0; i < cpu->lanes[t].found_count; i++) ends[cpu->lanes[t].found[i].probe]++;
+    for (size_t i = 0; i < cpu->threads[t].found_count; i++) ends[cpu->threads[t].found[i].probe]++;
 }
 
 static lk_status bring_together(lk_cpu *cpu, lk_candidate_lists *lists, uint64_t hits, lk_error *error) {
@@ -56,8 +50,8 @@ static lk_status bring_together(lk_cpu *cpu, lk_candidate_lists *lists, uint64_t
     end += count;
   }
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++)
-    for (size_t i = 0; i < cpu->lanes[t].found_count; i++)
-      lists->hits[ends[cpu->lanes[t].found[i].probe]++] = cpu->lanes[t].found[i].hit;
+    for (size_t i = 0; i < cpu->threads[t].found_count; i++)
+      lists->hits[ends[cpu->threads[t].found[i].probe]++] = cpu->threads[t].found[i].hit;
   cpu->pass.lists = lists;
   cpu->pass.first_list = lists->count;
   lists->count += probes;
@@ -68,12 +62,12 @@ static lk_status bring_together(lk_cpu *cpu, lk_candidate_lists *lists, uint64_t
 lk_status lk_cpu_range_finish(lk_cpu *cpu, lk_candidate_lists *lists, lk_error *error) {
   uint64_t hits = 0;
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) {
-    lk_cpu_range_keep(cpu, &cpu->lanes[t]);
-    hits += cpu->lanes[t].found_count;
+    lk_cpu_range_keep(cpu, &cpu->threads[t]);
+    hits += cpu->threads[t].found_count;
   }
   lk_status status = atomic_load(&cpu->pass.failed)
-                         ? lk_fail(error, LK_ENOMEM, "out of memory for what a range search found")
+                         ? lk_fail(error, LK_ENOMEM, "out of memory for the hits of a range search")
                          : bring_together(cpu, lists, hits, error);
-  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) cpu->lanes[t].found_count = 0;
+  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) cpu->threads[t].found_count = 0;
   return status;
 }

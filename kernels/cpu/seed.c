@@ -1,12 +1,12 @@
-/* The seed: of a sample of whole tiles, each probe's best k visible rows by their codes are scored exactly, and the
- * worst of these scores is its first bar. Codes choose so well that the bar is close to the sample's k-th score, for k
- * exact scores where scoring the sample would cost several hundred. */
+/* The seed. It takes a sample of whole tiles and scores exactly each probe's best k visible rows by their codes; the
+ * worst of these scores is the probe's first bar. Codes choose so well that this bar is close to the sample's k-th
+ * score, and it costs k exact scores where scoring the whole sample would cost several hundred. */
 #include "kernels/cpu/internal.h"
 #include "kernels/cpu/topk.h"
 
-enum { SAMPLED = 4 }; /* rows whose codes are looked at, for one of the rows that the plan would have scored */
+enum { SAMPLED = 4 }; /* for each row that the plan would score, so many rows' codes are looked at */
 
-/* What the codes make of a row's score. */
+/* A row's score, as its code approximates it. */
 static float estimate(lk_metric metric, const lk_tile_view *view, const lk_probe_bound *probe, uint32_t row,
                       int32_t sum) {
   double product = probe->scale * view->tile->scale * (sum - LK_CODE_SHIFT * probe->code_sum);
@@ -23,7 +23,7 @@ static int32_t least_sum(lk_metric metric, const lk_tile_view *view, const lk_pr
   return !(sum > INT32_MIN) ? INT32_MIN : sum >= INT32_MAX ? INT32_MAX : (int32_t)sum;
 }
 
-/* The heap holds estimates until the sample has been looked at. */
+/* Fills the heap with estimated scores; raise_to_worst replaces them by exact ones. */
 static void push_rows(lk_cpu_pass *pass, const lk_tile_view *view, uint32_t probe, const int32_t *sums) {
   lk_metric metric = pass->batch.shape.metric;
   const lk_probe_bound *bound = &view->bounds[probe];
@@ -31,10 +31,10 @@ static void push_rows(lk_cpu_pass *pass, const lk_tile_view *view, uint32_t prob
   bool full = pass->heap_counts[probe] == pass->batch.k;
   int32_t least = full ? least_sum(metric, view, bound, worst->score) : INT32_MIN;
   for (uint32_t r = 0; r < view->rows; r++) {
-    if (sums[r] < least || !lk_cpu_visible(pass, view->place, view->first + r)) continue;
+    if (sums[r] < least || !lk_cpu_visible(pass, view->placement, view->first + r)) continue;
     float score = estimate(metric, view, bound, r, sums[r]);
     if (full && score <= worst->score) continue;
-    lk_cpu_push(pass, probe, lk_cpu_hit(pass, view->place, view->first + r, score));
+    lk_cpu_push(pass, probe, lk_cpu_hit(pass, view->placement, view->first + r, score));
     full = pass->heap_counts[probe] == pass->batch.k;
     if (full) least = least_sum(metric, view, bound, worst->score);
   }
@@ -48,17 +48,17 @@ static void push_tile(lk_cpu *cpu, uint32_t tile, uint32_t first, uint32_t count
   for (uint32_t p = 0; p < count; p++) push_rows(&cpu->pass, &view, first + p, sums + p * LK_TILE_ROWS);
 }
 
-/* Scores what is in the heap and empties it; the bar stays. */
-static void raise_to_worst(lk_cpu *cpu, lk_cpu_thread *lane, uint32_t probe) {
+/* Raises the bar to the worst exact score of the rows in the heap, and empties the heap. */
+static void raise_to_worst(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe) {
   lk_cpu_pass *pass = &cpu->pass;
   uint32_t k = pass->batch.k, count = pass->heap_counts[probe];
   float worst = INFINITY;
   for (uint32_t i = 0; i < count; i++) {
     uint32_t row = pass->heaps[(size_t)probe * k + i].row;
-    const lk_placement *place = lk_cpu_placement_of_row(pass, row);
-    worst = fminf(worst, lk_cpu_score(cpu, probe, place, (uint32_t)(row - place->first_row)));
+    const lk_placement *placement = lk_cpu_placement_of_row(pass, row);
+    worst = fminf(worst, lk_cpu_score(cpu, probe, placement, (uint32_t)(row - placement->first_row)));
   }
-  lane->rescored += count;
+  thread->rescored += count;
   if (count == k && worst > pass->bars[probe]) pass->bars[probe] = worst;
   pass->heap_counts[probe] = 0;
 }
@@ -70,12 +70,12 @@ static void seed_probes(void *context, uint32_t thread, uint32_t item) {
   uint32_t count = left < LK_SUM_PROBES ? left : LK_SUM_PROBES;
   uint64_t last = UINT64_MAX;
   for (uint32_t i = 0; i < pass->seed_count; i += LK_TILE_ROWS / SAMPLED) {
-    const lk_placement *place = lk_cpu_placement_of_row(pass, pass->seed_rows[i]);
-    uint64_t tile = place->first_tile + (pass->seed_rows[i] - place->first_row) / LK_TILE_ROWS;
+    const lk_placement *placement = lk_cpu_placement_of_row(pass, pass->seed_rows[i]);
+    uint64_t tile = placement->first_tile + (pass->seed_rows[i] - placement->first_row) / LK_TILE_ROWS;
     if (tile != last) push_tile(cpu, (uint32_t)tile, first, count); /* a row that comes twice would raise a wrong bar */
     last = tile;
   }
-  for (uint32_t p = first; p < first + count; p++) raise_to_worst(cpu, &cpu->lanes[thread], p);
+  for (uint32_t p = first; p < first + count; p++) raise_to_worst(cpu, &cpu->threads[thread], p);
 }
 
 void lk_cpu_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count) {

@@ -1,4 +1,4 @@
-/* The best k hits seen, as a binary heap with the worst of them at its root. */
+/* The best k hits so far, as a binary heap with the worst of them at its root. */
 #ifndef KERNELS_CPU_TOPK_H
 #define KERNELS_CPU_TOPK_H
 
@@ -25,8 +25,9 @@ static inline void lk_topk_push(lk_hit *heap, uint32_t *count, uint32_t k, lk_hi
     lk_topk_sink(heap, k, 0, hit);
 }
 
-/* The same with at most one hit a subject. Searching the heap for the subject is linear in k; a table beside the heap
- * would have to follow its every move. A hit behind all of a full heap is behind its subject's own too, as most are. */
+/* The same with at most one hit a subject. To search the heap for the subject is linear in k, but a table beside the
+ * heap would have to follow every move in it. Most hits come after all of a full heap, and so after their subject's own
+ * hit: these are dropped at once. */
 static inline void lk_topk_push_subject(lk_hit *heap, uint32_t *count, uint32_t k, lk_hit hit) {
   if (*count == k && !lk_hit_before(&hit, &heap[0])) return;
   for (uint32_t i = 0; i < *count; i++)

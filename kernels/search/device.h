@@ -1,4 +1,5 @@
-/* A device: one backend, or several that share what it holds; and one exact search on it. */
+/* A device: one backend, or several, each with the blocks that were loaded on it; and one exact search on all of them.
+ */
 #ifndef KERNELS_SEARCH_DEVICE_H
 #define KERNELS_SEARCH_DEVICE_H
 
@@ -8,23 +9,24 @@
 
 #define LK_DEVICE_BACKENDS_MAX 64
 
-/* A device of `count` (1 to LK_DEVICE_BACKENDS_MAX) backends, which it closes; where it fails they stay the caller's.
- */
+/* Makes a device of `count` (1 to LK_DEVICE_BACKENDS_MAX) backends, which it closes; where it fails they stay the
+ * caller's. */
 lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device **device, lk_error *error);
 
-/* With several backends a block goes to the one that holds the fewest rows. */
-lk_status lk_device_load_block(lk_device *device, lk_shape shape, const lk_block *block, lk_resident_block **hold,
+/* Of several backends the one with the fewest rows loads the block. */
+lk_status lk_device_load_block(lk_device *device, lk_shape shape, const lk_block *block, lk_resident_block **resident,
                                lk_error *error);
-/* In place, without the rest of the block: rows `first` to `first + count - 1` carry other values from here on. The
- * arrays have all rows of the block and must outlive the hold; one may be there that was not before, but none less.
- * Waits for the searches that run; those that begin later see it. LK_ENOMEM: nothing has changed. */
-lk_status lk_device_update_block(lk_device *device, lk_resident_block *hold, const lk_visibility *visibility,
+/* Replaces the visibility of rows `first` to `first + count - 1` in place; the rest of the block stays as it is. The
+ * arrays have all rows of the block and must outlive the resident block. They may include one that was NULL before, but
+ * must include all that were not. Waits for the searches that run; later ones see the change. LK_ENOMEM: nothing has
+ * changed. */
+lk_status lk_device_update_block(lk_device *device, lk_resident_block *resident, const lk_visibility *visibility,
                                  uint32_t first, uint32_t count, lk_error *error);
-/* No search has it. NULL is no hold. */
-void lk_device_unload_block(lk_device *device, lk_resident_block *hold);
+/* No search may be using the block. NULL unloads nothing. */
+void lk_device_unload_block(lk_device *device, lk_resident_block *resident);
 
-/* Fills `lists` with a list a probe, and adds to `stats` where it is not NULL. Any thread; as many searches as
- * lk_device_searches says run at a time, the others wait.
+/* Fills `lists` with one list a probe, and adds to `stats` where it is not NULL. Any thread may call it; as many
+ * searches run at a time as lk_device_searches says, and the others wait.
  * The result is the same bits on every device, with every number of threads and however probes are batched. */
 lk_status lk_search(lk_device *device, const lk_batch *batch, lk_candidate_lists *lists, lk_search_stats *stats,
                     lk_error *error);

@@ -1,5 +1,6 @@
-/* A search by several parts of a device at once, each over the blocks that it holds, as if one had done it. Every part
- * has bars of its own: what a part leaves out has k better ones in that part alone. */
+/* A search by several backends at once, each over its shard, the blocks that it has loaded; the result is that of one
+ * backend with all blocks. Each shard has bars of its own: of what it drops, k better candidates are in the same shard.
+ */
 #ifndef KERNELS_SEARCH_SHARDED_SEARCH_H
 #define KERNELS_SEARCH_SHARDED_SEARCH_H
 
@@ -7,14 +8,14 @@
 
 typedef struct lk_sharded_search lk_sharded_search;
 
-/* The parts must outlive it. */
-lk_status lk_sharded_search_open(lk_backend_search *parts, uint32_t count, lk_sharded_search **several,
+/* `searches`: one for each shard; they must outlive it. */
+lk_status lk_sharded_search_open(lk_backend_search *searches, uint32_t count, lk_sharded_search **sharded,
                                  lk_error *error);
 /* NULL closes nothing. */
-void lk_sharded_search_close(lk_sharded_search *several);
+void lk_sharded_search_close(lk_sharded_search *sharded);
 
-/* As lk_backend_search_run, over holds of which each names its part. */
-lk_status lk_sharded_search_run(lk_sharded_search *several, const lk_batch *batch, lk_candidate_lists *lists,
+/* As lk_backend_search_run; each of the batch's blocks names its shard. */
+lk_status lk_sharded_search_run(lk_sharded_search *sharded, const lk_batch *batch, lk_candidate_lists *lists,
                                 lk_search_stats *stats, lk_error *error);
 
 #endif

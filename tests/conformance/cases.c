@@ -66,7 +66,7 @@ static void draw_view(random_state *random, struct conformance_case *c) {
   c->filter.tags = random_below(random, 16);
   if (random_one_in(random, 2)) c->allowed_one_in = densities[random_below(random, 5)];
   c->by_subject = random_one_in(random, 2);
-  /* Without a bar a range search returns every pair: enough of those are among the small cases. */
+  /* Without a bar a range search returns every pair; small cases do enough of that. */
   if (!c->by_subject && (c->bar != BAR_NONE || c->recipe.rows < 2000) && random_one_in(random, 3)) c->k = LK_K_ALL;
 }
 

@@ -1,4 +1,4 @@
-/* Cases of the conformance suite: what is searched for in what, and which part of it is seen. */
+/* Cases of the conformance suite: a corpus, what is searched for in it, and which rows the search sees. */
 #ifndef TESTS_CONFORMANCE_CASES_H
 #define TESTS_CONFORMANCE_CASES_H
 
@@ -8,7 +8,7 @@ typedef enum bar { BAR_NONE, BAR_SCORE, BAR_ABOVE_SCORE, BAR_ABOVE_ALL, BAR_ZERO
 
 struct conformance_case {
   const char *name;
-  uint64_t seed; /* of a random case: LIKENESS_SEED that makes it the first */
+  uint64_t seed; /* of a random case: with this LIKENESS_SEED it is the first one */
   corpus_recipe recipe;
   uint32_t k; /* or LK_K_ALL */
   bar bar;
@@ -21,7 +21,7 @@ struct conformance_case {
 uint64_t cases_seed(void);
 uint32_t cases_count(void);
 
-/* A text of all its parameters, until the next call. */
+/* Describes all its parameters; the text is good until the next call. */
 const char *case_describe(const struct conformance_case *c);
 
 struct conformance_case case_random(uint32_t index);

@@ -1,5 +1,6 @@
-/* Every device gives the bits of the reference: random cases and pinned extremes. Environment: LIKENESS_SEED,
- * LIKENESS_CASES for how many random cases, LIKENESS_DEVICES for these devices only (their names, spaces between). */
+/* Every device returns the bits of the reference, in random cases and pinned extremes. Environment: LIKENESS_SEED;
+ * LIKENESS_CASES, the number of random cases; LIKENESS_DEVICES, the only devices to test (names with spaces between).
+ */
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
 #include <criterion/parameterized.h>
@@ -43,7 +44,7 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
   }
 }
 
-/* Devices by name and threads, kept from case to case: a pass must not depend on what ran before it. */
+/* Devices by name and threads. They stay open from case to case: a pass must not depend on what ran before it. */
 struct fleet {
   lk_device *opened[DEVICES][MAX_THREADS];
 };
@@ -117,7 +118,7 @@ ParameterizedTest(uint32_t *index, conformance, pinned_extremes) {
   fleet_close(&fleet);
 }
 
-/* The rows of 1 to 257: every size of a last tile, and of a last strip in it. */
+/* 1 to 257 rows: the last tile has every size, and so has its last strip. */
 Test(conformance, every_tail) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("every tail", L2, NORMAL, 5, 0, 5, 300);
@@ -132,7 +133,7 @@ Test(conformance, every_small_dimension) {
   fleet_close(&fleet);
 }
 
-/* No bar rejects any of these rows, so a round's hits outgrow what a thread can keep. */
+/* No bar rejects any of these rows, so a round has more hits than a thread can keep. */
 Test(conformance, overflow) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("overflow", COSINE, ALL_EQUAL, 4, 10000, 300, 10);
@@ -170,7 +171,7 @@ Test(conformance, batching_changes_nothing) {
   fleet_close(&fleet);
 }
 
-/* Nothing may be kept from a filtered search for the next one, nor the other way round. */
+/* A filtered search must leave nothing to the next one, nor an unfiltered search to a filtered one. */
 Test(conformance, filters_come_and_go) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("filters come and go", L2, NORMAL, 24, 9000, 12, 20);
@@ -180,29 +181,29 @@ Test(conformance, filters_come_and_go) {
   fleet_close(&fleet);
 }
 
-Test(conformance, few_visible_rows_are_gathered) {
+Test(conformance, few_visible_rows_are_scored_without_a_scan) {
   struct fleet fleet = {0};
-  struct conformance_case c = PIN("gathered", COSINE, NORMAL, 128, 40000, 20, 10);
+  struct conformance_case c = PIN("few visible", COSINE, NORMAL, 128, 40000, 20, 10);
   c.allowed_one_in = 1000;
   lk_search_stats stats = check(&fleet, &c);
   cr_assert(stats.scanned == 0 && stats.rescored > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
   fleet_close(&fleet);
 }
 
-/* The same in a range search, which keeps what it gathers: more than a thread keeps in one round. */
-Test(conformance, range_that_is_gathered) {
+/* The same in a range search, which keeps more hits than a thread keeps in one round. */
+Test(conformance, range_by_the_exact_scan) {
   struct fleet fleet = {0};
-  struct conformance_case c = PIN("range that is gathered", IP, NORMAL, 4, 100000, 1024, LK_K_ALL);
+  struct conformance_case c = PIN("range by the exact scan", IP, NORMAL, 4, 100000, 1024, LK_K_ALL);
   c.allowed_one_in = 120;
   lk_search_stats stats = check(&fleet, &c);
   cr_assert(stats.scanned == 0 && stats.rescored > 0, "%llu pairs were scanned", (unsigned long long)stats.scanned);
   fleet_close(&fleet);
 }
 
-/* Every visible row is in the lists: none is left out between slices of rows, nor a probe between groups of them. */
-Test(conformance, all_visible_rows_are_gathered) {
+/* Every visible row is in the lists: the exact scan skips no row between slices and no probe between groups. */
+Test(conformance, the_exact_scan_leaves_no_row_out) {
   struct fleet fleet = {0};
-  struct conformance_case c = PIN("all gathered", COSINE, NORMAL, 8, 12000, 70, LK_K_MAX);
+  struct conformance_case c = PIN("exact scan", COSINE, NORMAL, 8, 12000, 70, LK_K_MAX);
   c.recipe.blocks = 1;
   c.allowed_one_in = 3;
   lk_search_stats stats = check(&fleet, &c);
@@ -210,7 +211,7 @@ Test(conformance, all_visible_rows_are_gathered) {
   fleet_close(&fleet);
 }
 
-/* All rows of a range search, many more than a round may keep. */
+/* A range search that finds all rows, many more than a round may keep. */
 Test(conformance, range_overflow) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("range overflow", IP, NORMAL, 4, 4000, 300, LK_K_ALL);
@@ -228,7 +229,7 @@ Test(conformance, one_subject_has_all_rows) {
   fleet_close(&fleet);
 }
 
-/* Those that this machine has; returns how many. */
+/* Opens the backends that this machine has; returns how many. */
 static uint32_t open_backends(lk_backend **backends) {
   lk_error error;
   uint32_t count = 0;
@@ -242,8 +243,8 @@ static uint32_t open_backends(lk_backend **backends) {
   return count;
 }
 
-static void check_wide(lk_backend *backend, uint32_t threads, const struct conformance_case *c,
-                       lk_candidate_lists *got) {
+static void check_in_float(lk_backend *backend, uint32_t threads, const struct conformance_case *c,
+                           lk_candidate_lists *got) {
   struct trial trial = trial_make(c);
   trial_search_wide(&trial, backend, got);
   trial_compare(&trial, backend->name, threads, got, &trial.want);
@@ -251,8 +252,8 @@ static void check_wide(lk_backend *backend, uint32_t threads, const struct confo
 }
 
 /* The last case overflows: no bar rejects any of its rows. */
-Test(conformance, by_the_wide_scan_alone) {
-  struct conformance_case overflowing = PIN("wide overflow", COSINE, ALL_EQUAL, 4, 10000, 300, 10);
+Test(conformance, by_the_float_scan_alone) {
+  struct conformance_case overflowing = PIN("float scan that overflows", COSINE, ALL_EQUAL, 4, 10000, 300, 10);
   lk_backend *backends[DEVICES];
   lk_candidate_lists got = {0};
   uint32_t count = open_backends(backends);
@@ -260,21 +261,21 @@ Test(conformance, by_the_wide_scan_alone) {
     for (uint32_t i = 0; i < cases_count() / 10; i++) {
       struct conformance_case c = case_random(cases_count() + i);
       if (c.recipe.probes <= LK_PASS_PROBES && c.k <= 1000 && c.recipe.rows <= 20000)
-        check_wide(backends[b], 1 + b, &c, &got);
+        check_in_float(backends[b], 1 + b, &c, &got);
     }
-    check_wide(backends[b], 1 + b, &overflowing, &got);
+    check_in_float(backends[b], 1 + b, &overflowing, &got);
     backends[b]->ops->close(backends[b]);
   }
   lk_candidate_lists_free(&got);
 }
 
-/* Near-duplicates of one vector, closer than the codes can tell: the search itself takes to the float scan. */
-Test(conformance, near_duplicates_take_the_wide_scan) {
+/* Near-duplicates of one vector, closer than the codes can tell: the search changes to the float scan by itself. */
+Test(conformance, near_duplicates_take_the_float_scan) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("near-duplicates", COSINE, NEAR, 512, 15000, 100, 10);
   lk_search_stats stats = check(&fleet, &c);
-  cr_assert(stats.float_rounds > 0, "no round was wide: %llu of %llu rescored", (unsigned long long)stats.rescored,
-            (unsigned long long)stats.scanned);
+  cr_assert(stats.float_rounds > 0, "no round scanned in float: %llu of %llu rescored",
+            (unsigned long long)stats.rescored, (unsigned long long)stats.scanned);
   fleet_close(&fleet);
 }
 
@@ -282,11 +283,11 @@ Test(conformance, unstructured_data_does_not) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("unstructured", COSINE, NORMAL, 128, 30000, 40, 10);
   lk_search_stats stats = check(&fleet, &c);
-  cr_assert(stats.float_rounds == 0, "%u rounds were wide", stats.float_rounds);
+  cr_assert(stats.float_rounds == 0, "%u rounds scanned in float", stats.float_rounds);
   fleet_close(&fleet);
 }
 
-/* What makes the scan worth its while: on data without structure it rescores a small part. */
+/* The scan is worth its cost: of data without structure it has a small part rescored. */
 Test(conformance, most_rows_are_never_rescored) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("few rescored", COSINE, NORMAL, 128, 40000, 20, 10);
@@ -296,8 +297,7 @@ Test(conformance, most_rows_are_never_rescored) {
   fleet_close(&fleet);
 }
 
-/* More blocks than devices, and fewer; a subject's rows on all of them. */
-Test(conformance, what_rows_carry_is_updated_in_place) {
+Test(conformance, visibility_is_updated_in_place) {
   struct fleet fleet = {0};
   struct conformance_case c = PIN("updated", COSINE, NORMAL, 40, 3000, 20, 9);
   c.filter = (lk_filter){.epoch = 4, .now_ms = 4, .tags = 5, .mask = 1};
@@ -319,6 +319,7 @@ Test(conformance, what_rows_carry_is_updated_in_place) {
   fleet_close(&fleet);
 }
 
+/* There are more blocks than devices, and fewer; each device has rows of every subject. */
 Test(conformance, several_devices) {
   lk_error error;
   lk_candidate_lists got = {0};
@@ -348,7 +349,7 @@ Test(conformance, unknown_device) {
   cr_assert(lk_device_open(many, 1, &device, &error) == LK_ENODEVICE);
   cr_assert(lk_device_open("cpu,", 1, &device, &error) == LK_ENODEVICE);
   cr_assert(lk_device_open("cpu,abacus", 1, &device, &error) == LK_ENODEVICE);
-  cr_assert_str_eq(error.text, "device 'abacus' is not known to this build, or this machine does not have it");
+  cr_assert_str_eq(error.text, "device 'abacus': this build does not know it, or this machine does not have it");
   cr_assert(lk_device_open("cpu:abacus", 1, &device, &error) == LK_ENODEVICE);
   cr_assert(lk_device_open("abacus", 1, &device, NULL) == LK_ENODEVICE);
   cr_assert(lk_device_open("cuda:999", 1, &device, &error) == LK_ENODEVICE);

@@ -86,7 +86,7 @@ struct trial trial_make(const struct conformance_case *c) {
   made.allowed = make_allowed(c, &made.data);
   made.thresholds = pick_thresholds(c, &made.data);
   made.batch = (lk_batch){.shape = made.data.shape,
-                          .holds_count = made.data.blocks_count,
+                          .blocks_count = made.data.blocks_count,
                           .probes = made.data.probes,
                           .count = made.data.probes_count,
                           .k = c->k,
@@ -123,12 +123,12 @@ lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint3
   lk_candidate_lists part = {0};
   const corpus *data = &trial->data;
   lk_batch batch = trial->batch;
-  lk_resident_block *holds[MOST_BLOCKS];
+  lk_resident_block *residents[MOST_BLOCKS];
   cr_assert(data->blocks_count <= MOST_BLOCKS);
   for (uint32_t b = 0; b < data->blocks_count; b++)
-    cr_assert(lk_device_load_block(device, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK, "%s",
+    cr_assert(lk_device_load_block(device, data->shape, &data->blocks[b], &residents[b], &error) == LK_OK, "%s",
               error.text);
-  batch.holds = holds;
+  batch.blocks = residents;
   lk_candidate_lists_clear(lists);
   for (uint32_t first = 0; first < data->probes_count; first += at_once) {
     batch.probes = data->probes + (size_t)first * data->shape.dim;
@@ -137,12 +137,12 @@ lk_search_stats trial_search(const struct trial *trial, lk_device *device, uint3
     cr_assert(lk_search(device, &batch, &part, &stats, &error) == LK_OK, "%s", error.text);
     append(lists, &part);
   }
-  for (uint32_t b = 0; b < data->blocks_count; b++) lk_device_unload_block(device, holds[b]);
+  for (uint32_t b = 0; b < data->blocks_count; b++) lk_device_unload_block(device, residents[b]);
   lk_candidate_lists_free(&part);
   return stats;
 }
 
-/* As many values of no meaning; NULL for NULL. */
+/* As many other values; NULL for NULL. */
 static uint64_t *make_values(const uint64_t *of, uint32_t rows, uint64_t value) {
   if (of == NULL) return NULL;
   uint64_t *values = malloc(((size_t)rows + 1) * sizeof *values);
@@ -151,13 +151,13 @@ static uint64_t *make_values(const uint64_t *of, uint32_t rows, uint64_t value) 
   return values;
 }
 
-/* By pieces; where the rows carried nothing the first one brings all. */
-static void update(lk_device *device, lk_resident_block *hold, const lk_block *block, bool nothing) {
+/* Updates piece by piece; where the rows had no visibility the first piece updates all. */
+static void update(lk_device *device, lk_resident_block *resident, const lk_block *block, bool nothing) {
   lk_error error;
   uint32_t end = nothing && block->rows > 0 ? 1 : block->rows;
   for (uint32_t first = 0, count; first < end; first += count) {
     count = block->rows - first < 100 ? block->rows - first : 100;
-    cr_assert(lk_device_update_block(device, hold, &block->visibility, first, count, &error) == LK_OK, "%s",
+    cr_assert(lk_device_update_block(device, resident, &block->visibility, first, count, &error) == LK_OK, "%s",
               error.text);
   }
 }
@@ -166,7 +166,7 @@ void trial_search_updated(const struct trial *trial, lk_device *device, bool not
   lk_error error;
   const corpus *data = &trial->data;
   lk_batch batch = trial->batch;
-  lk_resident_block *holds[MOST_BLOCKS];
+  lk_resident_block *residents[MOST_BLOCKS];
   uint64_t *values[MOST_BLOCKS][4];
   for (uint32_t b = 0; b < data->blocks_count; b++) {
     lk_block block = data->blocks[b];
@@ -174,26 +174,26 @@ void trial_search_updated(const struct trial *trial, lk_device *device, bool not
     const uint64_t *arrays[] = {want->born, want->died, want->expires_ms, want->tags};
     for (uint32_t i = 0; i < 4; i++) values[b][i] = make_values(nothing ? NULL : arrays[i], block.rows, i % 2 ? 1 : 5);
     block.visibility = (lk_visibility){values[b][0], values[b][1], values[b][2], values[b][3]};
-    cr_assert(lk_device_load_block(device, data->shape, &block, &holds[b], &error) == LK_OK, "%s", error.text);
+    cr_assert(lk_device_load_block(device, data->shape, &block, &residents[b], &error) == LK_OK, "%s", error.text);
   }
-  batch.holds = holds;
+  batch.blocks = residents;
   cr_assert(lk_search(device, &batch, lists, NULL, &error) == LK_OK, "%s", error.text);
-  for (uint32_t b = 0; b < data->blocks_count; b++) update(device, holds[b], &data->blocks[b], nothing);
+  for (uint32_t b = 0; b < data->blocks_count; b++) update(device, residents[b], &data->blocks[b], nothing);
   cr_assert(lk_search(device, &batch, lists, NULL, &error) == LK_OK, "%s", error.text);
   for (uint32_t b = 0; b < data->blocks_count; b++) {
-    lk_device_unload_block(device, holds[b]);
+    lk_device_unload_block(device, residents[b]);
     for (uint32_t i = 0; i < 4; i++) free(values[b][i]);
   }
 }
 
-/* What overflows is run again in halves. */
-static void round_wide(lk_backend *backend, const lk_scan_order *schedule, uint32_t begin, uint32_t end) {
+/* Runs a round that overflows again in halves. */
+static void round_in_float(lk_backend *backend, const lk_scan_order *order, uint32_t begin, uint32_t end) {
   lk_round done;
   uint32_t middle = begin + (end - begin) / 2;
-  if (begin == end || backend->ops->rounds(backend, schedule, &(lk_run){begin, end}, 1, true, &done) == 1) return;
+  if (begin == end || backend->ops->rounds(backend, order, &(lk_run){begin, end}, 1, true, &done) == 1) return;
   cr_assert(end - begin > 1, "a single tile overflowed");
-  round_wide(backend, schedule, begin, middle);
-  round_wide(backend, schedule, middle, end);
+  round_in_float(backend, order, begin, middle);
+  round_in_float(backend, order, middle, end);
 }
 
 void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_candidate_lists *lists) {
@@ -202,22 +202,22 @@ void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_candid
   uint64_t visible;
   const corpus *data = &trial->data;
   lk_batch batch = trial->batch;
-  lk_scan_order schedule = {0};
+  lk_scan_order order = {0};
   uint32_t count = 0;
-  lk_resident_block *holds[MOST_BLOCKS];
+  lk_resident_block *residents[MOST_BLOCKS];
   cr_assert(data->blocks_count <= MOST_BLOCKS);
   for (uint32_t b = 0; b < data->blocks_count; b++) {
-    cr_assert(backend->ops->hold(backend, data->shape, &data->blocks[b], &holds[b], &error) == LK_OK);
-    count += holds[b]->tiles;
+    cr_assert(backend->ops->load(backend, data->shape, &data->blocks[b], &residents[b], &error) == LK_OK);
+    count += residents[b]->tiles;
   }
-  batch.holds = holds;
+  batch.blocks = residents;
   lk_plan plan = {.first_tiles = count, .growth = 1, .tile_stride = 1};
-  cr_assert(lk_scan_order_make(&schedule, &plan, count, &error) == LK_OK);
+  cr_assert(lk_scan_order_make(&order, &plan, count, &error) == LK_OK);
   lk_candidate_lists_clear(lists);
   cr_assert(backend->ops->begin(backend, &batch, &visible, &error) == LK_OK, "%s", error.text);
-  round_wide(backend, &schedule, 0, count / 2);
-  round_wide(backend, &schedule, count / 2, count);
-  lk_scan_order_free(&schedule);
+  round_in_float(backend, &order, 0, count / 2);
+  round_in_float(backend, &order, count / 2, count);
+  lk_scan_order_free(&order);
   cr_assert(backend->ops->finish(backend, lists, &stats, &error) == LK_OK, "%s", error.text);
-  for (uint32_t b = 0; b < data->blocks_count; b++) backend->ops->release(backend, holds[b]);
+  for (uint32_t b = 0; b < data->blocks_count; b++) backend->ops->unload(backend, residents[b]);
 }

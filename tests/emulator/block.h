@@ -1,19 +1,21 @@
-/* The blocks of a cluster, mostly one, that the emulator runs, for its parts: what all GPUs have (emulator.cc) and what
- * Hopper adds (hopper.cc).
- */
+/* The state of the emulator: the blocks of the cluster that it runs, which is mostly one block. Its two files share it:
+ * what all GPUs have (emulator.cc) and what Hopper adds (hopper.cc). */
 #ifndef TESTS_EMULATOR_BLOCK_H
 #define TESTS_EMULATOR_BLOCK_H
 
+#include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
+#include <string>
 #include <vector>
 
-#include "tests/emulator/emulator.h"
 #include "tests/emulator/fiber.h"
+#include "tests/emulator/lane.h"
 
 namespace emulator {
 
-enum state { RUNS, AT_BARRIER, IN_GROUP, AT_GATE, DONE };
+enum state { RUNS, AT_BARRIER, IN_GROUP, AT_MBARRIER, DONE };
 
 struct copy {
   uint32_t offset;
@@ -33,11 +35,11 @@ struct thread {
   emulator_site site;
   emulator_combine *combine;
   bool vote;
-  uint64_t acquired;                    /* the last barrier or gate that it passed */
+  uint64_t acquired;                    /* the last barrier or mbarrier that it passed */
   std::vector<copy> open;               /* not yet committed */
   std::deque<std::vector<copy>> groups; /* oldest first */
-  uint32_t gate;                        /* that it waits at */
-  uint32_t gate_parity;
+  uint32_t mbarrier;                    /* that it waits at */
+  uint32_t mbarrier_parity;
   std::vector<product> products; /* not yet committed */
   std::deque<std::vector<product>> product_groups;
 };
@@ -50,18 +52,18 @@ struct word {
 };
 const uint32_t many = UINT32_MAX;
 
-struct gate {
+struct mbarrier {
   uint32_t count, left, phase;
   int64_t bytes; /* announced and not yet there */
   uint64_t passed;
 };
 
 struct bulk_copy {
-  uint32_t offset, bytes, gate;
+  uint32_t offset, bytes, mbarrier;
   const void *from;
 };
 
-/* Of those that wait at a barrier. */
+/* A barrier at which threads wait. */
 struct barrier {
   uint32_t waiting;
   emulator_site site;
@@ -85,9 +87,9 @@ struct block {
   std::map<uint32_t, std::vector<uint32_t>> in_group; /* threads that wait, by the group's size and its first */
   uint64_t clock;
   barrier cluster;
-  std::vector<unsigned char> shared; /* of each member after the other, as are the words, and offsets of gates */
+  std::vector<unsigned char> shared; /* of each member after the other, as are the words and the mbarriers' offsets */
   std::vector<word> words;
-  std::map<uint32_t, gate> gates; /* by offset */
+  std::map<uint32_t, mbarrier> mbarriers; /* by offset */
   std::vector<bulk_copy> bulk_copies;
   uint32_t current;
   bool failed;

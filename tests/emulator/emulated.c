@@ -1,5 +1,6 @@
-/* The CUDA backend with its device code as it is, in the block emulator, against the reference: small shapes, one off
- * each edge of a tile, and what is rare. Environment: LIKENESS_SEED, and LIKENESS_CASES, of which a tenth run here. */
+/* The CUDA backend against the reference: the block emulator runs its device code unchanged, on small shapes, on shapes
+ * one off each edge of a tile, and in rare situations. Environment: LIKENESS_SEED; LIKENESS_CASES, of which a tenth run
+ * here. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <string.h>
@@ -95,7 +96,7 @@ Test(emulated, largest_dimension) {
   check(&c);
 }
 
-/* More than is on its way to the GPU at once. */
+/* More rows than are on their way to the GPU at once. */
 Test(emulated, rows_that_come_in_parts) {
   struct conformance_case c = PIN_BAR("in parts", IP, NORMAL, LK_DIM_MAX, 2400, 1, LK_K_ALL, ZERO);
   c.recipe.blocks = 1;
@@ -142,7 +143,7 @@ Test(emulated, pinned_extremes) {
   lk_device_close(device);
 }
 
-static void check_wide(emulated_recipe recipe, uint32_t cases) {
+static void check_in_float(emulated_recipe recipe, uint32_t cases) {
   lk_backend *backend = open_backend(recipe);
   lk_candidate_lists got = {0};
   for (uint32_t i = 0; i < cases; i++) {
@@ -158,16 +159,16 @@ static void check_wide(emulated_recipe recipe, uint32_t cases) {
   backend->ops->close(backend);
 }
 
-Test(emulated, by_the_wide_scan_alone) { check_wide(plenty, cases_count() / 40); }
+Test(emulated, by_the_float_scan_alone) { check_in_float(plenty, cases_count() / 40); }
 
-Test(emulated, by_the_wide_scan_without_a_library) {
+Test(emulated, by_the_float_scan_without_a_library) {
   emulated_recipe bare = plenty;
   bare.multiplies = false;
-  check_wide(bare, cases_count() / 80);
+  check_in_float(bare, cases_count() / 80);
   cr_assert(emulated_launches(LK_KERNEL_PRODUCT) > 0);
 }
 
-/* ---- what is rare ---- */
+/* ---- rare situations ---- */
 
 Test(emulated, most_k) {
   struct conformance_case c = PIN("most k", IP, NORMAL, 8, 4500, 2, LK_K_MAX);
@@ -196,7 +197,7 @@ Test(emulated, a_seed_raises_the_bar) {
             (unsigned long long)stats.scanned);
 }
 
-/* Codes that lose nothing: a row at the bar is at the threshold, give or take what rounding adds. */
+/* The codes lose nothing, so a row at the bar is at its threshold, but for what rounding adds. */
 Test(emulated, a_sum_at_its_threshold) {
   lk_device *device = open_device(plenty);
   for (uint32_t seed = 0; seed < 30; seed++) {
@@ -246,8 +247,8 @@ Test(emulated, every_k_below_the_visible_rows) {
   lk_device_close(device);
 }
 
-Test(emulated, few_visible_rows_are_gathered) {
-  struct conformance_case c = PIN("gathered", COSINE, NORMAL, 64, 3000, 20, 3);
+Test(emulated, few_visible_rows_are_scored_without_a_scan) {
+  struct conformance_case c = PIN("few visible", COSINE, NORMAL, 64, 3000, 20, 3);
   c.recipe.blocks = 3;
   c.allowed_one_in = 200;
   lk_search_stats stats = check(&c);
@@ -294,7 +295,7 @@ Test(emulated, hopper_random_cases) {
   lk_device_close(device);
 }
 
-/* All tiles in one round: a block has many turns. */
+/* All tiles are in one round, so a block has many turns. */
 Test(emulated, hopper_many_turns) {
   lk_device *device = open_device(hopper);
   struct conformance_case c = PIN_BAR("many turns", COSINE, NORMAL, 90, 1500, 130, LK_K_ALL, SCORE);
@@ -317,15 +318,15 @@ Test(emulated, hopper_few_hits) {
   lk_device_close(device);
 }
 
-/* Probes that stay in shared memory give way to those of the next frame. */
-Test(emulated, hopper_frames_come_and_go) {
+/* Probes that stay in shared memory are replaced by those of the next centre. */
+Test(emulated, hopper_centres_come_and_go) {
   lk_device *device = open_device(hopper);
-  struct conformance_case c = PIN_BAR("frames", L2, NORMAL, 150, 2000, 130, LK_K_ALL, SCORE);
+  struct conformance_case c = PIN_BAR("centres", L2, NORMAL, 150, 2000, 130, LK_K_ALL, SCORE);
   for (c.recipe.blocks = 2; c.recipe.blocks < 8; c.recipe.blocks += 4) check_on(device, &c);
   lk_device_close(device);
 }
 
-/* What does not find the known answer is not used. */
+/* Hopper's kernel is not used where it fails the self-test. */
 Test(emulated, a_hopper_that_errs_falls_back) {
   emulated_recipe broken = hopper;
   lk_device *device = open_device(hopper);
@@ -340,7 +341,7 @@ Test(emulated, a_hopper_that_errs_falls_back) {
   lk_device_close(device);
 }
 
-/* And where there is nothing to fall back on the device does not open. */
+/* A device whose generic kernels fail the self-test does not open. */
 Test(emulated, a_gpu_that_errs_is_refused) {
   static const lk_kernel kernels[] = {LK_KERNEL_SCAN_16,  LK_KERNEL_SCAN_32, LK_KERNEL_SCAN_64,
                                       LK_KERNEL_SCAN_128, LK_KERNEL_FLOAT,   LK_KERNEL_PRODUCT};
@@ -352,7 +353,8 @@ Test(emulated, a_gpu_that_errs_is_refused) {
     broken.broken = kernels[i];
     lk_gpu *gpu = emulated_gpu_open(broken);
     cr_assert(lk_cuda_make(gpu, false, 1, &backend, &error) == LK_EINTERNAL, "kernel %d", (int)kernels[i]);
-    cr_assert_str_eq(error.text, "device 'emulated': its kernels do not find what the reference finds");
+    cr_assert_str_eq(error.text,
+                     "device 'emulated' failed its self-test: its kernels do not find what the reference finds");
     gpu->ops->close(gpu);
   }
 }

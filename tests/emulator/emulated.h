@@ -1,4 +1,4 @@
-/* Devices on emulated GPUs, and cases of the conformance suite on them. What is wrong fails the test that runs. */
+/* Devices on emulated GPUs, and cases of the conformance suite on them. A wrong answer fails the test that runs. */
 #ifndef TESTS_EMULATOR_EMULATED_H
 #define TESTS_EMULATOR_EMULATED_H
 

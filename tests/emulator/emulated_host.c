@@ -1,5 +1,5 @@
-/* The host's side of the CUDA backend on emulated GPUs: several of them, what runs side by side, what is asked for
- * again, and what does not fit. */
+/* The host's side of the CUDA backend on emulated GPUs: several GPUs, searches side by side, recorded rounds, and
+ * memory that is full. */
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void check_updates(lk_device *device, struct conformance_case c) {
   trial_free(&trial);
 }
 
-Test(emulated, what_rows_carry_is_updated_in_place) {
+Test(emulated, visibility_is_updated_in_place) {
   lk_device *device = open_device(plenty);
   struct conformance_case c = PIN("updated", COSINE, NORMAL, 12, 1500, 5, 9);
   c.filter = (lk_filter){.epoch = 4, .now_ms = 4, .tags = 5, .mask = 1};
@@ -76,56 +76,57 @@ Test(emulated, searches_side_by_side) {
   struct conformance_case cases[] = {PIN("side by side", COSINE, NORMAL, 40, 1800, 12, 9),
                                      PIN("the other side", L2, NORMAL, 9, 2600, 5, 3)};
   struct trial trials[2];
-  lk_resident_block *holds[2];
+  lk_resident_block *residents[2];
   lk_error error;
   for (int i = 0; i < 2; i++) {
     cases[i].recipe.carries = CORPUS_DIED | CORPUS_TAGS;
     cases[i].filter = (lk_filter){.epoch = 6};
     trials[i] = trial_make(&cases[i]);
     cr_assert_eq(trials[i].data.blocks_count, 1);
-    cr_assert_eq(lk_device_load_block(device, trials[i].data.shape, trials[i].data.blocks, &holds[i], &error), LK_OK);
+    cr_assert_eq(lk_device_load_block(device, trials[i].data.shape, trials[i].data.blocks, &residents[i], &error),
+                 LK_OK);
   }
   struct searcher searchers[3];
   for (int i = 0; i < 3; i++) {
     searchers[i] = (struct searcher){.device = device, .trial = &trials[i % 2], .batch = trials[i % 2].batch};
-    searchers[i].batch.holds = &holds[i % 2];
+    searchers[i].batch.blocks = &residents[i % 2];
     cr_assert_eq(pthread_create(&searchers[i].thread, NULL, search_often, &searchers[i]), 0);
   }
   for (int i = 0; i < 10; i++) {
     const lk_block *block = trials[i % 2].data.blocks;
-    cr_assert_eq(lk_device_update_block(device, holds[i % 2], &block->visibility, 0, block->rows, &error), LK_OK);
+    cr_assert_eq(lk_device_update_block(device, residents[i % 2], &block->visibility, 0, block->rows, &error), LK_OK);
   }
   for (int i = 0; i < 3; i++) pthread_join(searchers[i].thread, NULL);
   for (int i = 0; i < 2; i++) {
-    lk_device_unload_block(device, holds[i]);
+    lk_device_unload_block(device, residents[i]);
     trial_free(&trials[i]);
   }
   lk_device_close(device);
 }
 
-/* A GPU does what it is asked when it is waited for: what the holding one was asked is done by then. */
-Test(emulated, a_twin_reads_what_has_been_held) {
+/* An emulated GPU does what it is asked only when it is waited for: the load must have waited. */
+Test(emulated, a_twin_reads_what_has_been_loaded) {
   struct conformance_case c = PIN("twin", COSINE, NORMAL, 64, 2000, 4, 10);
   emulated_recipe lending = plenty;
   lending.bytes_in_reserve = lending.memory_bytes;
   struct trial trial = trial_make(&c);
   lk_backend *backend = open_backend(lending), *twin;
-  lk_backend_search part = {0};
-  lk_resident_block *hold;
+  lk_backend_search search = {0};
+  lk_resident_block *resident;
   lk_candidate_lists lists = {0};
   lk_search_stats stats = {0};
   lk_error error;
   cr_assert_eq(backend->ops->twin(backend, &twin, &error), LK_OK);
   cr_assert_str_eq(twin->name, backend->name);
-  cr_assert_eq(backend->ops->hold(backend, trial.data.shape, trial.data.blocks, &hold, &error), LK_OK);
+  cr_assert_eq(backend->ops->load(backend, trial.data.shape, trial.data.blocks, &resident, &error), LK_OK);
   lk_batch batch = trial.batch;
-  batch.holds = &hold;
-  part.backend = twin;
-  cr_assert(lk_backend_search_run(&part, &batch, &lists, &stats, &error) == LK_OK, "%s", error.text);
+  batch.blocks = &resident;
+  search.backend = twin;
+  cr_assert(lk_backend_search_run(&search, &batch, &lists, &stats, &error) == LK_OK, "%s", error.text);
   trial_compare(&trial, "the twin", 1, &lists, &trial.want);
-  lk_backend_search_free(&part);
+  lk_backend_search_free(&search);
   twin->ops->close(twin);
-  backend->ops->release(backend, hold);
+  backend->ops->unload(backend, resident);
   backend->ops->close(backend);
   lk_candidate_lists_free(&lists);
   trial_free(&trial);
@@ -133,7 +134,8 @@ Test(emulated, a_twin_reads_what_has_been_held) {
 
 /* ---- rounds that are asked for again ---- */
 
-/* Searches five probes at a time; how many of these searches replayed a recording, and how many rounds overflowed. */
+/* Searches for five probes at a time; returns how many of these searches replayed a recording, and how many rounds
+ * overflowed. */
 static uint64_t count_replays(lk_device *device, const struct conformance_case *c, uint32_t *reruns) {
   lk_candidate_lists got = {0};
   struct trial trial = trial_make(c);
@@ -184,7 +186,7 @@ Test(emulated, a_gpu_of_many_processors) {
 
 static const emulated_recipe narrow = {.memory_bytes = PLENTY, .pairs_room = 1, .lends = true};
 
-/* No bar rejects any of these rows: a round leaves more than there is room for, and is run again in halves. */
+/* No bar rejects any of these rows: a round leaves more pairs than find room, and is run again in halves. */
 Test(emulated, overflow) {
   lk_device *device = open_device(narrow);
   struct conformance_case c = PIN("overflow", COSINE, ALL_EQUAL, 4, 2600, 3, 10);
@@ -202,13 +204,13 @@ Test(emulated, range_overflow) {
   lk_device_close(device);
 }
 
-Test(emulated, near_duplicates_take_the_wide_scan) {
+Test(emulated, near_duplicates_take_the_float_scan) {
   struct conformance_case c = PIN("near-duplicates", L2, NEAR, 512, 4000, 20, 10);
   c.recipe.blocks = 3;
   c.recipe.means = MEANS_MIXED;
   lk_search_stats stats = check(&c);
-  cr_assert(stats.float_rounds > 0, "no round was wide: %llu of %llu rescored", (unsigned long long)stats.rescored,
-            (unsigned long long)stats.scanned);
+  cr_assert(stats.float_rounds > 0, "no round scanned in float: %llu of %llu rescored",
+            (unsigned long long)stats.rescored, (unsigned long long)stats.scanned);
 }
 
 /* Exact rows that do not fit stay where they are. */
@@ -218,18 +220,18 @@ Test(emulated, exact_rows_in_the_hosts_memory) {
   small.bytes_in_reserve = small.memory_bytes - (300 << 10);
   struct trial trial = trial_make(&c);
   lk_device *device = open_device(small);
-  lk_resident_block *hold;
+  lk_resident_block *resident;
   lk_error error;
-  cr_assert(lk_device_load_block(device, trial.data.shape, trial.data.blocks, &hold, &error) == LK_OK);
+  cr_assert(lk_device_load_block(device, trial.data.shape, trial.data.blocks, &resident, &error) == LK_OK);
   cr_assert(emulated_bytes_lent() == 2000 * 64 * 4);
-  lk_device_unload_block(device, hold);
+  lk_device_unload_block(device, resident);
   cr_assert(emulated_bytes_lent() == 0);
   check_on(device, &c);
   trial_free(&trial);
   lk_device_close(device);
 }
 
-/* Whatever does not fit is refused with how much was wanted, and nothing stays behind: closing the GPU sees to that. */
+/* The error says how much memory was needed, and nothing stays allocated: closing the GPU checks that. */
 Test(emulated, memory_that_runs_out) {
   struct conformance_case c = PIN("out of memory", L2, NORMAL, 64, 600, 4, 10);
   struct trial trial = trial_make(&c);
@@ -238,16 +240,16 @@ Test(emulated, memory_that_runs_out) {
   bool enough = false;
   for (size_t bytes = 1000; !enough; bytes += bytes / 4 + 1) {
     lk_error error = {""};
-    lk_resident_block *hold = NULL;
+    lk_resident_block *resident = NULL;
     lk_device *device = open_device((emulated_recipe){.memory_bytes = bytes, .pairs_room = 1});
-    lk_status status = lk_device_load_block(device, trial.data.shape, trial.data.blocks, &hold, &error);
-    batch.holds = &hold;
+    lk_status status = lk_device_load_block(device, trial.data.shape, trial.data.blocks, &resident, &error);
+    batch.blocks = &resident;
     if (status == LK_OK) status = lk_search(device, &batch, &lists, NULL, &error);
     enough = status == LK_OK;
     cr_assert(enough || status == LK_ENOMEM);
     cr_assert(enough || (strstr(error.text, "MiB needed") != NULL && strstr(error.text, "MiB left") != NULL), "%s",
               error.text);
-    lk_device_unload_block(device, hold);
+    lk_device_unload_block(device, resident);
     lk_device_close(device);
   }
   trial_compare(&trial, "emulated", 1, &lists, &trial.want);

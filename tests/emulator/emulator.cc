@@ -44,9 +44,9 @@ void thread_main() {
 
 std::string describe_wait(uint32_t index) {
   const thread &t = now.all[index];
-  const char *where = t.now == AT_BARRIER ? " waits at the barrier of "
-                      : t.now == AT_GATE  ? " waits at the gate of "
-                                          : " waits for its warp in ";
+  const char *where = t.now == AT_BARRIER    ? " waits at the barrier of "
+                      : t.now == AT_MBARRIER ? " waits at the mbarrier of "
+                                             : " waits for its warp in ";
   return name_thread(index) + (t.now == DONE ? std::string(" has ended") : where + name_site(t.site));
 }
 
@@ -67,7 +67,7 @@ void begin_block(uint32_t index) {
   now.members.assign(now.members.size(), member{});
   now.cluster = barrier{};
   now.clock = 1;
-  now.gates.clear();
+  now.mbarriers.clear();
   now.bulk_copies.clear();
   for (auto &waiting : now.in_group) waiting.second.assign(now.all.size(), 0);
   std::fill(now.words.begin(), now.words.end(), word{many, many, 0, 0, false});

@@ -1,11 +1,11 @@
-/* A block emulator: runs device code on the processor, a block or a cluster at a time, its threads as fibers.
+/* A block emulator. It runs device code on the processor, one block or cluster at a time; threads are fibers.
  *
  * It is stricter than a GPU. A launch fails where threads of one block wait at different barriers or have left before
- * one, where lanes of one warp meet at different instructions, where all wait for each other, where shared memory is
- * read or written out of an array's bounds, where two threads use the same word of it and one writes without the later
- * one having passed a barrier or a gate in between, and where a copy's target is read before the copy was waited for. A
- * copy happens when it is waited for, and its target is spoilt until then. Blocks and threads run in another order at
- * each launch.
+ * one, where lanes of one warp meet at different instructions, where all wait for each other, where a thread reads or
+ * writes shared memory out of an array's bounds, where two threads use the same word of it, one of them writes, and the
+ * later one has passed no barrier or mbarrier in between, and where a thread reads a copy's target before it has waited
+ * for the copy. A copy happens when a thread waits for it, and its target is overwritten until then. Blocks and threads
+ * run in another order at each launch.
  *
  * Global memory is the process's own: AddressSanitizer watches over it. One launch at a time. */
 #ifndef TESTS_EMULATOR_EMULATOR_H
@@ -16,21 +16,14 @@
 #include <functional>
 #include <string>
 
+#include "tests/emulator/lane.h"
+
 /* Returns what went wrong; empty: nothing. `threads` is a multiple of 32. `cluster` blocks at a time run side by side
  * and may use each other's shared memory. What `kernel` holds when a launch fails is not destroyed. */
 std::string emulator_launch(const std::function<void()> &kernel, uint32_t blocks, uint32_t threads,
                             uint32_t shared_bytes, uint32_t cluster = 1);
 
 /* ---- what the emulator's ptx.cuh is made of: called by a kernel's threads ---- */
-
-/* A place in device code. As a default argument it is the caller's. */
-struct emulator_site {
-  const char *file;
-  int line;
-};
-inline emulator_site emulator_here(const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
-  return {file, line};
-}
 
 uint32_t emulator_thread();
 uint32_t emulator_threads();
@@ -52,11 +45,6 @@ bool emulator_barrier(bool value, emulator_site site);
 
 /* Waits for all lanes of the warp: each brings `in`, the last to come calls `combine` for all of them, each leaves with
  * its `out`. */
-struct emulator_lane {
-  alignas(16) unsigned char in[48];
-  alignas(16) unsigned char out[16];
-};
-typedef void emulator_combine(emulator_lane *lanes);
 void emulator_meet(const void *in, size_t in_bytes, void *out, size_t out_bytes, emulator_combine *combine,
                    emulator_site site, uint32_t group = 32);
 
@@ -67,17 +55,18 @@ void emulator_copy_wait(size_t pending);
 
 /* ---- Hopper ---- */
 
-/* Gates (mbarriers) by their place in shared memory. */
-void emulator_gate_make(uint32_t offset, uint32_t count);
-void emulator_gate_arrive(uint32_t offset, uint32_t bytes);
-/* At the gate of another block of the cluster. */
-void emulator_gate_arrive_at(uint32_t offset, uint32_t rank, emulator_site site);
-void emulator_gate_wait(uint32_t offset, uint32_t parity, emulator_site site);
+/* Mbarriers, by their offset in shared memory. */
+void emulator_mbarrier_make(uint32_t offset, uint32_t count);
+void emulator_mbarrier_arrive(uint32_t offset, uint32_t bytes);
+/* Arrives at the mbarrier of another block of the cluster. */
+void emulator_mbarrier_arrive_at(uint32_t offset, uint32_t rank, emulator_site site);
+void emulator_mbarrier_wait(uint32_t offset, uint32_t parity, emulator_site site);
 
-/* Copies past the threads: each arrives some time after it was asked for. */
-void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site);
-/* To the same place in all blocks of the cluster, and their own gates. */
-void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site);
+/* Bulk copies: each arrives some time after a thread has asked for it. */
+void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t mbarrier, emulator_site site);
+/* Copies to the same offset in all blocks of the cluster; each block's own mbarrier counts. */
+void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t mbarrier,
+                               emulator_site site);
 
 /* Waits for all threads of the cluster. */
 void emulator_cluster_barrier(emulator_site site);

@@ -207,9 +207,33 @@ lk_status twin(lk_gpu *gpu, lk_gpu **opened, lk_error *) {
   return LK_OK;
 }
 
-const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,     take_back,
-                        write,    clear,   read,       wait,          record,    recorded, replay,
-                        forget,   launch,  multiply,   check,         twin,      close_gpu};
+/* C++17 has no designated initialisers; so no operation can be in another's place. */
+constexpr lk_gpu_ops make_ops() {
+  lk_gpu_ops made = {};
+  made.allocate = allocate;
+  made.free = release;
+  made.bytes_left = bytes_left;
+  made.allocate_host = allocate_host;
+  made.free_host = free_host;
+  made.lend = lend;
+  made.take_back = take_back;
+  made.write = write;
+  made.clear = clear;
+  made.read = read;
+  made.wait = wait;
+  made.record = record;
+  made.recorded = recorded;
+  made.replay = replay;
+  made.forget = forget;
+  made.launch = launch;
+  made.multiply = multiply;
+  made.check = check;
+  made.twin = twin;
+  made.close = close_gpu;
+  return made;
+}
+
+const lk_gpu_ops ops = make_ops();
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-/* A GPU of the CUDA backend that is emulated: its memory is the process's, its kernels run in the block emulator. What
- * the emulator finds fault with ends the process. */
+/* An emulated GPU for the CUDA backend. Its memory is the process's, and the block emulator runs its kernels. A fault
+ * that the emulator finds ends the process. */
 #ifndef TESTS_EMULATOR_GPU_H
 #define TESTS_EMULATOR_GPU_H
 
@@ -16,18 +16,19 @@ typedef struct emulated_recipe {
   uint32_t processors; /* 0: one */
   bool lends;          /* its kernels can read the host's memory */
   bool hopper;
-  bool multiplies; /* has a library for it */
-  bool breaks;     /* a kernel: it sees one probe too few */
+  bool multiplies; /* has a library for products */
+  bool breaks;     /* the kernel `broken` sees one probe too few */
   lk_kernel broken;
 } emulated_recipe;
 
-/* Several may be used by a thread each. What they are asked is done when they are waited for, not before. */
+/* Each GPU may be used by a thread of its own. It does what it is asked when it is waited for, not before. */
 lk_gpu *emulated_gpu_open(emulated_recipe recipe);
 
-/* It has less memory from here on, or more. */
+/* Changes how much memory it has. */
 void emulated_resize(lk_gpu *gpu, size_t memory_bytes);
 
-/* How often a kernel was launched, since the start, and how much of the memory that is not given back is lent. */
+/* Since the start of the process: how often a kernel was launched, how many recordings were made and replayed; and how
+ * many bytes of the host's memory are lent. */
 uint64_t emulated_launches(lk_kernel kernel);
 uint64_t emulated_recordings(void);
 uint64_t emulated_replays(void);

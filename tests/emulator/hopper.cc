@@ -1,27 +1,28 @@
 #include <cstring>
 
 #include "tests/emulator/block.h"
+#include "tests/emulator/emulator.h"
 
 namespace emulator {
 namespace {
 
 const uint32_t group_threads = 128, rows = 256, chunk = 64, depth = 32;
 
-gate &gate_at(uint32_t offset) {
-  auto found = now.gates.find(offset);
-  if (found == now.gates.end()) emulator_fail("a gate that was not made, at byte " + std::to_string(offset));
+mbarrier &mbarrier_at(uint32_t offset) {
+  auto found = now.mbarriers.find(offset);
+  if (found == now.mbarriers.end()) emulator_fail("an mbarrier that was not made, at byte " + std::to_string(offset));
   return found->second;
 }
 
-/* Opens the gate once all have arrived and all bytes are there. */
-void open_gate(uint32_t offset) {
-  gate &g = gate_at(offset);
+/* Ends the phase once all have arrived and all bytes are there. */
+void end_phase(uint32_t offset) {
+  mbarrier &g = mbarrier_at(offset);
   if (g.left > 0 || g.bytes != 0) return;
   g.phase ^= 1;
   g.left = g.count;
   g.passed = ++now.clock;
   for (thread &t : now.all)
-    if (t.now == AT_GATE && t.gate == offset && t.gate_parity != g.phase) t.now = RUNS;
+    if (t.now == AT_MBARRIER && t.mbarrier == offset && t.mbarrier_parity != g.phase) t.now = RUNS;
 }
 
 /* Where a matrix in shared memory begins, from its descriptor: rows of 64 bytes, swizzled, eight of them in 512. */
@@ -83,10 +84,10 @@ void run_bulk_copies() {
     memcpy(&now.shared[c.offset], c.from, c.bytes);
     for (uint32_t w = c.offset / 4; w < (c.offset + c.bytes) / 4; w++) {
       now.words[w].in_flight = false;
-      now.words[w].written = 0; /* seen by whoever passes the gate */
+      now.words[w].written = 0; /* seen by whoever passes the mbarrier */
     }
-    gate_at(c.gate).bytes -= c.bytes;
-    open_gate(c.gate);
+    mbarrier_at(c.mbarrier).bytes -= c.bytes;
+    end_phase(c.mbarrier);
   }
 }
 
@@ -97,27 +98,27 @@ using namespace emulator;
 namespace {
 
 void arrive(uint32_t at, uint32_t bytes) {
-  gate &g = gate_at(at);
-  if (g.left == 0) emulator_fail("more arrive at a gate than it counts");
+  mbarrier &g = mbarrier_at(at);
+  if (g.left == 0) emulator_fail("more arrive at an mbarrier than it counts");
   g.bytes += bytes;
   g.left--;
-  open_gate(at);
+  end_phase(at);
 }
 
-/* What is another block's must be there still. */
+/* An offset in another block's shared memory, which must still be there. */
 uint32_t offset_in(uint32_t rank, uint32_t offset, emulator_site site) {
   if (rank >= now.members.size()) emulator_fail("a block that the cluster does not have: " + name_site(site));
   if (now.members[rank].done == now.threads) emulator_fail("a block that has ended is used: " + name_site(site));
   return rank * now.shared_bytes + offset;
 }
 
-void copy_later(uint32_t at, const void *from, uint32_t bytes, uint32_t gate, emulator_site site) {
+void copy_later(uint32_t at, const void *from, uint32_t bytes, uint32_t mbarrier, emulator_site site) {
   for (uint32_t w = at / 4; w < (at + bytes) / 4; w++) {
     note_write(w, site);
     now.words[w].in_flight = true;
   }
   memset(&now.shared[at], 0xa5, bytes);
-  now.bulk_copies.push_back({at, bytes, gate, from});
+  now.bulk_copies.push_back({at, bytes, mbarrier, from});
 }
 
 void check_copy(uint32_t offset, const void *from, uint32_t bytes, emulator_site site) {
@@ -128,36 +129,39 @@ void check_copy(uint32_t offset, const void *from, uint32_t bytes, emulator_site
 
 }  // namespace
 
-void emulator_gate_make(uint32_t offset, uint32_t count) { now.gates[absolute(offset)] = gate{count, count, 0, 0, 0}; }
+void emulator_mbarrier_make(uint32_t offset, uint32_t count) {
+  now.mbarriers[absolute(offset)] = mbarrier{count, count, 0, 0, 0};
+}
 
-void emulator_gate_arrive(uint32_t offset, uint32_t bytes) { arrive(absolute(offset), bytes); }
+void emulator_mbarrier_arrive(uint32_t offset, uint32_t bytes) { arrive(absolute(offset), bytes); }
 
-void emulator_gate_arrive_at(uint32_t offset, uint32_t rank, emulator_site site) {
+void emulator_mbarrier_arrive_at(uint32_t offset, uint32_t rank, emulator_site site) {
   arrive(offset_in(rank, offset, site), 0);
 }
 
-void emulator_gate_wait(uint32_t offset, uint32_t parity, emulator_site site) {
+void emulator_mbarrier_wait(uint32_t offset, uint32_t parity, emulator_site site) {
   thread &me = self();
   uint32_t at = absolute(offset);
   me.site = site;
-  if (gate_at(at).phase == parity) {
-    me.gate = at;
-    me.gate_parity = parity;
-    me.now = AT_GATE;
+  if (mbarrier_at(at).phase == parity) {
+    me.mbarrier = at;
+    me.mbarrier_parity = parity;
+    me.now = AT_MBARRIER;
     give_way();
   }
-  if (gate_at(at).passed > me.acquired) me.acquired = gate_at(at).passed;
+  if (mbarrier_at(at).passed > me.acquired) me.acquired = mbarrier_at(at).passed;
 }
 
-void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site) {
+void emulator_bulk_copy(uint32_t offset, const void *from, uint32_t bytes, uint32_t mbarrier, emulator_site site) {
   check_copy(offset, from, bytes, site);
-  copy_later(absolute(offset), from, bytes, absolute(gate), site);
+  copy_later(absolute(offset), from, bytes, absolute(mbarrier), site);
 }
 
-void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t gate, emulator_site site) {
+void emulator_bulk_copy_to_all(uint32_t offset, const void *from, uint32_t bytes, uint32_t mbarrier,
+                               emulator_site site) {
   check_copy(offset, from, bytes, site);
   for (uint32_t r = 0; r < now.members.size(); r++)
-    copy_later(offset_in(r, offset, site), from, bytes, offset_in(r, gate, site), site);
+    copy_later(offset_in(r, offset, site), from, bytes, offset_in(r, mbarrier, site), site);
 }
 
 void emulator_product(int32_t *sums, uint64_t a, uint64_t b, bool adds) {

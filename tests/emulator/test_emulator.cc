@@ -1,4 +1,4 @@
-/* The emulator finds what it is there to find. */
+/* The emulator finds each kind of fault. */
 #include <criterion/criterion.h>
 
 #include "kernels/cuda/device/ptx_hopper.cuh"
@@ -94,22 +94,22 @@ Test(emulator, copies_arrive_when_waited_for) {
 static std::string share_copies(const lk_quad *from, bool waits, uint32_t *wrong) {
   auto kernel = [=] {
     lk_shared<lk_quad> quads = lk_shared_array<lk_quad>(0, 32);
-    lk_shared<uint64_t> gates = lk_shared_array<uint64_t>(512, 2);
+    lk_shared<uint64_t> mbarriers = lk_shared_array<uint64_t>(512, 2);
     if (lk_thread() == 0) {
-      lk_mbarrier_make(gates, 0, 1);
-      lk_mbarrier_make(gates, 1, 64);
+      lk_mbarrier_make(mbarriers, 0, 1);
+      lk_mbarrier_make(mbarriers, 1, 64);
     }
     lk_cluster_barrier();
     for (uint32_t turn = 0; turn < 2; turn++) {
       if (lk_thread() == 0) {
-        if (waits) lk_mbarrier_wait(gates, 1, turn ^ 1);
-        lk_mbarrier_announce(gates, 0, 512);
-        lk_bulk_copy_to_all(quads, lk_block() % 2 * 16, from + turn * 32 + lk_block() % 2 * 16, 256, gates, 0, 2);
+        if (waits) lk_mbarrier_wait(mbarriers, 1, turn ^ 1);
+        lk_mbarrier_announce(mbarriers, 0, 512);
+        lk_bulk_copy_to_all(quads, lk_block() % 2 * 16, from + turn * 32 + lk_block() % 2 * 16, 256, mbarriers, 0, 2);
       }
-      lk_mbarrier_wait(gates, 0, turn);
+      lk_mbarrier_wait(mbarriers, 0, turn);
       *wrong += quads.load(lk_thread()).word[0] != from[turn * 32 + lk_thread()].word[0];
       lk_any(true);
-      for (uint32_t rank = 0; rank < 2; rank++) lk_mbarrier_arrive_at(gates, 1, rank);
+      for (uint32_t rank = 0; rank < 2; rank++) lk_mbarrier_arrive_at(mbarriers, 1, rank);
     }
     lk_cluster_barrier();
   };
@@ -135,10 +135,10 @@ Test(emulator, finds_a_copy_over_what_another_block_reads) {
 /* In one of two launches the other block is ahead. */
 Test(emulator, finds_a_block_of_the_cluster_that_has_ended) {
   auto kernel = [] {
-    lk_shared<uint64_t> gates = lk_shared_array<uint64_t>(0, 1);
-    if (lk_thread() == 0) lk_mbarrier_make(gates, 0, 64);
+    lk_shared<uint64_t> mbarriers = lk_shared_array<uint64_t>(0, 1);
+    if (lk_thread() == 0) lk_mbarrier_make(mbarriers, 0, 64);
     lk_cluster_barrier();
-    if (lk_block() == 1) lk_mbarrier_arrive_at(gates, 0, 0);
+    if (lk_block() == 1) lk_mbarrier_arrive_at(mbarriers, 0, 0);
   };
   std::string errors = emulator_launch(kernel, 2, 32, 16, 2) + emulator_launch(kernel, 2, 32, 16, 2);
   EXPECT(errors, "a block that has ended");

@@ -1,5 +1,5 @@
-/* The headers that host and device share must compile for both. Compiled for every target of the build; runs nowhere.
- */
+/* The headers that host and device share must compile for both. The build compiles this file for every target, and
+ * nothing runs it. */
 #include "kernels/bound.h"
 #include "kernels/half.h"
 #include "kernels/order.h"

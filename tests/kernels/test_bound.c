@@ -1,10 +1,8 @@
-/* The terms of the certificate (kernels/bound.h, quant.c), each function against its own statement in arithmetic
- * that is wider than its own. The inputs leave one term alone to keep the statement true: in the theorem as a whole
- * (test_quant.c) the larger terms would hide the smaller. */
+/* The functions of kernels/bound.h, each against its own statement in arithmetic that is wider than its own. The inputs
+ * leave one term alone to keep the statement true: in the theorem as a whole (test_codes.c) the larger terms would hide
+ * the smaller. */
 #include <criterion/criterion.h>
 #include <float.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "kernels/bound.h"
 #include "kernels/candidate_lists.h"
@@ -15,180 +13,15 @@
 typedef long double real;
 _Static_assert(LDBL_MANT_DIG >= 64, "wider than double");
 
-static real length_of(const real *v, uint32_t dim) {
-  real sum = 0;
-  for (uint32_t i = 0; i < dim; i++) sum += v[i] * v[i];
-  return sqrtl(sum);
-}
-
-/* ---- the rotation once more ---- */
-
-static void flip_signs(real *v, uint32_t n, uint64_t seed) {
-  for (uint32_t i = 0; i < n; i++) {
-    random_state random = {(seed + i) * UINT64_C(0x9e3779b97f4a7c15)};
-    if (random_bits(&random) & 1) v[i] = -v[i];
-  }
-}
-
-static void transform(real *v, uint32_t n) {
-  for (uint32_t half = 1; half < n; half *= 2)
-    for (uint32_t i = 0; i < n; i++) {
-      if (i & half) continue;
-      real a = v[i], b = v[i + half];
-      v[i] = a + b;
-      v[i + half] = a - b;
-    }
-  for (uint32_t i = 0; i < n; i++) v[i] /= sqrtl(n);
-}
-
-static void rotate(real *v, uint32_t dim) {
-  uint32_t block = 1;
-  while (block * 2 <= dim) block *= 2;
-  flip_signs(v, block, 0);
-  transform(v, block);
-  if (block == dim) return;
-  flip_signs(v + dim - block, block, LK_DIM_MAX);
-  transform(v + dim - block, block);
-}
-
-/* Undoes it, at powers of two. */
-static void rotate_back(real *v, uint32_t dim) {
-  transform(v, dim);
-  flip_signs(v, dim, 0);
-}
-
-Test(bound, the_rotation_here_is_the_one_there) {
-  random_state random = {1};
-  for (uint32_t dim = 1; dim < 200; dim += 7) {
-    double v[200];
-    real w[200];
-    for (uint32_t i = 0; i < dim; i++) w[i] = v[i] = random_normal(&random);
-    lk_rotate(v, dim);
-    rotate(w, dim);
-    for (uint32_t i = 0; i < dim; i++) cr_assert_leq(fabsl(v[i] - w[i]), 1e-13L, "dim %u element %u", dim, i);
-  }
-}
-
-/* ---- what is stored of a row ---- */
-
 static int8_t code[LK_DIM_MAX];
-static float rotated[LK_DIM_MAX], zero[LK_DIM_MAX];
+static float zero[LK_DIM_MAX];
 static double work[LK_DIM_MAX];
-static real exact[LK_DIM_MAX];
 
-/* The coded vector, rotated, into `exact`; returns the length of what its code loses. */
-static real exact_loss(const float *v, uint32_t dim, const float *mean, double scale) {
-  for (uint32_t i = 0; i < dim; i++) exact[i] = (real)v[i] - (real)mean[i];
-  rotate(exact, dim);
-  real sum = 0;
-  for (uint32_t i = 0; i < dim; i++) {
-    real difference = exact[i] - (real)scale * code[i];
-    sum += difference * difference;
-  }
-  return sqrtl(sum);
-}
-
-static void check_row(const float *x, uint32_t dim, const float *mean) {
-  lk_tile tile;
-  lk_row_bound bound;
-  lk_codes_tile(x, 1, dim, mean, work, code, &tile, &bound);
-  real loss = exact_loss(x, dim, mean, tile.scale), norm = length_of(exact, dim);
-  cr_assert(bound.residual >= loss && tile.residual >= loss, "dim %u: %.17Lg is lost, %.9g are stored", dim, loss,
-            (double)bound.residual);
-  cr_assert(bound.norm >= norm && tile.norm_max >= norm, "dim %u: a length of %.20Lg, %.9g stored", dim, norm,
-            (double)bound.norm);
-  cr_assert_leq(tile.norm_min * (1 - (real)LK_SQUARES_ERROR), norm, "dim %u", dim);
-}
-
-Test(bound, lengths_of_a_row) {
-  random_state random = {10};
-  for (int i = 0; i < 1000; i++) {
-    uint32_t dim = random_log_uniform(&random, 1, 300);
-    float x[300], mean[300];
-    for (uint32_t j = 0; j < dim; j++) x[j] = (float)random_normal(&random), mean[j] = (float)random_normal(&random);
-    check_row(x, dim, mean);
-  }
-}
-
-/* One element: all its rotated elements have one size, which is the tile's largest, and little but the rounding of the
- * rotation and of the scale is lost. */
-Test(bound, a_row_loses_what_the_rotation_rounds) {
-  static const uint32_t dims[] = {8, 32, 77, 128, 512};
-  random_state random = {2};
-  for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
-    for (int i = 0; i < 3000; i++) {
-      float x[512] = {0};
-      x[random_below(&random, dims[d])] = (float)random_normal(&random);
-      check_row(x, dims[d], zero);
-    }
-}
-
-/* The code loses nothing of what the subtraction left. */
-Test(bound, a_row_loses_what_its_mean_adds) {
-  for (int sign = -1; sign <= 1; sign += 2) {
-    float x = 127, mean = (float)sign * 0x1p-50f;
-    check_row(&x, 1, &mean);
-  }
-}
-
-/* ---- what is stored of a probe ---- */
-
-static lk_probe_bound check_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit) {
+static lk_probe_bound bound_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean) {
+  static float rotated[LK_DIM_MAX];
   lk_probe_bound bound;
-  lk_codes_probe(metric, q, dim, mean, limit, work, code, rotated, &bound);
-  real loss = exact_loss(q, dim, metric == LK_L2 ? mean : zero, bound.scale), norm = length_of(exact, dim);
-  int64_t squares = 0;
-  real product = 0;
-  for (uint32_t i = 0; i < dim; i++) squares += code[i] * code[i], product += (real)q[i] * mean[i];
-  cr_assert_geq(bound.residual, loss, "dim %u", dim);
-  cr_assert_geq(bound.norm, norm, "dim %u", dim);
-  cr_assert_geq(bound.code_norm, (real)bound.scale * sqrtl(squares), "dim %u", dim);
-  cr_assert_geq(bound.offset, metric == LK_L2 ? -norm * norm : product, "dim %u", dim);
+  lk_codes_probe(metric, q, dim, mean, LK_CODE_MAX, work, code, rotated, &bound);
   return bound;
-}
-
-Test(bound, lengths_of_a_probe) {
-  random_state random = {3};
-  for (int i = 0; i < 3000; i++) {
-    uint32_t dim = random_log_uniform(&random, 1, 300);
-    float q[300], mean[300];
-    for (uint32_t j = 0; j < dim; j++) q[j] = (float)random_normal(&random), mean[j] = (float)random_normal(&random);
-    check_probe((lk_metric)(i % 3), q, dim, mean, i % 2 == 0 ? LK_CODE_MAX : 64);
-  }
-}
-
-Test(bound, a_probe_loses_what_its_mean_adds) {
-  float q = 127;
-  for (int sign = -1; sign <= 1; sign += 2) {
-    float mean = (float)sign * 0x1p-50f;
-    check_probe(LK_L2, &q, 1, &mean, LK_CODE_MAX);
-  }
-}
-
-/* The first square is so large that each of the others, a little over half its last place in sum, is rounded away. */
-Test(bound, a_probe_loses_what_a_sum_of_squares_drops) {
-  enum { DIM = 4096 };
-  static real p[DIM];
-  static float q[DIM];
-  random_state random = {4};
-  for (int i = 0; i < DIM; i++) p[i] = sqrtl(0.55L * 0x1p-55L) * (random_one_in(&random, 2) ? 1 : -1);
-  p[0] = 0.503L;      /* just below half the scale: its code is 0 */
-  p[DIM - 1] = 1.01L; /* the scale, with codes of -1 .. 1 */
-  rotate_back(p, DIM);
-  for (int i = 0; i < DIM; i++) q[i] = (float)p[i];
-  check_probe(LK_IP, q, DIM, zero, 1);
-}
-
-/* q.m: a large term, thousands that it absorbs, and the large one again with the other sign. */
-Test(bound, an_offset_of_cancelled_terms) {
-  enum { DIM = 4096 };
-  static float q[DIM], mean[DIM];
-  for (int sign = -1; sign <= 1; sign += 2) {
-    for (int i = 0; i < DIM; i++) q[i] = 0.7f, mean[i] = 0.7f * (float)sign;
-    q[0] = 0x1.8p26f, q[DIM - 1] = -q[0];
-    mean[0] = mean[DIM - 1] = 0x1p26f;
-    check_probe(LK_IP, q, DIM, mean, LK_CODE_MAX);
-  }
 }
 
 /* ---- from a score to the product that it needs ---- */
@@ -220,15 +53,15 @@ Test(bound, a_score_that_its_lanes_round_up) {
   }
   float score = lk_score(LK_IP, q, x, DIM);
   cr_assert(score == 0 && product < -1900);
-  lk_probe_bound probe = check_probe(LK_IP, q, DIM, zero, LK_CODE_MAX);
+  lk_probe_bound probe = bound_probe(LK_IP, q, DIM, zero);
   lk_tile tile;
   lk_row_bound row;
   lk_codes_tile(x, 1, DIM, zero, work, code, &tile, &row);
   cr_assert_leq(lk_bound_product(LK_IP, &probe, tile.norm_min, tile.norm_max, lk_bound_bar(LK_IP, score)), product);
 }
 
-/* The differences of this header are rounded; nothing else is uncertain where the probe has no length. Under l2 a row
- * may be shorter than stored, by as much as a sum of squares rounds. */
+/* The header rounds its differences; where the probe has no length nothing else is uncertain. Under l2 a row may be
+ * shorter than stored, by as much as a sum of squares rounds. */
 Test(bound, a_product_is_rounded_down) {
   random_state random = {6};
   for (int i = 0; i < 10000; i++) {
@@ -271,28 +104,33 @@ Test(bound, a_threshold_beyond_int32_saturates) {
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, 0), INT32_MIN);
 }
 
-/* Hits of one round over a block of one tile: those that score at least the bar. */
+/* Counts the hits of one round over a block of one tile: the rows that score at least the bar. */
 static uint64_t count_hits(lk_backend *backend, lk_shape shape, const lk_block *block, const float *q, float bar,
-                           bool wide) {
+                           bool in_float) {
   lk_error error;
-  lk_resident_block *hold;
+  lk_resident_block *resident;
   lk_candidate_lists lists = {0};
   lk_search_stats stats = {0};
   lk_round done;
   uint64_t visible, hits;
-  lk_scan_order schedule = {0};
-  cr_assert_eq(backend->ops->hold(backend, shape, block, &hold, &error), LK_OK);
-  lk_batch batch = {
-      .shape = shape, .holds = &hold, .holds_count = 1, .probes = q, .count = 1, .k = LK_K_ALL, .thresholds = &bar};
+  lk_scan_order order = {0};
+  cr_assert_eq(backend->ops->load(backend, shape, block, &resident, &error), LK_OK);
+  lk_batch batch = {.shape = shape,
+                    .blocks = &resident,
+                    .blocks_count = 1,
+                    .probes = q,
+                    .count = 1,
+                    .k = LK_K_ALL,
+                    .thresholds = &bar};
   cr_assert_eq(backend->ops->begin(backend, &batch, &visible, &error), LK_OK);
-  cr_assert_eq(lk_scan_order_make(&schedule, &(lk_plan){.first_tiles = 1, .growth = 1, .tile_stride = 1}, 1, &error),
+  cr_assert_eq(lk_scan_order_make(&order, &(lk_plan){.first_tiles = 1, .growth = 1, .tile_stride = 1}, 1, &error),
                LK_OK);
-  cr_assert_eq(backend->ops->rounds(backend, &schedule, schedule.rounds, 1, wide, &done), 1);
-  lk_scan_order_free(&schedule);
+  cr_assert_eq(backend->ops->rounds(backend, &order, order.rounds, 1, in_float, &done), 1);
+  lk_scan_order_free(&order);
   cr_assert_eq(backend->ops->finish(backend, &lists, &stats, &error), LK_OK);
   hits = lists.ends[0];
   lk_candidate_lists_free(&lists);
-  backend->ops->release(backend, hold);
+  backend->ops->unload(backend, resident);
   return hits;
 }
 
@@ -325,7 +163,7 @@ Test(bound, a_shifted_threshold_saturates) {
 
 /* ---- rescreening ---- */
 
-/* Whether a row passes that needs exactly this product, or just less, under the bar 0. */
+/* Whether a row that needs exactly this product, or just less, passes under the bar 0. */
 static bool reaches_with(uint32_t dim, double norm, const lk_row_bound *row, float scale, float dot, double product) {
   lk_probe_bound probe = {.norm = norm, .offset = -product};
   lk_tile tile = {.scale = scale};
@@ -371,7 +209,7 @@ Test(bound, a_row_may_be_shorter_than_stored) {
   float q = -0x1p-30f, x = 1;
   lk_tile tile;
   lk_row_bound row;
-  lk_probe_bound probe = check_probe(LK_L2, &q, 1, &q, LK_CODE_MAX);
+  lk_probe_bound probe = bound_probe(LK_L2, &q, 1, &q);
   lk_codes_tile(&x, 1, 1, &q, work, code, &tile, &row);
   cr_assert_gt(row.norm, 1);
   cr_assert(lk_bound_reaches(LK_L2, 1, &probe, &tile, &row, lk_score(LK_L2, &q, &x, 1), 0));
@@ -412,13 +250,13 @@ Test(bound, a_threshold_that_the_longest_row_attains) {
 
 /* ---- the float scan ---- */
 
-/* Whether a row passes that needs exactly this product, or just less, under the bar 0. */
-static bool passes_wide(uint32_t terms, double probe_norm, double norm, float product, double exact_product) {
+/* The same for the float scan. */
+static bool passes_in_float(uint32_t terms, double probe_norm, double norm, float product, double exact_product) {
   lk_probe_bound probe = {.norm = probe_norm, .offset = -exact_product};
   return product >= lk_bound_float(LK_IP, terms, &probe, norm, norm, 0);
 }
 
-Test(bound, a_wide_product_that_absorbs) {
+Test(bound, a_float_scan_product_that_absorbs) {
   enum { TERMS = 4096 };
   float product = 0;
   real sum = 0, squares = 0;
@@ -429,7 +267,7 @@ Test(bound, a_wide_product_that_absorbs) {
     squares += (real)p * p;
   }
   cr_assert(product == 0 && sum > 1900);
-  cr_assert(passes_wide(TERMS, (double)sqrtl(squares) * (1 + LK_SQUARES_ERROR), 127.0 * 64, product, (double)sum));
+  cr_assert(passes_in_float(TERMS, (double)sqrtl(squares) * (1 + LK_SQUARES_ERROR), 127.0 * 64, product, (double)sum));
 }
 
 /* An element that loses nearly half its last place to float. */
@@ -440,7 +278,7 @@ static double just_below_the_middle(random_state *random, float *lower) {
 
 /* Elements are rounded to float, then their product, then the sums of 16 lanes, and of many cases some lose nearly all
  * that they may. */
-Test(bound, a_wide_product_is_rounded) {
+Test(bound, a_float_scan_product_is_rounded) {
   enum { LANES = 16 };
   random_state random = {12};
   for (int i = 0; i < 100000; i++) {
@@ -455,19 +293,19 @@ Test(bound, a_wide_product_is_rounded) {
     }
     for (int width = LANES / 2; width > 0; width /= 2)
       for (int lane = 0; lane < width; lane++) sum[lane] += sum[lane + width];
-    cr_assert(passes_wide(1, (double)sqrtl(p_squares), (double)sqrtl(y_squares), sum[0], (double)product), "case %d",
-              i);
+    cr_assert(passes_in_float(1, (double)sqrtl(p_squares), (double)sqrtl(y_squares), sum[0], (double)product),
+              "case %d", i);
   }
 }
 
 /* On a device that takes subnormal numbers for zero. */
-Test(bound, a_wide_product_without_subnormal_numbers) {
-  cr_assert(passes_wide(1, 0x1p-127, 0x1p40, 0, 0x1p-87), "one that goes in");
-  cr_assert(passes_wide(4096 / 16, 0x1p-57, 0x1p-58, 0, 4096 * 0x1p-127), "those that come out");
+Test(bound, a_float_scan_product_without_subnormal_numbers) {
+  cr_assert(passes_in_float(1, 0x1p-127, 0x1p40, 0, 0x1p-87), "one that goes in");
+  cr_assert(passes_in_float(4096 / 16, 0x1p-57, 0x1p-58, 0, 4096 * 0x1p-127), "those that come out");
 }
 
 /* A row that does not fit its tile is longer than the tile says, and so is what its float product may lose. */
-Test(bound, a_wide_product_of_a_outlier) {
+Test(bound, a_float_scan_product_of_an_outlier) {
   enum { DIM = 512 };
   lk_error error;
   lk_backend *backend;
@@ -490,7 +328,7 @@ Test(bound, a_wide_product_of_a_outlier) {
 }
 
 /* The float is below what exact arithmetic gives, also where what is needed and what may be lost nearly cancel. */
-Test(bound, a_wide_bound_is_rounded_down) {
+Test(bound, a_float_scan_bound_is_rounded_down) {
   random_state random = {13};
   for (int i = 0; i < 20000; i++) {
     uint32_t terms = random_log_uniform(&random, 1, 1024);

@@ -22,7 +22,7 @@ static double dot_of(const double *a, const double *b, uint32_t dim) {
 
 /* ---- rotation and codes ---- */
 
-Test(quant, rotation_is_orthogonal) {
+Test(codes, rotation_is_orthogonal) {
   random_state random = {1};
   static double a[LK_DIM_MAX], b[LK_DIM_MAX];
   for (uint32_t dim = 1; dim <= LK_DIM_MAX; dim += 1 + dim / 20) {
@@ -36,14 +36,14 @@ Test(quant, rotation_is_orthogonal) {
 }
 
 /* Part of the file format. */
-Test(quant, rotation_never_changes) {
+Test(codes, rotation_never_changes) {
   static const double want[6] = {1, -5, -6.5, 1.5, 4.5, 0.5};
   double v[6] = {1, 2, 3, 4, 5, 6};
   lk_rotate(v, 6);
   for (int i = 0; i < 6; i++) cr_assert_eq(v[i], want[i], "element %d is %.17g", i, v[i]);
 }
 
-Test(quant, rotation_spreads_one_element) {
+Test(codes, rotation_spreads_one_element) {
   static double v[512];
   v[77] = 1;
   lk_rotate(v, 512);
@@ -72,7 +72,7 @@ static void check_lengths(const corpus *data, const lk_block *block) {
   free(y);
 }
 
-Test(quant, lengths_are_bounds) {
+Test(codes, lengths_are_bounds) {
   for (int kind = 0; kind < CORPUS_KINDS; kind++)
     for (uint32_t dim = 1; dim <= LK_DIM_MAX; dim = dim * 5 / 2 + 1) {
       corpus_recipe recipe = {
@@ -100,7 +100,7 @@ static int32_t product_of(const int8_t *a, const int8_t *b, uint32_t dim) {
 
 #define DOTS 4
 
-/* Summed in float, in one of several orders, with and without fma: the theorem holds for any. */
+/* A product summed in float, in one of several orders, with and without fma: the theorem is true for all of them. */
 static float float_dot(const float *p, const float *y, uint32_t dim, uint32_t order) {
   float sum[8] = {0};
   uint32_t lanes = order % 2 == 0 ? 1 : 8;
@@ -126,8 +126,8 @@ struct comparison {
 /* The products that a search may see of one pair. */
 struct products {
   int32_t acc;
-  float coded[DOTS]; /* of float probe and code */
-  float wide[DOTS];  /* of centred vectors */
+  float coded[DOTS];    /* of float probe and code */
+  float in_float[DOTS]; /* of centred vectors */
 };
 
 static void check_bar(const struct comparison *c, float score, const struct products *products, float bar) {
@@ -141,9 +141,9 @@ static void check_bar(const struct comparison *c, float score, const struct prod
               "%s: metric %d dim %u: a row that scores %a is rescreened away under the bar %a (dot %a)", c->what,
               (int)c->metric, c->dim, (double)score, (double)bar, (double)products->coded[i]);
     uint32_t terms = i % 2 == 0 ? c->dim : (c->dim + 7) / 8;
-    float wide = lk_bound_float(c->metric, terms, probe, lk_bound_shortest(c->bound), c->bound->norm, bar);
-    cr_assert(products->wide[i] >= wide, "%s: metric %d dim %u: a row that scores %a is lost, %a below %a", c->what,
-              (int)c->metric, c->dim, (double)score, (double)products->wide[i], (double)wide);
+    float in_float = lk_bound_float(c->metric, terms, probe, lk_bound_shortest(c->bound), c->bound->norm, bar);
+    cr_assert(products->in_float[i] >= in_float, "%s: metric %d dim %u: a row that scores %a is lost, %a below %a",
+              c->what, (int)c->metric, c->dim, (double)score, (double)products->in_float[i], (double)in_float);
   }
 }
 
@@ -157,7 +157,7 @@ static struct products multiply(const struct comparison *c, const float *q, cons
   }
   for (uint32_t i = 0; i < DOTS; i++) {
     made.coded[i] = float_dot(c->probe->rotated, code, c->dim, i);
-    made.wide[i] = float_dot(p, y, c->dim, i);
+    made.in_float[i] = float_dot(p, y, c->dim, i);
   }
   return made;
 }
@@ -237,14 +237,14 @@ static void check_kind(corpus_kind kind, uint32_t dim, uint32_t rows, uint64_t s
     }
 }
 
-Test(quant, theorem_holds_at_round_dimensions) {
+Test(codes, theorem_holds_at_round_dimensions) {
   static const uint32_t dims[] = {1, 4, 16, 64, 256, 1024};
   for (int kind = 0; kind < CORPUS_KINDS; kind++)
     for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
       check_kind((corpus_kind)kind, dims[d], 20 + 8000 / dims[d] % 300, d);
 }
 
-Test(quant, theorem_holds_at_odd_dimensions) {
+Test(codes, theorem_holds_at_odd_dimensions) {
   random_state random = {9};
   for (int kind = 0; kind < CORPUS_KINDS; kind++)
     for (int i = 0; i < 6; i++)
@@ -267,7 +267,7 @@ static void rotate_back(const double *y, uint32_t dim, float *v) {
 
 /* Codes of both that lose nothing, and a product of 25 bits, so that a score may round up to a bar that the exact sum
  * does not reach. */
-Test(quant, a_score_that_rounds_up_to_the_bar) {
+Test(codes, a_score_that_rounds_up_to_the_bar) {
   enum { DIM = 1024, PAIRS = 24 };
   static double y[DIM], p[DIM];
   static float x[DIM], q[DIM], mean[DIM];
@@ -288,7 +288,7 @@ Test(quant, a_score_that_rounds_up_to_the_bar) {
 
 /* The row loses a part along the probe's code, the probe loses nothing, and the score is nearly zero: the row's product
  * of codes lies exactly |q^||r_x| below it. */
-Test(quant, a_residual_along_the_probe) {
+Test(codes, a_residual_along_the_probe) {
   enum { DIM = 64, PAIRS = 400 };
   static double y[DIM], p[DIM];
   static float x[DIM], q[DIM], mean[DIM];
@@ -321,7 +321,7 @@ Test(quant, a_residual_along_the_probe) {
 
 /* The rotation rounds the small element away, and the score is that element: only the terms for the rotation's
  * and the score's own rounding keep the row. */
-Test(quant, an_element_that_the_rotation_absorbs) {
+Test(codes, an_element_that_the_rotation_absorbs) {
   static float x[16], q[16], mean[16];
   for (int peak = 40; peak <= 70; peak++)
     for (int sign = -1; sign <= 1; sign += 2) {
@@ -336,7 +336,7 @@ Test(quant, an_element_that_the_rotation_absorbs) {
 
 /* Large terms cancel in the score's lanes, so its double sum is off by far more than its own last place. Every other
  * row is its own mean: then nothing but the slack of the offset keeps it. */
-Test(quant, a_score_of_cancelled_terms) {
+Test(codes, a_score_of_cancelled_terms) {
   enum { DIM = 128, PAIRS = 300 };
   static float x[DIM], q[DIM], mean[DIM];
   random_state random = {13};
@@ -353,7 +353,7 @@ Test(quant, a_score_of_cancelled_terms) {
   }
 }
 
-Test(quant, thresholds_saturate) {
+Test(codes, thresholds_saturate) {
   float x[4] = {1, 2, 3, 4}, mean[4] = {0}, rotated[4];
   double work[4];
   int8_t code[4], probe_code[4];
@@ -370,8 +370,8 @@ Test(quant, thresholds_saturate) {
   cr_assert(!lk_bound_reaches(LK_IP, 4, &probe, &tile, &row, 0x1p127f, 1));
 }
 
-/* A certificate that passes everything would prove nothing: the slack stays near what the codes lose. */
-Test(quant, the_bound_is_tight) {
+/* A certificate that passes everything would prove nothing: the slack must stay near what the codes lose. */
+Test(codes, the_bound_is_tight) {
   corpus_recipe recipe = {
       .metric = LK_COSINE, .kind = CORPUS_NORMAL, .dim = 256, .rows = 256, .blocks = 1, .probes = 1};
   corpus data = corpus_make(&recipe);

@@ -29,7 +29,7 @@ Test(half, every_half_comes_back) {
   }
 }
 
-/* Between any two neighbours: to the nearer, and from the middle to the even one. */
+/* Numbers between two neighbours become the nearer one, and the middle becomes the even one. */
 Test(half, rounds_to_nearest_even) {
   for (uint32_t h = 0; h < INFINITE; h++) {
     float low = lk_half_to_float((uint16_t)h), high = h == LARGEST ? 65536 : lk_half_to_float((uint16_t)(h + 1));

@@ -91,7 +91,7 @@ Test(plan, an_empty_gallery) {
   cr_assert(plan.probes >= 1 && plan.probes <= LK_PASS_PROBES);
 }
 
-Test(plan, the_wide_scan_begins_where_settling_in_vain_costs_more) {
+Test(plan, the_float_scan_begins_where_rescoring_in_vain_costs_more) {
   const uint32_t tiles = 4, probes = 100;
   cr_assert(!lk_plan_wants_float_scan(tiles, probes, 0, 0));
   cr_assert(!lk_plan_wants_float_scan(tiles, probes, 90000, 89000), "what reached the bar was not in vain");

@@ -11,7 +11,7 @@ static uint32_t bits_of(float v) {
   return bits;
 }
 
-/* The definition once more, in another shape: each lane by itself, the tree by recursion. */
+/* The definition once more, written differently: lane by lane, and the tree by recursion. */
 static double lane_sum(lk_metric metric, const float *q, const float *x, uint32_t dim, uint32_t lane) {
   double sum = 0;
   for (uint32_t i = lane; i < dim; i += 32) {

@@ -1,4 +1,5 @@
-/* The rule itself, against numbers written down here: the reference uses it, so conformance cannot. */
+/* The rule itself against numbers that are written here. Conformance cannot test it, since the reference uses it too.
+ */
 #include "kernels/visibility.h"
 #include "tests/support/random.h"
 
@@ -73,7 +74,7 @@ Test(visibility, all_of_it_must_hold) {
   }
 }
 
-/* Rows with every combination of arrays and every count of rows. */
+/* Every combination of arrays, and every count of rows. */
 Test(visibility, a_word_holds_what_the_rule_says_of_each_row) {
   enum { ROWS = 192 };
   uint64_t carried[4][ROWS], allowed[ROWS / 64];

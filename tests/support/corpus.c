@@ -5,7 +5,7 @@
 
 #define PROTOTYPES 7
 
-/* What the vectors of one corpus have in common. */
+/* What all vectors of one corpus share. */
 struct source {
   corpus_kind kind;
   uint32_t dim;
@@ -169,7 +169,8 @@ static void sort_rows(corpus *made, corpus_order order) {
   made->exact = sorted;
 }
 
-/* Under f16 the halves are the rows; the floats follow them. Those beyond the largest half are brought down to it. */
+/* Under f16 the halves are the rows, and the floats are made equal to them. Numbers beyond the largest half become it.
+ */
 static void store_halves(corpus *made) {
   if (made->shape.store != LK_STORE_F16) return;
   size_t elements = (size_t)made->rows * made->shape.dim;
@@ -228,7 +229,7 @@ static uint32_t code_block(corpus *made, lk_block *block, uint32_t first, uint32
   return count;
 }
 
-/* Cuts fall anywhere, so some blocks are empty and every size of a last tile occurs. */
+/* Blocks end anywhere, so some blocks are empty and last tiles have every size. */
 static void code_blocks(const corpus_recipe *recipe, random_state *random, corpus *made) {
   double *work = allocate((size_t)LK_TILE_ROWS * recipe->dim, sizeof *work);
   lk_tile *tiles = made->tiles;
@@ -243,7 +244,7 @@ static void code_blocks(const corpus_recipe *recipe, random_state *random, corpu
   free(work);
 }
 
-/* What the rows carry, in 0 .. most each; NULL where they carry none. */
+/* Values of an array of the visibility, each in 0 .. most; NULL where the recipe has no such array. */
 static uint64_t *draw_carried(const corpus_recipe *recipe, random_state *random, uint32_t what, uint32_t most) {
   if ((recipe->carries & what) == 0) return NULL;
   uint64_t *carried = allocate(recipe->rows, sizeof *carried);

@@ -1,4 +1,4 @@
-/* The float scan around its product, which a library computes: rows centred before, products compared after. */
+/* The float scan before and after its product, which a library computes: it centres rows, and compares products. */
 #ifndef KERNELS_CUDA_DEVICE_FLOAT_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_FLOAT_KERNEL_CUH
 
@@ -8,58 +8,59 @@
 
 #define LK_FLOAT_THREADS 256
 
-/* A tile's stored rows less their mean, a block a tile; zeros where it has none. */
+/* Subtracts the mean from a tile's stored rows, one block a tile. Where the tile has no row it writes zeros. */
 LK_KERNEL(LK_FLOAT_THREADS, 1) lk_centre_kernel(const lk_cuda_pass pass) {
   if (lk_left_out(pass)) return;
-  const lk_cuda_placement *place = lk_cuda_placement_of_tile(&pass, pass.tiles[lk_block()]);
-  uint32_t first = (pass.tiles[lk_block()] - place->first_tile) * LK_TILE_ROWS;
-  float *out = pass.wide_rows + (size_t)lk_block() * LK_TILE_ROWS * pass.dim;
-  const char *x = (const char *)place->exact + (size_t)first * pass.dim * lk_store_bytes(pass.store);
+  const lk_cuda_placement *placement = lk_cuda_placement_of_tile(&pass, pass.tiles[lk_block()]);
+  uint32_t first = (pass.tiles[lk_block()] - placement->first_tile) * LK_TILE_ROWS;
+  float *out = pass.float_rows + (size_t)lk_block() * LK_TILE_ROWS * pass.dim;
+  const char *x = (const char *)placement->exact + (size_t)first * pass.dim * lk_store_bytes(pass.store);
   for (uint32_t i = lk_thread(); i < LK_TILE_ROWS * pass.dim; i += lk_threads()) {
-    bool there = first + i / pass.dim < place->rows;
-    out[i] = there ? lk_rescore_element(pass.store, x, i) - place->mean[i % pass.dim] : 0;
+    bool there = first + i / pass.dim < placement->rows;
+    out[i] = there ? lk_rescore_element(pass.store, x, i) - placement->mean[i % pass.dim] : 0;
   }
 }
 
-/* What decides about one row, whatever the probe. */
+/* What is the same for one row with all probes. */
 struct lk_float_row {
-  uint32_t row; /* in the place */
+  uint32_t row; /* of the block */
   bool there, fits;
 };
 
-LK_DEVICE lk_float_row lk_float_find(const lk_cuda_pass &pass, const lk_cuda_placement *place, const lk_tile *tile,
+LK_DEVICE lk_float_row lk_float_find(const lk_cuda_pass &pass, const lk_cuda_placement *placement, const lk_tile *tile,
                                      uint32_t row) {
-  bool there = row < place->rows && lk_cuda_visible(&pass, place, row);
-  return {row, there, there && lk_row_fits(tile, &place->bounds[row])};
+  bool there = row < placement->rows && lk_cuda_visible(&pass, placement, row);
+  return {row, there, there && lk_row_fits(tile, &placement->bounds[row])};
 }
 
-/* Whether the product reaches the tile's bound, which a outlier does not have, and the row's own. */
-LK_DEVICE bool lk_float_reaches(const lk_cuda_pass &pass, const lk_cuda_placement *place, const lk_float_row &row,
+/* Whether the product reaches the tile's bound, which does not hold for an outlier, and the row's own bound. */
+LK_DEVICE bool lk_float_reaches(const lk_cuda_pass &pass, const lk_cuda_placement *placement, const lk_float_row &row,
                                 const lk_probe_bound *probe, float bar, float tile_bound, float product) {
   if (!row.there || (row.fits && product < tile_bound)) return false;
-  const lk_row_bound *bound = &place->bounds[row.row];
+  const lk_row_bound *bound = &placement->bounds[row.row];
   return product >= lk_bound_float(pass.metric, pass.dim, probe, lk_bound_shortest(bound), bound->norm, bar);
 }
 
-/* Compares one tile's products for a group of probes: threads side by side have probes side by side. */
+/* Compares one tile's products for a group of probes. Threads side by side have probes side by side. */
 LK_KERNEL(LK_FLOAT_THREADS, 1) lk_float_kernel(const lk_cuda_pass pass) {
   if (lk_left_out(pass)) return;
   uint32_t groups = lk_groups(pass.probes, LK_FLOAT_PROBES), item = lk_block() / groups;
   uint32_t probe = lk_block() % groups * LK_FLOAT_PROBES + lk_thread() % LK_FLOAT_PROBES;
-  const lk_cuda_placement *place = lk_cuda_placement_of_tile(&pass, pass.tiles[item]);
-  const lk_tile *tile = &place->tiles[pass.tiles[item] - place->first_tile];
-  uint32_t first = (pass.tiles[item] - place->first_tile) * LK_TILE_ROWS;
-  const lk_probe_bound *bound = &pass.bounds[(size_t)place->frame * pass.probes + probe];
+  const lk_cuda_placement *placement = lk_cuda_placement_of_tile(&pass, pass.tiles[item]);
+  const lk_tile *tile = &placement->tiles[pass.tiles[item] - placement->first_tile];
+  uint32_t first = (pass.tiles[item] - placement->first_tile) * LK_TILE_ROWS;
+  const lk_probe_bound *bound = &pass.bounds[(size_t)placement->centre * pass.probes + probe];
   bool there = probe < pass.probes;
   float bar = there ? pass.bars[probe] : INFINITY, tile_bound = INFINITY;
   if (there) tile_bound = lk_bound_float(pass.metric, pass.dim, bound, tile->norm_min, tile->norm_max, bar);
-  const float *products = pass.wide_product + (size_t)item * LK_TILE_ROWS * pass.probes + probe;
+  const float *products = pass.float_product + (size_t)item * LK_TILE_ROWS * pass.probes + probe;
   for (uint32_t r = lk_thread() / LK_FLOAT_PROBES; r < LK_TILE_ROWS; r += LK_FLOAT_THREADS / LK_FLOAT_PROBES) {
-    lk_float_row row = lk_float_find(pass, place, tile, first + r);
-    bool keep = there && lk_float_reaches(pass, place, row, bound, bar, tile_bound, products[(size_t)r * pass.probes]);
+    lk_float_row row = lk_float_find(pass, placement, tile, first + r);
+    bool keep =
+        there && lk_float_reaches(pass, placement, row, bound, bar, tile_bound, products[(size_t)r * pass.probes]);
     if (!lk_any(keep)) continue;
     uint64_t at = lk_reserve(&pass.counters->pairs, keep);
-    if (keep) lk_put_pair(pass, at, probe, place->first_row + row.row);
+    if (keep) lk_put_pair(pass, at, probe, placement->first_row + row.row);
   }
 }
 

@@ -1,15 +1,15 @@
-/* All kernels: name, device function, threads a block, bytes of shared memory. */
+/* The table of all kernels: name, device function, threads and bytes of shared memory of a block. */
 #ifndef KERNELS_CUDA_DEVICE_KERNELS_CUH
 #define KERNELS_CUDA_DEVICE_KERNELS_CUH
 
 #include "kernels/cuda/device/float_kernel.cuh"
 #include "kernels/cuda/device/hopper_kernel.cuh"
+#include "kernels/cuda/device/kernel.h"
 #include "kernels/cuda/device/product_kernel.cuh"
 #include "kernels/cuda/device/rescore_kernel.cuh"
 #include "kernels/cuda/device/rows_kernel.cuh"
 #include "kernels/cuda/device/scan_kernel.cuh"
 #include "kernels/cuda/device/select_kernel.cuh"
-#include "kernels/cuda/host/gpu.h"
 
 typedef void lk_kernel_function(const lk_cuda_pass);
 

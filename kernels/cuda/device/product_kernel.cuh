@@ -1,5 +1,5 @@
-/* The float scan's product where the machine has no library for it: 64 rows times 64 probes by a block, 4 x 4 of them
- * by a thread. A library's is several times faster; this one is always there. */
+/* The float scan's product where the machine has no library for it. A block multiplies 64 rows with 64 probes, a thread
+ * 4 with 4. A library is several times faster; this kernel is always there. */
 #ifndef KERNELS_CUDA_DEVICE_PRODUCT_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_PRODUCT_KERNEL_CUH
 
@@ -12,7 +12,7 @@
 #define LK_PRODUCT_STRIDE (LK_PRODUCT_SIDE + 1) /* so that elements of one vector lie in different banks */
 #define LK_PRODUCT_FLOATS (LK_PRODUCT_DEPTH * LK_PRODUCT_STRIDE)
 
-/* Elements `first` on of 64 vectors, an element of all of them after the other; zeros beyond the last of both. */
+/* Loads the elements from `first` on of 64 vectors, transposed; zeros where there is no vector or no element. */
 LK_DEVICE void lk_product_load(lk_shared<float> to, const float *from, uint32_t count, uint32_t dim, uint32_t first) {
   for (uint32_t i = lk_thread(); i < LK_PRODUCT_SIDE * LK_PRODUCT_DEPTH; i += LK_PRODUCT_THREADS) {
     uint32_t vector = i / LK_PRODUCT_DEPTH, element = first + i % LK_PRODUCT_DEPTH;
@@ -44,8 +44,9 @@ LK_KERNEL(LK_PRODUCT_THREADS, 2) lk_product_kernel(const lk_cuda_pass pass) {
   uint32_t first_probe = lk_block() % groups * LK_PRODUCT_SIDE;
   float sums[4][4] = {};
   for (uint32_t at = 0; at < pass.dim; at += LK_PRODUCT_DEPTH) {
-    lk_product_load(rows, pass.wide_rows + (size_t)first * pass.dim, LK_PRODUCT_SIDE, pass.dim, at);
-    lk_product_load(probes, pass.wide_probes + (size_t)first_probe * pass.dim, pass.probes - first_probe, pass.dim, at);
+    lk_product_load(rows, pass.float_rows + (size_t)first * pass.dim, LK_PRODUCT_SIDE, pass.dim, at);
+    lk_product_load(probes, pass.float_probes + (size_t)first_probe * pass.dim, pass.probes - first_probe, pass.dim,
+                    at);
     lk_barrier();
     lk_product_add(rows, probes, sums);
     lk_barrier();
@@ -55,7 +56,7 @@ LK_KERNEL(LK_PRODUCT_THREADS, 2) lk_product_kernel(const lk_cuda_pass pass) {
   for (uint32_t i = 0; i < LK_PRODUCT_SIDE; i += LK_PRODUCT_STEP) LK_UNROLL
   for (uint32_t j = 0; j < LK_PRODUCT_SIDE; j += LK_PRODUCT_STEP)
     if (probe + j < pass.probes)
-      pass.wide_product[(size_t)(row + i) * pass.probes + probe + j] = sums[i / LK_PRODUCT_STEP][j / LK_PRODUCT_STEP];
+      pass.float_product[(size_t)(row + i) * pass.probes + probe + j] = sums[i / LK_PRODUCT_STEP][j / LK_PRODUCT_STEP];
 }
 
 #endif

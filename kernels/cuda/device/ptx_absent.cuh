@@ -1,4 +1,4 @@
-/* The names of ptx_sm90a.cuh in code for GPUs that have none of it. */
+/* The names of ptx_sm90a.cuh for GPUs that do not have its instructions. */
 #ifndef KERNELS_CUDA_DEVICE_PTX_ABSENT_CUH
 #define KERNELS_CUDA_DEVICE_PTX_ABSENT_CUH
 

@@ -1,4 +1,5 @@
-/* What Hopper adds to ptx.cuh. Code for other GPUs gets the names only: there the kernel is never launched. */
+/* What Hopper adds to ptx.cuh. Code for other GPUs gets the names only, since Hopper's kernel is never launched there.
+ */
 #ifndef KERNELS_CUDA_DEVICE_PTX_HOPPER_CUH
 #define KERNELS_CUDA_DEVICE_PTX_HOPPER_CUH
 

@@ -1,4 +1,4 @@
-/* What Hopper adds to ptx.cuh, one instruction each. Included by ptx_hopper.cuh. */
+/* What Hopper adds to ptx.cuh, one function for each instruction. Only ptx_hopper.cuh includes it. */
 #ifndef KERNELS_CUDA_DEVICE_PTX_SM90A_CUH
 #define KERNELS_CUDA_DEVICE_PTX_SM90A_CUH
 
@@ -6,7 +6,8 @@
 
 LK_DEVICE uint32_t lk_address(const void *shared) { return static_cast<uint32_t>(__cvta_generic_to_shared(shared)); }
 
-/* Registers of a thread from here on; all threads of a group of four warps together. What some give others take. */
+/* Sets the number of registers of a thread. All threads of a group of four warps call these together; what some groups
+ * give, others take. */
 template <int COUNT>
 LK_DEVICE void lk_registers_give() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));
@@ -16,68 +17,70 @@ LK_DEVICE void lk_registers_take() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
 }
 
-/* A gate (mbarrier) lets through those who wait once `count` have arrived and all announced bytes are there; then it
- * closes again. */
-LK_DEVICE void lk_mbarrier_make(lk_shared<uint64_t> gates, uint32_t i, uint32_t count) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(lk_address(&gates.data[i])), "r"(count) : "memory");
+/* A phase of an mbarrier ends once `count` threads have arrived and all announced bytes are there; then the next phase
+ * begins. */
+LK_DEVICE void lk_mbarrier_make(lk_shared<uint64_t> mbarriers, uint32_t i, uint32_t count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(lk_address(&mbarriers.data[i])), "r"(count) : "memory");
 }
-/* Makes new gates known to bulk copies; before the block's barrier. */
+/* Makes new mbarriers visible to bulk copies; a barrier of the block must follow. */
 LK_DEVICE void lk_mbarrier_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-LK_DEVICE void lk_mbarrier_arrive(lk_shared<uint64_t> gates, uint32_t i) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(lk_address(&gates.data[i])) : "memory");
+LK_DEVICE void lk_mbarrier_arrive(lk_shared<uint64_t> mbarriers, uint32_t i) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(lk_address(&mbarriers.data[i])) : "memory");
 }
-LK_DEVICE void lk_mbarrier_announce(lk_shared<uint64_t> gates, uint32_t i, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(lk_address(&gates.data[i])), "r"(bytes)
+LK_DEVICE void lk_mbarrier_announce(lk_shared<uint64_t> mbarriers, uint32_t i, uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(lk_address(&mbarriers.data[i])),
+               "r"(bytes)
                : "memory");
 }
-/* Until the gate's phase of this parity is over. */
-LK_DEVICE void lk_mbarrier_wait(lk_shared<uint64_t> gates, uint32_t i, uint32_t parity) {
+/* Waits until the phase of this parity is over. */
+LK_DEVICE void lk_mbarrier_wait(lk_shared<uint64_t> mbarriers, uint32_t i, uint32_t parity) {
   uint32_t open = 0;
   while (open == 0)
     asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p;}"
                  : "=r"(open)
-                 : "r"(lk_address(&gates.data[i])), "r"(parity)
+                 : "r"(lk_address(&mbarriers.data[i])), "r"(parity)
                  : "memory");
 }
 
-/* Copies global memory into shared memory, past all threads; its bytes are counted at the gate. */
+/* Starts to copy global memory into shared memory; the mbarrier counts the bytes that arrive. */
 LK_DEVICE void lk_bulk_copy(lk_shared<lk_quad> to, uint32_t i, const void *from, uint32_t bytes,
-                            lk_shared<uint64_t> gates, uint32_t gate) {
+                            lk_shared<uint64_t> mbarriers, uint32_t mbarrier) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                    lk_address(&to.data[i])),
-               "l"(from), "r"(bytes), "r"(lk_address(&gates.data[gate]))
+               "l"(from), "r"(bytes), "r"(lk_address(&mbarriers.data[mbarrier]))
                : "memory");
 }
 
-/* The same to the same place in all blocks of the cluster; counted at each one's own gate. */
+/* Copies to the same offset in all blocks of the cluster; each block's own mbarrier counts its bytes. */
 LK_DEVICE void lk_bulk_copy_to_all(lk_shared<lk_quad> to, uint32_t i, const void *from, uint32_t bytes,
-                                   lk_shared<uint64_t> gates, uint32_t gate, uint32_t blocks) {
+                                   lk_shared<uint64_t> mbarriers, uint32_t mbarrier, uint32_t blocks) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], %2, "
                "[%3], %4;" ::"r"(lk_address(&to.data[i])),
-               "l"(from), "r"(bytes), "r"(lk_address(&gates.data[gate])), "h"((uint16_t)((1u << blocks) - 1))
+               "l"(from), "r"(bytes), "r"(lk_address(&mbarriers.data[mbarrier])), "h"((uint16_t)((1u << blocks) - 1))
                : "memory");
 }
 
-/* At the gate of block `rank` of the cluster, which may be this one. */
-LK_DEVICE void lk_mbarrier_arrive_at(lk_shared<uint64_t> gates, uint32_t i, uint32_t rank) {
-  asm volatile("{.reg .b32 remote; mapa.shared::cluster.u32 remote, %0, %1; "
-               "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];}" ::"r"(lk_address(&gates.data[i])),
-               "r"(rank)
-               : "memory");
+/* Arrives at the mbarrier of block `rank` of the cluster, which may be this block. */
+LK_DEVICE void lk_mbarrier_arrive_at(lk_shared<uint64_t> mbarriers, uint32_t i, uint32_t rank) {
+  asm volatile(
+      "{.reg .b32 remote; mapa.shared::cluster.u32 remote, %0, %1; "
+      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];}" ::"r"(lk_address(&mbarriers.data[i])),
+      "r"(rank)
+      : "memory");
 }
 
-/* All threads of all blocks of the cluster. */
+/* All threads of all blocks of the cluster call it together. */
 LK_DEVICE void lk_cluster_barrier() {
   asm volatile("barrier.cluster.arrive.release; barrier.cluster.wait.acquire;" ::: "memory");
 }
 
-/* The descriptor of a matrix in shared memory from quad `i` on: rows of 64 bytes, their quads swizzled. */
+/* Describes a matrix in shared memory from quad `i` on: rows of 64 bytes, their quads swizzled. */
 LK_DEVICE uint64_t lk_matrix(lk_shared<lk_quad> quads, uint32_t i) {
   return (uint64_t)2 << 62 | (uint64_t)(512 >> 4) << 32 | (uint64_t)1 << 16 |
          (lk_address(&quads.data[i]) >> 4 & 0x3fff);
 }
 
-/* Before the first product that uses registers which the threads wrote to. */
+/* Must come before the first product that uses registers which the threads have written. */
 LK_DEVICE void lk_product_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 LK_DEVICE void lk_product_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int PENDING>
@@ -85,7 +88,7 @@ LK_DEVICE void lk_product_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
-/* sums = or += a b, 64 x 32 times 32 x 256, of signed bytes, by four warps. */
+/* sums = a b, or sums += a b: a is 64 x 32, b is 32 x 256, of signed bytes. Four warps call it together. */
 LK_DEVICE void lk_product(int32_t (&sums)[128], uint64_t a, uint64_t b, bool adds) {
   asm volatile(
       "{.reg .pred p; setp.ne.b32 p, %130, 0; "

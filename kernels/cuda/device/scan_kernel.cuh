@@ -1,5 +1,5 @@
-/* The scan on the tensor cores of sm_80 and later: the codes of 128 rows times those of a group of probes, by one
- * block. */
+/* The scan on the tensor cores of sm_80 and later: a block multiplies the codes of 128 rows with those of a group of
+ * probes. */
 #ifndef KERNELS_CUDA_DEVICE_SCAN_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_SCAN_KERNEL_CUH
 
@@ -8,7 +8,7 @@
 #define LK_SCAN_THREADS 256
 #define LK_SCAN_STAGES 4
 
-/* How PROBES x 128 sums are shared out: to warps, then to products of 16 x 8. */
+/* How warps share PROBES x 128 sums, and how a warp's share divides into products of 16 x 8. */
 template <int PROBES>
 struct lk_scan_shape {
   static constexpr int probe_warps = PROBES >= 64 ? 2 : 1, row_warps = LK_SCAN_THREADS / LK_WARP / probe_warps;
@@ -18,7 +18,7 @@ struct lk_scan_shape {
   static constexpr int bytes = LK_SCAN_STAGES * quads * 16 + PROBES * 4;
 };
 
-/* Where a warp's sums begin in the block. */
+/* Where a warp's sums begin, counted within what the block scans. */
 template <int PROBES>
 LK_DEVICE lk_cuda_pair lk_scan_corner() {
   using shape = lk_scan_shape<PROBES>;
@@ -26,7 +26,7 @@ LK_DEVICE lk_cuda_pair lk_scan_corner() {
   return {warp / shape::row_warps * shape::probe_tiles * 16, warp % shape::row_warps * shape::row_tiles * 8};
 }
 
-/* Starts to load a chunk: first the probes, then the rows. */
+/* Starts to load a chunk into its stage: first the probes, then the rows. */
 template <int PROBES>
 LK_DEVICE void lk_scan_load(const lk_scan_block &block, lk_shared<lk_quad> stages, uint32_t chunk) {
   constexpr uint32_t quads = lk_scan_shape<PROBES>::quads, probe_quads = PROBES * LK_CHUNK_QUADS;
@@ -38,7 +38,7 @@ LK_DEVICE void lk_scan_load(const lk_scan_block &block, lk_shared<lk_quad> stage
     lk_copy(stages, stage + i, i < probe_quads ? probes + i * 16 : rows + (i - probe_quads) * 16);
 }
 
-/* Multiplies one chunk: two instructions deep. */
+/* Multiplies one chunk, which takes two instructions for each product. */
 template <int PROBES>
 LK_DEVICE void lk_scan_multiply(lk_shared<lk_quad> stages, uint32_t chunk, lk_cuda_pair corner,
                                 int32_t (&sums)[lk_scan_shape<PROBES>::sums / 4][4]) {
@@ -65,7 +65,7 @@ LK_DEVICE void lk_scan_multiply(lk_shared<lk_quad> stages, uint32_t chunk, lk_cu
   }
 }
 
-/* The threshold of each probe of the group; whether any sum may reach one. */
+/* Computes the threshold of each probe of the group; returns whether any sum may reach one. */
 template <int PROBES>
 LK_DEVICE bool lk_scan_thresholds(const lk_cuda_pass &pass, const lk_scan_block &block, lk_shared<int32_t> thresholds) {
   int32_t threshold = lk_scan_threshold(pass, block, lk_thread());
@@ -73,8 +73,8 @@ LK_DEVICE bool lk_scan_thresholds(const lk_cuda_pass &pass, const lk_scan_block 
   return lk_barrier_any(threshold != INT32_MAX && !lk_overflowed(pass));
 }
 
-/* Loads stay LK_SCAN_STAGES - 1 chunks ahead. The one barrier of a chunk says both that it is there for all and that
- * the chunk before, whose place the next load takes, has been read by all. */
+/* Loads stay LK_SCAN_STAGES - 1 chunks ahead. One barrier for each chunk suffices: it says that the chunk has arrived
+ * for all threads, and that all have read the chunk before, whose stage the next load takes. */
 template <int PROBES>
 LK_DEVICE uint64_t lk_scan_product(const lk_cuda_pass &pass, const lk_scan_block &block, lk_shared<lk_quad> stages,
                                    lk_shared<int32_t> thresholds) {
@@ -103,7 +103,7 @@ lk_scan_kernel(const lk_cuda_pass pass) {
   lk_shared<lk_quad> stages = lk_shared_array<lk_quad>(0, LK_SCAN_STAGES * shape::quads);
   lk_shared<int32_t> thresholds = lk_shared_array<int32_t>(LK_SCAN_STAGES * shape::quads * 16, PROBES);
   lk_scan_placement at = lk_scan_placement_of(lk_block(), lk_groups(pass.probes, PROBES));
-  lk_scan_block block = lk_scan_find<PROBES, LK_BLOCK_ROWS>(pass, at.group, at.item, at.part);
+  lk_scan_block block = lk_scan_find<PROBES, LK_BLOCK_ROWS>(pass, at.group, at.item, at.half);
   for (uint32_t chunk = 0; chunk < LK_SCAN_STAGES - 1; chunk++) {
     if (chunk < pass.chunks) lk_scan_load<PROBES>(block, stages, chunk);
     lk_copy_commit();

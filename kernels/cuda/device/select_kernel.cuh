@@ -1,6 +1,6 @@
-/* Select: a round's hits are brought together by probe behind the best of the rounds before, and a block for each probe
- * sorts them, keeps the best k and raises the bar. Which thread found what first makes no difference: the order of
- * candidates is total. */
+/* Select: it brings each probe's hits of a round together, behind the probe's best of the rounds before. Then a block
+ * for each probe sorts them, keeps the best k and raises the bar. It does not matter which thread found what first,
+ * since the order of candidates is total. */
 #ifndef KERNELS_CUDA_DEVICE_SELECT_KERNEL_CUH
 #define KERNELS_CUDA_DEVICE_SELECT_KERNEL_CUH
 
@@ -8,17 +8,19 @@
 #include "kernels/plan.h"
 
 #define LK_SELECT_THREADS 256
-#define LK_SELECT_SHARED 1024 /* hits that are sorted in shared memory; more of them where they lie */
+#define LK_SELECT_SHARED 1024 /* so many hits are sorted in shared memory; more of them in global memory */
 
-/* The round after this one is left out where this one found no room, or speaks for the float scan: as
- * kernels/cuda/host/round.c sees it. */
+/* Leaves the next round out where this one overflowed or speaks for the float scan; the host (round.c) decides the
+ * same.
+ */
 LK_DEVICE void lk_starts_go_on(const lk_cuda_pass &pass) {
   const lk_cuda_counters *own = pass.counters;
-  bool widens = pass.rescreens && lk_plan_wants_float_scan(pass.tiles_count, pass.probes, own->rescored, own->hits);
-  if (lk_overflowed(pass) || widens) pass.next->pairs = LK_CUDA_LEFT_OUT;
+  bool wants_float =
+      pass.rescreens && lk_plan_wants_float_scan(pass.tiles_count, pass.probes, own->rescored, own->hits);
+  if (lk_overflowed(pass) || wants_float) pass.next->pairs = LK_CUDA_LEFT_OUT;
 }
 
-/* Where each probe's part of `sorted` begins: one block. */
+/* Finds where each probe's hits begin in `sorted`, with one block. */
 LK_KERNEL(LK_SELECT_THREADS, 1) lk_starts_kernel(const lk_cuda_pass pass) {
   lk_shared<uint64_t> sums = lk_shared_array<uint64_t>(0, LK_SELECT_THREADS);
   uint32_t each = (pass.probes + LK_SELECT_THREADS - 1) / LK_SELECT_THREADS, first = lk_thread() * each;
@@ -42,20 +44,20 @@ LK_KERNEL(LK_SELECT_THREADS, 1) lk_starts_kernel(const lk_cuda_pass pass) {
   }
 }
 
-/* Puts each new hit into its probe's part, behind the room for the best so far. */
+/* Puts each new hit among its probe's, behind the room for the best so far. */
 LK_KERNEL(LK_SELECT_THREADS, 1) lk_scatter_kernel(const lk_cuda_pass pass) {
   uint64_t hits = pass.counters->hits;
   for (uint64_t i = (uint64_t)lk_block() * lk_threads() + lk_thread(); i < hits;
        i += (uint64_t)lk_blocks() * lk_threads()) {
     lk_cuda_scored scored = pass.scored[i];
-    const lk_cuda_placement *place = lk_cuda_placement_of_row(&pass, scored.row);
-    uint32_t row = scored.row - place->first_row;
-    lk_hit hit = {place->numbers[row], scored.score, scored.row, pass.by_subject ? place->subjects[row] : 0};
+    const lk_cuda_placement *placement = lk_cuda_placement_of_row(&pass, scored.row);
+    uint32_t row = scored.row - placement->first_row;
+    lk_hit hit = {placement->numbers[row], scored.score, scored.row, pass.by_subject ? placement->subjects[row] : 0};
     pass.sorted[pass.starts[scored.probe] + pass.best_counts[scored.probe] + scored.slot] = hit;
   }
 }
 
-/* Hits in shared memory, or where they lie; with the parts of one that are looked at while others are written. */
+/* Hits in shared memory, or in global memory. Other threads may write a hit's score while its subject is read. */
 struct lk_near_hits {
   lk_shared<lk_hit> hits;
   LK_MEMBER lk_hit load(uint32_t i) const { return hits.load(i); }
@@ -76,7 +78,7 @@ struct lk_far_hits {
   LK_MEMBER void drop(uint32_t i) const { hits[i].score = -INFINITY; }
 };
 
-/* The order by subject first, so that each subject's best comes first of its own. */
+/* By subject first, so that each subject's hits lie together, the best of them first. */
 LK_DEVICE bool lk_select_before(bool by_subject, const lk_hit &a, const lk_hit &b) {
   if (by_subject && a.subject != b.subject) return a.subject < b.subject;
   return lk_hit_before(&a, &b);
@@ -90,8 +92,8 @@ LK_DEVICE void lk_select_exchange(HITS hits, bool by_subject, uint32_t i, uint32
   hits.store(j, a);
 }
 
-/* Batcher's bitonic sort, in the form in which every exchange puts the earlier hit first: so what lies beyond the last
- * hit would stay there, and any count can be sorted. */
+/* Batcher's bitonic sort, in the form in which every exchange puts the earlier hit first. Hits beyond the last would
+ * stay where they are, so any count can be sorted. */
 template <typename HITS>
 LK_DEVICE void lk_select_sort(HITS hits, uint32_t count, bool by_subject) {
   for (uint32_t size = 2; size / 2 < count; size *= 2) {
@@ -113,8 +115,8 @@ LK_DEVICE void lk_select_sort(HITS hits, uint32_t count, bool by_subject) {
   }
 }
 
-/* Drops all but the first of each subject; hits are in order of subjects. Returns how many are left. A score that is
- * minus infinity is none that rows have, so what is dropped goes to the end. */
+/* Drops all but the first hit of each subject from hits that are sorted by subject. Returns how many are left. It gives
+ * the others a score of minus infinity, which no row has, so that they go to the end. */
 template <typename HITS>
 LK_DEVICE uint32_t lk_select_subjects(HITS hits, uint32_t count, lk_shared<uint32_t> left) {
   if (lk_thread() == 0) left.store(0, 0);
@@ -131,7 +133,7 @@ LK_DEVICE uint32_t lk_select_subjects(HITS hits, uint32_t count, lk_shared<uint3
   return left.load(0);
 }
 
-/* Sorts `count` hits; returns how many of them are candidates. */
+/* Sorts `count` hits; returns how many may be candidates. */
 template <typename HITS>
 LK_DEVICE uint32_t lk_select_order(HITS hits, uint32_t count, bool by_subject, lk_shared<uint32_t> left) {
   if (by_subject) {
@@ -145,7 +147,7 @@ LK_DEVICE uint32_t lk_select_order(HITS hits, uint32_t count, bool by_subject, l
   return count;
 }
 
-/* Keeps the best k of what is in order, and raises the bar. */
+/* Keeps the best k of the sorted hits, and raises the bar. */
 template <typename HITS>
 LK_DEVICE void lk_select_keep(const lk_cuda_pass &pass, uint32_t probe, HITS hits, uint32_t count) {
   if (count > pass.k) count = pass.k;

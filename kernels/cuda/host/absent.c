@@ -1,4 +1,4 @@
-/* In the place of gpu.cu where the build has no CUDA toolkit. */
+/* Replaces gpu.cu where the build has no CUDA toolkit. */
 #include "base/fail.h"
 #include "kernels/cuda/host/gpu.h"
 

@@ -18,7 +18,7 @@ struct lk_blas {
 
 namespace {
 
-/* By its name first, so that the system's own settings decide, and then where the build found it. */
+/* Looks for the library by its name first, as the system is set up, and then where the build found it. */
 void *open_library() {
   void *library = dlopen("libcublas.so." STRING(CUBLAS_VER_MAJOR), RTLD_NOW | RTLD_LOCAL);
   return library != nullptr ? library : dlopen(LK_CUBLAS_PATH, RTLD_NOW | RTLD_LOCAL);
@@ -30,7 +30,7 @@ bool find(void *library, const char *name, FUNCTION *function) {
   return *function != nullptr;
 }
 
-/* Pedantic: no TF32 and no emulation from shorter floats, whatever the environment says. */
+/* Pedantic mode: no TF32 and no emulation by shorter floats, whatever the environment says. */
 bool start(lk_blas *blas, cudaStream_t stream) {
   decltype(&cublasCreate) create;
   decltype(&cublasSetStream) set_stream;
@@ -57,13 +57,13 @@ lk_blas *lk_blas_open(cudaStream_t stream) {
   return nullptr;
 }
 
-/* The library stays open: it was never made to be unloaded. */
+/* The library stays open: it is not made to be unloaded. */
 void lk_blas_close(lk_blas *blas) {
   if (blas != nullptr && blas->handle != nullptr) blas->destroy(blas->handle);
   free(blas);
 }
 
-/* cuBLAS has matrices column by column: to it, what is asked for is the probes times the transposed rows. */
+/* cuBLAS stores matrices column by column: to it this product is that of the probes and the transposed rows. */
 const char *lk_blas_multiply(lk_blas *blas, const float *rows, uint32_t rows_count, const float *probes,
                              uint32_t probes_count, uint32_t dim, float *product) {
   const float one = 1, zero = 0;

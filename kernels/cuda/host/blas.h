@@ -1,5 +1,5 @@
-/* cuBLAS, opened when the first product is asked for. It is a library of hundreds of megabytes which most searches do
- * not need, and a program that was linked with it would not start on a machine without. */
+/* cuBLAS, which is opened for the first product. Most searches do not need this library of hundreds of megabytes, and a
+ * program that was linked with it would not start on a machine that lacks it. */
 #ifndef KERNELS_CUDA_HOST_BLAS_H
 #define KERNELS_CUDA_HOST_BLAS_H
 
@@ -8,12 +8,12 @@
 
 typedef struct lk_blas lk_blas;
 
-/* NULL where it cannot be had. */
+/* NULL where the machine has no cuBLAS, or it does not start. */
 lk_blas *lk_blas_open(cudaStream_t stream);
 void lk_blas_close(lk_blas *blas);
 
-/* product (rows x probes) = rows (rows x dim) times probes (probes x dim), in float. Returns what went wrong, or NULL.
- */
+/* Computes product (rows x probes) = rows (rows x dim) times probes (probes x dim), in float. Returns what went wrong,
+ * or NULL. */
 const char *lk_blas_multiply(lk_blas *blas, const float *rows, uint32_t rows_count, const float *probes,
                              uint32_t probes_count, uint32_t dim, float *product);
 

@@ -12,8 +12,8 @@ lk_status lk_cuda_fail_memory(const lk_cuda *cuda, size_t bytes, lk_error *error
                  (double)bytes / (1 << 20), (double)cuda->gpu->ops->bytes_left(cuda->gpu) / (1 << 20));
 }
 
-void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes) {
-  lk_cuda_memory *memory = &cuda->host[room];
+void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_buffer buffer, size_t bytes) {
+  lk_cuda_memory *memory = &cuda->host[buffer];
   if (memory->data == NULL || memory->bytes < bytes) {
     cuda->gpu->ops->free_host(cuda->gpu, memory->data);
     memory->data = cuda->gpu->ops->allocate_host(cuda->gpu, bytes > 0 ? bytes : 1);
@@ -22,8 +22,8 @@ void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes) {
   return memory->data;
 }
 
-lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes, void **out, lk_error *error) {
-  lk_cuda_memory *memory = &cuda->device[room];
+lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer buffer, size_t bytes, void **out, lk_error *error) {
+  lk_cuda_memory *memory = &cuda->device[buffer];
   if (memory->data == NULL || memory->bytes < bytes) {
     cuda->gpu->ops->free(cuda->gpu, memory->data);
     memory->data = cuda->gpu->ops->allocate(cuda->gpu, bytes > 0 ? bytes : 1);
@@ -34,20 +34,20 @@ lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer room, size_t bytes, void
   return LK_OK;
 }
 
-static void free_rooms(lk_cuda *cuda) {
+static void free_buffers(lk_cuda *cuda) {
   for (uint32_t i = 0; i < LK_BUFFERS; i++) {
     cuda->gpu->ops->free(cuda->gpu, cuda->device[i].data);
     cuda->gpu->ops->free_host(cuda->gpu, cuda->host[i].data);
     cuda->device[i] = cuda->host[i] = (lk_cuda_memory){0};
   }
-  cuda->schedule = 0;
+  cuda->order_number = 0;
 }
 
 static void free_cuda(lk_cuda *cuda) {
   lk_cuda_forget(cuda);
-  free_rooms(cuda);
-  free(cuda->frame_means);
-  free(cuda->found);
+  free_buffers(cuda);
+  lk_centres_free(&cuda->centres);
+  lk_buffer_free(&cuda->found_buffer);
   lk_pool_close(cuda->pool);
   free(cuda);
 }
@@ -60,9 +60,9 @@ static void close_device(lk_backend *backend) {
 
 static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *error);
 
-static const lk_backend_ops ops = {.hold = lk_cuda_load_block,
-                                   .release = lk_cuda_release,
-                                   .update = lk_cuda_update,
+static const lk_backend_ops ops = {.load = lk_cuda_load_block,
+                                   .unload = lk_cuda_unload_block,
+                                   .update = lk_cuda_update_block,
                                    .begin = lk_cuda_begin,
                                    .exact_scan = lk_cuda_exact_scan,
                                    .seed = lk_cuda_seed,
@@ -85,7 +85,7 @@ static lk_status open_cuda(lk_gpu *gpu, uint32_t threads, lk_cuda **cuda, lk_err
   return LK_OK;
 }
 
-/* With the kernels that have proved themselves. */
+/* The twin takes the kernels that have passed the self-test already. */
 static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *error) {
   const lk_cuda *cuda = (const lk_cuda *)backend;
   lk_gpu *gpu;
@@ -103,13 +103,13 @@ static lk_status open_twin(lk_backend *backend, lk_backend **twin, lk_error *err
   return LK_OK;
 }
 
-/* Hopper's kernel is used where it proves itself; the generic ones must. */
+/* The generic kernels must pass the self-test; Hopper's is taken only where it passes. */
 static lk_status choose_kernels(lk_cuda *cuda, bool hopper, lk_error *error) {
   lk_status status = lk_cuda_self_test(cuda, error);
   cuda->hopper = status == LK_OK && hopper;
   if (cuda->hopper) cuda->hopper = lk_cuda_self_test(cuda, NULL) == LK_OK;
   lk_cuda_forget(cuda);
-  free_rooms(cuda);
+  free_buffers(cuda);
   snprintf(cuda->name, sizeof cuda->name, "%s:%s%s", cuda->gpu->name, cuda->hopper ? "hopper" : "generic",
            hopper && !cuda->hopper ? " (hopper failed its self-test)" : "");
   return status;
@@ -128,7 +128,7 @@ lk_status lk_cuda_make(lk_gpu *gpu, bool hopper, uint32_t threads, lk_backend **
   return LK_OK;
 }
 
-/* "cuda", "cuda:N", "cuda:N:generic" or "cuda:N:hopper"; false where it is none of them. */
+/* Reads "cuda", "cuda:N", "cuda:N:generic" or "cuda:N:hopper"; false: the name is none of them. */
 static bool parse_name(const char *device, uint32_t *number, bool *hopper) {
   *number = 0;
   *hopper = false;
@@ -147,12 +147,12 @@ lk_status lk_cuda_open(const char *device, uint32_t threads, lk_backend **backen
   bool hopper;
   lk_gpu *gpu;
   if (!parse_name(device, &number, &hopper))
-    return lk_fail(error, LK_ENODEVICE, "device '%s' is not known to this build", device);
+    return lk_fail(error, LK_ENODEVICE, "device '%s': this build does not know it", device);
   lk_status status = lk_gpu_open(number, &gpu, error);
   if (status != LK_OK) return status;
   if (hopper && !gpu->hopper) {
     gpu->ops->close(gpu);
-    return lk_fail(error, LK_ENODEVICE, "device '%s': it is no Hopper GPU", device);
+    return lk_fail(error, LK_ENODEVICE, "device '%s': this GPU is not a Hopper", device);
   }
   status = lk_cuda_make(gpu, hopper, threads, backend, error);
   if (status != LK_OK) gpu->ops->close(gpu);

@@ -1,4 +1,5 @@
-// A GPU by the CUDA runtime: one stream, on which everything happens in order. The float scan's product is cuBLAS's.
+// A GPU by the CUDA runtime. It has one stream, on which everything happens in order. cuBLAS multiplies for the float
+// scan.
 #include <cuda_runtime.h>
 
 #include <cstdio>
@@ -6,15 +7,16 @@
 
 #include "kernels/cuda/device/kernels.cuh"
 #include "kernels/cuda/host/blas.h"
+#include "kernels/cuda/host/gpu.h"
 extern "C" {
 #include "base/fail.h"
 }
 
 namespace {
 
-/* Pairs that a round may leave: with the lists behind them less than a gigabyte. */
+/* Most pairs that a round may leave. With the lists that follow from them they take less than a gigabyte. */
 const uint64_t pairs_room = UINT64_C(1) << 24;
-/* Kept free for passes when exact rows are taken in. */
+/* At most so much memory is kept free for passes when exact rows are loaded. */
 const size_t most_in_reserve = (size_t)4 << 30;
 
 struct cuda_gpu {
@@ -27,7 +29,8 @@ struct cuda_gpu {
   const char *blas_failed;
 };
 
-/* Which GPU a thread speaks to is the thread's own setting, and any thread may search. False: it has failed before. */
+/* Sets the GPU that this thread speaks to: each thread has a setting of its own, and any thread may search. False: the
+ * GPU has failed. */
 bool enter(cuda_gpu *gpu) {
   if (gpu->failed != cudaSuccess || gpu->blas_failed != nullptr) return false;
   gpu->failed = cudaSetDevice(gpu->number);
@@ -44,7 +47,7 @@ void *allocate(lk_gpu *base, size_t bytes) {
   void *memory;
   if (!enter(of(base))) return nullptr;
   if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
-  cudaGetLastError(); /* that there is no memory left is no failure of the GPU */
+  cudaGetLastError(); /* a GPU whose memory is full has not failed */
   return nullptr;
 }
 
@@ -72,7 +75,7 @@ void free_host(lk_gpu *base, void *memory) {
   cudaFreeHost(memory);
 }
 
-/* Files that are mapped for reading need the first way, which not every machine knows. */
+/* Files that are mapped for reading need the first kind of registration, which not every machine has. */
 const void *lend(lk_gpu *base, const void *host, size_t bytes) {
   void *seen = nullptr, *writable = const_cast<void *>(host);
   if (bytes == 0 || !enter(of(base))) return nullptr;
@@ -186,9 +189,33 @@ lk_status twin(lk_gpu *base, lk_gpu **opened, lk_error *error) {
   return lk_gpu_open(static_cast<uint32_t>(of(base)->number), opened, error);
 }
 
-const lk_gpu_ops ops = {allocate, release, bytes_left, allocate_host, free_host, lend,     take_back,
-                        write,    clear,   read,       wait,          record,    recorded, replay,
-                        forget,   launch,  multiply,   check,         twin,      close_gpu};
+/* C++17 has no designated initialisers; so no operation can be in another's place. */
+constexpr lk_gpu_ops make_ops() {
+  lk_gpu_ops made = {};
+  made.allocate = allocate;
+  made.free = release;
+  made.bytes_left = bytes_left;
+  made.allocate_host = allocate_host;
+  made.free_host = free_host;
+  made.lend = lend;
+  made.take_back = take_back;
+  made.write = write;
+  made.clear = clear;
+  made.read = read;
+  made.wait = wait;
+  made.record = record;
+  made.recorded = recorded;
+  made.replay = replay;
+  made.forget = forget;
+  made.launch = launch;
+  made.multiply = multiply;
+  made.check = check;
+  made.twin = twin;
+  made.close = close_gpu;
+  return made;
+}
+
+const lk_gpu_ops ops = make_ops();
 
 lk_status find(uint32_t number, lk_error *error) {
   int count = 0, major = 0;
@@ -196,10 +223,11 @@ lk_status find(uint32_t number, lk_error *error) {
   if (result != cudaSuccess)
     return lk_fail(error, LK_ENODEVICE, "device 'cuda:%u': %s", number, cudaGetErrorString(result));
   if (number >= static_cast<uint32_t>(count))
-    return lk_fail(error, LK_ENODEVICE, "device 'cuda:%u': this machine has %d", number, count);
+    return lk_fail(error, LK_ENODEVICE, "device 'cuda:%u': this machine has %d GPUs", number, count);
   cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, static_cast<int>(number));
   if (major < 8)
-    return lk_fail(error, LK_ENODEVICE, "device 'cuda:%u': compute capability %d, and 8 is needed", number, major);
+    return lk_fail(error, LK_ENODEVICE, "device 'cuda:%u': it has compute capability %d, but 8 is needed", number,
+                   major);
   return LK_OK;
 }
 

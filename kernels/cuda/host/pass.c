@@ -1,45 +1,34 @@
-/* One pass of probes over the held blocks, before and after its rounds (round.c): laying out memory, finding the
- * visible rows, handing out the lists. */
-#include <stdlib.h>
+/* A pass before and after its rounds (round.c): it lays out memory, finds the visible rows and sends what the kernels
+ * read; in the end it hands out the lists. */
 #include <string.h>
 
 #include "kernels/cuda/host/internal.h"
 #include "kernels/plan.h"
 
-/* Elements of one product of the float scan: few enough to stay in a GPU's second-level cache. */
-static const size_t wide_elements = (size_t)4 << 20;
+/* One product of the float scan has so many elements, few enough to stay in a GPU's second-level cache. */
+static const size_t float_elements = (size_t)4 << 20;
 
-static uint32_t frame_of(lk_cuda *cuda, const float *mean) {
-  for (uint32_t f = 0; f < cuda->frames; f++)
-    if (memcmp(cuda->frame_means[f], mean, cuda->batch.shape.dim * sizeof *mean) == 0) return f;
-  cuda->frame_means[cuda->frames] = mean;
-  return cuda->frames++;
-}
-
-static lk_status lay_out_holds(lk_cuda *cuda, lk_error *error) {
+static lk_status lay_out_blocks(lk_cuda *cuda, lk_error *error) {
   const lk_batch *batch = &cuda->batch;
-  uint32_t holds = batch->holds_count;
-  const float **means = realloc(cuda->frame_means, (holds + 1) * sizeof *means);
-  if (means != NULL) cuda->frame_means = means;
-  cuda->places = lk_cuda_reserve_host(cuda, LK_BUFFER_PLACEMENTS, holds * sizeof *cuda->places);
-  if (means == NULL || cuda->places == NULL) return lk_fail_memory(error);
+  uint32_t blocks = batch->blocks_count;
+  cuda->placements = lk_cuda_reserve_host(cuda, LK_BUFFER_PLACEMENTS, blocks * sizeof *cuda->placements);
+  if (!lk_centres_start(&cuda->centres, batch->shape, blocks) || cuda->placements == NULL) return lk_fail_memory(error);
   uint32_t tiles = 0, words = 0;
   uint64_t rows = 0;
-  cuda->frames = 0;
   cuda->filtered = false;
-  for (uint32_t h = 0; h < holds; h++) {
-    const lk_cuda_resident_block *hold = (const lk_cuda_resident_block *)batch->holds[h];
-    lk_cuda_placement *place = &cuda->places[h];
-    *place = hold->place;
-    place->frame = frame_of(cuda, hold->block.mean);
-    place->first_tile = tiles;
-    place->first_row = (uint32_t)rows;
-    place->first_word = words;
-    tiles += hold->base.tiles;
-    rows += hold->base.rows;
-    words += (hold->base.rows + 31) / 32;
-    const uint64_t *allowed = batch->filter.allowed != NULL ? batch->filter.allowed[h] : NULL;
-    if (!lk_all_visible(&hold->block.visibility, &batch->filter, allowed)) cuda->filtered = true;
+  for (uint32_t b = 0; b < blocks; b++) {
+    const lk_cuda_resident_block *resident = (const lk_cuda_resident_block *)batch->blocks[b];
+    lk_cuda_placement *placement = &cuda->placements[b];
+    *placement = resident->placement;
+    placement->centre = lk_centres_add(&cuda->centres, resident->block.mean);
+    placement->first_tile = tiles;
+    placement->first_row = (uint32_t)rows;
+    placement->first_word = words;
+    tiles += resident->base.tiles;
+    rows += resident->base.rows;
+    words += (resident->base.rows + 31) / 32;
+    const uint64_t *allowed = batch->filter.allowed != NULL ? batch->filter.allowed[b] : NULL;
+    if (!lk_all_visible(&resident->block.visibility, &batch->filter, allowed)) cuda->filtered = true;
   }
   cuda->all_tiles = tiles;
   cuda->all_rows = rows;
@@ -47,7 +36,7 @@ static lk_status lay_out_holds(lk_cuda *cuda, lk_error *error) {
   return LK_OK;
 }
 
-/* Sends the lists of allowed rows, one behind the other. */
+/* Sends the bitmaps of allowed rows, one behind the other. */
 static lk_status send_allowed(lk_cuda *cuda, size_t words, lk_error *error) {
   const uint64_t *const *allowed = cuda->batch.filter.allowed;
   uint64_t *lists = lk_cuda_reserve_host(cuda, LK_BUFFER_ALLOWED, words * sizeof *lists);
@@ -56,36 +45,36 @@ static lk_status send_allowed(lk_cuda *cuda, size_t words, lk_error *error) {
   lk_status status = lk_cuda_reserve(cuda, LK_BUFFER_ALLOWED, words * sizeof *lists, &memory, error);
   if (status != LK_OK) return status;
   size_t end = 0;
-  for (uint32_t h = 0; h < cuda->batch.holds_count; h++) {
-    size_t count = (cuda->places[h].rows + 63) / 64;
-    if (allowed[h] == NULL) continue;
-    memcpy(lists + end, allowed[h], count * sizeof *lists);
-    cuda->places[h].allowed = (const uint64_t *)memory + end;
+  for (uint32_t b = 0; b < cuda->batch.blocks_count; b++) {
+    size_t count = (cuda->placements[b].rows + 63) / 64;
+    if (allowed[b] == NULL) continue;
+    memcpy(lists + end, allowed[b], count * sizeof *lists);
+    cuda->placements[b].allowed = (const uint64_t *)memory + end;
     end += count;
   }
   cuda->gpu->ops->write(cuda->gpu, memory, lists, end * sizeof *lists);
   return LK_OK;
 }
 
-/* And the places that point to them. */
-static lk_status send_places(lk_cuda *cuda, lk_error *error) {
+/* Sends the placements, and the bitmaps of allowed rows that they point to. */
+static lk_status send_placements(lk_cuda *cuda, lk_error *error) {
   const lk_batch *batch = &cuda->batch;
   lk_gpu *gpu = cuda->gpu;
-  size_t words = 0, bytes = batch->holds_count * sizeof *cuda->places;
-  for (uint32_t h = 0; h < batch->holds_count; h++) words += (cuda->places[h].rows + 63) / 64;
-  void *places;
+  size_t words = 0, bytes = batch->blocks_count * sizeof *cuda->placements;
+  for (uint32_t b = 0; b < batch->blocks_count; b++) words += (cuda->placements[b].rows + 63) / 64;
+  void *placements;
   lk_status status = LK_OK;
   if (batch->filter.allowed != NULL) status = send_allowed(cuda, words, error);
-  if (status == LK_OK) status = lk_cuda_reserve(cuda, LK_BUFFER_PLACEMENTS, bytes, &places, error);
+  if (status == LK_OK) status = lk_cuda_reserve(cuda, LK_BUFFER_PLACEMENTS, bytes, &placements, error);
   if (status != LK_OK) return status;
-  gpu->ops->write(gpu, places, cuda->places, bytes);
-  cuda->pass.places = places;
-  cuda->pass.places_count = batch->holds_count;
+  gpu->ops->write(gpu, placements, cuda->placements, bytes);
+  cuda->pass.placements = placements;
+  cuda->pass.placements_count = batch->blocks_count;
   return LK_OK;
 }
 
-/* Room for the pairs that a round may leave: as data without structure leaves them and as much again, and no less than
- * one tile's, or the seed's. */
+/* Room for the pairs that a round may leave: for twice as many as data without structure leaves, and at least for those
+ * of the seed and of one tile. */
 static uint64_t pairs_room(const lk_cuda *cuda) {
   uint64_t probes = cuda->batch.count, least = probes * LK_TILE_ROWS, most = cuda->gpu->pairs_room;
   uint64_t wanted = cuda->batch.k == LK_K_ALL ? most : probes * (4 * (uint64_t)cuda->batch.k + 2048);
@@ -102,26 +91,26 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
   size_t sorted = pass->k == LK_K_ALL ? 0 : best + pass->room;
   const uint32_t *tiles;
   const struct {
-    lk_cuda_buffer room;
+    lk_cuda_buffer buffer;
     size_t bytes;
     void *out;
-  } parts[] = {{LK_BUFFER_BARS, probes * sizeof *pass->bars, &pass->bars},
-               {LK_BUFFER_BEST, best * sizeof *pass->best, &pass->best},
-               {LK_BUFFER_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
-               {LK_BUFFER_STARTS, probes * sizeof *pass->starts, &pass->starts},
-               {LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
-               {LK_BUFFER_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
-               {LK_BUFFER_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
-               {LK_BUFFER_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
-               {LK_BUFFER_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
-               {LK_BUFFER_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
-  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+  } buffers[] = {{LK_BUFFER_BARS, probes * sizeof *pass->bars, &pass->bars},
+                 {LK_BUFFER_BEST, best * sizeof *pass->best, &pass->best},
+                 {LK_BUFFER_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
+                 {LK_BUFFER_STARTS, probes * sizeof *pass->starts, &pass->starts},
+                 {LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
+                 {LK_BUFFER_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
+                 {LK_BUFFER_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
+                 {LK_BUFFER_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
+                 {LK_BUFFER_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
+                 {LK_BUFFER_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
+  for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
     void *memory;
-    lk_status status = lk_cuda_reserve(cuda, parts[i].room, parts[i].bytes, &memory, error);
+    lk_status status = lk_cuda_reserve(cuda, buffers[i].buffer, buffers[i].bytes, &memory, error);
     if (status != LK_OK) return status;
-    memcpy(parts[i].out, &memory, sizeof memory);
+    memcpy(buffers[i].out, &memory, sizeof memory);
   }
-  if (tiles != cuda->tiles) cuda->schedule = 0;
+  if (tiles != cuda->tiles) cuda->order_number = 0;
   cuda->tiles = tiles;
   pass->new_counts = pass->best_counts + probes;
   if (lk_cuda_reserve_host(cuda, LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters) == NULL ||
@@ -130,12 +119,12 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
   return LK_OK;
 }
 
-static lk_status lay_out_wide(lk_cuda *cuda, lk_error *error) {
+static lk_status lay_out_float_scan(lk_cuda *cuda, lk_error *error) {
   lk_cuda_pass *pass = &cuda->pass;
   size_t widest = pass->dim > pass->probes ? pass->dim : pass->probes;
-  size_t tiles = wide_elements / (LK_TILE_ROWS * widest) > 0 ? wide_elements / (LK_TILE_ROWS * widest) : 1;
+  size_t tiles = float_elements / (LK_TILE_ROWS * widest) > 0 ? float_elements / (LK_TILE_ROWS * widest) : 1;
   if (tiles > cuda->all_tiles) tiles = cuda->all_tiles;
-  cuda->wide_tiles = (uint32_t)tiles;
+  cuda->float_tiles = (uint32_t)tiles;
   void *rows, *product;
   lk_status status =
       lk_cuda_reserve(cuda, LK_BUFFER_FLOAT_ROWS, tiles * LK_TILE_ROWS * pass->dim * sizeof(float), &rows, error);
@@ -143,12 +132,12 @@ static lk_status lay_out_wide(lk_cuda *cuda, lk_error *error) {
     status = lk_cuda_reserve(cuda, LK_BUFFER_FLOAT_PRODUCT, tiles * LK_TILE_ROWS * pass->probes * sizeof(float),
                              &product, error);
   if (status != LK_OK) return status;
-  pass->wide_rows = rows;
-  pass->wide_product = product;
+  pass->float_rows = rows;
+  pass->float_product = product;
   return LK_OK;
 }
 
-/* The bitmap of visible rows, and the room to list them where they are few. */
+/* Makes the bitmap of visible rows, and room for a list of them where they are few. */
 static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error) {
   lk_cuda_pass *pass = &cuda->pass;
   lk_gpu *gpu = cuda->gpu;
@@ -167,7 +156,7 @@ static lk_status mark_visible(lk_cuda *cuda, uint64_t *visible, lk_error *error)
   if (rows < LK_SEED_ROWS_MAX) rows = LK_SEED_ROWS_MAX;
   lk_status status = lk_cuda_reserve(cuda, LK_BUFFER_ROWS, rows * sizeof *pass->rows, &memory, error);
   pass->rows = memory;
-  pass->filter = (lk_filter){0}; /* has done its part: what follows is the same for all searches */
+  pass->filter = (lk_filter){0}; /* the bitmap replaces it, so that passes of one shape are equal (round.c) */
   return status;
 }
 
@@ -186,7 +175,7 @@ lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vi
   lk_cuda *cuda = (lk_cuda *)backend;
   cuda->batch = *batch;
   lk_cuda_pass *pass = &cuda->pass;
-  memset(pass, 0, sizeof *pass); /* it is compared as bytes (round.c) */
+  memset(pass, 0, sizeof *pass); /* its bytes are compared (round.c), padding included */
   pass->metric = batch->shape.metric;
   pass->store = batch->shape.store;
   pass->dim = batch->shape.dim;
@@ -200,10 +189,10 @@ lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vi
   cuda->found_count = 0;
   cuda->found_failed = false;
   cuda->scanned = cuda->seeded = false;
-  lk_status status = lay_out_holds(cuda, error);
-  if (status == LK_OK) status = send_places(cuda, error);
+  lk_status status = lay_out_blocks(cuda, error);
+  if (status == LK_OK) status = send_placements(cuda, error);
   if (status == LK_OK) status = lay_out_lists(cuda, error);
-  if (status == LK_OK) status = lay_out_wide(cuda, error);
+  if (status == LK_OK) status = lay_out_float_scan(cuda, error);
   if (status == LK_OK) status = mark_visible(cuda, visible, error);
   if (status == LK_OK) status = lk_cuda_send_probes(cuda, error);
   if (status == LK_OK) status = send_bars(cuda, error);
@@ -211,7 +200,7 @@ lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vi
   return status;
 }
 
-/* Each probe's best, which are in order already. */
+/* Appends each probe's best hits, which are in order already. */
 static lk_status finish_best(lk_cuda *cuda, lk_candidate_lists *lists, lk_error *error) {
   const lk_cuda_pass *pass = &cuda->pass;
   lk_gpu *gpu = cuda->gpu;

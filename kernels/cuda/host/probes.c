@@ -1,24 +1,19 @@
-/* The probes of a pass as the kernels want them. A frame is a mean that blocks share: probes are bounded once for each,
- * and under l2 coded once for each; for dot products the code of a probe does not depend on the mean. */
+/* The probes of a pass as the kernels read them: coded, rotated, bounded, centred and as they came. */
 #include <string.h>
 
 #include "kernels/cuda/host/internal.h"
 
-/* On the host, before they are sent. */
+/* Where code_probe writes them on the host. */
 struct coding {
   lk_cuda *cuda;
   int8_t *codes;
   float *rotated;
   lk_probe_bound *bounds;
-  float *wide;
+  float *centred;
 };
 
-static uint32_t coded_frames(const lk_cuda *cuda) {
-  return cuda->batch.shape.metric == LK_L2 ? cuda->frames : cuda->frames > 0;
-}
-
-static void centre_probe(const lk_cuda *cuda, uint32_t frame, const float *q, float *out) {
-  const float *mean = cuda->frame_means[frame];
+static void centre_probe(const lk_cuda *cuda, uint32_t centre, const float *q, float *out) {
+  const float *mean = cuda->centres.means[centre];
   for (uint32_t i = 0; i < cuda->batch.shape.dim; i++)
     out[i] = cuda->batch.shape.metric == LK_L2 ? q[i] - mean[i] : q[i];
 }
@@ -34,34 +29,32 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   lk_probe_bound *bound = &coding->bounds[item];
   double work[LK_DIM_MAX];
   int8_t code[LK_DIM_MAX];
-  uint32_t frame_rows = lk_groups(count, cuda->pass.group) * cuda->pass.group;
+  uint32_t group_rows = lk_groups(count, cuda->pass.group) * cuda->pass.group;
   memset(rotated + dim, 0, (width - dim) * sizeof *rotated);
-  lk_codes_probe(metric, q, dim, cuda->frame_means[item / count], LK_CODE_MAX, work, code, rotated, bound);
-  lk_pack_row(cuda->pass.group, item / count * frame_rows + item % count, code, dim, coding->codes);
-  centre_probe(cuda, item / count, q, coding->wide + (size_t)item * dim);
-  for (uint32_t f = 1; metric != LK_L2 && f < cuda->frames; f++) {
-    lk_probe_bound *other = &coding->bounds[(size_t)f * count + item];
-    *other = *bound;
-    other->offset = lk_codes_offset(metric, q, dim, cuda->frame_means[f], bound->norm);
-  }
+  lk_codes_probe(metric, q, dim, cuda->centres.means[item / count], LK_CODE_MAX, work, code, rotated, bound);
+  lk_pack_row(cuda->pass.group, item / count * group_rows + item % count, code, dim, coding->codes);
+  centre_probe(cuda, item / count, q, coding->centred + (size_t)item * dim);
+  lk_centres_bound(&cuda->centres, q, bound, count);
 }
 
-/* One array of several that lie in one piece of memory, here and on the GPU. */
-static size_t place(size_t *end, size_t bytes) {
+/* Appends an array to a piece of memory that ends at `end`; returns where the array begins. */
+static size_t append(size_t *end, size_t bytes) {
   size_t at = *end;
   *end += (bytes + 255) / 256 * 256;
   return at;
 }
 
-/* All in one copy: for few probes it is the number of copies that takes time. */
+/* Sends all arrays in one copy: for few probes the number of copies is what takes time. */
 lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error) {
   lk_cuda_pass *pass = &cuda->pass;
-  size_t coded = coded_frames(cuda), count = pass->probes, width = (size_t)pass->chunks * LK_CHUNK, end = 0;
+  size_t coded = lk_centres_coded(&cuda->centres), count = pass->probes, width = (size_t)pass->chunks * LK_CHUNK,
+         end = 0;
   size_t codes_bytes = coded * lk_groups(pass->probes, pass->group) * pass->group * width;
   size_t exact_bytes = count * pass->dim * sizeof(float);
-  size_t codes = place(&end, codes_bytes), rotated = place(&end, coded * count * width * sizeof(float));
-  size_t bounds = place(&end, cuda->frames * count * sizeof(lk_probe_bound)), wide = place(&end, coded * exact_bytes);
-  size_t exact = place(&end, exact_bytes);
+  size_t codes = append(&end, codes_bytes), rotated = append(&end, coded * count * width * sizeof(float));
+  size_t bounds = append(&end, cuda->centres.count * count * sizeof(lk_probe_bound)),
+         centred = append(&end, coded * exact_bytes);
+  size_t exact = append(&end, exact_bytes);
   char *host = lk_cuda_reserve_host(cuda, LK_BUFFER_PROBES, end);
   void *memory;
   lk_status status =
@@ -73,13 +66,13 @@ lk_status lk_cuda_send_probes(lk_cuda *cuda, lk_error *error) {
                           .codes = (int8_t *)host + codes,
                           .rotated = (float *)(host + rotated),
                           .bounds = (lk_probe_bound *)(host + bounds),
-                          .wide = (float *)(host + wide)};
+                          .centred = (float *)(host + centred)};
   lk_pool_run(cuda->pool, (uint32_t)(coded * count), code_probe, &coding);
   cuda->gpu->ops->write(cuda->gpu, memory, host, end);
   pass->codes = (const int8_t *)memory + codes;
   pass->rotated = (const float *)((char *)memory + rotated);
   pass->bounds = (const lk_probe_bound *)((char *)memory + bounds);
-  pass->wide_probes = (float *)((char *)memory + wide);
+  pass->float_probes = (float *)((char *)memory + centred);
   pass->exact = (const float *)((char *)memory + exact);
   return LK_OK;
 }

@@ -1,45 +1,45 @@
-/* Taking a block into a GPU's memory: everything that a search reads of it, so that the block's own memory is looked at
- * no more, but for exact rows that do not fit. */
+/* Loads a block into a GPU's memory: everything that a search reads of it. Only exact rows that do not fit stay where
+ * they are, and the GPU reads them there. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/cuda/host/internal.h"
 
-/* What is on its way to the GPU at once: no less than the largest tile. */
+/* So much is on its way to the GPU at once; the largest tile fits. */
 static const size_t staging_bytes = (size_t)16 << 20;
 
-/* One block on its way: after the first failure nothing more is done. */
+/* A block that is being loaded. After the first failure nothing more is sent. */
 struct loading {
   lk_cuda *cuda;
-  lk_cuda_resident_block *hold;
+  lk_cuda_resident_block *resident;
   const lk_block *block;
   lk_shape shape;
   lk_status status;
   lk_error *error;
 };
 
-void lk_cuda_release(lk_backend *backend, lk_resident_block *base) {
+void lk_cuda_unload_block(lk_backend *backend, lk_resident_block *base) {
   lk_gpu *gpu = ((lk_cuda *)backend)->gpu;
-  lk_cuda_resident_block *hold = (lk_cuda_resident_block *)base;
-  if (hold == NULL) return;
-  for (uint32_t i = 0; i < hold->arrays_count; i++) gpu->ops->free(gpu, hold->arrays[i]);
-  if (hold->lent != NULL) gpu->ops->take_back(gpu, hold->lent);
-  free(hold);
+  lk_cuda_resident_block *resident = (lk_cuda_resident_block *)base;
+  if (resident == NULL) return;
+  for (uint32_t i = 0; i < resident->arrays_count; i++) gpu->ops->free(gpu, resident->arrays[i]);
+  if (resident->lent != NULL) gpu->ops->take_back(gpu, resident->lent);
+  free(resident);
 }
 
-/* Memory that is the hold's from here on. */
+/* Allocates memory that the resident block frees when it is unloaded. */
 static void *allocate(struct loading *loading, size_t bytes) {
   lk_gpu *gpu = loading->cuda->gpu;
   if (loading->status != LK_OK) return NULL;
   void *memory = gpu->ops->allocate(gpu, bytes > 0 ? bytes : 1);
   if (memory != NULL)
-    loading->hold->arrays[loading->hold->arrays_count++] = memory;
+    loading->resident->arrays[loading->resident->arrays_count++] = memory;
   else
     loading->status = lk_cuda_fail_memory(loading->cuda, bytes, loading->error);
   return memory;
 }
 
-/* A copy of the host's array; NULL for NULL, which is no failure. */
+/* Copies an array of the host; NULL for NULL, which is no failure. */
 static const void *send(struct loading *loading, const void *array, size_t bytes) {
   if (array == NULL) return NULL;
   void *memory = allocate(loading, bytes);
@@ -47,7 +47,7 @@ static const void *send(struct loading *loading, const void *array, size_t bytes
   return memory;
 }
 
-/* What becomes of one tile's part of an array, in memory that goes to the GPU. */
+/* How the tiles of an array are packed into memory that goes to the GPU. */
 struct packing {
   const void *from;
   void *out; /* of the first tile of the call */
@@ -78,11 +78,11 @@ static void copy_exact(void *context, uint32_t thread, uint32_t i) {
          packing->tile_bytes / LK_TILE_ROWS * rows_of_tile(packing, tile));
 }
 
-/* Some tiles at a time, in two halves of staging memory: while one is on its way the other is filled. */
+/* Sends some tiles at a time, through two halves of staging memory: while one is on its way the other is filled. */
 static void send_tiles(struct loading *loading, struct packing packing, size_t bytes, void *to,
                        void (*task)(void *context, uint32_t thread, uint32_t i)) {
   lk_cuda *cuda = loading->cuda;
-  uint32_t tiles = loading->hold->base.tiles, at_once = (uint32_t)(staging_bytes / packing.tile_bytes);
+  uint32_t tiles = loading->resident->base.tiles, at_once = (uint32_t)(staging_bytes / packing.tile_bytes);
   if (loading->status != LK_OK) return;
   char *staging = lk_cuda_reserve_host(cuda, LK_BUFFER_STAGING, 2 * staging_bytes);
   if (staging == NULL) loading->status = lk_fail_memory(loading->error);
@@ -102,13 +102,13 @@ static void send_codes(struct loading *loading) {
                             .tile_bytes = (size_t)LK_TILE_ROWS * lk_chunks(loading->shape.dim) * LK_CHUNK,
                             .rows = loading->block->rows,
                             .dim = loading->shape.dim};
-  size_t bytes = loading->hold->base.tiles * packing.tile_bytes;
+  size_t bytes = loading->resident->base.tiles * packing.tile_bytes;
   int8_t *codes = allocate(loading, bytes);
   send_tiles(loading, packing, bytes, codes, pack_codes);
-  loading->hold->place.codes = codes;
+  loading->resident->placement.codes = codes;
 }
 
-/* Where the exact rows do not fit, and leave room for searches, they are read in the host's memory. */
+/* Exact rows that would not leave enough memory for searches stay in the host's memory, where the GPU reads them. */
 static void send_exact(struct loading *loading) {
   lk_gpu *gpu = loading->cuda->gpu;
   const void *exact = loading->block->exact;
@@ -116,94 +116,82 @@ static void send_exact(struct loading *loading) {
   size_t bytes = loading->block->rows * row_bytes;
   if (loading->status != LK_OK) return;
   if (bytes + gpu->bytes_in_reserve > gpu->ops->bytes_left(gpu)) {
-    loading->hold->place.exact = gpu->ops->lend(gpu, exact, bytes);
-    if (loading->hold->place.exact != NULL) loading->hold->lent = exact;
+    loading->resident->placement.exact = gpu->ops->lend(gpu, exact, bytes);
+    if (loading->resident->placement.exact != NULL) loading->resident->lent = exact;
   }
-  if (loading->hold->lent != NULL) return;
+  if (loading->resident->lent != NULL) return;
   void *memory = allocate(loading, bytes);
   send_tiles(loading,
              (struct packing){.from = exact, .tile_bytes = LK_TILE_ROWS * row_bytes, .rows = loading->block->rows},
              bytes, memory, copy_exact);
-  loading->hold->place.exact = memory;
+  loading->resident->placement.exact = memory;
 }
 
-/* What rows carry, one array after the other: the host's, the GPU's, and whether it is new there. */
-enum { CARRIED = 4 };
+/* The arrays of a visibility: where each lies on the host and on the GPU, and whether it is new there. */
+enum { COLUMNS = 4 };
 
-struct carried {
-  const uint64_t *from[CARRIED], **to[CARRIED];
-  bool is_new[CARRIED];
+struct columns {
+  const uint64_t *from[COLUMNS], **to[COLUMNS];
+  bool is_new[COLUMNS];
 };
 
-static struct carried carried_of(const lk_visibility *from, lk_visibility *to) {
-  return (struct carried){.from = {from->born, from->died, from->expires_ms, from->tags},
+static struct columns columns_of(const lk_visibility *from, lk_visibility *to) {
+  return (struct columns){.from = {from->born, from->died, from->expires_ms, from->tags},
                           .to = {&to->born, &to->died, &to->expires_ms, &to->tags}};
 }
 
-/* Memory for those that are there; where it does not suffice, for none. */
-static void allocate_carried(struct loading *loading, struct carried *carried, uint32_t rows) {
-  uint32_t before = loading->hold->arrays_count;
-  for (uint32_t i = 0; i < CARRIED; i++) {
-    carried->is_new[i] = carried->from[i] != NULL && *carried->to[i] == NULL;
-    if (carried->is_new[i]) *carried->to[i] = allocate(loading, rows * sizeof *carried->from[i]);
+/* Allocates memory for the new arrays; where it does not suffice, for none of them. */
+static void allocate_columns(struct loading *loading, struct columns *columns, uint32_t rows) {
+  uint32_t before = loading->resident->arrays_count;
+  for (uint32_t i = 0; i < COLUMNS; i++) {
+    columns->is_new[i] = columns->from[i] != NULL && *columns->to[i] == NULL;
+    if (columns->is_new[i]) *columns->to[i] = allocate(loading, rows * sizeof *columns->from[i]);
   }
   if (loading->status == LK_OK) return;
   lk_gpu *gpu = loading->cuda->gpu;
-  while (loading->hold->arrays_count > before)
-    gpu->ops->free(gpu, loading->hold->arrays[--loading->hold->arrays_count]);
-  for (uint32_t i = 0; i < CARRIED; i++)
-    if (carried->is_new[i]) *carried->to[i] = NULL;
+  while (loading->resident->arrays_count > before)
+    gpu->ops->free(gpu, loading->resident->arrays[--loading->resident->arrays_count]);
+  for (uint32_t i = 0; i < COLUMNS; i++)
+    if (columns->is_new[i]) *columns->to[i] = NULL;
 }
 
-/* Rows `first` to `first + count - 1` of each array, but all of one that is new. */
-static void send_carried(struct loading *loading, const lk_visibility *visibility, uint32_t first, uint32_t count) {
+/* Sends rows `first` to `first + count - 1` of each array, and all rows of a new one. */
+static void send_visibility(struct loading *loading, const lk_visibility *visibility, uint32_t first, uint32_t count) {
   lk_gpu *gpu = loading->cuda->gpu;
-  uint32_t rows = loading->hold->base.rows;
-  struct carried carried = carried_of(visibility, &loading->hold->place.visibility);
-  allocate_carried(loading, &carried, rows);
-  for (uint32_t i = 0; loading->status == LK_OK && i < CARRIED; i++) {
-    if (carried.from[i] == NULL) continue;
-    uint32_t begin = carried.is_new[i] ? 0 : first, many = carried.is_new[i] ? rows : count;
-    gpu->ops->write(gpu, (uint64_t *)*carried.to[i] + begin, carried.from[i] + begin, many * sizeof(uint64_t));
+  uint32_t rows = loading->resident->base.rows;
+  struct columns columns = columns_of(visibility, &loading->resident->placement.visibility);
+  allocate_columns(loading, &columns, rows);
+  for (uint32_t i = 0; loading->status == LK_OK && i < COLUMNS; i++) {
+    if (columns.from[i] == NULL) continue;
+    uint32_t begin = columns.is_new[i] ? 0 : first, many = columns.is_new[i] ? rows : count;
+    gpu->ops->write(gpu, (uint64_t *)*columns.to[i] + begin, columns.from[i] + begin, many * sizeof(uint64_t));
   }
-}
-
-static uint32_t list_outliers(const lk_block *block, uint32_t *rows, uint32_t *ends) {
-  uint32_t count = 0;
-  for (uint32_t r = 0; r < block->rows; r++) {
-    if (!lk_row_fits(&block->tiles[r / LK_TILE_ROWS], &block->bounds[r])) rows[count++] = r;
-    ends[r / LK_BLOCK_ROWS] = count;
-  }
-  return count;
 }
 
 static void send_outliers(struct loading *loading) {
-  const lk_block *block = loading->block;
-  uint32_t strips = (block->rows + LK_BLOCK_ROWS - 1) / LK_BLOCK_ROWS;
-  uint32_t *rows = malloc(((size_t)block->rows + 1) * sizeof *rows);
-  uint32_t *ends = malloc(((size_t)strips + 1) * sizeof *ends);
-  if (rows == NULL || ends == NULL) {
-    loading->status = lk_fail_memory(loading->error);
+  lk_cuda_placement *placement = &loading->resident->placement;
+  lk_outliers outliers;
+  size_t runs = (loading->block->rows + LK_BLOCK_ROWS - 1) / LK_BLOCK_ROWS;
+  if (lk_outliers_list(loading->block, LK_BLOCK_ROWS, &outliers)) {
+    placement->outliers = send(loading, outliers.rows, outliers.count * sizeof *outliers.rows);
+    placement->outlier_ends = send(loading, outliers.ends, runs * sizeof *outliers.ends);
   } else {
-    uint32_t count = list_outliers(block, rows, ends);
-    loading->hold->place.outliers = send(loading, rows, count * sizeof *rows);
-    loading->hold->place.outlier_ends = send(loading, ends, strips * sizeof *ends);
+    loading->status = lk_fail_memory(loading->error);
   }
-  free(rows);
-  free(ends);
+  lk_outliers_free(&outliers);
 }
 
 static void send_block(struct loading *loading) {
   const lk_block *block = loading->block;
-  lk_cuda_placement *place = &loading->hold->place;
-  size_t rows = block->rows, tiles = loading->hold->base.tiles;
+  lk_cuda_placement *placement = &loading->resident->placement;
+  size_t rows = block->rows, tiles = loading->resident->base.tiles;
   send_codes(loading);
-  place->tiles = send(loading, block->tiles, tiles * sizeof *block->tiles);
-  place->bounds = send(loading, block->bounds, rows * sizeof *block->bounds);
-  place->numbers = send(loading, block->numbers, rows * sizeof *block->numbers);
-  place->subjects = send(loading, block->subjects, rows * sizeof *block->subjects);
-  place->mean = send(loading, block->mean, loading->shape.dim * sizeof *block->mean);
-  if (loading->status == LK_OK) send_carried(loading, &block->visibility, 0, block->rows);
+  placement->tiles = send(loading, block->tiles, tiles * sizeof *block->tiles);
+  placement->bounds = send(loading, block->bounds, rows * sizeof *block->bounds);
+  placement->numbers = send(loading, block->numbers, rows * sizeof *block->numbers);
+  placement->subjects = send(loading, block->subjects, rows * sizeof *block->subjects);
+  placement->mean = send(loading, block->mean, loading->shape.dim * sizeof *block->mean);
+  if (loading->status == LK_OK) send_visibility(loading, &block->visibility, 0, block->rows);
   send_outliers(loading);
   send_exact(loading);
 }
@@ -215,26 +203,26 @@ lk_status lk_cuda_load_block(lk_backend *backend, lk_shape shape, const lk_block
   if (made == NULL) return lk_fail_memory(error);
   made->base = (lk_resident_block){.rows = block->rows, .tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS};
   made->block = *block;
-  made->place.rows = block->rows;
-  struct loading loading = {.cuda = cuda, .hold = made, .block = block, .shape = shape, .error = error};
+  made->placement.rows = block->rows;
+  struct loading loading = {.cuda = cuda, .resident = made, .block = block, .shape = shape, .error = error};
   send_block(&loading);
   cuda->gpu->ops->wait(cuda->gpu); /* a twin may read it from here on */
   if (loading.status == LK_OK) loading.status = cuda->gpu->ops->check(cuda->gpu, error);
   if (loading.status != LK_OK) {
-    lk_cuda_release(backend, &made->base);
+    lk_cuda_unload_block(backend, &made->base);
     return loading.status;
   }
   *out = &made->base;
   return LK_OK;
 }
 
-lk_status lk_cuda_update(lk_backend *backend, lk_resident_block *base, const lk_visibility *visibility, uint32_t first,
-                         uint32_t count, lk_error *error) {
+lk_status lk_cuda_update_block(lk_backend *backend, lk_resident_block *base, const lk_visibility *visibility,
+                               uint32_t first, uint32_t count, lk_error *error) {
   lk_cuda *cuda = (lk_cuda *)backend;
-  lk_cuda_resident_block *hold = (lk_cuda_resident_block *)base;
-  struct loading loading = {.cuda = cuda, .hold = hold, .error = error};
-  send_carried(&loading, visibility, first, count);
+  lk_cuda_resident_block *resident = (lk_cuda_resident_block *)base;
+  struct loading loading = {.cuda = cuda, .resident = resident, .error = error};
+  send_visibility(&loading, visibility, first, count);
   cuda->gpu->ops->wait(cuda->gpu);
-  if (loading.status == LK_OK) hold->block.visibility = *visibility;
+  if (loading.status == LK_OK) resident->block.visibility = *visibility;
   return loading.status == LK_OK ? cuda->gpu->ops->check(cuda->gpu, error) : loading.status;
 }

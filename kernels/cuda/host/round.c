@@ -1,6 +1,6 @@
 /* The rounds of a pass. The scan leaves pairs in a list on the GPU, rescore makes hits of those that reach their bars,
- * select brings the hits to their probes and raises the bars. All rounds are asked for at once: what a round
- * counted says on the GPU whether the one after it is to be left out, and tells the host when all of them are over. */
+ * select brings the hits to their probes and raises the bars. The host asks for all rounds at once. By what a round has
+ * counted the GPU decides whether to leave out the next one, and the host reads all counters in the end. */
 #include <string.h>
 
 #include "kernels/cuda/host/internal.h"
@@ -10,7 +10,7 @@ static void launch(lk_cuda *cuda, lk_kernel kernel, uint64_t blocks) {
   if (blocks > 0) cuda->gpu->ops->launch(cuda->gpu, kernel, (uint32_t)blocks, &cuda->pass);
 }
 
-/* All but `rows`, which kernels after the one that counts them read. */
+/* Clears all but `rows`, which later kernels read. */
 static void clear_counters(lk_cuda *cuda) {
   cuda->gpu->ops->clear(cuda->gpu, cuda->pass.counters, offsetof(lk_cuda_counters, rows));
 }
@@ -19,7 +19,7 @@ static void clear_rows(lk_cuda *cuda) {
   cuda->gpu->ops->clear(cuda->gpu, cuda->pass.counters, sizeof *cuda->pass.counters);
 }
 
-/* A failed GPU has counted nothing. */
+/* Waits for the counters; those of a failed GPU are 0. */
 static const lk_cuda_counters *count_slots(lk_cuda *cuda, uint32_t slots) {
   lk_cuda_counters *counters = cuda->host[LK_BUFFER_COUNTERS].data;
   memset(counters, 0, slots * sizeof *counters);
@@ -30,7 +30,7 @@ static const lk_cuda_counters *count_slots(lk_cuda *cuda, uint32_t slots) {
 
 lk_cuda_counters lk_cuda_count(lk_cuda *cuda) { return *count_slots(cuda, 1); }
 
-/* As many blocks as keep all processors busy. */
+/* Enough blocks to keep all processors busy. */
 static uint32_t some_blocks(const lk_cuda *cuda) { return cuda->gpu->processors * 8; }
 
 static void rescore(lk_cuda *cuda, bool rescreens) {
@@ -45,8 +45,8 @@ static void choose(lk_cuda *cuda) {
   launch(cuda, LK_KERNEL_SELECT, cuda->pass.probes);
 }
 
-/* Settles all probes with the rows of the list from `first` on, `count` of them at most. */
-static void settle_rows(lk_cuda *cuda, uint64_t first, uint64_t count) {
+/* Rescores all probes with `count` rows of the list, at most, from `first` on. */
+static void rescore_rows(lk_cuda *cuda, uint64_t first, uint64_t count) {
   cuda->pass.rows_first = (uint32_t)first;
   cuda->pass.rows_count = (uint32_t)count;
   clear_counters(cuda);
@@ -55,11 +55,11 @@ static void settle_rows(lk_cuda *cuda, uint64_t first, uint64_t count) {
   if (cuda->pass.k != LK_K_ALL) choose(cuda);
 }
 
-/* As many rows at a time as pairs find room. */
-static void settle_all_rows(lk_cuda *cuda, uint64_t count) {
+/* Rescores all probes with all rows, in turns of as many rows as there is room for pairs. */
+static void rescore_all_rows(lk_cuda *cuda, uint64_t count) {
   uint64_t at_once = cuda->pass.probes > 0 ? cuda->pass.room / cuda->pass.probes : 1;
   for (uint64_t first = 0; first < count; first += at_once) {
-    settle_rows(cuda, first, count - first < at_once ? count - first : at_once);
+    rescore_rows(cuda, first, count - first < at_once ? count - first : at_once);
     lk_cuda_counters counters = lk_cuda_count(cuda);
     cuda->stats.rescored += counters.rescored;
     if (cuda->pass.k == LK_K_ALL) lk_cuda_range_keep(cuda, counters.hits);
@@ -70,10 +70,10 @@ void lk_cuda_exact_scan(lk_backend *backend) {
   lk_cuda *cuda = (lk_cuda *)backend;
   clear_rows(cuda);
   launch(cuda, LK_KERNEL_LIST, (cuda->pass.words + 255) / 256);
-  settle_all_rows(cuda, lk_cuda_count(cuda).rows);
+  rescore_all_rows(cuda, lk_cuda_count(cuda).rows);
 }
 
-/* Only the bars remain of it. Where its pairs find room at once, as they do on a GPU, nothing is waited for. */
+/* Raises the bars and drops the hits. The host does not wait where all pairs find room at once, as on a GPU. */
 void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count) {
   lk_cuda *cuda = (lk_cuda *)backend;
   lk_cuda_pass *pass = &cuda->pass;
@@ -85,20 +85,20 @@ void lk_cuda_seed(lk_backend *backend, const uint64_t *rows, uint32_t rows_count
   launch(cuda, LK_KERNEL_SEED, (rows_count + 255) / 256);
   cuda->seeded = (uint64_t)rows_count * pass->probes <= pass->room;
   if (cuda->seeded)
-    settle_rows(cuda, 0, rows_count);
+    rescore_rows(cuda, 0, rows_count);
   else
-    settle_all_rows(cuda, lk_cuda_count(cuda).rows);
+    rescore_all_rows(cuda, lk_cuda_count(cuda).rows);
   cuda->gpu->ops->clear(cuda->gpu, pass->best_counts, pass->probes * sizeof *pass->best_counts);
 }
 
-/* Each strip of the round's tiles has a block for each group of probes; all of them run side by side. */
+/* A strip of the round's tiles has a block for each group of probes; all strips run side by side. */
 static uint32_t hopper_strips(const lk_cuda *cuda) {
   uint32_t strips = cuda->gpu->processors / lk_groups(cuda->pass.probes, LK_GROUP_PROBES);
   if (strips > cuda->pass.tiles_count) strips = cuda->pass.tiles_count;
   return strips > 0 ? strips : 1;
 }
 
-/* Few probes are bound by memory, which the generic kernel reads as fast; their groups are smaller than Hopper's. */
+/* For few probes memory is the limit, and the generic kernel reads it as fast as Hopper's with smaller groups. */
 static void scan(lk_cuda *cuda) {
   static const lk_kernel kernels[] = {LK_KERNEL_SCAN_16, LK_KERNEL_SCAN_32, LK_KERNEL_SCAN_64, LK_KERNEL_SCAN_128};
   const lk_cuda_pass *pass = &cuda->pass;
@@ -111,50 +111,49 @@ static void scan(lk_cuda *cuda) {
     launch(cuda, kernels[size], groups * pass->tiles_count * LK_TILE_BLOCKS);
 }
 
-static const lk_cuda_placement *place_of_tile(const lk_cuda *cuda, uint32_t tile) {
-  return lk_cuda_find(cuda->places, cuda->pass.places_count, offsetof(lk_cuda_placement, first_tile), tile);
+static const lk_cuda_placement *placement_of_tile(const lk_cuda *cuda, uint32_t tile) {
+  return lk_cuda_find(cuda->placements, cuda->pass.placements_count, offsetof(lk_cuda_placement, first_tile), tile);
 }
 
-static uint32_t coded_frame_of_tile(const lk_cuda *cuda, uint32_t tile) {
-  return lk_cuda_coded_frame(cuda->pass.metric, place_of_tile(cuda, tile)->frame);
+static uint32_t coded_centre_of_tile(const lk_cuda *cuda, uint32_t tile) {
+  return lk_coded_centre(cuda->pass.metric, placement_of_tile(cuda, tile)->centre);
 }
 
-/* One product: tiles first .. first + count - 1 of the round, all of one frame. */
-static void wide_product(lk_cuda *cuda, uint32_t first, uint32_t count, uint32_t frame) {
-  lk_cuda_pass part = cuda->pass;
+/* Scans tiles first .. first + count - 1 of the round, all of one centre, by one product. */
+static void float_product(lk_cuda *cuda, uint32_t first, uint32_t count, uint32_t centre) {
+  lk_cuda_pass product = cuda->pass;
   lk_gpu *gpu = cuda->gpu;
-  part.tiles += first;
-  part.tiles_count = count;
-  part.wide_probes += (size_t)frame * part.probes * part.dim;
-  gpu->ops->launch(gpu, LK_KERNEL_CENTRE, count, &part);
-  if (cuda->testing || !gpu->ops->multiply(gpu, part.wide_rows, count * LK_TILE_ROWS, part.wide_probes, part.probes,
-                                           part.dim, part.wide_product))
+  product.tiles += first;
+  product.tiles_count = count;
+  product.float_probes += (size_t)centre * product.probes * product.dim;
+  gpu->ops->launch(gpu, LK_KERNEL_CENTRE, count, &product);
+  if (cuda->testing || !gpu->ops->multiply(gpu, product.float_rows, count * LK_TILE_ROWS, product.float_probes,
+                                           product.probes, product.dim, product.float_product))
     gpu->ops->launch(gpu, LK_KERNEL_PRODUCT,
-                     count * LK_TILE_ROWS / LK_PRODUCT_SIDE * lk_groups(part.probes, LK_PRODUCT_SIDE), &part);
-  gpu->ops->launch(gpu, LK_KERNEL_FLOAT, count * lk_groups(part.probes, LK_FLOAT_PROBES), &part);
+                     count * LK_TILE_ROWS / LK_PRODUCT_SIDE * lk_groups(product.probes, LK_PRODUCT_SIDE), &product);
+  gpu->ops->launch(gpu, LK_KERNEL_FLOAT, count * lk_groups(product.probes, LK_FLOAT_PROBES), &product);
 }
 
-/* Tiles of one frame are multiplied together. */
-static void wide_scan(lk_cuda *cuda, const uint32_t *tiles) {
+/* Tiles of one centre that follow each other are multiplied together. */
+static void scan_in_float(lk_cuda *cuda, const uint32_t *tiles) {
   uint32_t count = cuda->pass.tiles_count, end;
   for (uint32_t first = 0; first < count && cuda->pass.probes > 0; first = end) {
-    uint32_t frame = coded_frame_of_tile(cuda, tiles[first]);
-    for (end = first + 1; end < count && end - first < cuda->wide_tiles; end++)
-      if (coded_frame_of_tile(cuda, tiles[end]) != frame) break;
-    wide_product(cuda, first, end - first, frame);
+    uint32_t centre = coded_centre_of_tile(cuda, tiles[first]);
+    for (end = first + 1; end < count && end - first < cuda->float_tiles; end++)
+      if (coded_centre_of_tile(cuda, tiles[end]) != centre) break;
+    float_product(cuda, first, end - first, centre);
   }
 }
 
-/* The tiles do not change while the GPU may read them: a new schedule comes after a wait. */
-static void send_tiles(lk_cuda *cuda, const lk_scan_order *schedule) {
-  if (cuda->schedule == schedule->number) return;
-  cuda->gpu->ops->write(cuda->gpu, (void *)cuda->tiles, schedule->tiles,
-                        schedule->tiles_count * sizeof *schedule->tiles);
-  cuda->schedule = schedule->number;
+/* The GPU reads no tiles meanwhile: before a new scan order comes the host has waited. */
+static void send_tiles(lk_cuda *cuda, const lk_scan_order *order) {
+  if (cuda->order_number == order->number) return;
+  cuda->gpu->ops->write(cuda->gpu, (void *)cuda->tiles, order->tiles, order->tiles_count * sizeof *order->tiles);
+  cuda->order_number = order->number;
 }
 
-/* Asks for everything of one round, whose counters are in `slot`. */
-static void ask_round(lk_cuda *cuda, const lk_scan_order *schedule, lk_run run, bool wide, lk_cuda_counters *slot,
+/* Asks for all kernels of one round, which counts in `slot`. */
+static void ask_round(lk_cuda *cuda, const lk_scan_order *order, lk_run run, bool in_float, lk_cuda_counters *slot,
                       bool last) {
   lk_cuda_pass *pass = &cuda->pass;
   lk_cuda_counters *outside = pass->counters;
@@ -162,20 +161,20 @@ static void ask_round(lk_cuda *cuda, const lk_scan_order *schedule, lk_run run, 
   pass->tiles_count = run.end - run.begin;
   pass->counters = slot;
   pass->next = last ? NULL : slot + 1;
-  if (wide)
-    wide_scan(cuda, schedule->tiles + run.begin);
+  if (in_float)
+    scan_in_float(cuda, order->tiles + run.begin);
   else
     scan(cuda);
-  rescore(cuda, !wide);
+  rescore(cuda, !in_float);
   if (pass->k != LK_K_ALL) choose(cuda);
   pass->counters = outside;
   pass->next = NULL;
 }
 
-static void ask_rounds(lk_cuda *cuda, const lk_scan_order *schedule, const lk_run *runs, uint32_t count, bool wide) {
+static void ask_rounds(lk_cuda *cuda, const lk_scan_order *order, const lk_run *runs, uint32_t count, bool in_float) {
   lk_cuda_counters *slots = cuda->pass.counters + 1;
   cuda->gpu->ops->clear(cuda->gpu, slots, count * sizeof *slots);
-  for (uint32_t i = 0; i < count; i++) ask_round(cuda, schedule, runs[i], wide, slots + i, i + 1 == count);
+  for (uint32_t i = 0; i < count; i++) ask_round(cuda, order, runs[i], in_float, slots + i, i + 1 == count);
 }
 
 void lk_cuda_forget(lk_cuda *cuda) {
@@ -183,39 +182,40 @@ void lk_cuda_forget(lk_cuda *cuda) {
   memset(&cuda->asked, 0, sizeof cuda->asked);
 }
 
-static bool is_asked_again(const lk_cuda *cuda, const lk_scan_order *schedule, const lk_run *runs, uint32_t count) {
+static bool is_asked_again(const lk_cuda *cuda, const lk_scan_order *order, const lk_run *runs, uint32_t count) {
   const lk_cuda_asked *asked = &cuda->asked;
-  return asked->schedule == schedule->number && asked->count == count &&
+  return asked->order_number == order->number && asked->count == count &&
          memcmp(asked->runs, runs, count * sizeof *runs) == 0 &&
          memcmp(&asked->pass, &cuda->pass, sizeof cuda->pass) == 0;
 }
 
-/* Searches by codes that have the same shape ask for the same: a recording of it costs the GPU less to begin than one
- * kernel after the other. */
-static void ask_or_replay(lk_cuda *cuda, const lk_scan_order *schedule, const lk_run *runs, uint32_t count, bool wide) {
+/* Searches of one shape ask for the same rounds. A GPU begins a recording of them faster than one kernel after the
+ * other. Rounds of the float scan are not recorded. */
+static void ask_or_replay(lk_cuda *cuda, const lk_scan_order *order, const lk_run *runs, uint32_t count,
+                          bool in_float) {
   lk_gpu *gpu = cuda->gpu;
   lk_cuda_asked *asked = &cuda->asked;
-  if (count == 1 || wide) {
-    ask_rounds(cuda, schedule, runs, count, wide);
+  if (count == 1 || in_float) {
+    ask_rounds(cuda, order, runs, count, in_float);
     return;
   }
-  if (!is_asked_again(cuda, schedule, runs, count)) {
+  if (!is_asked_again(cuda, order, runs, count)) {
     lk_cuda_forget(cuda);
-    *asked = (lk_cuda_asked){.schedule = schedule->number, .count = count};
+    *asked = (lk_cuda_asked){.order_number = order->number, .count = count};
     memcpy(&asked->pass, &cuda->pass, sizeof cuda->pass);
     memcpy(asked->runs, runs, count * sizeof *runs);
-    ask_rounds(cuda, schedule, runs, count, wide);
+    ask_rounds(cuda, order, runs, count, in_float);
     return;
   }
   if (asked->recording == NULL) {
     gpu->ops->record(gpu);
-    ask_rounds(cuda, schedule, runs, count, wide);
+    ask_rounds(cuda, order, runs, count, in_float);
     asked->recording = gpu->ops->recorded(gpu);
   }
   if (asked->recording != NULL) gpu->ops->replay(gpu, asked->recording);
 }
 
-/* How many rounds are complete, by what they counted. */
+/* Counts the rounds that are complete, and says what each of them did. */
 static uint32_t complete_rounds(lk_cuda *cuda, const lk_cuda_counters *slots, uint32_t count, lk_round *done) {
   uint32_t complete = 0;
   for (; complete < count && slots[complete].pairs <= cuda->pass.room; complete++) {
@@ -227,12 +227,12 @@ static uint32_t complete_rounds(lk_cuda *cuda, const lk_cuda_counters *slots, ui
   return complete;
 }
 
-uint32_t lk_cuda_rounds(lk_backend *backend, const lk_scan_order *schedule, const lk_run *runs, uint32_t count,
-                        bool wide, lk_round *done) {
+uint32_t lk_cuda_rounds(lk_backend *backend, const lk_scan_order *order, const lk_run *runs, uint32_t count,
+                        bool in_float, lk_round *done) {
   lk_cuda *cuda = (lk_cuda *)backend;
-  if (cuda->pass.k == LK_K_ALL) count = 1; /* its hits are fetched before the next */
-  send_tiles(cuda, schedule);
-  ask_or_replay(cuda, schedule, runs, count, wide);
+  if (cuda->pass.k == LK_K_ALL) count = 1; /* its hits are read before the next round */
+  send_tiles(cuda, order);
+  ask_or_replay(cuda, order, runs, count, in_float);
   const lk_cuda_counters *slots = count_slots(cuda, 1 + count);
   if (cuda->seeded) cuda->stats.rescored += slots[0].rescored;
   cuda->seeded = false;

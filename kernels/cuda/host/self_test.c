@@ -1,6 +1,7 @@
-/* A known answer, when a device is opened: the reference's, over rows, probes and dimensions that end beside every
- * edge. Integers, so that sums of their products are exact. Batches of four sizes go through the four shapes of the
- * scan, or the largest through Hopper's; one goes through the float scan. */
+/* The self-test, for when a device is opened: it compares what the kernels find with what the reference finds. The rows
+ * are no multiple of a tile, the probes none of a group, the elements none of a chunk. All elements are integers, so
+ * that sums of their products are exact. Four batches go through the four shapes of the generic scan, or one through
+ * Hopper's; one more goes through the float scan. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,7 @@ static uint64_t count_survivors(const struct known *known, const int8_t *code, c
   return count;
 }
 
-/* The lists alone would not tell: a scan that lets everything through finds the same. */
+/* The survivors are counted too: a scan that lets everything through finds the same lists. */
 static lk_status make_answer(struct known *known, const lk_block *block, const lk_batch *batch, lk_error *error) {
   for (uint32_t p = 0; p < PROBES; p++) {
     int8_t code[DIM];
@@ -68,7 +69,7 @@ static lk_status make_answer(struct known *known, const lk_block *block, const l
   return lk_reference_search(block, 1, batch, &known->lists, error);
 }
 
-/* Field by field: a hit ends with bytes that nobody writes. */
+/* Compares field by field: a hit ends with bytes that nobody writes. */
 static bool same(const lk_candidate_lists *got, const lk_candidate_lists *want) {
   if (memcmp(got->ends, want->ends, got->count * sizeof *got->ends) != 0) return false;
   for (uint64_t i = 0; i < lk_candidate_lists_begin(got, got->count); i++)
@@ -76,25 +77,25 @@ static bool same(const lk_candidate_lists *got, const lk_candidate_lists *want) 
   return true;
 }
 
-/* Tile by tile, so that bars rise in between. */
-static lk_status search(lk_cuda *cuda, const struct known *known, const lk_batch *batch, bool wide,
+/* Runs a round for each tile, so that bars rise in between. */
+static lk_status search(lk_cuda *cuda, const struct known *known, const lk_batch *batch, bool in_float,
                         lk_candidate_lists *lists, bool *fine, lk_error *error) {
   uint64_t visible, wanted = 0;
   lk_round done;
   lk_search_stats stats = {0};
-  lk_scan_order schedule = {0};
+  lk_scan_order order = {0};
   lk_plan plan = {.first_tiles = TILES, .growth = 1, .tile_stride = 1};
-  lk_status status = lk_scan_order_make(&schedule, &plan, TILES, error);
+  lk_status status = lk_scan_order_make(&order, &plan, TILES, error);
   if (status == LK_OK) status = lk_cuda_begin(&cuda->base, batch, &visible, error);
   for (uint32_t p = 0; p < batch->count; p++) wanted += known->survivors[p];
   for (uint32_t tile = 0; status == LK_OK && *fine && tile < TILES; tile++) {
-    *fine = lk_cuda_rounds(&cuda->base, &schedule, &(lk_run){tile, tile + 1}, 1, wide, &done) == 1;
-    if (tile == 0 && !wide) *fine = *fine && cuda->stats.survivors == wanted;
+    *fine = lk_cuda_rounds(&cuda->base, &order, &(lk_run){tile, tile + 1}, 1, in_float, &done) == 1;
+    if (tile == 0 && !in_float) *fine = *fine && cuda->stats.survivors == wanted;
   }
   lk_candidate_lists_clear(lists);
   if (status == LK_OK) status = lk_cuda_finish(&cuda->base, lists, &stats, error);
   if (status == LK_OK) *fine = *fine && same(lists, &known->lists);
-  lk_scan_order_free(&schedule);
+  lk_scan_order_free(&order);
   return status;
 }
 
@@ -114,24 +115,25 @@ static lk_status compare(lk_cuda *cuda, const struct known *known, lk_batch batc
 
 static lk_status run(lk_cuda *cuda, struct known *known, lk_error *error) {
   lk_block block = make_block(known);
-  lk_resident_block *hold = NULL;
+  lk_resident_block *resident = NULL;
   lk_batch batch = {.shape = {.metric = LK_IP, .dim = DIM, .store = LK_STORE_F32},
-                    .holds_count = 1,
+                    .blocks_count = 1,
                     .probes = known->probes,
                     .count = PROBES,
                     .k = K,
                     .thresholds = known->thresholds};
   bool fine = false;
   lk_status status = make_answer(known, &block, &batch, error);
-  if (status == LK_OK) status = lk_cuda_load_block(&cuda->base, batch.shape, &block, &hold, error);
-  batch.holds = &hold;
+  if (status == LK_OK) status = lk_cuda_load_block(&cuda->base, batch.shape, &block, &resident, error);
+  batch.blocks = &resident;
   cuda->testing = true;
   if (status == LK_OK) status = compare(cuda, known, batch, &fine, error);
   cuda->testing = false;
-  lk_cuda_release(&cuda->base, hold);
+  lk_cuda_unload_block(&cuda->base, resident);
   if (status == LK_OK && !fine)
     status =
-        lk_fail(error, LK_EINTERNAL, "device '%s': its kernels do not find what the reference finds", cuda->gpu->name);
+        lk_fail(error, LK_EINTERNAL,
+                "device '%s' failed its self-test: its kernels do not find what the reference finds", cuda->gpu->name);
   return status;
 }
 

@@ -10,7 +10,7 @@ enum { MOST_DIM = 200, MOST_STRIDE = 256 };
 
 static uint32_t padded(uint32_t dim) { return (dim + LK_STEP - 1) / LK_STEP * LK_STEP; }
 
-/* Codes as large as the kernel takes, their signs alike over long stretches: makes some smaller until all fit. */
+/* Makes codes as large as the kernel takes, with long runs of one sign: it makes some smaller until all fit. */
 static void fill_probe(const lk_isa *isa, int8_t *probe, uint32_t dim, random_state *random) {
   uint32_t stretch = random_log_uniform(random, 1, 64);
   for (uint32_t i = 0; i < dim; i++)

@@ -1,5 +1,5 @@
-/* The names of kernels/cuda/device/ptx.cuh, for the block emulator: device code is compiled with this file in the place
- * of that one, and is otherwise the same. */
+/* The names of kernels/cuda/device/ptx.cuh for the block emulator. The tests compile device code with this file instead
+ * of that one, and otherwise unchanged. */
 #ifndef KERNELS_CUDA_PTX_CUH
 #define KERNELS_CUDA_PTX_CUH
 
