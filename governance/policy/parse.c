@@ -21,7 +21,6 @@ typedef struct parse {
   lk_text rule;     /* id of the rule that is being read, for messages */
   lk_policy *policy;
   locale_t locale; /* numbers have a point whatever the caller's locale */
-  uint32_t *line;  /* receives the line that is refused */
   lk_error *error;
 } parse;
 
@@ -43,7 +42,7 @@ __attribute__((format(printf, 3, 4))) static lk_status refuse(const parse *p, co
   va_start(arguments, format);
   vsnprintf(what, sizeof what, format, arguments);
   va_end(arguments);
-  *p->line = node->line;
+  p->policy->refused_line = node->line;
   return lk_fail(p->error, LK_EFORMAT, "%s: line %u: %s%.*s%s%.*s%s%s", p->name, node->line,
                  p->rule.length > 0 ? "rule '" : "", (int)(p->rule.length < ID_MOST ? p->rule.length : ID_MOST),
                  p->rule.bytes, p->rule.length > 0 ? "': " : "",
@@ -389,8 +388,8 @@ static const field policy_fields[] = {{"policy", read_version, 0, NEEDED},
                                       {"rules", read_rules, 0, NEEDED},
                                       {0}};
 
-lk_status lk_policy_read(const char *name, lk_policy *policy, uint32_t *line, lk_error *error) {
-  parse p = {.name = name, .policy = policy, .locale = newlocale(LC_ALL_MASK, "C", NULL), .line = line, .error = error};
+lk_status lk_policy_read(const char *name, lk_policy *policy, lk_error *error) {
+  parse p = {.name = name, .policy = policy, .locale = newlocale(LC_ALL_MASK, "C", NULL), .error = error};
   if (p.locale == (locale_t)0) return lk_fail_memory(error);
   lk_status status = read_fields(&p, policy->tree.root, policy_fields, policy);
   freelocale(p.locale);

@@ -29,7 +29,9 @@ static lk_status parse(const char *name, const void *data, size_t size, lk_polic
   lk_status status = lk_yaml_parse(name, data, size, &policy->tree, line, error);
   if (status != LK_OK) return status;
   crypto_hash_sha256(policy->hash, data, size);
-  return lk_policy_read(name, policy, line, error);
+  status = lk_policy_read(name, policy, error);
+  *line = policy->refused_line;
+  return status;
 }
 
 static lk_status parse_at(const char *name, const void *data, size_t size, lk_policy **policy, uint32_t *line,

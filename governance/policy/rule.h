@@ -53,13 +53,14 @@ struct lk_policy {
   lk_rule *rules;
   lk_policy_actor_key *keys;
   uint32_t rules_count, keys_count;
+  uint32_t refused_line; /* at which reading failed; 0: at none */
 };
 
 /* lk_policy_open; `line` receives the line that is wrong, from 1; 0: none is, or the fault is not at a line. */
 lk_status lk_policy_open_at(const char *path, lk_policy **policy, uint32_t *line, lk_error *error);
 
-/* Reads the file's tree into the policy. The caller closes the policy, also where this fails. `line` as above. */
-lk_status lk_policy_read(const char *name, lk_policy *policy, uint32_t *line, lk_error *error);
+/* Reads the file's tree into the policy. The caller closes the policy, also where this fails. */
+lk_status lk_policy_read(const char *name, lk_policy *policy, lk_error *error);
 
 /* How a rule stands to a request at a time. */
 typedef enum lk_match_kind {
