@@ -1,5 +1,6 @@
-/* Memory runs out, at every place where any is asked for: once, or from there on. What fails says so, leaks nothing,
- * changes nothing on the disk, and works on the same objects as soon as there is memory again. */
+/* Memory runs out, at every place where any is asked for: once, or from there on. What fails says so, leaks
+ * allocations_nothing, changes allocations_nothing on the disk, and works on the same objects as soon as there is
+ * memory again. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,53 +20,6 @@
 #include "tests/support/files.h"
 
 TestSuite(memory, .init = files_setup, .fini = files_teardown);
-
-/* What is tried: `run` with a failure at each of its allocations. */
-struct trial {
-  const char *name;
-  void (*prepare)(void);
-  lk_status (*run)(lk_error *error);
-  void (*check_nothing_done)(void); /* after a failure; NULL: nothing to see */
-  void (*check_done)(void);
-  void (*clean)(void);
-};
-
-/* Maps, and folders that are read, are file operations; what jansson says is in index/gallery/manifest.h. */
-static bool is_documented(lk_status status) {
-  return status == LK_ENOMEM || status == LK_EIO || (status == LK_ECORRUPT && allocations_failed_in_jansson());
-}
-
-/* False where fewer than `nth` allocations were made. */
-static bool try_once(const struct trial *t, uint32_t nth, bool all_after) {
-  lk_error error = {0};
-  int64_t live = allocations_live();
-  t->prepare();
-  allocations_fail(nth, all_after);
-  lk_status status = t->run(&error);
-  bool failed = allocations_stop();
-  if (status != LK_OK) {
-    cr_assert(failed && is_documented(status) && error.text[0] != '\0', "%s, allocation %u: %s: %s", t->name, nth,
-              lk_status_name(status), error.text);
-    if (t->check_nothing_done != NULL) t->check_nothing_done();
-    status = t->run(&error);
-  }
-  cr_assert_eq(status, LK_OK, "%s, after allocation %u: %s", t->name, nth, error.text);
-  t->check_done();
-  t->clean();
-  cr_assert_eq(allocations_live(), live, "%s, allocation %u: %lld blocks leaked", t->name, nth,
-               (long long)(allocations_live() - live));
-  return failed;
-}
-
-static void try_all(const struct trial *t, uint32_t at_least) {
-  for (int all_after = 0; all_after < 2; all_after++) {
-    uint32_t nth = 1;
-    while (try_once(t, nth, all_after)) nth++;
-    cr_assert_geq(nth - 1, at_least, "%s: only %u allocations were seen", t->name, nth - 1);
-  }
-}
-
-static void nothing(void) {}
 
 static void start_afresh(void) {
   files_teardown();
@@ -105,8 +59,9 @@ static void check_not_created(void) { cr_assert_eq(files_count(files_root), 0); 
 static void check_created(void) { check_gallery(files_path("new"), 0); }
 
 Test(memory, create) {
-  static const struct trial trial = {"create", start_afresh, create, check_not_created, check_created, nothing};
-  try_all(&trial, 30);
+  static const allocations_trial trial = {"create",          start_afresh,  create,
+                                          check_not_created, check_created, allocations_nothing};
+  allocations_try_all(&trial, 30);
 }
 
 static const char *folder;
@@ -141,13 +96,13 @@ static void check_enrolled_first(void) { check_enrolled(0, 1); }
 static void check_enrolled_more(void) { check_enrolled(MORE, 2); }
 
 Test(memory, enroll) {
-  static const struct trial first = {"enroll",          make_empty_gallery,   enroll_first,
-                                     check_still_empty, check_enrolled_first, nothing};
-  static const struct trial more = {"enroll more",     make_small_gallery,  enroll_more,
-                                    check_still_small, check_enrolled_more, nothing};
+  static const allocations_trial first = {"enroll",          make_empty_gallery,   enroll_first,
+                                          check_still_empty, check_enrolled_first, allocations_nothing};
+  static const allocations_trial more = {"enroll more",     make_small_gallery,  enroll_more,
+                                         check_still_small, check_enrolled_more, allocations_nothing};
   make_data();
-  try_all(&first, 100);
-  try_all(&more, 100);
+  allocations_try_all(&first, 100);
+  allocations_try_all(&more, 100);
 }
 
 /* ---- an open gallery ---- */
@@ -172,9 +127,9 @@ static void close_gallery(void) {
 }
 
 Test(memory, open) {
-  static const struct trial trial = {"open", nothing, open_gallery, NULL, check_open, close_gallery};
+  static const allocations_trial trial = {"open", allocations_nothing, open_gallery, NULL, check_open, close_gallery};
   make_gallery();
-  try_all(&trial, 30);
+  allocations_try_all(&trial, 30);
 }
 
 static lk_status open_device(lk_error *error) { return lk_device_open("cpu", 3, &device, error); }
@@ -182,15 +137,16 @@ static void check_device(void) { cr_assert_eq(strncmp(lk_device_name(device), "c
 static void close_device(void) { lk_device_close(device); }
 
 Test(memory, device) {
-  static const struct trial trial = {"device", nothing, open_device, NULL, check_device, close_device};
-  try_all(&trial, 6);
+  static const allocations_trial trial = {"device", allocations_nothing, open_device, NULL, check_device, close_device};
+  allocations_try_all(&trial, 6);
 }
 
 static lk_status open_devices(lk_error *error) { return lk_device_open("cpu,cpu", 2, &device, error); }
 
 Test(memory, several_devices) {
-  static const struct trial trial = {"several devices", nothing, open_devices, NULL, check_device, close_device};
-  try_all(&trial, 12);
+  static const allocations_trial trial = {"several devices", allocations_nothing, open_devices, NULL,
+                                          check_device,      close_device};
+  allocations_try_all(&trial, 12);
 }
 
 static lk_status open_result(lk_error *error) { return lk_result_open(&result, error); }
@@ -198,8 +154,8 @@ static void check_result(void) { cr_assert_not_null(result); }
 static void close_result(void) { lk_result_close(result); }
 
 Test(memory, result) {
-  static const struct trial trial = {"result", nothing, open_result, NULL, check_result, close_result};
-  try_all(&trial, 1);
+  static const allocations_trial trial = {"result", allocations_nothing, open_result, NULL, check_result, close_result};
+  allocations_try_all(&trial, 1);
 }
 
 static void open_for_load(void) {
@@ -236,11 +192,11 @@ static void check_loaded(void) {
 }
 
 Test(memory, load) {
-  static const struct trial fresh = {"load", open_for_load, load, check_not_loaded, check_loaded, close_all};
-  static const struct trial again = {"load again", load_again, load, check_not_loaded, check_loaded, close_all};
+  static const allocations_trial fresh = {"load", open_for_load, load, check_not_loaded, check_loaded, close_all};
+  static const allocations_trial again = {"load again", load_again, load, check_not_loaded, check_loaded, close_all};
   make_gallery();
-  try_all(&fresh, 9);
-  try_all(&again, 9);
+  allocations_try_all(&fresh, 9);
+  allocations_try_all(&again, 9);
 }
 
 static lk_status count_subjects(lk_error *error) {
@@ -253,11 +209,12 @@ static lk_status count_subjects(lk_error *error) {
 static lk_status check_all(lk_error *error) { return lk_gallery_check(gallery, error); }
 
 Test(memory, subjects_and_check) {
-  static const struct trial subjects_of = {"subjects", open_for_load, count_subjects, NULL, nothing, close_all};
-  static const struct trial check = {"check", open_for_load, check_all, NULL, nothing, close_all};
+  static const allocations_trial subjects_of = {"subjects", open_for_load,       count_subjects,
+                                                NULL,       allocations_nothing, close_all};
+  static const allocations_trial check = {"check", open_for_load, check_all, NULL, allocations_nothing, close_all};
   make_gallery();
-  try_all(&subjects_of, 2);
-  try_all(&check, 0);
+  allocations_try_all(&subjects_of, 2);
+  allocations_try_all(&check, 0);
 }
 
 /* ---- searches ---- */
@@ -288,7 +245,7 @@ static void open_and_search_a_little(void) {
   check_loaded();
 }
 
-/* The answer of objects that nothing ever failed in. */
+/* The answer of objects that allocations_nothing ever failed in. */
 static void find_answer(lk_status (*run)(lk_error *error)) {
   load_again();
   lk_error error;
@@ -301,11 +258,11 @@ static void find_answer(lk_status (*run)(lk_error *error)) {
 }
 
 static void try_search(const char *name, lk_status (*run)(lk_error *error), uint32_t at_least) {
-  struct trial cold = {name, load_again, run, NULL, check_answer, close_all}, warm = cold;
+  allocations_trial cold = {name, load_again, run, NULL, check_answer, close_all}, warm = cold;
   warm.prepare = open_and_search_a_little;
   find_answer(run);
-  try_all(&cold, at_least);
-  try_all(&warm, at_least / 3);
+  allocations_try_all(&cold, at_least);
+  allocations_try_all(&warm, at_least / 3);
 }
 
 static void start_search(void) {
@@ -399,7 +356,8 @@ Test(memory, identify_governed) {
   claims.case_id = lk_text_of("c-1");
   query.claims = &claims;
   find_answer(identify);
-  try_all(&(struct trial){"governed", load_without_a_log, identify, NULL, check_answer, close_all}, 20);
+  allocations_try_all(&(allocations_trial){"governed", load_without_a_log, identify, NULL, check_answer, close_all},
+                      20);
 }
 
 Test(memory, verify) {
@@ -407,53 +365,6 @@ Test(memory, verify) {
   lk_vectors probes[2] = {{0}, files_vectors(vectors, PROBES, DIM)};
   query.probes = probes;
   try_search("verify", verify, 3);
-}
-
-/* ---- files that come in ---- */
-
-static lk_label_csv parsed;
-
-static lk_status parse_labels(lk_error *error) {
-  static const char csv[] = "row,key,subject,tags,group\n0,a,\"a \"\"long\"\" subject, longer than 128 bytes: "
-                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",7,g\n2,c,,,\n";
-  return lk_label_csv_parse("labels", csv, sizeof csv - 1, 3, &parsed, error);
-}
-static void check_parsed(void) {
-  cr_assert(lk_text_equal(parsed.of_row[2].key, lk_text_of("c")) && parsed.of_row[0].tags == 7);
-  cr_assert_eq(parsed.of_row[1].key.length, 0);
-}
-static void close_labels(void) { lk_label_csv_close(&parsed); }
-
-Test(memory, labels) {
-  static const struct trial trial = {"labels", nothing, parse_labels, NULL, check_parsed, close_labels};
-  try_all(&trial, 5);
-}
-
-static lk_vector_file vector_file;
-
-static lk_status open_vectors(lk_error *error) { return lk_vector_file_open(files_path("v.npy"), &vector_file, error); }
-static void check_vectors(void) { cr_assert(vector_file.vectors.rows == 2 && vector_file.vectors.dim == DIM); }
-static void close_vectors(void) { lk_vector_file_close(&vector_file); }
-
-Test(memory, vector_file) {
-  static const struct trial trial = {"vector file", nothing, open_vectors, NULL, check_vectors, close_vectors};
-  files_write_npy(files_path("v.npy"), "<f4", 2, DIM, vectors, 2 * DIM * sizeof(float));
-  try_all(&trial, 1);
-}
-
-static lk_id_list lines;
-
-static lk_status open_lines(lk_error *error) { return lk_id_list_open(files_path("lines"), &lines, error); }
-static void check_lines(void) { cr_assert_eq(lines.count, 100); }
-static void close_lines(void) { lk_id_list_close(&lines); }
-
-Test(memory, lines) {
-  static const struct trial trial = {"lines", nothing, open_lines, NULL, check_lines, close_lines};
-  char text[200];
-  for (int i = 0; i < 100; i++) memcpy(text + 2 * i, "k\n", 2);
-  files_write(files_path("lines"), text, sizeof text);
-  try_all(&trial, 3);
 }
 
 static lk_manifest manifest;
@@ -466,9 +377,10 @@ static void check_manifest(void) {
 static void free_manifest(void) { lk_manifest_free(&manifest); }
 
 Test(memory, manifest) {
-  static const struct trial trial = {"manifest", nothing, read_manifest, NULL, check_manifest, free_manifest};
+  static const allocations_trial trial = {"manifest", allocations_nothing, read_manifest,
+                                          NULL,       check_manifest,      free_manifest};
   make_gallery();
-  try_all(&trial, 30);
+  allocations_try_all(&trial, 30);
 }
 
 /* ---- replies ---- */
@@ -493,11 +405,11 @@ static void check_reply(void) {
 static void free_reply(void) { lk_bytes_free(&reply); }
 
 static void try_reply(uint32_t at_least) {
-  static const struct trial trial = {"reply", nothing, encode_reply, NULL, check_reply, free_reply};
+  static const allocations_trial trial = {"reply", allocations_nothing, encode_reply, NULL, check_reply, free_reply};
   cr_assert_eq(encode_reply(NULL), LK_OK);
   whole_reply = reply;
   reply = (lk_bytes){0};
-  try_all(&trial, at_least);
+  allocations_try_all(&trial, at_least);
   lk_bytes_free(&whole_reply);
 }
 
@@ -526,18 +438,19 @@ static lk_status render(lk_error *error) {
   fclose(out);
   return status;
 }
-static void check_nothing_printed(void) { cr_assert_eq(line[0], '\0'); }
+static void check_allocations_nothing_printed(void) { cr_assert_eq(line[0], '\0'); }
 static void check_line(void) {
   cr_assert_str_eq(line + strlen(line) - 4, "\"}}\n");
   line[0] = '\0';
 }
 
 Test(memory, render) {
-  static const struct trial trial = {"render", nothing, render, check_nothing_printed, check_line, nothing};
+  static const allocations_trial trial = {"render",   allocations_nothing, render, check_allocations_nothing_printed,
+                                          check_line, allocations_nothing};
   start_search();
   query.k = 3;
   load_again();
   cr_assert_eq(identify(NULL), LK_OK);
-  try_all(&trial, 30);
+  allocations_try_all(&trial, 30);
   close_all();
 }

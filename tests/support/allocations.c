@@ -1,5 +1,7 @@
 #include "tests/support/allocations.h"
 
+#include <criterion/criterion.h>
+
 #include <csv.h>
 #include <dirent.h>
 #include <errno.h>
@@ -108,3 +110,40 @@ int __wrap_fsync(int fd);
 int __wrap_fsync(int fd) { return (void)fd, 0; }
 int __wrap_msync(void *address, size_t size, int flags);
 int __wrap_msync(void *address, size_t size, int flags) { return (void)address, (void)size, (void)flags, 0; }
+
+/* Maps, and folders that are read, are file operations; what jansson says is in index/gallery/manifest.h. */
+static bool is_documented(lk_status status) {
+  return status == LK_ENOMEM || status == LK_EIO || (status == LK_ECORRUPT && allocations_failed_in_jansson());
+}
+
+/* False where fewer than `nth` allocations were made. */
+static bool try_once(const allocations_trial *t, uint32_t nth, bool all_after) {
+  lk_error error = {0};
+  int64_t before = allocations_live();
+  t->prepare();
+  allocations_fail(nth, all_after);
+  lk_status status = t->run(&error);
+  bool any_failed = allocations_stop();
+  if (status != LK_OK) {
+    cr_assert(any_failed && is_documented(status) && error.text[0] != '\0', "%s, allocation %u: %s: %s", t->name, nth,
+              lk_status_name(status), error.text);
+    if (t->check_nothing_done != NULL) t->check_nothing_done();
+    status = t->run(&error);
+  }
+  cr_assert_eq(status, LK_OK, "%s, after allocation %u: %s", t->name, nth, error.text);
+  t->check_done();
+  t->clean();
+  cr_assert_eq(allocations_live(), before, "%s, allocation %u: %lld blocks leaked", t->name, nth,
+               (long long)(allocations_live() - before));
+  return any_failed;
+}
+
+void allocations_try_all(const allocations_trial *t, uint32_t at_least) {
+  for (int all_after = 0; all_after < 2; all_after++) {
+    uint32_t nth = 1;
+    while (try_once(t, nth, all_after)) nth++;
+    cr_assert_geq(nth - 1, at_least, "%s: only %u allocations were seen", t->name, nth - 1);
+  }
+}
+
+void allocations_nothing(void) {}

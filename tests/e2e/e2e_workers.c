@@ -1,0 +1,129 @@
+/* Several clients, and workers beside each other, on one Redis. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/worker/serve.h"
+#include "tests/e2e/e2e.h"
+
+static process worker;
+
+static void setup(void) {
+  e2e_setup();
+  redis_server_start(&redis, true);
+}
+
+static void teardown(void) {
+  process_close(&worker);
+  e2e_teardown();
+}
+
+TestSuite(workers, .init = setup, .fini = teardown);
+
+Test(workers, many_clients_at_once) {
+  enum { CLIENTS = 8 };
+  process clients[CLIENTS] = {0}, alone = {0};
+  char names[CLIENTS][16];
+  worker_start(&worker, NULL);
+  for (uint32_t c = 0; c < CLIENTS; c++) {
+    snprintf(names[c], sizeof names[c], "probes%u.npy", c);
+    files_write_npy(files_path(names[c]), "<f4", FACES_PROBES - 10 * c, FACES_DIM, faces_probes + 10 * c * FACES_DIM,
+                    sizeof(float) * FACES_DIM * (FACES_PROBES - 10 * c));
+  }
+  for (uint32_t c = 0; c < CLIENTS; c++)
+    likeness_start(&clients[c], "submit", files_path(names[c]), "--redis", redis.url, "--gallery", "faces", "--format",
+                   "csv", "--job-probes", c % 2 == 0 ? "1" : "9", "--priority", c % 3 == 0 ? "hi" : "lo", "--threshold",
+                   c % 4 == 0 ? "0.5" : "-1", NULL);
+  for (uint32_t c = 0; c < CLIENTS; c++) {
+    cr_assert_eq(process_wait(&clients[c], PROCESS_PATIENCE_MS), 0, "%s", process_log(&clients[c]));
+    likeness(&alone, "identify", faces, files_path(names[c]), "--format", "csv", "--threshold",
+             c % 4 == 0 ? "0.5" : "-1", NULL);
+    cr_assert_str_eq(process_out(&clients[c]), process_out(&alone));
+    process_close(&clients[c]);
+  }
+  process_close(&alone);
+  lk_redis_reply *left = redis_ask(&redis, "KEYS", LK_REPLY_PREFIX "*", NULL);
+  cr_assert_eq(lk_redis_reply_elements(left), 0);
+  lk_redis_reply_free(left);
+}
+
+static uint32_t jobs_of(process *p) {
+  unsigned jobs = 0;
+  const char *line = strstr(process_log(p), "stopped after ");
+  cr_assert(line != NULL && sscanf(line, "stopped after %u jobs", &jobs) == 1);
+  return jobs;
+}
+
+Test(workers, two_workers_on_one_stream) {
+  enum { JOBS = 1500 };
+  process other = {0};
+  worker_start(&worker, "--batch", "8", NULL);
+  worker_start(&other, "--batch", "8", NULL);
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  worker_stop(&worker);
+  worker_stop(&other);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(jobs_of(&worker) + jobs_of(&other), JOBS);
+  cr_assert_eq(pending(), 0);
+  process_close(&other);
+}
+
+static lk_worker_options side_by_side;
+
+static void *run_side_by_side(void *error) { return lk_serve(&side_by_side, error) == LK_OK ? NULL : error; }
+
+/* As on a GPU, which searches two batches at a time: the worker in this process, on a device that makes them wait for
+ * each other. */
+Test(workers, two_batches_at_a_time) {
+  enum { JOBS = 1500 };
+  static atomic_bool stop, reload;
+  lk_error error = {""};
+  lk_device *device;
+  lk_gallery *gallery;
+  pthread_t thread;
+  void *failed;
+  side_by_side = (lk_worker_options){.galleries = &gallery,
+                                     .galleries_count = 1,
+                                     .searches = 2,
+                                     .batch_probes = 8,
+                                     .max_delay_us = 1000,
+                                     .reload = &reload,
+                                     .stop = &stop,
+                                     .log = stderr};
+  cr_assert_eq(lk_address_parse(redis.url, &side_by_side.address, &error), LK_OK);
+  cr_assert_eq(lk_device_open("cpu", 1, &device, &error), LK_OK);
+  cr_assert_eq(lk_gallery_open(faces, &gallery, &error), LK_OK);
+  cr_assert_eq(lk_gallery_load(gallery, device, &error), LK_OK);
+  cr_assert_eq(pthread_create(&thread, NULL, run_side_by_side, &error), 0);
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  atomic_store(&stop, true);
+  pthread_join(thread, &failed);
+  cr_assert_null(failed, "%s", error.text);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(pending(), 0);
+  lk_gallery_close(gallery);
+  lk_device_close(device);
+}
+
+Test(workers, sigterm_in_the_middle) {
+  enum { JOBS = 6000 };
+  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  worker_start(&worker, "--batch", "1", NULL);
+  cr_assert(redis_reaches(&redis, 50, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  worker_stop(&worker);
+  int64_t answered = redis_number(&redis, "LLEN", LK_REPLY_PREFIX "me", NULL);
+  cr_assert_eq(jobs_of(&worker), answered);
+  cr_assert_eq(pending(), 0);
+  cr_assert_lt(answered, JOBS, "too fast to be stopped in the middle");
+  worker_start(&worker, NULL);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  worker_stop(&worker);
+  expect_each_once("me", "x", JOBS);
+}
