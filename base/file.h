@@ -1,4 +1,4 @@
-/* Files: mapped for reading, written so that they survive a power cut. Messages name the file. */
+/* Maps files for reading and writes them so that they survive a power cut. Messages name the file. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -14,16 +14,17 @@ typedef struct lk_file {
 lk_status lk_file_map(const char *path, lk_file *file, lk_error *error);
 void lk_file_unmap(lk_file *file);
 
-/* A file of `size` bytes, its blocks reserved, mapped for writing. Replaces what is there. */
+/* Creates or replaces a file of `size` bytes, reserves its blocks and maps it for writing. LK_EIO. */
 lk_status lk_file_make(const char *path, size_t size, void **data, lk_error *error);
-/* Unmaps what lk_file_make mapped, after bringing it to the disk. */
+/* Writes what lk_file_make mapped to the disk and unmaps it, on failure too. LK_EIO. */
 lk_status lk_file_seal(const char *path, void *data, size_t size, lk_error *error);
 
-/* Replaces `path` in one atomic step: a new file beside it, fsync, rename, fsync the folder. */
+/* Replaces `path` atomically: writes a new file beside it, fsyncs and renames it, and fsyncs the folder. LK_EIO;
+ * LK_EINVAL: the path is too long. */
 lk_status lk_file_replace(const char *path, const void *data, size_t size, lk_error *error);
 lk_status lk_file_sync_folder(const char *folder, lk_error *error);
 
-/* Joins into `path` of PATH_MAX bytes. */
+/* Writes folder/name into `path` of PATH_MAX bytes. LK_EINVAL: it is too long. */
 lk_status lk_file_join(char *path, const char *folder, const char *name, lk_error *error);
 
 #endif

@@ -9,17 +9,17 @@
 
 #include "base/fail.h"
 
-/* A thread that waits looks for this long, some 40 microseconds, before it sleeps: calls of one search follow each
- * other closely, and waking a thread takes about as long. */
-enum { LOOKS = 1000 };
+/* A waiting thread spins this often, about 40 microseconds, before it sleeps: the calls of one search follow each other
+ * closely, and waking a thread takes about as long. */
+enum { SPINS = 1000 };
 
 struct lk_pool {
   pthread_mutex_t lock;
   pthread_cond_t work;
   pthread_cond_t idle;
-  _Atomic uint64_t call; /* counts calls, so that a worker takes part in each once */
-  bool open;             /* the call, for workers to join; one that comes too late is not waited for */
-  atomic_uint working;   /* that have joined */
+  _Atomic uint64_t call; /* counts calls, so that a worker joins each one once */
+  bool open;             /* workers may join the call; the caller does not wait for late ones */
+  atomic_uint working;   /* workers that have joined */
   bool closing;
 
   void (*task)(void *context, uint32_t thread, uint32_t item);
@@ -27,7 +27,7 @@ struct lk_pool {
   uint32_t items;
   atomic_uint next;
 
-  uint32_t looks;   /* none with more threads than processors: the others' time would be taken */
+  uint32_t spins;   /* 0 with more threads than processors: spinning would take time from working threads */
   uint32_t threads; /* the caller included */
   struct lk_worker {
     pthread_t thread;
@@ -55,10 +55,10 @@ static void relax(void) {
 #endif
 }
 
-/* Takes part in a call that the worker has not seen; false: the pool closes. */
+/* Waits for a call that the worker has not seen and joins it; false: the pool is closing. */
 static bool join_call(lk_pool *pool, uint64_t *seen) {
   for (bool joined = false; !joined;) {
-    for (uint32_t i = 0; i < pool->looks && pool->call == *seen; i++) relax();
+    for (uint32_t i = 0; i < pool->spins && pool->call == *seen; i++) relax();
     pthread_mutex_lock(&pool->lock);
     while (pool->call == *seen && !pool->closing) pthread_cond_wait(&pool->work, &pool->lock);
     bool closing = pool->closing;
@@ -94,7 +94,7 @@ lk_status lk_pool_open(uint32_t threads, lk_pool **pool, lk_error *error) {
   pthread_mutex_init(&opened->lock, NULL);
   pthread_cond_init(&opened->work, NULL);
   pthread_cond_init(&opened->idle, NULL);
-  opened->looks = threads <= processors() ? LOOKS : 0;
+  opened->spins = threads <= processors() ? SPINS : 0;
   opened->threads = 1;
   for (uint32_t i = 1; i < threads; i++) {
     struct lk_worker *worker = &opened->workers[i - 1];
@@ -125,12 +125,12 @@ void lk_pool_close(lk_pool *pool) {
 
 uint32_t lk_pool_threads(const lk_pool *pool) { return pool->threads; }
 
-/* No worker may join any more; returns when those that have are done. */
+/* Lets no more workers join, and returns when those that have joined are done. */
 static void close_call(lk_pool *pool) {
   pthread_mutex_lock(&pool->lock);
   pool->open = false;
   pthread_mutex_unlock(&pool->lock);
-  for (uint32_t i = 0; i < pool->looks && pool->working > 0; i++) relax();
+  for (uint32_t i = 0; i < pool->spins && pool->working > 0; i++) relax();
   pthread_mutex_lock(&pool->lock);
   while (pool->working > 0) pthread_cond_wait(&pool->idle, &pool->lock);
   pthread_mutex_unlock(&pool->lock);

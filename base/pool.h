@@ -1,5 +1,5 @@
-/* A pool of threads that share out the items of one call. The caller works too. Every thread runs the items in the
- * default floating-point environment, whatever another library left in the caller's. */
+/* A thread pool that shares out the items of one call; the caller works too. Every thread runs the items in the default
+ * floating-point environment, whatever another library left in the caller's. */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
@@ -9,13 +9,13 @@
 
 typedef struct lk_pool lk_pool;
 
-/* `threads` 0: as many as this process may run on. */
+/* `threads`: the caller included; 0: as many as this process may run on. LK_ENOMEM: also when a thread cannot start. */
 lk_status lk_pool_open(uint32_t threads, lk_pool **pool, lk_error *error);
 void lk_pool_close(lk_pool *pool);
 uint32_t lk_pool_threads(const lk_pool *pool);
 
-/* Calls task(context, thread, item) once for each item, in any order, thread in 0 .. lk_pool_threads - 1; returns when
- * all are done. One call at a time. Allocates nothing. */
+/* Calls task(context, thread, item) once for each item, in any order, with `thread` in 0 .. lk_pool_threads - 1, and
+ * returns when all are done. At most one call runs at a time. Allocates nothing. */
 void lk_pool_run(lk_pool *pool, uint32_t items, void (*task)(void *context, uint32_t thread, uint32_t item),
                  void *context);
 
