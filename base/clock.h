@@ -1,18 +1,18 @@
-/* Time as numbers. */
+/* Clocks. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
 
-/* Microseconds of a clock that only goes forward. */
+/* Microseconds of the monotonic clock. */
 static inline uint64_t lk_clock_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Milliseconds since 1970-01-01T00:00:00Z, by this machine's clock. */
+/* Milliseconds since 1970-01-01T00:00:00Z by this machine's clock. */
 static inline uint64_t lk_clock_unix_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);

@@ -14,7 +14,7 @@ static lk_status fail(lk_error *error, const char *path, const char *what) {
   return lk_fail(error, LK_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
-/* Closes without touching errno, which tells what failed before. */
+/* Closes and keeps errno, which tells what failed before. */
 static void close_quietly(int fd) {
   int saved = errno;
   close(fd);
@@ -113,7 +113,7 @@ lk_status lk_file_check_at(const void *address, const char *name, lk_error *erro
 lk_status lk_file_make(const char *path, size_t size, void **data, lk_error *error) {
   int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return fail(error, path, "create");
-  /* Without the reservation a full disk would be a SIGBUS in the middle of writing to the map. */
+  /* Without the reservation a write to the map would raise SIGBUS when the disk is full. */
   int reserved = posix_fallocate(fd, 0, (off_t)size);
   void *mapped = MAP_FAILED;
   if (reserved != 0)

@@ -1,4 +1,4 @@
-/* Files: read or mapped, and written so that they survive a power cut. Messages name the file. */
+/* Reads and maps files, and writes them so that they survive a power cut. Messages name the file. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -27,16 +27,17 @@ void lk_file_unmap(lk_file *file);
 lk_status lk_file_check(const lk_file *file, const char *name, lk_error *error);
 lk_status lk_file_check_at(const void *address, const char *name, lk_error *error);
 
-/* A file of `size` bytes, its blocks reserved, mapped for writing. Replaces what is there. */
+/* Creates or replaces a file of `size` bytes, reserves its blocks and maps it for writing. LK_EIO. */
 lk_status lk_file_make(const char *path, size_t size, void **data, lk_error *error);
-/* Unmaps what lk_file_make mapped, after bringing it to the disk. */
+/* Writes what lk_file_make mapped to the disk and unmaps it, on failure too. LK_EIO. */
 lk_status lk_file_seal(const char *path, void *data, size_t size, lk_error *error);
 
-/* Replaces `path` in one atomic step: a new file beside it, fsync, rename, fsync the folder. */
+/* Replaces `path` atomically: writes a new file beside it, fsyncs and renames it, and fsyncs the folder. LK_EIO;
+ * LK_EINVAL: the path is too long. */
 lk_status lk_file_replace(const char *path, const void *data, size_t size, lk_error *error);
 lk_status lk_file_sync_folder(const char *folder, lk_error *error);
 
-/* Joins into `path` of PATH_MAX bytes. */
+/* Writes folder/name into `path` of PATH_MAX bytes. LK_EINVAL: it is too long. */
 lk_status lk_file_join(char *path, const char *folder, const char *name, lk_error *error);
 
 #endif

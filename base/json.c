@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Not json_dumps: it takes memory as it writes and, up to jansson 2.14 at least, leaves out a key where there is none.
- */
+/* json_dumps is not used: it allocates as it writes and, up to jansson 2.14 at least, drops a key when an allocation
+ * fails. */
 char *lk_json_print(const json_t *root, size_t flags) {
-  char small[2048]; /* what fits in here is written once */
+  char small[2048]; /* a text that fits here is printed only once */
   size_t length = json_dumpb(root, small, sizeof small, flags);
   char *text = length > 0 ? malloc(length + 1) : NULL;
   if (text == NULL) return NULL;

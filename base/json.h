@@ -1,10 +1,10 @@
-/* JSON as text, for what must not be written in part. */
+/* Prints JSON whole or not at all. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
 #include <jansson.h>
 
-/* The text, which the caller frees; NULL for no `root`, or out of memory. */
+/* Returns the text, which the caller frees; NULL when `root` is NULL or out of memory. */
 char *lk_json_print(const json_t *root, size_t flags);
 
 #endif

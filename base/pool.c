@@ -29,7 +29,7 @@ struct lk_pool {
 
   uint32_t looks;   /* 0 with more threads than processors: looking would take the others' time */
   uint32_t threads; /* the caller included */
-  struct lk_worker {
+  struct lk_pool_worker {
     pthread_t thread;
     lk_pool *pool;
     uint32_t number;
@@ -78,7 +78,7 @@ static void leave_call(lk_pool *pool) {
 }
 
 static void *worker_main(void *argument) {
-  struct lk_worker *worker = argument;
+  struct lk_pool_worker *worker = argument;
   uint64_t seen = 0;
   while (join_call(worker->pool, &seen)) {
     work_through(worker->pool, worker->number);
@@ -97,7 +97,7 @@ lk_status lk_pool_open(uint32_t threads, lk_pool **pool, lk_error *error) {
   opened->looks = threads <= processors() ? LOOKS : 0;
   opened->threads = 1;
   for (uint32_t i = 1; i < threads; i++) {
-    struct lk_worker *worker = &opened->workers[i - 1];
+    struct lk_pool_worker *worker = &opened->workers[i - 1];
     worker->pool = opened;
     worker->number = i;
     if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {

@@ -1,5 +1,5 @@
-/* A key file is one line: what it is, and the bytes in hex. The word keeps a secret key from being taken for a public
- * one, and handed around. */
+/* A key file is one line: a word that names the kind of key, and its bytes in hex. The word prevents that a secret key
+ * is taken for a public one and passed on. */
 #include <likeness/signing_key.h>
 
 #include <errno.h>
@@ -38,7 +38,7 @@ static lk_status write_key(const char *path, mode_t mode, const char *word, cons
 lk_status lk_signing_key_make(const char *path, lk_error *error) {
   unsigned char seed[crypto_sign_SEEDBYTES], public_key[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
   char hex[SEED_HEX + 1], public_path[PATH_MAX];
-  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium does not start");
+  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   if (snprintf(public_path, sizeof public_path, "%s.pub", path) >= (int)sizeof public_path)
     return lk_fail(error, LK_EINVAL, "%s: the path is too long", path);
   randombytes_buf(seed, sizeof seed);
@@ -55,7 +55,7 @@ lk_status lk_signing_key_make(const char *path, lk_error *error) {
   return status;
 }
 
-/* The 32 bytes of a file that begins with `word`. `hidden`: others must not be able to read it. */
+/* Reads the 32 bytes of a key file that begins with `word`. `hidden`: only the owner may have access to the file. */
 static lk_status read_key(const char *path, const char *word, bool hidden, unsigned char bytes[32], lk_error *error) {
   char line[KEY_LINE_MAX];
   struct stat stat;
@@ -66,19 +66,19 @@ static lk_status read_key(const char *path, const char *word, bool hidden, unsig
   lk_status status = length >= 0 ? LK_OK : fail(error, LK_EIO, path, "read");
   close(fd);
   if (status == LK_OK && hidden && (stat.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    status = lk_fail(error, LK_EINVAL, "%s: others may read this secret key; chmod 600 it", path);
+    status = lk_fail(error, LK_EINVAL, "%s: other users have access to this secret key; run chmod 600 on it", path);
   bool good = status == LK_OK && (size_t)length == head + SEED_HEX + 1 && memcmp(line, word, head) == 0 &&
               line[length - 1] == '\n' && sodium_hex2bin(bytes, 32, line + head, SEED_HEX, NULL, NULL, NULL) == 0;
   sodium_memzero(line, sizeof line);
   if (status == LK_OK && !good)
-    status = lk_fail(error, LK_EFORMAT, "%s: not a line of '%s' and a key of 64 hex digits", path, word);
+    status = lk_fail(error, LK_EFORMAT, "%s: not a key file: expected one line of '%s' and 64 hex digits", path, word);
   return status;
 }
 
 lk_status lk_signing_key_read_secret(const char *path, lk_signing_key *key, lk_error *error) {
   unsigned char seed[crypto_sign_SEEDBYTES], public_key[crypto_sign_PUBLICKEYBYTES];
   *key = (lk_signing_key){0};
-  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium does not start");
+  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   lk_status status = read_key(path, SECRET_WORD, true, seed, error);
   if (status != LK_OK) return status;
   crypto_sign_seed_keypair(public_key, key->secret, seed);

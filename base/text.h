@@ -1,4 +1,4 @@
-/* Runs of UTF-8 bytes: keys, subjects, groups. */
+/* UTF-8 texts: keys, subjects, groups. */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
@@ -14,7 +14,8 @@ static inline bool lk_text_equal(lk_text a, lk_text b) {
   return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
 
-/* What is wrong with it as a key, subject, group or model: too long, not UTF-8, a control character. NULL: nothing. */
+/* What makes the text invalid as a key, subject, group or model: its length, bytes that are not UTF-8, a control
+ * character. NULL: it is valid. The returned string is static. */
 const char *lk_text_fault(lk_text text);
 
 /* Appends formatted text to `text` of `size` bytes (1 or more), which has `used` bytes; text that does not fit is cut

@@ -3,23 +3,24 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MS_A_MINUTE = 60 * 1000, MS_A_DAY = 24 * 60 * MS_A_MINUTE, DAYS_AN_ERA = 146097 /* 400 years */ };
+enum { MS_PER_MINUTE = 60 * 1000, MS_PER_DAY = 24 * 60 * MS_PER_MINUTE, DAYS_PER_ERA = 146097 /* 400 years */ };
 
-static const char malformed[] = "is neither an instant such as 2021-06-10T09:00:00+02:00 nor a date such as 2021-06-10",
-                  no_day[] = "names no day of the calendar", no_time[] = "names no time of a day",
-                  no_offset[] = "has no time zone: an instant ends with Z or an offset such as +02:00";
+static const char malformed[] =
+    "is neither a timestamp such as 2021-06-10T09:00:00+02:00 nor a date such as 2021-06-10",
+                  bad_date[] = "is not a valid date", bad_time[] = "has an invalid time of day",
+                  no_offset[] = "has no time zone: a timestamp ends with Z or an offset such as +02:00";
 
-/* Days from 1970-01-01. Years begin in March, so that the leap day is a year's last (Hinnant, days_from_civil). */
+/* Days from 1970-01-01. Years begin in March, so that the leap day comes last (Hinnant, days_from_civil). */
 static int64_t days_of_date(int year, int month, int day) {
   int from_march = (month + 9) % 12, y = year - (month <= 2);
   int64_t era = (y >= 0 ? y : y - 399) / 400;
   int64_t of_era = y - era * 400, day_of_year = (153 * from_march + 2) / 5 + day - 1;
-  return era * DAYS_AN_ERA + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719468;
+  return era * DAYS_PER_ERA + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719468;
 }
 
 static void date_of_days(int64_t days, int64_t *year, int *month, int *day) {
   days += 719468;
-  int64_t era = (days >= 0 ? days : days - (DAYS_AN_ERA - 1)) / DAYS_AN_ERA, of_era = days - era * DAYS_AN_ERA;
+  int64_t era = (days >= 0 ? days : days - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA, of_era = days - era * DAYS_PER_ERA;
   int64_t y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
   int day_of_year = (int)(of_era - (365 * y + y / 4 - y / 100)), from_march = (5 * day_of_year + 2) / 153;
   *day = day_of_year - (153 * from_march + 2) / 5 + 1;
@@ -54,8 +55,8 @@ static const char *take_date(lk_text *text, int64_t *ms) {
   if (!take_digits(text, 4, &year) || !take(text, "-") || !take_digits(text, 2, &month) || !take(text, "-") ||
       !take_digits(text, 2, &day))
     return malformed;
-  if (month < 1 || month > 12 || day < 1 || day > days_of_month(year, month)) return no_day;
-  *ms = days_of_date(year, month, day) * MS_A_DAY;
+  if (month < 1 || month > 12 || day < 1 || day > days_of_month(year, month)) return bad_date;
+  *ms = days_of_date(year, month, day) * MS_PER_DAY;
   return NULL;
 }
 
@@ -64,7 +65,7 @@ static const char *take_time(lk_text *text, int64_t *ms) {
   if (!take_digits(text, 2, &hour) || !take(text, ":") || !take_digits(text, 2, &minute) || !take(text, ":") ||
       !take_digits(text, 2, &second))
     return malformed;
-  if (hour > 23 || minute > 59 || second > 59) return no_time;
+  if (hour > 23 || minute > 59 || second > 59) return bad_time;
   if (take(text, ".")) {
     for (; take_digits(text, 1, &digit); worth /= 10) {
       if (worth == 0) return "is finer than a millisecond";
@@ -72,7 +73,7 @@ static const char *take_time(lk_text *text, int64_t *ms) {
     }
     if (worth == 100) return malformed;
   }
-  *ms += (hour * 60 + minute) * MS_A_MINUTE + second * 1000 + thousandths;
+  *ms += (hour * 60 + minute) * MS_PER_MINUTE + second * 1000 + thousandths;
   return NULL;
 }
 
@@ -82,7 +83,7 @@ static const char *take_offset(lk_text *text, int64_t *ms) {
   if (sign == 0) return text->length == 0 ? no_offset : malformed;
   if (!take_digits(text, 2, &hours) || !take(text, ":") || !take_digits(text, 2, &minutes)) return malformed;
   if (hours > 23 || minutes > 59) return "has an offset beyond 23:59";
-  *ms -= sign * (hours * 60 + minutes) * MS_A_MINUTE;
+  *ms -= sign * (hours * 60 + minutes) * MS_PER_MINUTE;
   return NULL;
 }
 
@@ -100,11 +101,11 @@ const char *lk_timestamp_parse(lk_text text, int64_t *ms) {
 }
 
 void lk_timestamp_format(int64_t ms, char text[LK_TIMESTAMP_SIZE]) {
-  int64_t days = ms / MS_A_DAY, of_day = ms % MS_A_DAY, year;
-  if (of_day < 0) days--, of_day += MS_A_DAY;
+  int64_t days = ms / MS_PER_DAY, of_day = ms % MS_PER_DAY, year;
+  if (of_day < 0) days--, of_day += MS_PER_DAY;
   int month, day, left = (int)of_day;
   date_of_days(days, &year, &month, &day);
   int used = snprintf(text, LK_TIMESTAMP_SIZE, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)year, month, day,
-                      left / (60 * MS_A_MINUTE), left / MS_A_MINUTE % 60, left / 1000 % 60);
+                      left / (60 * MS_PER_MINUTE), left / MS_PER_MINUTE % 60, left / 1000 % 60);
   snprintf(text + used, (size_t)(LK_TIMESTAMP_SIZE - used), left % 1000 != 0 ? ".%03dZ" : "Z", left % 1000);
 }

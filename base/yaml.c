@@ -8,16 +8,16 @@
 #include "base/fail.h"
 #include "base/text.h"
 
-enum { DEPTH_MOST = 8, FIELDS_MOST = 64, SIZE_MOST = 1 << 20 };
+enum { DEPTH_MAX = 8, FIELDS_MAX = 64, FILE_BYTES_MAX = 1 << 20 };
 
 typedef struct reader {
   const char *name;
   const char *data;
   yaml_parser_t parser;
-  yaml_event_t event; /* the one that is being read */
+  yaml_event_t event; /* the current one */
   bool has_event;
   lk_yaml *tree;
-  uint32_t *line; /* receives the line that is refused */
+  uint32_t *line; /* receives the faulty line */
   lk_error *error;
 } reader;
 
@@ -28,7 +28,7 @@ static lk_status refuse(reader *r, size_t line, const char *what) {
 
 static size_t line_of(const reader *r) { return r->event.start_mark.line + 1; }
 
-/* Bytes that are not UTF-8 come with an offset instead of a mark. */
+/* For bytes that are not UTF-8, libyaml gives an offset instead of a line. */
 static lk_status refuse_syntax(reader *r) {
   const yaml_parser_t *p = &r->parser;
   if (p->error == YAML_MEMORY_ERROR) return lk_fail_memory(r->error);
@@ -47,7 +47,7 @@ static lk_status read_event(reader *r) {
 }
 
 static lk_status make_node(reader *r, lk_yaml_kind kind, const void *bytes, size_t length, lk_yaml_node **made) {
-  if (length > 0 && memchr(bytes, '\0', length) != NULL) return refuse(r, line_of(r), "a text has a NUL");
+  if (length > 0 && memchr(bytes, '\0', length) != NULL) return refuse(r, line_of(r), "a text contains a NUL byte");
   lk_yaml_node *node = calloc(1, sizeof *node + length + 1);
   if (node == NULL) return lk_fail_memory(r->error);
   char *copy = (char *)(node + 1);
@@ -64,7 +64,7 @@ static lk_status make_node(reader *r, lk_yaml_kind kind, const void *bytes, size
 static lk_status make_text(reader *r, lk_yaml_node **made) {
   const yaml_event_t *e = &r->event;
   if (e->data.scalar.anchor != NULL || e->data.scalar.tag != NULL)
-    return refuse(r, line_of(r), "anchors and tags have no use here");
+    return refuse(r, line_of(r), "anchors and tags are not allowed");
   bool plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
   lk_status status = make_node(r, LK_YAML_TEXT, e->data.scalar.value, e->data.scalar.length, made);
   if (status == LK_OK) (*made)->plain = plain;
@@ -74,29 +74,29 @@ static lk_status make_text(reader *r, lk_yaml_node **made) {
 static lk_status read_node(reader *r, lk_text key, int depth, lk_yaml_node **made);
 
 static lk_status read_key(reader *r, const lk_yaml_node *parent, lk_text *key) {
-  if (r->event.type != YAML_SCALAR_EVENT) return refuse(r, line_of(r), "a field's name is a text");
+  if (r->event.type != YAML_SCALAR_EVENT) return refuse(r, line_of(r), "a field name must be a text");
   lk_yaml_node *node;
   lk_status status = make_text(r, &node);
   if (status != LK_OK) return status;
   *key = node->text;
   if (lk_yaml_field(parent, *key) == NULL) return read_event(r);
   char what[96];
-  snprintf(what, sizeof what, "%.*s comes twice", (int)(key->length < 64 ? key->length : 64), key->bytes);
+  snprintf(what, sizeof what, "field %.*s appears twice", (int)(key->length < 64 ? key->length : 64), key->bytes);
   return refuse(r, node->line, what);
 }
 
-/* The items of a list or the fields of a mapping, up to its end. */
+/* Reads the items of a list or the fields of a mapping, up to its end. */
 static lk_status read_children(reader *r, lk_yaml_node *parent, int depth) {
   bool fields = parent->kind == LK_YAML_FIELDS;
   const lk_yaml_node **last = &parent->first;
-  if (depth == DEPTH_MOST) return refuse(r, parent->line, "nested too deep");
+  if (depth == DEPTH_MAX) return refuse(r, parent->line, "nested too deeply");
   for (uint32_t count = 1;; count++) {
     lk_yaml_node *child;
     lk_text key = parent->key;
     lk_status status = read_event(r);
     if (status != LK_OK) return status;
     if (r->event.type == YAML_SEQUENCE_END_EVENT || r->event.type == YAML_MAPPING_END_EVENT) return LK_OK;
-    if (fields && count > FIELDS_MOST) return refuse(r, line_of(r), "more than 64 fields");
+    if (fields && count > FIELDS_MAX) return refuse(r, line_of(r), "more than 64 fields");
     if (fields) status = read_key(r, parent, &key);
     if (status == LK_OK) status = read_node(r, key, depth, &child);
     if (status != LK_OK) return status;
@@ -106,11 +106,11 @@ static lk_status read_children(reader *r, lk_yaml_node *parent, int depth) {
 }
 
 static lk_status make_parent(reader *r, lk_yaml_kind kind, const void *anchor, const void *tag, lk_yaml_node **made) {
-  if (anchor != NULL || tag != NULL) return refuse(r, line_of(r), "anchors and tags have no use here");
+  if (anchor != NULL || tag != NULL) return refuse(r, line_of(r), "anchors and tags are not allowed");
   return make_node(r, kind, NULL, 0, made);
 }
 
-/* The node that begins with the event at hand. */
+/* Reads the node that begins with the current event. */
 static lk_status read_node(reader *r, lk_text key, int depth, lk_yaml_node **made) {
   const yaml_event_t *e = &r->event;
   lk_status status;
@@ -121,7 +121,7 @@ static lk_status read_node(reader *r, lk_text key, int depth, lk_yaml_node **mad
   else if (e->type == YAML_MAPPING_START_EVENT)
     status = make_parent(r, LK_YAML_FIELDS, e->data.mapping_start.anchor, e->data.mapping_start.tag, made);
   else
-    return refuse(r, line_of(r), "aliases have no use here");
+    return refuse(r, line_of(r), "aliases are not allowed");
   if (status != LK_OK) return status;
   (*made)->key = key;
   return (*made)->kind == LK_YAML_TEXT ? LK_OK : read_children(r, *made, depth + 1);
@@ -137,7 +137,7 @@ static lk_status read_document(reader *r) {
   if (status == LK_OK) status = read_event(r); /* the document ends */
   if (status == LK_OK) status = read_event(r);
   if (status == LK_OK && r->event.type != YAML_STREAM_END_EVENT)
-    return refuse(r, line_of(r), "a second document begins");
+    return refuse(r, line_of(r), "a second document is not allowed");
   if (status == LK_OK) r->tree->root = root;
   return status;
 }
@@ -147,7 +147,7 @@ lk_status lk_yaml_parse(const char *name, const void *data, size_t size, lk_yaml
   reader r = {.name = name, .data = data, .tree = tree, .line = line, .error = error};
   *line = 0;
   *tree = (lk_yaml){0};
-  if (size > SIZE_MOST) return lk_fail(error, LK_EFORMAT, "%s: is larger than a MiB", name);
+  if (size > FILE_BYTES_MAX) return lk_fail(error, LK_EFORMAT, "%s: the file is larger than 1 MiB", name);
   if (!yaml_parser_initialize(&r.parser)) return lk_fail_memory(error);
   yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&r.parser, size > 0 ? data : (const void *)"", size);

@@ -19,8 +19,7 @@ lk_status lk_authorisation_decide(lk_authorisation *a, lk_status so_far, uint64_
   return status;
 }
 
-/* A key that the policy no longer lists does not withhold the result by itself: the rules may permit the same request
- * unsigned. */
+/* A failed authentication does not withhold the result by itself: the rules may permit the same request unsigned. */
 lk_status lk_authorisation_release(lk_authorisation *a, const lk_proof *proof, uint64_t now_ms, lk_error *error) {
   lk_error unsigned_now;
   lk_authorisation_authenticate(a, proof, &unsigned_now);

@@ -42,7 +42,7 @@ static lk_status put(lk_binding *binding, int i, const char *path, lk_error *err
   return LK_OK;
 }
 
-/* Makes each path of `to` from that of `from`; all, or none. */
+/* Converts one path. */
 typedef lk_status lk_path_maker(const char *folder, const char *from, char to[PATH_MAX], lk_error *error);
 
 static lk_status make_paths(const char *folder, const lk_binding *from, lk_path_maker *make, lk_binding *to,
@@ -98,16 +98,16 @@ lk_status lk_binding_from_json(const char *name, json_t *json, lk_binding *bindi
   const char *member;
   json_t *value;
   lk_status status = LK_OK;
-  if (!json_is_object(json)) return lk_fail(error, LK_EFORMAT, "%s: governance is no object", name);
+  if (!json_is_object(json)) return lk_fail(error, LK_EFORMAT, "%s: governance is not an object", name);
   json_object_foreach(json, member, value) {
     int i = number_of(member);
     const char *path = json_string_value(value);
     if (i < 0 || path == NULL || path[0] == '\0' || lk_text_fault(lk_text_of(path)) != NULL)
-      return lk_fail(error, LK_EFORMAT, "%s: governance: '%s' is not known, or malformed", name, member);
+      return lk_fail(error, LK_EFORMAT, "%s: governance: member '%s' is unknown or malformed", name, member);
     if ((status = put(binding, i, path, error)) != LK_OK) return status;
   }
   if (binding->policy == NULL || (binding->audit_key != NULL && binding->audit == NULL))
-    return lk_fail(error, LK_EFORMAT, "%s: governance lacks what it is about", name);
+    return lk_fail(error, LK_EFORMAT, "%s: governance has no policy, or an audit key without an audit log", name);
   return LK_OK;
 }
 
@@ -122,7 +122,7 @@ lk_status lk_binding_resolve(const char *folder, const lk_binding *kept, lk_bind
   return make_paths(folder, kept, resolve_path, absolute, error);
 }
 
-/* Of a log's folder that is yet to be made, its parent is what there is. */
+/* A log's folder need not exist yet; its parent must. */
 static bool real_path(const char *path, char real[PATH_MAX]) {
   char parent[PATH_MAX], last[PATH_MAX];
   if (realpath(path, real) != NULL) return true;
@@ -141,17 +141,16 @@ static lk_status keep_path(const char *folder, const char *given, char kept[PATH
   size_t length = strlen(home);
   bool inside = strncmp(real, home, length) == 0 && real[length] == '/';
   const char *fault = lk_text_fault(lk_text_of(real));
-  if (fault != NULL) return lk_fail(error, LK_EINVAL, "%s: its path %s", real, fault);
+  if (fault != NULL) return lk_fail(error, LK_EINVAL, "%s: the path %s", real, fault);
   strcpy(kept, inside ? real + length + 1 : real);
   return LK_OK;
 }
 
 static lk_status check_shape(const lk_binding *binding, lk_error *error) {
   for (int i = 0; binding->policy == NULL && i < PATHS; i++)
-    if (get(binding, i) != NULL)
-      return lk_fail(error, LK_EINVAL, "%s: without a policy there is nothing that it belongs to", get(binding, i));
+    if (get(binding, i) != NULL) return lk_fail(error, LK_EINVAL, "%s: a binding needs a policy", get(binding, i));
   if (binding->audit_key != NULL && binding->audit == NULL)
-    return lk_fail(error, LK_EINVAL, "%s: without an audit log there is nothing to sign", binding->audit_key);
+    return lk_fail(error, LK_EINVAL, "%s: an audit key needs an audit log", binding->audit_key);
   return LK_OK;
 }
 

@@ -46,12 +46,13 @@ static lk_status read_levels(const char *name, json_t *list, lk_calibration *c, 
   if (c->levels == NULL) return lk_fail_memory(error);
   for (uint32_t i = 0; i < c->levels_count; i++) {
     if (!read_level(json_array_get(list, i), &c->levels[i]))
-      return lk_fail(error, LK_EFORMAT, "%s: level %u is not a score and a count", name, i);
+      return lk_fail(error, LK_EFORMAT, "%s: level %u is not a pair of a score and a count", name, i);
     if (i > 0 && !(c->levels[i].score < c->levels[i - 1].score && c->levels[i].count > c->levels[i - 1].count))
       return lk_fail(error, LK_EFORMAT, "%s: level %u: scores must fall, and counts rise", name, i);
   }
   if (c->levels_count < 2 || c->levels[0].count != 0 || c->levels[c->levels_count - 1].count != c->comparisons)
-    return lk_fail(error, LK_EFORMAT, "%s: the levels must lead from a count of 0 to that of all comparisons", name);
+    return lk_fail(error, LK_EFORMAT, "%s: the levels' counts must begin with 0 and end with the number of comparisons",
+                   name);
   return LK_OK;
 }
 
@@ -63,7 +64,7 @@ static lk_status from_json(const char *name, json_t *root, lk_calibration *c, lk
   if (json_unpack_ex(root, &at, 0, "{s:s, s:I}", "file", &file, "version", &version) != 0)
     return lk_fail(error, LK_EFORMAT, "%s: not a calibration: %s", name, at.text);
   if (strcmp(file, "likeness calibration") != 0)
-    return lk_fail(error, LK_EFORMAT, "%s: not a calibration, but '%.64s'", name, file);
+    return lk_fail(error, LK_EFORMAT, "%s: not a calibration: the file says '%.64s'", name, file);
   if (version != LK_CALIBRATION_VERSION)
     return lk_fail(error, LK_EFORMAT, "%s: calibration version %lld; this build reads %d", name, (long long)version,
                    LK_CALIBRATION_VERSION);
@@ -118,11 +119,11 @@ lk_status lk_calibration_score(const lk_calibration *calibration, double fmr, fl
   if (!(fmr >= 0 && fmr <= 1)) return lk_fail(error, LK_EINVAL, "an FMR of %g is not within 0 .. 1", fmr);
   double least = fmr_of(calibration, LK_CALIBRATION_LEAST_MATCHES);
   if (fmr < least)
-    return lk_fail(error, LK_EINVAL,
-                   "an FMR of %g cannot be established from the %llu comparisons of the calibration of model '%s': the "
-                   "least is %d in as many, %g",
-                   fmr, (unsigned long long)calibration->comparisons, calibration->model, LK_CALIBRATION_LEAST_MATCHES,
-                   least);
+    return lk_fail(
+        error, LK_EINVAL,
+        "an FMR of %g cannot be established: the calibration of model '%s' has %llu comparisons, so its least "
+        "FMR is %d in as many, %g",
+        fmr, calibration->model, (unsigned long long)calibration->comparisons, LK_CALIBRATION_LEAST_MATCHES, least);
   uint32_t last = 0;
   while (last + 1 < calibration->levels_count && fmr_of(calibration, calibration->levels[last + 1].count) <= fmr)
     last++;

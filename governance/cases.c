@@ -7,45 +7,45 @@
 #include "base/fail.h"
 #include "governance/audit/verify.h"
 
-static lk_case *slot_of(lk_case *slots, size_t room, const uint64_t hash[2]) {
-  size_t at = hash[0] & (room - 1);
+static lk_case *slot_of(lk_case *slots, size_t capacity, const uint64_t hash[2]) {
+  size_t at = hash[0] & (capacity - 1);
   while ((slots[at].hash[0] | slots[at].hash[1]) != 0 && memcmp(slots[at].hash, hash, sizeof slots[at].hash) != 0)
-    at = (at + 1) & (room - 1);
+    at = (at + 1) & (capacity - 1);
   return &slots[at];
 }
 
 static void hash_of(lk_text id, uint64_t hash[2]) {
   XXH128_hash_t made = XXH3_128bits(id.bytes, id.length);
   hash[0] = made.low64;
-  hash[1] = made.high64 | 1; /* never that of an empty slot */
+  hash[1] = made.high64 | 1; /* differs from an empty slot's */
 }
 
 uint64_t lk_cases_probes(const lk_cases *cases, lk_text id) {
-  if (id.length == 0 || cases->room == 0) return 0;
+  if (id.length == 0 || cases->capacity == 0) return 0;
   uint64_t hash[2];
   hash_of(id, hash);
-  return slot_of(cases->slots, cases->room, hash)->probes;
+  return slot_of(cases->slots, cases->capacity, hash)->probes;
 }
 
 static bool grow(lk_cases *cases) {
-  size_t room = cases->room > 0 ? 2 * cases->room : 64;
-  lk_case *slots = calloc(room, sizeof *slots);
+  size_t capacity = cases->capacity > 0 ? 2 * cases->capacity : 64;
+  lk_case *slots = calloc(capacity, sizeof *slots);
   if (slots == NULL) return false;
-  for (size_t i = 0; i < cases->room; i++)
+  for (size_t i = 0; i < cases->capacity; i++)
     if ((cases->slots[i].hash[0] | cases->slots[i].hash[1]) != 0)
-      *slot_of(slots, room, cases->slots[i].hash) = cases->slots[i];
+      *slot_of(slots, capacity, cases->slots[i].hash) = cases->slots[i];
   free(cases->slots);
   cases->slots = slots;
-  cases->room = room;
+  cases->capacity = capacity;
   return true;
 }
 
 bool lk_cases_add(lk_cases *cases, lk_text id, uint64_t probes) {
   if (id.length == 0) return true;
-  if (2 * (cases->count + 1) > cases->room && !grow(cases)) return false;
+  if (2 * (cases->count + 1) > cases->capacity && !grow(cases)) return false;
   uint64_t hash[2];
   hash_of(id, hash);
-  lk_case *slot = slot_of(cases->slots, cases->room, hash);
+  lk_case *slot = slot_of(cases->slots, cases->capacity, hash);
   if ((slot->hash[0] | slot->hash[1]) == 0) {
     memcpy(slot->hash, hash, sizeof slot->hash);
     cases->count++;

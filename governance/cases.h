@@ -1,4 +1,4 @@
-/* How many probes each case has had. */
+/* Counts the probes of each case. */
 #ifndef GOVERNANCE_CASES_H
 #define GOVERNANCE_CASES_H
 
@@ -7,7 +7,8 @@
 #include <likeness/status.h>
 #include <likeness/types.h>
 
-/* An open-addressing table by the case's hash of 128 bits, which stands for it; zeros: empty. */
+/* A slot of an open-addressing table. The 128-bit hash of its id identifies the case; a hash of zeros: an empty slot.
+ */
 typedef struct lk_case {
   uint64_t hash[2];
   uint64_t probes;
@@ -15,16 +16,17 @@ typedef struct lk_case {
 
 typedef struct lk_cases {
   lk_case *slots;
-  size_t room, count;
+  size_t capacity, count; /* slots, a power of two; those in use */
 } lk_cases;
 
-/* 0 for a case that is not known, and for none (""). */
+/* The probes of the case; 0 for an unknown case and for "". */
 uint64_t lk_cases_probes(const lk_cases *cases, lk_text id);
 
-/* False when out of memory. */
+/* Adds to the probes of the case; "" is ignored. Returns false when out of memory. With `probes` 0 it only reserves the
+ * case's slot, so that a later call cannot fail. */
 bool lk_cases_add(lk_cases *cases, lk_text id, uint64_t probes);
 
-/* Adds the probes of all decisions in an audit log that permitted something. Errors as of lk_audit_verify. */
+/* Adds the probes of all permitted requests in an audit log. Errors as of lk_audit_verify. */
 lk_status lk_cases_read(lk_cases *cases, const char *audit, lk_error *error);
 
 void lk_cases_free(lk_cases *cases);

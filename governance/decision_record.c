@@ -33,7 +33,7 @@ typedef struct member {
   json_t *value;
 } member;
 
-/* An object of these members, in this order. Takes all values over; NULL where one is missing. */
+/* Makes an object of these members, in this order, and takes ownership of all values. NULL if one of them is NULL. */
 static json_t *object_of(const member *members, size_t count) {
   json_t *object = json_object();
   bool whole = object != NULL;

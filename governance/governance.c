@@ -16,13 +16,13 @@
 struct lk_governance {
   lk_governance_options options;
   atomic_uint_least64_t generation;
-  pthread_mutex_t lock; /* all below */
-  lk_policy *policy;    /* NULL: none is configured, or it is broken */
-  lk_error broken;      /* why everything is refused; "" where it is not */
+  pthread_mutex_t lock; /* protects all members below */
+  lk_policy *policy;    /* NULL: no policy is configured, or it is broken */
+  lk_error broken;      /* why every request is refused; "": the files are valid */
   lk_calibration calibration;
   bool is_calibrated;
   lk_audit *audit;
-  lk_cases cases; /* probes of each */
+  lk_cases cases;
 };
 
 static bool calibrated_threshold(const void *context, lk_text model, double max_fmr, float *threshold) {
@@ -31,10 +31,10 @@ static bool calibrated_threshold(const void *context, lk_text model, double max_
          lk_calibration_score(calibration, max_fmr, threshold, NULL) == LK_OK;
 }
 
-/* The file that was read last, and the line at which it is broken. */
+/* The file that was read last, and its faulty line. */
 typedef struct last_read {
   const char *file;
-  uint32_t line; /* 0: nowhere, or not at a line */
+  uint32_t line; /* 0: no fault, or no line is at fault */
 } last_read;
 
 static lk_status read_rules(const lk_governance_options *options, lk_policy **policy, lk_calibration *calibration,
@@ -156,7 +156,7 @@ static void refuse_all(lk_verdict *verdict) {
   verdict->rules_count = 0;
 }
 
-/* The times between which this decision holds, as far as they depend on nothing but the clock. */
+/* Sets the span in which this decision holds, as far as only the clock can end it. */
 static void take_span(const lk_policy *policy, const lk_policy_request *request, const lk_policy_decision *decision,
                       uint64_t now_ms, lk_verdict *verdict) {
   lk_policy_span(policy, now_ms, &verdict->since_ms, &verdict->until_ms);
@@ -165,7 +165,7 @@ static void take_span(const lk_policy *policy, const lk_policy_request *request,
   if ((uint64_t)request->pending_since_ms > verdict->since_ms) verdict->since_ms = (uint64_t)request->pending_since_ms;
 }
 
-/* What the policy says now, into all of the verdict but its id and record. */
+/* Decides by the policy of now; sets all of the verdict except its id, sequence and case_probes. */
 static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
                      lk_error *error) {
   verdict->permitted = true;
@@ -240,7 +240,8 @@ static lk_status decide(lk_governance *g, const lk_policy_request *request, uint
     *error = log_error;
     return logged;
   }
-  if (status == LK_OK) lk_cases_add(&g->cases, request->case_id, request->probes); /* its place is made */
+  if (status == LK_OK)
+    lk_cases_add(&g->cases, request->case_id, request->probes); /* cannot fail: the slot is reserved */
   return status;
 }
 
@@ -285,7 +286,7 @@ lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, c
   pthread_mutex_unlock(&governance->lock);
   if (policy == NULL || *authenticated) return LK_OK;
   return lk_fail(error, LK_EPOLICY,
-                 "refused: the signature is by no key that the policy lists for '%.*s', or what was signed was changed",
+                 "refused: no key that the policy lists for '%.*s' made this signature, or the signed data was changed",
                  (int)actor.length, actor.bytes);
 }
 

@@ -1,16 +1,16 @@
-/* What every operation passes where rules are configured: the policy decides before any work and again at release,
- * and the audit log keeps what was decided and what was released. Without a policy everything is permitted and said to
- * be under none; without a log nothing is kept.
+/* Policy, calibration and audit log together. The policy decides each request before any work and again at release, and
+ * the audit log records decisions and releases. Without a policy every request is permitted, under the policy "none";
+ * without a log nothing is recorded.
  *
- * A policy file that is broken when it is read again refuses everything until it is mended. A log that cannot be
- * written lets nothing through. Any thread may call; they take turns. */
+ * If a reload finds a broken file, every request is refused until a later reload succeeds. If the log cannot be
+ * written, every operation fails. Any thread may call; calls take turns. */
 #ifndef GOVERNANCE_GOVERNANCE_H
 #define GOVERNANCE_GOVERNANCE_H
 
 #include <likeness/audit.h>
 #include <likeness/policy.h>
 
-/* Paths; NULL for none. They outlive the governance. */
+/* Paths; NULL: none. They must outlive the governance. */
 typedef struct lk_governance_options {
   const char *policy;
   const char *calibration; /* for rules with max_fmr */
@@ -24,77 +24,78 @@ typedef struct lk_governance lk_governance;
 lk_status lk_governance_open(const lk_governance_options *options, lk_governance **governance, lk_error *error);
 lk_status lk_governance_close(lk_governance *governance, lk_error *error);
 
-/* Reads policy and calibration again, and takes them over in one step. LK_OK also where they are broken: then
- * everything is refused, and `error` says why and on which line; its text is empty where they are good. LK_EIO: the
- * log. */
+/* Reads policy and calibration again and replaces both in one step. Returns LK_OK even if a file is broken: every
+ * request is then refused, and `error` (not NULL) gives the reason and the line; its text is empty if the files are
+ * valid. LK_EIO: the log failed. */
 lk_status lk_governance_reload(lk_governance *governance, lk_error *error);
 
-/* How many times the rules were read again. What was decided under another number is to be decided again. */
+/* The number of reloads. A decision that was made under another number must be made again. */
 uint64_t lk_governance_generation(const lk_governance *governance);
 
 enum { LK_VERDICT_ID = 33, LK_VERDICT_POLICY = 65, LK_VERDICT_RULES = 32, LK_VERDICT_RULE = 65 };
 
-/* A decision, as it goes with its operation. */
+/* A decision, as it accompanies its operation. */
 typedef struct lk_verdict {
   bool permitted;
   float threshold; /* in effect */
   uint32_t k;
-  uint64_t since_ms, until_ms; /* it holds from the one time to before the other */
-  uint64_t sequence;           /* of its record in the audit log; 0: none */
-  uint64_t case_probes;        /* that its case had had before it */
+  uint64_t since_ms, until_ms; /* it holds from since_ms to before until_ms */
+  uint64_t sequence;           /* of its record in the audit log; 0: no log */
+  uint64_t case_probes;        /* the case's probes before this request */
   uint32_t retention_hours;    /* LK_POLICY_NO_LIMIT: no limit */
   bool purge_on_refusal;
   char id[LK_VERDICT_ID];
-  char policy[LK_VERDICT_POLICY]; /* its hash; "none", or "broken" */
+  char policy[LK_VERDICT_POLICY]; /* the policy's hash in hex, "none" or "broken" */
   char rules[LK_VERDICT_RULES][LK_VERDICT_RULE];
   uint32_t rules_count;
 } lk_verdict;
 
-/* Whether a policy's key of the actor made this Ed25519 signature. LK_EPOLICY: none did. Without a good policy nobody
- * can tell: LK_OK, and not authenticated. */
+/* Checks whether one of the keys that the policy lists for the actor made this Ed25519 signature. LK_EPOLICY: none did.
+ * Without a valid policy: LK_OK and not authenticated. */
 lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const void *message, size_t size,
                                      const uint8_t signature[64], bool *authenticated, lk_error *error);
 
-/* Has the log keep that a request was refused for what no rule says; `error` has the reason, and keeps it but where the
- * log fails: LK_EPOLICY, or LK_EIO. */
+/* Records a refusal that no rule made. The caller has written the reason into `error`. Returns LK_EPOLICY and leaves
+ * `error` unchanged, or LK_EIO if the log fails. */
 lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                lk_verdict *verdict, lk_error *error);
 
-/* Decides a request. LK_EPOLICY: refused, and why. LK_EIO: the log. Threshold and k of the verdict are the request's or
- * stricter. Any error is a refusal. */
+/* Decides a request and records the decision. The verdict's threshold and k are the request's or stricter. LK_EPOLICY:
+ * refused; the error gives the reason. LK_EIO: the log failed. Any error means refused. */
 lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                lk_verdict *verdict, lk_error *error);
 
-/* Decides again at the time of release, and tightens the verdict's limits where they have become stricter. LK_EPOLICY:
- * withheld. */
+/* Decides again at the time of release, and tightens the verdict's limits if they have become stricter. LK_EPOLICY: the
+ * result must be withheld. */
 lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                 lk_verdict *verdict, lk_error *error);
 
-/* What is about to be released: counts. */
+/* Counts of a result that is about to be released. */
 typedef struct lk_release {
   uint64_t epoch, searched, total;
   uint64_t candidates; /* within the verdict's limits */
 } lk_release;
 
-/* Has the log keep what the verdict releases, or that it is withheld. It is in the log once lk_governance_commit has
- * returned. */
+/* Appends to the log what the verdict releases, or that the result is withheld. lk_governance_commit makes the record
+ * durable. LK_EIO. */
 lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                    const lk_verdict *verdict, const lk_release *release, lk_error *error);
 
-/* The same for what is about to be done and is no search: of `templates` templates, of the gallery as of `epoch`. */
+/* The same for an operation that is not a search and is about to be done: on `templates` templates, in the gallery's
+ * `epoch`. */
 lk_status lk_governance_log_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                  const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error);
 
-/* After it returns LK_OK, results may leave. */
+/* Makes all records durable. Only after LK_OK may results be released. LK_EIO. */
 lk_status lk_governance_commit(lk_governance *governance, lk_error *error);
 
-/* The newest head of the log into `head`, and the number of the last record that it covers; 0: there is none. A minute
- * after the last one a new one is made, or at once with `now`. LK_EIO. */
+/* Writes the newest head of the log into `head` and the number of the last record that it covers into `sequence`; 0:
+ * there is no head. Makes a new head if the last one is a minute old, or at once if `now` is set. LK_EIO. */
 lk_status lk_governance_head(lk_governance *governance, bool now, char head[LK_AUDIT_HEAD_MAX], uint64_t *sequence,
                              lk_error *error);
 
-/* How many candidates of other subjects a search of `searched` templates is expected to find by chance at the verdict's
- * threshold; false where no calibration of this model says. */
+/* Writes how many candidates of other subjects a search of `searched` templates is expected to find by chance at the
+ * verdict's threshold. Returns false if there is no calibration of this model. */
 bool lk_governance_expected_false(lk_governance *governance, const lk_verdict *verdict, lk_text model,
                                   uint64_t searched, double *expected);
 

@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "governance/binding.h"
 
-/* A governance that is open, for all galleries of this process that are bound to the same files. */
+/* An open governance, shared by the galleries of this process with equal bindings. */
 typedef struct shared {
   struct shared *next;
   lk_binding paths;
@@ -14,7 +14,7 @@ typedef struct shared {
   uint32_t users;
 } shared;
 
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER; /* the list, and who uses which */
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER; /* protects the list and all `users` */
 static shared *all;
 
 struct lk_open_binding {

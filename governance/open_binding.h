@@ -1,6 +1,6 @@
-/* The binding of an open gallery. Its rules and its log are opened when they are first needed; galleries of one process
- * that are bound alike share them, since a log has one writer, and each gallery that joins has the rules read again.
- * Any thread may call. */
+/* The binding of an open gallery. Its rules and its log are opened when they are first needed. Galleries of one process
+ * with equal bindings share them, since a log has one writer; each gallery that joins reloads the rules. Any thread may
+ * call. */
 #ifndef GOVERNANCE_OPEN_BINDING_H
 #define GOVERNANCE_OPEN_BINDING_H
 
@@ -8,14 +8,15 @@
 
 typedef struct lk_open_binding lk_open_binding;
 
-/* `kept`: as the manifest of `folder` keeps it. LK_EIO, LK_EINVAL. */
+/* `kept` is the binding as the manifest of `folder` stores it. LK_EIO. LK_EINVAL: a path is too long. */
 lk_status lk_open_binding_open(const char *folder, const lk_binding *kept, lk_open_binding **binding, lk_error *error);
-void lk_open_binding_close(lk_open_binding *binding); /* NULL closes nothing */
+void lk_open_binding_close(lk_open_binding *binding); /* NULL is allowed */
 
-/* Absolute paths, which live until it is closed. */
+/* Absolute paths, which live until the binding is closed. */
 lk_binding lk_open_binding_paths(const lk_open_binding *binding);
 
-/* The rules and the log, which live until it is closed. LK_EFORMAT: a file is broken. LK_EBUSY, LK_EIO: the log. */
+/* Returns the rules and the log, which live until the binding is closed. LK_EFORMAT: a file is broken. LK_EBUSY:
+ * another process writes the log. LK_EIO. */
 lk_status lk_open_binding_enter(lk_open_binding *binding, lk_governance **governance, lk_error *error);
 
 #endif

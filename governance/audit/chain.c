@@ -13,19 +13,19 @@ lk_audit_chain lk_audit_chain_start(bool anchored) {
   return chain;
 }
 
-static void copy_text(char *to, size_t room, lk_text text) {
-  size_t length = text.length < room ? text.length : room - 1;
+static void copy_text(char *to, size_t size, lk_text text) {
+  size_t length = text.length < size ? text.length : size - 1;
   if (length > 0) memcpy(to, text.bytes, length);
   to[length] = '\0';
 }
 
-static bool is(const char *known, lk_text text) { return lk_text_equal(lk_text_of(known), text); }
+static bool matches(const char *known, lk_text text) { return lk_text_equal(lk_text_of(known), text); }
 
-static bool is_hex(lk_text text, size_t room) {
-  return text.length == room - 1 && strspn(text.bytes, "0123456789abcdef") == text.length;
+static bool is_hex(lk_text text, size_t size) {
+  return text.length == size - 1 && strspn(text.bytes, "0123456789abcdef") == text.length;
 }
 
-/* Believes the first record of a file that is read alone. */
+/* Takes the number and `previous` of a lone file's first record on trust. */
 static void anchor(lk_audit_chain *chain, const lk_audit_entry *entry) {
   if (entry->sequence > 1) {
     copy_text(chain->hash, sizeof chain->hash, entry->previous);
@@ -34,14 +34,14 @@ static void anchor(lk_audit_chain *chain, const lk_audit_entry *entry) {
   chain->anchored = true;
 }
 
-/* Whether the log that it says it is of is this one. The first record that says so decides. */
+/* Checks that the record names this log and its key. The first record that names them decides what they are. */
 static const char *identity_fault(const lk_audit_chain *chain, const lk_audit_entry *entry) {
-  if (entry->version != LK_AUDIT_VERSION) return "it is of a version that this build does not read";
-  if (!is_hex(entry->log, LK_AUDIT_LOG_HEX)) return "it does not name its log";
-  if (entry->key.length > 0 && !is_hex(entry->key, LK_AUDIT_HEX)) return "it names a key that is none";
+  if (entry->version != LK_AUDIT_VERSION) return "this build does not read the version of the log";
+  if (!is_hex(entry->log, LK_AUDIT_LOG_HEX)) return "the record does not name its log";
+  if (entry->key.length > 0 && !is_hex(entry->key, LK_AUDIT_HEX)) return "the record names a malformed key";
   if (chain->log[0] == '\0') return NULL;
-  if (!is(chain->log, entry->log)) return "it is of another log";
-  return is(chain->key, entry->key) ? NULL : "it names another key";
+  if (!matches(chain->log, entry->log)) return "the record belongs to another log";
+  return matches(chain->key, entry->key) ? NULL : "the record names another key than the first record";
 }
 
 static const char *head_fault(const lk_audit_chain *chain, const lk_audit_entry *entry) {
@@ -50,14 +50,15 @@ static const char *head_fault(const lk_audit_chain *chain, const lk_audit_entry 
   memcpy(mark.hash, chain->hash, sizeof mark.hash);
   memcpy(mark.key, chain->key, sizeof mark.key);
   copy_text(mark.signature, sizeof mark.signature, entry->signature);
-  return lk_audit_mark_is_signed(&mark) ? NULL : "its signature does not match";
+  return lk_audit_mark_is_signed(&mark) ? NULL : "the head's signature does not match";
 }
 
-/* What is wrong with it at this place; NULL: nothing. */
+/* What is wrong with the record at this place; NULL: nothing. */
 static const char *place_fault(const lk_audit_chain *chain, const lk_audit_entry *entry) {
   lk_audit_type type = entry->record.type;
   bool starts = type == LK_AUDIT_ROTATED || (type == LK_AUDIT_OPENED && entry->sequence == 1);
-  if (starts != chain->at_start) return starts ? "only a file's first record can be this one" : "a file begins with it";
+  if (starts != chain->at_start)
+    return starts ? "only a file may begin with this type of record" : "a file must begin with opened or rotated";
   if (type == LK_AUDIT_OPENED || type == LK_AUDIT_ROTATED) return identity_fault(chain, entry);
   return type == LK_AUDIT_HEAD ? head_fault(chain, entry) : NULL;
 }
@@ -80,19 +81,20 @@ void lk_audit_chain_move(lk_audit_chain *chain, const lk_audit_entry *entry, con
   memcpy(chain->hash, hash, LK_AUDIT_HEX);
 }
 
-/* Whether the line is, to the byte, the one that the entry is written as at this place of the chain. */
+/* Checks that the line is, byte for byte, what lk_audit_encode writes for the entry at this place of the chain. */
 static lk_status check_entry(const lk_audit_chain *chain, const char *line, size_t length, lk_audit_entry *entry,
                              lk_error *error) {
   char again[LK_AUDIT_LINE_MAX], hash[LK_AUDIT_HEX];
   size_t again_length;
   if (entry->sequence != chain->sequence + 1)
-    return lk_fail(error, LK_ECORRUPT, "its number is %" PRIu64 ", not %" PRIu64, entry->sequence, chain->sequence + 1);
+    return lk_fail(error, LK_ECORRUPT, "the record's number is %" PRIu64 ", not %" PRIu64, entry->sequence,
+                   chain->sequence + 1);
   const char *fault = place_fault(chain, entry);
   if (fault != NULL) return lk_fail(error, LK_ECORRUPT, "%s", fault);
   entry->previous = (lk_text){.bytes = chain->hash, .length = LK_AUDIT_HEX - 1};
   if (lk_audit_encode(entry, again, &again_length, hash, error) != LK_OK) return LK_ECORRUPT;
   if (again_length != length || memcmp(again, line, length) != 0)
-    return lk_fail(error, LK_ECORRUPT, "it is not in its canonical form");
+    return lk_fail(error, LK_ECORRUPT, "the record is not in its canonical form");
   return LK_OK;
 }
 
@@ -100,12 +102,12 @@ static lk_status check_hash(const lk_audit_chain *chain, const char *line, size_
   char hash[LK_AUDIT_HEX];
   lk_audit_hash(chain->hash, line, length, hash);
   if (memcmp(hash, lk_audit_line_hash(line, length), LK_AUDIT_HEX - 1) == 0) return LK_OK;
-  return lk_fail(error, LK_ECORRUPT, "it was changed, or does not follow the record before it: its hash differs");
+  return lk_fail(error, LK_ECORRUPT, "the hash differs: the record was changed or does not follow the one before it");
 }
 
 lk_status lk_audit_chain_take(lk_audit_chain *chain, const char *line, size_t length, lk_error *error) {
   if (lk_audit_line_hash(line, length) == NULL || length > LK_AUDIT_LINE_MAX)
-    return lk_fail(error, LK_ECORRUPT, "it is no record");
+    return lk_fail(error, LK_ECORRUPT, "not an audit record");
   lk_audit_chain next = *chain;
   lk_status status = chain->anchored ? check_hash(chain, line, length, error) : LK_OK;
   if (status != LK_OK) return status;

@@ -17,7 +17,7 @@ static void name_of(uint32_t number, char name[NAME_MAX_BYTES]) {
   snprintf(name, NAME_MAX_BYTES, NAME_BEGIN "%06" PRIu32 ".log", number);
 }
 
-/* 0: it is no such file's name. */
+/* 0: not the name of a log file. */
 static uint32_t number_of(const char *name) {
   char again[NAME_MAX_BYTES];
   if (strncmp(name, NAME_BEGIN, strlen(NAME_BEGIN)) != 0) return 0;

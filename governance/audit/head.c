@@ -12,7 +12,7 @@
 
 enum { SIGNED_MAX = 512 };
 
-/* The bytes that are signed: lines, so that there is one way to read them. */
+/* The bytes that are signed. Each member has a line of its own, so they can be read in only one way. */
 static size_t signed_text(const lk_audit_mark *mark, char text[SIGNED_MAX]) {
   return (size_t)snprintf(text, SIGNED_MAX, HEAD_TYPE "\n%s\n%" PRIu64 "\n%s\n%" PRIu64 "\n", mark->log, mark->sequence,
                           mark->hash, mark->time_ms);
@@ -27,7 +27,7 @@ void lk_audit_mark_sign(lk_audit_mark *mark, const lk_signing_key *key) {
   sodium_bin2hex(mark->signature, sizeof mark->signature, signature, sizeof signature);
 }
 
-/* Exactly `size` bytes, in lower case. */
+/* Accepts exactly `size` bytes in lower-case hex. */
 static bool read_hex(const char *hex, unsigned char *bytes, size_t size) {
   return strlen(hex) == 2 * size && strspn(hex, "0123456789abcdef") == 2 * size &&
          sodium_hex2bin(bytes, size, hex, 2 * size, NULL, NULL, NULL) == 0;
@@ -52,9 +52,9 @@ void lk_audit_mark_write(const lk_audit_mark *mark, char head[LK_AUDIT_HEAD_MAX]
            mark->time_ms);
 }
 
-static bool copy_hex(const char *hex, char *to, size_t room) {
-  if (strlen(hex) != room - 1 || strspn(hex, "0123456789abcdef") != room - 1) return false;
-  memcpy(to, hex, room);
+static bool copy_hex(const char *hex, char *to, size_t size) {
+  if (strlen(hex) != size - 1 || strspn(hex, "0123456789abcdef") != size - 1) return false;
+  memcpy(to, hex, size);
   return true;
 }
 

@@ -1,5 +1,5 @@
-/* The log's writer. Records collect in memory and go to the file in one write, so a group costs one fsync; nothing that
- * rests on a record may happen before its commit. */
+/* The log's writer. Records collect in memory and go to the file in one write, so a group costs one fsync. What depends
+ * on a record must wait for its commit. */
 #include <likeness/audit.h>
 
 #include <errno.h>
@@ -24,17 +24,17 @@
 enum { PENDING_MAX = 1 << 20, FILE_BYTES = 64 << 20 };
 
 struct lk_audit {
-  pthread_mutex_t turn;
-  char folder[PATH_MAX], path[PATH_MAX]; /* the log; the file that is written */
-  int lock, fd;
-  uint32_t number;     /* of the file */
-  uint64_t file_bytes; /* in it */
+  pthread_mutex_t mutex;
+  char folder[PATH_MAX], path[PATH_MAX]; /* the log; its current file */
+  int lock, fd;                          /* of the folder, under flock; of the current file */
+  uint32_t number;                       /* of the current file */
+  uint64_t file_bytes;                   /* written to it */
   uint64_t file_bytes_max, head_interval_ms;
   lk_signing_key key;
   lk_audit_chain chain;
-  char *pending; /* appended and not written */
+  char *pending; /* records that are not written yet */
   size_t pending_bytes;
-  bool synced; /* nothing is pending or only in the page cache */
+  bool synced; /* every record is on the disk */
   bool failed;
   lk_error why;
   lk_audit_mark latest;
@@ -42,7 +42,7 @@ struct lk_audit {
   uint64_t cut;
 };
 
-/* What was written is unknown from here on: an fsync that failed once may succeed next time without the data. */
+/* After a failure the content of the disk is unknown: a later fsync may succeed although the data are lost. */
 static lk_status fail(lk_audit *audit, const char *what, lk_error *error) {
   audit->failed = true;
   lk_fail(&audit->why, LK_EIO, "%s: cannot %s: %s", audit->path, what, strerror(errno));
@@ -51,7 +51,8 @@ static lk_status fail(lk_audit *audit, const char *what, lk_error *error) {
 
 static lk_status check_usable(const lk_audit *audit, lk_error *error) {
   if (!audit->failed) return LK_OK;
-  return lk_fail(error, LK_EIO, "the audit log takes nothing more until it is opened again: %s", audit->why.text);
+  return lk_fail(error, LK_EIO, "the audit log failed and accepts no records until it is opened again: %s",
+                 audit->why.text);
 }
 
 static lk_status write_pending(lk_audit *audit, lk_error *error) {
@@ -85,7 +86,7 @@ static lk_status append(lk_audit *audit, lk_audit_entry *entry, lk_error *error)
   return LK_OK;
 }
 
-/* `opened`, `rotated`: the records that say which log this is. */
+/* Appends `opened` or `rotated`, the records that name the log and its key. */
 static lk_status append_identity(lk_audit *audit, lk_audit_type type, const char *log, lk_error *error) {
   lk_audit_entry entry = {.record.type = type,
                           .version = LK_AUDIT_VERSION,
@@ -103,14 +104,14 @@ static lk_status sync_pending(lk_audit *audit, lk_error *error) {
   return status;
 }
 
-/* The file `number`, new, with its name on the disk. */
+/* Creates the file `number` and syncs the folder, so that the file's name is on the disk. */
 static lk_status make_file(lk_audit *audit, uint32_t number, lk_error *error) {
   lk_status status = lk_audit_file_path(audit->folder, number, audit->path, error);
   if (status != LK_OK) return status;
   if (audit->fd >= 0) close(audit->fd);
   audit->fd = open(audit->path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
   if (audit->fd < 0) return fail(audit, "create", error);
-  if (fsync(audit->lock) != 0) return fail(audit, "fsync the folder of", error);
+  if (fsync(audit->lock) != 0) return fail(audit, "fsync the folder", error);
   audit->number = number;
   audit->file_bytes = 0;
   return LK_OK;
@@ -161,11 +162,12 @@ static lk_status make_log(lk_audit *audit, lk_error *error) {
 static lk_status check_key(const lk_audit *audit, lk_error *error) {
   const char *ours = audit->key.public_hex, *theirs = audit->chain.key;
   if (audit->chain.log[0] == '\0' || strcmp(ours, theirs) == 0) return LK_OK;
-  return lk_fail(error, LK_EINVAL, "%s: the log's key is %s, this one's %s; another key needs a log of its own",
-                 audit->folder, theirs[0] != '\0' ? theirs : "none", ours[0] != '\0' ? ours : "none");
+  return lk_fail(error, LK_EINVAL,
+                 "%s: the log's key is %s, but the given key is %s; start a new log to use another key", audit->folder,
+                 theirs[0] != '\0' ? theirs : "none", ours[0] != '\0' ? ours : "none");
 }
 
-/* Reads the last file and, where there is no whole record in it yet, the one before. */
+/* Reads the last file and, if that holds no whole record yet, the one before it. */
 static lk_status read_end(lk_audit *audit, size_t *whole, lk_error *error) {
   char path[PATH_MAX];
   size_t size, before;
@@ -177,13 +179,13 @@ static lk_status read_end(lk_audit *audit, size_t *whole, lk_error *error) {
   status = lk_audit_file_path(audit->folder, audit->number - 1, path, error);
   if (status == LK_OK) status = lk_audit_file_read(path, &audit->chain, &size, &before, NULL, NULL, error);
   if (status == LK_OK && (before != size || size == 0))
-    status = lk_fail(error, LK_ECORRUPT, "%s: offset %zu: a record without its end", path, before);
+    status = lk_fail(error, LK_ECORRUPT, "%s: offset %zu: incomplete record", path, before);
   return status;
 }
 
 static lk_status cut_to(lk_audit *audit, size_t whole, lk_error *error) {
   if (audit->cut > 0 && (ftruncate(audit->fd, (off_t)whole) != 0 || fsync(audit->fd) != 0))
-    return fail(audit, "cut off the torn record of", error);
+    return fail(audit, "cut off the torn record", error);
   audit->file_bytes = whole;
   return LK_OK;
 }
@@ -206,7 +208,7 @@ static lk_status resume(lk_audit *audit, lk_error *error) {
 static lk_status lock_folder(lk_audit *audit, lk_error *error) {
   char parent[PATH_MAX];
   bool made = mkdir(audit->folder, 0750) == 0;
-  if (!made && errno != EEXIST) return fail(audit, "make", error);
+  if (!made && errno != EEXIST) return fail(audit, "create", error);
   audit->lock = open(audit->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (audit->lock < 0) return fail(audit, "open", error);
   if (flock(audit->lock, LOCK_EX | LOCK_NB) != 0)
@@ -233,13 +235,13 @@ static void discard(lk_audit *audit) {
   if (audit->fd >= 0) close(audit->fd);
   if (audit->lock >= 0) close(audit->lock);
   lk_signing_key_forget(&audit->key);
-  pthread_mutex_destroy(&audit->turn);
+  pthread_mutex_destroy(&audit->mutex);
   free(audit->pending);
   free(audit);
 }
 
 lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_audit **audit, lk_error *error) {
-  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium does not start");
+  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   if (strlen(folder) >= PATH_MAX) return lk_fail(error, LK_EINVAL, "the audit log's path is too long");
   lk_audit *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
@@ -250,7 +252,7 @@ lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_
   made->synced = true;
   strcpy(made->folder, folder);
   strcpy(made->path, folder);
-  pthread_mutex_init(&made->turn, NULL);
+  pthread_mutex_init(&made->mutex, NULL);
   made->pending = malloc(PENDING_MAX);
   lk_status status = made->pending != NULL ? start(made, options->key_file, error) : lk_fail_memory(error);
   if (status == LK_OK)
@@ -264,14 +266,14 @@ uint64_t lk_audit_cut_bytes(const lk_audit *audit) { return audit->cut; }
 
 lk_status lk_audit_append(lk_audit *audit, const lk_audit_record *record, uint64_t *sequence, lk_error *error) {
   if (record->type >= LK_AUDIT_OPENED)
-    return lk_fail(error, LK_EINVAL, "audit record %s: only the log itself writes these",
+    return lk_fail(error, LK_EINVAL, "audit record %s: only the log itself writes this type",
                    lk_audit_type_name(record->type));
   lk_audit_entry entry = {.record = *record};
-  pthread_mutex_lock(&audit->turn);
+  pthread_mutex_lock(&audit->mutex);
   lk_status status = check_usable(audit, error);
   if (status == LK_OK) status = append(audit, &entry, error);
   if (status == LK_OK && sequence != NULL) *sequence = entry.sequence;
-  pthread_mutex_unlock(&audit->turn);
+  pthread_mutex_unlock(&audit->mutex);
   return status;
 }
 
@@ -280,27 +282,27 @@ static bool head_is_due(const lk_audit *audit) {
 }
 
 lk_status lk_audit_commit(lk_audit *audit, lk_error *error) {
-  pthread_mutex_lock(&audit->turn);
+  pthread_mutex_lock(&audit->mutex);
   lk_status status = check_usable(audit, error);
   if (status == LK_OK) status = commit(audit, head_is_due(audit), error);
-  pthread_mutex_unlock(&audit->turn);
+  pthread_mutex_unlock(&audit->mutex);
   return status;
 }
 
 lk_status lk_audit_head(lk_audit *audit, char head[LK_AUDIT_HEAD_MAX], lk_error *error) {
-  pthread_mutex_lock(&audit->turn);
+  pthread_mutex_lock(&audit->mutex);
   lk_status status = check_usable(audit, error);
   if (status == LK_OK) status = commit(audit, true, error);
   if (status == LK_OK) lk_audit_mark_write(&audit->latest, head);
-  pthread_mutex_unlock(&audit->turn);
+  pthread_mutex_unlock(&audit->mutex);
   return status;
 }
 
 uint64_t lk_audit_latest_head(lk_audit *audit, char head[LK_AUDIT_HEAD_MAX]) {
-  pthread_mutex_lock(&audit->turn);
+  pthread_mutex_lock(&audit->mutex);
   uint64_t sequence = audit->latest.sequence;
   if (sequence > 0) lk_audit_mark_write(&audit->latest, head);
-  pthread_mutex_unlock(&audit->turn);
+  pthread_mutex_unlock(&audit->mutex);
   return sequence;
 }
 

@@ -1,6 +1,5 @@
-/* Members are written in the order of their names, without spaces, so the line is the canonical JSON of its object.
- * Writing is done here and not by jansson, which would build a tree of every record on the way to a result; the tests
- * compare the two. */
+/* Members are written in the order of their names, without spaces, so the line is the canonical JSON of its object. The
+ * encoder is our own because jansson would build a tree for every record; the tests compare the two. */
 #include "governance/audit/record.h"
 
 #include <inttypes.h>
@@ -39,50 +38,50 @@ typedef struct field {
   const char *name;
   kind kind;
   size_t offset;
-  int types; /* that have it */
+  int types; /* bits of the types that have the member */
 } field;
 
-#define SAID(member) offsetof(lk_audit_entry, record.member)
-#define OWN(member) offsetof(lk_audit_entry, member)
+#define RECORD(member) offsetof(lk_audit_entry, record.member)
+#define ENTRY(member) offsetof(lk_audit_entry, member)
 static const field fields[] = {
-    {"actor", TEXT, SAID(actor), DECISION},
-    {"authenticated", BOOL, SAID(authenticated), DECISION},
-    {"authorisation", TEXT, SAID(authorisation), DECISION},
-    {"candidates", NUMBER, SAID(candidates), BIT(RESULT)},
-    {"cap", NUMBER, SAID(cap), DECISION},
-    {"case", TEXT, SAID(case_id), DECISION},
-    {"cut", NUMBER, OWN(cut), BIT(OPENED)},
-    {"epoch", NUMBER, SAID(epoch), SEARCH | DONE},
-    {"file", TEXT, SAID(file), POLICY},
-    {"gallery", TEXT, SAID(gallery), SEARCH | DONE},
-    {"id", TEXT, SAID(id), SEARCH | DONE},
-    {"jurisdiction", TEXT, SAID(jurisdiction), DECISION},
-    {"key", TEXT, OWN(key), FIRST},
-    {"line", NUMBER, SAID(line), BIT(POLICY_REFUSED)},
-    {"log", TEXT, OWN(log), FIRST},
-    {"model", TEXT, SAID(model), DECISION | DONE},
-    {"operation", TEXT, SAID(operation), DECISION},
-    {"permitted", BOOL, SAID(permitted), DECISION},
-    {"policy", TEXT, SAID(policy), BIT(POLICY_LOADED) | SEARCH},
-    {"previous", TEXT, OWN(previous), ALL},
-    {"probes", NUMBER, SAID(probes), SEARCH | BIT(EVALUATE)},
-    {"purpose", TEXT, SAID(purpose), DECISION},
-    {"released", BOOL, SAID(released), BIT(RESULT)},
-    {"rules", TEXTS, SAID(rules), SEARCH},
-    {"searched", NUMBER, SAID(searched), SEARCH},
-    {"sequence", NUMBER, OWN(sequence), ALL},
-    {"signature", TEXT, OWN(signature), BIT(HEAD)},
-    {"templates", NUMBER, SAID(templates), DONE},
-    {"threshold", SCORE, SAID(threshold), DECISION},
-    {"time", NUMBER, SAID(time_ms), ALL},
-    {"total", NUMBER, SAID(total), SEARCH},
-    {"type", TYPE, SAID(type), ALL},
-    {"version", NUMBER, OWN(version), FIRST},
+    {"actor", TEXT, RECORD(actor), DECISION},
+    {"authenticated", BOOL, RECORD(authenticated), DECISION},
+    {"authorisation", TEXT, RECORD(authorisation), DECISION},
+    {"candidates", NUMBER, RECORD(candidates), BIT(RESULT)},
+    {"cap", NUMBER, RECORD(cap), DECISION},
+    {"case", TEXT, RECORD(case_id), DECISION},
+    {"cut", NUMBER, ENTRY(cut), BIT(OPENED)},
+    {"epoch", NUMBER, RECORD(epoch), SEARCH | DONE},
+    {"file", TEXT, RECORD(file), POLICY},
+    {"gallery", TEXT, RECORD(gallery), SEARCH | DONE},
+    {"id", TEXT, RECORD(id), SEARCH | DONE},
+    {"jurisdiction", TEXT, RECORD(jurisdiction), DECISION},
+    {"key", TEXT, ENTRY(key), FIRST},
+    {"line", NUMBER, RECORD(line), BIT(POLICY_REFUSED)},
+    {"log", TEXT, ENTRY(log), FIRST},
+    {"model", TEXT, RECORD(model), DECISION | DONE},
+    {"operation", TEXT, RECORD(operation), DECISION},
+    {"permitted", BOOL, RECORD(permitted), DECISION},
+    {"policy", TEXT, RECORD(policy), BIT(POLICY_LOADED) | SEARCH},
+    {"previous", TEXT, ENTRY(previous), ALL},
+    {"probes", NUMBER, RECORD(probes), SEARCH | BIT(EVALUATE)},
+    {"purpose", TEXT, RECORD(purpose), DECISION},
+    {"released", BOOL, RECORD(released), BIT(RESULT)},
+    {"rules", TEXTS, RECORD(rules), SEARCH},
+    {"searched", NUMBER, RECORD(searched), SEARCH},
+    {"sequence", NUMBER, ENTRY(sequence), ALL},
+    {"signature", TEXT, ENTRY(signature), BIT(HEAD)},
+    {"templates", NUMBER, RECORD(templates), DONE},
+    {"threshold", SCORE, RECORD(threshold), DECISION},
+    {"time", NUMBER, RECORD(time_ms), ALL},
+    {"total", NUMBER, RECORD(total), SEARCH},
+    {"type", TYPE, RECORD(type), ALL},
+    {"version", NUMBER, ENTRY(version), FIRST},
 };
-enum { FIELDS = sizeof fields / sizeof fields[0], NAME_ROOM = 32, TEXT_ROOM = 2 * LK_TEXT_MAX + 3 };
+enum { FIELDS = sizeof fields / sizeof fields[0], NAME_BYTES = 32, TEXT_BYTES = 2 * LK_TEXT_MAX + 3 };
 
-/* So that writing needs no look at how much room is left. */
-_Static_assert(REST_AT + FIELDS * (NAME_ROOM + TEXT_ROOM) + LK_AUDIT_RULES_MAX * TEXT_ROOM < LK_AUDIT_LINE_MAX, "");
+/* Therefore the encoder need not check how much space is left. */
+_Static_assert(REST_AT + FIELDS * (NAME_BYTES + TEXT_BYTES) + LK_AUDIT_RULES_MAX * TEXT_BYTES < LK_AUDIT_LINE_MAX, "");
 
 const char *lk_audit_type_name(lk_audit_type type) {
   static const char *const names[] = {
@@ -112,7 +111,7 @@ const char *lk_audit_line_hash(const char *line, size_t length) {
 
 static const void *member(const lk_audit_entry *entry, const field *f) { return (const char *)entry + f->offset; }
 
-/* Texts, rules and thresholds that are none are left out. */
+/* Empty texts, rules and thresholds are left out of the line. */
 static bool is_empty(const lk_audit_entry *entry, const field *f) {
   switch (f->kind) {
     case TEXT:
@@ -135,7 +134,7 @@ static const char *value_fault(const lk_audit_entry *entry, const field *f) {
   const char *fault = NULL;
   if (f->kind == TEXT) return lk_text_fault(*(const lk_text *)member(entry, f));
   if (f->kind == NUMBER) return *(const uint64_t *)member(entry, f) > INT64_MAX ? "is too large" : NULL;
-  if (f->kind == SCORE && !isfinite(r->threshold) && !is_empty(entry, f)) return "is no number";
+  if (f->kind == SCORE && !isfinite(r->threshold) && !is_empty(entry, f)) return "is not a number";
   if (f->kind != TEXTS) return NULL;
   if (r->rules_count > LK_AUDIT_RULES_MAX) return "are too many";
   for (uint32_t i = 0; fault == NULL && i < r->rules_count; i++) fault = lk_text_fault(r->rules[i]);
@@ -144,13 +143,13 @@ static const char *value_fault(const lk_audit_entry *entry, const field *f) {
 
 static lk_status check(const lk_audit_entry *entry, lk_error *error) {
   lk_audit_type type = entry->record.type;
-  if ((unsigned)type >= LK_AUDIT_TYPES) return lk_fail(error, LK_EINVAL, "no audit record has type %d", (int)type);
+  if ((unsigned)type >= LK_AUDIT_TYPES) return lk_fail(error, LK_EINVAL, "invalid audit record type %d", (int)type);
   for (const field *f = fields; f < fields + FIELDS; f++) {
     const char *fault = NULL;
     if (has(type, f))
       fault = value_fault(entry, f);
-    else if (f->kind != SCORE && !is_empty(entry, f)) /* 0, which is left where none is set, is a score too */
-      fault = "does not belong there";
+    else if (f->kind != SCORE && !is_empty(entry, f)) /* a threshold of 0 may simply not have been set */
+      fault = "is not allowed";
     if (fault != NULL)
       return lk_fail(error, LK_EINVAL, "audit record %s: %s %s", lk_audit_type_name(type), f->name, fault);
   }
@@ -190,10 +189,10 @@ static char *put_number(char *to, uint64_t number) {
   return put(to, digits + at, sizeof digits - (size_t)at);
 }
 
-/* By jansson, whatever the locale's decimal point. The 9 digits give the float back. NULL: out of memory. */
+/* jansson writes a decimal point in every locale; 9 digits restore the float exactly. NULL: out of memory. */
 static char *put_score(char *to, float score) {
   json_t *real = json_real(score);
-  size_t length = json_dumpb(real, to, TEXT_ROOM, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+  size_t length = json_dumpb(real, to, TEXT_BYTES, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
   json_decref(real);
   return length > 0 ? to + length : NULL;
 }
@@ -290,14 +289,15 @@ lk_status lk_audit_decode(const char *line, size_t length, lk_audit_entry *entry
   *entry = (lk_audit_entry){.record.threshold = -INFINITY};
   json_error_t at;
   json_t *root = json_loadb(line, length, JSON_REJECT_DUPLICATES, &at);
-  if (root == NULL) return lk_fail(error, LK_EFORMAT, "no JSON: %s", at.text);
+  if (root == NULL) return lk_fail(error, LK_EFORMAT, "not JSON: %s", at.text);
   entry->memory = root;
   lk_status status = LK_OK;
   for (const field *f = fields; status == LK_OK && f < fields + FIELDS; f++) {
     const json_t *value = json_object_get(root, f->name);
     if (value != NULL && !get_value(value, f, entry)) status = lk_fail(error, LK_EFORMAT, "%s is malformed", f->name);
   }
-  if (status == LK_OK && json_object_get(root, "type") == NULL) status = lk_fail(error, LK_EFORMAT, "it has no type");
+  if (status == LK_OK && json_object_get(root, "type") == NULL)
+    status = lk_fail(error, LK_EFORMAT, "the record has no type");
   if (status != LK_OK) lk_audit_entry_free(entry);
   return status;
 }

@@ -15,8 +15,8 @@
 typedef struct reading {
   const char *path;
   lk_audit_chain chain;
-  lk_audit_mark mark; /* sequence 0: no head is looked for */
-  lk_signing_key key; /* "": any */
+  lk_audit_mark mark; /* sequence 0: no head was given */
+  lk_signing_key key; /* "": no key was given */
   lk_audit_visit *visit;
   void *context;
   uint64_t first;
@@ -25,10 +25,11 @@ typedef struct reading {
 
 static lk_status check_identity(const reading *r, lk_error *error) {
   if (r->key.public_hex[0] != '\0' && strcmp(r->key.public_hex, r->chain.key) != 0)
-    return lk_fail(error, LK_ECORRUPT, "%s: its heads are signed by %s, not by the key that was given", r->path,
+    return lk_fail(error, LK_ECORRUPT, "%s: the log's heads are signed by %s, not by the given key", r->path,
                    r->chain.key[0] != '\0' ? r->chain.key : "nobody");
   if (r->mark.sequence > 0 && strcmp(r->mark.log, r->chain.log) != 0)
-    return lk_fail(error, LK_ECORRUPT, "the head is of log %s; %s is of log %s", r->mark.log, r->path, r->chain.log);
+    return lk_fail(error, LK_ECORRUPT, "the head belongs to log %s, but %s is log %s", r->mark.log, r->path,
+                   r->chain.log);
   return LK_OK;
 }
 
@@ -40,7 +41,7 @@ static lk_status take(void *context, const lk_audit_chain *chain, const char *li
     if (status != LK_OK) return status;
   }
   if (chain->sequence == r->mark.sequence && strcmp(chain->hash, r->mark.hash) != 0)
-    return lk_fail(error, LK_ECORRUPT, "%s: record %" PRIu64 " is not the one that the head was taken of", r->path,
+    return lk_fail(error, LK_ECORRUPT, "%s: record %" PRIu64 " is not the one that the head covers", r->path,
                    chain->sequence);
   return r->visit != NULL ? r->visit(r->context, chain, line, length, error) : LK_OK;
 }
@@ -50,8 +51,8 @@ static lk_status read_file(reading *r, const char *path, lk_error *error) {
   lk_status status = lk_audit_file_read(path, &r->chain, &size, &whole, take, r, error);
   if (status != LK_OK) return status;
   if (whole < size)
-    return lk_fail(error, LK_ECORRUPT, "%s: offset %zu: a record without its end: torn, or being written", path, whole);
-  if (size == 0) return lk_fail(error, LK_ECORRUPT, "%s: there is no record in it", path);
+    return lk_fail(error, LK_ECORRUPT, "%s: offset %zu: incomplete record: torn, or still being written", path, whole);
+  if (size == 0) return lk_fail(error, LK_ECORRUPT, "%s: the file holds no record", path);
   r->files++;
   return LK_OK;
 }
@@ -59,14 +60,15 @@ static lk_status read_file(reading *r, const char *path, lk_error *error) {
 static lk_status read_folder(reading *r, lk_error *error) {
   uint32_t last;
   lk_status status = lk_audit_files_last(r->path, &last, error);
-  if (status == LK_OK && last == 0) return lk_fail(error, LK_ENOTFOUND, "%s: no audit log in it", r->path);
+  if (status == LK_OK && last == 0) return lk_fail(error, LK_ENOTFOUND, "%s: no audit log in this folder", r->path);
   for (uint32_t number = 1; status == LK_OK && number <= last; number++) {
     char path[PATH_MAX];
     struct stat stat_;
     status = lk_audit_file_path(r->path, number, path, error);
     if (status != LK_OK) break;
     if (stat(path, &stat_) != 0 && errno == ENOENT)
-      return lk_fail(error, LK_ECORRUPT, "%s: the file is missing; the log goes on to number %" PRIu32, path, last);
+      return lk_fail(error, LK_ECORRUPT, "%s: the file is missing; the last file of the log is number %" PRIu32, path,
+                     last);
     status = read_file(r, path, error);
   }
   return status;
@@ -81,7 +83,7 @@ static lk_status read_path(reading *r, lk_error *error) {
 }
 
 static lk_status prepare(reading *r, const char *head, const char *key_file, lk_error *error) {
-  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium does not start");
+  if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   lk_status status = key_file != NULL ? lk_signing_key_read_public(key_file, &r->key, error) : LK_OK;
   if (status != LK_OK || head == NULL) return status;
   status = lk_audit_mark_parse(head, &r->mark, error);
@@ -89,18 +91,20 @@ static lk_status prepare(reading *r, const char *head, const char *key_file, lk_
   if (r->mark.key[0] != '\0' && !lk_audit_mark_is_signed(&r->mark))
     return lk_fail(error, LK_ECORRUPT, "the head's signature does not match");
   if (key_file != NULL && strcmp(r->mark.key, r->key.public_hex) != 0)
-    return lk_fail(error, LK_ECORRUPT, "the head is signed by %s, not by the key that was given",
+    return lk_fail(error, LK_ECORRUPT, "the head is signed by %s, not by the given key",
                    r->mark.key[0] != '\0' ? r->mark.key : "nobody");
   return LK_OK;
 }
 
-static lk_status check_head_was_met(const reading *r, lk_error *error) {
+static lk_status check_head_covered(const reading *r, lk_error *error) {
   if (r->mark.sequence == 0) return LK_OK;
   if (r->mark.sequence > r->chain.sequence)
-    return lk_fail(error, LK_ECORRUPT, "%s: the log was cut: it ends with record %" PRIu64 ", its head had %" PRIu64,
-                   r->path, r->chain.sequence, r->mark.sequence);
+    return lk_fail(error, LK_ECORRUPT,
+                   "%s: the log was cut: it ends with record %" PRIu64 ", but its head covers record %" PRIu64, r->path,
+                   r->chain.sequence, r->mark.sequence);
   if (r->mark.sequence < r->first)
-    return lk_fail(error, LK_ENOTFOUND, "%s begins with record %" PRIu64 ", after the head's %" PRIu64, r->path,
+    return lk_fail(error, LK_ENOTFOUND,
+                   "%s begins with record %" PRIu64 ", but the head covers records up to %" PRIu64 " only", r->path,
                    r->first, r->mark.sequence);
   return LK_OK;
 }
@@ -125,7 +129,7 @@ lk_status lk_audit_read(const char *path, const char *head, const char *key_file
   reading r = {.path = path, .visit = visit, .context = context};
   lk_status status = prepare(&r, head, key_file, error);
   if (status == LK_OK) status = read_path(&r, error);
-  if (status == LK_OK) status = check_head_was_met(&r, error);
+  if (status == LK_OK) status = check_head_covered(&r, error);
   if (status == LK_OK) fill(&r, report);
   return status;
 }

@@ -3,9 +3,9 @@
 
 #include "governance/policy/rule.h"
 
-enum { MS_AN_HOUR = 3600 * 1000 };
+enum { MS_PER_HOUR = 3600 * 1000 };
 
-/* Only these compare probes with templates, so only these are bound by limits on scores, candidates and probes. */
+/* Limits on scores, candidates and probes bind only the operations that compare probes with templates. */
 static bool compares(lk_operation operation) {
   return operation == LK_OPERATION_IDENTIFY || operation == LK_OPERATION_VERIFY;
 }
@@ -19,7 +19,7 @@ static void collect(const lk_policy *policy, const lk_policy_request *request, i
       decision->rules[decision->rules_count++] = (uint16_t)i;
 }
 
-static lk_policy_cause check_said(const lk_rule *rule, const lk_policy_request *request) {
+static lk_policy_cause check_claims(const lk_rule *rule, const lk_policy_request *request) {
   uint32_t require = rule->require;
   if (require & LK_REQUIRE_PURPOSE && request->purpose.length == 0) return LK_CAUSE_PURPOSE;
   if (require & LK_REQUIRE_ACTOR && request->actor.length == 0) return LK_CAUSE_ACTOR;
@@ -30,13 +30,13 @@ static lk_policy_cause check_said(const lk_rule *rule, const lk_policy_request *
   return LK_CAUSE_NONE;
 }
 
-/* Differences of times are taken as unsigned numbers, which cannot overflow where now is not before since. */
+/* Subtracts the times as unsigned numbers: that cannot overflow, since now_ms >= since_ms there. */
 static lk_policy_cause check_authorisation(const lk_rule *rule, const lk_policy_request *request, int64_t now_ms,
                                            lk_policy_decision *decision) {
   if (!(rule->require & LK_REQUIRE_AUTHORISATION)) return LK_CAUSE_NONE;
   if (request->authorisation.length == 0) return LK_CAUSE_AUTHORISATION;
   if (!request->authorisation_pending) return LK_CAUSE_NONE;
-  uint64_t grace_ms = (uint64_t)rule->grace_hours * MS_AN_HOUR;
+  uint64_t grace_ms = (uint64_t)rule->grace_hours * MS_PER_HOUR;
   int64_t since_ms = request->pending_since_ms, end_ms;
   if (grace_ms == 0) return LK_CAUSE_PENDING;
   if (since_ms > now_ms) return LK_CAUSE_PENDING_LATER;
@@ -72,14 +72,14 @@ static lk_policy_cause tighten(const lk_rule *rule, const lk_policy_request *req
 
 static lk_policy_cause check(const lk_rule *rule, const lk_policy_request *request, int64_t now_ms,
                              const lk_policy_calibration *calibration, lk_policy_decision *decision) {
-  lk_policy_cause cause = check_said(rule, request);
+  lk_policy_cause cause = check_claims(rule, request);
   if (cause == LK_CAUSE_NONE) cause = check_authorisation(rule, request, now_ms, decision);
   if (cause == LK_CAUSE_NONE && compares(request->operation)) cause = tighten(rule, request, calibration, decision);
   decision->retention_hours = fewer(decision->retention_hours, rule->retention_hours);
   return cause;
 }
 
-/* Limits that let nothing through, whoever reads them without asking whether it is permitted. */
+/* A caller that ignores `permitted` still releases nothing under these limits. */
 static void close_limits(lk_policy_decision *decision) {
   decision->permitted = false;
   decision->threshold = INFINITY;
@@ -95,7 +95,7 @@ static void refuse(lk_policy_decision *decision, lk_policy_cause cause, int32_t 
   decision->refused_by = rule;
 }
 
-/* Every permit that applies must be satisfied, and the strictest of their limits hold. */
+/* Every permit that applies must be satisfied; the strictest of their limits hold. */
 static void permit(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms,
                    const lk_policy_calibration *calibration, lk_policy_decision *decision) {
   decision->permitted = true;

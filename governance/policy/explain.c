@@ -1,4 +1,4 @@
-/* Decisions and matches in words. */
+/* Explains decisions and matches in words. */
 #include <stdio.h>
 
 #include "base/fail.h"
@@ -18,11 +18,12 @@ static const char *const cause_words[LK_CAUSES] = {
     [LK_CAUSE_JURISDICTION] = "requires a jurisdiction",
     [LK_CAUSE_CASE] = "requires a case",
     [LK_CAUSE_AUTHORISATION] = "requires an authorisation",
-    [LK_CAUSE_PENDING] = "requires an authorisation, which is pending, and gives no grace",
-    [LK_CAUSE_PENDING_LATER] = "requires an authorisation, which is pending since a time that is yet to come",
-    [LK_CAUSE_GRACE_OVER] = "requires an authorisation, which has been pending for longer than its grace",
-    [LK_CAUSE_CASE_PROBES] = "permits fewer probes for one case",
-    [LK_CAUSE_CALIBRATION] = "limits the false match rate, and no calibration of this model says at which score",
+    [LK_CAUSE_PENDING] = "requires a granted authorisation and allows no grace period",
+    [LK_CAUSE_PENDING_LATER] = "does not accept an authorisation whose application lies in the future",
+    [LK_CAUSE_GRACE_OVER] =
+        "requires a granted authorisation; this one has been pending for longer than the grace period",
+    [LK_CAUSE_CASE_PROBES] = "permits fewer probes per case",
+    [LK_CAUSE_CALIBRATION] = "limits the false match rate, but no calibration gives this model's score for that rate",
 };
 
 lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *decision, lk_error *error) {
@@ -33,10 +34,10 @@ lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *de
                  TEXT(rule->text));
 }
 
-static int explain_instant(char *why, size_t size, const char *words, int64_t ms) {
-  char instant[LK_TIMESTAMP_SIZE];
-  lk_timestamp_format(ms, instant);
-  return snprintf(why, size, "%s %s", words, instant);
+static int explain_time(char *why, size_t size, const char *words, int64_t ms) {
+  char time[LK_TIMESTAMP_SIZE];
+  lk_timestamp_format(ms, time);
+  return snprintf(why, size, "%s %s", words, time);
 }
 
 bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_request *request, int64_t now_ms,
@@ -44,31 +45,31 @@ bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_r
   const lk_rule *r = &policy->rules[rule];
   lk_match match = lk_rule_match(r, request, now_ms);
   const char *claim = lk_claim_name(match.claim);
-  lk_text said = lk_request_claim(request, match.claim);
+  lk_text value = lk_request_claim(request, match.claim);
   switch (match.kind) {
     case LK_MATCH_ALL:
-      snprintf(why, size, "all that it selects by is so");
+      snprintf(why, size, "every selector matches");
       break;
     case LK_MATCH_UNSAID:
-      snprintf(why, size, "the request says no %s, and the rule selects by it", claim);
+      snprintf(why, size, "the rule selects by %s, and the request gives none", claim);
       break;
     case LK_MATCH_NOT_YET:
-      explain_instant(why, size, "it begins at", r->from_ms);
+      explain_time(why, size, "the rule begins at", r->from_ms);
       break;
     case LK_MATCH_OVER:
-      explain_instant(why, size, "it ended at", r->until_ms);
+      explain_time(why, size, "the rule ended at", r->until_ms);
       break;
     case LK_MATCH_OPERATION:
-      snprintf(why, size, "it is not about %s", lk_operation_name(request->operation));
+      snprintf(why, size, "the rule does not cover the operation %s", lk_operation_name(request->operation));
       break;
     case LK_MATCH_CLAIM:
-      snprintf(why, size, "it is not for the %s '%.*s'", claim, TEXT(said));
+      snprintf(why, size, "the rule does not cover the %s '%.*s'", claim, TEXT(value));
       break;
     case LK_MATCH_EXCEPTED:
-      snprintf(why, size, "its exception holds");
+      snprintf(why, size, "the rule's exception covers the request");
       break;
     case LK_MATCH_MAYBE_EXCEPTED:
-      snprintf(why, size, "the request says no %s, and the rule has an exception by it", claim);
+      snprintf(why, size, "the rule has an exception by %s, and the request gives none", claim);
       break;
   }
   return match.applies;

@@ -1,5 +1,6 @@
-/* Whether a rule applies. What a request does not say is unknown, and unknown never helps the caller: a forbid that
- * selects by it applies, a permit does not; an exception from a forbid does not hold, one from a permit does. */
+/* Decides whether a rule applies. A claim that the request does not give is unknown, and an unknown claim never helps
+ * the caller: a forbid that selects by it applies, a permit does not; an exception by it does not narrow a forbid, but
+ * narrows a permit. */
 #include "governance/policy/rule.h"
 
 typedef enum truth { NO, UNKNOWN, YES } truth;
@@ -14,7 +15,8 @@ const char *lk_claim_name(lk_claim claim) {
   return names[claim];
 }
 
-/* Where the text departs from the pattern, the last * takes one byte more: earlier ones need not be tried again. */
+/* On a mismatch the last * takes one more byte. Earlier stars need no second try, so the cost is at most the product of
+ * the lengths. */
 bool lk_pattern_matches(lk_text pattern, lk_text text) {
   uint32_t p = 0, t = 0, after_star = 0, star_to = 0;
   while (t < text.length) {
@@ -42,7 +44,7 @@ static truth selects(const lk_patterns *patterns, lk_text text) {
   return NO;
 }
 
-/* The first that is not so, or else the first that is not said, goes into `match`. */
+/* Names in `match` the first selector that does not match, or else the first claim that the request does not give. */
 static truth covers(const lk_scope *scope, const lk_policy_request *request, lk_match *match) {
   truth all = YES;
   if (scope->operations != 0 && (scope->operations >> request->operation & 1) == 0) {

@@ -1,4 +1,5 @@
-/* A policy's file, by tables of fields: each names the function that reads its value and where that goes. */
+/* Parses a policy file by tables of fields. Each entry names a field, the function that reads its value and the offset
+ * where the value goes. */
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -14,13 +15,13 @@
 #include "base/timestamp.h"
 #include "governance/policy/rule.h"
 
-enum { ID_MOST = 64, PATTERNS_MOST = 1024, HOURS_MOST = 1000000, KEYS_MOST = 4096 };
+enum { ID_MAX = 64, PATTERNS_MAX = 1024, HOURS_MAX = 1000000, KEYS_MAX = 4096 };
 
 typedef struct parse {
   const char *name; /* the file's */
-  lk_text rule;     /* id of the rule that is being read, for messages */
+  lk_text rule;     /* id of the rule being read, for messages */
   lk_policy *policy;
-  locale_t locale; /* numbers have a point whatever the caller's locale */
+  locale_t locale; /* "C": a decimal point in every caller's locale */
   lk_error *error;
 } parse;
 
@@ -44,9 +45,9 @@ __attribute__((format(printf, 3, 4))) static lk_status refuse(const parse *p, co
   va_end(arguments);
   p->policy->refused_line = node->line;
   return lk_fail(p->error, LK_EFORMAT, "%s: line %u: %s%.*s%s%.*s%s%s", p->name, node->line,
-                 p->rule.length > 0 ? "rule '" : "", (int)(p->rule.length < ID_MOST ? p->rule.length : ID_MOST),
+                 p->rule.length > 0 ? "rule '" : "", (int)(p->rule.length < ID_MAX ? p->rule.length : ID_MAX),
                  p->rule.bytes, p->rule.length > 0 ? "': " : "",
-                 (int)(node->key.length < ID_MOST ? node->key.length : ID_MOST), node->key.bytes,
+                 (int)(node->key.length < ID_MAX ? node->key.length : ID_MAX), node->key.bytes,
                  node->key.length > 0 ? ": " : "", what);
 }
 
@@ -72,7 +73,7 @@ static lk_status read_text(const parse *p, const lk_yaml_node *node, void *to) {
   return status == LK_OK ? take_text(p, node, node->text, to) : status;
 }
 
-/* A block of YAML lines folded into one ends with a line feed. */
+/* A folded YAML block ends with a line feed, which is dropped. */
 static lk_status read_prose(const parse *p, const lk_yaml_node *node, void *to) {
   lk_status status = need_text(p, node);
   lk_text text = node->text;
@@ -84,9 +85,9 @@ static lk_status read_id(const parse *p, const lk_yaml_node *node, void *to) {
   static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
   lk_status status = read_text(p, node, to);
   if (status != LK_OK) return status;
-  if (node->text.length > ID_MOST) return refuse(p, node, "is longer than %d bytes", ID_MOST);
+  if (node->text.length > ID_MAX) return refuse(p, node, "is longer than %d bytes", ID_MAX);
   if (strspn(node->text.bytes, allowed) == node->text.length) return LK_OK;
-  return refuse_value(p, node, "has more than letters, digits, '.', '_' and '-'");
+  return refuse_value(p, node, "may contain only letters, digits, '.', '_' and '-'");
 }
 
 static lk_status read_effect(const parse *p, const lk_yaml_node *node, void *to) {
@@ -108,7 +109,7 @@ static lk_status read_until(const parse *p, const lk_yaml_node *node, void *to) 
   return lk_yaml_is_null(node) ? LK_OK : read_timestamp(p, node, to);
 }
 
-/* Decimal: what strtod takes besides (hexadecimal, nan, spaces) is refused. */
+/* Accepts decimal numbers only; strtod would also accept hexadecimal, nan and leading spaces. */
 static lk_status need_number(const parse *p, const lk_yaml_node *node) {
   char *end;
   lk_status status = need_text(p, node);
@@ -122,7 +123,7 @@ static lk_status read_score(const parse *p, const lk_yaml_node *node, void *to) 
   lk_status status = need_number(p, node);
   if (status != LK_OK) return status;
   *(float *)to = strtof_l(node->text.bytes, NULL, p->locale);
-  return isfinite(*(float *)to) ? LK_OK : refuse_value(p, node, "is beyond what a score can be");
+  return isfinite(*(float *)to) ? LK_OK : refuse_value(p, node, "is out of range for a score");
 }
 
 static lk_status read_rate(const parse *p, const lk_yaml_node *node, void *to) {
@@ -148,7 +149,7 @@ static lk_status read_version(const parse *p, const lk_yaml_node *node, void *to
   (void)to;
   lk_status status = need_text(p, node);
   if (status != LK_OK || lk_text_equal(node->text, lk_text_of("1"))) return status;
-  return refuse_value(p, node, "is no version that is known here; 1 is");
+  return refuse_value(p, node, "is not a supported version; use 1");
 }
 
 static lk_status read_candidates(const parse *p, const lk_yaml_node *node, void *to) {
@@ -158,7 +159,7 @@ static lk_status read_probes(const parse *p, const lk_yaml_node *node, void *to)
   return read_whole(p, node, 1, LK_POLICY_NO_LIMIT - 1, to);
 }
 static lk_status read_hours(const parse *p, const lk_yaml_node *node, void *to) {
-  return read_whole(p, node, 0, HOURS_MOST, to);
+  return read_whole(p, node, 0, HOURS_MAX, to);
 }
 
 static lk_status read_on_refusal(const parse *p, const lk_yaml_node *node, void *to) {
@@ -176,10 +177,10 @@ static lk_status read_key(const parse *p, const lk_yaml_node *node, void *to) {
       sodium_hex2bin(to, LK_POLICY_KEY_SIZE, node->text.bytes, node->text.length, NULL, &length, NULL) != 0 ||
       length != LK_POLICY_KEY_SIZE)
     return refuse_value(p, node, "is not 64 hexadecimal digits");
-  return crypto_core_ed25519_is_valid_point(to) ? LK_OK : refuse_value(p, node, "is no Ed25519 public key");
+  return crypto_core_ed25519_is_valid_point(to) ? LK_OK : refuse_value(p, node, "is not an Ed25519 public key");
 }
 
-/* Lists. One value alone is a list of one. */
+/* Lists. A single value is a list of one item. */
 
 static const lk_yaml_node *first_item(const lk_yaml_node *node) {
   return node->kind == LK_YAML_TEXT ? node : node->first;
@@ -192,11 +193,11 @@ static lk_status count_items(const parse *p, const lk_yaml_node *node, uint32_t 
   *count = 0;
   if (node->kind == LK_YAML_FIELDS) return refuse(p, node, "is not a list");
   for (const lk_yaml_node *item = first_item(node); item != NULL; item = next_item(node, item)) ++*count;
-  return *count <= most ? LK_OK : refuse(p, node, "lists more than %u", most);
+  return *count <= most ? LK_OK : refuse(p, node, "lists more than %u items", most);
 }
 
 static lk_status count_some(const parse *p, const lk_yaml_node *node, uint32_t *count) {
-  lk_status status = count_items(p, node, PATTERNS_MOST, count);
+  lk_status status = count_items(p, node, PATTERNS_MAX, count);
   return status == LK_OK && *count == 0 ? refuse(p, node, "is empty") : status;
 }
 
@@ -235,7 +236,7 @@ static lk_status read_require(const parse *p, const lk_yaml_node *node, void *to
     while (i >= 0 && !lk_text_equal(item->text, lk_text_of(names[i]))) i--;
     status = need_text(p, item);
     if (status == LK_OK && i < 0)
-      return refuse_value(p, item, "is none of purpose, actor, signature, jurisdiction, case, authorisation");
+      return refuse_value(p, item, "is not one of purpose, actor, signature, jurisdiction, case, authorisation");
     bits |= 1U << (i & 7);
   }
   *(uint32_t *)to |= bits;
@@ -247,12 +248,12 @@ static lk_status read_require(const parse *p, const lk_yaml_node *node, void *to
 static lk_status refuse_unknown(const parse *p, const lk_yaml_node *node, const field *fields) {
   char known[256] = "";
   for (size_t used = 0; fields->name != NULL; fields++)
-    used = lk_text_append(known, sizeof known, used, " %s", fields->name);
-  return refuse(p, node, "unknown; known here are%s", known);
+    used = lk_text_append(known, sizeof known, used, "%s%s", used > 0 ? ", " : "", fields->name);
+  return refuse(p, node, "unknown field; the fields here are %s", known);
 }
 
 static lk_status read_fields(const parse *p, const lk_yaml_node *node, const field *fields, void *to) {
-  if (node->kind != LK_YAML_FIELDS) return refuse(p, node, "does not consist of fields");
+  if (node->kind != LK_YAML_FIELDS) return refuse(p, node, "is not a mapping of fields");
   for (const lk_yaml_node *child = node->first; child != NULL; child = child->next) {
     const field *f = fields;
     while (f->name != NULL && !lk_text_equal(child->key, lk_text_of(f->name))) f++;
@@ -266,7 +267,7 @@ static lk_status read_fields(const parse *p, const lk_yaml_node *node, const fie
   return LK_OK;
 }
 
-/* An item that has fields of its own is named by those, not by the list. */
+/* Messages about an item with fields name its fields, not the list. */
 static lk_yaml_node without_key(const lk_yaml_node *item) {
   lk_yaml_node node = *item;
   if (node.kind == LK_YAML_FIELDS) node.key = (lk_text){0};
@@ -323,7 +324,7 @@ static lk_status check_rule(const parse *p, const lk_yaml_node *node, const lk_r
     return refuse(p, lk_yaml_field(node, lk_text_of("until")), "is not later than from");
   for (const field *f = rule_fields; f->name != NULL && rule->shown.effect == LK_FORBID; f++) {
     const lk_yaml_node *given = lk_yaml_field(node, lk_text_of(f->name));
-    if (f->use == OF_PERMIT && given != NULL) return refuse(p, given, "only a permit has it");
+    if (f->use == OF_PERMIT && given != NULL) return refuse(p, given, "only a permit may have this field");
   }
   return LK_OK;
 }
@@ -366,7 +367,7 @@ static lk_status read_keys(const parse *p, const lk_yaml_node *node, void *to) {
   lk_policy *policy = to;
   uint32_t count;
   if (node->kind != LK_YAML_LIST) return refuse(p, node, "is not a list");
-  lk_status status = count_items(p, node, KEYS_MOST, &count);
+  lk_status status = count_items(p, node, KEYS_MAX, &count);
   if (status != LK_OK) return status;
   policy->keys = calloc(count + 1, sizeof *policy->keys);
   if (policy->keys == NULL) return lk_fail_memory(p->error);
@@ -376,7 +377,7 @@ static lk_status read_keys(const parse *p, const lk_yaml_node *node, void *to) {
     status = read_fields(p, &unnamed, key_fields, key);
     for (uint32_t i = 0; status == LK_OK && i < policy->keys_count; i++)
       if (memcmp(policy->keys[i].key, key->key, sizeof key->key) == 0)
-        status = refuse(p, &unnamed, "this key is listed twice"); /* whose signature would it be? */
+        status = refuse(p, &unnamed, "this key is listed twice"); /* a signature must name one actor */
     policy->keys_count++;
   }
   return status;

@@ -20,7 +20,7 @@ lk_status lk_operation_parse(lk_text name, lk_operation *operation, lk_error *er
       *operation = (lk_operation)i;
       return LK_OK;
     }
-  return lk_fail(error, LK_EINVAL, "'%.*s' is none of identify, verify, enroll, delete, export, evaluate",
+  return lk_fail(error, LK_EINVAL, "'%.*s' is not one of identify, verify, enroll, delete, export, evaluate",
                  name.length < 40 ? (int)name.length : 40, name.bytes);
 }
 
@@ -52,7 +52,7 @@ lk_status lk_policy_parse(const char *name, const void *data, size_t size, lk_po
   return parse_at(name, data, size, policy, &line, error);
 }
 
-/* From a copy: a file that changes meanwhile must not have one hash and other rules. */
+/* Parses a copy: if the file changes during the parse, the hash and the rules must still come from the same bytes. */
 lk_status lk_policy_open_at(const char *path, lk_policy **policy, uint32_t *line, lk_error *error) {
   *policy = NULL;
   *line = 0;

@@ -1,20 +1,20 @@
-/* What a policy consists of, for the files that read, decide and explain. */
+/* The parts of a policy, shared by the files that parse, decide and explain it. */
 #ifndef GOVERNANCE_POLICY_RULE_H
 #define GOVERNANCE_POLICY_RULE_H
 
 #include <likeness/policy.h>
 #include "base/yaml.h"
 
-/* What a request says of itself and a rule may select by. */
+/* The claims of a request by which a rule may select. */
 typedef enum lk_claim { LK_CLAIM_PURPOSE, LK_CLAIM_ACTOR, LK_CLAIM_JURISDICTION, LK_CLAIM_GALLERY, LK_CLAIMS } lk_claim;
 
 typedef struct lk_patterns {
   lk_text *of;
-  uint32_t count; /* 0: anything will do */
+  uint32_t count; /* 0: any value matches */
 } lk_patterns;
 
 typedef struct lk_scope {
-  uint32_t operations; /* bits; 0: any */
+  uint32_t operations; /* bits 1 << lk_operation; 0: any */
   lk_patterns claims[LK_CLAIMS];
 } lk_scope;
 
@@ -32,7 +32,7 @@ typedef struct lk_rule {
   lk_scope scope;
   lk_scope except;
   bool has_except;
-  int64_t from_ms, until_ms; /* INT64_MIN, INT64_MAX: open */
+  int64_t from_ms, until_ms; /* INT64_MIN, INT64_MAX: no limit */
   uint32_t require;          /* bits of lk_require */
   uint32_t grace_hours;
   bool purge_on_refusal;
@@ -47,7 +47,7 @@ typedef struct lk_policy_actor_key {
 } lk_policy_actor_key;
 
 struct lk_policy {
-  lk_yaml tree; /* what the texts point into */
+  lk_yaml tree; /* owns the bytes of all texts */
   lk_text name;
   uint8_t hash[LK_POLICY_HASH_SIZE];
   lk_rule *rules;
@@ -56,22 +56,23 @@ struct lk_policy {
   uint32_t refused_line; /* at which reading failed; 0: at none */
 };
 
-/* lk_policy_open; `line` receives the line that is wrong, from 1; 0: none is, or the fault is not at a line. */
+/* As lk_policy_open. `line` receives the number of the faulty line, from 1; 0 on success or when no line is at fault.
+ */
 lk_status lk_policy_open_at(const char *path, lk_policy **policy, uint32_t *line, lk_error *error);
 
-/* Reads the file's tree into the policy. The caller closes the policy, also where this fails. */
+/* Reads policy->tree into the policy. The caller closes the policy, on failure too. */
 lk_status lk_policy_read(const char *name, lk_policy *policy, lk_error *error);
 
-/* How a rule stands to a request at a time. */
+/* Why a rule applies to a request at a given time, or does not. */
 typedef enum lk_match_kind {
-  LK_MATCH_ALL,     /* applies: all that it selects by is so */
-  LK_MATCH_UNSAID,  /* the request does not say `claim`: a forbid applies, a permit does not */
-  LK_MATCH_NOT_YET, /* the others: does not apply */
+  LK_MATCH_ALL,     /* applies: every selector matches */
+  LK_MATCH_UNSAID,  /* the request does not give `claim`: a forbid applies, a permit does not */
+  LK_MATCH_NOT_YET, /* from here on: does not apply */
   LK_MATCH_OVER,
   LK_MATCH_OPERATION,
-  LK_MATCH_CLAIM, /* `claim` is another */
+  LK_MATCH_CLAIM, /* `claim` matches no pattern */
   LK_MATCH_EXCEPTED,
-  LK_MATCH_MAYBE_EXCEPTED /* a permit that has an exception by `claim`, which the request does not say */
+  LK_MATCH_MAYBE_EXCEPTED /* a permit with an exception by `claim`, which the request does not give */
 } lk_match_kind;
 
 typedef struct lk_match {
@@ -84,14 +85,14 @@ lk_match lk_rule_match(const lk_rule *rule, const lk_policy_request *request, in
 lk_text lk_request_claim(const lk_policy_request *request, lk_claim claim);
 const char *lk_claim_name(lk_claim claim);
 
-/* Whether the text is as the pattern says, in which a * stands for any bytes or none. */
+/* Whether the text matches the pattern, in which * stands for any bytes or none. */
 bool lk_pattern_matches(lk_text pattern, lk_text text);
 
-/* The times between which no rule begins or ends: from *since_ms to before *until_ms, with `now_ms` among them. A
- * decision that was made at one of them holds at all of them, but for a grace that ends. */
+/* The span [*since_ms, *until_ms) around `now_ms` in which no rule begins or ends. A decision that is made in it holds
+ * throughout it, unless a grace ends. */
 void lk_policy_span(const lk_policy *policy, uint64_t now_ms, uint64_t *since_ms, uint64_t *until_ms);
 
-/* LK_EPOLICY, and in words why. */
+/* Returns LK_EPOLICY and writes the reason for a refusal. */
 lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *decision, lk_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* The mark of what liblikeness.so exports; all else in it is hidden. Public headers have it on every function. */
+/* LK_API marks what liblikeness.so exports; all other symbols are hidden. Every public function has it. */
 #ifndef LIKENESS_API_H
 #define LIKENESS_API_H
 

@@ -1,4 +1,4 @@
-/* What a search runs on, and what it reports. */
+/* The device that a search runs on, and the statistics of a search. */
 #ifndef LIKENESS_DEVICE_H
 #define LIKENESS_DEVICE_H
 
@@ -11,34 +11,34 @@
 extern "C" {
 #endif
 
-/* What one search did. Sums over its probes and rounds. */
+/* Statistics of a search: sums over its probes and rounds. */
 typedef struct lk_search_stats {
   uint64_t scanned;      /* (probe, row) pairs compared by their codes, or by the float scan */
   uint64_t survivors;    /* of those, pairs of visible rows that passed the scan */
-  uint64_t rescored;     /* pairs scored exactly, the seed's included */
-  uint32_t rounds;       /* those of the float scan included */
-  uint32_t float_rounds; /* rounds by the float scan, because the codes could not choose */
-  uint32_t reruns;       /* rounds that overflowed and were run again in pieces */
+  uint64_t rescored;     /* pairs scored exactly, including the seed's */
+  uint32_t rounds;       /* including those of the float scan */
+  uint32_t float_rounds; /* rounds by the float scan, used when the codes cannot tell rows apart */
+  uint32_t reruns;       /* rounds that overflowed their buffer and ran again in pieces */
 } lk_search_stats;
 
-/* Any threads may share a device: it runs as many searches at a time as lk_device_searches says, and further ones wait.
- * It starts threads of its own. */
+/* Any threads may share a device: searches that it cannot run at once take turns. A device starts threads of its own.
+ */
 typedef struct lk_device lk_device;
 
-/* Opens a device: "auto" (as "cpu": a GPU must be named, as long as the CUDA backend has not run on one), "cpu" (the
- * best instruction set that this processor has), "cpu:amx", "cpu:avx512vnni", "cpu:avx2", "cpu:portable", "cuda" (the
- * first GPU), "cuda:0" and so on. A list with commas, "cuda:0,cuda:1", opens one device that spreads its segments over
- * all of them; a name may come twice. `threads`: of each, 0: as many as this process may run on. LK_ENODEVICE: this
- * build or this machine has no such device. LK_ENOMEM: also where a thread cannot be started. */
+/* Opens a device. Names: "auto" (the same as "cpu"; a GPU is used only if it is named), "cpu" (the best instruction set
+ * of this processor), "cpu:amx", "cpu:avx512vnni", "cpu:avx2", "cpu:portable", "cuda" (the first GPU), "cuda:0" and so
+ * on. Several names with commas between them ("cuda:0,cuda:1") share the segments of a gallery; a name may occur twice.
+ * `threads` is the number for each of them; 0: as many as this process may run on. LK_ENODEVICE: this build or this
+ * machine has no such device. LK_ENOMEM: also when a thread cannot start. */
 LK_API lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error);
 
-/* All that was loaded on the device must have been unloaded. NULL closes nothing. */
+/* No gallery may be loaded on it any more. NULL is allowed. */
 LK_API void lk_device_close(lk_device *device);
 
-/* What was opened, such as "cpu:avx2" for "auto". The text lives as long as the device. */
+/* The name of what was opened: "cpu:avx2" for "auto", say. It lives until the device is closed. */
 LK_API const char *lk_device_name(const lk_device *device);
 
-/* How many searches it runs at a time: two on GPUs, where one copies while the other computes, else one. */
+/* How many searches it runs at once: two on GPUs, where one copies while the other computes; else one. */
 LK_API uint32_t lk_device_searches(const lk_device *device);
 
 #ifdef __cplusplus

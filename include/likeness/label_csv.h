@@ -1,6 +1,6 @@
-/* The csv that goes with vectors on enrollment and evaluation (RFC 4180). Columns by their header, in any order:
- * row (needed; from 0), key, subject, group, tags (64 bits, decimal or 0x...). Rows that it does not name get defaults.
- */
+/* The csv file (RFC 4180) of the labels for enrollment and evaluation. Its header names the columns, in any order: row
+ * (required, from 0), key, subject, group, tags (64 bits, decimal or 0x...). Rows that the file does not list get
+ * default labels. */
 #ifndef LIKENESS_LABEL_CSV_H
 #define LIKENESS_LABEL_CSV_H
 
@@ -15,13 +15,13 @@ extern "C" {
 #endif
 
 typedef struct lk_label_csv {
-  lk_label *of_row; /* one for each row of the vectors */
+  lk_label *of_row; /* one label for each row of the vectors */
   uint64_t rows;
-  char *texts;            /* what the labels point into */
-  lk_text unknown_column; /* the first whose name is none of the above; its bytes are NULL where there is none */
+  char *texts;            /* owns the bytes of the labels' texts */
+  lk_text unknown_column; /* the first column with another name; its bytes are NULL if there is none */
 } lk_label_csv;
 
-/* `rows`: how many vectors there are. Refuses a record that names a row beyond them or a row named before. */
+/* `rows` is the number of vectors. LK_EFORMAT: also a record whose row is beyond them or was listed before. */
 LK_API lk_status lk_label_csv_open(const char *path, uint64_t rows, lk_label_csv *labels, lk_error *error);
 LK_API lk_status lk_label_csv_parse(const char *name, const void *data, size_t size, uint64_t rows,
                                     lk_label_csv *labels, lk_error *error);

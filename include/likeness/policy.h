@@ -1,8 +1,8 @@
-/* Policies: which operations are permitted, to whom, for what, where and when, and within which limits. The file and
- * the decision procedure are described in docs/policy.md.
+/* Policies: which operations are permitted, to whom, for what purpose, where and when, and within which limits.
+ * docs/policy.md describes the file and the decision procedure.
  *
- * A policy never changes once it is open: any thread may decide with it. A decision is a pure function of the policy,
- * the request, the time and the calibration, so the same request decided again at release gives what holds then. */
+ * An open policy never changes, so any threads may decide with it. A decision is a pure function of the policy, the
+ * request, the time and the calibration; the caller decides the same request again at the time of release. */
 #ifndef LIKENESS_POLICY_H
 #define LIKENESS_POLICY_H
 
@@ -32,7 +32,7 @@ typedef enum lk_operation {
   LK_OPERATIONS
 } lk_operation;
 
-/* "identify", ...; they live for ever. LK_EINVAL: the name is none of them. */
+/* "identify", ...: static. LK_EINVAL: unknown name. */
 LK_API const char *lk_operation_name(lk_operation operation);
 LK_API lk_status lk_operation_parse(lk_text name, lk_operation *operation, lk_error *error);
 
@@ -42,9 +42,9 @@ typedef struct lk_policy lk_policy;
 
 /* LK_EFORMAT names file, line, rule and field. LK_EIO. */
 LK_API lk_status lk_policy_open(const char *path, lk_policy **policy, lk_error *error);
-/* The same from memory, which need not outlive the call; `name` is for messages. */
+/* The same from `data`, which need not outlive the call; `name` is for messages. */
 LK_API lk_status lk_policy_parse(const char *name, const void *data, size_t size, lk_policy **policy, lk_error *error);
-LK_API void lk_policy_close(lk_policy *policy); /* NULL closes nothing */
+LK_API void lk_policy_close(lk_policy *policy); /* NULL is allowed */
 
 /* Texts live until the policy is closed. */
 typedef struct lk_policy_stat {
@@ -56,33 +56,34 @@ LK_API void lk_policy_stat_get(const lk_policy *policy, lk_policy_stat *stat);
 
 typedef struct lk_policy_rule {
   lk_text id;
-  lk_text text; /* why, for people */
+  lk_text text; /* the reason for the rule, for people */
   lk_effect effect;
 } lk_policy_rule;
 
-/* Rules are counted from 0, in the order of the file. */
+/* `rule` counts from 0, in the order of the file. Its texts live until the policy is closed. */
 LK_API lk_policy_rule lk_policy_rule_get(const lk_policy *policy, uint32_t rule);
 
-/* The n-th (from 0) public key that the policy lists for this actor; NULL where there are no more. */
+/* The n-th (from 0) public key that the policy lists for this actor, of LK_POLICY_KEY_SIZE bytes; NULL: there are no
+ * more. It lives until the policy is closed. */
 LK_API const uint8_t *lk_policy_key(const lk_policy *policy, lk_text actor, uint32_t n);
 
-/* What is asked for. A text that the caller did not give is empty. */
+/* A request. A text that the caller does not give is empty. */
 typedef struct lk_policy_request {
   lk_operation operation;
   lk_text purpose, actor, jurisdiction, gallery, model;
-  bool actor_signed; /* the request bears a good signature under a key of this actor; else the actor is only asserted */
+  bool actor_signed; /* a key of this actor made a valid signature of the request; else the actor is only asserted */
   lk_text case_id;
   lk_text authorisation;      /* its id */
-  bool authorisation_pending; /* applied for, not granted yet, */
-  int64_t pending_since_ms;   /* since then */
+  bool authorisation_pending; /* applied for and not granted yet */
+  int64_t pending_since_ms;   /* Unix time of the application */
   uint32_t k;                 /* candidates; may be LK_K_ALL */
   float threshold;            /* -INFINITY for none; not NaN */
   uint32_t probes;            /* in this request */
-  uint64_t case_probes;       /* of earlier requests with this case */
+  uint64_t case_probes;       /* in earlier requests with this case */
 } lk_policy_request;
 
-/* The least score at which `model` has a false match rate of at most `max_fmr`, from a measured calibration; false
- * where it cannot say. Must be pure. */
+/* Writes the least score at which `model` has a false match rate of at most `max_fmr`, from a measured calibration.
+ * Returns false if the calibration does not give it. Must be pure. */
 typedef struct lk_policy_calibration {
   bool (*threshold)(const void *context, lk_text model, double max_fmr, float *threshold);
   const void *context;
@@ -93,14 +94,14 @@ typedef enum lk_policy_cause {
   LK_CAUSE_NONE, /* it is permitted */
   LK_CAUSE_FORBIDDEN,
   LK_CAUSE_NO_RULE,
-  LK_CAUSE_PURPOSE, /* from here on: a requirement of a permit that is not met */
+  LK_CAUSE_PURPOSE, /* from here on: a permit's requirement that is not met */
   LK_CAUSE_ACTOR,
   LK_CAUSE_SIGNATURE,
   LK_CAUSE_JURISDICTION,
   LK_CAUSE_CASE,
   LK_CAUSE_AUTHORISATION,
-  LK_CAUSE_PENDING,       /* the authorisation is pending, and there is no grace */
-  LK_CAUSE_PENDING_LATER, /* ... since a time that is yet to come */
+  LK_CAUSE_PENDING,       /* the authorisation is pending, and the rule allows no grace period */
+  LK_CAUSE_PENDING_LATER, /* its application lies in the future */
   LK_CAUSE_GRACE_OVER,
   LK_CAUSE_CASE_PROBES,
   LK_CAUSE_CALIBRATION,
@@ -110,23 +111,23 @@ typedef enum lk_policy_cause {
 typedef struct lk_policy_decision {
   bool permitted;
   lk_policy_cause cause;
-  float threshold;          /* in effect: the caller's or a stricter one. Where it is refused, INFINITY */
-  uint32_t k;               /* in effect: the caller's or fewer. Where it is refused, 0 */
-  uint32_t retention_hours; /* how long results may be kept; or LK_POLICY_NO_LIMIT */
-  int64_t grace_until_ms;   /* permitted under an authorisation that is pending: until then; else INT64_MAX */
-  bool purge_on_refusal;    /* ... and if that is refused, the results are to be purged */
-  int32_t refused_by;       /* the rule; -1 where there is none */
+  float threshold;          /* in effect: the caller's or a stricter one; INFINITY if refused */
+  uint32_t k;               /* in effect: the caller's or fewer; 0 if refused */
+  uint32_t retention_hours; /* how long results may be kept; LK_POLICY_NO_LIMIT: no limit */
+  int64_t grace_until_ms;   /* the end of the grace period of a pending authorisation; else INT64_MAX */
+  bool purge_on_refusal;    /* if that authorisation is refused, the results must be purged */
+  int32_t refused_by;       /* index of the rule; -1: no rule */
   uint32_t rules_count;     /* the rules that decided: the forbids that apply, or else the permits that do */
   uint16_t rules[LK_POLICY_RULES_MAX];
   uint8_t policy_hash[LK_POLICY_HASH_SIZE];
 } lk_policy_decision;
 
-/* LK_EPOLICY: refused; the error has the rule's id and its text. No other failure. `calibration` may be NULL: none. */
+/* LK_EPOLICY: refused; the error quotes the rule's id and text. There is no other error. `calibration` may be NULL. */
 LK_API lk_status lk_policy_decide(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms,
                                   const lk_policy_calibration *calibration, lk_policy_decision *decision,
                                   lk_error *error);
 
-/* Whether this rule applies to the request; into `why` of `size` bytes, the reason in words. */
+/* Returns whether the rule applies to the request, and writes the reason in words into `why` of `size` bytes. */
 LK_API bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_request *request, int64_t now_ms,
                               char *why, size_t size);
 

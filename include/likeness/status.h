@@ -1,5 +1,5 @@
-/* Status codes and their words. Functions return a status; the text of what went wrong goes to an lk_error
- * that the caller owns. Codes up to EINTERNAL also travel in replies, so their numbers never change. */
+/* Status codes and their descriptions. A function that fails returns a status and writes the reason into an lk_error
+ * that the caller owns. Codes up to EBADJOB also travel in replies, so their numbers never change. */
 #ifndef LIKENESS_STATUS_H
 #define LIKENESS_STATUS_H
 
@@ -9,28 +9,28 @@
 extern "C" {
 #endif
 
-#define LK_STATUS_MAP(X)                                               \
-  X(0, OK, "done")                                                     \
-  X(1, PARTIAL, "some shards are missing from this result")            \
-  X(2, EDEADLINE, "the deadline passed")                               \
-  X(3, EBUSY, "too much is queued, or another process holds it")       \
-  X(4, EDIM, "the dimension differs from the gallery's")               \
-  X(5, EVERSION, "a protocol version that this worker does not speak") \
-  X(6, EMODEL, "the model differs from the gallery's")                 \
-  X(7, EGALLERY, "no such gallery")                                    \
-  X(8, EBADPROBE, "a probe that cannot be searched for")               \
-  X(9, EPOLICY, "refused by policy")                                   \
-  X(10, ECANCELLED, "cancelled by the client")                         \
-  X(11, EPOISON, "the job was given up after repeated failures")       \
-  X(12, EINTERNAL, "an internal error")                                \
-  X(13, EBADJOB, "a field of the job is missing or malformed")         \
-  X(32, EINVAL, "an argument is out of range")                         \
-  X(33, ENOMEM, "out of memory")                                       \
-  X(34, EIO, "the operating system refused a file operation")          \
-  X(35, EFORMAT, "a file is not in the format it should be")           \
-  X(36, ECORRUPT, "a file does not check out against its checksum")    \
-  X(37, EEXIST, "it exists already")                                   \
-  X(38, ENOTFOUND, "not found")                                        \
+#define LK_STATUS_MAP(X)                                                  \
+  X(0, OK, "done")                                                        \
+  X(1, PARTIAL, "some shards are missing from this result")               \
+  X(2, EDEADLINE, "the deadline passed")                                  \
+  X(3, EBUSY, "the queue is full, or another process holds the resource") \
+  X(4, EDIM, "the dimension differs from the gallery's")                  \
+  X(5, EVERSION, "this worker does not speak the protocol version")       \
+  X(6, EMODEL, "the model differs from the gallery's")                    \
+  X(7, EGALLERY, "no such gallery")                                       \
+  X(8, EBADPROBE, "a probe cannot be searched for")                       \
+  X(9, EPOLICY, "refused by policy")                                      \
+  X(10, ECANCELLED, "cancelled by the client")                            \
+  X(11, EPOISON, "the job was given up after repeated failures")          \
+  X(12, EINTERNAL, "an internal error")                                   \
+  X(13, EBADJOB, "a field of the job is missing or malformed")            \
+  X(32, EINVAL, "an argument is out of range")                            \
+  X(33, ENOMEM, "out of memory")                                          \
+  X(34, EIO, "a file operation failed")                                   \
+  X(35, EFORMAT, "a file is not in the expected format")                  \
+  X(36, ECORRUPT, "a file does not match its checksum")                   \
+  X(37, EEXIST, "already exists")                                         \
+  X(38, ENOTFOUND, "not found")                                           \
   X(39, ENODEVICE, "no such device")
 
 typedef enum lk_status {
@@ -39,12 +39,12 @@ typedef enum lk_status {
 #undef LK_STATUS_ENUM
 } lk_status;
 
-/* What went wrong, in UTF-8, terminated, cut where it is longer. Written only by what fails. */
+/* What went wrong, in UTF-8, terminated; longer texts are cut. Only a function that fails writes it. */
 typedef struct lk_error {
   char text[512];
 } lk_error;
 
-/* "OK", "EDIM", ... and its words; "?" for a number that is no status. Both live for ever. */
+/* The name ("OK", "EDIM", ...) and the description of a status; "?" for any other number. Both strings are static. */
 LK_API const char *lk_status_name(lk_status status);
 LK_API const char *lk_status_words(lk_status status);
 

@@ -1,5 +1,5 @@
-/* The values that cross the API: texts, vectors, labels, templates, and who asks. Plain data; nothing here owns memory
- * but where it says so. */
+/* The values that cross the API: texts, vectors, labels, templates, claims and bindings. Plain data that owns no
+ * memory. */
 #ifndef LIKENESS_TYPES_H
 #define LIKENESS_TYPES_H
 
@@ -18,12 +18,12 @@ extern "C" {
 #define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
 
 typedef enum lk_metric {
-  LK_COSINE = 0, /* dot product of vectors that were normalised on the way in */
+  LK_COSINE = 0, /* dot product of normalised vectors */
   LK_IP = 1,     /* dot product */
   LK_L2 = 2      /* negative squared euclidean distance */
 } lk_metric;
 
-/* What a stored row's elements are. Scores are those of the stored values: of an f16 row, of its halves. */
+/* The type of a stored row's elements. Scores are computed from the stored values: for f16 from the halves. */
 typedef enum lk_store { LK_STORE_F32 = 0, LK_STORE_F16 = 1 } lk_store;
 
 #define LK_TEXT_MAX 255 /* bytes of a key, subject, group or model */
@@ -36,19 +36,19 @@ typedef struct lk_text {
 
 typedef enum lk_element { LK_F32, LK_F64, LK_F16, LK_U8 } lk_element;
 
-/* Vectors as they come in: rows x dim elements, little-endian, unaligned allowed. A row's elements lie together. A row
- * is good where its elements are finite and its length is within 2^-40 .. 2^40, or zero under ip and l2. */
+/* Input vectors: rows x dim elements, little-endian, aligned or not. A row's elements are contiguous. A row is valid if
+ * its elements are finite and its length is within 2^-40 .. 2^40, or zero under ip and l2. */
 typedef struct lk_vectors {
   const char *name; /* for messages: a file's path, "job 17", ... */
   const void *data;
   uint64_t rows;
   uint32_t dim;
   lk_element element;
-  uint64_t stride_bytes; /* from one row's first byte to the next's; 0: nothing lies between rows */
+  uint64_t stride_bytes; /* from one row's first byte to the next row's; 0: rows are contiguous */
 } lk_vectors;
 
-/* What goes with a vector on enrollment. Empty texts are defaults: the key is then the template number in decimal,
- * the subject is the key, the group none. */
+/* The label of a vector at enrollment. An empty text means the default: for the key the template number in decimal, for
+ * the subject the key, for the group no group. */
 typedef struct lk_label {
   lk_text key; /* unique in the gallery */
   lk_text subject;
@@ -57,23 +57,24 @@ typedef struct lk_label {
 } lk_label;
 
 typedef struct lk_template {
-  uint64_t number; /* given on enrollment, from 0, never given again */
+  uint64_t number; /* assigned at enrollment, from 0, never reused */
   lk_text key;
   lk_text subject;
   lk_text group;
   uint64_t tags;
 } lk_template;
 
-/* Who asks, what for and by what right, in the words of the policy. Empty: not said. */
+/* Who makes a request, for what purpose and by what authorisation, in the words of the policy. An empty text is not
+ * claimed. */
 typedef struct lk_claims {
   lk_text purpose, actor, jurisdiction, case_id;
   lk_text authorisation;    /* its id */
-  int64_t pending_since_ms; /* Unix time since when it has been applied for; 0: it is granted */
-  const struct lk_signing_key
-      *key; /* the actor's secret one (key.h): who has it is authenticated; NULL: only asserted */
+  int64_t pending_since_ms; /* Unix time of its application; 0: it is granted */
+  const struct lk_signing_key *
+      key; /* the actor's secret key (signing_key.h), which authenticates the actor; NULL: the actor is only asserted */
 } lk_claims;
 
-/* What governs a gallery: paths of up to LK_TEXT_MAX bytes; NULL for none. Without a policy there is nothing else. */
+/* What a gallery is bound to: paths of up to LK_TEXT_MAX bytes; NULL: none. The other paths need a policy. */
 typedef struct lk_binding {
   const char *policy;
   const char *calibration; /* for rules with max_fmr */
@@ -81,20 +82,20 @@ typedef struct lk_binding {
   const char *audit_key;   /* the secret key that signs the log's heads */
 } lk_binding;
 
-/* What becomes of a run of probes. Fused, it gets one candidate list, of templates by the largest of their scores with
- * its probes, or by the mean: the scores added in double in the order of the probes, divided, rounded once to float. */
+/* How the probes of a run are fused. A fused run gets one candidate list. A template's fused score is the largest of
+ * its scores with the run's probes, or their mean: added in double in probe order, divided, rounded once to float. */
 typedef enum lk_fusion { LK_FUSE_NONE = 0, LK_FUSE_MAX = 1, LK_FUSE_MEAN = 2 } lk_fusion;
 #define LK_FUSED_PROBES_MAX 4096 /* in one run */
 
-/* "none", "max", "mean". LK_EINVAL: the name is none of them. */
+/* "none", "max", "mean": static. LK_EINVAL: unknown name. */
 LK_API const char *lk_fusion_name(lk_fusion fusion);
 LK_API lk_status lk_fusion_parse(lk_text name, lk_fusion *fusion, lk_error *error);
 
-/* "cosine", "ip", "l2"; they live for ever. LK_EINVAL: the name is none of them. */
+/* "cosine", "ip", "l2": static. LK_EINVAL: unknown name. */
 LK_API const char *lk_metric_name(lk_metric metric);
 LK_API lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error);
 
-/* "f32", "f16", likewise. */
+/* "f32", "f16": static. LK_EINVAL: unknown name. */
 LK_API const char *lk_store_name(lk_store store);
 LK_API lk_status lk_store_parse(const char *name, lk_store *store, lk_error *error);
 

@@ -1,4 +1,4 @@
-/* A file of vectors, mapped: .npy, .fvecs or .bvecs. Its name says which. */
+/* Maps a file of vectors: .npy, .fvecs or .bvecs, by its extension. */
 #ifndef LIKENESS_VECTOR_FILE_H
 #define LIKENESS_VECTOR_FILE_H
 
@@ -13,13 +13,13 @@ extern "C" {
 #endif
 
 typedef struct lk_vector_file {
-  lk_vectors vectors; /* point into the map; named by the file's path */
+  lk_vectors vectors; /* point into the map; their name is the file's path */
   const void *map;
   size_t map_bytes;
 } lk_vector_file;
 
-/* `path` must outlive the file. LK_EFORMAT, or LK_EDIM for a dimension that cannot be searched, names what is wrong;
- * the vectors themselves are not read. */
+/* `path` must outlive the file. The vectors themselves are not read. LK_EFORMAT; LK_EDIM: the dimension is out of
+ * range; LK_EIO. */
 LK_API lk_status lk_vector_file_open(const char *path, lk_vector_file *file, lk_error *error);
 LK_API void lk_vector_file_close(lk_vector_file *file);
 

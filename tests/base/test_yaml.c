@@ -92,18 +92,18 @@ Test(yaml, refused) {
   check_refused("a: 1\nb: [1\nc: 2\n", "f.yaml: line 3: did not find expected ',' or ']'");
   check_refused("a: 1\n\tb: 2\n", "f.yaml: line 2: ");
   check_refused("a: 1\n b: 2\n", "f.yaml: line 2: ");
-  check_refused("a: 1\nb: 2\na: 3\n", "f.yaml: line 3: a comes twice");
-  check_refused("a: 1\n---\na: 2\n", "f.yaml: line 2: a second document begins");
+  check_refused("a: 1\nb: 2\na: 3\n", "f.yaml: line 3: field a appears twice");
+  check_refused("a: 1\n---\na: 2\n", "f.yaml: line 2: a second document is not allowed");
   check_refused("a: &x 1\nb: 2\n", "f.yaml: line 1: anchors and tags");
   check_refused("a: 1\nb: &x [1]\n", "f.yaml: line 2: anchors and tags");
   check_refused("a: 1\nb: &x {c: 1}\n", "f.yaml: line 2: anchors and tags");
   check_refused("a: 1\nb: *x\n", "f.yaml: line 2: aliases");
   check_refused("a: !!str 1\n", "f.yaml: line 1: anchors and tags");
   check_refused("\na: !x [1]\n", "f.yaml: line 2: anchors and tags");
-  check_refused("? [a]\n: 1\n", "f.yaml: line 1: a field's name is a text");
-  check_refused("[[[[[[[[1]]]]]]]]", "f.yaml: line 1: nested too deep");
-  check_refused("a: 1\nb: \"x\\0y\"\n", "f.yaml: line 2: a text has a NUL");
-  check_refused("a: 1\n\"b\\0\": 1\n", "f.yaml: line 2: a text has a NUL");
+  check_refused("? [a]\n: 1\n", "f.yaml: line 1: a field name must be a text");
+  check_refused("[[[[[[[[1]]]]]]]]", "f.yaml: line 1: nested too deeply");
+  check_refused("a: 1\nb: \"x\\0y\"\n", "f.yaml: line 2: a text contains a NUL byte");
+  check_refused("a: 1\n\"b\\0\": 1\n", "f.yaml: line 2: a text contains a NUL byte");
   check_refused("a: 1\nb: \xff\n", "f.yaml: line 2: invalid leading UTF-8 octet");
   check_refused_bytes("a: 1\nb: c\0d\n", 12, "f.yaml: line 2: control characters are not allowed");
   check_refused_bytes("\xff\xfe"
@@ -123,7 +123,7 @@ Test(yaml, limits) {
   size_t size = (1 << 20) + 1;
   char *large = malloc(size);
   memset(large, '#', size);
-  check_refused_bytes(large, size, "f.yaml: is larger than a MiB");
+  check_refused_bytes(large, size, "f.yaml: the file is larger than 1 MiB");
   check_refused_bytes(large, size - 1, "f.yaml: line 1: the file is empty");
   free(large);
 }

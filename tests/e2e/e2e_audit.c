@@ -80,7 +80,7 @@ Test(audit_cli, verify_and_head) {
   EXPECT(0, "", "audit", "verify", log_folder);
   EXPECT(1, "the log was cut", "audit", "verify", log_folder, "--head", head);
   files_write(files_path(name), last, 40);
-  EXPECT(1, "a record without its end", "audit", "verify", log_folder);
+  EXPECT(1, "incomplete record", "audit", "verify", log_folder);
   free(last);
 }
 

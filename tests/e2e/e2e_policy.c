@@ -48,8 +48,8 @@ Test(policy_commands, usage) {
   EXPECT(2, "usage:", "policy", "check");
   EXPECT(2, "usage:", "policy", "check", "a", "b");
   EXPECT(2, "--operation is needed", "policy", "explain", MORATORIUM);
-  EXPECT(2, "--operation: 'search' is none of", "policy", "explain", MORATORIUM, "--operation", "search");
-  EXPECT(2, "--at: '2021-02-29' names no day", "policy", "explain", MORATORIUM, "--operation", "verify", "--at",
+  EXPECT(2, "--operation: 'search' is not one of", "policy", "explain", MORATORIUM, "--operation", "search");
+  EXPECT(2, "--at: '2021-02-29' is not a valid date", "policy", "explain", MORATORIUM, "--operation", "verify", "--at",
          "2021-02-29");
   EXPECT(2, "--pending-since: 'x'", "policy", "explain", MORATORIUM, "--operation", "verify", "--pending-since", "x");
   EXPECT(2, "--format", "policy", "explain", MORATORIUM, "--operation", "verify", "--format", "csv");
@@ -63,7 +63,7 @@ Test(policy_commands, explain_as_a_table) {
          "police/north", "--jurisdiction", "US-OR", "--gallery", "faces", "--at", "2021-06-10");
   expect_out("refused: rule 'police-moratorium' forbids it: Use by the police is halted until further notice.\n");
   expect_out("at          2021-06-10T00:00:00Z\n");
-  expect_out("does not apply permit  police-before            it ended at 2020-06-10T00:00:00Z\n");
+  expect_out("does not apply permit  police-before            the rule ended at 2020-06-10T00:00:00Z\n");
   cr_assert_null(strstr(process_out(&p), "threshold"));
   EXPECT(0, "", "policy", "explain", MORATORIUM, MISSING, "--authorisation", "w", "--pending-since", "2021-06-10",
          "--at", "2021-06-11T02:00:00+02:00", "-k", "7");
@@ -97,7 +97,7 @@ Test(policy_commands, explain_as_json) {
   root = explained("2021-06-12");
   cr_assert(json_is_false(json_object_get(root, "permitted")) && json_is_null(json_object_get(root, "limits")));
   cr_assert_str_eq(text_of(root, "refused_by"), "missing");
-  cr_assert_not_null(strstr(text_of(root, "reason"), "longer than its grace"));
+  cr_assert_not_null(strstr(text_of(root, "reason"), "longer than the grace period"));
   json_decref(root);
 }
 

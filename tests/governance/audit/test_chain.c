@@ -239,7 +239,7 @@ Test(audit_chain, a_log_written_anew_is_found_by_a_head) {
   }
   cr_assert_eq(verify_file(forged, size, NULL, &error), LK_OK, "%s", error.text);
   cr_assert_eq(verify_file(forged, size, head, &error), LK_ECORRUPT);
-  cr_assert_not_null(strstr(error.text, "record 1000 is not the one that the head was taken of"), "%s", error.text);
+  cr_assert_not_null(strstr(error.text, "record 1000 is not the one that the head covers"), "%s", error.text);
   free(forged);
 }
 
@@ -266,15 +266,17 @@ Test(audit_chain, only_the_canonical_form) {
   expect_unfit("\"previous\":\"%s\",\"sequence\":2,\"time\":5,\"type\":\"\\u0063losed\"}", "canonical");
   expect_unfit("\"sequence\":2,\"previous\":\"%s\",\"time\":5,\"type\":\"closed\"}", "canonical");
   expect_unfit("\"name\":\"Jane\",\"previous\":\"%s\",\"sequence\":2,\"time\":5,\"type\":\"closed\"}", "canonical");
-  expect_unfit("\"actor\":\"x\",\"previous\":\"%s\",\"sequence\":2,\"time\":5,\"type\":\"closed\"}", "does not belong");
+  expect_unfit("\"actor\":\"x\",\"previous\":\"%s\",\"sequence\":2,\"time\":5,\"type\":\"closed\"}",
+               "actor is not allowed");
   expect_unfit("\"previous\":\"%s\",\"sequence\":2,\"sequence\":2,\"time\":5,\"type\":\"closed\"}", "duplicate");
-  expect_unfit("\"previous\":\"%s\",\"sequence\":3,\"time\":5,\"type\":\"closed\"}", "its number is 3, not 2");
+  expect_unfit("\"previous\":\"%s\",\"sequence\":3,\"time\":5,\"type\":\"closed\"}", "the record's number is 3, not 2");
   expect_unfit("\"previous\":\"%s\",\"sequence\":2,\"time\":-5,\"type\":\"closed\"}", "time is malformed");
   expect_unfit("\"previous\":\"%s\",\"sequence\":2,\"time\":5,\"type\":\"opener\"}", "type is malformed");
   expect_unfit("\"previous\":\"%s\",\"sequence\":2,\"time\":5}", "no type");
   expect_unfit("\"previous\":\"%.63s\",\"sequence\":2,\"time\":5,\"type\":\"closed\"}", "canonical");
   expect_unfit("\"previous\":\"%s\",\"sequence\":2,\"signature\":\"00\",\"time\":5,\"type\":\"head\"}", "signature");
-  expect_unfit("\"previous\":\"%s\",\"sequence\":2,\"time\":5,\"type\":\"rotated\",\"version\":1}", "first record");
+  expect_unfit("\"previous\":\"%s\",\"sequence\":2,\"time\":5,\"type\":\"rotated\",\"version\":1}",
+               "only a file may begin");
 }
 
 /* Its own writer and jansson agree on the form. */

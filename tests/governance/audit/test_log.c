@@ -64,15 +64,15 @@ Test(audit, only_what_belongs_gets_in) {
   char longest[LK_TEXT_MAX + 1];
   memset(longest, '"', sizeof longest);
   lk_audit_record r = {.type = LK_AUDIT_RESULT, .actor = lk_text_of("x")};
-  expect_refused(audit, &r, "audit record result: actor does not belong there");
+  expect_refused(audit, &r, "audit record result: actor is not allowed");
   r = (lk_audit_record){.type = LK_AUDIT_ENROLL, .permitted = true};
-  expect_refused(audit, &r, "permitted does not belong there");
+  expect_refused(audit, &r, "permitted is not allowed");
   r = (lk_audit_record){.type = LK_AUDIT_DECISION, .case_id = lk_text_of("a\nb")};
   expect_refused(audit, &r, "case has a control character");
   r = (lk_audit_record){.type = LK_AUDIT_DECISION, .case_id = {longest, sizeof longest}};
   expect_refused(audit, &r, "case is longer than 255 bytes");
   r = (lk_audit_record){.type = LK_AUDIT_DECISION, .threshold = NAN};
-  expect_refused(audit, &r, "threshold is no number");
+  expect_refused(audit, &r, "threshold is not a number");
   r = (lk_audit_record){.type = LK_AUDIT_DECISION, .cap = UINT64_MAX};
   expect_refused(audit, &r, "cap is too large");
   r = (lk_audit_record){.type = LK_AUDIT_DECISION, .rules = {[1] = lk_text_of("\xff")}, .rules_count = 2};
@@ -80,7 +80,7 @@ Test(audit, only_what_belongs_gets_in) {
   r.rules_count = LK_AUDIT_RULES_MAX + 1;
   expect_refused(audit, &r, "rules are too many");
   r = (lk_audit_record){.type = LK_AUDIT_CLOSED};
-  expect_refused(audit, &r, "only the log itself writes these");
+  expect_refused(audit, &r, "only the log itself writes this type");
   r.type = (lk_audit_type)99;
   expect_refused(audit, &r, "only the log itself");
   audit_log_close(audit);
@@ -160,10 +160,10 @@ Test(audit, heads_that_are_not_the_logs) {
                           "the head is signed by nobody");
   strcpy(altered, unsigned_head);
   alter(altered, "\"hash\":\"");
-  audit_log_expect_broken(audit_log_folder(), altered, NULL, LK_ECORRUPT, "is not the one that the head was taken of");
+  audit_log_expect_broken(audit_log_folder(), altered, NULL, LK_ECORRUPT, "is not the one that the head covers");
   strcpy(altered, unsigned_head);
   alter(altered, "\"log\":\"");
-  audit_log_expect_broken(audit_log_folder(), altered, NULL, LK_ECORRUPT, "the head is of log");
+  audit_log_expect_broken(audit_log_folder(), altered, NULL, LK_ECORRUPT, "the head belongs to log");
   cr_assert_eq(lk_signing_key_make(files_path("other"), NULL), LK_OK);
   audit_log_expect_broken(audit_log_folder(), NULL, files_path("other.pub"), LK_ECORRUPT,
                           "not by the key that was given");
@@ -174,7 +174,7 @@ Test(audit, heads_that_are_not_the_logs) {
 Test(audit, a_log_keeps_its_key) {
   audit_log_make_key();
   audit_log_close(audit_log_open(&(lk_audit_options){.key_file = audit_log_key()}));
-  audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){0}, LK_EINVAL, "this one's none");
+  audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){0}, LK_EINVAL, "the given key is none");
   cr_assert_eq(lk_signing_key_make(files_path("other"), NULL), LK_OK);
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){.key_file = files_path("other")}, LK_EINVAL,
                           "the log's key is");
@@ -194,11 +194,11 @@ Test(audit, key_files) {
                           "key: cannot open");
   cr_assert_eq(chmod(audit_log_public_key(), 0600), 0);
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){.key_file = audit_log_public_key()}, LK_EFORMAT,
-                          "not a line of");
+                          "not a key file");
   cr_assert_eq(lk_signing_key_make(files_path("open"), NULL), LK_OK);
   cr_assert_eq(chmod(files_path("open"), 0640), 0);
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){.key_file = files_path("open")}, LK_EINVAL,
-                          "others may read");
+                          "other users have access");
   cr_assert_neq(access(audit_log_folder(), F_OK), 0, "nothing was made");
 }
 
@@ -265,7 +265,7 @@ Test(audit, a_missing_file_is_found) {
   audit_log_expect_broken(files_path("last"), "{}", NULL, LK_EFORMAT, "head");
   audit_log_expect_broken(files_path("missing"), NULL, NULL, LK_ENOTFOUND, "No such file");
   cr_assert_eq(mkdir(files_path("empty"), 0777), 0);
-  audit_log_expect_broken(files_path("empty"), NULL, NULL, LK_ENOTFOUND, "no audit log in it");
+  audit_log_expect_broken(files_path("empty"), NULL, NULL, LK_ENOTFOUND, "no audit log in this folder");
 }
 
 typedef struct crowd {

@@ -61,7 +61,7 @@ Test(audit_faults, a_torn_record_is_cut_off) {
     if (data[i] == '\n') last = i + 1;
   for (size_t length = last + 1; length < size; length++) {
     files_write(files_path("log/audit-000001.log"), data, length);
-    audit_log_expect_broken(audit_log_folder(), NULL, NULL, LK_ECORRUPT, "a record without its end");
+    audit_log_expect_broken(audit_log_folder(), NULL, NULL, LK_ECORRUPT, "incomplete record");
     audit = audit_log_open(&(lk_audit_options){0});
     cr_assert_eq(lk_audit_cut_bytes(audit), length - last);
     audit_log_close(audit);
@@ -129,7 +129,7 @@ static uint64_t run_until_it_fails(lk_status *status) {
   if (*status != LK_OK) {
     lk_audit_record record = audit_log_record(1);
     cr_assert_eq(lk_audit_append(audit, &record, NULL, &error), LK_EIO);
-    cr_assert_not_null(strstr(error.text, "takes nothing more until it is opened again"), "%s", error.text);
+    cr_assert_not_null(strstr(error.text, "accepts no records until it is opened again"), "%s", error.text);
     cr_assert_not_null(strstr(error.text, strerror(error_of_it)), "%s", error.text);
     cr_assert_eq(lk_audit_commit(audit, NULL), LK_EIO);
     cr_assert_eq(lk_audit_head(audit, head, NULL), LK_EIO);

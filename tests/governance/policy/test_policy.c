@@ -95,7 +95,7 @@ Test(policy, from_a_file) {
   cr_assert_eq(lk_policy_open(files_path("p.yaml"), &opened, &error), LK_EFORMAT);
   cr_assert_null(opened);
   cr_assert_not_null(strstr(error.text, files_path("p.yaml")), "%s", error.text);
-  cr_assert_not_null(strstr(error.text, "p.yaml: line 7: effect comes twice"), "%s", error.text);
+  cr_assert_not_null(strstr(error.text, "p.yaml: line 7: field effect appears twice"), "%s", error.text);
   files_write(files_path("p.yaml"), "", 0);
   cr_assert_eq(lk_policy_open(files_path("p.yaml"), &opened, &error), LK_EFORMAT);
   cr_assert_eq(lk_policy_open(files_path("none.yaml"), &opened, &error), LK_EIO);
@@ -104,21 +104,22 @@ Test(policy, from_a_file) {
 
 Test(policy, files_that_are_refused) {
   check_refused("", "line 1: the file is empty");
-  check_refused("just text\n", "line 1: does not consist of fields");
-  check_refused("- a\n", "line 1: does not consist of fields");
+  check_refused("just text\n", "line 1: is not a mapping of fields");
+  check_refused("- a\n", "line 1: is not a mapping of fields");
   check_refused("name: n\nrules: []\n", "line 1: policy is missing");
   check_refused("policy: 1\nrules: []\n", "line 1: name is missing");
   check_refused("policy: 1\nname: n\n", "line 1: rules is missing");
-  check_refused("policy: 2\nname: n\nrules: []\n", "line 1: policy: '2' is no version that is known here; 1 is");
-  check_refused("policy: 1.0\nname: n\nrules: []\n", "line 1: policy: '1.0' is no version that is known here; 1 is");
+  check_refused("policy: 2\nname: n\nrules: []\n", "line 1: policy: '2' is not a supported version; use 1");
+  check_refused("policy: 1.0\nname: n\nrules: []\n", "line 1: policy: '1.0' is not a supported version; use 1");
   check_refused("policy: 1\nname:\nrules: []\n", "line 2: name: is empty");
   check_refused("policy: 1\nname: [n]\nrules: []\n", "line 2: name: is not a single value");
   check_refused("policy: 1\nname: \"a\\tb\"\nrules: []\n", "line 2: name: has a control character");
-  check_refused("policy: 1\nname: n\nrule: []\n", "line 3: rule: unknown; known here are policy name keys rules");
+  check_refused("policy: 1\nname: n\nrule: []\n",
+                "line 3: rule: unknown field; the fields here are policy, name, keys, rules");
   check_refused("policy: 1\nname: n\nrules:\n", "line 3: rules: is not a list");
   check_refused("policy: 1\nname: n\nrules: r\n", "line 3: rules: is not a list");
   check_refused("policy: 1\nname: n\nrules:\n  r: {}\n", "line 4: rules: is not a list");
-  check_refused(HEAD "  - r\n", "line 4: rules: does not consist of fields");
+  check_refused(HEAD "  - r\n", "line 4: rules: is not a mapping of fields");
   check_refused(HEAD "  - id: r\n   effect: permit\n", "line 5: did not find expected '-' indicator");
 }
 
@@ -132,7 +133,7 @@ Test(policy, rules_that_are_refused) {
   check_refused(HEAD "  - id: r\n    effect: permit\n    text: |\n      a\n      b\n",
                 "line 6: rule 'r': text: has a control character");
   check_refused(HEAD "  - id: a b\n    effect: permit\n    text: why\n",
-                "line 4: rule 'a b': id: 'a b' has more than letters, digits, '.', '_' and '-'");
+                "line 4: rule 'a b': id: 'a b' may contain only letters, digits, '.', '_' and '-'");
   check_refused(RULE "  - id: s\n    effect: permit\n    text: t\n  - id: r\n    effect: forbid\n    text: t\n",
                 "line 10: rule 'r': another rule has this id");
   char yaml[512], wanted[128];
@@ -150,17 +151,17 @@ Test(policy, at_most_256_rules) {
   good(yaml);
   cr_assert_eq(policy->rules_count, 256);
   strcat(yaml, "  - {id: more, effect: permit, text: t}\n");
-  check_refused(yaml, "line 4: rules: lists more than 256");
+  check_refused(yaml, "line 4: rules: lists more than 256 items");
 }
 
 Test(policy, fields_that_are_refused) {
   check_field_refused(
       "colour: red",
-      "colour: unknown; known here are id effect text operations purposes actors jurisdictions galleries "
-      "except from until require authorisation min_score max_fmr max_candidates probes_per_case "
+      "colour: unknown field; the fields here are id, effect, text, operations, purposes, actors, jurisdictions, "
+      "galleries, except, from, until, require, authorisation, min_score, max_fmr, max_candidates, probes_per_case, "
       "retention_hours");
   check_field_refused("operations: [identify, search]",
-                      "operations: 'search' is none of identify, verify, enroll, delete, export, evaluate");
+                      "operations: 'search' is not one of identify, verify, enroll, delete, export, evaluate");
   check_field_refused("operations: []", "operations: is empty");
   check_field_refused("operations:", "operations: is empty");
   check_field_refused("operations: {identify: yes}", "operations: is not a list");
@@ -180,7 +181,7 @@ Test(policy, limits_that_are_refused) {
   check_field_refused("min_score: 0,5", "min_score: '0,5' is not a number");
   check_field_refused("min_score: 0.5 0.6", "min_score: '0.5 0.6' is not a number");
   check_field_refused("min_score: 0.5.6", "min_score: '0.5.6' is not a number");
-  check_field_refused("min_score: 1e39", "min_score: '1e39' is beyond what a score can be");
+  check_field_refused("min_score: 1e39", "min_score: '1e39' is out of range for a score");
   check_field_refused("min_score:", "min_score: is empty");
   check_field_refused("min_score: [0.5]", "min_score: is not a single value");
   check_field_refused("max_fmr: 0", "max_fmr: '0' is not between 0 and 1");
@@ -197,10 +198,10 @@ Test(policy, limits_that_are_refused) {
   check_field_refused("retention_hours: 1.5", "retention_hours: '1.5' is not a whole number from 0 to 1000000");
   check_field_refused("retention_hours: 1000001", "retention_hours: '1000001' is not a whole number from 0 to 1000000");
   check_field_refused("require: [case, name]",
-                      "require: 'name' is none of purpose, actor, signature, jurisdiction, case, authorisation");
+                      "require: 'name' is not one of purpose, actor, signature, jurisdiction, case, authorisation");
   check_field_refused("require:", "require: is empty");
   check_field_refused("require: [[case]]", "require: is not a single value");
-  check_field_refused("authorisation: yes", "authorisation: does not consist of fields");
+  check_field_refused("authorisation: yes", "authorisation: is not a mapping of fields");
   check_field_refused("authorisation: {grace: 1}", "grace: unknown; known here are grace_hours on_refusal");
   check_field_refused("authorisation: {grace_hours: -1}", "grace_hours: '-1' is not a whole number from 0 to 1000000");
   check_field_refused("authorisation: {on_refusal: shrug}", "on_refusal: 'shrug' is neither purge nor keep");
@@ -208,14 +209,14 @@ Test(policy, limits_that_are_refused) {
 
 Test(policy, instants_that_are_refused) {
   check_field_refused("from: yesterday",
-                      "from: 'yesterday' is neither an instant such as 2021-06-10T09:00:00+02:00 nor "
+                      "from: 'yesterday' is neither a timestamp such as 2021-06-10T09:00:00+02:00 nor "
                       "a date such as 2021-06-10");
   check_field_refused(
       "from: 2021-06-10T09:00:00",
-      "from: '2021-06-10T09:00:00' has no time zone: an instant ends with Z or an offset such as +02:00");
+      "from: '2021-06-10T09:00:00' has no time zone: a timestamp ends with Z or an offset such as +02:00");
   check_field_refused("from: null", "from: is empty");
   check_field_refused("from: [2021-06-10]", "from: is not a single value");
-  check_field_refused("until: 2021-02-29", "until: '2021-02-29' names no day of the calendar");
+  check_field_refused("until: 2021-02-29", "until: '2021-02-29' is not a valid date");
   check_field_refused("until: ''", "until: is empty");
 }
 
@@ -233,9 +234,10 @@ Test(policy, a_window_ends_after_it_begins) {
 
 Test(policy, exceptions_that_are_refused) {
   check_field_refused("except: {}", "except: is empty");
-  check_field_refused("except: police", "except: does not consist of fields");
-  check_field_refused("except: {from: 2021-06-10}",
-                      "from: unknown; known here are operations purposes actors jurisdictions galleries");
+  check_field_refused("except: police", "except: is not a mapping of fields");
+  check_field_refused(
+      "except: {from: 2021-06-10}",
+      "from: unknown field; the fields here are operations, purposes, actors, jurisdictions, galleries");
   check_field_refused("except: {actors: []}", "actors: is empty");
 }
 
@@ -245,8 +247,8 @@ Test(policy, a_forbid_has_no_limits) {
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
     char yaml[512], wanted[128];
     snprintf(yaml, sizeof yaml, HEAD "  - id: r\n    effect: forbid\n    text: why\n    %s\n", lines[i]);
-    snprintf(wanted, sizeof wanted, "line 7: rule 'r': %.*s: only a permit has it", (int)strcspn(lines[i], ":"),
-             lines[i]);
+    snprintf(wanted, sizeof wanted, "line 7: rule 'r': %.*s: only a permit may have this field",
+             (int)strcspn(lines[i], ":"), lines[i]);
     check_refused(yaml, wanted);
   }
 }
@@ -255,7 +257,7 @@ Test(policy, a_forbid_has_no_limits) {
 
 Test(policy, keys_that_are_refused) {
   check_refused("policy: 1\nname: n\nkeys: a\nrules: []\n", "line 3: keys: is not a list");
-  check_refused("policy: 1\nname: n\nkeys: [a]\nrules: []\n", "line 3: keys: does not consist of fields");
+  check_refused("policy: 1\nname: n\nkeys: [a]\nrules: []\n", "line 3: keys: is not a mapping of fields");
   check_refused("policy: 1\nname: n\nkeys:\n- actor: a\nrules: []\n", "line 4: ed25519 is missing");
   check_refused("policy: 1\nname: n\nkeys:\n- ed25519: " KEY "\nrules: []\n", "line 4: actor is missing");
   check_refused("policy: 1\nname: n\nkeys:\n- {actor: a, ed25519: 3d40}\nrules: []\n",
@@ -266,7 +268,7 @@ Test(policy, keys_that_are_refused) {
       "digits");
   check_refused("policy: 1\nname: n\nkeys:\n- actor: a\n  ed25519: "
                 "'0000000000000000000000000000000000000000000000000000000000000000'\nrules: []\n",
-                "line 5: ed25519: '0000000000000000000000000000000000000000000000000000000000000000' is no Ed25519 "
+                "line 5: ed25519: '0000000000000000000000000000000000000000000000000000000000000000' is not an Ed25519 "
                 "public key");
   check_refused("policy: 1\nname: n\nkeys:\n- {actor: a, ed25519: " KEY "}\n- {actor: b, ed25519: " KEY
                 "}\nrules: []\n",
@@ -377,18 +379,18 @@ static void check_why(const char *line, bool applies, const char *wanted) {
 
 Test(policy, explain) {
   request = (lk_policy_request){.purpose = lk_text_of("p"), .gallery = lk_text_of("g")};
-  check_why("purposes: p", true, "all that it selects by is so");
-  check_why("purposes: [q, r]", false, "it is not for the purpose 'p'");
-  check_why("operations: verify", false, "it is not about identify");
-  check_why("actors: a", false, "the request says no actor, and the rule selects by it");
-  check_why("from: 1970-01-02", false, "it begins at 1970-01-02T00:00:00Z");
-  check_why("until: 1970-01-01", false, "it ended at 1970-01-01T00:00:00Z");
-  check_why("except: {galleries: g}", false, "its exception holds");
-  check_why("except: {actors: a}", false, "the request says no actor, and the rule has an exception by it");
-  check_why("purposes: q\n    galleries: h", false, "it is not for the purpose 'p'");
-  check_why("actors: a\n    jurisdictions: j", false, "the request says no actor, and the rule selects by it");
-  check_why("actors: a\n    galleries: h", false, "it is not for the gallery 'g'");
-  check_why("except: {galleries: h}", true, "all that it selects by is so");
+  check_why("purposes: p", true, "every selector matches");
+  check_why("purposes: [q, r]", false, "the rule does not cover the purpose 'p'");
+  check_why("operations: verify", false, "the rule does not cover the operation identify");
+  check_why("actors: a", false, "the rule selects by actor, and the request gives none");
+  check_why("from: 1970-01-02", false, "the rule begins at 1970-01-02T00:00:00Z");
+  check_why("until: 1970-01-01", false, "the rule ended at 1970-01-01T00:00:00Z");
+  check_why("except: {galleries: g}", false, "the rule's exception covers the request");
+  check_why("except: {actors: a}", false, "the rule has an exception by actor, and the request gives none");
+  check_why("purposes: q\n    galleries: h", false, "the rule does not cover the purpose 'p'");
+  check_why("actors: a\n    jurisdictions: j", false, "the rule selects by actor, and the request gives none");
+  check_why("actors: a\n    galleries: h", false, "the rule does not cover the gallery 'g'");
+  check_why("except: {galleries: h}", true, "every selector matches");
 }
 
 Test(policy, operations_by_name) {

@@ -103,13 +103,13 @@ Test(policy_examples, moratorium_has_an_exception) {
   request.pending_since_ms = instant("2021-01-01");
   expect_permitted("2021-01-02T23:59:59.999Z", "missing");
   cr_assert(decision.purge_on_refusal && decision.grace_until_ms == instant("2021-01-03"));
-  expect_refused("2021-01-03", "longer than its grace");
-  expect_refused("2020-12-31", "yet to come");
+  expect_refused("2021-01-03", "longer than the grace period");
+  expect_refused("2020-12-31", "lies in the future");
   request.authorisation_pending = false;
   request.case_probes = 199;
   expect_permitted("2021-01-03", "missing");
   request.case_probes = 200;
-  expect_refused("2021-01-03", "fewer probes for one case");
+  expect_refused("2021-01-03", "fewer probes per case");
   request.case_probes = 0;
   request.actor = (lk_text){0};
   expect_refused("2021-01-03", "no rule of policy 'moratorium' permits it");

@@ -319,5 +319,5 @@ Test(gallery, store_and_fusion_names) {
   cr_assert_eq(lk_fusion_parse(lk_text_of("mean"), &fusion, NULL), LK_OK);
   cr_assert(fusion == LK_FUSE_MEAN && strcmp(lk_fusion_name(fusion), "mean") == 0);
   cr_assert_eq(lk_fusion_parse(lk_text_of("median"), &fusion, &error), LK_EINVAL);
-  cr_assert_not_null(strstr(error.text, "'median' is none of"), "%s", error.text);
+  cr_assert_not_null(strstr(error.text, "'median' is not one of"), "%s", error.text);
 }
