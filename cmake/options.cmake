@@ -1,4 +1,5 @@
-# Every switch of the build, and the flags they stand for. CMakePresets.json names the useful combinations.
+# Every switch of the build, and the flags they stand for. CMakePresets.json names the useful combinations, and makes
+# warnings errors (CMAKE_COMPILE_WARNING_AS_ERROR): another compiler, with warnings of its own, builds without a preset.
 option(LIKENESS_TESTS "Build the tests (needs Criterion)" ON)
 option(LIKENESS_FUZZ "Build the fuzz targets (needs clang)" OFF)
 set(LIKENESS_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=: address,undefined or thread")
@@ -16,13 +17,23 @@ endif()
 # The score's bits depend on it (kernels/score.h): no contraction, no fast math. Never optional.
 add_library(likeness_flags INTERFACE)
 target_compile_options(likeness_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:C>:-ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror>
-  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off -Wall -Wextra -Wshadow -Wvla -Werror>)
+  $<$<COMPILE_LANGUAGE:C>:-ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla>
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off -Wall -Wextra -Wshadow -Wvla>)
 target_compile_definitions(likeness_flags INTERFACE _GNU_SOURCE)
 target_include_directories(likeness_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 # -O3 rather than CMake's own -O3 -DNDEBUG: assertions stay.
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
 set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g1")
+
+# What ships is hardened (tests/check_hardening). Sanitizers bring checks of their own.
+if(NOT LIKENESS_SANITIZE)
+  include(CheckPIESupported)
+  check_pie_supported(LANGUAGES C)
+  target_compile_options(likeness_flags INTERFACE
+    "$<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:C,CXX>>:-fstack-protector-strong;-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>"
+    "$<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CUDA>>:-Xcompiler=-fstack-protector-strong>")
+  target_link_options(likeness_flags INTERFACE $<$<CONFIG:Release>:-Wl,-z,relro,-z,now,-z,noexecstack>)
+endif()
 
 if(LIKENESS_SANITIZE)
   target_compile_options(likeness_flags INTERFACE
@@ -42,7 +53,7 @@ if(CMAKE_CUDA_COMPILER)
   set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
   target_compile_options(likeness_flags INTERFACE
-    "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Werror=all-warnings;-Xcompiler=-ffp-contract=off,-Wall,-Wextra>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Xcompiler=-ffp-contract=off,-Wall,-Wextra>")
   message(STATUS "CUDA: ${CMAKE_CUDA_COMPILER} (${CMAKE_CUDA_COMPILER_VERSION})")
 elseif(LIKENESS_CUDA STREQUAL "ON")
   message(FATAL_ERROR "CUDA: LIKENESS_CUDA is ON and no CUDA toolkit was found")

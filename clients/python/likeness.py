@@ -33,6 +33,8 @@ FUSIONS = {"none": 0, "max": 1, "mean": 2}
 ALL = 0xFFFFFFFF  # as k: everything at or above the threshold
 MISSING = -1  # the number where a list is shorter than the longest
 
+_VERSION = "0.2."  # of the library whose structures these are
+
 _ELEMENTS = {np.dtype("<f4"): 0, np.dtype("<f8"): 1, np.dtype("<f2"): 2, np.dtype("u1"): 3}
 
 
@@ -176,6 +178,7 @@ class _Query(Structure):
 
 # name: (result, arguments)
 _FUNCTIONS = {
+    "lk_version": (c_char_p, []),
     "lk_status_name": (c_char_p, [c_int]),
     "lk_device_open": (c_int, [c_char_p, c_uint32, POINTER(c_void_p), POINTER(_ErrorText)]),
     "lk_device_close": (None, [c_void_p]),
@@ -215,6 +218,9 @@ def _load_library() -> ctypes.CDLL:
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
+    version = library.lk_version().decode()
+    if not version.startswith(_VERSION):
+        raise ImportError(f"liblikeness is {version}; this module is for {_VERSION}x")
     return library
 
 

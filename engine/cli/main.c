@@ -1,3 +1,4 @@
+#include <likeness/version.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,7 @@ int main(int count, char **arguments) {
   if (count < 2) return show_usage(stderr, NULL, EXIT_USAGE);
   if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "help") == 0)
     return show_usage(stdout, NULL, EXIT_DONE);
+  if (strcmp(arguments[1], "--version") == 0) return puts("likeness " LK_VERSION) < 0 ? EXIT_FAILED : EXIT_DONE;
   for (int i = 0; i < COMMANDS; i++) {
     int taken = match(commands[i].name, count - 1, arguments + 1);
     if (taken == 0) continue;

@@ -1,5 +1,6 @@
 /* The command line: what it prints, refuses, and leaves behind. No Redis. */
 #include <criterion/criterion.h>
+#include <likeness/version.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,11 @@ Test(cli, usage) {
   EXPECT(2, "'x'", "identify", "a", "b", "-k", "x");
   EXPECT(2, "format", "identify", "a", "b", "--format", "xml");
   EXPECT(2, "priority", "submit", "b", "--priority", "now");
+}
+
+Test(cli, version) {
+  EXPECT(0, "", "--version");
+  cr_assert_str_eq(process_out(&p), "likeness " LK_VERSION "\n");
 }
 
 /* Options whose values are out of range, or missing: usage, and nothing is printed or done. */
