@@ -36,7 +36,7 @@ static lk_status read_text(const char *path, char **text, lk_error *error) {
 
 static void print_report(FILE *out, const lk_options *options, const lk_audit_report *r) {
   char time[TIME_ROOM];
-  fprintf(out, "%s: records %" PRIu64 " to %" PRIu64 " in %" PRIu32 " file%s: every one follows\n", options->words[0],
+  fprintf(out, "%s: records %" PRIu64 " to %" PRIu64 " in %" PRIu32 " file%s: the chain is whole\n", options->words[0],
           r->first, r->last, r->files, r->files == 1 ? "" : "s");
   fprintf(out, "log         %s\nhash        %s\nlast record %s%s\n", r->log, r->hash,
           render_time(r->last_time_ms, time), r->closed ? "; closed" : "");

@@ -30,9 +30,9 @@ typedef struct run {
 } run;
 
 static lk_status check(const lk_options *o, lk_error *error) {
-  if (o->labels == NULL) return lk_fail(error, LK_EINVAL, "--labels is needed: whose the probes are");
+  if (o->labels == NULL) return lk_fail(error, LK_EINVAL, "--labels is missing: the csv with the probes' subjects");
   if (!isnan(o->fpir) && o->threshold != -INFINITY)
-    return lk_fail(error, LK_EINVAL, "--fpir and --threshold: only one of them can be given");
+    return lk_fail(error, LK_EINVAL, "give --fpir or --threshold, not both");
   if (o->fpir < 0 || o->fpir > 1) return lk_fail(error, LK_EINVAL, "--fpir: %g is outside 0 .. 1", o->fpir);
   if (o->rank < 1 || o->rank > LK_K_MAX)
     return lk_fail(error, LK_EINVAL, "--rank: %u is outside 1 .. %d", o->rank, LK_K_MAX);

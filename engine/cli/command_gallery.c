@@ -17,7 +17,7 @@ static lk_binding binding_of(const lk_options *options) {
 
 lk_status lk_command_create(const lk_options *options, const lk_streams *streams, lk_error *error) {
   (void)streams;
-  if (options->dim == 0) return lk_fail(error, LK_EINVAL, "--dim is needed: the embeddings' dimension");
+  if (options->dim == 0) return lk_fail(error, LK_EINVAL, "--dim is missing: the dimension of the embeddings");
   if (options->dim > LK_DIM_MAX)
     return lk_fail(error, LK_EINVAL, "--dim: %u is outside 1 .. %d", options->dim, LK_DIM_MAX);
   lk_binding binding = binding_of(options);
@@ -31,7 +31,7 @@ lk_status lk_command_create(const lk_options *options, const lk_streams *streams
 
 lk_status lk_command_bind(const lk_options *options, const lk_streams *streams, lk_error *error) {
   (void)streams;
-  if (options->policy == NULL) return lk_fail(error, LK_EINVAL, "--policy is needed: a file, or none");
+  if (options->policy == NULL) return lk_fail(error, LK_EINVAL, "--policy is missing: give a file, or none");
   lk_binding binding = binding_of(options);
   if (strcmp(options->policy, "none") == 0) binding.policy = NULL;
   return lk_gallery_bind(options->words[0], &binding, error);

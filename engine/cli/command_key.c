@@ -8,8 +8,8 @@ lk_status lk_command_key(const lk_options *options, const lk_streams *streams, l
   if (status == LK_OK) status = lk_signing_key_read_secret(path, &key, error);
   if (status != LK_OK) return status;
   fprintf(streams->out, "%s\n", key.public_hex);
-  fprintf(streams->log, "%s is secret; %s.pub is for those who verify, and above is the key as policies list it\n",
-          path, path);
+  fprintf(streams->log, "keep %s secret; give %s.pub to those who verify; above is the key as policies list it\n", path,
+          path);
   lk_signing_key_forget(&key);
   return LK_OK;
 }

@@ -58,7 +58,7 @@ static lk_status read_request(const lk_options *options, explained *e, lk_error 
                                    .threshold = options->threshold,
                                    .probes = options->probes,
                                    .case_probes = options->case_probes};
-  if (options->operation == NULL) return lk_fail(error, LK_EINVAL, "--operation is needed");
+  if (options->operation == NULL) return lk_fail(error, LK_EINVAL, "--operation is missing");
   lk_status status = lk_operation_parse(lk_text_of(options->operation), &e->request.operation, error);
   if (status != LK_OK) return lk_fail(error, status, "--operation: %s", error != NULL ? error->text : "");
   if (options->at != NULL) status = lk_options_timestamp("--at", options->at, &e->now_ms, error);

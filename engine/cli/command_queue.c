@@ -14,7 +14,7 @@
 #include "engine/worker/serve.h"
 
 static lk_status read_address(const lk_options *options, lk_address *address, lk_error *error) {
-  if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is needed: where the queue is");
+  if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is missing: the address of the queue");
   lk_status status = lk_address_parse(options->redis, address, error);
   if (status == LK_OK && options->password_file != NULL)
     status = lk_address_read_password(options->password_file, address, error);
@@ -60,10 +60,10 @@ static lk_status take_binding(const lk_gallery *gallery, lk_governance_options *
     rules->audit_key = bound->audit_key;
   }
   if (!is_same_file(rules->policy, bound->policy))
-    return lk_fail(error, LK_EINVAL, "%s: it is bound to the policy %s, and this worker's is %s", stat.name,
+    return lk_fail(error, LK_EINVAL, "the gallery %s is bound to the policy %s, but this worker has %s", stat.name,
                    bound->policy, rules->policy);
   if (bound->calibration != NULL && !is_same_file(rules->calibration, bound->calibration))
-    return lk_fail(error, LK_EINVAL, "%s: it is bound to the calibration %s, and this worker's is %s", stat.name,
+    return lk_fail(error, LK_EINVAL, "the gallery %s is bound to the calibration %s, but this worker has %s", stat.name,
                    bound->calibration, rules->calibration);
   return LK_OK;
 }
@@ -77,9 +77,9 @@ static lk_status find_rules(const lk_options *options, lk_gallery *const *galler
   lk_status status = LK_OK;
   for (int i = 0; status == LK_OK && i < options->words_count; i++) status = take_binding(galleries[i], rules, error);
   if (status == LK_OK && rules->policy == NULL && rules->calibration != NULL)
-    return lk_fail(error, LK_EINVAL, "--calibration is for the rules of a --policy");
+    return lk_fail(error, LK_EINVAL, "--calibration needs a --policy");
   if (status == LK_OK && rules->audit == NULL && rules->audit_key != NULL)
-    return lk_fail(error, LK_EINVAL, "--audit-key is for the log that --audit names");
+    return lk_fail(error, LK_EINVAL, "--audit-key needs --audit");
   return status;
 }
 
@@ -159,7 +159,7 @@ static lk_status print_reply(void *context, uint64_t first, lk_reply_reader *rep
 }
 
 static lk_status check_job(const lk_options *options, lk_error *error) {
-  if (options->gallery == NULL) return lk_fail(error, LK_EINVAL, "--gallery is needed: which to search");
+  if (options->gallery == NULL) return lk_fail(error, LK_EINVAL, "--gallery is missing: the gallery to search");
   if (options->job_probes < 1 || options->job_probes > LK_JOB_PROBES_MAX)
     return lk_fail(error, LK_EINVAL, "--job-probes: %u is outside 1 .. %d", options->job_probes, LK_JOB_PROBES_MAX);
   lk_status status = lk_options_check_format(options, "table csv json", error);

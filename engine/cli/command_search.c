@@ -109,8 +109,8 @@ static lk_status check_probes(const lk_gallery *gallery, const lk_vectors *probe
 
 static lk_status check_k(const lk_options *options, lk_error *error) {
   if (options->k != LK_K_ALL) return lk_options_check_k(options, error);
-  if (options->by_subject) return lk_fail(error, LK_EINVAL, "-k all: is by template, not by subject");
-  if (options->threshold == -INFINITY) return lk_fail(error, LK_EINVAL, "-k all: needs a --threshold");
+  if (options->by_subject) return lk_fail(error, LK_EINVAL, "-k all cannot be combined with --by subject");
+  if (options->threshold == -INFINITY) return lk_fail(error, LK_EINVAL, "-k all needs a --threshold");
   return LK_OK;
 }
 
@@ -221,7 +221,7 @@ static lk_status verify(run *r, lk_error *error) {
 
 lk_status lk_command_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {
   run r = {.options = options, .streams = streams};
-  if (options->subject == NULL) return lk_fail(error, LK_EINVAL, "--subject is needed: whom to compare with");
+  if (options->subject == NULL) return lk_fail(error, LK_EINVAL, "--subject is missing: the subject to compare with");
   lk_status status = lk_options_check_format(options, "table csv json", error);
   if (status == LK_OK) status = read_files(&r, error);
   if (status == LK_OK) status = verify(&r, error);

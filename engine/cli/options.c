@@ -67,7 +67,7 @@ static lk_status read_tags(const char *value, void *to, lk_error *error) {
 static lk_status read_by(const char *value, void *to, lk_error *error) {
   *(bool *)to = strcmp(value, "subject") == 0;
   if (*(bool *)to || strcmp(value, "template") == 0) return LK_OK;
-  return lk_fail(error, LK_EINVAL, "'%s' is none of template, subject", value);
+  return lk_fail(error, LK_EINVAL, "'%s' is neither template nor subject", value);
 }
 
 static lk_status read_float(const char *value, void *to, lk_error *error) {
@@ -99,12 +99,12 @@ static lk_status read_format(const char *value, void *to, lk_error *error) {
       *(lk_format *)to = (lk_format)i;
       return LK_OK;
     }
-  return lk_fail(error, LK_EINVAL, "format '%s' is none of table, csv, json, svg", value);
+  return lk_fail(error, LK_EINVAL, "unknown format '%s'; formats are table, csv, json, svg", value);
 }
 
 static lk_status read_priority(const char *value, void *to, lk_error *error) {
   if (strcmp(value, "hi") == 0 || strcmp(value, "lo") == 0) return read_text(value, to, error);
-  return lk_fail(error, LK_EINVAL, "priority '%s' is none of hi, lo", value);
+  return lk_fail(error, LK_EINVAL, "'%s' is neither hi nor lo", value);
 }
 
 static const struct {
@@ -213,14 +213,14 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
 
 lk_status lk_options_check_k(const lk_options *options, lk_error *error) {
   if (options->k >= 1 && options->k <= LK_K_MAX) return LK_OK;
-  if (options->k == LK_K_ALL) return lk_fail(error, LK_EINVAL, "-k all: only identify lists all; a queue does not");
+  if (options->k == LK_K_ALL) return lk_fail(error, LK_EINVAL, "-k all works only with identify, not through a queue");
   return lk_fail(error, LK_EINVAL, "-k: %u is outside 1 .. %d", options->k, LK_K_MAX);
 }
 
 lk_status lk_options_check_format(const lk_options *options, const char *formats, lk_error *error) {
   const char *name = format_names[options->format];
   if (is_listed(formats, name, strlen(name))) return LK_OK;
-  return lk_fail(error, LK_EINVAL, "--format: '%s' is not one that this command writes: %s", name, formats);
+  return lk_fail(error, LK_EINVAL, "--format: this command does not write '%s'; it writes %s", name, formats);
 }
 
 lk_status lk_options_timestamp(const char *option, const char *value, int64_t *ms, lk_error *error) {
@@ -238,7 +238,7 @@ lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_sig
                         .case_id = text_or_none(options->case_id),
                         .authorisation = text_or_none(options->authorisation)};
   if (options->sign != NULL && options->actor == NULL)
-    return lk_fail(error, LK_EINVAL, "--sign needs --actor: whose key it is");
+    return lk_fail(error, LK_EINVAL, "--sign needs --actor, the owner of the key");
   lk_status status = LK_OK;
   if (options->pending_since != NULL)
     status = lk_options_timestamp("--pending-since", options->pending_since, &claims->pending_since_ms, error);

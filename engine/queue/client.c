@@ -136,16 +136,16 @@ static lk_status keep_reply(client *c, lk_redis_reply *reply, lk_error *error) {
   size_t length = 0;
   const char *data = lk_redis_reply_string(reply, &length);
   lk_reply_reader reader;
-  lk_status status =
-      data != NULL ? lk_reply_decode(data, length, &reader, error) : lk_fail(error, LK_EFORMAT, "a reply is no string");
+  lk_status status = data != NULL ? lk_reply_decode(data, length, &reader, error)
+                                  : lk_fail(error, LK_EFORMAT, "a reply is not a string");
   uint64_t number = 0;
   if (status == LK_OK) {
     char id[24] = "";
     memcpy(id, reader.head.id.bytes, reader.head.id.length < sizeof id ? reader.head.id.length : 0);
     number = strtoull(id, NULL, 10);
     if (number < c->taken || number >= c->sent || c->early[number % OUTSTANDING_MOST] != NULL)
-      status = lk_fail(error, LK_EFORMAT, "a reply to job '%.*s', which does not await one", (int)reader.head.id.length,
-                       reader.head.id.bytes);
+      status = lk_fail(error, LK_EFORMAT, "a reply to job '%.*s', which is unknown or was answered before",
+                       (int)reader.head.id.length, reader.head.id.bytes);
   }
   if (status != LK_OK) {
     lk_redis_reply_free(reply);
@@ -166,7 +166,7 @@ static lk_status hand_out(client *c, lk_client_take *take, void *context, lk_err
                   lk_status_name(reader->head.status), (int)reader->head.text.length, reader->head.text.bytes,
                   job_first(c, c->taken), job_first(c, c->taken) + job_probes(c, c->taken) - 1);
     else if (reader->head.probes != job_lists(c, c->taken))
-      status = lk_fail(error, LK_EFORMAT, "a reply has %u lists; %" PRIu64 " were awaited", reader->head.probes,
+      status = lk_fail(error, LK_EFORMAT, "a reply has %u lists instead of %" PRIu64, reader->head.probes,
                        job_lists(c, c->taken));
     else
       status = take(context, job_first(c, c->taken), reader, error);

@@ -97,7 +97,7 @@ static lk_status read_op(const reader *r, lk_op *op) {
   else if (lk_text_equal(name, lk_text_of("verify")))
     *op = LK_OP_VERIFY;
   else
-    return malformed(r, field, "is none of identify, verify");
+    return malformed(r, field, "is neither identify nor verify");
   return LK_OK;
 }
 
@@ -112,7 +112,7 @@ static lk_status read_version(const reader *r) {
 static lk_status read_probes(const reader *r, uint64_t n, lk_vectors *probes) {
   const lk_field *f32 = find(r, "f32"), *f16 = find(r, "f16");
   if (f32 == NULL && f16 == NULL) return lk_fail(r->error, LK_EBADJOB, "field f32 (or f16) is missing");
-  if (f32 != NULL && f16 != NULL) return lk_fail(r->error, LK_EBADJOB, "both f32 and f16 are there");
+  if (f32 != NULL && f16 != NULL) return lk_fail(r->error, LK_EBADJOB, "the job has both f32 and f16");
   const lk_field *field = f32 != NULL ? f32 : f16;
   size_t row = n * (f32 != NULL ? sizeof(float) : sizeof(uint16_t));
   if (field->length == 0 || field->length % row != 0)
@@ -145,15 +145,16 @@ static lk_status read_by(const reader *r, bool *by_subject) {
   if (field == NULL) return LK_OK;
   lk_text by = {.bytes = field->value, .length = (uint32_t)field->length};
   *by_subject = lk_text_equal(by, lk_text_of("subject"));
-  return *by_subject || lk_text_equal(by, lk_text_of("template")) ? LK_OK
-                                                                  : malformed(r, field, "is none of template, subject");
+  return *by_subject || lk_text_equal(by, lk_text_of("template"))
+             ? LK_OK
+             : malformed(r, field, "is neither template nor subject");
 }
 
 static lk_status read_fuse(const reader *r, lk_fusion *fusion) {
   const lk_field *field = find(r, "fuse");
   if (field == NULL) return LK_OK;
   lk_text name = {.bytes = field->value, .length = (uint32_t)field->length};
-  return lk_fusion_parse(name, fusion, NULL) == LK_OK ? LK_OK : malformed(r, field, "is none of none, max, mean");
+  return lk_fusion_parse(name, fusion, NULL) == LK_OK ? LK_OK : malformed(r, field, "is not none, max or mean");
 }
 
 static lk_status read_claims(const reader *r, lk_claims *claims) {

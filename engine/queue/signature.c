@@ -45,7 +45,7 @@ lk_status lk_signature_message(const lk_field *fields, size_t count, unsigned ch
   for (size_t i = 0; i < kept; i++) {
     lk_text name = sorted[i]->name;
     if (i > 0 && lk_text_equal(sorted[i - 1]->name, name))
-      return lk_fail(error, LK_EBADJOB, "field %.*s comes twice; a signed job has each once",
+      return lk_fail(error, LK_EBADJOB, "field %.*s occurs twice; a signed job may have it once",
                      name.length < 40 ? (int)name.length : 40, name.bytes);
     hash_bytes(&state, name.bytes, name.length);
     hash_bytes(&state, sorted[i]->value, sorted[i]->length);

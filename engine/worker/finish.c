@@ -152,7 +152,7 @@ static void note_taken(finish *f, const lk_redis_reply *reply) {
 static lk_status take_answer(finish *f, const lk_redis_reply *reply, lk_error *error) {
   if (f->count == 0) return LK_OK; /* of a discard */
   if (lk_redis_reply_elements(reply) != 5)
-    return lk_fail(error, LK_EIO, "redis has another function of the name %s", LK_FINISH);
+    return lk_fail(error, LK_EIO, "redis has a different function named %s", LK_FINISH);
   int64_t undelivered = lk_redis_reply_integer(lk_redis_reply_element(reply, 2));
   if (undelivered > 0)
     fprintf(f->link.log, "likeness: finish: %lld replies could not be delivered; see %s\n", (long long)undelivered,

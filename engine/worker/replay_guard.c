@@ -47,7 +47,7 @@ lk_status lk_replay_guard_check(lk_redis *redis, const lk_task *task, uint64_t n
     status = lk_fail(error, lk_redis_reply_refusal(reply), "redis refused to remember a signed job: %s",
                      lk_redis_reply_error(reply));
   else if (first != NULL && strcmp(first, entry) != 0) /* itself, where it is read again */
-    status = lk_fail(error, LK_EPOLICY, "refused: this signed job came before, as %.100s", first);
+    status = lk_fail(error, LK_EPOLICY, "refused: this signed job was received before, as %.100s", first);
   lk_redis_reply_free(reply);
   return status;
 }

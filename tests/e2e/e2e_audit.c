@@ -28,7 +28,7 @@ static void setup(void) {
   strcpy(log_folder, files_path("log"));
   strcpy(key, files_path("key"));
   snprintf(public_key, sizeof public_key, "%s.pub", key);
-  EXPECT(0, "key.pub is for those who verify", "key", key);
+  EXPECT(0, "key.pub to those who verify", "key", key);
   lk_audit *audit;
   lk_audit_options options = {.key_file = key, .file_bytes = 4000};
   cr_assert_eq(lk_audit_open(log_folder, &options, &audit, NULL), LK_OK);

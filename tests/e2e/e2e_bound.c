@@ -161,7 +161,7 @@ Test(bound, a_worker_has_one_policy) {
   cr_assert_eq(likeness(&one, "create", second, "--dim", "8", "--policy", other, NULL), 0, "%s", process_log(&one));
   process_close(&one);
   cr_assert_eq(likeness(&one, "serve", faces, second, "--redis", redis.url, NULL), 2);
-  cr_assert_not_null(strstr(process_log(&one), "second: it is bound to the policy"), "%s", process_log(&one));
+  cr_assert_not_null(strstr(process_log(&one), "the gallery second is bound to the policy"), "%s", process_log(&one));
 }
 
 Test(bound, bad_bindings_are_refused) {

@@ -47,7 +47,7 @@ TestSuite(evaluate, .init = setup, .fini = teardown);
 
 Test(evaluate, usage) {
   EXPECT(2, "usage:", faces);
-  EXPECT(2, "--labels is needed", faces, probes);
+  EXPECT(2, "--labels is missing", faces, probes);
   EXPECT(2, "only one of them", faces, probes, "--labels", csv, "--fpir", "0.01", "--threshold", "0.3");
   EXPECT(2, "1.01 is outside 0 .. 1", faces, probes, "--labels", csv, "--fpir", "1.01");
   EXPECT(2, "-0.1 is outside 0 .. 1", faces, probes, "--labels", csv, "--fpir", "-0.1");

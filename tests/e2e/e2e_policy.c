@@ -47,7 +47,7 @@ Test(policy_commands, usage) {
   EXPECT(2, "no command 'policy check'", "policy check");
   EXPECT(2, "usage:", "policy", "check");
   EXPECT(2, "usage:", "policy", "check", "a", "b");
-  EXPECT(2, "--operation is needed", "policy", "explain", MORATORIUM);
+  EXPECT(2, "--operation is missing", "policy", "explain", MORATORIUM);
   EXPECT(2, "--operation: 'search' is not one of", "policy", "explain", MORATORIUM, "--operation", "search");
   EXPECT(2, "--at: '2021-02-29' is not a valid date", "policy", "explain", MORATORIUM, "--operation", "verify", "--at",
          "2021-02-29");

@@ -198,7 +198,7 @@ Test(signed, without_what_it_needs_is_no_job) {
   make_job(&job, "a", clock_ms(), &key);
   add(&job, "k", "5");
   send(&job);
-  expect_reply("me", "a", "EBADJOB", "field k comes twice");
+  expect_reply("me", "a", "EBADJOB", "field k occurs twice");
 }
 
 /* A copy of a job that was answered: by the same worker, by one that was started again, by another one. */
@@ -209,10 +209,10 @@ Test(signed, a_job_that_is_sent_again_is_refused) {
   send(&job);
   expect_reply("me", "once", "OK", "");
   send(&job);
-  expect_reply("me", "once", "EPOLICY", "came before");
+  expect_reply("me", "once", "EPOLICY", "was received before");
   for (char *digit = job.signature; *digit != '\0'; digit++) *digit = (char)toupper(*digit);
   send(&job);
-  expect_reply("me", "once", "EPOLICY", "came before");
+  expect_reply("me", "once", "EPOLICY", "was received before");
   worker_stop(&worker);
   process_close(&worker);
   make_job(&job, "twice", clock_ms(), &key);
@@ -223,7 +223,7 @@ Test(signed, a_job_that_is_sent_again_is_refused) {
   process_close(&worker);
   worker_start(&other, "--policy", policy, NULL);
   send(&job);
-  expect_reply("me", "twice", "EPOLICY", "came before");
+  expect_reply("me", "twice", "EPOLICY", "was received before");
 }
 
 Test(signed, long_ago_or_ahead_of_time_is_refused) {

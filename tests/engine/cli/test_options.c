@@ -182,5 +182,5 @@ Test(options, check_format) {
   cr_assert_eq(PARSE("--format", "json"), LK_OK);
   cr_assert_eq(lk_options_check_format(&options, "table json", &error), LK_OK);
   cr_assert_eq(lk_options_check_format(&options, "table csv", &error), LK_EINVAL);
-  cr_assert_str_eq(error.text, "--format: 'json' is not one that this command writes: table csv");
+  cr_assert_str_eq(error.text, "--format: this command does not write 'json'; it writes table csv");
 }

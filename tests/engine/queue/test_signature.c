@@ -109,7 +109,7 @@ Test(signature, a_field_that_comes_twice_is_refused) {
   lk_error error;
   add("id", "j2");
   cr_assert_eq(lk_signature_message(fields, count, made, &error), LK_EBADJOB);
-  cr_assert_not_null(strstr(error.text, "field id comes twice"), "%s", error.text);
+  cr_assert_not_null(strstr(error.text, "field id occurs twice"), "%s", error.text);
 }
 
 Test(signature, does_not_cover_itself) {
