@@ -62,7 +62,7 @@ static void save_out(const char *path) { files_write(path, process_out(&p), strl
 Test(audit_cli, verify_and_head) {
   const char *head = files_path("head");
   EXPECT(0, "", "audit", "verify", log_folder);
-  expect_out("every one follows\n");
+  expect_out("the chain is whole\n");
   expect_out("; closed");
   expect_out("no --key was given");
   expect_out("not looked for: no --head was given");

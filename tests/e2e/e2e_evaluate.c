@@ -48,13 +48,13 @@ TestSuite(evaluate, .init = setup, .fini = teardown);
 Test(evaluate, usage) {
   EXPECT(2, "usage:", faces);
   EXPECT(2, "--labels is missing", faces, probes);
-  EXPECT(2, "only one of them", faces, probes, "--labels", csv, "--fpir", "0.01", "--threshold", "0.3");
+  EXPECT(2, "not both", faces, probes, "--labels", csv, "--fpir", "0.01", "--threshold", "0.3");
   EXPECT(2, "1.01 is outside 0 .. 1", faces, probes, "--labels", csv, "--fpir", "1.01");
   EXPECT(2, "-0.1 is outside 0 .. 1", faces, probes, "--labels", csv, "--fpir", "-0.1");
   EXPECT(2, "'nan' is not a number", faces, probes, "--labels", csv, "--fpir", "nan");
   EXPECT(2, "--rank: 0 is outside", faces, probes, "--labels", csv, "--rank", "0");
   EXPECT(2, "--rank: 4097 is outside", faces, probes, "--labels", csv, "--rank", "4097");
-  EXPECT(2, "'csv' is not one that this command writes", faces, probes, "--labels", csv, "--format", "csv");
+  EXPECT(2, "this command does not write 'csv'", faces, probes, "--labels", csv, "--format", "csv");
   cr_assert_eq(likeness(&p, "identify", faces, probes, "--format", "svg", NULL), 2);
   cr_assert_eq(likeness(&p, "verify", faces, probes, "--subject", "s1", "--format", "svg", NULL), 2);
   cr_assert_eq(likeness(&p, "list", faces, "--format", "svg", NULL), 2);

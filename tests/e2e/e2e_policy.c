@@ -107,5 +107,5 @@ Test(policy_commands, explain_now) {
   expect_out("refused: rule 'police-moratorium'");
   EXPECT(0, "", "policy", "explain", EXAMPLES "two-jurisdictions.yaml", "--operation", "identify", "--actor", "kapo-zh",
          "--signed", "--jurisdiction", "CH", "--purpose", "p", "--case", "c");
-  expect_out("no calibration of this model");
+  expect_out("no calibration gives this model");
 }

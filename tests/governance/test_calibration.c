@@ -97,8 +97,8 @@ static void refuse_rate(double fmr, const char *words) {
 }
 
 Test(calibration, rates_that_it_cannot_support) {
-  refuse_rate(0.00299, "0.00299 cannot be established from the 1000 comparisons");
-  refuse_rate(0.00299, "the least is 3 in as many, 0.003");
+  refuse_rate(0.00299, "0.00299 cannot be established: the calibration of model");
+  refuse_rate(0.00299, "its least FMR is 3 in as many, 0.003");
   refuse_rate(0, "model 'net \"2\"");
   refuse_rate(-0.1, "0 .. 1");
   refuse_rate(1.01, "0 .. 1");
@@ -150,7 +150,7 @@ Test(calibration, bad_files_are_named) {
   lk_calibration_close(&calibration);
   refuse("{\"file\"", "{\"file\", ", "line 1");
   refuse("\"file\"", "\"fill\"", "not a calibration");
-  refuse("likeness calibration", "likeness manifest", "but 'likeness manifest'");
+  refuse("likeness calibration", "likeness manifest", "the file says 'likeness manifest'");
   refuse("\"version\": 1", "\"version\": 2", "version 2; this build reads 1");
   refuse("\"model\": \"m\"", "\"model\": 3", "Expected string, got integer");
   refuse("\"model\"", "\"modem\"", "not found: model");
@@ -163,15 +163,15 @@ Test(calibration, bad_files_are_named) {
   refuse("\"probes\": 5", "\"probes\": -5", "out of range");
   refuse("\"comparisons\": 10", "\"comparisons\": 0", "out of range");
   refuse("\"comparisons\": 10", "\"comparisons\": 11", "out of range");
-  refuse("\"comparisons\": 10", "\"comparisons\": 9", "must lead");
+  refuse("\"comparisons\": 10", "\"comparisons\": 9", "must begin with 0");
   refuse("\"dim\": 8", "\"dim\": 8, \"dim\": 9", "duplicate");
 }
 
 Test(calibration, bad_levels_are_named) {
   refuse("[[0.5, 0], [0, 10]]", "{}", "out of range");
-  refuse("[[0.5, 0], [0, 10]]", "[]", "must lead");
-  refuse("[[0.5, 0], [0, 10]]", "[[0.5, 0]]", "must lead");
-  refuse("[0.5, 0]", "[0.5, 1]", "must lead");
+  refuse("[[0.5, 0], [0, 10]]", "[]", "must begin with 0");
+  refuse("[[0.5, 0], [0, 10]]", "[[0.5, 0]]", "must begin with 0");
+  refuse("[0.5, 0]", "[0.5, 1]", "must begin with 0");
   refuse("[0.5, 0]", "[0.5]", "level 0 is not");
   refuse("[0.5, 0]", "[0.5, 0, 0]", "level 0 is not");
   refuse("[0.5, 0]", "[\"0.5\", 0]", "level 0 is not");

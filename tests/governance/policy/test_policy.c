@@ -202,7 +202,7 @@ Test(policy, limits_that_are_refused) {
   check_field_refused("require:", "require: is empty");
   check_field_refused("require: [[case]]", "require: is not a single value");
   check_field_refused("authorisation: yes", "authorisation: is not a mapping of fields");
-  check_field_refused("authorisation: {grace: 1}", "grace: unknown; known here are grace_hours on_refusal");
+  check_field_refused("authorisation: {grace: 1}", "grace: unknown field; the fields here are grace_hours, on_refusal");
   check_field_refused("authorisation: {grace_hours: -1}", "grace_hours: '-1' is not a whole number from 0 to 1000000");
   check_field_refused("authorisation: {on_refusal: shrug}", "on_refusal: 'shrug' is neither purge nor keep");
 }

@@ -156,14 +156,14 @@ Test(policy_examples, two_jurisdictions) {
   request.model = lk_text_of("m1");
   expect_refused("2024-01-01", "rule 'swiss' requires the actor's signature");
   request.actor_signed = true;
-  expect_refused("2024-01-01", "no calibration of this model");
+  expect_refused("2024-01-01", "no calibration gives this model");
   calibration = &known;
   expect_permitted("2024-01-01", "everywhere swiss");
   cr_assert(decision.k == 10 && decision.threshold == 0.8F && decision.retention_hours == 96);
   expect_permitted("2023-08-31T22:00:00Z", "everywhere swiss");
   expect_refused("2023-08-31T21:59:59.999Z", "rule 'swiss-start' forbids it");
   request.model = lk_text_of("m2");
-  expect_refused("2024-01-01", "no calibration of this model");
+  expect_refused("2024-01-01", "no calibration gives this model");
   ask(LK_OPERATION_IDENTIFY, "investigation", "shop", "CH");
   expect_refused("2024-01-01", "swiss-others");
   ask(LK_OPERATION_IDENTIFY, "investigation", "shop", "US-OR");
