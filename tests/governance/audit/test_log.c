@@ -165,10 +165,8 @@ Test(audit, heads_that_are_not_the_logs) {
   alter(altered, "\"log\":\"");
   audit_log_expect_broken(audit_log_folder(), altered, NULL, LK_ECORRUPT, "the head belongs to log");
   cr_assert_eq(lk_signing_key_make(files_path("other"), NULL), LK_OK);
-  audit_log_expect_broken(audit_log_folder(), NULL, files_path("other.pub"), LK_ECORRUPT,
-                          "not by the given key");
-  audit_log_expect_broken(audit_log_folder(), head, files_path("other.pub"), LK_ECORRUPT,
-                          "not by the given key");
+  audit_log_expect_broken(audit_log_folder(), NULL, files_path("other.pub"), LK_ECORRUPT, "not by the given key");
+  audit_log_expect_broken(audit_log_folder(), head, files_path("other.pub"), LK_ECORRUPT, "not by the given key");
 }
 
 Test(audit, a_log_keeps_its_key) {
