@@ -1,5 +1,5 @@
-/* The commands. Each reads its options, works, writes its answer to `out` and remarks to `log`, and returns; only
- * main prints errors and exits. LK_EINVAL: wrong usage. */
+/* The commands. Each reads its options, does its work, writes its answer to `out` and remarks to `log`, and returns.
+ * Only main prints errors and exits. LK_EINVAL: bad usage. */
 #ifndef ENGINE_CLI_COMMAND_H
 #define ENGINE_CLI_COMMAND_H
 

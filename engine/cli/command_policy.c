@@ -80,13 +80,13 @@ static void print_rules(FILE *out, const explained *e) {
 }
 
 static void print_limits(FILE *out, const lk_policy_decision *d) {
-  char instant[LK_TIMESTAMP_SIZE];
+  char timestamp[LK_TIMESTAMP_SIZE];
   if (isfinite(d->threshold)) fprintf(out, "threshold   %.9g\n", (double)d->threshold);
   if (d->k != LK_K_ALL) fprintf(out, "k           %u\n", d->k);
   if (d->retention_hours != LK_POLICY_NO_LIMIT) fprintf(out, "retention   %u hours\n", d->retention_hours);
   if (d->grace_until_ms == INT64_MAX) return;
-  lk_timestamp_format(d->grace_until_ms, instant);
-  fprintf(out, "grace until %s%s\n", instant, d->purge_on_refusal ? ", and purged if refused" : "");
+  lk_timestamp_format(d->grace_until_ms, timestamp);
+  fprintf(out, "grace until %s%s\n", timestamp, d->purge_on_refusal ? ", and purged if refused" : "");
 }
 
 static lk_status print_table(FILE *out, const explained *e, lk_error *error) {
@@ -122,13 +122,13 @@ static json_t *json_rules(const explained *e) {
 }
 
 static json_t *json_limits(const lk_policy_decision *d) {
-  char instant[LK_TIMESTAMP_SIZE];
+  char timestamp[LK_TIMESTAMP_SIZE];
   bool grace = d->grace_until_ms != INT64_MAX;
-  lk_timestamp_format(d->grace_until_ms, instant);
+  lk_timestamp_format(d->grace_until_ms, timestamp);
   return json_pack("{s:o, s:o, s:o, s:o, s:b}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold),
                    "k", json_count(d->k != LK_K_ALL, d->k), "retention_hours",
                    json_count(d->retention_hours != LK_POLICY_NO_LIMIT, d->retention_hours), "grace_until",
-                   grace ? json_string(instant) : json_null(), "purge_on_refusal", d->purge_on_refusal);
+                   grace ? json_string(timestamp) : json_null(), "purge_on_refusal", d->purge_on_refusal);
 }
 
 static lk_status print_json(FILE *out, const explained *e, lk_error *error) {

@@ -1,4 +1,4 @@
-/* The command line: words and options of one command. */
+/* The words and options of one command. */
 #ifndef ENGINE_CLI_OPTIONS_H
 #define ENGINE_CLI_OPTIONS_H
 
@@ -30,22 +30,22 @@ typedef struct lk_options {
   lk_format format;
 } lk_options;
 
-/* Reads the arguments after the command's name. `allowed`: names of the options it takes, space-separated. LK_EINVAL
- * names the argument that is wrong. */
+/* Reads the arguments after the command's name. `allowed`: the names of its options, separated by spaces. LK_EINVAL
+ * names the bad argument. */
 lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
                            lk_error *error);
 
-/* Whether the format is one that the command writes. `formats`: their names, space-separated. */
+/* LK_EINVAL: the command does not write this format. `formats`: those it writes, separated by spaces. */
 lk_status lk_options_check_format(const lk_options *options, const char *formats, lk_error *error);
 
-/* Whether k is one that a search can have. */
+/* LK_EINVAL: k is out of range. */
 lk_status lk_options_check_k(const lk_options *options, lk_error *error);
 
-/* Who asks and why; `key` holds the actor's where --sign names one, which the caller forgets. The claims point into
- * both. LK_EINVAL, LK_EFORMAT, LK_EIO. */
+/* Fills the claims, which point into `options` and `key`. `key` receives the actor's key if --sign names one; the
+ * caller forgets it. LK_EINVAL, LK_EFORMAT, LK_EIO. */
 lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_signing_key *key, lk_error *error);
 
-/* Reads an option's value as an instant (base/timestamp.h). */
+/* Reads an option's value as a timestamp (base/timestamp.h). */
 lk_status lk_options_timestamp(const char *option, const char *value, int64_t *ms, lk_error *error);
 
 #endif

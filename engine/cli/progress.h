@@ -1,4 +1,4 @@
-/* A progress bar on a terminal; nothing anywhere else. */
+/* A progress bar on a terminal. Elsewhere it draws nothing. */
 #ifndef ENGINE_CLI_PROGRESS_H
 #define ENGINE_CLI_PROGRESS_H
 
@@ -13,9 +13,9 @@ typedef struct lk_bar {
 } lk_bar;
 
 lk_bar lk_bar_open(FILE *stream, const char *what);
-/* Has the type of lk_progress. */
+/* Its type is lk_progress. */
 void lk_bar_update(void *bar, uint64_t done, uint64_t total);
-/* Wipes the bar. */
+/* Erases the bar. */
 void lk_bar_close(lk_bar *bar);
 
 #endif

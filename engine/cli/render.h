@@ -1,5 +1,5 @@
-/* Candidate lists as text: a table for people, csv and JSON lines for programs. Commands that answer the same search
- * print the same bytes. Scores have the 9 digits that give the float back. */
+/* Prints candidate lists: a table for people, csv and JSON lines for programs. Commands print the same bytes for the
+ * same search. Scores have 9 digits, from which the float can be read back. */
 #ifndef ENGINE_CLI_RENDER_H
 #define ENGINE_CLI_RENDER_H
 
@@ -8,21 +8,21 @@
 
 #include "engine/cli/options.h"
 
-/* Hands out the next candidate of the list that is being printed. */
+/* Returns the next candidate of the list that is being printed. */
 typedef lk_candidate lk_next_candidate(void *context);
 
 void lk_render_header(FILE *out, lk_format format);
-/* One probe's list; `next` is called `count` times. `decision`: what governed the search, as JSON, which the list's
- * JSON gets. LK_ENOMEM, or LK_EIO where the output cannot be written. */
+/* Prints one probe's list; calls `next` `count` times. `decision`: the decision record, JSON that becomes a member of
+ * the list's JSON. LK_ENOMEM. LK_EIO: the output cannot be written. */
 lk_status lk_render_list(FILE *out, lk_format format, uint64_t probe, uint32_t count, lk_next_candidate *next,
                          void *context, lk_text decision, lk_error *error);
-/* After the last list of a table: the policy and its rules. LK_ENOMEM. */
+/* Prints the policy and its rules after the last list of a table. LK_ENOMEM. */
 lk_status lk_render_footer(FILE *out, lk_format format, lk_text decision, lk_error *error);
 
-/* A line of JSON: an object, which is freed, and its decision. LK_ENOMEM, also where `root` is NULL. */
+/* Prints `root` with its decision as a line of JSON, and releases it. LK_ENOMEM, also if `root` is NULL. */
 lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_error *error);
 
-/* A csv field, quoted where it has to be (RFC 4180). */
+/* Prints a csv field, quoted if RFC 4180 wants it. */
 void lk_render_csv_text(FILE *out, lk_text text);
 
 #endif

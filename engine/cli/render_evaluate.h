@@ -1,4 +1,4 @@
-/* An evaluation as text: a table for people, JSON for programs, the DET curves as a picture (SVG). */
+/* Prints an evaluation: a table for people, JSON for programs, the DET curves as an SVG picture. */
 #ifndef ENGINE_CLI_RENDER_EVALUATE_H
 #define ENGINE_CLI_RENDER_EVALUATE_H
 
@@ -17,7 +17,7 @@ typedef struct lk_evaluation {
   uint32_t rank;
 } lk_evaluation;
 
-/* The greatest rank whose identification rate is shown, whatever `rank`. */
+/* The greatest rank whose identification rate is printed. */
 #define LK_RANKS_MOST 50
 
 lk_status lk_render_evaluation_table(FILE *out, const lk_evaluation *evaluation, lk_error *error);

@@ -1,4 +1,4 @@
-/* What the searches of a run did, as a line of JSON. */
+/* Prints what the searches of a command did, as a line of JSON. */
 #ifndef ENGINE_CLI_STATS_H
 #define ENGINE_CLI_STATS_H
 
@@ -6,7 +6,7 @@
 
 #include <likeness/likeness.h>
 
-/* `device`: its name. */
+/* `device`: the device's name. */
 void lk_stats_render(FILE *out, const char *device, uint64_t probes, const lk_search_stats *stats);
 
 #endif

@@ -12,10 +12,10 @@ static lk_status bad(const lk_address *address, const char *why, lk_error *error
   return lk_fail(error, LK_EINVAL, "redis address '%s': %s", address->text, why);
 }
 
-/* Copies bytes up to `end`; false where there is no room. */
-static bool copy_part(char *to, size_t room, const char *from, const char *end) {
+/* Copies bytes up to `end`; false where there is no capacity. */
+static bool copy_part(char *to, size_t capacity, const char *from, const char *end) {
   size_t length = (size_t)(end - from);
-  if (length >= room) return false;
+  if (length >= capacity) return false;
   memcpy(to, from, length);
   to[length] = '\0';
   return true;

@@ -1,5 +1,5 @@
-/* Where a Redis is: unix:/path/to/socket, or redis://[user@]host[:port][/database]. A password is never part of it,
- * since command lines are there for all to see; it comes from a file. */
+/* The address of a Redis: unix:/path/to/socket, or redis://[user@]host[:port][/database]. The password comes from a
+ * file, never from the address, since every user of the machine can read command lines. */
 #ifndef ENGINE_QUEUE_ADDRESS_H
 #define ENGINE_QUEUE_ADDRESS_H
 
@@ -17,7 +17,7 @@ typedef struct lk_address {
 
 lk_status lk_address_parse(const char *url, lk_address *address, lk_error *error);
 
-/* Reads the password: the file's first line. */
+/* Reads the password from the file's first line. */
 lk_status lk_address_read_password(const char *path, lk_address *address, lk_error *error);
 
 #endif

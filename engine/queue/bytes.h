@@ -1,4 +1,5 @@
-/* A growing run of bytes. After an allocation failed it stays as it is and `failed` says so; check once, at the end. */
+/* Bytes that grow by appending. When an allocation fails, `failed` becomes true and the bytes stay as they are: check
+ * it once, at the end. */
 #ifndef ENGINE_QUEUE_BYTES_H
 #define ENGINE_QUEUE_BYTES_H
 
@@ -10,21 +11,21 @@
 
 typedef struct lk_bytes {
   char *data;
-  size_t length, room;
+  size_t length, capacity;
   bool failed;
 } lk_bytes;
 
 static inline void lk_bytes_append(lk_bytes *bytes, const void *data, size_t length) {
   if (bytes->failed) return;
-  if (bytes->length + length > bytes->room) {
-    size_t room = 2 * bytes->room + length;
-    char *grown = realloc(bytes->data, room);
+  if (bytes->length + length > bytes->capacity) {
+    size_t capacity = 2 * bytes->capacity + length;
+    char *grown = realloc(bytes->data, capacity);
     if (grown == NULL) {
       bytes->failed = true;
       return;
     }
     bytes->data = grown;
-    bytes->room = room;
+    bytes->capacity = capacity;
   }
   if (length > 0) memcpy(bytes->data + bytes->length, data, length);
   bytes->length += length;

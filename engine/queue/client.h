@@ -1,4 +1,4 @@
-/* The client: cuts probes into jobs, sends them, and collects the replies in order. */
+/* The client: splits probes into jobs, sends them, and collects the replies in order. */
 #ifndef ENGINE_QUEUE_CLIENT_H
 #define ENGINE_QUEUE_CLIENT_H
 
@@ -26,7 +26,7 @@ typedef struct lk_client_job {
 /* Called for each reply in the order of the probes; `first` is the reply's first probe. */
 typedef lk_status lk_client_take(void *context, uint64_t first, lk_reply_reader *reply, lk_error *error);
 
-/* Sends all probes and hands out all replies. The first reply that is an error ends it with that error. */
+/* Sends all probes and passes all replies to `take`. Ends with the error of the first reply that has one. */
 lk_status lk_client_run(const lk_address *address, const lk_client_job *job, const atomic_bool *stop,
                         lk_client_take *take, void *context, lk_error *error);
 

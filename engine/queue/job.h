@@ -1,5 +1,4 @@
-/* One job as it stands in the stream, and what its fields mean (docs/protocol.md). Bytes in, numbers out: no Redis,
- * no gallery, no clock. */
+/* One job of the stream, and what its fields mean (docs/protocol.md). Pure: it knows no Redis, no gallery, no clock. */
 #ifndef ENGINE_QUEUE_JOB_H
 #define ENGINE_QUEUE_JOB_H
 
@@ -31,13 +30,13 @@ typedef struct lk_job {
   lk_vectors probes;
 } lk_job;
 
-/* How many candidate lists a job gets. */
+/* The number of candidate lists in the job's reply. */
 static inline uint32_t lk_job_lists(const lk_job *job) {
   return job->fusion != LK_FUSE_NONE ? 1 : (uint32_t)job->probes.rows;
 }
 
-/* Reads all fields, LK_FIELDS_MAX at most. On an error `id`, `to` and `json` are as good as the job gave them, so that
- * the refusal can be sent; `to` is empty where the job has no usable one. LK_EBADJOB names the field. */
+/* Reads all fields, at most LK_FIELDS_MAX. LK_EBADJOB names the bad field. Also on an error `id`, `to` and `json` are
+ * set as far as the job has them, so that the refusal can be sent; `to` is empty if the job has no valid one. */
 lk_status lk_job_parse(const lk_field *fields, size_t count, lk_job *job, lk_error *error);
 
 #endif

@@ -1,8 +1,8 @@
-/* Names and numbers of protocol version 1 that both ends use (docs/protocol.md). */
+/* The names and numbers of protocol version 1 that client and worker share (docs/protocol.md). */
 #ifndef ENGINE_QUEUE_PROTOCOL_H
 #define ENGINE_QUEUE_PROTOCOL_H
 
-/* All keys share the tag of the one partition, so that they lie on one node of a Redis Cluster. */
+/* All keys have the same hash tag, so that a Redis Cluster keeps them on one node. */
 #define LK_STREAM_HI "lk:{0}:q:hi"
 #define LK_STREAM_LO "lk:{0}:q:lo"
 #define LK_DEAD "lk:{0}:dead"
@@ -15,7 +15,7 @@
 #define LK_REPLY_CAP "100000"     /* replies in one list; older ones go first */
 #define LK_HEADS_KEPT "10000"
 
-/* engine/queue/functions.lua, and its functions. */
+/* The functions of engine/queue/functions.lua, and its text. */
 #define LK_FINISH "lk_finish_2"
 #define LK_DISCARD "lk_discard_2"
 #define LK_TRIM "lk_trim_2"

@@ -18,17 +18,17 @@ static const struct timeval connect_timeout = {.tv_sec = 5};
 static const struct timeval call_timeout = {.tv_sec = 30};
 
 void lk_command_add(lk_command *command, const void *bytes, size_t length) {
-  if (command->count == command->room) {
-    size_t room = command->room > 0 ? 2 * command->room : 16;
-    const char **arguments = realloc(command->arguments, room * sizeof *arguments);
+  if (command->count == command->capacity) {
+    size_t capacity = command->capacity > 0 ? 2 * command->capacity : 16;
+    const char **arguments = realloc(command->arguments, capacity * sizeof *arguments);
     if (arguments != NULL) command->arguments = arguments;
-    size_t *lengths = realloc(command->lengths, room * sizeof *lengths);
+    size_t *lengths = realloc(command->lengths, capacity * sizeof *lengths);
     if (lengths != NULL) command->lengths = lengths;
     if (arguments == NULL || lengths == NULL) {
       command->failed = 1;
       return;
     }
-    command->room = room;
+    command->capacity = capacity;
   }
   command->arguments[command->count] = bytes;
   command->lengths[command->count++] = length;

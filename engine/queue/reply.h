@@ -1,4 +1,4 @@
-/* Replies: what goes back to a client, as bytes or as JSON (docs/protocol.md). */
+/* A reply to a client, as bytes or as JSON (docs/protocol.md). */
 #ifndef ENGINE_QUEUE_REPLY_H
 #define ENGINE_QUEUE_REPLY_H
 
@@ -9,7 +9,7 @@
 
 #define LK_REPLY_MAGIC "LKR1"
 
-/* All but the candidates. */
+/* All of a reply except its candidates. */
 typedef struct lk_reply_head {
   lk_status status;
   lk_text id, gallery, model, text; /* text: what went wrong, empty when nothing did */
@@ -20,7 +20,7 @@ typedef struct lk_reply_head {
   uint32_t probes; /* 0 with an error */
 } lk_reply_head;
 
-/* What is read back: the head, and a place in the bytes that moves on with each call. */
+/* Reads a reply: the head at once, the candidates one by one. */
 typedef struct lk_reply_reader {
   lk_reply_head head;
   const char *counts;     /* of candidates, 4 bytes a probe */
@@ -28,7 +28,7 @@ typedef struct lk_reply_reader {
   const char *end;
 } lk_reply_reader;
 
-/* Which candidates of a result are a job's. */
+/* The candidates of a result that belong to a job. */
 typedef struct lk_reply_part {
   const lk_result *result; /* not read where the head has no probes */
   uint32_t first;          /* its first list */
@@ -36,14 +36,14 @@ typedef struct lk_reply_part {
   float threshold;         /* at or above it */
 } lk_reply_part;
 
-/* How many candidates `lists` lists of the part have. */
+/* The number of candidates in the first `lists` lists of the part. */
 uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists);
 
 /* Appends a reply. `decision`: the decision record (governance/decision_record.h); NULL for none. */
 void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
 void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
 
-/* Reads a binary reply; checks all of it. Texts point into `data`. */
+/* Checks a binary reply and reads its head. Texts point into `data`. LK_EFORMAT. */
 lk_status lk_reply_decode(const char *data, size_t length, lk_reply_reader *reader, lk_error *error);
 uint32_t lk_reply_count(const lk_reply_reader *reader, uint32_t probe);
 lk_candidate lk_reply_next(lk_reply_reader *reader); /* in order: probe by probe, rank by rank */

@@ -6,7 +6,7 @@
 #include "engine/queue/reply.h"
 #include "engine/worker/replay_guard.h"
 
-/* A failure as the protocol knows it; the operator reads what it was. */
+/* Turns a failure into one of the protocol, and logs for the operator what it was. */
 static lk_status say(const lk_worker *worker, lk_status status, const char *what, lk_error *error) {
   if (status < LK_EINVAL) return status;
   fprintf(worker->options->log, "likeness: nothing is %s: %s\n", what, error->text);
@@ -40,7 +40,7 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
   return say(worker, status, "searched", error);
 }
 
-/* A reply may leave at any time, but for those that a policy lets leave only while its decision holds. */
+/* A reply under a policy may leave only while its decision holds; others at any time. */
 static void set_times(lk_task *task) {
   static const uint64_t ever_ms = 1ULL << 53; /* as far as Lua's numbers count */
   const lk_verdict *verdict =

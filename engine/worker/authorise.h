@@ -1,25 +1,25 @@
-/* Where the worker asks its governance: on each job's way in, and on its reply's way out. Without a governance all
- * passes. What fails here is the protocol's EPOLICY or EINTERNAL. */
+/* The worker's authorisation of jobs: when they come in, and before their replies leave. Without a governance
+ * everything is permitted. Failures are LK_EPOLICY or LK_EINTERNAL, as the protocol has them. */
 #ifndef ENGINE_WORKER_AUTHORISE_H
 #define ENGINE_WORKER_AUTHORISE_H
 
 #include "engine/worker/worker.h"
 
-/* Before any compute: a refused job costs a decision. Tightens the job's limits. LK_EIO: it cannot be decided, as the
- * connection to Redis broke. */
+/* Decides a job before any search, and tightens its limits. LK_EIO: the connection to Redis broke, so the job is not
+ * decided. */
 lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error);
 
-/* Asks again, tightens the job's limits, and has the log keep what is about to leave. A task that is withheld has its
- * status and error set. `released` has all but the candidates, which are counted in `result` and set. */
+/* Decides again, tightens the job's limits, and writes to the log what is about to leave. Sets status and error of a
+ * task that is withheld. `released` has everything but the number of candidates, which this counts in `result`. */
 void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released);
 
-/* Nothing leaves before the log has it. False where it cannot: then none of the tasks is released. */
+/* Commits the log; call it before the replies leave. False: the log failed, and all tasks are withheld. */
 bool lk_authorise_commit(const lk_worker *worker, lk_task *const *tasks, size_t count);
 
-/* Reads the rules again if the process was told to. */
+/* Reads the rules again if SIGHUP asked for it. */
 void lk_authorise_reload(const lk_worker *worker);
 
-/* Another number once the rules were read again: what was decided before is to be decided again. */
+/* Changes when the rules are read again. Decisions of another generation must be made again. */
 uint64_t lk_authorise_generation(const lk_worker *worker);
 
 #endif

@@ -1,8 +1,8 @@
-/* Which jobs go together, and when: dynamic batching with two priorities. Pure: it gets the clock as a number.
+/* Dynamic batching with two priorities: it decides which jobs go together, and when. Pure: the clock is a number.
  *
- * The first job to go is the oldest one of priority hi, but every fourth batch begins with the oldest lo where one
- * waits. Jobs with the same key join it, hi before lo, up to the preferred number of probes. A batch goes when it is
- * full, or when its first job has waited as long as it may. */
+ * A batch begins with the oldest job of priority hi; every fourth one begins with the oldest lo, if one waits. Jobs
+ * with the same key join it, hi before lo, up to the preferred number of probes. A batch is due when it is full, or
+ * when its first job has waited for the maximum delay. */
 #ifndef ENGINE_WORKER_BATCHER_H
 #define ENGINE_WORKER_BATCHER_H
 
@@ -11,7 +11,7 @@
 
 typedef enum lk_priority { LK_HI, LK_LO, LK_PRIORITIES } lk_priority;
 
-/* A job as the batcher sees it; part of the caller's own struct. */
+/* A job as the batcher sees it. It is a member of the caller's struct. */
 typedef struct lk_queued {
   struct lk_queued *next;
   uint64_t key; /* jobs of equal keys may share a batch; 0: it goes alone */
@@ -32,8 +32,8 @@ typedef struct lk_batcher {
 void lk_batcher_init(lk_batcher *batcher, uint32_t preferred_probes, uint64_t max_delay_us);
 void lk_batcher_push(lk_batcher *batcher, lk_priority priority, lk_queued *job, uint64_t now_us);
 
-/* Takes a batch that is due: a list through `next`. NULL: none is; *wake_us then says when one will be, UINT64_MAX for
- * never. `flush`: whatever is queued is due. */
+/* Takes a batch that is due, as a list linked by `next`. NULL: none is due; *wake_us then says when one will be
+ * (UINT64_MAX: never). `flush`: every queued job is due. */
 lk_queued *lk_batcher_take(lk_batcher *batcher, uint64_t now_us, bool flush, uint64_t *wake_us);
 
 #endif

@@ -1,4 +1,4 @@
-/* Compute: takes batches that are due and searches them. */
+/* Compute takes batches that are due and searches for their probes. */
 #include <stdlib.h>
 
 #include "base/clock.h"

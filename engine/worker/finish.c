@@ -1,5 +1,5 @@
-/* Finish: writes replies, and hands each batch to the finish Function, which pushes and acknowledges in one step. A
- * batch is tried until Redis has it: the Function answers a job once however often it is called. */
+/* Finish writes replies and calls the finish Function for each batch, which pushes and acknowledges in one step. It
+ * calls until Redis has the batch: the Function answers a job once, however often it is called. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +21,13 @@ static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
 typedef struct finish {
   lk_worker *worker;
-  lk_redis_session link;
+  lk_redis_session session;
   lk_command command;
   lk_bytes replies; /* of all tasks, one after the other */
   size_t *ends;     /* of each task's reply */
   lk_bytes keys;    /* reply lists' names, NUL-terminated */
   lk_task **tasks;  /* those in the call */
-  size_t room, count;
+  size_t capacity, count;
   uint64_t generation; /* of the rules that let them leave */
   uint64_t stopped_us; /* when the stop was first seen; 0: not yet */
   uint64_t tidied_us;
@@ -35,13 +35,13 @@ typedef struct finish {
 } finish;
 
 static bool reserve(finish *f, size_t count) {
-  if (f->room >= count) return true;
+  if (f->capacity >= count) return true;
   size_t *ends = realloc(f->ends, count * sizeof *ends);
   if (ends != NULL) f->ends = ends;
   lk_task **tasks = realloc(f->tasks, count * sizeof *tasks);
   if (tasks != NULL) f->tasks = tasks;
   if (ends == NULL || tasks == NULL) return false;
-  f->room = count;
+  f->capacity = count;
   return true;
 }
 
@@ -94,7 +94,7 @@ static uint32_t list_of(finish *f, const lk_task *task, uint32_t *lists) {
   return ++*lists;
 }
 
-/* Collects the tasks of one stream, their replies and lists. Those that name nobody to answer are left out. */
+/* Collects the tasks of one stream, their replies and lists, except those without a client to answer. */
 static size_t collect(finish *f, const lk_done *done, lk_priority priority, uint32_t *lists) {
   size_t count = 0;
   f->replies.length = f->keys.length = 0;
@@ -136,8 +136,8 @@ static void build_call(finish *f, lk_priority priority, size_t count, uint32_t l
   }
 }
 
-/* Marks what the call has taken: all but those that came too late, or too early, for what the policy said. Their time
- * is Redis', so our idea of its clock was wrong. */
+/* Marks the tasks that the call has answered. The Function leaves out those whose decision does not hold at Redis'
+ * time: then our estimate of its clock was wrong. */
 static void note_taken(finish *f, const lk_redis_reply *reply) {
   const lk_redis_reply *untimely = lk_redis_reply_element(reply, 3);
   for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
@@ -155,54 +155,54 @@ static lk_status take_answer(finish *f, const lk_redis_reply *reply, lk_error *e
     return lk_fail(error, LK_EIO, "redis has a different function named %s", LK_FINISH);
   int64_t undelivered = lk_redis_reply_integer(lk_redis_reply_element(reply, 2));
   if (undelivered > 0)
-    fprintf(f->link.log, "likeness: finish: %lld replies could not be delivered; see %s\n", (long long)undelivered,
+    fprintf(f->session.log, "likeness: finish: %lld replies could not be delivered; see %s\n", (long long)undelivered,
             LK_DEAD);
   note_taken(f, reply);
   return LK_OK;
 }
 
-/* What a reply from Redis means for the call: done, or to be tried again (LK_EIO). */
+/* Whether the call is done, or must be tried again (LK_EIO). */
 static lk_status judge(finish *f, const lk_redis_reply *reply, lk_error *error) {
   const char *refused = lk_redis_reply_error(reply);
   if (refused == NULL) return take_answer(f, reply, error);
   if (strstr(refused, "NOGROUP") != NULL) {
     for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
-    fprintf(f->link.log, "likeness: finish: the jobs are gone from redis: %s\n", refused);
+    fprintf(f->session.log, "likeness: finish: the jobs are gone from redis: %s\n", refused);
     return LK_OK;
   }
   lk_fail(error, LK_EIO, "redis refused to finish: %s", refused);
   if (strstr(refused, "Function not found") == NULL) return LK_EIO;
   lk_error load_error;
-  return lk_worker_load_functions(f->link.redis, &load_error) == LK_OK ? LK_EBUSY : LK_EIO;
+  return lk_worker_load_functions(f->session.redis, &load_error) == LK_OK ? LK_EBUSY : LK_EIO;
 }
 
-/* False when the worker has to stop and Redis still does not answer. */
+/* False: the worker must stop, and Redis did not answer during the time of grace. */
 static bool may_try(finish *f) {
   if (!lk_worker_is_stopping(f->worker)) return true;
   if (f->stopped_us == 0) f->stopped_us = lk_clock_us();
   return lk_clock_us() < f->stopped_us + grace_us;
 }
 
-/* Until Redis has the call; or the rules were read again, so that the tasks have to be decided again. */
+/* Sends until Redis has the call, or until the rules were read again, so that the tasks must be decided again. */
 static bool send_call(finish *f) {
   while (may_try(f)) {
     lk_error error;
     lk_authorise_reload(f->worker);
     if (f->count > 0 && lk_authorise_generation(f->worker) != f->generation) return true;
     lk_redis_reply *reply = NULL;
-    lk_status status = lk_redis_session_open(&f->link, &error);
+    lk_status status = lk_redis_session_open(&f->session, &error);
     if (status == LK_EPOLICY) lk_worker_fail(f->worker, status, &error);
     if (status != LK_OK) continue;
-    status = lk_redis_call(f->link.redis, &f->command, &reply, &error);
+    status = lk_redis_call(f->session.redis, &f->command, &reply, &error);
     if (status == LK_OK) {
       status = judge(f, reply, &error);
       lk_redis_reply_free(reply);
     }
     if (status == LK_OK) {
-      lk_redis_session_works(&f->link);
+      lk_redis_session_works(&f->session);
       return true;
     }
-    if (status != LK_EBUSY) lk_redis_session_broke(&f->link, &error);
+    if (status != LK_EBUSY) lk_redis_session_broke(&f->session, &error);
   }
   return false;
 }
@@ -249,11 +249,11 @@ static void answer(finish *f, const lk_done *done) {
 }
 
 static void trim(finish *f) {
-  for (int priority = 0; f->link.redis != NULL && priority < LK_PRIORITIES; priority++) {
+  for (int priority = 0; f->session.redis != NULL && priority < LK_PRIORITIES; priority++) {
     const char *const words[] = {"FCALL", LK_TRIM, "1", streams[priority]};
     lk_redis_reply *reply = NULL;
     lk_error error;
-    if (lk_redis_call_words(f->link.redis, &reply, &error, 4, words) != LK_OK) lk_redis_session_close(&f->link);
+    if (lk_redis_call_words(f->session.redis, &reply, &error, 4, words) != LK_OK) lk_redis_session_close(&f->session);
     lk_redis_reply_free(reply);
   }
 }
@@ -261,7 +261,7 @@ static void trim(finish *f) {
 static void tidy(finish *f) {
   uint64_t now_us = lk_clock_us();
   if (now_us < f->tidied_us + tidy_every_us) return;
-  lk_head_publish(f->worker, &f->link, false);
+  lk_head_publish(f->worker, &f->session, false);
   if (f->finished) trim(f);
   f->finished = false;
   f->tidied_us = now_us;
@@ -324,16 +324,16 @@ static void give_back(lk_worker *worker, lk_done *done, const lk_done *refused) 
 void *lk_finish_main(void *argument) {
   lk_worker *worker = argument;
   finish f = {.worker = worker,
-              .link = {.address = &worker->options->address, .stage = "finish", .log = worker->options->log}};
+              .session = {.address = &worker->options->address, .stage = "finish", .log = worker->options->log}};
   lk_done refused, *done;
-  lk_head_publish(worker, &f.link, true);
+  lk_head_publish(worker, &f.session, true);
   while (wait_for_batch(worker, &refused, &done)) {
     if (done != NULL) answer(&f, done);
     if (done != NULL) give_back(worker, done, &refused);
     tidy(&f);
   }
-  lk_head_publish(worker, &f.link, true);
-  lk_redis_session_close(&f.link);
+  lk_head_publish(worker, &f.session, true);
+  lk_redis_session_close(&f.session);
   lk_command_free(&f.command);
   lk_bytes_free(&f.replies);
   lk_bytes_free(&f.keys);

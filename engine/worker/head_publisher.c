@@ -13,16 +13,16 @@ static lk_status add_to_stream(lk_redis *redis, const char *head, lk_error *erro
   return status;
 }
 
-void lk_head_publish(lk_worker *worker, lk_redis_session *link, bool now) {
+void lk_head_publish(lk_worker *worker, lk_redis_session *session, bool now) {
   lk_governance *governance = worker->options->governance;
   char head[LK_AUDIT_HEAD_MAX];
   uint64_t sequence;
   lk_error error;
   if (governance == NULL) return;
-  if (lk_governance_head(governance, now, head, &sequence, &error) != LK_OK) return; /* it has been said */
-  if (sequence <= worker->published || lk_redis_session_open(link, &error) != LK_OK) return;
-  if (add_to_stream(link->redis, head, &error) == LK_OK)
+  if (lk_governance_head(governance, now, head, &sequence, &error) != LK_OK) return; /* it was logged */
+  if (sequence <= worker->published || lk_redis_session_open(session, &error) != LK_OK) return;
+  if (add_to_stream(session->redis, head, &error) == LK_OK)
     worker->published = sequence;
   else
-    lk_redis_session_broke(link, &error);
+    lk_redis_session_broke(session, &error);
 }

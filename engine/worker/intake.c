@@ -1,4 +1,4 @@
-/* Intake: reads entries, makes tasks of them, and refuses at once what cannot be searched. */
+/* Intake reads entries, makes tasks of them, and refuses at once what cannot be searched. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 
 typedef struct intake {
   lk_worker *worker;
-  lk_redis_session link;
+  lk_redis_session session;
   bool set_up;
   /* After a connection broke, entries that were delivered to us but never arrived are read again from here on. */
   char seen[LK_PRIORITIES][48];
@@ -36,7 +36,7 @@ static lk_status create_group(lk_redis *redis, const char *stream, lk_error *err
 static lk_status read_clock(intake *in, lk_error *error) {
   const char *const words[] = {"TIME"};
   lk_redis_reply *reply = NULL;
-  lk_status status = lk_redis_call_words(in->link.redis, &reply, error, 1, words);
+  lk_status status = lk_redis_call_words(in->session.redis, &reply, error, 1, words);
   if (status != LK_OK) return status;
   int64_t now_ms = lk_redis_reply_integer(lk_redis_reply_element(reply, 0)) * 1000 +
                    lk_redis_reply_integer(lk_redis_reply_element(reply, 1)) / 1000;
@@ -50,8 +50,9 @@ static lk_status read_clock(intake *in, lk_error *error) {
 }
 
 static lk_status set_up(intake *in, lk_error *error) {
-  lk_status status = lk_worker_load_functions(in->link.redis, error);
-  for (int p = 0; status == LK_OK && p < LK_PRIORITIES; p++) status = create_group(in->link.redis, streams[p], error);
+  lk_status status = lk_worker_load_functions(in->session.redis, error);
+  for (int p = 0; status == LK_OK && p < LK_PRIORITIES; p++)
+    status = create_group(in->session.redis, streams[p], error);
   if (status == LK_OK) status = read_clock(in, error);
   if (status != LK_OK) return status;
   in->set_up = true;
@@ -74,7 +75,7 @@ static lk_status read_entries(intake *in, lk_redis_reply **reply, lk_error *erro
                                streams[LK_LO],
                                in->recovering ? in->seen[LK_HI] : ">",
                                in->recovering ? in->seen[LK_LO] : ">"};
-  return lk_redis_call_words(in->link.redis, reply, error, sizeof words / sizeof words[0], words);
+  return lk_redis_call_words(in->session.redis, reply, error, sizeof words / sizeof words[0], words);
 }
 
 static lk_gallery *find_gallery(const lk_worker *worker, lk_text name, uint32_t *number) {
@@ -87,7 +88,7 @@ static lk_gallery *find_gallery(const lk_worker *worker, lk_text name, uint32_t 
   return NULL;
 }
 
-/* Once, into memory that the search reads. */
+/* Prepares the probes once, into the memory that the search reads. */
 static lk_status prepare(lk_task *task, lk_error *error) {
   const lk_vectors *probes = &task->job.probes;
   task->prepared = malloc(probes->rows * probes->dim * sizeof *task->prepared);
@@ -105,7 +106,7 @@ static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
                    job->gallery.bytes);
   if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
   lk_status status = prepare(task, error);
-  if (status == LK_OK) status = lk_authorise_decide(worker, in->link.redis, task, error);
+  if (status == LK_OK) status = lk_authorise_decide(worker, in->session.redis, task, error);
   /* Identifications share a batch when gallery, k, fusion and what they are by are the same; a verification, or a
    * search of some tags only, goes alone. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;
@@ -204,7 +205,7 @@ static lk_status take_entries(intake *in, lk_delivery *delivery, size_t *taken, 
   return status;
 }
 
-/* The reply goes with the last of its tasks. */
+/* The last task of a reply frees it. */
 static lk_status take_reply(intake *in, lk_redis_reply *reply, size_t *taken, lk_error *error) {
   lk_delivery *delivery = calloc(1, sizeof *delivery);
   *taken = 0;
@@ -256,24 +257,24 @@ static bool has_room(lk_worker *worker) {
 void *lk_intake_main(void *argument) {
   lk_worker *worker = argument;
   intake in = {.worker = worker,
-               .link = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
+               .session = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
   while (!lk_worker_is_stopping(worker)) {
     lk_authorise_reload(worker);
     if (!has_room(worker)) continue;
     lk_error error;
-    lk_status status = lk_redis_session_open(&in.link, &error);
+    lk_status status = lk_redis_session_open(&in.session, &error);
     if (status == LK_OK) {
       status = step(&in, &error);
       if (status == LK_OK) {
-        lk_redis_session_works(&in.link);
+        lk_redis_session_works(&in.session);
         continue;
       }
-      lk_redis_session_broke(&in.link, &error);
+      lk_redis_session_broke(&in.session, &error);
       in.set_up = false;
     }
     if (status == LK_EPOLICY) lk_worker_fail(worker, status, &error);
   }
-  lk_redis_session_close(&in.link);
+  lk_redis_session_close(&in.session);
   pthread_mutex_lock(&worker->lock);
   worker->intake_over = true;
   pthread_cond_broadcast(&worker->changed);

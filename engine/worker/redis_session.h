@@ -1,4 +1,4 @@
-/* A connection that comes back: opened again, with growing pauses, whenever it broke. */
+/* A session with Redis that connects again, after growing pauses, whenever the connection breaks. */
 #ifndef ENGINE_WORKER_REDIS_SESSION_H
 #define ENGINE_WORKER_REDIS_SESSION_H
 
@@ -14,19 +14,18 @@ typedef struct lk_redis_session {
   FILE *log;
   lk_redis *redis;   /* NULL while it is down */
   uint32_t failures; /* since a call last went well */
-  lk_error said;     /* the last remark, which is not made twice in a row */
+  lk_error logged;   /* the last line, which is not logged twice in a row */
 } lk_redis_session;
 
-/* Tries once to have a connection; where there is none, logs why (once for each outage) and pauses: 50 ms, doubling
- * up to 2 s with each failure until a call goes well. LK_EPOLICY (a refused password) is for the caller to give up on.
- */
-lk_status lk_redis_session_open(lk_redis_session *link, lk_error *error);
+/* Connects if there is no connection. On failure it logs why (once per outage) and pauses: 50 ms, doubled by each
+ * failure up to 2 s, until a call succeeds. LK_EPOLICY: the password is refused; the caller should give up. */
+lk_status lk_redis_session_open(lk_redis_session *session, lk_error *error);
 
-/* After a call went well. */
-void lk_redis_session_works(lk_redis_session *link);
+/* Call it after a call that succeeded. */
+void lk_redis_session_works(lk_redis_session *session);
 
-/* After a call failed: logs why, closes, and pauses. */
-void lk_redis_session_broke(lk_redis_session *link, const lk_error *error);
-void lk_redis_session_close(lk_redis_session *link);
+/* Call it after a call that failed: it logs why, closes the connection, and pauses. */
+void lk_redis_session_broke(lk_redis_session *session, const lk_error *error);
+void lk_redis_session_close(lk_redis_session *session);
 
 #endif

@@ -12,8 +12,7 @@
 #include "governance/authorisation.h"
 #include "index/gallery/unchecked.h"
 
-/* What one XREADGROUP brought. Its tasks read their fields in it, so that probes are copied once only, into the
- * search; the last task to go frees it. */
+/* The reply to one XREADGROUP. Its tasks read their fields in it; the last task frees it. */
 typedef struct lk_delivery {
   lk_redis_reply *reply;
   atomic_uint tasks;
@@ -46,13 +45,13 @@ lk_task *lk_task_new(lk_delivery *delivery);
 void lk_task_free(lk_task *task);
 void lk_delivery_release(lk_delivery *delivery);
 
-/* What a policy is asked. */
+/* The request that the policy decides. */
 lk_policy_request lk_task_request(const lk_task *task);
 
-/* What is searched for; prepared. */
+/* The prepared probes. */
 lk_prepared_run lk_task_run(const lk_task *task);
 
-/* Milliseconds in an entry's id: when Redis took it. */
+/* When Redis took the entry, in milliseconds: its id says so. */
 uint64_t lk_task_entered_ms(const lk_task *task);
 
 #endif

@@ -1,4 +1,4 @@
-/* The worker, as its stages share it. */
+/* What the stages of the worker share. */
 #ifndef ENGINE_WORKER_WORKER_H
 #define ENGINE_WORKER_WORKER_H
 
@@ -8,7 +8,7 @@
 #include "engine/worker/task.h"
 #include "engine/worker/worker_options.h"
 
-/* A batch after compute: tasks that go to the finish stage together. */
+/* A batch that compute has done: its tasks go to the finish stage together. */
 typedef struct lk_done {
   struct lk_done *next;
   lk_task *tasks;
@@ -16,10 +16,10 @@ typedef struct lk_done {
   uint32_t compute_us;
 } lk_done;
 
-/* Batches are computed two at a time at most; one more is finished, one waits between. */
+/* At most two batches are computed at a time; one more is being finished, and one waits between. */
 enum { LK_COMPUTE_MOST = 2, LK_DONE_SLOTS = LK_COMPUTE_MOST + 2 };
 
-/* Tasks in the worker beyond which intake stops reading: two batches of single probes, and then some. */
+/* Intake stops reading at this many tasks: more than two batches of single probes. */
 enum { LK_TASKS_MOST = 4096 };
 
 typedef struct lk_worker {
@@ -53,10 +53,10 @@ void *lk_finish_main(void *worker);
 /* Loads engine/queue/functions.lua into Redis. */
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);
 
-/* Ends the run with an error; the first one counts. */
+/* Ends the run with an error. The first error counts. */
 void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error);
 
-/* It was told to stop, or it failed. */
+/* Whether the worker was told to stop, or failed. */
 bool lk_worker_is_stopping(lk_worker *worker);
 
 uint64_t lk_worker_redis_ms(const lk_worker *worker);

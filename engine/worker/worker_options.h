@@ -1,4 +1,4 @@
-/* What a worker runs with. */
+/* The options of a worker. */
 #ifndef ENGINE_WORKER_WORKER_OPTIONS_H
 #define ENGINE_WORKER_WORKER_OPTIONS_H
 

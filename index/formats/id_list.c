@@ -17,12 +17,12 @@ static lk_text take_line(const char **at, const char *end) {
 }
 
 static lk_status add_text(lk_id_list *lines, lk_text text, lk_error *error) {
-  if (lines->count == lines->room) {
-    size_t room = lines->room > 0 ? 2 * lines->room : 64;
-    lk_text *grown = room <= UINT32_MAX ? realloc(lines->texts, room * sizeof *grown) : NULL;
+  if (lines->count == lines->capacity) {
+    size_t capacity = lines->capacity > 0 ? 2 * lines->capacity : 64;
+    lk_text *grown = capacity <= UINT32_MAX ? realloc(lines->texts, capacity * sizeof *grown) : NULL;
     if (grown == NULL) return lk_fail_memory(error);
     lines->texts = grown;
-    lines->room = room;
+    lines->capacity = capacity;
   }
   lines->texts[lines->count++] = text;
   return LK_OK;

@@ -10,9 +10,9 @@
 #include "base/file.h"
 
 typedef struct lk_id_list {
-  lk_text *texts; /* point into the file */
-  uint32_t count; /* 1 or more */
-  size_t room;    /* of texts */
+  lk_text *texts;  /* point into the file */
+  uint32_t count;  /* 1 or more */
+  size_t capacity; /* of texts */
   lk_file file;
 } lk_id_list;
 

@@ -30,12 +30,12 @@ static bool take(reader *r, const char *token) {
   return true;
 }
 
-static bool take_string(reader *r, char *out, size_t room) {
+static bool take_string(reader *r, char *out, size_t capacity) {
   skip_spaces(r);
   if (r->at == r->end || (*r->at != '\'' && *r->at != '"')) return false;
   char quote = *r->at++;
   size_t length = 0;
-  while (r->at < r->end && *r->at != quote && length + 1 < room) out[length++] = *r->at++;
+  while (r->at < r->end && *r->at != quote && length + 1 < capacity) out[length++] = *r->at++;
   out[length] = '\0';
   return r->at < r->end && *r->at++ == quote;
 }

@@ -128,8 +128,8 @@ static float mean_score(const lk_gallery *gallery, const lk_prepared_run *run, u
   lk_shape shape = lk_gallery_shape(gallery);
   uint32_t inside;
   const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, row, &inside);
-  float room[LK_DIM_MAX];
-  const float *x = lk_stored_row(shape.store, segment->block.exact, inside, shape.dim, room);
+  float buffer[LK_DIM_MAX];
+  const float *x = lk_stored_row(shape.store, segment->block.exact, inside, shape.dim, buffer);
   double sum = 0;
   for (uint32_t p = 0; p < run->count; p++)
     sum += lk_score(shape.metric, run->probes + (size_t)p * shape.dim, x, shape.dim);

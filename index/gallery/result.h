@@ -9,7 +9,7 @@ typedef struct lk_answer {
   const lk_gallery *gallery;
   lk_candidate_lists lists;
   char *governed;   /* the decision of a gallery that is bound */
-  lk_text decision; /* that, or what is said where there is none */
+  lk_text decision; /* that, or the decision of a gallery that is not bound */
 } lk_answer;
 
 struct lk_result {

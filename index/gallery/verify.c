@@ -17,8 +17,8 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   const lk_catalog *catalog = &w->gallery->catalog;
   const lk_segment *segment = &catalog->segments[segment_number];
   lk_shape shape = segment->shape;
-  float room[LK_DIM_MAX];
-  const float *x = lk_stored_row(shape.store, segment->block.exact, row, shape.dim, room);
+  float buffer[LK_DIM_MAX];
+  const float *x = lk_stored_row(shape.store, segment->block.exact, row, shape.dim, buffer);
   for (uint32_t p = 0; p < w->probes_count; p++) {
     lk_hit hit = {.number = segment->block.numbers[row], .row = (uint32_t)(catalog->first_row[segment_number] + row)};
     hit.score = lk_score(shape.metric, w->probes + (size_t)p * shape.dim, x, shape.dim);

@@ -21,7 +21,7 @@ static void check_refused(const char *text, const char *words) {
   cr_assert_eq(ms, 77);
 }
 
-Test(instant, examples) {
+Test(timestamp, examples) {
   cr_assert_eq(good("1970-01-01"), 0);
   cr_assert_eq(good("1970-01-01T00:00:00Z"), 0);
   cr_assert_eq(good("1969-12-31T23:59:59.999Z"), -1);
@@ -38,7 +38,7 @@ Test(instant, examples) {
   cr_assert_eq(good("9999-12-31T23:59:59.999Z"), 253402300799999);
 }
 
-Test(instant, refused) {
+Test(timestamp, refused) {
   static const char *const no_days[] = {"2021-02-29", "2100-02-29", "1900-02-29", "2021-00-10",          "2021-13-01",
                                         "2021-04-31", "2021-01-32", "2021-01-00", "2023-02-29T00:00:00Z"};
   for (size_t i = 0; i < sizeof no_days / sizeof *no_days; i++) check_refused(no_days[i], "is not a valid date");
@@ -80,7 +80,7 @@ Test(instant, refused) {
 static void format_civil(const struct tm *utc, char text[64]) { strftime(text, 64, "%Y-%m-%dT%H:%M:%SZ", utc); }
 
 /* Every day of 1970 .. 2100, both ways. */
-Test(instant, days_as_timegm_has_them) {
+Test(timestamp, days_as_timegm_has_them) {
   char text[64], back[LK_TIMESTAMP_SIZE];
   for (time_t at = 0; at < 4133980800; at += 86400) {
     struct tm utc;
@@ -96,7 +96,7 @@ Test(instant, days_as_timegm_has_them) {
 }
 
 /* Random instants, written with a random offset. */
-Test(instant, random_ones_as_timegm_has_them) {
+Test(timestamp, random_ones_as_timegm_has_them) {
   random_state random = random_fork(1, 0);
   for (int i = 0; i < 10000; i++) {
     int64_t ms = (int64_t)(random_uniform(&random) * 4133980800000), wall;
@@ -117,7 +117,7 @@ Test(instant, random_ones_as_timegm_has_them) {
   }
 }
 
-Test(instant, format) {
+Test(timestamp, format) {
   char text[LK_TIMESTAMP_SIZE];
   lk_timestamp_format(-1, text);
   cr_assert_str_eq(text, "1969-12-31T23:59:59.999Z");
