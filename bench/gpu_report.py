@@ -85,7 +85,7 @@ def page(run, picture):
         ]
     if run["scans"]:
         head = ["device", "rows", "k", "visible", "batch", "ms", "of int8", "of reading", "of the bf16 product's time"]
-        head += ["torch over ours", "survivors", "rescored", "wide rounds", "reruns", "same answers", "at once"]
+        head += ["torch over ours", "survivors", "rescored", "float rounds", "reruns", "same answers", "at once"]
         lines += [f"![roofline]({picture})", "", *table(head, [row(run, scan) for scan in run["scans"]]), ""]
     return "\n".join(lines)
 
