@@ -44,7 +44,7 @@ static void check_signed(const lk_job *job, const lk_field *fields, size_t count
   unsigned char message[LK_SIGNED_SIZE];
   for (size_t i = 0; i < count; i++) turned[i] = fields[count - 1 - i];
   if (lk_signature_message(turned, count, message, NULL) != LK_OK) abort();
-  if (memcmp(message, job->signed_message, sizeof message) != 0 || job->actor.length < 1) abort();
+  if (memcmp(message, job->signed_message, sizeof message) != 0 || job->claims.actor.length < 1) abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include "base/text.h"
+#include "index/gallery/segment.h"
 #include "index/gallery/segment_layout.h"
 
 /* Sets right whatever checksum can be: a fuzzer does not guess one. */

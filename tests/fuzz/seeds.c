@@ -152,7 +152,7 @@ static void save_job(const char *name, const char *op, char vectors, size_t leng
 static void save_replies(void) {
   lk_bytes reply = {0};
   lk_reply_head head = {.status = LK_EDIM, .id = lk_text_of("j"), .text = lk_text_of("wrong")};
-  lk_reply_encode(&head, &(lk_reply_part){0}, &reply);
+  lk_reply_encode(&head, &(lk_reply_part){0}, NULL, &reply);
   save("fuzz_reply", "error", reply.data, reply.length);
   reply.data[4] = 0;
   reply.data[16] = 2;
@@ -188,12 +188,12 @@ int main(int argc, char **argv) {
   save_vecs("fuzz_fvecs", "narrow", 1, 9, 4);
   save_vecs("fuzz_bvecs", "rows", 3, 4, 1);
   save_vecs("fuzz_bvecs", "wide", 60, 2, 1);
-  save_text("fuzz_lines", "lines", "t1\nZ\xc3\xbcrich\r\n\n\r\nlast");
-  save_text("fuzz_lines", "mark",
+  save_text("fuzz_id_list", "lines", "t1\nZ\xc3\xbcrich\r\n\n\r\nlast");
+  save_text("fuzz_id_list", "mark",
             "\xef\xbb\xbf"
             "t1\n");
-  save_text("fuzz_labels", "all", "row,key,subject,group,tags,x\r\n0,\"a \"\"b\",s,F,0x1f,\r\n3,,,M,7,y\r\n");
-  save_text("fuzz_labels", "mark", "\xef\xbb\xbfkey,row\nZ\xc3\xbcrich,11\n");
+  save_text("fuzz_label_csv", "all", "row,key,subject,group,tags,x\r\n0,\"a \"\"b\",s,F,0x1f,\r\n3,,,M,7,y\r\n");
+  save_text("fuzz_label_csv", "mark", "\xef\xbb\xbfkey,row\nZ\xc3\xbcrich,11\n");
   save_segment();
   save_manifest();
   save_audit();
