@@ -2,13 +2,13 @@
 //
 //   words gallery WORDLIST OUT.npy OUT.csv                    one row per word, and labels for `likeness enroll`
 //   words probes  DICTIONARY WORDLIST OUT.npy OUT.csv         one row per misspelling, from codespell's dictionary
-//   words judge   PROBES.csv CANDIDATES.csv                   what `likeness submit --format csv` found, for the eye
+//   words judge   PROBES.csv CANDIDATES.csv                   shows the results of `likeness submit --format csv`
 //
-// A word becomes the set of its letters and of its pairs of neighbouring letters, the word's two ends counting as
-// letters in a pair; the second "e" of a word is another member than the first. Each member is hashed to one of DIM
-// places and a sign (Weinberger et al., 2009), so that the cosine of two words is about the share of members that
-// they have in common. A slip of the finger changes few members. Weights, longer runs, skipped letters and places in
-// the word were tried: none gained more than one right word in a hundred; weighting by rarity lost many.
+// A word becomes the set of its letters and of its pairs of neighbouring letters; in a pair, the two ends of the word
+// count as letters. The second "e" of a word is a member of its own. Each member is hashed to one of DIM elements and a
+// sign (Weinberger et al., 2009), so the cosine of two words is about the share of members that they have in common. A
+// typing error changes few members. We tried weights, longer runs, skipped letters and positions in the word: none
+// gained more than one right word in a hundred, and weighting by rarity lost many.
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,7 +33,7 @@ static uint64_t hash(uint64_t seed, const char *bytes, size_t count) {
   const uint64_t prime = UINT64_C(0x100000001b3);
   uint64_t h = (UINT64_C(0xcbf29ce484222325) ^ seed) * prime;  // FNV-1a
   for (size_t i = 0; i < count; i++) h = (h ^ (unsigned char)bytes[i]) * prime;
-  h = (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);  // FNV leaves the low bits, which choose the place, ill mixed
+  h = (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);  // FNV mixes the low bits badly, and they choose the element
   return h ^ h >> 29;
 }
 
@@ -46,8 +46,8 @@ static void add_runs(const char *text, size_t length, size_t run, float *row) {
   }
 }
 
-// Never a zero row, which the engine would refuse: a word of n bytes has n letters and n + 1 pairs, an odd number of
-// ones of either sign. Not brought to length one either: a cosine gallery does that.
+// The row is never zero, which the engine would refuse: a word of n bytes has n letters and n + 1 pairs, so it adds an
+// odd number of ones of either sign. The row is not normalised: a cosine gallery does not need it.
 static void embed(const char *word, float *row) {
   char text[LINE_BYTES + 2] = "\2";
   size_t length = strlen(word);
@@ -86,7 +86,7 @@ struct words {
 static int compare_words(const void *a, const void *b) {
   const char *x = *(char *const *)a, *y = *(char *const *)b;
   int order = compare_ignoring_case(x, y);
-  return order ? order : -strcmp(x, y);  // of "March" and "march" the latter comes first, and stays
+  return order ? order : -strcmp(x, y);  // "march" comes before "March", so "march" is kept
 }
 
 static void words_drop_repeats(struct words *words) {
@@ -102,7 +102,7 @@ static void words_drop_repeats(struct words *words) {
   words->count = kept;
 }
 
-// In alphabetical order, each once whatever its case, without possessives: "dog's" is "dog" with an ending.
+// Reads the words in alphabetical order, without possessives ("dog's"). Words that differ only in case count once.
 static struct words words_read(const char *path) {
   struct words words = {0};
   struct lines lines = lines_open(path);
@@ -146,7 +146,7 @@ static void make_gallery(char **paths, size_t unused) {
   }
   finish(npy, paths[1]);
   finish(csv, paths[2]);
-  printf("%zu words in %d dimensions (left out: %zu possessives, %zu that differ from another in case only)\n",
+  printf("%zu words in %d dimensions (left out: %zu possessives, %zu that differ from another word only in case)\n",
          words.count, DIM, words.possessives, words.repeats);
   words_free(&words);
 }
@@ -178,7 +178,7 @@ static void probes_free(struct probes *probes) {
   free(probes->items);
 }
 
-// Joins those of `list` ("one, two") that are in the list of words with '|', in place; false where there are none.
+// Keeps the items of `list` ("one, two") that are in the list of words, joined with '|', in place. False: none are.
 static bool keep_known(const struct words *words, char *list) {
   char *to = list;
   for (char *item = list, *next; item; item = next) {
@@ -295,14 +295,14 @@ static void judge(char **paths, size_t wanted) {
   struct probes probes = probes_read(paths[0]);
   candidates_read(paths[1], &probes);
   size_t count = wanted < probes.count ? wanted : probes.count, first = 0, within = 0;
-  printf("  %-18s %s\n", "misspelled", "most alike first, [right] in brackets");
+  printf("  %-18s %s\n", "misspelled", "most similar first, [correct] in brackets");
   for (size_t i = 0; i < count; i++) show(&probes.items[(2 * i + 1) * probes.count / (2 * count)]);
   for (size_t i = 0; i < probes.count; i++) {
     first += probes.items[i].found_at == 1;
     within += probes.items[i].found_at >= 1 && probes.items[i].found_at <= WITHIN;
   }
-  print_share("a right word comes first    ", first, probes.count);
-  print_share("a right word is among the 10", within, probes.count);
+  print_share("a correct word comes first    ", first, probes.count);
+  print_share("a correct word is among the 10", within, probes.count);
   probes_free(&probes);
 }
 

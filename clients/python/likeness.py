@@ -8,10 +8,10 @@
         numbers, scores = gallery.identify(probes, k=10)
         gallery.keys(numbers[0])
 
-Vectors are arrays of rows x dim, of float32, float64, float16 or uint8; they are read where they lie, unless a row's
-elements do not lie together. What fails raises Error with the library's own text. The library is $LIKENESS_LIBRARY,
-or the one that the system finds. Threads: a gallery is searched by one thread at a time; the search itself runs
-without the interpreter's lock.
+Vectors are arrays of rows x dim, of float32, float64, float16 or uint8. They are not copied, unless the elements of a
+row are not contiguous. A failed call raises Error with the library's text. The library is $LIKENESS_LIBRARY, or the
+one that the system finds. Threads: only one thread at a time may search a gallery; the search itself runs without the
+interpreter's lock.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ import numpy as np
 METRICS = {"cosine": 0, "ip": 1, "l2": 2}
 STORES = {"f32": 0, "f16": 1}
 FUSIONS = {"none": 0, "max": 1, "mean": 2}
-ALL = 0xFFFFFFFF  # as k: everything at or above the threshold
-MISSING = -1  # the number where a list is shorter than the longest
+ALL = 0xFFFFFFFF  # as k: all templates at or above the threshold
+MISSING = -1  # the template number after the end of a shorter list
 
 _VERSION = "0.2."  # of the library whose structures these are
 
@@ -39,7 +39,7 @@ _ELEMENTS = {np.dtype("<f4"): 0, np.dtype("<f8"): 1, np.dtype("<f2"): 2, np.dtyp
 
 
 class Error(Exception):
-    """What the library says went wrong; `status` is the word for it, such as EDIM."""
+    """An error of the library: its text, and in `status` its name, such as EDIM."""
 
     def __init__(self, status: str, text: str):
         super().__init__(text)
@@ -58,7 +58,7 @@ class _Text(Structure):
 
 
 class _FoundText(Structure):
-    """As _Text, of bytes that are not terminated."""
+    """Like _Text, for bytes that are not terminated."""
 
     _fields_ = [("bytes", c_void_p), ("length", c_uint32)]
 
@@ -93,8 +93,8 @@ class _Template(Structure):
 
 @dataclass(frozen=True)
 class Claims:
-    """Who asks a gallery that is bound to a policy, what for and by what right. `pending_since`: Unix time in ms since
-    when the authorisation has been applied for; 0: it is granted."""
+    """Who searches a gallery that is bound to a policy, for what purpose and with what authorisation. `pending_since`:
+    the Unix time in ms when the authorisation was applied for, if it is not granted yet; 0: it is granted."""
 
     purpose: str = ""
     actor: str = ""
@@ -228,7 +228,7 @@ _library = _load_library()
 
 
 def _call(name: str, *arguments) -> None:
-    """Calls what returns a status and takes an error last."""
+    """Calls a function that returns a status and takes the error as its last argument. Raises Error."""
     error = _ErrorText()
     status = getattr(_library, name)(*arguments, byref(error))
     if status != 0:
@@ -252,10 +252,10 @@ def _encode_claims(claims: Claims | None):
 
 
 def _describe_vectors(array: np.ndarray, name: str) -> tuple[_Vectors, np.ndarray]:
-    """The array as the library takes it, and the array that must outlive that."""
+    """The array as the library's struct, and the array that must outlive the struct."""
     array = np.atleast_2d(np.asarray(array))
     if array.ndim != 2 or array.dtype not in _ELEMENTS:
-        raise TypeError(f"{name}: {array.dtype} of {array.ndim} dimensions; rows x dim of float or uint8 are wanted")
+        raise TypeError(f"{name}: {array.dtype} of {array.ndim} dimensions; expected rows x dim of float or uint8")
     if array.strides[1] != array.itemsize or array.strides[0] < array.shape[1] * array.itemsize:
         array = np.ascontiguousarray(array)
     element = _ELEMENTS[array.dtype]
@@ -264,7 +264,7 @@ def _describe_vectors(array: np.ndarray, name: str) -> tuple[_Vectors, np.ndarra
 
 
 class _Owner:
-    """Has a handle that is closed once: by close, at the end of a `with`, or with the object."""
+    """Owns a handle and closes it once: in close, at the end of a `with`, or when the object is deleted."""
 
     _close_function: str
     _handle: c_void_p | None = None
@@ -290,7 +290,8 @@ class _Owner:
 
 
 class Device(_Owner):
-    """What searches run on: "auto", "cpu", "cpu:avx2", ...; `threads` 0 is as many as this process may run on."""
+    """The device that searches run on: "auto", "cpu", "cpu:avx2", ... `threads`: 0 uses every processor that the
+    process may use."""
 
     _close_function = "lk_device_close"
 
@@ -313,7 +314,7 @@ class _Result(_Owner):
         self._handle = handle
 
     def arrays(self, lists: int, ranks: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers and scores, lists x ranks; `ranks` None: as many as the longest list has."""
+        """Template numbers and scores, lists x ranks. `ranks`: None for the length of the longest list."""
         handle = self._opened()
         counts = [_library.lk_result_count(handle, probe) for probe in range(lists)]
         shape = lists, max(counts, default=0) if ranks is None else ranks
@@ -324,7 +325,7 @@ class _Result(_Owner):
 
 
 class Gallery(_Owner):
-    """An open gallery; searchable where a device is given, which is kept open for as long as the gallery is."""
+    """An open gallery. It can be searched if it has a device, which must stay open for as long as the gallery."""
 
     _close_function = "lk_gallery_close"
 
@@ -368,7 +369,7 @@ class Gallery(_Owner):
         return vector
 
     def decision(self) -> dict:
-        """What governed the last search, or refused it; {"policy": "none"} where nothing did."""
+        """The policy's decision on the last search; {"policy": "none"} without a policy."""
         decision = _library.lk_result_decision(self._result._opened())
         return json.loads(str(decision)) if decision.length > 0 else {}
 
@@ -392,8 +393,8 @@ class Gallery(_Owner):
         subjects: Sequence[str] = (),
         claims: Claims | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Template numbers and scores, a row a probe (fused: one row), best first; MISSING and -inf fill up shorter
-        lists. k = ALL: all at or above the threshold. `last_search` then tells what the search did."""
+        """Template numbers and scores, one row per probe (fused: one row), best first. MISSING and -inf fill shorter
+        lists. k = ALL: all templates at or above the threshold. Sets `last_search` to the search's statistics."""
         vectors, kept = _describe_vectors(probes, "probes")
         key_texts, subject_texts = _encode_texts(keys), _encode_texts(subjects)
         query = _Query(
@@ -420,8 +421,8 @@ class Gallery(_Owner):
     def verify(
         self, probes: np.ndarray, subject: str, claims: Claims | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """For each probe the number of the subject's best template, and its score; MISSING and -inf where the policy
-        permits no score so low."""
+        """For each probe the number and the score of the subject's best template; MISSING and -inf if the score is
+        below the policy's threshold."""
         vectors, kept = _describe_vectors(probes, "probes")
         result = self._result._opened()
         said = _encode_claims(claims)
@@ -442,13 +443,13 @@ def bind(
     audit: str | Path | None = None,
     audit_key: str | Path | None = None,
 ) -> None:
-    """Binds the gallery to a policy, a calibration for it, and an audit log; None: to nothing."""
+    """Binds the gallery to a policy, its calibration and an audit log. All None removes the binding."""
     paths = (os.fsencode(path) if path is not None else None for path in (policy, calibration, audit, audit_key))
     _call("lk_gallery_bind", os.fsencode(folder), byref(_Binding(*paths)))
 
 
 def create(folder: str | Path, dim: int, metric: str = "cosine", store: str = "f32", model: str = "") -> None:
-    """Makes the folder an empty gallery."""
+    """Creates an empty gallery in the folder."""
     options = _GalleryOptions(dim, METRICS[metric], STORES[store], model.encode(), None)
     _call("lk_gallery_create", os.fsencode(folder), byref(options))
 
@@ -461,8 +462,8 @@ def enroll(
     tags: Sequence[int] | None = None,
     claims: Claims | None = None,
 ) -> int:
-    """Adds all rows or none, and returns the number of the first; the others follow. An empty key or subject is the
-    default."""
+    """Adds all rows or none. Returns the template number of the first row; the other rows have the numbers after it. An
+    empty key or subject stands for the default."""
     described, kept = _describe_vectors(vectors, "vectors")
     labels = _make_labels(len(kept), keys, subjects, tags)
     first = c_uint64()
@@ -477,7 +478,7 @@ def _make_labels(
     if not given:
         return None
     if any(len(column) != rows for column in given):
-        raise ValueError(f"keys, subjects and tags must be one a row: {rows}")
+        raise ValueError(f"keys, subjects and tags: expected {rows} of each, one per row")
     labels = (_Label * rows)()
     for row, label in enumerate(labels):
         if keys is not None:

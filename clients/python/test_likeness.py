@@ -1,4 +1,4 @@
-"""The module against numpy in double precision."""
+"""Tests the module against numpy in double precision."""
 
 import gc
 import tempfile

@@ -10,8 +10,8 @@
 
 typedef struct lk_streams {
   FILE *out, *log;
-  const atomic_bool *stop; /* turns true on SIGTERM and SIGINT */
-  atomic_bool *reload;     /* turns true on SIGHUP, while serving */
+  const atomic_bool *stop; /* set on SIGTERM and SIGINT */
+  atomic_bool *reload;     /* set on SIGHUP, by serve only */
 } lk_streams;
 
 typedef lk_status lk_command_run(const lk_options *options, const lk_streams *streams, lk_error *error);

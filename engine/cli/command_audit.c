@@ -9,21 +9,21 @@
 #include "engine/cli/command.h"
 #include "governance/audit/verify.h"
 
-enum { TIME_ROOM = 40 };
+enum { TIME_SIZE = 40 };
 
-/* 2026-01-31T23:59:59.999Z */
-static const char *render_time(uint64_t ms, char text[TIME_ROOM]) {
+/* As 2026-01-31T23:59:59.999Z; as a plain number if the date cannot be formatted. Returns `text`. */
+static const char *render_time(uint64_t ms, char text[TIME_SIZE]) {
   struct tm parts;
   time_t seconds = (time_t)(ms / 1000);
-  char day[TIME_ROOM / 2 + 1];
+  char day[TIME_SIZE / 2 + 1];
   if (gmtime_r(&seconds, &parts) == NULL || strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &parts) == 0)
-    snprintf(text, TIME_ROOM, "%" PRIu64, ms);
+    snprintf(text, TIME_SIZE, "%" PRIu64, ms);
   else
-    snprintf(text, TIME_ROOM, "%s.%03uZ", day, (unsigned)(ms % 1000));
+    snprintf(text, TIME_SIZE, "%s.%03uZ", day, (unsigned)(ms % 1000));
   return text;
 }
 
-/* The caller frees it. */
+/* Reads a whole file as a string; the caller frees it. */
 static lk_status read_text(const char *path, char **text, lk_error *error) {
   lk_file file;
   lk_status status = lk_file_read(path, &file, error);
@@ -35,20 +35,21 @@ static lk_status read_text(const char *path, char **text, lk_error *error) {
 }
 
 static void print_report(FILE *out, const lk_options *options, const lk_audit_report *r) {
-  char time[TIME_ROOM];
+  char time[TIME_SIZE];
   fprintf(out, "%s: records %" PRIu64 " to %" PRIu64 " in %" PRIu32 " file%s: the chain is whole\n", options->words[0],
           r->first, r->last, r->files, r->files == 1 ? "" : "s");
   fprintf(out, "log         %s\nhash        %s\nlast record %s%s\n", r->log, r->hash,
           render_time(r->last_time_ms, time), r->closed ? "; closed" : "");
   if (r->cuts > 0)
-    fprintf(out, "torn        %" PRIu64 " times a record was cut off when the log was opened\n", r->cuts);
+    fprintf(out, "torn        %" PRIu64 " times an incomplete last record was removed when the log was opened\n",
+            r->cuts);
   if (r->key[0] == '\0')
     fprintf(out, "heads       none: the log has no key\n");
   else
     fprintf(out, "heads       %" PRIu64 ", signed by %s%s, up to record %" PRIu64 "\n", r->heads, r->key,
-            options->key != NULL ? "" : " (as the log says: no --key was given)", r->signed_to);
+            options->key != NULL ? "" : " (the key is the log's own claim: no --key was given)", r->signed_to);
   fprintf(out, "cut         %s\n",
-          options->head != NULL ? "no: the head's record is there" : "not looked for: no --head was given");
+          options->head != NULL ? "no: the log has the head's record" : "not checked: no --head was given");
 }
 
 lk_status lk_command_audit_verify(const lk_options *options, const lk_streams *streams, lk_error *error) {
@@ -61,7 +62,8 @@ lk_status lk_command_audit_verify(const lk_options *options, const lk_streams *s
   return status;
 }
 
-static bool is_shown_apart(const char *name) {
+/* Members that show_row prints in columns of their own, or not at all. */
+static bool has_own_column(const char *name) {
   static const char *const names[] = {"_hash", "previous", "sequence", "time", "type"};
   for (int i = 0; i < 5; i++)
     if (strcmp(name, names[i]) == 0) return true;
@@ -71,14 +73,14 @@ static bool is_shown_apart(const char *name) {
 static lk_status show_row(void *context, const lk_audit_chain *chain, const char *line, size_t length,
                           lk_error *error) {
   const lk_streams *streams = context;
-  char time[TIME_ROOM];
+  char time[TIME_SIZE];
   json_t *root = json_loadb(line, length, 0, NULL), *value;
   const char *name;
-  if (root == NULL) return lk_fail_memory(error); /* it was JSON when it was verified */
+  if (root == NULL) return lk_fail_memory(error); /* the line was verified, so it is JSON */
   fprintf(streams->out, "%8" PRIu64 "  %s  %-14s", chain->sequence, render_time(chain->time_ms, time),
           lk_audit_type_name(chain->type));
   json_object_foreach(root, name, value) {
-    if (is_shown_apart(name)) continue;
+    if (has_own_column(name)) continue;
     fprintf(streams->out, " %s=", name);
     json_dumpf(value, streams->out, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
   }
@@ -96,7 +98,7 @@ static lk_status show_line(void *context, const lk_audit_chain *chain, const cha
   return ferror(streams->out) ? lk_fail(error, LK_EIO, "cannot write the output") : LK_OK;
 }
 
-/* Shows what verifies, and stops with the error where it does not. */
+/* Shows the records up to the first one that does not verify, and returns its error. */
 lk_status lk_command_audit_show(const lk_options *options, const lk_streams *streams, lk_error *error) {
   if (options->format == LK_CSV) return lk_fail(error, LK_EINVAL, "--format: audit show writes table or json");
   lk_audit_report report;

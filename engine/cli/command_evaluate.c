@@ -15,7 +15,7 @@
 
 static const double usual_fpir = 0.01;
 
-/* One run of evaluate: what it reads, and what it searches with. */
+/* One run of evaluate: its input files, its results and the open gallery. */
 typedef struct run {
   const lk_options *options;
   const lk_streams *streams;
@@ -26,7 +26,7 @@ typedef struct run {
   lk_gallery *gallery;
   lk_gallery_authorisation authorisation;
   lk_claims claims;
-  lk_signing_key key; /* the claims' */
+  lk_signing_key key; /* the claims point to it */
 } run;
 
 static lk_status check(const lk_options *o, lk_error *error) {
@@ -96,7 +96,7 @@ static lk_status write_tally(const run *r, const lk_tally *tally, lk_error *erro
   return status;
 }
 
-/* Compares every probe with every template, where a calibration is asked for. */
+/* With --calibration: compares every probe with every template. */
 static lk_status compare(const run *r, lk_tally *tally, lk_error *error) {
   if (r->options->calibration == NULL) return LK_OK;
   lk_status status = lk_tally_open(tally, error);
@@ -112,8 +112,8 @@ static lk_status calibrate(const run *r, const lk_tally *tally, lk_error *error)
   if (r->options->calibration == NULL) return LK_OK;
   lk_status status = write_tally(r, tally, error);
   if (status == LK_OK)
-    fprintf(r->streams->log, "calibrated: %" PRIu64 " comparisons of different subjects in %s\n", tally->total,
-            r->options->calibration);
+    fprintf(r->streams->log, "calibration: %" PRIu64 " comparisons of different subjects, written to %s\n",
+            tally->total, r->options->calibration);
   return status;
 }
 
@@ -124,8 +124,9 @@ static lk_status render(const run *r, const lk_evaluation *evaluation, lk_error 
   return lk_render_evaluation_table(out, evaluation, error);
 }
 
-/* Decided as a whole, before its searches, and again before anything is written. */
-static lk_status ask(run *r, lk_error *error) {
+/* The policy decides the evaluation as a whole: here, before its searches, and in release, before anything is written.
+ */
+static lk_status authorise(run *r, lk_error *error) {
   lk_policy_request request = {
       .operation = LK_OPERATION_EVALUATE, .k = 1, .threshold = -INFINITY, .probes = (uint32_t)r->probes.vectors.rows};
   lk_status status = lk_options_claims(r->options, &r->claims, &r->key, error);
@@ -154,7 +155,7 @@ lk_status lk_command_evaluate(const lk_options *options, const lk_streams *strea
   lk_status status = check(options, error);
   if (status == LK_OK) status = read_files(&r, error);
   if (status == LK_OK) status = load_gallery(&r, error);
-  if (status == LK_OK) status = ask(&r, error);
+  if (status == LK_OK) status = authorise(&r, error);
   if (status == LK_OK) status = search(&r, error);
   if (status == LK_OK) status = evaluate(&r, &evaluation, error);
   if (status == LK_OK) status = compare(&r, &tally, error);

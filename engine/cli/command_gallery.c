@@ -45,7 +45,7 @@ static lk_status enroll(const lk_options *options, const lk_streams *streams, co
       lk_gallery_enroll(options->words[0], vectors, labels->of_row, claims, lk_bar_update, &bar, &first, error);
   lk_bar_close(&bar);
   if (status == LK_OK)
-    fprintf(streams->log, "enrolled %" PRIu64 " templates, numbered from %" PRIu64 "\n", vectors->rows, first);
+    fprintf(streams->log, "enrolled %" PRIu64 " templates; the first has number %" PRIu64 "\n", vectors->rows, first);
   return status;
 }
 

@@ -1,4 +1,4 @@
-/* policy check, policy explain: what a policy's file says, and what it does with a request. */
+/* policy check reads a policy file; policy explain shows how a policy decides a request, rule by rule. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -25,13 +25,13 @@ lk_status lk_command_policy_check(const lk_options *options, const lk_streams *s
   char hash[HASH_TEXT];
   lk_policy_stat_get(policy, &stat);
   hash_text(stat.hash, hash);
-  fprintf(streams->out, "%s: policy '%.*s' is good: rules %u, keys %u, sha256 %s\n", options->words[0],
+  fprintf(streams->out, "%s: policy '%.*s' is valid: rules %u, keys %u, sha256 %s\n", options->words[0],
           (int)stat.name.length, stat.name.bytes, stat.rules, stat.keys, hash);
   lk_policy_close(policy);
   return LK_OK;
 }
 
-/* What is explained. */
+/* The policy, the request and the decision. */
 typedef struct explained {
   const lk_policy *policy;
   lk_policy_stat stat;
@@ -86,7 +86,8 @@ static void print_limits(FILE *out, const lk_policy_decision *d) {
   if (d->retention_hours != LK_POLICY_NO_LIMIT) fprintf(out, "retention   %u hours\n", d->retention_hours);
   if (d->grace_until_ms == INT64_MAX) return;
   lk_timestamp_format(d->grace_until_ms, timestamp);
-  fprintf(out, "grace until %s%s\n", timestamp, d->purge_on_refusal ? ", and purged if refused" : "");
+  fprintf(out, "grace until %s%s\n", timestamp,
+          d->purge_on_refusal ? "; purge the result if the authorisation is refused" : "");
 }
 
 static lk_status print_table(FILE *out, const explained *e, lk_error *error) {
@@ -104,7 +105,7 @@ static lk_status print_table(FILE *out, const explained *e, lk_error *error) {
 
 static json_t *json_text(lk_text text) { return json_stringn(text.bytes, text.length); }
 
-/* null where it is none, like an infinite threshold, which JSON has no number for. */
+/* null: no limit. (JSON has no number for an infinite threshold.) */
 static json_t *json_limit(bool given, double value) { return given ? json_real(value) : json_null(); }
 static json_t *json_count(bool given, json_int_t value) { return given ? json_integer(value) : json_null(); }
 

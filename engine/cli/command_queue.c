@@ -47,7 +47,8 @@ static bool is_same_file(const char *a, const char *b) {
   return realpath(a, real_a) != NULL && realpath(b, real_b) != NULL && strcmp(real_a, real_b) == 0;
 }
 
-/* A worker has one policy: that of the command line and those that its galleries are bound to are the same. */
+/* A worker has one policy: the command line and all bound galleries must name the same one. Adds the gallery's binding
+ * to `rules`, or refuses one that differs. `rules` point into the gallery. */
 static lk_status take_binding(const lk_gallery *gallery, lk_governance_options *rules, lk_error *error) {
   lk_gallery_stat stat;
   lk_gallery_stat_get(gallery, &stat);
@@ -83,7 +84,8 @@ static lk_status find_rules(const lk_options *options, lk_gallery *const *galler
   return status;
 }
 
-/* The galleries' texts outlive it. */
+/* Opens the governance that the options and the galleries' bindings name; NULL if none do. The galleries must outlive
+ * it. */
 static lk_status open_governance(const lk_options *options, lk_gallery *const *galleries, lk_governance **governance,
                                  FILE *log, lk_error *error) {
   lk_governance_options rules;
@@ -91,7 +93,7 @@ static lk_status open_governance(const lk_options *options, lk_gallery *const *g
   if (status != LK_OK || (rules.policy == NULL && rules.audit == NULL)) return status;
   status = lk_governance_open(&rules, governance, error);
   if (status == LK_OK)
-    fprintf(log, "likeness: under the policy %s, audit log %s\n", rules.policy != NULL ? rules.policy : "none",
+    fprintf(log, "likeness: policy %s, audit log %s\n", rules.policy != NULL ? rules.policy : "none",
             rules.audit != NULL ? rules.audit : "none");
   return status;
 }
@@ -203,7 +205,7 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
   if (file.vectors.rows == 0)
     status = lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", file.vectors.name);
   else if (options->fusion != LK_FUSE_NONE && file.vectors.rows > most)
-    status = lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; with this k at most %u can be fused through a queue",
+    status = lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; with this k, at most %u can be fused in one job",
                      file.vectors.name, file.vectors.rows, most);
   else
     lk_render_header(streams->out, options->format);

@@ -13,33 +13,33 @@
 
 enum { BATCH_PROBES = 1024, FIRST_RANGE_PROBES = 16, RANGE_CANDIDATES = 1 << 22 };
 
-typedef struct place {
+typedef struct cursor {
   const lk_result *result;
   uint32_t probe, rank;
-} place;
+} cursor;
 
 static lk_candidate next_candidate(void *context) {
-  place *at = context;
+  cursor *at = context;
   return lk_result_candidate(at->result, at->probe, at->rank++);
 }
 
-/* One run of identify: what it reads, and what it searches with. */
+/* One run of identify or verify: its input files, the open gallery and the result. */
 typedef struct run {
   const lk_options *options;
   const lk_streams *streams;
   lk_vector_file probes;
-  lk_id_list keys, subjects; /* empty where none are given */
+  lk_id_list keys, subjects; /* empty: not given */
   lk_device *device;
   lk_gallery *gallery;
   lk_result *result;
   lk_claims claims;
-  lk_signing_key key; /* the claims' */
+  lk_signing_key key; /* the claims point to it */
 } run;
 
 static lk_status print_lists(const run *r, uint64_t first, uint64_t count, lk_error *error) {
   lk_status status = LK_OK;
   for (uint32_t p = 0; status == LK_OK && p < count; p++) {
-    place at = {.result = r->result, .probe = p};
+    cursor at = {.result = r->result, .probe = p};
     status = lk_render_list(r->streams->out, r->options->format, first + p, lk_result_count(r->result, p),
                             next_candidate, &at, lk_result_decision(r->result), error);
   }
@@ -63,8 +63,8 @@ static lk_query query_of(const run *r) {
                     .claims = &r->claims};
 }
 
-/* Probes for the next batch of a range search, whose lists may be as long as the gallery: as many as would find some
- * RANGE_CANDIDATES if they find what the last ones did, so that lists stream out and never fill the memory. */
+/* The size of the next batch of a range search. A list may be as long as the gallery, so the batch is as large as would
+ * find about RANGE_CANDIDATES candidates at the last batch's rate. This bounds the memory of the result. */
 static uint64_t next_range_batch(const lk_result *result, uint64_t probes) {
   uint64_t found = 0;
   for (uint32_t p = 0; p < probes; p++) found += lk_result_count(result, p);
@@ -77,7 +77,7 @@ static lk_status identify_all(const run *r, lk_error *error) {
   lk_bar bar = lk_bar_open(r->streams->log, "identify");
   lk_query query = query_of(r);
   lk_search_stats stats = {0};
-  bool fused = query.fusion != LK_FUSE_NONE; /* then all probes are one run, and there is one list */
+  bool fused = query.fusion != LK_FUSE_NONE; /* all probes are then one run with one list */
   uint64_t at_once = fused ? probes->rows : query.k == LK_K_ALL ? FIRST_RANGE_PROBES : BATCH_PROBES;
   lk_status status = LK_OK;
   for (uint64_t first = 0; status == LK_OK && first < probes->rows;) {
@@ -100,7 +100,7 @@ static lk_status identify_all(const run *r, lk_error *error) {
   return status;
 }
 
-/* All probes are checked before the first list is printed: a bad one gives an error and no half an answer. */
+/* Checks all probes before the first list is printed, so that a bad probe gives an error and no partial output. */
 static lk_status check_probes(const lk_gallery *gallery, const lk_vectors *probes, const lk_options *options,
                               lk_error *error) {
   if (probes->rows == 0) return lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", probes->name);
@@ -154,7 +154,7 @@ lk_status lk_command_identify(const lk_options *options, const lk_streams *strea
   return status;
 }
 
-/* The candidate is NULL where the policy permits none of so low a score. */
+/* `c` is NULL if the policy's threshold suppressed the candidate. */
 static lk_status render_verified_json(FILE *out, uint64_t probe, const lk_candidate *c, const char *match,
                                       lk_text decision, lk_error *error) {
   json_t *root =

@@ -1,4 +1,4 @@
-/* The DET picture: FNIR against FPIR on logarithmic axes, a line for all searches and one for each group. */
+/* The DET plot: FNIR against FPIR on logarithmic axes, one curve for all searches and one for each group. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,10 +7,11 @@
 #include "base/fail.h"
 #include "engine/cli/render_evaluate.h"
 
-/* The plot's square, and a legend to its right. */
+/* The plot is a square; the legend is to its right. Units: pixels. */
 enum { LEFT = 80, TOP = 60, SIDE = 440, WIDTH = 800, LEGEND = LEFT + SIDE + 24, LEGEND_STEP = 40, FOOT = 80 };
 
-/* Okabe and Ito's colours, which stay apart for all kinds of sight; the ninth group has the first one's, dashed. */
+/* Mostly Okabe and Ito's colours, which colour-blind readers can tell apart. From the ninth group on they repeat,
+ * dashed. */
 static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                       "#e69f00", "#56b4e9", "#999999", "#a6761d"};
 enum { COLOURS = sizeof colours / sizeof colours[0] };
@@ -19,20 +20,20 @@ typedef struct axes {
   int fpir_decades, fnir_decades; /* down from 1 */
 } axes;
 
-/* Decades down from 1 that have one error in `of` searches in them. */
+/* The number of decades below 1 that an axis needs to show one error in `of` searches. */
 static int decades_for(uint64_t of) { return of > 0 ? (int)ceil(log10((double)of) + 0.01) : 1; }
 
-/* A rate of zero has no place on such an axis: it is drawn on the edge. */
-static double place(lk_rate rate, int decades) {
+/* The position on the axis, 0 .. 1. A logarithmic axis cannot show a rate of zero: it is drawn on the edge. */
+static double position(lk_rate rate, int decades) {
   double value = lk_rate_value(rate), edge = -decades;
   double log_value = value > 0 ? log10(value) : edge;
   return (fmax(log_value, edge) - edge) / decades;
 }
 
-static double x_of(const axes *a, lk_rate fpir) { return LEFT + SIDE * place(fpir, a->fpir_decades); }
-static double y_of(const axes *a, lk_rate fnir) { return TOP + SIDE * (1 - place(fnir, a->fnir_decades)); }
+static double x_of(const axes *a, lk_rate fpir) { return LEFT + SIDE * position(fpir, a->fpir_decades); }
+static double y_of(const axes *a, lk_rate fnir) { return TOP + SIDE * (1 - position(fnir, a->fnir_decades)); }
 
-/* XML has no place for U+FFFE and U+FFFF, the only characters of a name that it cannot write. */
+/* Writes '?' for U+FFFE and U+FFFF, the only characters of a name that XML forbids. */
 static void print_escaped(FILE *out, const char *bytes, uint32_t length) {
   for (uint32_t i = 0; i < length; i++) {
     if (length - i >= 3 && memcmp(bytes + i, "\xef\xbf", 2) == 0 && (uint8_t)bytes[i + 2] >= 0xbe) {
@@ -56,7 +57,7 @@ static void print_grid_line(FILE *out, double x1, double y1, double x2, double y
   fprintf(out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x1, y1, x2, y2);
 }
 
-/* A line and its label at each decade. */
+/* Draws a grid line and a label at each decade. */
 static void print_axes(FILE *out, const axes *a) {
   char label[16];
   for (int d = 0; d <= a->fpir_decades; d++) {
@@ -78,7 +79,7 @@ static void print_axes(FILE *out, const axes *a) {
   fputs("</g>\n", out);
 }
 
-/* Between two thresholds that were seen nothing changes, so the curve has steps: FPIR rises, then FNIR falls. */
+/* The rates change only at observed scores, so the curve is a staircase: FPIR rises, then FNIR falls. */
 static void print_curve(FILE *out, const axes *a, const lk_det *det, const char *colour, const char *more) {
   fprintf(out, "<polyline class=\"curve\" stroke=\"%s\"%s points=\"", colour, more);
   for (uint32_t i = 0; i < det->count; i++) {
@@ -103,7 +104,8 @@ static void print_legend(FILE *out, uint32_t line, const char *colour, const cha
   print_text(out, LEGEND + 32, y + 20, "start", rates);
 }
 
-/* Its curve where it has both kinds of searches, with a dot at the evaluation's threshold; its place in the legend. */
+/* Prints the group's legend line and, if the group has both mated and non-mated searches, its curve with a dot at the
+ * evaluation's threshold. */
 static lk_status print_group(FILE *out, const lk_evaluation *e, const axes *a, uint32_t group, lk_text name,
                              uint32_t line, lk_error *error) {
   const char *colour = line == 0 ? "#000000" : colours[(line - 1) % COLOURS];
@@ -127,7 +129,7 @@ static void print_titles(FILE *out, const lk_evaluation *e) {
   fprintf(out, "<text class=\"title\" x=\"%d\" y=\"24\">DET: %s, model ", LEFT, e->gallery.name);
   print_escaped(out, e->gallery.model, (uint32_t)strlen(e->gallery.model));
   fputs("</text>\n", out);
-  snprintf(line, sizeof line, "%u searches at rank %u; dots are at threshold %.9g; rates of zero lie on the edge",
+  snprintf(line, sizeof line, "%u searches at rank %u; dots: threshold %.9g; rates of zero are drawn on the edge",
            e->trials->count, e->rank, (double)e->threshold);
   print_text(out, LEFT, 44, "start", line);
 }

@@ -79,11 +79,11 @@ static void catch_signals(bool serves) {
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
   if (serves) sigaction(SIGHUP, &action, NULL);
-  signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other, */
-  signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
+  signal(SIGPIPE, SIG_IGN); /* write() then reports a closed pipe as an error, */
+  signal(SIGXFSZ, SIG_IGN); /* and likewise a file at its size limit */
 }
 
-/* How many of the arguments the command's name is, one word each, where they begin with it; else 0. */
+/* The number of arguments that form the command's name (one word each); 0 if the arguments do not begin with it. */
 static int match(const char *name, int count, char **arguments) {
   for (int taken = 0; taken < count; taken++) {
     size_t length = strcspn(name, " ");
@@ -94,7 +94,8 @@ static int match(const char *name, int count, char **arguments) {
   return 0;
 }
 
-/* Of all commands, or of those whose name is `word` or begins with it. */
+/* Prints the usage of all commands (`word` NULL), or of those whose name is `word` or begins with the word `word`.
+ * Returns `status`. */
 static int show_usage(FILE *to, const char *word, int status) {
   size_t length = word != NULL ? strlen(word) : 0;
   if (word == NULL) fputs("Likeness: exact 1:N search over galleries of embeddings.\n\n", to);
@@ -105,8 +106,9 @@ static int show_usage(FILE *to, const char *word, int status) {
       fprintf(to, "  likeness %-8s %s\n", name, commands[i].usage);
   }
   if (word == NULL)
-    fputs("\nVECTORS and PROBES are files of vectors: .npy, .fvecs or .bvecs. --keys and --subjects name files of one\n"
-          "key or subject a line: only those templates are searched.\n",
+    fputs("\nVECTORS and PROBES are vector files: .npy, .fvecs or .bvecs. --keys and --subjects name text files with "
+          "one\n"
+          "key or subject per line; the search then covers only those templates.\n",
           to);
   return status;
 }
@@ -123,15 +125,15 @@ static int run(int i, const lk_options *options) {
   return status == LK_EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
-/* `policy` alone begins the names of some commands: their usage. */
+/* A word that begins several commands' names, such as `policy`, prints the usage of those commands only. */
 static int refuse_command(int count, char **words) {
   size_t length = strlen(words[0]);
   for (int i = 0; i < COMMANDS; i++) {
     if (strncmp(commands[i].name, words[0], length) != 0 || commands[i].name[length] != ' ') continue;
-    fprintf(stderr, "likeness: no command '%s%s%s'\n", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
+    fprintf(stderr, "likeness: unknown command '%s%s%s'\n", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
     return show_usage(stderr, words[0], EXIT_USAGE);
   }
-  fprintf(stderr, "likeness: no command '%s'\n", words[0]);
+  fprintf(stderr, "likeness: unknown command '%s'\n", words[0]);
   return show_usage(stderr, NULL, EXIT_USAGE);
 }
 

@@ -18,7 +18,7 @@ static lk_status read_text(const char *value, void *to, lk_error *error) {
   return LK_OK;
 }
 
-/* The one kind of option that takes no value: NULL. */
+/* A flag takes no value: `value` must be NULL. */
 static lk_status read_flag(const char *value, void *to, lk_error *error) {
   if (value != NULL) return lk_fail(error, LK_EINVAL, "takes no value");
   *(bool *)to = true;
@@ -56,7 +56,7 @@ static lk_status read_bits(const char *value, void *to, lk_error *error) {
   return lk_fail(error, LK_EINVAL, "'%s' is not a 64-bit number", value);
 }
 
-/* A mask that is not given is all of the tags that are. */
+/* --tags also sets the mask, unless --mask was given before it. */
 static lk_status read_tags(const char *value, void *to, lk_error *error) {
   lk_options *options = (lk_options *)((char *)to - offsetof(lk_options, tags));
   lk_status status = read_bits(value, to, error);
@@ -203,7 +203,7 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
     if (argument[0] == '-' && argument[1] != '\0') {
       status = read_option(count, arguments, &i, allowed, options, error);
     } else if (options->words_count == LK_WORDS_MOST) {
-      status = lk_fail(error, LK_EINVAL, "more than %d arguments", LK_WORDS_MOST);
+      status = lk_fail(error, LK_EINVAL, "more than %d operands", LK_WORDS_MOST);
     } else {
       options->words[options->words_count++] = argument;
     }

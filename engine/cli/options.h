@@ -10,7 +10,7 @@ typedef enum lk_format { LK_TABLE, LK_CSV, LK_JSON, LK_SVG } lk_format;
 enum { LK_WORDS_MOST = 256 };
 
 typedef struct lk_options {
-  const char *words[LK_WORDS_MOST]; /* what is no option */
+  const char *words[LK_WORDS_MOST]; /* the operands: arguments that are not options */
   int words_count;
   uint32_t dim, k /* LK_K_ALL: -k all */, rank, threads, batch, job_probes, timeout_s;
   uint64_t max_queue_delay_us, ttl_ms, tags, mask;
@@ -20,8 +20,8 @@ typedef struct lk_options {
   const char *model, *labels, *device, *subject, *keys, *subjects, *head, *key, *redis, *password_file, *gallery,
       *priority;
   const char *calibration, *policy, *audit, *audit_key, *sign;
-  float threshold; /* -INFINITY where none was given */
-  double fpir;     /* NaN where none was given */
+  float threshold; /* -INFINITY: not given */
+  double fpir;     /* NaN: not given */
   bool by_subject, stats;
   const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at; /* policies */
   bool is_signed;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 typedef struct lk_bar {
-  FILE *terminal; /* NULL: none */
+  FILE *terminal; /* NULL: the stream is not a terminal, draw nothing */
   const char *what;
   uint64_t drawn_us;
 } lk_bar;

@@ -45,7 +45,7 @@ lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_erro
   char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
   json_decref(root);
   if (text == NULL) return lk_fail_memory(error);
-  size_t open = strlen(text) - 1; /* up to its last brace */
+  size_t open = strlen(text) - 1; /* without the closing brace */
   fprintf(out, "%.*s,\"decision\":%.*s}\n", (int)open, text, (int)decision.length, decision.bytes);
   free(text);
   return LK_OK;
@@ -89,7 +89,7 @@ lk_status lk_render_footer(FILE *out, lk_format format, lk_text decision, lk_err
   size_t i;
   if (policy == NULL) {
     json_decref(root);
-    return lk_fail_memory(error); /* it is JSON that was written here */
+    return lk_fail_memory(error); /* the engine wrote it, so it is JSON */
   }
   fprintf(out, "policy: %.*s", HASH_SHOWN, policy);
   json_array_foreach(json_object_get(root, "rules"), i, rule) {

@@ -7,11 +7,11 @@
 
 #include "base/fail.h"
 
-enum { RANKS_ROOM = 6 };
+enum { RANKS_MAX = 6 };
 
-/* The ranks of which identification rates are shown: those that tell something in a gallery of so many subjects, and
- * the evaluation's own. */
-static uint32_t list_ranks(const lk_evaluation *e, uint32_t ranks[RANKS_ROOM]) {
+/* The ranks whose identification rates are shown, ascending: rank 1, the usual ranks below the number of subjects, and
+ * the evaluation's own rank. Returns their number. */
+static uint32_t list_ranks(const lk_evaluation *e, uint32_t ranks[RANKS_MAX]) {
   static const uint32_t usual[] = {1, 5, 10, 20, LK_RANKS_MOST};
   uint32_t count = 0;
   bool own = false;
@@ -24,7 +24,7 @@ static uint32_t list_ranks(const lk_evaluation *e, uint32_t ranks[RANKS_ROOM]) {
   return count;
 }
 
-/* All first, then the groups: number -1 is all. */
+/* Row -1 is all searches; rows from 0 are the groups. */
 static uint32_t group_at(int64_t i) { return i < 0 ? LK_GROUP_ALL : (uint32_t)i; }
 
 static lk_text group_name(const lk_trials *trials, int64_t i) {
@@ -61,7 +61,7 @@ static void print_number(FILE *out, int width, double value) {
     fprintf(out, "%*.4g", width, value);
 }
 
-/* Filled up to `width`, which is 0 at the end of a line. */
+/* Pads the interval to `width`; 0: no padding, for the last column. */
 static void print_rate(FILE *out, lk_rate rate, int width) {
   char count[48], between[48];
   lk_interval interval = lk_rate_interval(rate);
@@ -83,7 +83,7 @@ static void print_head(FILE *out, const lk_evaluation *e) {
   if (!isnan(e->wanted_fpir)) fprintf(out, ", for an FPIR of at most %g", e->wanted_fpir);
   fprintf(out, "\nrank       %u\n", e->rank);
   if (trials->groups_count > 0 && count_groupless(trials) > 0)
-    fprintf(out, "no group   %" PRIu64 " searches; they count under all only\n", count_groupless(trials));
+    fprintf(out, "no group   %" PRIu64 " searches; they count in the row 'all' only\n", count_groupless(trials));
 }
 
 static void print_errors(FILE *out, const lk_evaluation *e) {
@@ -113,7 +113,7 @@ static void print_spreads(FILE *out, const lk_evaluation *e) {
 }
 
 static void print_identified(FILE *out, const lk_evaluation *e) {
-  uint32_t ranks[RANKS_ROOM], count = list_ranks(e, ranks);
+  uint32_t ranks[RANKS_MAX], count = list_ranks(e, ranks);
   fprintf(out, "\n%-16s%6s%12s %15s  %s\n", "group", "rank", "identified", "count", "  95 % interval");
   for (int64_t i = -1; i < e->trials->groups_count; i++)
     for (uint32_t r = 0; r < count; r++) {
@@ -141,7 +141,7 @@ static json_t *rate_to_json(lk_rate rate) {
 }
 
 static json_t *identified_to_json(const lk_evaluation *e, int64_t i) {
-  uint32_t ranks[RANKS_ROOM], count = list_ranks(e, ranks);
+  uint32_t ranks[RANKS_MAX], count = list_ranks(e, ranks);
   json_t *list = json_array();
   for (uint32_t r = 0; r < count; r++) {
     json_t *rate = rate_to_json(lk_trials_identified(e->trials, group_at(i), ranks[r]));

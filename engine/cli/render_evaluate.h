@@ -10,10 +10,10 @@
 
 typedef struct lk_evaluation {
   lk_gallery_stat gallery;
-  uint64_t subjects; /* in it */
+  uint64_t subjects; /* in the gallery */
   const lk_trials *trials;
   float threshold;
-  double wanted_fpir; /* that the threshold is the least for; NaN: the threshold was given */
+  double wanted_fpir; /* `threshold` is the least one with at most this FPIR; NaN: the caller chose the threshold */
   uint32_t rank;
 } lk_evaluation;
 

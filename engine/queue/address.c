@@ -12,7 +12,7 @@ static lk_status bad(const lk_address *address, const char *why, lk_error *error
   return lk_fail(error, LK_EINVAL, "redis address '%s': %s", address->text, why);
 }
 
-/* Copies bytes up to `end`; false where there is no capacity. */
+/* Copies bytes up to `end`; false if they exceed the capacity. */
 static bool copy_part(char *to, size_t capacity, const char *from, const char *end) {
   size_t length = (size_t)(end - from);
   if (length >= capacity) return false;
@@ -59,14 +59,14 @@ lk_status lk_address_parse(const char *url, lk_address *address, lk_error *error
   if (!copy_part(address->text, sizeof address->text, url, url + strlen(url)))
     return lk_fail(error, LK_EINVAL, "redis address: longer than 255 bytes");
   if (strncmp(url, "rediss://", 9) == 0)
-    return bad(address, "TLS needs hiredis 1.0 or later; this build has none. Use unix: or redis://", error);
+    return bad(address, "this build does not support TLS; use unix: or redis://", error);
   if (strncmp(url, "redis://", 8) == 0) return parse_tcp(url + 8, address, error);
-  if (strncmp(url, "unix:", 5) != 0) return bad(address, "begins with none of unix:, redis://", error);
+  if (strncmp(url, "unix:", 5) != 0) return bad(address, "must begin with unix: or redis://", error);
   const char *path = url + 5;
   if (*path == '\0') return bad(address, "has no path", error);
   return copy_part(address->path, sizeof address->path, path, path + strlen(path))
              ? LK_OK
-             : bad(address, "the path is longer than a socket's may be", error);
+             : bad(address, "the path is too long for a socket", error);
 }
 
 lk_status lk_address_read_password(const char *path, lk_address *address, lk_error *error) {

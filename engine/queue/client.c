@@ -20,7 +20,8 @@
 
 enum { OUTSTANDING_MOST = 64 };
 
-/* Replies may come in any order; one that came early waits here, at its job's number modulo the window. */
+/* Replies may come in any order. A reply that is early waits in `early`, at its job's number modulo OUTSTANDING_MOST.
+ */
 typedef struct client {
   const lk_client_job *job;
   lk_redis *redis;
@@ -61,7 +62,7 @@ static void add_claims(client *c, const lk_claims *claims) {
   }
 }
 
-/* Of all fields so far. */
+/* Signs all fields that were added before. */
 static lk_status add_signature(client *c, const lk_signing_key *key, lk_error *error) {
   unsigned char message[LK_SIGNED_SIZE];
   snprintf(c->signed_ms, sizeof c->signed_ms, "%" PRIu64, lk_clock_unix_ms());
@@ -131,7 +132,7 @@ static lk_status send_jobs(client *c, lk_error *error) {
   return status;
 }
 
-/* Keeps a reply until its turn; it holds a list of one element or more. */
+/* Keeps a reply until its turn. Takes ownership of it. */
 static lk_status keep_reply(client *c, lk_redis_reply *reply, lk_error *error) {
   size_t length = 0;
   const char *data = lk_redis_reply_string(reply, &length);
@@ -156,7 +157,7 @@ static lk_status keep_reply(client *c, lk_redis_reply *reply, lk_error *error) {
   return LK_OK;
 }
 
-static lk_status hand_out(client *c, lk_client_take *take, void *context, lk_error *error) {
+static lk_status pass_on_replies(client *c, lk_client_take *take, void *context, lk_error *error) {
   lk_status status = LK_OK;
   for (size_t slot; status == LK_OK && c->early[slot = c->taken % OUTSTANDING_MOST] != NULL;) {
     lk_reply_reader *reader = &c->readers[slot];
@@ -194,7 +195,7 @@ static lk_status receive(client *c, bool *received, lk_error *error) {
   return status;
 }
 
-/* What no gallery takes is found here, where the row's number in its file is known, and before anything is sent. */
+/* Refuses probes that no gallery accepts before anything is sent. Here their row in the file is known. */
 static lk_status check_probes(const client *c, lk_error *error) {
   const lk_vectors *probes = c->job->probes;
   for (uint64_t row = 0; row < probes->rows; row++) {
@@ -211,7 +212,7 @@ static lk_status exchange(client *c, const atomic_bool *stop, lk_client_take *ta
     bool received = false;
     status = send_jobs(c, error);
     if (status == LK_OK) status = receive(c, &received, error);
-    if (status == LK_OK) status = hand_out(c, take, context, error);
+    if (status == LK_OK) status = pass_on_replies(c, take, context, error);
     if (received) heard_us = lk_clock_us();
     if (status == LK_OK && atomic_load(stop)) status = lk_fail(error, LK_ECANCELLED, "interrupted");
     if (status == LK_OK && lk_clock_us() > heard_us + c->job->timeout_s * UINT64_C(1000000))

@@ -1,9 +1,9 @@
 #!lua name=likeness_2
 
--- The number in the names is that of the arguments' form. Loading a library replaces the one of its name, so that workers
--- of another form, who share this Redis, keep theirs.
+-- The number in the names is the version of the arguments. Workers of another version can share this Redis: loading a
+-- library replaces only the library of the same name.
 
--- Arguments of one Lua call stay well below what unpack can push.
+-- Values per Lua call: unpack has a limit, and this is well below it.
 local CHUNK = 1000
 
 local function in_chunks(values, call)
@@ -20,23 +20,25 @@ local function pending(stream, group, entry)
   return #found == 1
 end
 
--- A reply that cannot be delivered (its key holds another type) is kept, with the reason, for people to look at.
-local function bury(dead, key, entries, reason)
+-- Keeps entries that cannot be answered (the key of the reply list holds another type), with the reason, for people to
+-- look at.
+local function add_to_dead(dead, key, entries, reason)
   for _, entry in ipairs(entries) do
     redis.pcall('XADD', dead, 'MAXLEN', '~', 10000, '*', 'entry', entry, 'to', key, 'reason', reason)
   end
 end
 
--- KEYS: the stream, the dead stream, then reply lists.
--- ARGV: group, life of a reply list in ms, its length cap, then for each job: entry, number of its list, the times (Unix,
--- ms) from which and before which its reply may leave, reply.
--- Replies are pushed before anything is acknowledged: a function does not roll back, and a job that is pushed but not
--- acknowledged is answered again at worst, where one acknowledged but not pushed would be lost.
--- A job that comes twice in one call (it was read again after a connection broke) is answered once, like one that was
--- finished by an earlier call.
--- One clock decides whether a reply may leave: this one.
--- Returns: jobs answered, jobs that were finished before, jobs whose reply could not be delivered, the numbers (from 1) of
--- those whose time it is not, and the time.
+-- Pushes replies and acknowledges their jobs.
+-- KEYS: the stream, the dead stream, then the reply lists.
+-- ARGV: group, lifetime of a reply list in ms, its greatest length, then for each job: entry, number of its list (from
+-- 1), the times (Unix, ms) from which and before which its reply may be sent, reply.
+-- Replies are pushed before anything is acknowledged, since a function does not roll back: a job that is pushed but not
+-- acknowledged may be answered twice; a job that is acknowledged but not pushed would be lost.
+-- A job that occurs twice in one call (it was read again after a connection broke) is answered once, and so is a job
+-- that an earlier call finished.
+-- Only Redis' clock decides whether a reply may be sent.
+-- Returns: the number of jobs answered, of jobs finished before, of jobs whose reply could not be delivered; the
+-- numbers (from 1) of the jobs outside their time limits; the time (Unix, ms).
 local function finish(keys, argv)
   local stream, dead, group, life, cap = keys[1], keys[2], argv[1], argv[2], argv[3]
   local replies, entries, done, met, before, undelivered, untimely = {}, {}, {}, {}, 0, 0, {}
@@ -62,7 +64,7 @@ local function finish(keys, argv)
     local key = keys[2 + list]
     local refused = in_chunks(values, function(...) return redis.pcall('RPUSH', key, ...) end)
     if refused then
-      bury(dead, key, entries[list], refused)
+      add_to_dead(dead, key, entries[list], refused)
       undelivered = undelivered + #entries[list]
     else
       redis.pcall('LTRIM', key, -cap, -1)
@@ -73,10 +75,10 @@ local function finish(keys, argv)
   return {#done - undelivered, before, undelivered, untimely, now}
 end
 
--- KEYS: the stream, the dead stream. ARGV: group, entry, reason. For a job that names nobody to answer.
+-- Discards a job that has no usable reply address. KEYS: the stream, the dead stream. ARGV: group, entry, reason.
 local function discard(keys, argv)
   if pending(keys[1], argv[1], argv[2]) then
-    bury(keys[2], '', {argv[2]}, argv[3])
+    add_to_dead(keys[2], '', {argv[2]}, argv[3])
     redis.pcall('XACK', keys[1], argv[1], argv[2])
   end
   return redis.status_reply('OK')
@@ -89,8 +91,8 @@ local function before(a, b)
   return a_ms < b_ms or (a_ms == b_ms and tonumber(a_seq) < tonumber(b_seq))
 end
 
--- KEYS: the stream. Drops what every group has finished: entries below the least of the groups' oldest pending, or
--- last delivered where nothing is pending. Returns how many.
+-- Removes the entries that every group has finished. A group still needs the entries from its oldest pending one on; if
+-- none is pending, from the last delivered one on. KEYS: the stream. Returns the number of removed entries.
 local function trim(keys)
   local least
   for _, info in ipairs(redis.call('XINFO', 'GROUPS', keys[1])) do

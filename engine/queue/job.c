@@ -16,7 +16,7 @@ typedef struct reader {
   lk_error *error;
 } reader;
 
-/* Where a name comes twice, the last one counts. */
+/* If a name occurs twice, the last one counts. */
 static const lk_field *find(const reader *r, const char *name) {
   for (size_t i = r->count; i-- > 0;)
     if (lk_text_equal(r->fields[i].name, lk_text_of(name))) return &r->fields[i];
@@ -129,7 +129,7 @@ static lk_status read_probes(const reader *r, uint64_t n, lk_vectors *probes) {
   return LK_OK;
 }
 
-/* Fields of the protocol that would change the answer and that this worker does not serve: refused, never ignored. */
+/* Refuses fields of the protocol that this worker does not support: ignoring them would change the answer. */
 static lk_status refuse_unserved(const reader *r, lk_op op) {
   static const char *const unserved[] = {"after", "version", "by", "fuse", "tags", "mask"};
   size_t count = op == LK_OP_VERIFY ? 6 : 2;
@@ -170,7 +170,7 @@ static lk_status read_claims(const reader *r, lk_claims *claims) {
   return status;
 }
 
-/* Whether it is a good one, only a policy can say. */
+/* Reads the signature; it is verified later, with the policy's keys. */
 static lk_status read_signature(const reader *r, lk_job *job) {
   const lk_field *field = find(r, LK_SIGNATURE_FIELD);
   if (field == NULL) return LK_OK;

@@ -7,8 +7,8 @@
 
 enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 16 };
 
-/* Every x86-64 and arm64 system that this builds for is little-endian, like the wire. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-endian");
+/* The protocol is little-endian; the code below copies integers as they are. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the protocol is little-endian");
 
 static void append_u16(lk_bytes *out, uint32_t value) { lk_bytes_append(out, &(uint16_t){(uint16_t)value}, 2); }
 static void append_u32(lk_bytes *out, uint32_t value) { lk_bytes_append(out, &value, 4); }
@@ -77,8 +77,8 @@ void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, const
 
 static json_t *json_text(lk_text text) { return json_stringn(text.length > 0 ? text.bytes : "", text.length); }
 
-/* What went wrong may quote a job's own bytes, or be cut inside a character; JSON has no way to say what is not UTF-8.
- */
+/* An error text may quote a job's bytes, or end inside a character. JSON must be UTF-8, so if the text is not, every
+ * byte above 127 becomes '?'. */
 static json_t *json_remark(lk_text text) {
   json_t *json = json_text(text);
   if (json != NULL) return json;
@@ -90,7 +90,7 @@ static json_t *json_remark(lk_text text) {
   return json;
 }
 
-/* NULL where there was no memory: a list that lacks an item must not look whole. */
+/* NULL: out of memory. A list that lacks an item must not look complete. */
 static json_t *append_json(json_t *list, json_t *item) {
   if (json_array_append_new(list, item) == 0) return list;
   json_decref(list);
@@ -181,7 +181,7 @@ static size_t candidate_bytes(const char *at, const char *end) {
   return (size_t)(end - at) >= bytes ? bytes : 0;
 }
 
-/* Walks over all candidates once, so that lk_reply_next need not look where it treads. */
+/* Checks that all candidates lie inside the reply, so that lk_reply_next need not check. */
 static bool check_candidates(const lk_reply_reader *reader) {
   const char *at = reader->candidates;
   for (uint32_t p = 0; p < reader->head.probes; p++)

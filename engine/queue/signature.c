@@ -17,7 +17,7 @@ static int compare(lk_text a, lk_text b) {
   return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
 }
 
-/* By insertion: there are few, and clients send them in much the same order. */
+/* Insertion sort: the fields are few. Leaves out the signature. */
 static size_t sort(const lk_field *fields, size_t count, const lk_field *sorted[LK_FIELDS_MAX]) {
   size_t kept = 0;
   for (size_t i = 0; i < count; i++) {

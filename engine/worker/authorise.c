@@ -7,10 +7,10 @@
 #include "engine/worker/replay_guard.h"
 
 /* Turns a failure into one of the protocol, and logs for the operator what it was. */
-static lk_status say(const lk_worker *worker, lk_status status, const char *what, lk_error *error) {
+static lk_status report(const lk_worker *worker, lk_status status, const char *what, lk_error *error) {
   if (status < LK_EINVAL) return status;
-  fprintf(worker->options->log, "likeness: nothing is %s: %s\n", what, error->text);
-  if (status == LK_EIO) lk_fail(error, LK_EIO, "the audit log cannot be written, so nothing is %s", what);
+  fprintf(worker->options->log, "likeness: no result is %s: %s\n", what, error->text);
+  if (status == LK_EIO) lk_fail(error, LK_EIO, "the audit log cannot be written, so no result is %s", what);
   return LK_EINTERNAL;
 }
 
@@ -29,7 +29,7 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
   uint64_t now_ms = lk_worker_redis_ms(worker);
   if (worker->options->governance == NULL) return LK_OK;
   lk_authorisation *a = task->authorisation = malloc(sizeof *a);
-  if (a == NULL) return say(worker, lk_fail_memory(error), "searched", error);
+  if (a == NULL) return report(worker, lk_fail_memory(error), "searched", error);
   *a = (lk_authorisation){.governance = worker->options->governance, .request = lk_task_request(task)};
   lk_proof proof = proof_of(&task->job);
   lk_status status = lk_authorisation_authenticate(a, &proof, error);
@@ -37,7 +37,7 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
   if (status == LK_EIO) return status;
   status = lk_authorisation_decide(a, status, now_ms, error);
   if (status == LK_OK) tighten(task);
-  return say(worker, status, "searched", error);
+  return report(worker, status, "searched", error);
 }
 
 /* A reply under a policy may leave only while its decision holds; others at any time. */
@@ -63,7 +63,7 @@ static lk_status release(const lk_worker *worker, lk_task *task, const lk_result
 
 void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
   if (task->authorisation != NULL && task->status == LK_OK)
-    task->status = say(worker, release(worker, task, result, released), "released", &task->error);
+    task->status = report(worker, release(worker, task, result, released), "released", &task->error);
   set_times(task);
 }
 
@@ -72,7 +72,7 @@ bool lk_authorise_commit(const lk_worker *worker, lk_task *const *tasks, size_t 
   lk_error error;
   lk_status status = governance != NULL ? lk_governance_commit(governance, &error) : LK_OK;
   if (status == LK_OK) return true;
-  status = say(worker, status, "released", &error);
+  status = report(worker, status, "released", &error);
   for (size_t i = 0; i < count; i++) {
     if (tasks[i]->authorisation != NULL) tasks[i]->authorisation->verdict.sequence = 0;
     if (tasks[i]->status != LK_OK) continue;
@@ -93,7 +93,7 @@ void lk_authorise_reload(const lk_worker *worker) {
   lk_error error;
   lk_status status = lk_governance_reload(options->governance, &error);
   if (status == LK_OK && error.text[0] == '\0')
-    fprintf(options->log, "likeness: the policy was read again\n");
+    fprintf(options->log, "likeness: the policy was reloaded\n");
   else
-    fprintf(options->log, "likeness: everything is refused: %s\n", error.text);
+    fprintf(options->log, "likeness: the policy cannot be reloaded; every job is refused: %s\n", error.text);
 }

@@ -27,7 +27,7 @@ static bool joins(const lk_queued *head, const lk_queued *job, uint32_t probes, 
   return job == head || (head->key != 0 && job->key == head->key && probes + job->probes <= most);
 }
 
-/* Whether `head` has company enough: the preferred number of probes, or a job waits that would not fit any more. */
+/* Whether the batch of `head` is full: it has the preferred number of probes, or a waiting job does not fit in. */
 static bool is_full(const lk_batcher *batcher, const lk_queued *head) {
   uint32_t probes = head->probes;
   for (int lane = 0; lane < LK_PRIORITIES; lane++)

@@ -5,7 +5,8 @@
 #include "base/fail.h"
 #include "engine/worker/worker.h"
 
-/* A batch that is due and a slot to put it in; false when there will be no more. */
+/* Waits for a batch that is due and for a free slot, and moves the batch into the slot. False: there will be no more.
+ */
 static bool take_batch(lk_worker *worker, lk_done **slot) {
   pthread_mutex_lock(&worker->lock);
   lk_queued *batch = NULL;
@@ -28,12 +29,12 @@ static bool take_batch(lk_worker *worker, lk_done **slot) {
     (*slot)->next = NULL;
     (*slot)->tasks = (lk_task *)batch;
   }
-  pthread_cond_broadcast(&worker->changed); /* intake has room again */
+  pthread_cond_broadcast(&worker->changed); /* intake may read again */
   pthread_mutex_unlock(&worker->lock);
   return batch != NULL;
 }
 
-static void hand_on(lk_worker *worker, lk_done *done, uint64_t searched) {
+static void pass_to_finish(lk_worker *worker, lk_done *done, uint64_t searched) {
   pthread_mutex_lock(&worker->lock);
   worker->probes += searched;
   *worker->done_last = done;
@@ -42,7 +43,7 @@ static void hand_on(lk_worker *worker, lk_done *done, uint64_t searched) {
   pthread_mutex_unlock(&worker->lock);
 }
 
-/* Sets apart the tasks whose deadline has passed; returns how many are left, and how many probes they have. */
+/* Fails the tasks whose deadline has passed; returns how many are left, and in *probes how many probes they have. */
 static uint32_t check_deadlines(const lk_worker *worker, lk_done *done, uint64_t *probes) {
   uint64_t now_us = lk_clock_us(), now_ms = lk_worker_redis_ms(worker);
   uint32_t left = 0;
@@ -53,7 +54,7 @@ static uint32_t check_deadlines(const lk_worker *worker, lk_done *done, uint64_t
       left++;
       *probes += task->job.probes.rows;
     } else {
-      task->status = lk_fail(&task->error, LK_EDEADLINE, "the deadline passed %llu ms before the search could begin",
+      task->status = lk_fail(&task->error, LK_EDEADLINE, "the deadline passed %llu ms before the search began",
                              (unsigned long long)(now_ms - task->deadline_ms));
     }
   }
@@ -91,7 +92,7 @@ static lk_status compute(lk_done *done, uint32_t tasks, lk_error *error) {
 void *lk_compute_main(void *argument) {
   lk_worker *worker = argument;
   uint64_t probes;
-  for (lk_done *done; take_batch(worker, &done); hand_on(worker, done, probes)) {
+  for (lk_done *done; take_batch(worker, &done); pass_to_finish(worker, done, probes)) {
     uint64_t begin_us = lk_clock_us();
     uint32_t tasks = check_deadlines(worker, done, &probes);
     lk_error error;

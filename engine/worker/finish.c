@@ -14,7 +14,7 @@
 #include "engine/worker/worker.h"
 #include "governance/decision_record.h"
 
-static const uint64_t grace_us = 5000000; /* after a stop, for Redis to take the last replies */
+static const uint64_t grace_us = 5000000; /* after a stop: how long to try to deliver the last replies */
 static const uint64_t tidy_every_us = 1000000;
 
 static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
@@ -24,14 +24,14 @@ typedef struct finish {
   lk_redis_session session;
   lk_command command;
   lk_bytes replies; /* of all tasks, one after the other */
-  size_t *ends;     /* of each task's reply */
-  lk_bytes keys;    /* reply lists' names, NUL-terminated */
-  lk_task **tasks;  /* those in the call */
+  size_t *ends;     /* where each task's reply ends in `replies` */
+  lk_bytes keys;    /* the names of the reply lists, each with its NUL */
+  lk_task **tasks;  /* the tasks of the call */
   size_t capacity, count;
-  uint64_t generation; /* of the rules that let them leave */
+  uint64_t generation; /* of the rules that released these replies */
   uint64_t stopped_us; /* when the stop was first seen; 0: not yet */
   uint64_t tidied_us;
-  bool finished; /* something, since then */
+  bool finished; /* a batch was finished since tidied_us */
 } finish;
 
 static bool reserve(finish *f, size_t count) {
@@ -71,7 +71,7 @@ static void encode(finish *f, lk_task *task, const lk_done *done) {
     head.text = lk_text_of(task->error.text);
   }
   lk_governance *governance = f->worker->options->governance;
-  json_t *decision = NULL; /* what was refused before any rule was asked has none */
+  json_t *decision = NULL; /* NULL: the job was refused before the policy was asked */
   if (task->authorisation != NULL || governance == NULL) {
     const lk_verdict *verdict = task->authorisation != NULL ? &task->authorisation->verdict : NULL;
     decision = lk_decision_record(governance, verdict, head.model, &released);
@@ -82,7 +82,7 @@ static void encode(finish *f, lk_task *task, const lk_done *done) {
   json_decref(decision);
 }
 
-/* The number of the task's reply list among the keys, which it joins where it is new. */
+/* The number (from 1) of the task's reply list among the keys; adds a new list. */
 static uint32_t list_of(finish *f, const lk_task *task, uint32_t *lists) {
   uint32_t number = 0;
   size_t prefix = strlen(LK_REPLY_PREFIX);
@@ -167,7 +167,7 @@ static lk_status judge(finish *f, const lk_redis_reply *reply, lk_error *error) 
   if (refused == NULL) return take_answer(f, reply, error);
   if (strstr(refused, "NOGROUP") != NULL) {
     for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
-    fprintf(f->session.log, "likeness: finish: the jobs are gone from redis: %s\n", refused);
+    fprintf(f->session.log, "likeness: finish: redis no longer has these jobs: %s\n", refused);
     return LK_OK;
   }
   lk_fail(error, LK_EIO, "redis refused to finish: %s", refused);
@@ -215,8 +215,8 @@ static bool discard(finish *f, const lk_task *task) {
   return send_call(f);
 }
 
-/* The tasks of one stream, until the finish Function has taken them all: a task whose time is over when it arrives, or
- * whose rules have changed meanwhile, is decided again. */
+/* Repeats until the finish function has finished all tasks of the stream. A task that arrives outside its time limits,
+ * or whose rules have changed meanwhile, is decided again. */
 static bool finish_stream(finish *f, const lk_done *done, lk_priority priority) {
   for (;;) {
     uint32_t lists;
@@ -242,7 +242,7 @@ static bool finish_batch(finish *f, const lk_done *done) {
 }
 
 static void answer(finish *f, const lk_done *done) {
-  static const char why[] = "replies could not be delivered; their jobs stay pending in redis";
+  static const char why[] = "some replies could not be delivered; their jobs stay pending in redis";
   lk_error error;
   f->finished = finish_batch(f, done);
   if (!f->finished) lk_worker_fail(f->worker, lk_fail(&error, LK_EIO, "%s", why), &error);
@@ -276,8 +276,8 @@ static void wait_a_second(lk_worker *worker) {
 
 static bool has_batch(const lk_worker *worker) { return worker->done_first != NULL || worker->refused_first != NULL; }
 
-/* Waits for a batch, a second at most: one that was computed, or the refused tasks in `refused`; NULL for none. False
- * when there will be no more. */
+/* Waits for a batch, at most one second: a computed one, or the refused tasks, moved into `refused`. *done is NULL if
+ * there was none. False: there will be no more. */
 static bool wait_for_batch(lk_worker *worker, lk_done *refused, lk_done **done) {
   *done = NULL;
   pthread_mutex_lock(&worker->lock);

@@ -15,7 +15,9 @@ typedef struct intake {
   lk_worker *worker;
   lk_redis_session session;
   bool set_up;
-  /* After a connection broke, entries that were delivered to us but never arrived are read again from here on. */
+  /* After a connection broke: entries after these ids are read again, since they were delivered but may not have
+   * arrived.
+   */
   char seen[LK_PRIORITIES][48];
   bool recovering;
 } intake;
@@ -102,13 +104,13 @@ static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
   uint32_t number;
   task->gallery = find_gallery(worker, job->gallery, &number);
   if (task->gallery == NULL)
-    return lk_fail(error, LK_EGALLERY, "no gallery '%.*s' is served here", (int)job->gallery.length,
+    return lk_fail(error, LK_EGALLERY, "this worker does not serve a gallery '%.*s'", (int)job->gallery.length,
                    job->gallery.bytes);
   if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
   lk_status status = prepare(task, error);
   if (status == LK_OK) status = lk_authorise_decide(worker, in->session.redis, task, error);
-  /* Identifications share a batch when gallery, k, fusion and what they are by are the same; a verification, or a
-   * search of some tags only, goes alone. */
+  /* Identifications share a batch if their gallery, k, fusion and `by` are equal. A verification, or a search with a
+   * tag mask, is a batch of its own. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;
   task->queued.key =
       alone ? 0 : ((uint64_t)number + 1) << 32 | (uint64_t)job->fusion << 17 | (uint64_t)job->by_subject << 16 | job->k;
@@ -139,8 +141,8 @@ static lk_status parse_task(const intake *in, lk_task *task, const lk_redis_repl
   return status == LK_OK ? admit(in, task, &task->error) : status;
 }
 
-/* An entry that is read again while it is on its way through the worker. One that was finished at this very moment is
- * not known any more: it is computed once again, and the finish Function answers it once. */
+/* Whether the worker already has a task for this entry. It forgets a task when it is finished; an entry that is read
+ * again just then is computed again, but the finish function answers it only once. */
 static bool is_taken(lk_worker *worker, lk_priority priority, const char *entry) {
   pthread_mutex_lock(&worker->lock);
   const lk_task *task = worker->taken;
@@ -149,7 +151,7 @@ static bool is_taken(lk_worker *worker, lk_priority priority, const char *entry)
   return task != NULL;
 }
 
-static void hand_on(lk_worker *worker, lk_task *task) {
+static void queue_task(lk_worker *worker, lk_task *task) {
   pthread_mutex_lock(&worker->lock);
   worker->tasks++;
   task->newer = worker->taken;
@@ -166,8 +168,8 @@ static void hand_on(lk_worker *worker, lk_task *task) {
   pthread_mutex_unlock(&worker->lock);
 }
 
-/* LK_EIO: the connection broke. What was not taken, then or for want of memory, stays pending, and is read again after
- * the next connection. */
+/* LK_EIO: the connection broke. An entry that was not taken, for that reason or because memory ran out, stays pending
+ * and is read again after the next connection. */
 static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_redis_reply *entry,
                             lk_error *error) {
   size_t length = 0;
@@ -186,7 +188,7 @@ static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority prior
     lk_task_free(task);
     return LK_EIO;
   }
-  hand_on(in->worker, task);
+  queue_task(in->worker, task);
   return LK_OK;
 }
 
@@ -238,20 +240,21 @@ static lk_status step(intake *in, lk_error *error) {
 
 static bool stopping(const lk_worker *worker) { return atomic_load(worker->options->stop) || worker->status != LK_OK; }
 
-/* Reads no more than compute can have soon: what waits here is lost to other workers. Waits a second at most. */
-static bool has_room(lk_worker *worker) {
+/* Waits at most one second until the worker may take more tasks. It takes no more than it can compute soon, since other
+ * workers cannot get the jobs that wait here. */
+static bool may_read(lk_worker *worker) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec++;
   pthread_mutex_lock(&worker->lock);
   int waited = 0;
-  bool room = false;
-  while (waited == 0 && !room && !stopping(worker)) {
-    room = worker->tasks < LK_TASKS_MOST && worker->batcher.probes < worker->options->batch_probes;
-    if (!room) waited = pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+  bool ready = false;
+  while (waited == 0 && !ready && !stopping(worker)) {
+    ready = worker->tasks < LK_TASKS_MOST && worker->batcher.probes < worker->options->batch_probes;
+    if (!ready) waited = pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
   }
   pthread_mutex_unlock(&worker->lock);
-  return room;
+  return ready;
 }
 
 void *lk_intake_main(void *argument) {
@@ -260,7 +263,7 @@ void *lk_intake_main(void *argument) {
                .session = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
   while (!lk_worker_is_stopping(worker)) {
     lk_authorise_reload(worker);
-    if (!has_room(worker)) continue;
+    if (!may_read(worker)) continue;
     lk_error error;
     lk_status status = lk_redis_session_open(&in.session, &error);
     if (status == LK_OK) {

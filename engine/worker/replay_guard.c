@@ -7,10 +7,10 @@
 #include "base/fail.h"
 #include "engine/queue/protocol.h"
 
-static const uint64_t oldest_ms = 3600000; /* since it was signed */
-static const uint64_t ahead_ms = 300000;   /* of clocks that differ */
+static const uint64_t oldest_ms = 3600000; /* the greatest age of a signature */
+static const uint64_t ahead_ms = 300000;   /* how far the signer's clock may be ahead */
 
-/* Longer than the signature could be used by any clock here: what is forgotten is too old. */
+/* Longer than a signature is valid by any clock: Redis forgets only signatures that are too old to be used. */
 static const char remembered_ms[] = "7200000";
 
 static lk_status check_age(const lk_task *task, uint64_t now_ms, lk_error *error) {
@@ -24,7 +24,7 @@ static lk_status check_age(const lk_task *task, uint64_t now_ms, lk_error *error
   return LK_OK;
 }
 
-/* The key is of what was signed, which is the same for every signature of it. */
+/* The key hashes the signed message, not the signature: one message can have several valid signatures. */
 static void name_key(const lk_task *task, char key[sizeof LK_SIGNED_PREFIX + 64]) {
   unsigned char hash[32];
   crypto_hash_sha256(hash, task->job.signed_message, sizeof task->job.signed_message);
@@ -46,7 +46,7 @@ lk_status lk_replay_guard_check(lk_redis *redis, const lk_task *task, uint64_t n
   if (lk_redis_reply_error(reply) != NULL)
     status = lk_fail(error, lk_redis_reply_refusal(reply), "redis refused to remember a signed job: %s",
                      lk_redis_reply_error(reply));
-  else if (first != NULL && strcmp(first, entry) != 0) /* itself, where it is read again */
+  else if (first != NULL && strcmp(first, entry) != 0) /* equal: this entry itself, read again */
     status = lk_fail(error, LK_EPOLICY, "refused: this signed job was received before, as %.100s", first);
   lk_redis_reply_free(reply);
   return status;

@@ -45,7 +45,7 @@ static lk_status run_stages(lk_worker *worker, lk_error *error) {
   uint32_t wanted = 2 + worker->computing;
   while (started < wanted && pthread_create(&threads[started], NULL, stages[started], worker) == 0) started++;
   if (started < wanted) {
-    /* Without its neighbours a stage would wait for ever. */
+    /* Ends the stages that did start: each waits for the others. */
     pthread_mutex_lock(&worker->lock);
     worker->intake_over = true;
     worker->computing -= wanted - (started > 2 ? started : 2);
@@ -63,8 +63,8 @@ lk_status lk_serve(const lk_worker_options *options, lk_error *error) {
   if (worker == NULL) return lk_fail_memory(error);
   lk_status status = open_worker(worker, options, error);
   if (status == LK_OK) status = run_stages(worker, error);
-  fprintf(options->log, "likeness: stopped after %llu jobs; %llu probes were searched\n",
-          (unsigned long long)worker->jobs, (unsigned long long)worker->probes);
+  fprintf(options->log, "likeness: stopped after %llu jobs, %llu probes searched\n", (unsigned long long)worker->jobs,
+          (unsigned long long)worker->probes);
   close_worker(worker);
   free(worker);
   return status;

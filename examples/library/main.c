@@ -1,4 +1,4 @@
-/* A gallery of five templates of three people, in a temporary folder here: made, enrolled into, searched, removed. */
+/* Creates a gallery in a temporary folder here, enrolls five templates of three people, searches it and removes it. */
 #define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
 #include <ftw.h>
 #include <likeness/likeness.h>
@@ -36,7 +36,7 @@ static void print_lists(const lk_result *result) {
     }
 }
 
-/* Who is it? Then: is it cy? */
+/* Identifies the probes, then verifies them against the subject cy. */
 static lk_status ask(lk_gallery *gallery, lk_result *result, lk_error *error) {
   lk_vectors asked = {.name = "probes", .data = probes, .rows = PROBES, .dim = DIM, .element = LK_F32};
   lk_query query = {.probes = &asked, .probes_count = 1, .k = 2, .threshold = -INFINITY, .by_subject = true};

@@ -6,16 +6,26 @@
  * Errors: a function that can fail returns an lk_status and writes the reason, with file and row, into the caller's
  * lk_error (which may be NULL). No function prints or exits, and a function that fails changes nothing. Each function
  * lists its statuses below; any of them may also return LK_ENOMEM.
+ *
  * Arguments: pointers must not be NULL unless a comment allows it. Strings, vectors and labels need not outlive the
- * call. Ownership: the caller closes what a function returns through a `**` with the matching _close. Texts (lk_text)
- * and templates point into the gallery and live until it is closed. Policies: a gallery may be bound to a policy
- * (lk_gallery_bind). lk_gallery_identify, _verify, _enroll and _export then decide by it before any work and again
- * before they release anything, by this machine's clock, and the audit log records both. LK_EPOLICY: refused; the error
- * names the rule. LK_EBUSY: another process writes that log. A function that fails releases nothing. Threads: different
- * galleries and results are independent. Any threads may read one open gallery and search it into different results at
- * once; a device runs lk_device_searches searches at once. lk_gallery_load and lk_gallery_close need exclusive use of
- * the gallery, a search exclusive use of its result. An open gallery shows the templates that it had when it was
- * opened. */
+ * call.
+ *
+ * Ownership: the caller closes what a function returns through a `**` with the matching _close. Texts (lk_text) and
+ * templates point into the gallery and live until it is closed.
+ *
+ * Policies: a gallery may be bound to a policy (lk_gallery_bind). lk_gallery_identify, _verify, _enroll and _export
+ * then decide by it before any work and again before they release anything, by this machine's clock, and the audit log
+ * records both. LK_EPOLICY: refused; the error names the rule. LK_EBUSY: another process writes that log. A function
+ * that fails releases nothing.
+ *
+ * Threads: different galleries and results are independent. Any threads may read one open gallery and search it into
+ * different results at once; a device runs lk_device_searches searches at once. lk_gallery_load and lk_gallery_close
+ * need exclusive use of the gallery, a search exclusive use of its result. An open gallery shows the templates that it
+ * had when it was opened.
+ *
+ * Mapped files: galleries and vector files are mapped. If one is cut off while it is in use, lk_gallery_identify,
+ * _verify, _export and _enroll return LK_EIO, which names the file. For that, opening a file installs a handler for
+ * SIGBUS in the process; it passes other faults on to the handler that was there before. */
 #ifndef LIKENESS_LIKENESS_H
 #define LIKENESS_LIKENESS_H
 
@@ -26,6 +36,7 @@
 #include <likeness/device.h>
 #include <likeness/status.h>
 #include <likeness/types.h>
+#include <likeness/version.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -88,7 +99,7 @@ LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t posit
 
 /* Writes the vectors of `count` templates from `position` on as count x dim floats, exactly as they are stored
  * (normalised under cosine, rounded under f16). `claims` may be NULL. LK_EPOLICY: the policy refuses the operation
- * `export`; `vectors` is unchanged. */
+ * `export`; `vectors` is unchanged. LK_EIO: `vectors` is not valid. */
 LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count,
                                    const lk_claims *claims, float *vectors, lk_error *error);
 

@@ -95,13 +95,8 @@ static lk_status run_search(lk_result *result, const lk_query *query, lk_search_
   return status;
 }
 
-static void begin(lk_result *result, const lk_gallery *gallery) {
-  lk_answer_clear(&result->answer);
-  result->answer.gallery = gallery;
-}
-
 static lk_status prepare(const lk_gallery *gallery, const lk_query *query, lk_result *result, lk_error *error) {
-  begin(result, gallery);
+  lk_answer_begin(&result->answer, gallery);
   lk_status status = check_query(gallery, query, error);
   if (status == LK_OK && isnan(query->threshold)) status = lk_fail(error, LK_EINVAL, "the threshold is not a number");
   if (status == LK_OK) status = check_fusion(query, NULL, query->probes_count, error);
@@ -119,7 +114,7 @@ lk_status lk_gallery_identify_unchecked(lk_gallery *gallery, const lk_query *que
 lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *query, const lk_prepared_run *runs,
                                        uint32_t runs_count, lk_result *result, lk_search_stats *stats,
                                        lk_error *error) {
-  begin(result, gallery);
+  lk_answer_begin(&result->answer, gallery);
   lk_status status = check_query(gallery, query, error);
   if (status == LK_OK) status = check_fusion(query, runs, runs_count, error);
   if (status == LK_OK) status = lk_workspace_take(&result->workspace, gallery, runs, runs_count, error);

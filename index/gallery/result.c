@@ -46,6 +46,11 @@ void lk_answer_clear(lk_answer *answer) {
   lk_answer_decide(answer, NULL);
 }
 
+void lk_answer_begin(lk_answer *answer, const lk_gallery *gallery) {
+  lk_answer_clear(answer);
+  answer->gallery = gallery;
+}
+
 void lk_answer_decide(lk_answer *answer, char *decision) {
   free(answer->governed);
   answer->governed = decision;

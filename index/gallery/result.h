@@ -20,6 +20,9 @@ struct lk_result {
 /* Forgets the lists and the decision; their memory stays. */
 void lk_answer_clear(lk_answer *answer);
 
+/* The same, for the answer of a search of this gallery. */
+void lk_answer_begin(lk_answer *answer, const lk_gallery *gallery);
+
 /* Sets the decision: a text, which the answer frees; NULL for none. */
 void lk_answer_decide(lk_answer *answer, char *decision);
 void lk_answer_decide_none(lk_answer *answer); /* of a gallery that is not bound */

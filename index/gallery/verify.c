@@ -28,11 +28,6 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   v->compared++;
 }
 
-static void begin(lk_result *result, const lk_gallery *gallery) {
-  lk_answer_clear(&result->answer);
-  result->answer.gallery = gallery;
-}
-
 /* Compares the probes in the workspace. */
 static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
   verification v = {.result = result};
@@ -56,7 +51,7 @@ static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
 
 lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_prepared_run *run, lk_text subject,
                                      lk_result *result, lk_error *error) {
-  begin(result, gallery);
+  lk_answer_begin(&result->answer, gallery);
   lk_status status = lk_workspace_take(&result->workspace, gallery, run, 1, error);
   return status == LK_OK ? compare(result, subject, error) : status;
 }
@@ -65,7 +60,7 @@ lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes,
                             const lk_claims *claims, lk_result *result, lk_error *error) {
   lk_policy_request request = {.operation = LK_OPERATION_VERIFY, .k = 1, .threshold = -INFINITY};
   lk_gallery_authorisation authorisation;
-  begin(result, gallery);
+  lk_answer_begin(&result->answer, gallery);
   lk_status status = lk_workspace_prepare(&result->workspace, gallery, probes, 1, -INFINITY, error);
   if (status != LK_OK) return status;
   request.probes = result->workspace.probes_count;

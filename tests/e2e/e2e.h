@@ -1,5 +1,5 @@
-/* What the end-to-end tests share: a folder with a gallery, a private Redis, and the program itself. A suite has
- * e2e_setup and e2e_teardown as its .init and .fini. Whatever cannot be done here fails the test. */
+/* Shared parts of the end-to-end tests: a folder with a gallery, a private Redis, and the program itself. A suite uses
+ * e2e_setup and e2e_teardown as its .init and .fini. Any error here fails the test. */
 #ifndef TESTS_E2E_E2E_H
 #define TESTS_E2E_E2E_H
 
@@ -29,10 +29,10 @@ void likeness_start(process *process, ...) __attribute__((sentinel));
 
 /* Starts a worker on "faces" with these further words and waits until it serves. */
 void worker_start(process *worker, ...) __attribute__((sentinel));
-/* SIGTERM, and it must exit with 0. */
+/* Sends SIGTERM and expects exit code 0. */
 void worker_stop(process *worker);
 
-/* A job; NULL is a usual value, NO_FIELD leaves the field out. */
+/* A job. A field that is NULL gets a usual value; NO_FIELD leaves it out. */
 typedef struct test_job {
   const char *stream, *v, *op, *id, *to, *gallery, *k, *n, *threshold, *ttl, *flags, *model, *subject;
   const char *extra, *extra_value;
@@ -44,16 +44,16 @@ typedef struct test_job {
 extern const char NO_FIELD[];
 
 void send_job(const test_job *job);
-/* n small jobs "<prefix>0", "<prefix>1", ... to `to`, in one go. */
+/* Sends n small jobs "<prefix>0", "<prefix>1", ... with replies to `to`, in one pipeline. */
 void send_jobs(const char *stream, const char *prefix, const char *to, uint32_t n);
 
 /* The next reply to `to`, as JSON; the caller frees it. Fails the test where none comes. */
 json_t *next_reply(const char *to);
 const char *reply_text(const json_t *reply, const char *field);
 int64_t reply_number(const json_t *reply, const char *field);
-/* The next reply has this id and this status; its text holds `words`. */
+/* Expects the next reply to have this id and this status, and `words` in its text. */
 void expect_reply(const char *to, const char *id, const char *status, const char *words);
-/* The list of `to` holds exactly one reply to each of the n jobs "<prefix>...". */
+/* Expects the list of `to` to hold exactly one reply to each of the n jobs "<prefix>...". */
 void expect_each_once(const char *to, const char *prefix, uint32_t n);
 
 /* Entries that were delivered and not acknowledged, on both streams. */

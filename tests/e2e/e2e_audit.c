@@ -47,8 +47,8 @@ static void teardown(void) {
 TestSuite(audit_cli, .init = setup, .fini = teardown);
 
 Test(audit_cli, usage) {
-  EXPECT(2, "no command 'audit'", "audit");
-  EXPECT(2, "no command 'audit burn'", "audit", "burn");
+  EXPECT(2, "unknown command 'audit'", "audit");
+  EXPECT(2, "unknown command 'audit burn'", "audit", "burn");
   EXPECT(2, "usage:", "audit", "verify");
   EXPECT(2, "usage:", "audit", "verify", "a", "b");
   EXPECT(2, "--format", "audit", "verify", "a", "--format", "json");
@@ -65,11 +65,11 @@ Test(audit_cli, verify_and_head) {
   expect_out("the chain is whole\n");
   expect_out("; closed");
   expect_out("no --key was given");
-  expect_out("not looked for: no --head was given");
+  expect_out("not checked: no --head was given");
   EXPECT(0, "", "audit", "head", log_folder, "--key", key);
   save_out(head);
   EXPECT(0, "", "audit", "verify", log_folder, "--head", head, "--key", public_key);
-  expect_out("no: the head's record is there");
+  expect_out("no: the log has the head's record");
   size_t size;
   char *last = NULL, name[64];
   snprintf(name, sizeof name, "log/audit-%06u.log", files_count(log_folder));
@@ -101,7 +101,7 @@ Test(audit_cli, show) {
   free(data);
 }
 
-/* Takes the program out of the document. */
+/* Extracts the verifier from the document. */
 static void write_verifier(const char *path) {
   size_t size;
   char *text = files_read(LIKENESS_SOURCE "/docs/audit.md", &size);

@@ -95,7 +95,7 @@ Test(bound, limits_cut_what_is_printed) {
   }
 }
 
-/* The log's place is taken by a file: it cannot be opened, so nothing is printed. */
+/* A file has the name of the log's folder: the log cannot be opened, so no result is printed. */
 Test(bound, nothing_is_printed_without_the_log) {
   bind();
   files_write(audit, "?", 1);

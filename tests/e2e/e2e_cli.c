@@ -1,4 +1,4 @@
-/* The command line: what it prints, refuses, and leaves behind. No Redis. */
+/* The command line: output, errors and files. No Redis. */
 #include <criterion/criterion.h>
 #include <likeness/version.h>
 #include <math.h>
@@ -31,7 +31,7 @@ static void expect_out(const char *words) {
 
 Test(cli, usage) {
   cr_assert_eq(likeness(&p, NULL), 2);
-  EXPECT(2, "no command 'frobnicate'", "frobnicate");
+  EXPECT(2, "unknown command 'frobnicate'", "frobnicate");
   EXPECT(0, "", "--help");
   expect_out("likeness submit");
   EXPECT(2, "usage:", "create");
@@ -50,7 +50,7 @@ Test(cli, version) {
   cr_assert_str_eq(process_out(&p), "likeness " LK_VERSION "\n");
 }
 
-/* Options whose values are out of range, or missing: usage, and nothing is printed or done. */
+/* Options whose values are missing or out of range: the program prints its usage and does nothing. */
 Test(cli, usage_that_a_command_finds) {
   EXPECT(2, "--dim", "create", files_path("new"));
   EXPECT(2, "--dim", "create", files_path("new"), "--dim", "0");
@@ -66,7 +66,7 @@ Test(cli, usage_that_a_command_finds) {
   EXPECT(2, "--gallery", "submit", probes, "--redis", redis.url);
   EXPECT(2, "-k", "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", "0");
   EXPECT(2, "--job-probes", "submit", probes, "--redis", redis.url, "--gallery", "faces", "--job-probes", "0");
-  EXPECT(2, "begins with none", "submit", probes, "--redis", "http://x", "--gallery", "faces");
+  EXPECT(2, "must begin with", "submit", probes, "--redis", "http://x", "--gallery", "faces");
   EXPECT(2, "password", "submit", probes, "--redis", "redis://u:hunter2@x", "--gallery", "faces");
   cr_assert_null(strstr(process_log(&p), "hunter2"), "a password in a message ends up in a log");
   EXPECT(2, "--redis", "serve", faces);
@@ -82,7 +82,7 @@ Test(cli, create_enroll_list_stat_check) {
   files_write(files_path("labels.csv"), labels, sizeof labels - 1);
   EXPECT(0, "", "create", made, "--dim", "8", "--metric", "l2", "--model", "net-2");
   EXPECT(1, "made", "create", made, "--dim", "8");
-  EXPECT(0, "5 templates, numbered from 0", "enroll", made, files_path("rows.npy"), "--labels",
+  EXPECT(0, "5 templates; the first has number 0", "enroll", made, files_path("rows.npy"), "--labels",
          files_path("labels.csv"));
   EXPECT(0, "", "list", made, "--format", "csv");
   cr_assert_str_eq(process_out(&p),
@@ -200,7 +200,7 @@ static void write_bad_rows(const char *path, float a, float b) {
   files_write_npy(path, "<f4", 6, FACES_DIM, rows, sizeof rows);
 }
 
-/* By file and row, and nothing of it is enrolled. */
+/* The error names file and row, and no row is enrolled. */
 Test(cli, bad_rows_are_named) {
   const char *bad = files_path("bad.npy");
   uint64_t digest = files_digest(faces);

@@ -44,7 +44,7 @@ Test(faults, redis_is_away_at_the_start) {
   redis_server_start(&redis, true);
   expect_log(&worker, "redis is back");
   cr_assert_eq(submit(), 0, "%s", process_log(&client));
-  /* One remark for each way of being away (no socket yet, nobody listening yet), and one when it is back. */
+  /* One line for each cause (no socket yet, nobody listening yet), and one when Redis is back. */
   uint32_t remarks = count_words(process_log(&worker), "intake");
   cr_assert(remarks == 2 || remarks == 3, "%s", process_log(&worker));
   worker_stop(&worker);
@@ -72,7 +72,7 @@ Test(faults, redis_restarted_and_everything_in_it_gone) {
   cr_assert_eq(pending(), 0);
 }
 
-/* The worker has jobs of a Redis that knows nothing of them any more. */
+/* Redis loses its data and functions while the worker has jobs. */
 Test(faults, redis_lost_the_jobs_that_are_computed) {
   redis_server_start(&redis, true);
   worker_start(&worker, "--batch", "1", NULL);
@@ -86,7 +86,7 @@ Test(faults, redis_lost_the_jobs_that_are_computed) {
   worker_stop(&worker);
 }
 
-/* Killed in the middle, with a log of all it acknowledged: each job is answered once, whatever it was on its way to. */
+/* Redis, with an append-only file, is killed while jobs are in the worker: each job is answered once. */
 Test(faults, redis_restarted_with_everything_still_there) {
   enum { JOBS = 3000 };
   redis.appendonly = true;
@@ -104,7 +104,7 @@ Test(faults, redis_restarted_with_everything_still_there) {
   cr_assert_eq(pending(), 0);
 }
 
-/* Only connections break; Redis goes on. Delivered entries that never arrived are read again. */
+/* Only connections break. The worker reads entries again that were delivered but did not arrive. */
 Test(faults, connections_break_all_the_time) {
   enum { JOBS = 3000 };
   redis_server_start(&redis, true);
@@ -151,7 +151,7 @@ Test(faults, deliveries_that_never_arrived_are_read_again) {
   expect_log(&worker, stopped);
 }
 
-/* While it reads its log, Redis answers nobody: that is no refused password. */
+/* Redis refuses every command while it loads its data. The worker must not take that for a refused password. */
 Test(faults, redis_takes_its_time_to_load) {
   redis_server_start(&redis, true);
   worker_start(&worker, NULL);
@@ -212,7 +212,7 @@ Test(faults, passwords) {
   worker_stop(&worker);
 }
 
-/* The password is changed while the worker has something to deliver: it must end, not try for ever. */
+/* The password changes while the worker has replies to deliver: the worker must end, not retry. */
 Test(faults, password_changed_in_the_middle) {
   redis_server_start(&redis, true);
   worker_start(&worker, "--batch", "1", NULL);
@@ -236,7 +236,7 @@ static int free_port(void) {
   return ntohs(name.sin_port);
 }
 
-/* Users that may do what they must and no more, over TCP. */
+/* Users with the least permissions, over TCP. */
 Test(faults, users) {
   char url[80], port[16];
   char password[PATH_MAX];
@@ -265,7 +265,7 @@ Test(faults, users) {
   cr_assert_null(strstr(process_log(&worker), "refused"), "%s", process_log(&worker));
 }
 
-/* Redis goes away for good while the worker must stop: it gives up after its grace and says so. */
+/* Redis is gone when the worker must stop: the worker gives up after five seconds with an error. */
 Test(faults, stopped_without_redis) {
   redis_server_start(&redis, true);
   worker_start(&worker, "--batch", "1", NULL);

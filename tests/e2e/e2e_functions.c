@@ -24,7 +24,7 @@ static void teardown(void) {
 
 TestSuite(functions, .init = setup, .fini = teardown);
 
-/* Adds an entry with this id and delivers all that were not. */
+/* Adds an entry with this id and delivers all undelivered entries. */
 static void deliver(const char *entry) {
   redis_do(&redis, "XADD", LK_STREAM_LO, entry, "a", "b", NULL);
   redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", LK_STREAM_LO, ">", NULL);
@@ -60,7 +60,7 @@ static int64_t pending_lo(void) {
   return count;
 }
 
-/* From the beginning of time to its end. */
+/* Without time limits. */
 #define ALWAYS "0", "9007199254740992"
 
 #define FINISH(...)                                                                                           \
@@ -79,7 +79,7 @@ Test(functions, finish_pushes_and_acknowledges) {
   cr_assert(life_ms > 0 && life_ms <= 60000);
 }
 
-/* By Redis' clock: from the one time, to before the other. What is not taken stays pending. */
+/* With time limits by Redis' clock. A job outside them stays pending. */
 Test(functions, a_reply_leaves_in_its_time_only) {
   char now[24], soon[24], past[24];
   deliver("1-1");
@@ -131,7 +131,7 @@ Test(functions, a_reply_to_a_key_of_another_type_is_buried) {
   cr_assert_eq(pending_lo(), 0);
 }
 
-/* Nothing is acknowledged of which the reply is not pushed: what fails, fails before. */
+/* A job whose reply is not pushed is not acknowledged either. */
 Test(functions, finish_without_a_group_changes_nothing) {
   deliver("1-1");
   redis_do(&redis, "XGROUP", "DESTROY", LK_STREAM_LO, LK_GROUP, NULL);
@@ -181,7 +181,7 @@ Test(functions, discard) {
 
 static int64_t trim(void) { return redis_number(&redis, "FCALL", LK_TRIM, "1", LK_STREAM_LO, NULL); }
 
-/* Nodes of one entry, so that an approximate trim is an exact one. */
+/* The stream's nodes hold one entry, so that an approximate trim is exact. */
 Test(functions, trim_keeps_what_any_group_needs) {
   redis_do(&redis, "CONFIG", "SET", "stream-node-max-entries", "1", NULL);
   redis_do(&redis, "XGROUP", "CREATE", LK_STREAM_LO, "slow", "0", NULL);

@@ -1,4 +1,4 @@
-/* Policies and the audit log at the worker's door. */
+/* Policies and the audit log of a worker. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <signal.h>
@@ -121,7 +121,7 @@ Test(governance, refused_by_default_and_by_rule) {
     json_decref(reply);
   }
   worker_stop(&worker);
-  cr_assert_not_null(strstr(process_log(&worker), "stopped after 3 jobs; 0 probes were searched"), "%s",
+  cr_assert_not_null(strstr(process_log(&worker), "stopped after 3 jobs, 0 probes searched"), "%s",
                      process_log(&worker));
   cr_assert_eq(records_with("\"type\":\"decision\""), 3);
   cr_assert_eq(records_with("\"permitted\":true"), 0);
@@ -139,7 +139,8 @@ Test(governance, submit_says_its_purpose) {
       "%s", process_log(&other));
 }
 
-/* On SIGHUP the rules are read again; broken ones refuse everything, by line, until they are mended. */
+/* On SIGHUP the worker reloads the rules. Malformed rules refuse every job, and name the line, until they are mended.
+ */
 Test(governance, reloaded_on_hangup) {
   write_policy(PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
@@ -147,7 +148,7 @@ Test(governance, reloaded_on_hangup) {
   expect_reply("me", "a", "OK", "");
   write_policy("policy: 1\nname: test\nrules:\n  - id: demo\n    effect: perhaps\n");
   process_signal(&worker, SIGHUP);
-  cr_assert(process_logs(&worker, "everything is refused", 10000), "%s", process_log(&worker));
+  cr_assert(process_logs(&worker, "every job is refused", 10000), "%s", process_log(&worker));
   send_demo("b", "3");
   json_t *reply = next_reply("me");
   cr_assert_not_null(strstr(reply_text(reply, "text"), "line 5"), "%s", reply_text(reply, "text"));
@@ -156,7 +157,7 @@ Test(governance, reloaded_on_hangup) {
   json_decref(reply);
   write_policy(PERMIT);
   process_signal(&worker, SIGHUP);
-  cr_assert(process_logs(&worker, "read again", 10000), "%s", process_log(&worker));
+  cr_assert(process_logs(&worker, "policy was reloaded", 10000), "%s", process_log(&worker));
   send_demo("c", "3");
   expect_reply("me", "c", "OK", "");
   worker_stop(&worker);
@@ -176,7 +177,7 @@ Test(governance, a_broken_policy_does_not_start) {
   cr_assert_eq(likeness(&other, "serve", faces, "--redis", redis.url, "--audit-key", policy, NULL), 2);
 }
 
-/* Probes of one case are counted over jobs, and over a restart from the log. */
+/* The probes of a case are counted over all jobs, and after a restart from the log. */
 Test(governance, probes_of_a_case) {
   write_policy("policy: 1\nname: test\nrules:\n  - id: case\n    effect: permit\n    text: Two probes a case.\n"
                "    probes_per_case: 2\n");
@@ -194,7 +195,7 @@ Test(governance, probes_of_a_case) {
   expect_reply("me", "fresh", "OK", "");
 }
 
-/* What cannot be written down is not released. A log whose files may not grow stands for a full disk. */
+/* A result that cannot be logged is not released. A limit on the file size stands for a full disk. */
 Test(governance, nothing_leaves_without_the_log) {
   write_policy(PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
@@ -227,7 +228,7 @@ static lk_status verify_with(const char *head, lk_error *error) {
   return lk_audit_verify(audit, head, NULL, &report, error);
 }
 
-/* Heads go to Redis: at the start, and when the worker stops over all that it did. A log that was cut lacks them. */
+/* The worker publishes heads in Redis at its start and when it stops. They show that a log was cut. */
 Test(governance, a_cut_is_found_against_a_head_in_redis) {
   char path[PATH_MAX + 32], key[PATH_MAX];
   lk_error error;
@@ -251,7 +252,7 @@ Test(governance, a_cut_is_found_against_a_head_in_redis) {
   while (released[-1] != '\n') released--;
   files_write(path, text, (size_t)(released - text));
   free(text);
-  verified(); /* by itself it holds */
+  verified(); /* without a head it verifies */
   cr_assert_eq(verify_with(published_head(), &error), LK_ECORRUPT);
 }
 
@@ -269,10 +270,10 @@ Test(governance, a_cut_is_found_against_a_head_in_redis) {
 static void reload_policy(const char *text) {
   write_policy(text);
   process_signal(&worker, SIGHUP);
-  cr_assert(process_logs(&worker, "read again", 10000), "%s", process_log(&worker));
+  cr_assert(process_logs(&worker, "policy was reloaded", 10000), "%s", process_log(&worker));
 }
 
-/* A worker that lets jobs wait for company so long, once both of its connections are open. */
+/* Starts a worker with this queue delay and waits until both of its connections are open. */
 static void start_patient(const char *delay_us) {
   worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", delay_us, NULL);
   cr_assert(redis_reaches(&redis, 3, "EXISTS", LK_STREAM_HI, LK_STREAM_LO, LK_HEADS, NULL));
@@ -300,7 +301,7 @@ Test(governance, new_rules_hold_for_jobs_that_were_permitted_before) {
   cr_assert_eq(records_with("\"released\":true"), 0);
 }
 
-/* The reply was written and could not be delivered: Redis is away. */
+/* The reply waits because Redis is down. */
 Test(governance, new_rules_hold_for_replies_that_wait_for_redis) {
   redis_server_close(&redis);
   redis.appendonly = true;
@@ -402,7 +403,7 @@ Test(governance, a_reply_that_comes_too_late_is_decided_again) {
   cr_assert_eq(records_with("\"released\":false"), 1);
 }
 
-/* Not one result leaves between `from` and `until`, by Redis' clock. */
+/* No result is sent between `from` and `until`, by Redis' clock. */
 Test(governance, a_moratorium_begins_and_ends_in_the_flow_of_jobs) {
   char from[LK_TIMESTAMP_SIZE], until[LK_TIMESTAMP_SIZE], text[1024];
   struct edge begin = {.at_ms = redis_ms() + 2500, .upto = -1}, end = {.at_ms = begin.at_ms + 1500, .upto = -1};

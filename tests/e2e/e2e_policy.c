@@ -30,7 +30,7 @@ static void expect_out(const char *words) {
 Test(policy_commands, check) {
   static const char broken[] = "policy: 1\nname: n\nrules:\n  - id: r\n    effect: maybe\n    text: why\n";
   EXPECT(0, "", "policy", "check", MORATORIUM);
-  expect_out("moratorium.yaml: policy 'moratorium' is good: rules 4, keys 0, sha256 ");
+  expect_out("moratorium.yaml: policy 'moratorium' is valid: rules 4, keys 0, sha256 ");
   cr_assert_eq(strchr(process_out(&p), '\n')[1], '\0', "one line");
   files_write(files_path("p.yaml"), broken, sizeof broken - 1);
   EXPECT(1, "p.yaml: line 5: rule 'r': effect: 'maybe' is neither permit nor forbid", "policy", "check",
@@ -40,11 +40,11 @@ Test(policy_commands, check) {
 }
 
 Test(policy_commands, usage) {
-  EXPECT(2, "no command 'policy'\nusage:\n  likeness policy check", "policy");
-  EXPECT(2, "no command 'policy frob'", "policy", "frob");
-  EXPECT(2, "no command 'polic'", "polic");
-  EXPECT(2, "no command ''", "");
-  EXPECT(2, "no command 'policy check'", "policy check");
+  EXPECT(2, "unknown command 'policy'\nusage:\n  likeness policy check", "policy");
+  EXPECT(2, "unknown command 'policy frob'", "policy", "frob");
+  EXPECT(2, "unknown command 'polic'", "polic");
+  EXPECT(2, "unknown command ''", "");
+  EXPECT(2, "unknown command 'policy check'", "policy check");
   EXPECT(2, "usage:", "policy", "check");
   EXPECT(2, "usage:", "policy", "check", "a", "b");
   EXPECT(2, "--operation is missing", "policy", "explain", MORATORIUM);
@@ -69,7 +69,7 @@ Test(policy_commands, explain_as_a_table) {
          "--at", "2021-06-11T02:00:00+02:00", "-k", "7");
   cr_assert_eq(strncmp(process_out(&p), "permitted\n", 10), 0, "%s", process_out(&p));
   expect_out("threshold   0.600000024\nk           7\nretention   720 hours\n");
-  expect_out("grace until 2021-06-12T00:00:00Z, and purged if refused\n");
+  expect_out("grace until 2021-06-12T00:00:00Z; purge the result if the authorisation is refused\n");
 }
 
 static json_t *explained(const char *at) {

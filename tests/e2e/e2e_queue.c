@@ -277,7 +277,7 @@ Test(queue, every_error_of_a_bad_job) {
   cr_assert_eq(redis_number(&redis, "EXISTS", LK_DEAD, NULL), 0);
 }
 
-/* Bytes that are no UTF-8 come back as '?' in JSON; once they stopped the worker. */
+/* JSON replies show bytes that are not UTF-8 as '?'; such bytes once stopped the worker. */
 Test(queue, a_job_of_garbage_hurts_nobody) {
   worker_start(&worker, NULL);
   lk_command command = {0};
@@ -301,7 +301,7 @@ Test(queue, a_job_of_garbage_hurts_nobody) {
   expect_reply("me", "j1", "OK", "");
 }
 
-/* Of one probe and the list that its reply holds; `all` is the list without a threshold, at the largest k. */
+/* Expects `list` to be the part of `all` with at most k candidates at or above the threshold. */
 static void expect_prefix(const json_t *list, const json_t *all, size_t k, double threshold) {
   size_t count = 0;
   while (count < k && json_real_value(json_object_get(json_array_get(all, count), "score")) >= threshold) count++;
@@ -309,7 +309,7 @@ static void expect_prefix(const json_t *list, const json_t *all, size_t k, doubl
   for (size_t i = 0; i < count; i++) cr_assert(json_equal(json_array_get(list, i), json_array_get(all, i)));
 }
 
-/* All are there before the worker, so they share batches where they may. */
+/* All jobs are sent before the worker starts, so they share batches where they can. */
 Test(queue, jobs_keep_their_own_k_and_threshold) {
   enum { JOBS = 60, K_MOST = 6 };
   static const char *const thresholds[] = {"-1", "0.45", "0.5", "0.55"};
@@ -374,7 +374,7 @@ Test(queue, replies_that_nobody_can_get) {
   cr_assert_eq(pending(), 0);
 }
 
-/* Fields of nobody's: entries that are hardly jobs. */
+/* Entries whose fields are not those of a job. */
 Test(queue, entries_that_are_no_jobs) {
   worker_start(&worker, NULL);
   redis_do(&redis, "XADD", LK_STREAM_HI, "*", "hello", "world", NULL);

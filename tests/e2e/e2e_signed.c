@@ -1,4 +1,4 @@
-/* Signed jobs: who may use a signature, and once. */
+/* Signed jobs: only the actor's key is accepted, and each job only once. */
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <inttypes.h>
@@ -120,7 +120,7 @@ static uint32_t records_with(const char *words) { return files_lines_with(audit,
 
 static void expect_nothing_searched(uint32_t decisions) {
   worker_stop(&worker);
-  cr_assert_not_null(strstr(process_log(&worker), "; 0 probes were searched"), "%s", process_log(&worker));
+  cr_assert_not_null(strstr(process_log(&worker), ", 0 probes searched"), "%s", process_log(&worker));
   cr_assert_eq(records_with("\"permitted\":false"), decisions);
   cr_assert_eq(records_with("\"authenticated\":true"), 0);
 }
@@ -138,7 +138,7 @@ Test(signed, a_signed_job_is_searched_and_an_unsigned_one_is_not) {
   cr_assert_eq(records_with("\"authenticated\":false"), 1);
 }
 
-/* Whatever is changed, put in or left out after it was signed. */
+/* Fields that are changed, added or removed after signing. */
 Test(signed, an_altered_job_is_refused) {
   static const char *const changes[][2] = {{"k", "4"}, {"purpose", "other"}, {"threshold", "-0.6"}, {"id", "changed"},
                                            {"x", "!"}, {"signed_ms", NULL},  {"actor", "other"},    {"to", "me2"}};
@@ -201,7 +201,7 @@ Test(signed, without_what_it_needs_is_no_job) {
   expect_reply("me", "a", "EBADJOB", "field k occurs twice");
 }
 
-/* A copy of a job that was answered: by the same worker, by one that was started again, by another one. */
+/* A copy of an answered job is refused by the same worker, after a restart, and by another worker. */
 Test(signed, a_job_that_is_sent_again_is_refused) {
   signed_job job;
   start_worker();

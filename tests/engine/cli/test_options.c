@@ -90,7 +90,7 @@ Test(options, unknown_ones) {
   cr_assert_eq(PARSE("-k7"), LK_EINVAL);
 }
 
-/* Known, but not to this command; one's name within another's. */
+/* Options of other commands, and names that are part of another option's name. */
 Test(options, only_what_a_command_takes) {
   const char *const words[] = {"--model", "m", NULL}, *const job[] = {"--batch", "1", NULL};
   cr_assert_eq(parse("-k --format", words), LK_EINVAL);

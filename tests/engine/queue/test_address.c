@@ -37,9 +37,9 @@ Test(address, forms) {
 }
 
 Test(address, refusals) {
-  expect_bad("", "begins with none");
-  expect_bad("localhost:6379", "begins with none");
-  expect_bad("REDIS://localhost", "begins with none");
+  expect_bad("", "must begin with");
+  expect_bad("localhost:6379", "must begin with");
+  expect_bad("REDIS://localhost", "must begin with");
   expect_bad("rediss://localhost", "TLS");
   expect_bad("unix:", "no path");
   expect_bad("redis://", "no host");
@@ -54,7 +54,7 @@ Test(address, refusals) {
   expect_bad("redis://h/9999999999999999999999", "database");
 }
 
-/* It would be seen in the process list; and it is not repeated in the message, which ends up in a log. */
+/* A password in the address is refused, as the process list would show it. The message must not repeat it. */
 Test(address, a_password_is_refused_and_not_shown) {
   expect_bad("redis://ann:hunter2@cache", "--password-file");
   cr_assert_null(strstr(error.text, "hunter2"));
@@ -89,7 +89,7 @@ Test(address, password_file) {
   cr_assert_not_null(strstr(error.text, "none"));
 }
 
-/* A password that is cut would only be a wrong one. */
+/* A password that is too long is refused, not cut. */
 Test(address, long_passwords) {
   char text[400];
   memset(text, 'p', sizeof text);

@@ -48,7 +48,7 @@ static void expect_bad(lk_status status, const char *words) {
   cr_assert_not_null(strstr(error.text, words), "'%s' is not in '%s'", words, error.text);
 }
 
-/* A usual job but for one field, which comes last and so counts. */
+/* A usual job with one field changed: the field is added last, so it counts. */
 static void expect_bad_field(const char *name, const char *value, const char *words) {
   setup();
   add_text(name, value);
@@ -168,7 +168,7 @@ Test(job, the_last_of_two_counts) {
   cr_assert(job.k == 3 && is(job.to, "you"));
 }
 
-/* Whatever else is wrong: the refusal can be sent, in the form that was asked for. */
+/* Whatever else is wrong, the job keeps what is needed to send the refusal in the requested form. */
 Test(job, the_way_back_survives_errors) {
   static const char *const names[] = {"v", "op", "gallery", "n", "k", "ttl", "threshold", "model", "f32", "tags"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
