@@ -37,6 +37,7 @@ typedef struct lk_block {
   const uint64_t *numbers;    /* rows; template numbers, distinct within one search */
   const uint32_t *subjects;   /* rows; equal for equal subjects in all blocks of a search. NULL: no search by subject */
   lk_visibility visibility;
+  const char *name; /* in messages: its file; NULL: it has none */
 } lk_block;
 
 typedef struct lk_backend lk_backend;
@@ -124,7 +125,12 @@ struct lk_backend {
 struct lk_resident_block {
   uint32_t rows;
   uint32_t tiles;
-  uint32_t shard; /* which of its device's backends has loaded it; the device sets it */
+  uint32_t shard;   /* which of its device's backends has loaded it; the device sets it */
+  const char *name; /* the block's */
 };
+
+/* LK_ECORRUPT, for a row of the batch's blocks whose score its code does not allow (lk_bound_allows). Rows are counted
+ * through all blocks. */
+lk_status lk_batch_fail_damaged(const lk_batch *batch, uint64_t row, lk_error *error);
 
 #endif

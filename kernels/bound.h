@@ -9,7 +9,8 @@
  *     (c) product >= lk_bound_float(probe, the row's length, B), where product is that of the float vectors q (l2:
  *         q - m) and x - m.
  * So a row that fails one of them is not in the answer, and a search that drops such rows drops nothing that belongs
- * in it.
+ * in it. And (d): the canonical score of (q, x) lies where lk_bound_allows says. A score that does not was computed
+ * from another row than was coded: one of the two has changed.
  *
  * Proof. Write y = R(x - m) and p = R(q) for dot products, p = R(q - m) for l2. R is orthogonal, so
  *     dot:  q.x = q.m + p.y            l2:  -|q-x|^2 = -|q-m|^2 + 2 p.y - |y|^2
@@ -32,6 +33,8 @@
  *   - For the product in (c) each element of x - m and q - m is rounded to float, and so is each product, which then
  *     goes through at most terms + 4 additions: within (terms + 8) 2^-24 |p||y|. A device that takes subnormal numbers
  *     for zero loses at most 2^-120 (|p| + |y|) of the elements and dim 2^-125 of the products.
+ *   - (d) is (b) with the score as the bar, and its mirror: p.y >= p.x^ - |p||r_x|, and every error above is taken the
+ *     other way. `offset_slack` is how much of the offset was added outward.
  *   - acc is an exact int32: 127 * 127 * 4096 < 2^31. A threshold below int32 saturates to one that every acc reaches,
  *     a threshold above it to one that no acc reaches.
  * Without these terms a row whose residual is zero (one-hot rows at dimensions 4, 16, 64, ...) would lose its match. */
@@ -65,12 +68,13 @@ LK_INLINE bool lk_row_fits(const lk_tile *tile, const lk_row_bound *row) { retur
 
 /* One probe against one mean: the numbers that go with its code. Lengths are upper bounds. */
 typedef struct lk_probe_bound {
-  double scale;     /* code times scale approximates the rotated element */
-  double code_norm; /* length of scale times code */
-  double residual;  /* length of what the code loses */
-  double norm;      /* length of the coded vector */
-  double offset;    /* the part of the score that no row changes, rounded up */
-  int32_t code_sum; /* sum of the codes, for kernels that shift the rows' codes to unsigned */
+  double scale;       /* code times scale approximates the rotated element */
+  double code_norm;   /* length of scale times code */
+  double residual;    /* length of what the code loses */
+  double norm;        /* length of the coded vector */
+  double offset;      /* the part of the score that no row changes, rounded up */
+  float offset_slack; /* how far that part may be below the offset */
+  int32_t code_sum;   /* sum of the codes, for kernels that shift the rows' codes to unsigned */
 } lk_probe_bound;
 
 #define LK_ROTATE_ERROR 0x1p-45  /* of the vector's length */
@@ -144,6 +148,32 @@ LK_INLINE bool lk_bound_reaches(lk_metric metric, uint32_t dim, const lk_probe_b
   double loss = lk_bound_row_loss(dim, probe, tile, row);
   double product = (double)tile->scale * dot;
   return product + loss + LK_ARITHMETIC_ERROR * (fabs(product) + fabs(needed) + loss) >= needed;
+}
+
+/* The most p.y with which a centred row of length up to `norm_max` can have a score as low as this: lk_bound_product,
+ * mirrored. */
+LK_INLINE double lk_bound_product_most(lk_metric metric, const lk_probe_bound *probe, double norm_max, float score) {
+  double above = nextafterf(score, INFINITY);
+  double most = above - probe->offset + probe->offset_slack;
+  double magnitude = fabs(above) + fabs(probe->offset);
+  if (metric == LK_L2) {
+    double squares = norm_max * norm_max;
+    most = (most - above * LK_SCORE_ERROR + squares) / 2;
+    magnitude += squares;
+  } else {
+    most += LK_SCORE_ERROR * probe->norm * norm_max;
+  }
+  return most + LK_ARITHMETIC_ERROR * magnitude;
+}
+
+/* Whether a pair can have this score, by the row's residual and length and by `dot`, as in lk_bound_reaches: (d). */
+LK_INLINE bool lk_bound_allows(lk_metric metric, uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
+                               const lk_row_bound *row, float score, float dot) {
+  double most = lk_bound_product_most(metric, probe, row->norm, score);
+  double loss = lk_bound_row_loss(dim, probe, tile, row);
+  double product = (double)tile->scale * dot;
+  return product - loss - LK_ARITHMETIC_ERROR * (fabs(product) + fabs(most) + loss) <= most &&
+         lk_bound_reaches(metric, dim, probe, tile, row, score, dot);
 }
 
 /* The least float product of centred probe and centred row, neither of them coded, with which a row of length

@@ -24,7 +24,7 @@ uint32_t lk_centres_coded(const lk_centres *centres) {
 void lk_centres_bound(const lk_centres *centres, const float *q, lk_probe_bound *bounds, size_t stride) {
   for (uint32_t c = 1; centres->metric != LK_L2 && c < centres->count; c++) {
     bounds[c * stride] = bounds[0];
-    bounds[c * stride].offset = lk_codes_offset(centres->metric, q, centres->dim, centres->means[c], bounds[0].norm);
+    lk_codes_set_offset(centres->metric, q, centres->dim, centres->means[c], &bounds[c * stride]);
   }
 }
 

@@ -217,11 +217,17 @@ void lk_codes_tile(const float *x, uint32_t rows, uint32_t dim, const float *mea
   }
 }
 
-double lk_codes_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, double norm) {
-  /* `norm` may be longer than the vector by 2 * LK_SQUARES_ERROR. */
-  if (metric == LK_L2) return -norm * norm * (1 - 8 * LK_SQUARES_ERROR);
-  double lengths = sqrt(dot(q, q, dim) * dot(mean, mean, dim));
-  return dot(q, mean, dim) + lengths * (2 * LK_SQUARES_ERROR + LK_SCORE_ERROR);
+void lk_codes_set_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, lk_probe_bound *bound) {
+  if (metric == LK_L2) {
+    /* `norm` may be longer than the vector by 2 * LK_SQUARES_ERROR. */
+    double squares = bound->norm * bound->norm;
+    bound->offset = -squares * (1 - 8 * LK_SQUARES_ERROR);
+    bound->offset_slack = round_up(squares * (8 * LK_SQUARES_ERROR + LK_ARITHMETIC_ERROR));
+  } else {
+    double lengths = sqrt(dot(q, q, dim) * dot(mean, mean, dim)), error = 2 * LK_SQUARES_ERROR + LK_SCORE_ERROR;
+    bound->offset = dot(q, mean, dim) + lengths * error;
+    bound->offset_slack = round_up(lengths * (2 * error + LK_ARITHMETIC_ERROR));
+  }
 }
 
 lk_rotated_probe lk_codes_rotate_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, double *work,
@@ -231,7 +237,7 @@ lk_rotated_probe lk_codes_rotate_probe(lk_metric metric, const float *q, uint32_
   for (uint32_t i = 0; i < dim; i++) rotated[i] = (float)work[i];
   lk_rotated_probe probe = {.elements = work, .dim = dim, .norm = length(work, dim), .peak = largest(work, dim)};
   bound->norm = probe.norm * (1 + LK_SQUARES_ERROR);
-  bound->offset = lk_codes_offset(metric, q, dim, mean, bound->norm);
+  lk_codes_set_offset(metric, q, dim, mean, bound);
   return probe;
 }
 

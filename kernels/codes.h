@@ -43,9 +43,8 @@ void lk_codes_order(lk_ordered_row *rows, uint32_t count);
 void lk_codes_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
                    lk_tile *tile, lk_row_bound *bounds);
 
-/* The part of the score that no row changes, rounded up. `norm`: length of the coded vector, as lk_codes_probe bounds
- * it. */
-double lk_codes_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, double norm);
+/* Sets the bound's `offset` and `offset_slack` for a mean; its `norm` is set. */
+void lk_codes_set_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, lk_probe_bound *bound);
 
 /* A probe that is centred (l2) and rotated. */
 typedef struct lk_rotated_probe {
@@ -54,8 +53,8 @@ typedef struct lk_rotated_probe {
   double norm, peak; /* its length and its largest element, as computed */
 } lk_rotated_probe;
 
-/* Rotates one probe, into `work` (dim doubles) and `rotated` (dim floats, for rescreening), and sets the bound's `norm`
- * and `offset`. */
+/* Rotates one probe, into `work` (dim doubles) and `rotated` (dim floats, for rescreening), and sets the bound's
+ * `norm`, `offset` and `offset_slack`. */
 lk_rotated_probe lk_codes_rotate_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, double *work,
                                        float *rotated, lk_probe_bound *bound);
 /* Codes a rotated probe with codes in -limit .. limit, and sets the rest of the bound. The same probe may be coded

@@ -167,7 +167,8 @@ lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *er
                               .tiles = section_data(segment, LK_SECTION_TILES),
                               .bounds = section_data(segment, LK_SECTION_BOUNDS),
                               .numbers = section_data(segment, LK_SECTION_NUMBERS),
-                              .visibility.tags = section_data(segment, LK_SECTION_TAGS)};
+                              .visibility.tags = section_data(segment, LK_SECTION_TAGS),
+                              .name = segment->path};
   segment->keys = column_at(segment, LK_SECTION_KEY_ENDS);
   segment->subjects = column_at(segment, LK_SECTION_SUBJECT_ENDS);
   segment->groups = column_at(segment, LK_SECTION_GROUP_ENDS);

@@ -52,7 +52,7 @@ static lk_status load_block(lk_backend *backend, lk_shape shape, const lk_block 
   uint32_t tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
   lk_cpu_resident_block *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
-  made->base = (lk_resident_block){.rows = block->rows, .tiles = tiles};
+  made->base = (lk_resident_block){.rows = block->rows, .tiles = tiles, .name = block->name};
   made->block = *block;
   made->packed = allocate_packed(tiles * tile_bytes(lk_cpu_width(shape.dim)) + LK_TILE_SLACK);
   made->tiles = malloc((tiles + 1) * sizeof *made->tiles);

@@ -62,8 +62,8 @@ static void take_probes(const lk_cpu *cpu, const lk_tile_view *view, uint32_t fi
 
 /* Rescores the pairs of one row whose product reaches the tile's bound, which takes one comparison but does not hold
  * for an outlier, and the row's own bound. */
-static void rescore_row(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t first,
-                        uint32_t count, const float *tile_bounds, const float *product, uint32_t row) {
+static void rescore_row(lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t first, uint32_t count,
+                        const float *tile_bounds, const float *product, uint32_t row) {
   lk_shape shape = cpu->pass.batch.shape;
   const lk_row_bound *bound = &view->rows_bounds[row];
   bool fits = lk_row_fits(view->tile, bound);
@@ -73,7 +73,7 @@ static void rescore_row(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_
     thread->survivors++;
     if (product[p] >= lk_bound_float(shape.metric, terms_of(shape), &view->bounds[first + p], lk_bound_shortest(bound),
                                      bound->norm, cpu->pass.bars[first + p]))
-      lk_cpu_rescore(cpu, thread, view, first + p, row);
+      lk_cpu_rescore(cpu, thread, view, first + p, row, lk_cpu_dot(cpu, view, first + p, row));
   }
 }
 

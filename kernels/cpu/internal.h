@@ -66,8 +66,9 @@ typedef struct lk_cpu_pass {
   bool in_float;
   atomic_bool overflow;
   lk_candidate_lists *lists;
-  uint32_t first_list; /* of this pass */
-  atomic_bool failed;  /* out of memory for the hits of a range search */
+  uint32_t first_list;           /* of this pass */
+  atomic_bool failed;            /* out of memory for the hits of a range search */
+  atomic_uint_least64_t damaged; /* 1 + a row whose score its code does not allow; 0: there is none */
 } lk_cpu_pass;
 
 typedef struct lk_cpu {
@@ -124,8 +125,13 @@ float lk_cpu_score(const lk_cpu *cpu, uint32_t probe, const lk_placement *placem
 lk_hit lk_cpu_hit(const lk_cpu_pass *pass, const lk_placement *placement, uint32_t row, float score);
 /* Puts a hit into its probe's heap. */
 void lk_cpu_push(lk_cpu_pass *pass, uint32_t probe, lk_hit hit);
-/* Scores a row of the tile exactly, and keeps it as a pending hit if it reaches the bar. */
-void lk_cpu_rescore(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t probe, uint32_t row);
+/* The product of a tile's row's code and the float probe. */
+float lk_cpu_dot(const lk_cpu *cpu, const lk_tile_view *view, uint32_t probe, uint32_t row);
+/* Scores a row of the tile exactly, and keeps it as a pending hit if it reaches the bar. `dot` as lk_cpu_dot has it. */
+void lk_cpu_rescore(lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t probe, uint32_t row,
+                    float dot);
+/* Holds a hit against its row's code: one that the code does not allow fails the search. */
+void lk_cpu_certify(lk_cpu *cpu, uint32_t probe, const lk_hit *hit);
 /* Scans a tile for all probes by its exact rows. */
 void lk_cpu_float_scan(lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view);
 /* Whether the round goes on: the thread has room for all that `probes` probes may find in a tile, and no thread has run

@@ -149,6 +149,7 @@ lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vis
   if (!lay_out_blocks(pass) || !mark_visible(cpu, visible) || !lay_out_probes(pass) || !lay_out_threads(cpu))
     return lk_fail_memory(error);
   atomic_store(&pass->failed, false);
+  atomic_store(&pass->damaged, 0);
   for (uint32_t p = 0; p < batch->count; p++) {
     pass->bars[p] = batch->thresholds != NULL ? batch->thresholds[p] : -INFINITY;
     pass->heap_counts[p] = 0;
@@ -192,5 +193,8 @@ lk_status lk_cpu_finish(lk_backend *backend, lk_candidate_lists *lists, lk_searc
     stats->rescored += thread->rescored;
     thread->scanned = thread->survivors = thread->rescored = 0;
   }
-  return cpu->pass.batch.k == LK_K_ALL ? lk_cpu_range_finish(cpu, lists, error) : finish_heaps(cpu, lists, error);
+  lk_status status =
+      cpu->pass.batch.k == LK_K_ALL ? lk_cpu_range_finish(cpu, lists, error) : finish_heaps(cpu, lists, error);
+  uint64_t damaged = atomic_load(&cpu->pass.damaged);
+  return status == LK_OK && damaged > 0 ? lk_batch_fail_damaged(&cpu->pass.batch, damaged - 1, error) : status;
 }

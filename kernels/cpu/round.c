@@ -43,6 +43,7 @@ static void take(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe, lk_hit hit)
     lk_cpu_push(&cpu->pass, probe, hit);
     return;
   }
+  lk_cpu_certify(cpu, probe, &hit);
   if (thread->pending_count == thread->pending_room) lk_cpu_range_keep(cpu, thread);
   thread->pending[thread->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
 }
@@ -85,6 +86,13 @@ static void run_groups(lk_cpu *cpu, void (*task)(void *context, uint32_t thread,
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
+/* Packed codes lie so that a row's are spread over 8 KiB and more. To read them for every row would take longer than to
+ * score it, so the exact scan certifies what is in the answer. */
+static void certify_heap(lk_cpu *cpu, uint32_t probe) {
+  const lk_hit *heap = cpu->pass.heaps + (size_t)probe * cpu->pass.batch.k;
+  for (uint32_t i = 0; i < cpu->pass.heap_counts[probe]; i++) lk_cpu_certify(cpu, probe, &heap[i]);
+}
+
 static void score_group(void *context, uint32_t thread, uint32_t group) {
   lk_cpu *cpu = context;
   uint32_t size = group_size(cpu), first = group * size, end = least(first + size, cpu->pass.batch.count);
@@ -94,6 +102,7 @@ static void score_group(void *context, uint32_t thread, uint32_t group) {
       for (uint32_t p = first; p < end; p++)
         score_rows(cpu, &cpu->threads[thread], p, placement, row, rows - row < SLICE_ROWS ? rows : row + SLICE_ROWS);
   }
+  for (uint32_t p = first; cpu->pass.batch.k != LK_K_ALL && p < end; p++) certify_heap(cpu, p);
 }
 
 void lk_cpu_exact_scan(lk_backend *backend) { run_groups((lk_cpu *)backend, score_group); }
@@ -126,9 +135,33 @@ static int32_t shifted_threshold(lk_metric metric, const lk_probe_bound *probe, 
   return threshold == INT32_MAX || shifted > INT32_MAX ? INT32_MAX : (int32_t)shifted;
 }
 
-void lk_cpu_rescore(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t probe, uint32_t row) {
+float lk_cpu_dot(const lk_cpu *cpu, const lk_tile_view *view, uint32_t probe, uint32_t row) {
+  uint32_t width = lk_cpu_width(cpu->pass.batch.shape.dim);
+  const uint8_t *packed =
+      view->packed + (size_t)(row / LK_STRIP_ROWS) * LK_STRIP_ROWS * width + (size_t)(row % LK_STRIP_ROWS) * LK_STEP;
+  return cpu->isa->dot(packed, width, view->rotated + (size_t)probe * width);
+}
+
+/* One damaged row is enough to name; the row may have changed since its code was made, or the code. */
+static void certify(lk_cpu *cpu, const lk_tile_view *view, uint32_t probe, uint32_t row, float score, float dot) {
+  lk_shape shape = cpu->pass.batch.shape;
+  if (!lk_bound_allows(shape.metric, shape.dim, &view->bounds[probe], view->tile, &view->rows_bounds[row], score, dot))
+    atomic_store(&cpu->pass.damaged, UINT64_C(1) + view->placement->first_row + view->first + row);
+}
+
+void lk_cpu_certify(lk_cpu *cpu, uint32_t probe, const lk_hit *hit) {
+  const lk_placement *placement = lk_cpu_placement_of_row(&cpu->pass, hit->row);
+  uint32_t row = hit->row - placement->first_row;
+  lk_tile_view view = lk_cpu_view_tile(&cpu->pass, placement->first_tile + row / LK_TILE_ROWS);
+  row %= LK_TILE_ROWS;
+  certify(cpu, &view, probe, row, hit->score, lk_cpu_dot(cpu, &view, probe, row));
+}
+
+void lk_cpu_rescore(lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t probe, uint32_t row,
+                    float dot) {
   thread->rescored++;
   float score = lk_cpu_score(cpu, probe, view->placement, view->first + row);
+  certify(cpu, view, probe, row, score, dot);
   if (score >= cpu->pass.bars[probe])
     thread->pending[thread->pending_count++] =
         (lk_pending){.probe = probe, .hit = lk_cpu_hit(&cpu->pass, view->placement, view->first + row, score)};
@@ -142,16 +175,14 @@ static void fetch(const lk_cpu *cpu, const lk_block *block, uint32_t row) {
 }
 
 /* Whether the row is visible and can still reach the bar, now by its product with the float probe. */
-static bool rescreen(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t probe, uint32_t row) {
+static bool rescreen(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t probe, uint32_t row,
+                     float *dot) {
   const lk_cpu_pass *pass = &cpu->pass;
-  uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim);
   if (!lk_cpu_visible(pass, view->placement, view->first + row)) return false;
   thread->survivors++;
-  const uint8_t *packed =
-      view->packed + (size_t)(row / LK_STRIP_ROWS) * LK_STRIP_ROWS * width + (size_t)(row % LK_STRIP_ROWS) * LK_STEP;
-  float dot = cpu->isa->dot(packed, width, view->rotated + (size_t)probe * width);
-  bool reaches = lk_bound_reaches(pass->batch.shape.metric, dim, &view->bounds[probe], view->tile,
-                                  &view->rows_bounds[row], pass->bars[probe], dot);
+  *dot = lk_cpu_dot(cpu, view, probe, row);
+  bool reaches = lk_bound_reaches(pass->batch.shape.metric, pass->batch.shape.dim, &view->bounds[probe], view->tile,
+                                  &view->rows_bounds[row], pass->bars[probe], *dot);
   if (reaches) fetch(cpu, &view->placement->resident->block, view->first + row);
   return reaches;
 }
@@ -159,6 +190,20 @@ static bool rescreen(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_vie
 bool lk_cpu_has_room(lk_cpu_pass *pass, const lk_cpu_thread *thread, uint32_t probes) {
   if (thread->pending_count + probes * LK_TILE_ROWS > thread->pending_room) atomic_store(&pass->overflow, true);
   return !atomic_load_explicit(&pass->overflow, memory_order_relaxed);
+}
+
+/* The pairs of a tile that are rescored, and their products with the float probe. */
+struct kept {
+  size_t count;
+  uint16_t pairs[LK_SCAN_PROBES * LK_TILE_ROWS];
+  float dots[LK_SCAN_PROBES * LK_TILE_ROWS];
+};
+
+/* Keeps a pair if it is not rescreened away. */
+static void keep_pair(const lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *view, uint32_t first,
+                      struct kept *kept, uint16_t pair) {
+  if (!rescreen(cpu, thread, view, first + pair / LK_TILE_ROWS, pair % LK_TILE_ROWS, &kept->dots[kept->count])) return;
+  kept->pairs[kept->count++] = pair;
 }
 
 /* Scans a tile's codes for `count` probes from `first` on. */
@@ -179,20 +224,18 @@ static void scan_probes(lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *
                            survivors);
     thread->scanned += (uint64_t)view->rows * count;
   }
-  size_t kept = 0;
+  struct kept kept;
+  kept.count = 0;
   for (size_t i = 0; i < found; i++) {
     uint32_t row = survivors[i] % LK_TILE_ROWS;
-    if (row < view->rows && lk_row_fits(view->tile, &view->rows_bounds[row]) &&
-        rescreen(cpu, thread, view, first + survivors[i] / LK_TILE_ROWS, row))
-      survivors[kept++] = survivors[i];
+    if (row < view->rows && lk_row_fits(view->tile, &view->rows_bounds[row]))
+      keep_pair(cpu, thread, view, first, &kept, survivors[i]);
   }
-  for (uint32_t i = 0; i < view->outliers_count; i++) {
-    uint32_t row = view->outliers[i] - view->first;
+  for (uint32_t i = 0; i < view->outliers_count; i++)
     for (uint32_t p = 0; p < count; p++)
-      if (rescreen(cpu, thread, view, first + p, row)) survivors[kept++] = (uint16_t)(p * LK_TILE_ROWS + row);
-  }
-  for (size_t i = 0; i < kept; i++)
-    lk_cpu_rescore(cpu, thread, view, first + survivors[i] / LK_TILE_ROWS, survivors[i] % LK_TILE_ROWS);
+      keep_pair(cpu, thread, view, first, &kept, (uint16_t)(p * LK_TILE_ROWS + view->outliers[i] - view->first));
+  for (size_t i = 0; i < kept.count; i++)
+    lk_cpu_rescore(cpu, thread, view, first + kept.pairs[i] / LK_TILE_ROWS, kept.pairs[i] % LK_TILE_ROWS, kept.dots[i]);
 }
 
 static void scan_tile(void *context, uint32_t number, uint32_t item) {

@@ -54,9 +54,11 @@ static void raise_to_worst(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe) {
   uint32_t k = pass->batch.k, count = pass->heap_counts[probe];
   float worst = INFINITY;
   for (uint32_t i = 0; i < count; i++) {
-    uint32_t row = pass->heaps[(size_t)probe * k + i].row;
-    const lk_placement *placement = lk_cpu_placement_of_row(pass, row);
-    worst = fminf(worst, lk_cpu_score(cpu, probe, placement, (uint32_t)(row - placement->first_row)));
+    lk_hit *hit = &pass->heaps[(size_t)probe * k + i];
+    const lk_placement *placement = lk_cpu_placement_of_row(pass, hit->row);
+    hit->score = lk_cpu_score(cpu, probe, placement, hit->row - placement->first_row);
+    lk_cpu_certify(cpu, probe, hit);
+    worst = fminf(worst, hit->score);
   }
   thread->rescored += count;
   if (count == k && worst > pass->bars[probe]) pass->bars[probe] = worst;

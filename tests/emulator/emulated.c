@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/host/cuda.h"
 #include "tests/emulator/emulated.h"
+#include "tests/support/damage.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -169,6 +170,12 @@ Test(emulated, by_the_float_scan_without_a_library) {
 }
 
 /* ---- rare situations ---- */
+
+Test(emulated, a_row_that_was_written_over_is_named) {
+  lk_device *device = open_device(plenty);
+  damage_check(device);
+  lk_device_close(device);
+}
 
 Test(emulated, most_k) {
   struct conformance_case c = PIN("most k", IP, NORMAL, 8, 4500, 2, LK_K_MAX);

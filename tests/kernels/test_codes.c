@@ -169,6 +169,10 @@ static void check_row(const struct comparison *c, const float *q, const float *x
   check_bar(c, score, &products, nextafterf(score, -INFINITY));
   check_bar(c, score, &products, (float)(score - fabs(score) * 0.01));
   check_bar(c, score, &products, -INFINITY);
+  for (uint32_t i = 0; i < DOTS; i++)
+    cr_assert(lk_bound_allows(c->metric, c->dim, &c->probe->bound, c->tile, c->bound, score, products.coded[i]),
+              "%s: metric %d dim %u: the score %a counts as damage (dot %a)", c->what, (int)c->metric, c->dim,
+              (double)score, (double)products.coded[i]);
 }
 
 static void code_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit,
@@ -177,9 +181,8 @@ static void code_probe(lk_metric metric, const float *q, uint32_t dim, const flo
   lk_codes_probe(metric, q, dim, mean, limit, work, probe->code, probe->rotated, &probe->bound);
 }
 
-/* Rows in a tile each, where the bound is tightest, against each probe. */
-static void check_alone(lk_metric metric, const char *what, const float *q, uint32_t probes, const float *x,
-                        uint32_t rows, uint32_t dim, const float *mean) {
+static void check_one_side(lk_metric metric, const char *what, const float *q, uint32_t probes, const float *x,
+                           uint32_t rows, uint32_t dim, const float *mean) {
   static double work[LK_DIM_MAX];
   static int8_t code[LK_DIM_MAX];
   static struct coded probe;
@@ -193,6 +196,18 @@ static void check_alone(lk_metric metric, const char *what, const float *q, uint
       check_row(&c, q + (size_t)(p / 2) * dim, x + (size_t)r * dim);
     }
   }
+}
+
+/* Rows in a tile each, where the bound is tightest, against each probe and, for products, against its negative: what
+ * makes a score round up makes that one round down. */
+static void check_alone(lk_metric metric, const char *what, const float *q, uint32_t probes, const float *x,
+                        uint32_t rows, uint32_t dim, const float *mean) {
+  check_one_side(metric, what, q, probes, x, rows, dim, mean);
+  if (metric == LK_L2) return;
+  float *negative = must(malloc((size_t)probes * dim * sizeof *negative));
+  for (size_t i = 0; i < (size_t)probes * dim; i++) negative[i] = -q[i];
+  check_one_side(metric, what, negative, probes, x, rows, dim, mean);
+  free(negative);
 }
 
 /* Every row of a corpus in the tiles it has. */
@@ -368,6 +383,37 @@ Test(codes, thresholds_saturate) {
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, INFINITY), INT32_MAX);
   cr_assert(lk_bound_reaches(LK_IP, 4, &probe, &tile, &row, -INFINITY, -0x1p100f));
   cr_assert(!lk_bound_reaches(LK_IP, 4, &probe, &tile, &row, 0x1p127f, 1));
+}
+
+/* Scores of other rows, which is what a row that was written over has. */
+Test(codes, a_score_of_another_row_is_not_allowed) {
+  for (int metric = LK_COSINE; metric <= LK_L2; metric++) {
+    corpus_recipe recipe = {
+        .metric = (lk_metric)metric, .kind = CORPUS_NORMAL, .dim = 128, .rows = 256, .blocks = 1, .probes = 1};
+    corpus data = corpus_make(&recipe);
+    const lk_block *block = &data.blocks[0];
+    static struct coded probe;
+    uint32_t above = 0, below = 0, refused_above = 0, refused_below = 0;
+    code_probe((lk_metric)metric, data.probes, 128, block->mean, LK_CODE_MAX, &probe);
+    for (uint32_t r = 0; r < 256; r++) {
+      const float *x = block->exact, *other = x + (size_t)((r + 1) % 256) * 128;
+      struct comparison c = {(lk_metric)metric,      128,         &probe,     block->tiles, &block->bounds[r],
+                             block->codes + r * 128, block->mean, "other row"};
+      struct products products = multiply(&c, data.probes, x + (size_t)r * 128);
+      float own = lk_score((lk_metric)metric, data.probes, x + (size_t)r * 128, 128);
+      float score = lk_score((lk_metric)metric, data.probes, other, 128);
+      bool allowed = lk_bound_allows((lk_metric)metric, 128, &probe.bound, block->tiles, &block->bounds[r], score,
+                                     products.coded[0]);
+      above += score > own, below += score < own;
+      refused_above += !allowed && score > own, refused_below += !allowed && score < own;
+    }
+    cr_assert(refused_above > above * 9 / 10 && refused_below > below * 9 / 10, "metric %d: %u of %u, %u of %u", metric,
+              refused_above, above, refused_below, below);
+    cr_assert(!lk_bound_allows((lk_metric)metric, 128, &probe.bound, block->tiles, block->bounds, NAN, 0));
+    cr_assert(!lk_bound_allows((lk_metric)metric, 128, &probe.bound, block->tiles, block->bounds, INFINITY, 0));
+    cr_assert(!lk_bound_allows((lk_metric)metric, 128, &probe.bound, block->tiles, block->bounds, -INFINITY, 0));
+    corpus_free(&data);
+  }
 }
 
 /* A certificate that passes everything would prove nothing: the slack must stay near what the codes lose. */

@@ -138,7 +138,9 @@ static void check_probe(lk_metric metric, const float *q, uint32_t dim, const fl
   cr_assert_geq(bound.residual, loss, "dim %u", dim);
   cr_assert_geq(bound.norm, norm, "dim %u", dim);
   cr_assert_geq(bound.code_norm, (real)bound.scale * sqrtl(squares), "dim %u", dim);
-  cr_assert_geq(bound.offset, metric == LK_L2 ? -norm * norm : product, "dim %u", dim);
+  real offset = metric == LK_L2 ? -norm * norm : product;
+  cr_assert_geq(bound.offset, offset, "dim %u", dim);
+  cr_assert_leq((real)bound.offset - bound.offset_slack, offset, "dim %u", dim);
 }
 
 Test(codes_bound, lengths_of_a_probe) {

@@ -77,6 +77,8 @@ typedef struct lk_cuda_pass {
   lk_cuda_scored *scored;
   uint64_t room; /* entries of `pairs` and of `scored` */
 
+  uint64_t *damaged; /* 1 + a row whose score its code does not allow; 0: there is none */
+
   lk_hit *best; /* k a probe, in order */
   uint32_t *best_counts;
   float *bars;

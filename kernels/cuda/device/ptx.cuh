@@ -75,6 +75,9 @@ LK_DEVICE uint32_t lk_add(uint32_t *to, uint32_t value) { return atomicAdd(to, v
 LK_DEVICE uint64_t lk_add(uint64_t *to, uint64_t value) {
   return atomicAdd(reinterpret_cast<unsigned long long *>(to), static_cast<unsigned long long>(value));
 }
+LK_DEVICE void lk_raise(uint64_t *to, uint64_t value) {
+  atomicMax(reinterpret_cast<unsigned long long *>(to), static_cast<unsigned long long>(value));
+}
 /* Reads past the first-level cache, which does not see what other blocks write. */
 LK_DEVICE uint64_t lk_peek(const uint64_t *from) { return __ldcg(reinterpret_cast<const unsigned long long *>(from)); }
 

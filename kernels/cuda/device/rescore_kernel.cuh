@@ -23,15 +23,32 @@ LK_DEVICE float lk_rescore_dot(const int8_t *code, size_t step, uint32_t row, co
   return sum;
 }
 
-/* Whether the pair can still reach the bar; all lanes get the same. */
-LK_DEVICE bool lk_rescore_rescreen(const lk_cuda_pass &pass, const lk_cuda_placement *placement, uint32_t probe,
-                                   uint32_t row, float bar) {
+/* What the certificate says of a pair; all lanes have the same. */
+struct lk_rescore_pair {
+  const lk_probe_bound *probe;
+  const lk_tile *tile;
+  const lk_row_bound *row;
+  float dot; /* of the float probe and the row's code */
+};
+
+LK_DEVICE lk_rescore_pair lk_rescore_look(const lk_cuda_pass &pass, const lk_cuda_placement *placement, uint32_t probe,
+                                          uint32_t row) {
   size_t coded = (size_t)lk_coded_centre(pass.metric, placement->centre) * pass.probes + probe;
   const int8_t *code = placement->codes + lk_packed_at(pass.chunks, LK_TILE_ROWS, row, 0);
-  float dot = lk_rescore_dot(code, (size_t)LK_TILE_ROWS * LK_CHUNK, row, pass.rotated + coded * pass.chunks * LK_CHUNK,
-                             pass.chunks);
-  return lk_bound_reaches(pass.metric, pass.dim, &pass.bounds[(size_t)placement->centre * pass.probes + probe],
-                          &placement->tiles[row / LK_TILE_ROWS], &placement->bounds[row], bar, dot);
+  return {&pass.bounds[(size_t)placement->centre * pass.probes + probe], &placement->tiles[row / LK_TILE_ROWS],
+          &placement->bounds[row],
+          lk_rescore_dot(code, (size_t)LK_TILE_ROWS * LK_CHUNK, row, pass.rotated + coded * pass.chunks * LK_CHUNK,
+                         pass.chunks)};
+}
+
+LK_DEVICE bool lk_rescore_reaches(const lk_cuda_pass &pass, const lk_rescore_pair &pair, float bar) {
+  return lk_bound_reaches(pass.metric, pass.dim, pair.probe, pair.tile, pair.row, bar, pair.dot);
+}
+
+/* Holds a score against the row's code: one that the code does not allow fails the search. */
+LK_DEVICE void lk_rescore_certify(const lk_cuda_pass &pass, const lk_rescore_pair &pair, uint32_t row, float score) {
+  if (!lk_bound_allows(pass.metric, pass.dim, pair.probe, pair.tile, pair.row, score, pair.dot))
+    lk_raise(pass.damaged, (uint64_t)row + 1);
 }
 
 LK_DEVICE float lk_rescore_element(lk_store store, const void *x, uint32_t i) {
@@ -71,10 +88,12 @@ LK_KERNEL(LK_RESCORE_THREADS, 4) lk_rescore_kernel(const lk_cuda_pass pass) {
     const lk_cuda_placement *placement = lk_cuda_placement_of_row(&pass, pair.row);
     uint32_t row = pair.row - placement->first_row;
     float bar = pass.bars[pair.probe];
-    if (pass.rescreens && !lk_rescore_rescreen(pass, placement, pair.probe, row, bar)) continue;
+    lk_rescore_pair seen = lk_rescore_look(pass, placement, pair.probe, row);
+    if (pass.rescreens && !lk_rescore_reaches(pass, seen, bar)) continue;
     rescored++;
     const char *x = (const char *)placement->exact + (size_t)row * pass.dim * lk_store_bytes(pass.store);
     float score = lk_rescore_score(pass, pass.exact + (size_t)pair.probe * pass.dim, x);
+    if (lane == 0) lk_rescore_certify(pass, seen, pair.row, score);
     if (lane == 0 && score >= bar) lk_rescore_keep(pass, pair, score);
   }
   if (lane == 0 && rescored > 0) lk_add(&pass.counters->rescored, rescored);

@@ -35,6 +35,7 @@ typedef enum lk_cuda_buffer {
   LK_BUFFER_COUNTS, /* best_counts, new_counts */
   LK_BUFFER_STARTS,
   LK_BUFFER_COUNTERS,
+  LK_BUFFER_DAMAGED,
   LK_BUFFER_PAIRS,
   LK_BUFFER_SCORED,
   LK_BUFFER_SORTED,

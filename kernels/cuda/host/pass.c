@@ -99,6 +99,7 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
                  {LK_BUFFER_COUNTS, 2 * probes * sizeof *pass->best_counts, &pass->best_counts},
                  {LK_BUFFER_STARTS, probes * sizeof *pass->starts, &pass->starts},
                  {LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters, &pass->counters},
+                 {LK_BUFFER_DAMAGED, sizeof *pass->damaged, &pass->damaged},
                  {LK_BUFFER_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
                  {LK_BUFFER_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
                  {LK_BUFFER_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
@@ -113,7 +114,9 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
   if (tiles != cuda->tiles) cuda->order_number = 0;
   cuda->tiles = tiles;
   pass->new_counts = pass->best_counts + probes;
+  cuda->gpu->ops->clear(cuda->gpu, pass->damaged, sizeof *pass->damaged);
   if (lk_cuda_reserve_host(cuda, LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters) == NULL ||
+      lk_cuda_reserve_host(cuda, LK_BUFFER_DAMAGED, sizeof *pass->damaged) == NULL ||
       lk_cuda_reserve_host(cuda, LK_BUFFER_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds) == NULL)
     return lk_fail_memory(error);
   return LK_OK;
@@ -230,8 +233,14 @@ lk_status lk_cuda_finish(lk_backend *backend, lk_candidate_lists *lists, lk_sear
   stats->survivors += cuda->stats.survivors;
   stats->rescored += cuda->stats.rescored;
   cuda->stats = (lk_search_stats){0};
-  lk_status status = cuda->gpu->ops->check(cuda->gpu, error);
+  lk_gpu *gpu = cuda->gpu;
+  uint64_t *damaged = cuda->host[LK_BUFFER_DAMAGED].data;
+  lk_status status = gpu->ops->check(gpu, error);
   if (status != LK_OK) return status;
+  *damaged = 0;
+  gpu->ops->read(gpu, damaged, cuda->pass.damaged, sizeof *damaged);
   status = cuda->pass.k == LK_K_ALL ? lk_cuda_range_finish(cuda, lists, error) : finish_best(cuda, lists, error);
-  return status == LK_OK ? cuda->gpu->ops->check(cuda->gpu, error) : status;
+  gpu->ops->wait(gpu);
+  if (status == LK_OK) status = gpu->ops->check(gpu, error);
+  return status == LK_OK && *damaged > 0 ? lk_batch_fail_damaged(&cuda->batch, *damaged - 1, error) : status;
 }

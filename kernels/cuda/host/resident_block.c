@@ -201,7 +201,8 @@ lk_status lk_cuda_load_block(lk_backend *backend, lk_shape shape, const lk_block
   lk_cuda *cuda = (lk_cuda *)backend;
   lk_cuda_resident_block *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
-  made->base = (lk_resident_block){.rows = block->rows, .tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS};
+  made->base = (lk_resident_block){
+      .rows = block->rows, .tiles = (block->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS, .name = block->name};
   made->block = *block;
   made->placement.rows = block->rows;
   struct loading loading = {.cuda = cuda, .resident = made, .block = block, .shape = shape, .error = error};

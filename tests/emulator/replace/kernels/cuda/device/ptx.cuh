@@ -142,6 +142,9 @@ LK_DEVICE uint64_t lk_add(uint64_t *to, uint64_t value) {
   *to += value;
   return before;
 }
+LK_DEVICE void lk_raise(uint64_t *to, uint64_t value) {
+  if (value > *to) *to = value;
+}
 LK_DEVICE uint64_t lk_peek(const uint64_t *from) { return *from; }
 
 LK_DEVICE uint32_t lk_count_bits(uint32_t value) { return (uint32_t)__builtin_popcount(value); }
