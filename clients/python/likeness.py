@@ -240,8 +240,8 @@ def _encode_text(text: str) -> _Text:
     return _Text(encoded, len(encoded))
 
 
-def _encode_texts(texts: Sequence[str]) -> ctypes.Array:
-    return (_Text * len(texts))(*map(_encode_text, texts))
+def _encode_texts(texts: Sequence[str] | None) -> ctypes.Array | None:
+    return None if texts is None else (_Text * len(texts))(*map(_encode_text, texts))
 
 
 def _encode_claims(claims: Claims | None):
@@ -389,12 +389,13 @@ class Gallery(_Owner):
         model: str = "",
         tags: int = 0,
         mask: int = 0,
-        keys: Sequence[str] = (),
-        subjects: Sequence[str] = (),
+        keys: Sequence[str] | None = None,
+        subjects: Sequence[str] | None = None,
         claims: Claims | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Template numbers and scores, one row per probe (fused: one row), best first. MISSING and -inf fill shorter
-        lists. k = ALL: all templates at or above the threshold. Sets `last_search` to the search's statistics."""
+        lists. k = ALL: all templates at or above the threshold. `keys`, `subjects`: only the templates with these keys
+        or of these subjects; an empty list is nobody, None everybody. Sets `last_search` to the search's statistics."""
         vectors, kept = _describe_vectors(probes, "probes")
         key_texts, subject_texts = _encode_texts(keys), _encode_texts(subjects)
         query = _Query(
@@ -409,8 +410,8 @@ class Gallery(_Owner):
             mask=mask,
             keys=ctypes.cast(key_texts, POINTER(_Text)),
             subjects=ctypes.cast(subject_texts, POINTER(_Text)),
-            keys_count=len(keys),
-            subjects_count=len(subjects),
+            keys_count=len(keys or ()),
+            subjects_count=len(subjects or ()),
             claims=_encode_claims(claims),
         )
         stats = _SearchStats()

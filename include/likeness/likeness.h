@@ -137,7 +137,8 @@ typedef struct lk_query {
   bool by_subject;          /* at most one candidate per subject, its best template; not with LK_K_ALL */
   lk_text model;            /* empty, or the gallery's; else LK_EMODEL */
   uint64_t tags, mask;      /* only templates whose tags equal `tags` in the bits of `mask` */
-  /* If any are given: only the templates with these keys or of these subjects. Unknown ones match nothing. */
+  /* If a list is given, that is, not NULL: only the templates with these keys or of these subjects. Unknown ones match
+   * nothing, so an empty list selects no template. */
   const lk_text *keys, *subjects;
   uint32_t keys_count, subjects_count;
   const lk_claims *claims; /* may be NULL */
@@ -163,8 +164,9 @@ LK_API void lk_result_close(lk_result *result); /* NULL is allowed */
 /* Searches all templates that the query selects, exactly, for each probe: the k best, or all that reach the threshold,
  * by score descending, then template number ascending. Adds the statistics of the search to `stats`, which may be NULL.
  * LK_EBADPROBE names the probe. LK_EDIM. LK_EMODEL. LK_EINVAL: k is out of range, or LK_K_ALL with by_subject; the
- * threshold is NaN; the gallery is not loaded; more than INT32_MAX probes; a run is too long or empty. A policy can
- * only lower k and raise the threshold; LK_K_ALL becomes the policy's number of candidates, if it has one. */
+ * threshold is NaN; the gallery is not loaded; more than INT32_MAX probes; a run is too long or empty; a list of keys
+ * or subjects is NULL and has a count. A policy can only lower k and raise the threshold; LK_K_ALL becomes the policy's
+ * number of candidates, if it has one. */
 LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                      lk_search_stats *stats, lk_error *error);
 
