@@ -15,6 +15,7 @@ extern "C" {
 
 #define LK_DIM_MAX 4096
 #define LK_K_MAX 4096
+#define LK_THREADS_MAX 4096 /* of a device */
 #define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
 
 typedef enum lk_metric {
