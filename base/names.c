@@ -11,9 +11,9 @@ static int find(const char *const *names, int count, lk_text name) {
   return count;
 }
 
-const char *lk_metric_name(lk_metric metric) { return metric_names[metric]; }
-const char *lk_store_name(lk_store store) { return store_names[store]; }
-const char *lk_fusion_name(lk_fusion fusion) { return fusion_names[fusion]; }
+const char *lk_metric_name(lk_metric metric) { return (unsigned)metric <= LK_L2 ? metric_names[metric] : "?"; }
+const char *lk_store_name(lk_store store) { return (unsigned)store <= LK_STORE_F16 ? store_names[store] : "?"; }
+const char *lk_fusion_name(lk_fusion fusion) { return (unsigned)fusion <= LK_FUSE_MEAN ? fusion_names[fusion] : "?"; }
 
 lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error) {
   int found = find(metric_names, 3, lk_text_of(name));

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include <likeness/types.h>
 #include "base/fail.h"
 
 /* A waiting thread looks for its call so many times, for some 40 microseconds, before it sleeps: calls of one search
@@ -88,6 +89,8 @@ static void *worker_main(void *argument) {
 }
 
 lk_status lk_pool_open(uint32_t threads, lk_pool **pool, lk_error *error) {
+  if (threads > LK_THREADS_MAX)
+    return lk_fail(error, LK_EINVAL, "%u threads; at most %d are allowed", threads, LK_THREADS_MAX);
   if (threads == 0) threads = processors();
   lk_pool *opened = calloc(1, sizeof *opened + (threads - 1) * sizeof opened->workers[0]);
   if (opened == NULL) return lk_fail_memory(error);

@@ -10,7 +10,7 @@
 typedef struct lk_pool lk_pool;
 
 /* `threads` counts the caller; 0: as many as this process may run on. LK_ENOMEM: also where a thread cannot be started.
- */
+ * LK_EINVAL: more than LK_THREADS_MAX. */
 lk_status lk_pool_open(uint32_t threads, lk_pool **pool, lk_error *error);
 void lk_pool_close(lk_pool *pool);
 uint32_t lk_pool_threads(const lk_pool *pool);

@@ -6,9 +6,14 @@
 
 #include <likeness/types.h>
 
+/* A string that is longer than a text can be gives the longest text, which is too long everywhere. */
 static inline lk_text lk_text_of(const char *string) {
-  return (lk_text){.bytes = string, .length = (uint32_t)strlen(string)};
+  size_t length = strlen(string);
+  return (lk_text){.bytes = string, .length = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX};
 }
+
+/* The precision for "%.*s" in a message: a length beyond INT_MAX would mean all bytes up to a NUL. */
+static inline int lk_text_shown(lk_text text) { return text.length <= LK_TEXT_MAX ? (int)text.length : LK_TEXT_MAX; }
 
 static inline bool lk_text_equal(lk_text a, lk_text b) {
   return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);

@@ -82,6 +82,9 @@ class LikenessTest(unittest.TestCase):
         numbers, scores = gallery.identify(self.probes, k=5, keys=["key 8", "key 6"], subjects=["no such one"])
         self.assertEqual({6, 8, likeness.MISSING}, set(numbers.ravel()))
         self.assertTrue(np.all(np.isneginf(scores[:, 2:])))
+        for nobody in {"keys": []}, {"subjects": []}, {"keys": [], "subjects": []}, {"subjects": (), "fusion": "max"}:
+            numbers, scores = gallery.identify(self.probes, k=3, **nobody)
+            self.assertTrue((numbers == likeness.MISSING).all() and np.isneginf(scores).all(), nobody)
         numbers, scores = gallery.identify(self.probes, k=likeness.ALL, threshold=0.3)
         np.testing.assert_array_equal((numbers != likeness.MISSING).sum(axis=1), (exact >= 0.3).sum(axis=1))
         numbers, _ = gallery.identify(self.probes, k=2, fusion="max")

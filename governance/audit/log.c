@@ -138,13 +138,18 @@ static lk_status append_head(lk_audit *audit, lk_audit_mark *mark, lk_error *err
   return append(audit, &entry, error);
 }
 
+/* Never, for an interval that no clock will see the end of. */
+static uint64_t due_after(uint64_t time_ms, uint64_t interval_ms) {
+  return interval_ms < UINT64_MAX - time_ms ? time_ms + interval_ms : UINT64_MAX;
+}
+
 static lk_status commit(lk_audit *audit, bool with_head, lk_error *error) {
   lk_audit_mark mark = mark_end(audit);
   lk_status status = with_head ? append_head(audit, &mark, error) : LK_OK;
   if (status == LK_OK) status = sync_pending(audit, error);
   if (status == LK_OK && with_head) {
     audit->latest = mark;
-    audit->head_due_ms = mark.time_ms + audit->head_interval_ms;
+    audit->head_due_ms = due_after(mark.time_ms, audit->head_interval_ms);
   }
   if (status == LK_OK && audit->file_bytes >= audit->file_bytes_max) status = rotate(audit, error);
   return status;
@@ -248,7 +253,7 @@ lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_
   made->lock = made->fd = -1;
   made->file_bytes_max = options->file_bytes > 0 ? options->file_bytes : FILE_BYTES;
   made->head_interval_ms = options->head_interval_ms;
-  made->head_due_ms = lk_clock_unix_ms() + made->head_interval_ms;
+  made->head_due_ms = due_after(lk_clock_unix_ms(), made->head_interval_ms);
   made->synced = true;
   strcpy(made->folder, folder);
   strcpy(made->path, folder);

@@ -42,6 +42,10 @@ static int explain_time(char *why, size_t size, const char *words, int64_t ms) {
 
 bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_request *request, int64_t now_ms,
                        char *why, size_t size) {
+  if (rule >= policy->rules_count) {
+    snprintf(why, size, "the policy has no such rule");
+    return false;
+  }
   const lk_rule *r = &policy->rules[rule];
   lk_match match = lk_rule_match(r, request, now_ms);
   const char *claim = lk_claim_name(match.claim);
@@ -63,7 +67,7 @@ bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_r
       snprintf(why, size, "the rule does not cover the operation %s", lk_operation_name(request->operation));
       break;
     case LK_MATCH_CLAIM:
-      snprintf(why, size, "the rule does not cover the %s '%.*s'", claim, TEXT(value));
+      snprintf(why, size, "the rule does not cover the %s '%.*s'", claim, lk_text_shown(value), value.bytes);
       break;
     case LK_MATCH_EXCEPTED:
       snprintf(why, size, "the rule's exception covers the request");

@@ -47,7 +47,8 @@ static truth selects(const lk_patterns *patterns, lk_text text) {
 /* Names in `match` the first selector that does not match, or else the first claim that the request does not give. */
 static truth covers(const lk_scope *scope, const lk_policy_request *request, lk_match *match) {
   truth all = YES;
-  if (scope->operations != 0 && (scope->operations >> request->operation & 1) == 0) {
+  if ((unsigned)request->operation >= LK_OPERATIONS ||
+      (scope->operations != 0 && (scope->operations >> request->operation & 1) == 0)) {
     match->kind = LK_MATCH_OPERATION;
     return NO;
   }

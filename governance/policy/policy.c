@@ -12,7 +12,9 @@
 static const char *const operation_names[LK_OPERATIONS] = {"identify", "verify", "enroll",
                                                            "delete",   "export", "evaluate"};
 
-const char *lk_operation_name(lk_operation operation) { return operation_names[operation]; }
+const char *lk_operation_name(lk_operation operation) {
+  return (unsigned)operation < LK_OPERATIONS ? operation_names[operation] : "?";
+}
 
 lk_status lk_operation_parse(lk_text name, lk_operation *operation, lk_error *error) {
   for (int i = 0; i < LK_OPERATIONS; i++)
@@ -90,7 +92,9 @@ void lk_policy_stat_get(const lk_policy *policy, lk_policy_stat *stat) {
   memcpy(stat->hash, policy->hash, sizeof stat->hash);
 }
 
-lk_policy_rule lk_policy_rule_get(const lk_policy *policy, uint32_t rule) { return policy->rules[rule].shown; }
+lk_policy_rule lk_policy_rule_get(const lk_policy *policy, uint32_t rule) {
+  return rule < policy->rules_count ? policy->rules[rule].shown : (lk_policy_rule){.effect = LK_FORBID};
+}
 
 const uint8_t *lk_policy_key(const lk_policy *policy, lk_text actor, uint32_t n) {
   for (uint32_t i = 0; i < policy->keys_count; i++)

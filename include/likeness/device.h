@@ -29,7 +29,8 @@ typedef struct lk_device lk_device;
  * of this processor), "cpu:amx", "cpu:avx512vnni", "cpu:avx2", "cpu:portable", "cuda" (the first GPU), "cuda:0" and so
  * on. Several names with commas between them ("cuda:0,cuda:1") share the segments of a gallery; a name may occur twice.
  * `threads` is the number for each of them; 0: as many as this process may run on. LK_ENODEVICE: this build or this
- * machine has no such device. LK_ENOMEM: also when a thread cannot start. */
+ * machine has no such device. LK_ENOMEM: also when a thread cannot start. LK_EINVAL: more than LK_THREADS_MAX threads.
+ */
 LK_API lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error);
 
 /* No gallery may be loaded on it any more. NULL is allowed. */

@@ -94,12 +94,12 @@ LK_API void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat
 /* The number of distinct subjects. Reads the whole catalog. LK_ENOMEM is the only error. */
 LK_API lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error);
 
-/* The template at `position`, 0 .. templates - 1, in the order of enrollment. */
+/* The template at `position`, 0 .. templates - 1, in the order of enrollment. Beyond: zeros, so its key is empty. */
 LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
 
 /* Writes the vectors of `count` templates from `position` on as count x dim floats, exactly as they are stored
  * (normalised under cosine, rounded under f16). `claims` may be NULL. LK_EPOLICY: the policy refuses the operation
- * `export`; `vectors` is unchanged. LK_EIO: `vectors` is not valid. */
+ * `export`; `vectors` is unchanged. LK_EINVAL: the gallery does not have so many. LK_EIO: `vectors` is not valid. */
 LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count,
                                    const lk_claims *claims, float *vectors, lk_error *error);
 
@@ -117,9 +117,9 @@ typedef void lk_progress(void *context, uint64_t done, uint64_t total);
  * each row, or is NULL. `claims` and `progress` may be NULL. Galleries that are already open do not show the new rows.
  * `numbered_from` (may be NULL) receives the first row's template number; the other rows follow it. LK_EBUSY: another
  * process or thread enrolls. LK_EDIM. LK_EBADPROBE names the invalid rows. LK_EEXIST: a key exists already. LK_EINVAL:
- * a label's text is malformed or too long, or the gallery would exceed UINT32_MAX templates. LK_EFORMAT: there are no
- * rows. LK_EIO: if only the last step failed, the rows were added; open the gallery to find out. Else as
- * lk_gallery_open. */
+ * a label's text is malformed or too long, the gallery would exceed UINT32_MAX templates, or the vectors are none, as
+ * for lk_gallery_check_probes. LK_EFORMAT: there are no rows. LK_EIO: if only the last step failed, the rows were
+ * added; open the gallery to find out. Else as lk_gallery_open. */
 LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
                                    const lk_claims *claims, lk_progress *progress, void *context,
                                    uint64_t *numbered_from, lk_error *error);
@@ -137,13 +137,15 @@ typedef struct lk_query {
   bool by_subject;          /* at most one candidate per subject, its best template; not with LK_K_ALL */
   lk_text model;            /* empty, or the gallery's; else LK_EMODEL */
   uint64_t tags, mask;      /* only templates whose tags equal `tags` in the bits of `mask` */
-  /* If any are given: only the templates with these keys or of these subjects. Unknown ones match nothing. */
+  /* If a list is given, that is, not NULL: only the templates with these keys or of these subjects. Unknown ones match
+   * nothing, so an empty list selects no template. */
   const lk_text *keys, *subjects;
   uint32_t keys_count, subjects_count;
   const lk_claims *claims; /* may be NULL */
 } lk_query;
 
-/* Checks that these probes can be searched for in this gallery. LK_EDIM. LK_EMODEL. LK_EBADPROBE names the probe. */
+/* Checks that these probes can be searched for in this gallery. LK_EDIM. LK_EMODEL. LK_EBADPROBE names the probe.
+ * LK_EINVAL: an unknown element, rows without data, or more rows than memory could hold. */
 LK_API lk_status lk_gallery_check_probes(const lk_gallery *gallery, const lk_vectors *probes, lk_text model,
                                          lk_error *error);
 
@@ -163,13 +165,14 @@ LK_API void lk_result_close(lk_result *result); /* NULL is allowed */
 /* Searches all templates that the query selects, exactly, for each probe: the k best, or all that reach the threshold,
  * by score descending, then template number ascending. Adds the statistics of the search to `stats`, which may be NULL.
  * LK_EBADPROBE names the probe. LK_EDIM. LK_EMODEL. LK_EINVAL: k is out of range, or LK_K_ALL with by_subject; the
- * threshold is NaN; the gallery is not loaded; more than INT32_MAX probes; a run is too long or empty. A policy can
- * only lower k and raise the threshold; LK_K_ALL becomes the policy's number of candidates, if it has one. */
+ * threshold is NaN; the gallery is not loaded; more than INT32_MAX probes, or such as lk_gallery_check_probes refuses;
+ * a run is too long or empty; a list of keys or subjects is NULL and has a count. A policy can only lower k and raise
+ * the threshold; LK_K_ALL becomes the policy's number of candidates, if it has one. */
 LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                      lk_search_stats *stats, lk_error *error);
 
 /* `probe` counts from 0 through all runs; with fusion it is the number of the run. `rank` is below the probe's count,
- * which is 0 if there is no such probe. */
+ * which is 0 if there is no such probe; beyond, the template is zeros and the score -INFINITY. */
 LK_API uint32_t lk_result_count(const lk_result *result, uint32_t probe);
 LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank);
 /* Writes the template numbers and scores of a whole list into the caller's arrays of lk_result_count elements. */

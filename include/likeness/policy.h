@@ -32,7 +32,7 @@ typedef enum lk_operation {
   LK_OPERATIONS
 } lk_operation;
 
-/* "identify", ...: static. LK_EINVAL: unknown name. */
+/* "identify", ..., or "?" for any other number: static. LK_EINVAL: unknown name. */
 LK_API const char *lk_operation_name(lk_operation operation);
 LK_API lk_status lk_operation_parse(lk_text name, lk_operation *operation, lk_error *error);
 
@@ -60,7 +60,8 @@ typedef struct lk_policy_rule {
   lk_effect effect;
 } lk_policy_rule;
 
-/* `rule` counts from 0, in the order of the file. Its texts live until the policy is closed. */
+/* `rule` counts from 0, in the order of the file. Its texts live until the policy is closed. Beyond the last rule: a
+ * forbid without texts. */
 LK_API lk_policy_rule lk_policy_rule_get(const lk_policy *policy, uint32_t rule);
 
 /* The n-th (from 0) public key that the policy lists for this actor, of LK_POLICY_KEY_SIZE bytes; NULL: there are no
@@ -69,7 +70,7 @@ LK_API const uint8_t *lk_policy_key(const lk_policy *policy, lk_text actor, uint
 
 /* A request. A text that the caller does not give is empty. */
 typedef struct lk_policy_request {
-  lk_operation operation;
+  lk_operation operation; /* no rule covers an unknown one, so it is refused */
   lk_text purpose, actor, jurisdiction, gallery, model;
   bool actor_signed; /* a key of this actor made a valid signature of the request; else the actor is only asserted */
   lk_text case_id;

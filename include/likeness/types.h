@@ -15,6 +15,7 @@ extern "C" {
 
 #define LK_DIM_MAX 4096
 #define LK_K_MAX 4096
+#define LK_THREADS_MAX 4096 /* of a device */
 #define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
 
 typedef enum lk_metric {
@@ -87,15 +88,15 @@ typedef struct lk_binding {
 typedef enum lk_fusion { LK_FUSE_NONE = 0, LK_FUSE_MAX = 1, LK_FUSE_MEAN = 2 } lk_fusion;
 #define LK_FUSED_PROBES_MAX 4096 /* in one run */
 
-/* "none", "max", "mean": static. LK_EINVAL: unknown name. */
+/* "none", "max", "mean", or "?" for any other number: static. LK_EINVAL: unknown name. */
 LK_API const char *lk_fusion_name(lk_fusion fusion);
 LK_API lk_status lk_fusion_parse(lk_text name, lk_fusion *fusion, lk_error *error);
 
-/* "cosine", "ip", "l2": static. LK_EINVAL: unknown name. */
+/* "cosine", "ip", "l2", or "?": static. LK_EINVAL: unknown name. */
 LK_API const char *lk_metric_name(lk_metric metric);
 LK_API lk_status lk_metric_parse(const char *name, lk_metric *metric, lk_error *error);
 
-/* "f32", "f16": static. LK_EINVAL: unknown name. */
+/* "f32", "f16", or "?": static. LK_EINVAL: unknown name. */
 LK_API const char *lk_store_name(lk_store store);
 LK_API lk_status lk_store_parse(const char *name, lk_store *store, lk_error *error);
 

@@ -53,7 +53,7 @@ static void take_field(void *bytes, size_t length, void *context) {
   char *copy = p->labels->texts + p->texts_used;
   if (length > 0) memcpy(copy, bytes, length);
   p->texts_used += length;
-  lk_text text = {.bytes = copy, .length = (uint32_t)length};
+  lk_text text = {.bytes = copy, .length = length <= LK_TEXT_MAX ? (uint32_t)length : LK_TEXT_MAX + 1};
   if (p->record == 1)
     take_header_field(p, text);
   else if (p->field >= p->columns_count)
@@ -140,6 +140,8 @@ static lk_status run(parse *p, const char *data, size_t size) {
 lk_status lk_label_csv_parse(const char *name, const void *data, size_t size, uint64_t rows, lk_label_csv *labels,
                              lk_error *error) {
   parse p = {.name = name, .labels = labels, .record = 1, .error = error};
+  *labels = (lk_label_csv){0};
+  if (rows == UINT64_MAX) return lk_fail_memory(error);
   *labels = (lk_label_csv){.of_row = calloc(rows + 1, sizeof *labels->of_row), .rows = rows, .texts = malloc(size + 1)};
   p.named = calloc(rows + 1, sizeof *p.named);
   lk_status status = LK_OK;

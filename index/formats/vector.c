@@ -1,14 +1,37 @@
 #include "index/formats/vector.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "kernels/half.h"
 
+static uint64_t row_bytes(const lk_vectors *vectors) {
+  static const uint64_t sizes[] = {[LK_F32] = 4, [LK_F64] = 8, [LK_F16] = 2, [LK_U8] = 1};
+  return vectors->dim * sizes[vectors->element];
+}
+
+static uint64_t stride_of(const lk_vectors *vectors) {
+  return vectors->stride_bytes != 0 ? vectors->stride_bytes : row_bytes(vectors);
+}
+
+lk_status lk_vectors_check(const lk_vectors *v, lk_error *error) {
+  uint64_t bytes;
+  if ((unsigned)v->element > LK_U8)
+    return lk_fail(error, LK_EINVAL, "%s: invalid element %d", v->name, (int)v->element);
+  if (v->rows == 0) return LK_OK;
+  if (v->data == NULL) return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " rows, but no data", v->name, v->rows);
+  if (__builtin_mul_overflow(v->rows - 1, stride_of(v), &bytes) ||
+      __builtin_add_overflow(bytes, row_bytes(v), &bytes) || bytes > PTRDIFF_MAX)
+    return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " rows, each %" PRIu64 " bytes after the one before, exceed memory",
+                   v->name, v->rows, stride_of(v));
+  return LK_OK;
+}
+
 const void *lk_vector_at(const lk_vectors *vectors, uint64_t row) {
-  static const size_t sizes[] = {[LK_F32] = 4, [LK_F64] = 8, [LK_F16] = 2, [LK_U8] = 1};
-  uint64_t stride = vectors->stride_bytes != 0 ? vectors->stride_bytes : vectors->dim * sizes[vectors->element];
-  return (const char *)vectors->data + row * stride;
+  return (const char *)vectors->data + row * stride_of(vectors);
 }
 
 lk_vectors lk_vector_part(const lk_vectors *vectors, uint64_t first, uint64_t most) {

@@ -5,6 +5,9 @@
 #include <likeness/types.h>
 #include "kernels/half.h"
 
+/* LK_EINVAL: the element is unknown, there are rows without data, or they reach beyond the end of memory. */
+lk_status lk_vectors_check(const lk_vectors *vectors, lk_error *error);
+
 /* The first byte of row `row`. */
 const void *lk_vector_at(const lk_vectors *vectors, uint64_t row);
 

@@ -62,10 +62,10 @@ static lk_status refuse_faults(const enrollment *e, lk_error *error) {
 }
 
 static lk_status check_vectors(const enrollment *e, lk_error *error) {
-  lk_status status = lk_gallery_check_dim(e->gallery, e->vectors, error);
+  lk_status status = lk_gallery_check_vectors(e->gallery, e->vectors, error);
   if (status != LK_OK) return status;
   if (e->vectors->rows == 0) return lk_fail(error, LK_EFORMAT, "%s: the file has no rows", e->vectors->name);
-  if (e->gallery->catalog.rows + e->vectors->rows > UINT32_MAX)
+  if (e->vectors->rows > UINT32_MAX - e->gallery->catalog.rows)
     return lk_fail(error, LK_EINVAL, "%s: the gallery would have more than %u templates", e->vectors->name, UINT32_MAX);
   return LK_OK;
 }

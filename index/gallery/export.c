@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "index/gallery/authorise.h"
 
 void lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector) {
@@ -16,6 +17,11 @@ lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64
                             float *vectors, lk_error *error) {
   static const lk_policy_request request = {.operation = LK_OPERATION_EXPORT, .k = 1, .threshold = -INFINITY};
   lk_gallery_authorisation authorisation;
+  uint64_t templates = gallery->catalog.rows;
+  if (position > templates || count > templates - position)
+    return lk_fail(error, LK_EINVAL, "%llu templates from position %llu on; the gallery %s has %llu",
+                   (unsigned long long)count, (unsigned long long)position, gallery->name,
+                   (unsigned long long)templates);
   lk_status status = lk_gallery_authorise(&authorisation, gallery, &request, claims, error);
   if (status == LK_OK) status = lk_gallery_release(&authorisation, count, gallery->manifest.epoch, error);
   for (uint64_t i = 0; status == LK_OK && i < count; i++)

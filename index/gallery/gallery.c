@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "governance/authorisation.h"
 #include "governance/binding.h"
+#include "index/formats/vector.h"
 #include "index/gallery/subjects.h"
 #include "kernels/search/device.h"
 
@@ -200,6 +201,7 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
 
 lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
   uint32_t place;
+  if (position >= gallery->catalog.rows) return (lk_template){0};
   const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, position, &place);
   return lk_segment_template(segment, lk_segment_row_at(segment, place));
 }
@@ -211,7 +213,7 @@ lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *posi
       *position = gallery->catalog.first_row[s] + lk_segment_place(&gallery->catalog.segments[s], row);
       return LK_OK;
     }
-  return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->name, (int)key.length, key.bytes);
+  return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->name, lk_text_shown(key), key.bytes);
 }
 
 void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
@@ -270,8 +272,8 @@ lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error) {
   return status;
 }
 
-lk_status lk_gallery_check_dim(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error) {
-  if (vectors->dim == gallery->manifest.dim) return LK_OK;
+lk_status lk_gallery_check_vectors(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error) {
+  if (vectors->dim == gallery->manifest.dim) return lk_vectors_check(vectors, error);
   return lk_fail(error, LK_EDIM, "%s: vectors of dimension %u; the gallery %s has %u", vectors->name, vectors->dim,
                  gallery->name, gallery->manifest.dim);
 }

@@ -29,7 +29,7 @@ static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {
  * LK_EBUSY: another writer has it. LK_EGALLERY. */
 lk_status lk_gallery_lock(const char *folder, int *lock, lk_error *error);
 
-/* LK_EDIM: the vectors have another dimension. */
-lk_status lk_gallery_check_dim(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);
+/* LK_EDIM: the vectors have another dimension. LK_EINVAL: they are none (lk_vectors_check). */
+lk_status lk_gallery_check_vectors(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);
 
 #endif

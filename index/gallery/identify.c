@@ -24,6 +24,11 @@ static lk_status check_fusion(const lk_query *query, const lk_prepared_run *runs
   return status;
 }
 
+static lk_status check_list(const char *of, const lk_text *texts, uint32_t count, lk_error *error) {
+  if (texts != NULL || count == 0) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "the list of %s is NULL, but has %u elements", of, count);
+}
+
 static lk_status check_query(const lk_gallery *gallery, const lk_query *query, lk_error *error) {
   if (query->k < 1 || (query->k > LK_K_MAX && query->k != LK_K_ALL))
     return lk_fail(error, LK_EINVAL, "k = %u is outside 1 .. %d", query->k, LK_K_MAX);
@@ -31,7 +36,8 @@ static lk_status check_query(const lk_gallery *gallery, const lk_query *query, l
     return lk_fail(error, LK_EINVAL, "a search for all candidates above a threshold cannot be by subject");
   if (gallery->residents == NULL)
     return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->name);
-  return LK_OK;
+  lk_status status = check_list("keys", query->keys, query->keys_count, error);
+  return status == LK_OK ? check_list("subjects", query->subjects, query->subjects_count, error) : status;
 }
 
 static void allow(lk_workspace *workspace, uint32_t segment, uint32_t row) {

@@ -19,13 +19,13 @@ fenv_t lk_enter_arithmetic(void) {
 lk_status lk_gallery_check_model(const lk_gallery *gallery, lk_text model, lk_error *error) {
   if (model.length == 0 || lk_text_equal(model, lk_text_of(gallery->manifest.model))) return LK_OK;
   return lk_fail(error, LK_EMODEL, "the probes are of model '%.*s', but the gallery %s is of model '%s'",
-                 (int)model.length, model.bytes, gallery->name, gallery->manifest.model);
+                 lk_text_shown(model), model.bytes, gallery->name, gallery->manifest.model);
 }
 
 /* `stride`: floats from one probe to the next; 0: each overwrites the one before. */
 static lk_status prepare(const lk_gallery *gallery, const lk_vectors *probes, float *prepared, size_t stride,
                          lk_error *error) {
-  lk_status status = lk_gallery_check_dim(gallery, probes, error);
+  lk_status status = lk_gallery_check_vectors(gallery, probes, error);
   fenv_t callers = lk_enter_arithmetic();
   for (uint64_t p = 0; status == LK_OK && p < probes->rows; p++) {
     const char *fault = lk_vector_prepare(gallery->manifest.metric, probes, p, prepared + p * stride);
@@ -69,7 +69,8 @@ static float *reserve_prepared(lk_workspace *w) {
 lk_status lk_workspace_prepare(lk_workspace *w, const lk_gallery *gallery, const lk_vectors *runs, uint32_t runs_count,
                                float threshold, lk_error *error) {
   uint64_t probes = 0;
-  for (uint32_t i = 0; i < runs_count; i++) probes += runs[i].rows;
+  for (uint32_t i = 0; i < runs_count; i++)
+    if (__builtin_add_overflow(probes, runs[i].rows, &probes)) probes = UINT64_MAX;
   lk_status status = reserve(w, gallery, probes, runs_count, error);
   if (status != LK_OK) return status;
   float *prepared = reserve_prepared(w);

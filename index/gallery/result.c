@@ -1,5 +1,6 @@
 #include "index/gallery/result.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/fail.h"
@@ -26,14 +27,17 @@ uint32_t lk_result_count(const lk_result *result, uint32_t probe) {
 
 lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32_t rank) {
   const lk_answer *answer = &result->answer;
+  if (rank >= lk_result_count(result, probe)) return (lk_candidate){.score = -INFINITY};
   const lk_hit *hit = &answer->lists.hits[lk_candidate_lists_begin(&answer->lists, probe) + rank];
   return (lk_candidate){.found = lk_catalog_template(&answer->gallery->catalog, hit->row), .score = hit->score};
 }
 
 void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores) {
   const lk_candidate_lists *lists = &result->answer.lists;
+  uint32_t count = lk_result_count(result, probe);
+  if (count == 0) return;
   const lk_hit *hits = lists->hits + lk_candidate_lists_begin(lists, probe);
-  for (uint32_t rank = 0; rank < lk_result_count(result, probe); rank++) {
+  for (uint32_t rank = 0; rank < count; rank++) {
     numbers[rank] = hits[rank].number;
     scores[rank] = hits[rank].score;
   }

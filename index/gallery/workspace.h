@@ -24,7 +24,7 @@ typedef struct lk_workspace {
 } lk_workspace;
 
 /* Whether the query searches listed templates only. */
-static inline bool lk_query_lists(const lk_query *query) { return query->keys_count + query->subjects_count > 0; }
+static inline bool lk_query_lists(const lk_query *query) { return query->keys != NULL || query->subjects != NULL; }
 
 /* A search of plain probes, under a query's filters. */
 typedef struct lk_plain_search {

@@ -133,6 +133,25 @@ Test(audit, heads_by_hand_and_by_the_clock) {
   audit_log_verified(latest, audit_log_public_key());
 }
 
+/* The longest interval must not wrap to one that is over. */
+Test(audit, no_head_within_the_longest_interval) {
+  audit_log_make_key();
+  char head[LK_AUDIT_HEAD_MAX];
+  for (uint64_t less = 0; less < 2; less++) {
+    lk_audit_options options = {.key_file = audit_log_key(), .head_interval_ms = UINT64_MAX - less};
+    lk_audit *audit = audit_log_open(&options);
+    audit_log_append(audit, 0);
+    audit_log_commit(audit);
+    cr_assert_eq(lk_audit_latest_head(audit, head), 0);
+    cr_assert_eq(lk_audit_head(audit, head, NULL), LK_OK);
+    uint64_t latest = lk_audit_latest_head(audit, head);
+    audit_log_append(audit, 1);
+    audit_log_commit(audit);
+    cr_assert_eq(lk_audit_latest_head(audit, head), latest);
+    audit_log_close(audit);
+  }
+}
+
 /* Flips the digit after `member`. */
 static void alter(char *head, const char *member) {
   char *at = strstr(head, member) + strlen(member);

@@ -398,4 +398,31 @@ Test(policy, operations_by_name) {
   for (lk_operation i = 0; i < LK_OPERATIONS; i++)
     cr_assert(lk_operation_parse(lk_text_of(lk_operation_name(i)), &operation, NULL) == LK_OK && operation == i);
   cr_assert_eq(lk_operation_parse(lk_text_of("Identify"), &operation, NULL), LK_EINVAL);
+  cr_assert_str_eq(lk_operation_name(LK_OPERATIONS), "?");
+}
+
+/* 32 + i is i to a shift of 32 bits. */
+Test(policy, unknown_operations_are_refused) {
+  static const char *const lines[] = {"operations: [identify, verify]", "purposes: p", "except: {operations: verify}"};
+  for (size_t i = 0; i < 3; i++) {
+    rule_with(lines[i]);
+    for (int operation = LK_OPERATIONS; operation < 70; operation++) {
+      request = (lk_policy_request){.operation = (lk_operation)operation, .purpose = lk_text_of("p")};
+      cr_assert_eq(lk_policy_decide(policy, &request, 0, NULL, &decision, NULL), LK_EPOLICY, "%d", operation);
+    }
+    request.operation = (lk_operation)-1;
+    cr_assert_eq(lk_policy_decide(policy, &request, 0, NULL, &decision, NULL), LK_EPOLICY);
+  }
+}
+
+Test(policy, rules_beyond_the_last) {
+  char why[64];
+  rule_with("purposes: p");
+  cr_assert_eq(lk_policy_rule_get(policy, 0).effect, LK_PERMIT);
+  for (uint32_t rule = 1; rule != 0; rule *= 2) {
+    lk_policy_rule beyond = lk_policy_rule_get(policy, rule);
+    cr_assert(beyond.effect == LK_FORBID && beyond.id.length == 0 && beyond.text.length == 0);
+    cr_assert_not(lk_policy_explain(policy, rule, &request, 0, why, sizeof why));
+    cr_assert_str_eq(why, "the policy has no such rule");
+  }
 }

@@ -210,6 +210,16 @@ Test(labels, cut_off_anywhere) {
   }
 }
 
+Test(labels, more_rows_than_memory) {
+  static const uint64_t counts[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 60};
+  static const char csv[] = "row,key\n0,a\n";
+  for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+    lk_label_csv labels;
+    cr_assert_eq(lk_label_csv_parse("labels.csv", csv, sizeof csv - 1, counts[i], &labels, NULL), LK_ENOMEM);
+    cr_assert_null(labels.of_row);
+  }
+}
+
 Test(labels, from_a_file) {
   files_write(files_path("l.csv"), "row,key\n1,a\n", 12);
   lk_label_csv labels;

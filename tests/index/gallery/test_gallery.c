@@ -307,6 +307,8 @@ Test(gallery, metric_names) {
     cr_assert_eq(metric, m);
   }
   cr_assert_eq(lk_metric_parse("hamming", &metric, NULL), LK_EINVAL);
+  cr_assert_str_eq(lk_metric_name((lk_metric)3), "?");
+  cr_assert_str_eq(lk_metric_name((lk_metric)-1), "?");
 }
 
 Test(gallery, store_and_fusion_names) {
@@ -320,4 +322,6 @@ Test(gallery, store_and_fusion_names) {
   cr_assert(fusion == LK_FUSE_MEAN && strcmp(lk_fusion_name(fusion), "mean") == 0);
   cr_assert_eq(lk_fusion_parse(lk_text_of("median"), &fusion, &error), LK_EINVAL);
   cr_assert_not_null(strstr(error.text, "'median' is not one of"), "%s", error.text);
+  cr_assert_str_eq(lk_store_name((lk_store)2), "?");
+  cr_assert_str_eq(lk_fusion_name((lk_fusion)3), "?");
 }

@@ -63,7 +63,7 @@ static bool is_listed(const lk_text *texts, uint32_t count, const char *text) {
 
 static bool passes(const lk_query *query, uint32_t r) {
   if ((w.labels[r].tags & query->mask) != (query->tags & query->mask)) return false;
-  return query->keys_count + query->subjects_count == 0 || is_listed(query->keys, query->keys_count, w.keys[r]) ||
+  return (query->keys == NULL && query->subjects == NULL) || is_listed(query->keys, query->keys_count, w.keys[r]) ||
          is_listed(query->subjects, query->subjects_count, w.subjects[r]);
 }
 
@@ -166,6 +166,36 @@ Test(view, a_list_of_unknown_keys_matches_nothing) {
   query.keys = &nobody;
   query.keys_count = 1;
   check(query);
+}
+
+/* An empty list must not stand for everybody: neither alone nor beside another that is empty. */
+Test(view, an_empty_list_matches_nothing) {
+  const lk_text none[1] = {{0}};
+  lk_vectors probes = files_vectors(w.probes, PROBES, DIM);
+  lk_query query = all_of_it(5);
+  for (int given = 1; given <= 3; given++) {
+    query.keys = given & 1 ? none : NULL;
+    query.subjects = given & 2 ? none : NULL;
+    check(query);
+    lk_query fused = query;
+    fused.probes = &probes;
+    fused.probes_count = 1;
+    fused.fusion = LK_FUSE_MEAN;
+    cr_assert_eq(lk_gallery_identify(w.gallery, &fused, w.result, NULL, NULL), LK_OK);
+    cr_assert_eq(lk_result_count(w.result, 0), 0);
+  }
+}
+
+Test(view, a_list_that_is_missing_is_refused) {
+  lk_vectors probes = files_vectors(w.probes, PROBES, DIM);
+  lk_query query = {.probes = &probes, .probes_count = 1, .k = 1, .threshold = 0, .keys_count = UINT32_MAX};
+  lk_error error;
+  cr_assert_eq(lk_gallery_identify(w.gallery, &query, w.result, NULL, &error), LK_EINVAL);
+  cr_assert_neq(strstr(error.text, "keys"), NULL, "%s", error.text);
+  query.keys_count = 0;
+  query.subjects_count = 1;
+  cr_assert_eq(lk_gallery_identify(w.gallery, &query, w.result, NULL, &error), LK_EINVAL);
+  cr_assert_neq(strstr(error.text, "subjects"), NULL, "%s", error.text);
 }
 
 Test(view, all_above_a_threshold) {
