@@ -205,5 +205,7 @@ int main(int argc, char **argv) {
   save_text("fuzz_address", "tcp", "redis://user@localhost:6379/5");
   save_text("fuzz_address", "unix", "unix:/run/redis.sock");
   save_text("fuzz_address", "tls", "rediss://:p@h/1");
+  save_text("fuzz_entry", "now", "1700000000000-7");
+  save_text("fuzz_entry", "highest", "18446744073709551615-18446744073709551615");
   return 0;
 }
