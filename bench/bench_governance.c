@@ -72,7 +72,7 @@ static void decide_all(side *s) {
   lk_policy_request request = request_of(s);
   lk_error error;
   for (uint32_t i = 0; i < s->batch.count; i++)
-    must(lk_governance_decide(s->governance, &request, clock_ms(), &s->verdicts[i], &error), &error);
+    must(lk_governance_decide(s->governance, &request, NULL, clock_ms(), &s->verdicts[i], &error), &error);
 }
 
 static void release_all(side *s) {

@@ -3,8 +3,7 @@
 lk_status lk_authorisation_authenticate(lk_authorisation *a, const lk_proof *proof, lk_error *error) {
   a->request.actor_signed = false;
   if (proof->signature == NULL) return LK_OK;
-  return lk_governance_authenticate(a->governance, a->request.actor, proof->message, proof->size, proof->signature,
-                                    &a->request.actor_signed, error);
+  return lk_governance_authenticate(a->governance, a->request.actor, proof, &a->request.actor_signed, error);
 }
 
 static void take_limits(lk_authorisation *a) {
@@ -12,9 +11,11 @@ static void take_limits(lk_authorisation *a) {
   a->request.threshold = a->verdict.threshold;
 }
 
-lk_status lk_authorisation_decide(lk_authorisation *a, lk_status so_far, uint64_t now_ms, lk_error *error) {
-  lk_status status = so_far == LK_OK ? lk_governance_decide(a->governance, &a->request, now_ms, &a->verdict, error)
-                                     : lk_governance_refuse(a->governance, &a->request, now_ms, &a->verdict, error);
+lk_status lk_authorisation_decide(lk_authorisation *a, lk_status so_far, const lk_once *once, uint64_t now_ms,
+                                  lk_error *error) {
+  lk_status status = so_far == LK_OK
+                         ? lk_governance_decide(a->governance, &a->request, once, now_ms, &a->verdict, error)
+                         : lk_governance_refuse(a->governance, &a->request, now_ms, &a->verdict, error);
   take_limits(a);
   return status;
 }

@@ -7,25 +7,21 @@
 
 #include "governance/governance.h"
 
-/* The actor's Ed25519 signature of a message. */
-typedef struct lk_proof {
-  const void *message;
-  size_t size;
-  const uint8_t *signature; /* NULL: the actor is only asserted */
-} lk_proof;
-
 typedef struct lk_authorisation {
   lk_governance *governance;
   lk_policy_request request; /* once decided, its k and threshold are those in effect */
   lk_verdict verdict;
 } lk_authorisation;
 
-/* Verifies the proof and sets the request's actor_signed. LK_EPOLICY: no key of the actor made this signature. */
+/* Verifies the proof and sets the request's actor_signed. LK_EPOLICY: no key of the actor made this signature, or not
+ * for this deployment. */
 lk_status lk_authorisation_authenticate(lk_authorisation *authorisation, const lk_proof *proof, lk_error *error);
 
 /* Decides the request and writes the decision to the log. `so_far` is LK_OK, or the status of an earlier check that
- * already refuses the request, with its reason in `error`. LK_EPOLICY: refused. LK_EIO: the log cannot be written. */
-lk_status lk_authorisation_decide(lk_authorisation *authorisation, lk_status so_far, uint64_t now_ms, lk_error *error);
+ * already refuses the request, with its reason in `error`. `once` (may be NULL) is a signed job, which is decided only
+ * once. LK_EPOLICY: refused. LK_EIO: the log cannot be written. */
+lk_status lk_authorisation_decide(lk_authorisation *authorisation, lk_status so_far, const lk_once *once,
+                                  uint64_t now_ms, lk_error *error);
 
 /* Authenticates and decides again at the time of release, and tightens the request's limits if the rules have become
  * stricter. LK_EPOLICY: the result is withheld. */

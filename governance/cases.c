@@ -4,9 +4,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "base/fail.h"
-#include "governance/audit/verify.h"
-
 static lk_case *slot_of(lk_case *slots, size_t capacity, const uint64_t hash[2]) {
   size_t at = hash[0] & (capacity - 1);
   while ((slots[at].hash[0] | slots[at].hash[1]) != 0 && memcmp(slots[at].hash, hash, sizeof slots[at].hash) != 0)
@@ -52,23 +49,6 @@ bool lk_cases_add(lk_cases *cases, lk_text id, uint64_t probes) {
   }
   slot->probes += probes;
   return true;
-}
-
-static lk_status take_record(void *context, const lk_audit_chain *chain, const char *line, size_t length,
-                             lk_error *error) {
-  if (chain->type != LK_AUDIT_DECISION) return LK_OK;
-  lk_audit_entry entry;
-  lk_status status = lk_audit_decode(line, length, &entry, error);
-  if (status != LK_OK) return status;
-  if (entry.record.permitted && !lk_cases_add(context, entry.record.case_id, entry.record.probes))
-    status = lk_fail_memory(error);
-  lk_audit_entry_free(&entry);
-  return status;
-}
-
-lk_status lk_cases_read(lk_cases *cases, const char *audit, lk_error *error) {
-  lk_audit_report report;
-  return lk_audit_read(audit, NULL, NULL, take_record, cases, &report, error);
 }
 
 void lk_cases_free(lk_cases *cases) {

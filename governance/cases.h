@@ -4,7 +4,6 @@
 
 #include <stddef.h>
 
-#include <likeness/status.h>
 #include <likeness/types.h>
 
 /* A slot of an open-addressing table. The 128-bit hash of its id identifies the case; a hash of zeros: an empty slot.
@@ -25,9 +24,6 @@ uint64_t lk_cases_probes(const lk_cases *cases, lk_text id);
 /* Adds to the probes of the case; "" is ignored. Returns false when out of memory. With `probes` 0 it only reserves the
  * case's slot, so that a later call cannot fail. */
 bool lk_cases_add(lk_cases *cases, lk_text id, uint64_t probes);
-
-/* Adds the probes of all permitted requests in an audit log. Errors as of lk_audit_verify. */
-lk_status lk_cases_read(lk_cases *cases, const char *audit, lk_error *error);
 
 void lk_cases_free(lk_cases *cases);
 

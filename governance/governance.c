@@ -12,6 +12,8 @@
 #include "governance/calibration.h"
 #include "governance/cases.h"
 #include "governance/policy/rule.h"
+#include "governance/recall.h"
+#include "governance/seen.h"
 
 struct lk_governance {
   lk_governance_options options;
@@ -23,6 +25,7 @@ struct lk_governance {
   bool is_calibrated;
   lk_audit *audit;
   lk_cases cases;
+  lk_seen seen;
 };
 
 static bool calibrated_threshold(const void *context, lk_text model, double max_fmr, float *threshold) {
@@ -80,11 +83,16 @@ static lk_status log_policy(lk_governance *g, const last_read *last, lk_error *e
   return status == LK_OK ? lk_audit_commit(g->audit, error) : status;
 }
 
+/* A broken policy authenticates nobody. */
+static uint64_t signature_ms(const lk_governance *g) {
+  return g->policy != NULL ? g->policy->signature_minutes * UINT64_C(60000) : 0;
+}
+
 static lk_status open_log(lk_governance *g, lk_error *error) {
   if (g->options.audit == NULL) return LK_OK;
   lk_audit_options options = {.key_file = g->options.audit_key, .head_interval_ms = 60000};
   lk_status status = lk_audit_open(g->options.audit, &options, &g->audit, error);
-  return status == LK_OK ? lk_cases_read(&g->cases, g->options.audit, error) : status;
+  return status == LK_OK ? lk_recall(g->options.audit, signature_ms(g), &g->cases, &g->seen, error) : status;
 }
 
 lk_status lk_governance_open(const lk_governance_options *options, lk_governance **governance, lk_error *error) {
@@ -112,6 +120,7 @@ lk_status lk_governance_close(lk_governance *governance, lk_error *error) {
   lk_policy_close(governance->policy);
   lk_calibration_close(&governance->calibration);
   lk_cases_free(&governance->cases);
+  lk_seen_free(&governance->seen);
   pthread_mutex_destroy(&governance->lock);
   free(governance);
   return status;
@@ -200,9 +209,11 @@ static void name_rules(const lk_verdict *verdict, lk_audit_record *record) {
   for (uint32_t i = 0; i < verdict->rules_count; i++) record->rules[i] = lk_text_of(verdict->rules[i]);
 }
 
-static lk_status log_decision(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
-                              lk_error *error) {
+static lk_status log_decision(lk_governance *g, const lk_policy_request *request, const lk_once *once, uint64_t now_ms,
+                              lk_verdict *verdict, lk_error *error) {
   if (g->audit == NULL) return LK_OK;
+  char hash[2 * LK_SEEN_HASH + 1] = "";
+  if (once != NULL) sodium_bin2hex(hash, sizeof hash, once->hash, sizeof once->hash);
   lk_audit_record record = {.type = LK_AUDIT_DECISION,
                             .time_ms = now_ms,
                             .id = lk_text_of(verdict->id),
@@ -215,6 +226,7 @@ static lk_status log_decision(lk_governance *g, const lk_policy_request *request
                             .gallery = request->gallery,
                             .model = request->model,
                             .policy = lk_text_of(verdict->policy),
+                            .signed_hash = lk_text_of(hash),
                             .authenticated = request->actor_signed,
                             .permitted = verdict->permitted,
                             .threshold = verdict->permitted ? verdict->threshold : -INFINITY,
@@ -224,8 +236,8 @@ static lk_status log_decision(lk_governance *g, const lk_policy_request *request
   return lk_audit_append(g->audit, &record, &verdict->sequence, error);
 }
 
-static lk_status decide(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
-                        lk_error *error) {
+static lk_status decide(lk_governance *g, const lk_policy_request *request, const lk_once *once, uint64_t now_ms,
+                        lk_verdict *verdict, lk_error *error) {
   lk_policy_request asked = *request;
   asked.case_probes = verdict->case_probes = lk_cases_probes(&g->cases, request->case_id);
   lk_status status = ask(g, &asked, now_ms, verdict, error);
@@ -234,7 +246,7 @@ static lk_status decide(lk_governance *g, const lk_policy_request *request, uint
     status = lk_fail_memory(error);
   }
   lk_error log_error;
-  lk_status logged = log_decision(g, request, now_ms, verdict, &log_error);
+  lk_status logged = log_decision(g, request, once, now_ms, verdict, &log_error);
   if (logged != LK_OK) {
     refuse_all(verdict);
     *error = log_error;
@@ -252,42 +264,83 @@ static void start_verdict(lk_verdict *verdict) {
   sodium_bin2hex(verdict->id, sizeof verdict->id, random, sizeof random);
 }
 
-lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                               lk_verdict *verdict, lk_error *error) {
+static lk_status refuse(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
+                        lk_error *error) {
+  lk_error log_error;
+  refuse_all(verdict);
+  name_policy(g, verdict->policy);
+  lk_status logged = log_decision(g, request, NULL, now_ms, verdict, &log_error);
+  if (logged == LK_OK) return LK_EPOLICY;
+  *error = log_error;
+  return logged;
+}
+
+/* Takes a signed job, which may be taken once. */
+static lk_status take_once(lk_governance *g, const lk_once *once, uint64_t now_ms, lk_error *error) {
+  if (once == NULL) return LK_OK;
+  if (lk_seen_has(&g->seen, once->hash, once->signed_ms))
+    return lk_fail(error, LK_EPOLICY, "refused: this signed job was received and decided before");
+  return lk_seen_add(&g->seen, once->hash, now_ms, signature_ms(g)) ? LK_OK : lk_fail_memory(error);
+}
+
+lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_once *once,
+                               uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
   start_verdict(verdict);
   pthread_mutex_lock(&governance->lock);
-  lk_status status = decide(governance, request, now_ms, verdict, error);
+  lk_status taken = take_once(governance, once, now_ms, error);
+  lk_status status = taken == LK_OK ? decide(governance, request, once, now_ms, verdict, error)
+                                    : refuse(governance, request, now_ms, verdict, error);
+  if (taken != LK_OK && status == LK_EPOLICY) status = taken; /* it may be that memory ran out */
   pthread_mutex_unlock(&governance->lock);
   return status;
 }
 
 lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                lk_verdict *verdict, lk_error *error) {
-  lk_error log_error;
   start_verdict(verdict);
-  refuse_all(verdict);
   pthread_mutex_lock(&governance->lock);
-  name_policy(governance, verdict->policy);
-  lk_status logged = log_decision(governance, request, now_ms, verdict, &log_error);
+  lk_status status = refuse(governance, request, now_ms, verdict, error);
   pthread_mutex_unlock(&governance->lock);
-  if (logged == LK_OK) return LK_EPOLICY;
-  *error = log_error;
-  return logged;
+  return status;
 }
 
-lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const void *message, size_t size,
-                                     const uint8_t signature[64], bool *authenticated, lk_error *error) {
+uint64_t lk_governance_signature_ms(lk_governance *governance) {
+  pthread_mutex_lock(&governance->lock);
+  uint64_t ms = signature_ms(governance);
+  pthread_mutex_unlock(&governance->lock);
+  return ms;
+}
+
+static bool has_signed(const lk_policy *policy, lk_text actor, const lk_proof *proof) {
+  const uint8_t *key;
+  for (uint32_t n = 0; (key = lk_policy_key(policy, actor, n)) != NULL; n++)
+    if (crypto_sign_verify_detached(proof->signature, proof->message, proof->size, key) == 0) return true;
+  return false;
+}
+
+static lk_status check_proof(const lk_policy *policy, lk_text actor, const lk_proof *proof, lk_error *error) {
+  if (!has_signed(policy, actor, proof))
+    return lk_fail(
+        error, LK_EPOLICY,
+        "refused: no key that the policy lists for '%.*s' made this signature, or the signed data was changed",
+        (int)actor.length, actor.bytes);
+  if (proof->deployment == NULL || lk_text_equal(*proof->deployment, policy->deployment)) return LK_OK;
+  if (proof->deployment->length == 0)
+    return lk_fail(error, LK_EPOLICY, "refused: the signed job names no deployment; this is '%.*s'",
+                   (int)policy->deployment.length, policy->deployment.bytes);
+  return lk_fail(error, LK_EPOLICY, "refused: the job was signed for the deployment '%.*s'; this is '%.*s'",
+                 (int)proof->deployment->length, proof->deployment->bytes, (int)policy->deployment.length,
+                 policy->deployment.bytes);
+}
+
+lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const lk_proof *proof,
+                                     bool *authenticated, lk_error *error) {
   pthread_mutex_lock(&governance->lock);
   const lk_policy *policy = governance->policy;
-  const uint8_t *key = NULL;
-  *authenticated = false;
-  for (uint32_t n = 0; policy != NULL && !*authenticated && (key = lk_policy_key(policy, actor, n)) != NULL; n++)
-    *authenticated = crypto_sign_verify_detached(signature, message, size, key) == 0;
+  lk_status status = policy != NULL ? check_proof(policy, actor, proof, error) : LK_OK;
+  *authenticated = policy != NULL && status == LK_OK;
   pthread_mutex_unlock(&governance->lock);
-  if (policy == NULL || *authenticated) return LK_OK;
-  return lk_fail(error, LK_EPOLICY,
-                 "refused: no key that the policy lists for '%.*s' made this signature, or the signed data was changed",
-                 (int)actor.length, actor.bytes);
+  return status;
 }
 
 lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,

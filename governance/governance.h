@@ -9,6 +9,7 @@
 
 #include <likeness/audit.h>
 #include <likeness/policy.h>
+#include "governance/seen.h"
 
 /* Paths; NULL: none. They must outlive the governance. */
 typedef struct lk_governance_options {
@@ -50,20 +51,38 @@ typedef struct lk_verdict {
   uint32_t rules_count;
 } lk_verdict;
 
-/* Checks whether one of the keys that the policy lists for the actor made this Ed25519 signature. LK_EPOLICY: none did.
- * Without a valid policy: LK_OK and not authenticated. */
-lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const void *message, size_t size,
-                                     const uint8_t signature[64], bool *authenticated, lk_error *error);
+/* An actor's Ed25519 signature of a message. */
+typedef struct lk_proof {
+  const void *message;
+  size_t size;
+  const uint8_t *signature;  /* of 64 bytes; NULL: the actor is only asserted */
+  const lk_text *deployment; /* which the message names; NULL: the message was made here, for this request */
+} lk_proof;
+
+/* Checks whether one of the keys that the policy lists for the actor made the signature, and whether for this policy's
+ * deployment. LK_EPOLICY: no. Without a valid policy: LK_OK and not authenticated. */
+lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const lk_proof *proof,
+                                     bool *authenticated, lk_error *error);
+
+/* How old the signature of a job may be, by the policy. */
+uint64_t lk_governance_signature_ms(lk_governance *governance);
+
+/* What identifies a signed job, which is decided only once. */
+typedef struct lk_once {
+  uint8_t hash[LK_SEEN_HASH]; /* SHA-256 of the signed message */
+  uint64_t signed_ms;         /* at most LK_SIGNED_AHEAD_MS after the time of the decision */
+} lk_once;
 
 /* Records a refusal that no rule made. The caller has written the reason into `error`. Returns LK_EPOLICY and leaves
  * `error` unchanged, or LK_EIO if the log fails. */
 lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                lk_verdict *verdict, lk_error *error);
 
-/* Decides a request and records the decision. The verdict's threshold and k are the request's or stricter. LK_EPOLICY:
- * refused; the error gives the reason. LK_EIO: the log failed. Any error means refused. */
-lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                               lk_verdict *verdict, lk_error *error);
+/* Decides a request and records the decision. The verdict's threshold and k are the request's or stricter. `once`:
+ * NULL, or refuses what this governance, or an earlier one with the same log, has decided. LK_EPOLICY: refused; the
+ * error gives the reason. LK_EIO: the log failed. Any error means refused. */
+lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_once *once,
+                               uint64_t now_ms, lk_verdict *verdict, lk_error *error);
 
 /* Decides again at the time of release, and tightens the verdict's limits if they have become stricter. LK_EPOLICY: the
  * result must be withheld. */

@@ -164,6 +164,8 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
   if (options->gallery == NULL) return lk_fail(error, LK_EINVAL, "--gallery is missing: the gallery to search");
   if (options->job_probes < 1 || options->job_probes > LK_JOB_PROBES_MAX)
     return lk_fail(error, LK_EINVAL, "--job-probes: %u is outside 1 .. %d", options->job_probes, LK_JOB_PROBES_MAX);
+  if ((options->sign == NULL) != (options->deployment == NULL))
+    return lk_fail(error, LK_EINVAL, "--sign and --deployment, the id in the worker's policy, need each other");
   lk_status status = lk_options_check_format(options, "table csv json", error);
   return status == LK_OK ? lk_options_check_k(options, error) : status;
 }
@@ -194,6 +196,7 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                        .tags = options->tags,
                        .mask = options->mask,
                        .claims = claims,
+                       .deployment = options->deployment,
                        .ttl_ms = options->ttl_ms,
                        .job_probes = job_probes < most ? job_probes : most,
                        .timeout_s = options->timeout_s};

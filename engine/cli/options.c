@@ -124,6 +124,7 @@ static const struct {
     {"--calibration", read_text, offsetof(lk_options, calibration)},
     {"--case", read_text, offsetof(lk_options, case_id)},
     {"--case-probes", read_u64, offsetof(lk_options, case_probes)},
+    {"--deployment", read_text, offsetof(lk_options, deployment)},
     {"--device", read_text, offsetof(lk_options, device)},
     {"--dim", read_u32, offsetof(lk_options, dim)},
     {"--fpir", read_double, offsetof(lk_options, fpir)},

@@ -19,7 +19,7 @@ typedef struct lk_options {
   lk_fusion fusion;
   const char *model, *labels, *device, *subject, *keys, *subjects, *head, *key, *redis, *password_file, *gallery,
       *priority;
-  const char *calibration, *policy, *audit, *audit_key, *sign;
+  const char *calibration, *policy, *audit, *audit_key, *sign, *deployment;
   float threshold; /* -INFINITY: not given */
   double fpir;     /* NaN: not given */
   bool by_subject, stats;

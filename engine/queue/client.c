@@ -67,6 +67,7 @@ static lk_status add_signature(client *c, const lk_signing_key *key, lk_error *e
   unsigned char message[LK_SIGNED_SIZE];
   snprintf(c->signed_ms, sizeof c->signed_ms, "%" PRIu64, lk_clock_unix_ms());
   add_field(c, "signed_ms", c->signed_ms);
+  if (c->job->deployment != NULL) add_field(c, "deployment", c->job->deployment);
   lk_status status = lk_signature_message(c->fields, c->fields_count, message, error);
   if (status != LK_OK) return status;
   lk_signature_sign(message, key, c->signature);

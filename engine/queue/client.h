@@ -17,10 +17,11 @@ typedef struct lk_client_job {
   bool by_subject;
   lk_fusion fusion; /* of a job's probes */
   uint64_t tags, mask;
-  lk_claims claims;    /* their key signs each job */
-  uint64_t ttl_ms;     /* 0: no deadline */
-  uint32_t job_probes; /* probes in one job */
-  uint32_t timeout_s;  /* without any reply for so long, it gives up */
+  lk_claims claims;       /* their key signs each job */
+  const char *deployment; /* that signed jobs are for; NULL: none */
+  uint64_t ttl_ms;        /* 0: no deadline */
+  uint32_t job_probes;    /* probes in one job */
+  uint32_t timeout_s;     /* without any reply for so long, it gives up */
 } lk_client_job;
 
 /* Called for each reply in the order of the probes; `first` is the reply's first probe. */

@@ -14,6 +14,74 @@ local function in_chunks(values, call)
   end
 end
 
+-- What a caller gives is checked before anything is changed, since a function does not roll back. A check returns what is
+-- wrong, or nil.
+
+local MOST = 2 ^ 53 -- as far as Lua counts
+
+local function whole(text, least, most)
+  local number = #text <= 16 and text:match('^%d+$') and tonumber(text)
+  return number and number >= least and number <= most
+end
+
+local function is_entry(text) return #text <= 41 and text:match('^%d+%-%d+$') end
+
+-- The part that all keys of the stream's partition begin with; nil: this is no stream of jobs.
+local function partition(stream) return stream:match('^(lk:{[^{}]+}:)q:hi$') or stream:match('^(lk:{[^{}]+}:)q:lo$') end
+
+local function counts_fault(keys, argv, keys_count, argv_count)
+  if #keys ~= keys_count then return 'needs ' .. keys_count .. ' keys, not ' .. #keys end
+  if #argv ~= argv_count then return 'needs ' .. argv_count .. ' arguments, not ' .. #argv end
+end
+
+local function keys_fault(keys)
+  local part = partition(keys[1])
+  if not part then return 'key 1 is not a stream of jobs' end
+  if keys[2] and keys[2] ~= part .. 'dead' then return 'key 2 is not ' .. part .. 'dead' end
+  for i = 3, #keys do
+    local prefix = part .. 'r:'
+    if #keys[i] <= #prefix or keys[i]:sub(1, #prefix) ~= prefix then return 'key ' .. i .. ' is no list of replies' end
+  end
+end
+
+local function job_fault(argv, i, lists)
+  if not is_entry(argv[i]) then return 'is not the id of an entry' end
+  if not whole(argv[i + 1], 1, lists) then return 'is not the number of a list' end
+  if not whole(argv[i + 2], 0, MOST) or not whole(argv[i + 3], 0, MOST) then return 'has a time that is no number' end
+end
+
+local function finish_fault(keys, argv)
+  if #keys < 3 then return 'needs at least 3 keys, not ' .. #keys end
+  if #argv < 3 or (#argv - 3) % 5 ~= 0 then return 'needs 3 arguments and 5 for each job, not ' .. #argv end
+  if argv[1] == '' then return 'the group has no name' end
+  if not whole(argv[2], 1, MOST) then return 'the lifetime is not a whole number above 0' end
+  if not whole(argv[3], 1, MOST) then return 'the greatest length is not a whole number above 0' end
+  for i = 4, #argv, 5 do
+    local fault = job_fault(argv, i, #keys - 2)
+    if fault then return 'job ' .. (i + 1) / 5 .. ' ' .. fault end
+  end
+  return keys_fault(keys)
+end
+
+local function discard_fault(keys, argv)
+  local fault = counts_fault(keys, argv, 2, 3) or keys_fault(keys)
+  if not fault and not is_entry(argv[2]) then fault = 'argument 2 is not the id of an entry' end
+  return fault
+end
+
+local function trim_fault(keys, argv) return counts_fault(keys, argv, 1, 0) or keys_fault(keys) end
+
+local function mend_fault(keys, argv)
+  local fault = counts_fault(keys, argv, 1, 2) or keys_fault(keys)
+  if not fault and not whole(argv[2], 1, 86400000) then fault = 'argument 2 is not a number of ms up to a day' end
+  return fault
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
 local function pending(stream, group, entry)
   local found = redis.pcall('XPENDING', stream, group, entry, entry, 1)
   if found.err then error(found) end
@@ -42,8 +110,7 @@ end
 local function finish(keys, argv)
   local stream, dead, group, life, cap = keys[1], keys[2], argv[1], argv[2], argv[3]
   local replies, entries, done, met, before, undelivered, untimely = {}, {}, {}, {}, 0, 0, {}
-  local time = redis.call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local now = now_ms()
   for i = 4, #argv, 5 do
     local entry, list, since, till = argv[i], tonumber(argv[i + 1]), tonumber(argv[i + 2]), tonumber(argv[i + 3])
     if met[entry] or not pending(stream, group, entry) then
@@ -84,20 +151,33 @@ local function discard(keys, argv)
   return redis.status_reply('OK')
 end
 
+-- Ids have 64-bit numbers, which Lua's numbers do not hold; as digits without leading zeros they compare exactly.
+local function less(a, b) return #a < #b or (#a == #b and a < b) end
+
 local function before(a, b)
   local a_ms, a_seq = a:match('(%d+)-(%d+)')
   local b_ms, b_seq = b:match('(%d+)-(%d+)')
-  a_ms, b_ms = tonumber(a_ms), tonumber(b_ms)
-  return a_ms < b_ms or (a_ms == b_ms and tonumber(a_seq) < tonumber(b_seq))
+  return less(a_ms, b_ms) or (a_ms == b_ms and less(a_seq, b_seq))
+end
+
+-- The names and values of a reply in turn, as a table.
+local function map_of(list)
+  local map = {}
+  for i = 1, #list, 2 do map[list[i]] = list[i + 1] end
+  return map
+end
+
+local function groups_of(stream)
+  local groups = {}
+  for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do table.insert(groups, map_of(info)) end
+  return groups
 end
 
 -- Removes the entries that every group has finished. A group still needs the entries from its oldest pending one on; if
 -- none is pending, from the last delivered one on. KEYS: the stream. Returns the number of removed entries.
 local function trim(keys)
   local least
-  for _, info in ipairs(redis.call('XINFO', 'GROUPS', keys[1])) do
-    local group = {}
-    for i = 1, #info, 2 do group[info[i]] = info[i + 1] end
+  for _, group in ipairs(groups_of(keys[1])) do
     local kept = group['last-delivered-id']
     if group['pending'] > 0 then kept = redis.call('XPENDING', keys[1], group['name'])[2] end
     if not least or before(kept, least) then least = kept end
@@ -106,6 +186,62 @@ local function trim(keys)
   return redis.call('XTRIM', keys[1], 'MINID', '~', least)
 end
 
-redis.register_function{function_name = 'lk_finish_2', callback = finish, flags = {'allow-oom'}}
-redis.register_function{function_name = 'lk_discard_2', callback = discard, flags = {'allow-oom'}}
-redis.register_function{function_name = 'lk_trim_2', callback = trim, flags = {'allow-oom'}}
+-- The id of the newest entry.
+local function top_of(stream)
+  local found = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return found[1] and found[1][1] or '0-0'
+end
+
+-- A few at a time, since the range has the jobs' probes too.
+local function delete_from(stream, first)
+  repeat
+    local found = redis.call('XRANGE', stream, first, '+', 'COUNT', 16)
+    for _, entry in ipairs(found) do redis.call('XDEL', stream, entry[1]) end
+  until #found == 0
+end
+
+-- Sets the last id and the groups' positions back to `id`, which no entry exceeds. A group beyond it was given all
+-- entries that are left, and gets none of them again.
+local function set_back(stream, id, groups, added)
+  redis.call('XSETID', stream, id, 'ENTRIESADDED', added, 'MAXDELETEDID', id)
+  for _, group in ipairs(groups) do
+    if before(id, group['last-delivered-id']) then redis.call('XGROUP', 'SETID', stream, group['name'], id) end
+  end
+end
+
+-- Undoes an XADD with an id far ahead of the clock. Redis numbers later entries from there on, and can number none after
+-- the highest id: one such entry would stop the stream for ever.
+-- KEYS: the stream. ARGV: group, how far ahead of the clock an id may be in ms.
+-- Deletes the entries that are further ahead and sets the last id back to the time, but only once the group was given
+-- these entries: its workers refuse them, and a reply needs no entry. Returns 1 if it set the id back, else 0.
+local function mend(keys, argv)
+  local stream, now = keys[1], now_ms()
+  if redis.call('EXISTS', stream) == 0 then return 0 end
+  local info = map_of(redis.call('XINFO', 'STREAM', stream))
+  local far = string.format('%.0f-0', now + tonumber(argv[2]) + 1)
+  if before(info['last-generated-id'], far) then return 0 end
+  local groups, top, delivered = groups_of(stream), top_of(stream), '0-0'
+  for _, group in ipairs(groups) do
+    if group['name'] == argv[1] then delivered = group['last-delivered-id'] end
+  end
+  if not before(top, far) and before(delivered, top) then return 0 end
+  delete_from(stream, far)
+  local id = string.format('%.0f-0', now)
+  top = top_of(stream)
+  set_back(stream, before(id, top) and top or id, groups, info['entries-added'])
+  return 1
+end
+
+local function register(name, callback, fault)
+  local function checked(keys, argv)
+    local wrong = fault(keys, argv)
+    if wrong then return redis.error_reply('ERR ' .. name .. ': ' .. wrong) end
+    return callback(keys, argv)
+  end
+  redis.register_function{function_name = name, callback = checked, flags = {'allow-oom'}}
+end
+
+register('lk_finish_2', finish, finish_fault)
+register('lk_discard_2', discard, discard_fault)
+register('lk_trim_2', trim, trim_fault)
+register('lk_mend_2', mend, mend_fault)

@@ -179,6 +179,7 @@ static lk_status read_signature(const reader *r, lk_job *job) {
     return lk_fail(r->error, LK_EBADJOB, "field " LK_SIGNATURE_FIELD ": not %d hex digits", LK_SIGNATURE_HEX - 1);
   if (job->claims.actor.length == 0) return lk_fail(r->error, LK_EBADJOB, "field actor is missing from a signed job");
   lk_status status = read_number(r, "signed_ms", true, 1, INT64_MAX, &job->signed_ms);
+  if (status == LK_OK) status = read_text(r, "deployment", false, LK_JOB_DEPLOYMENT_MAX, &job->deployment);
   if (status == LK_OK) status = lk_signature_message(r->fields, r->count, job->signed_message, r->error);
   job->is_signed = status == LK_OK;
   return status;

@@ -7,6 +7,7 @@
 #define LK_PROTOCOL_VERSION 1
 #define LK_JOB_ID_MAX 64
 #define LK_JOB_TO_MAX 128
+#define LK_JOB_DEPLOYMENT_MAX 64
 #define LK_JOB_PROBES_MAX 4096
 #define LK_JOB_CANDIDATES_MAX (1 << 18) /* n times k */
 
@@ -25,6 +26,7 @@ typedef struct lk_job {
   uint64_t ttl_ms;  /* from the entry's own time; 0: no deadline */
   lk_claims claims; /* what a policy may ask for; without a key */
   bool is_signed;
+  lk_text deployment; /* that a signed job is for; "": it names none */
   uint64_t signed_ms; /* Unix time, by the signer's clock */
   unsigned char signature[LK_SIGNATURE_SIZE], signed_message[LK_SIGNED_SIZE];
   lk_vectors probes;

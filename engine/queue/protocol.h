@@ -15,10 +15,13 @@
 #define LK_REPLY_CAP "100000"     /* replies in one list; older ones go first */
 #define LK_HEADS_KEPT "10000"
 
+#define LK_ENTRY_AHEAD_MS 60000 /* how far ahead of Redis' clock an entry's id may be */
+
 /* The functions of engine/queue/functions.lua, and its text. */
 #define LK_FINISH "lk_finish_2"
 #define LK_DISCARD "lk_discard_2"
 #define LK_TRIM "lk_trim_2"
+#define LK_MEND "lk_mend_2"
 extern const char lk_functions_lua[];
 
 #endif

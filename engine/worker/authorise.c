@@ -22,7 +22,8 @@ static void tighten(lk_task *task) {
 static lk_proof proof_of(const lk_job *job) {
   return (lk_proof){.message = job->signed_message,
                     .size = sizeof job->signed_message,
-                    .signature = job->is_signed ? job->signature : NULL};
+                    .signature = job->is_signed ? job->signature : NULL,
+                    .deployment = &job->deployment};
 }
 
 lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
@@ -33,9 +34,12 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
   *a = (lk_authorisation){.governance = worker->options->governance, .request = lk_task_request(task)};
   lk_proof proof = proof_of(&task->job);
   lk_status status = lk_authorisation_authenticate(a, &proof, error);
-  if (a->request.actor_signed) status = lk_replay_guard_check(redis, task, now_ms, error);
+  lk_once once = lk_replay_guard_name(task);
+  bool is_signed = a->request.actor_signed;
+  if (is_signed)
+    status = lk_replay_guard_check(redis, task, &once, lk_governance_signature_ms(a->governance), now_ms, error);
   if (status == LK_EIO) return status;
-  status = lk_authorisation_decide(a, status, now_ms, error);
+  status = lk_authorisation_decide(a, status, is_signed ? &once : NULL, now_ms, error);
   if (status == LK_OK) tighten(task);
   return report(worker, status, "searched", error);
 }

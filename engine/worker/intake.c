@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/text.h"
+#include "engine/queue/entry.h"
 #include "engine/queue/protocol.h"
 #include "engine/worker/authorise.h"
+#include "engine/worker/mender.h"
 #include "engine/worker/worker.h"
 
 static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
@@ -14,6 +16,7 @@ static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
 typedef struct intake {
   lk_worker *worker;
   lk_redis_session session;
+  lk_mender mender;
   bool set_up;
   /* After a connection broke: entries after these ids are read again, since they were delivered but may not have
    * arrived.
@@ -98,16 +101,36 @@ static lk_status prepare(lk_task *task, lk_error *error) {
   return lk_gallery_prepare(task->gallery, probes, task->job.model, task->prepared, error);
 }
 
-static lk_status admit(const intake *in, lk_task *task, lk_error *error) {
+/* Refuses an id far ahead of the time, which only a client can have chosen, or Redis after such an id. Our estimate of
+ * Redis' clock may be old; so Redis is asked before an entry is refused. */
+static lk_status check_entry(intake *in, const lk_task *task, uint64_t *entered_ms, lk_error *error) {
+  lk_entry entry;
+  if (!lk_entry_parse(task->entry, strlen(task->entry), &entry))
+    return lk_fail(error, LK_EBADJOB, "the entry's id '%s' is malformed", task->entry);
+  lk_status status = LK_OK;
+  if (entry.ms > lk_worker_redis_ms(in->worker) + LK_ENTRY_AHEAD_MS) status = read_clock(in, error);
+  if (status != LK_OK) return status;
+  uint64_t now_ms = lk_worker_redis_ms(in->worker);
+  *entered_ms = entry.ms < now_ms ? entry.ms : now_ms;
+  if (entry.ms <= now_ms + LK_ENTRY_AHEAD_MS) return LK_OK;
+  in->mender.due_us = 0;
+  return lk_fail(error, LK_EBADJOB, "the entry's id lies %llu s ahead of redis' time; send the job again",
+                 (unsigned long long)((entry.ms - now_ms) / 1000));
+}
+
+static lk_status admit(intake *in, lk_task *task, lk_error *error) {
   const lk_worker *worker = in->worker;
   lk_job *job = &task->job;
+  uint64_t entered_ms = 0;
+  lk_status status = check_entry(in, task, &entered_ms, error);
+  if (status != LK_OK) return status;
+  if (job->ttl_ms > 0) task->deadline_ms = entered_ms + job->ttl_ms;
   uint32_t number;
   task->gallery = find_gallery(worker, job->gallery, &number);
   if (task->gallery == NULL)
     return lk_fail(error, LK_EGALLERY, "this worker does not serve a gallery '%.*s'", (int)job->gallery.length,
                    job->gallery.bytes);
-  if (job->ttl_ms > 0) task->deadline_ms = lk_task_entered_ms(task) + job->ttl_ms;
-  lk_status status = prepare(task, error);
+  status = prepare(task, error);
   if (status == LK_OK) status = lk_authorise_decide(worker, in->session.redis, task, error);
   /* Identifications share a batch if their gallery, k, fusion and `by` are equal. A verification, or a search with a
    * tag mask, is a batch of its own. */
@@ -131,7 +154,7 @@ static size_t read_fields(const lk_redis_reply *list, lk_field fields[LK_FIELDS_
   return count;
 }
 
-static lk_status parse_task(const intake *in, lk_task *task, const lk_redis_reply *list) {
+static lk_status parse_task(intake *in, lk_task *task, const lk_redis_reply *list) {
   lk_field fields[LK_FIELDS_MAX];
   task->deadline_ms = UINT64_MAX;
   size_t count = read_fields(list, fields);
@@ -222,10 +245,9 @@ static lk_status take_reply(intake *in, lk_redis_reply *reply, size_t *taken, lk
   return status;
 }
 
-static lk_status step(intake *in, lk_error *error) {
-  lk_status status = in->set_up ? LK_OK : set_up(in, error);
+static lk_status read_jobs(intake *in, lk_error *error) {
   lk_redis_reply *reply = NULL;
-  if (status == LK_OK) status = read_entries(in, &reply, error);
+  lk_status status = read_entries(in, &reply, error);
   if (status != LK_OK) return status;
   if (lk_redis_reply_error(reply) != NULL) {
     status = lk_fail(error, LK_EIO, "redis refused to read the streams: %s", lk_redis_reply_error(reply));
@@ -236,6 +258,12 @@ static lk_status step(intake *in, lk_error *error) {
   status = take_reply(in, reply, &taken, error);
   if (in->recovering && taken == 0) in->recovering = false;
   return status;
+}
+
+static lk_status step(intake *in, bool may_read, lk_error *error) {
+  lk_status status = in->set_up ? LK_OK : set_up(in, error);
+  if (status == LK_OK) status = lk_mender_run(&in->mender, &in->session, error);
+  return status == LK_OK && may_read ? read_jobs(in, error) : status;
 }
 
 static bool stopping(const lk_worker *worker) { return atomic_load(worker->options->stop) || worker->status != LK_OK; }
@@ -263,11 +291,12 @@ void *lk_intake_main(void *argument) {
                .session = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
   while (!lk_worker_is_stopping(worker)) {
     lk_authorise_reload(worker);
-    if (!may_read(worker)) continue;
+    bool reads = may_read(worker);
+    if (lk_worker_is_stopping(worker)) break;
     lk_error error;
     lk_status status = lk_redis_session_open(&in.session, &error);
     if (status == LK_OK) {
-      status = step(&in, &error);
+      status = step(&in, reads, &error);
       if (status == LK_OK) {
         lk_redis_session_works(&in.session);
         continue;

@@ -7,38 +7,35 @@
 #include "base/fail.h"
 #include "engine/queue/protocol.h"
 
-static const uint64_t oldest_ms = 3600000; /* the greatest age of a signature */
-static const uint64_t ahead_ms = 300000;   /* how far the signer's clock may be ahead */
-
-/* Longer than a signature is valid by any clock: Redis forgets only signatures that are too old to be used. */
+/* Longer than a signature is valid by any policy and clock: Redis forgets only signatures that are too old to be used.
+ */
 static const char remembered_ms[] = "7200000";
 
-static lk_status check_age(const lk_task *task, uint64_t now_ms, lk_error *error) {
+static lk_status check_age(const lk_task *task, uint64_t valid_ms, uint64_t now_ms, lk_error *error) {
   uint64_t signed_ms = task->job.signed_ms;
-  if (signed_ms > now_ms && signed_ms - now_ms > ahead_ms)
+  if (signed_ms > now_ms && signed_ms - now_ms > LK_SIGNED_AHEAD_MS)
     return lk_fail(error, LK_EPOLICY, "refused: the job was signed %llu s ahead of redis' time",
                    (unsigned long long)((signed_ms - now_ms) / 1000));
-  if (signed_ms < now_ms && now_ms - signed_ms > oldest_ms)
+  if (signed_ms < now_ms && now_ms - signed_ms > valid_ms)
     return lk_fail(error, LK_EPOLICY, "refused: the job was signed %llu s ago; at most %llu are allowed",
-                   (unsigned long long)((now_ms - signed_ms) / 1000), (unsigned long long)(oldest_ms / 1000));
+                   (unsigned long long)((now_ms - signed_ms) / 1000), (unsigned long long)(valid_ms / 1000));
   return LK_OK;
 }
 
-/* The key hashes the signed message, not the signature: one message can have several valid signatures. */
-static void name_key(const lk_task *task, char key[sizeof LK_SIGNED_PREFIX + 64]) {
-  unsigned char hash[32];
-  crypto_hash_sha256(hash, task->job.signed_message, sizeof task->job.signed_message);
-  strcpy(key, LK_SIGNED_PREFIX);
-  sodium_bin2hex(key + strlen(LK_SIGNED_PREFIX), 65, hash, sizeof hash);
+lk_once lk_replay_guard_name(const lk_task *task) {
+  lk_once once = {.signed_ms = task->job.signed_ms};
+  crypto_hash_sha256(once.hash, task->job.signed_message, sizeof task->job.signed_message);
+  return once;
 }
 
-lk_status lk_replay_guard_check(lk_redis *redis, const lk_task *task, uint64_t now_ms, lk_error *error) {
-  char key[sizeof LK_SIGNED_PREFIX + 64], entry[64];
+lk_status lk_replay_guard_check(lk_redis *redis, const lk_task *task, const lk_once *once, uint64_t valid_ms,
+                                uint64_t now_ms, lk_error *error) {
+  char key[sizeof LK_SIGNED_PREFIX + 64] = LK_SIGNED_PREFIX, entry[64];
   snprintf(entry, sizeof entry, "%s %s", task->priority == LK_HI ? LK_STREAM_HI : LK_STREAM_LO, task->entry);
-  name_key(task, key);
+  sodium_bin2hex(key + strlen(LK_SIGNED_PREFIX), 65, once->hash, sizeof once->hash);
   const char *const words[] = {"SET", key, entry, "NX", "GET", "PX", remembered_ms};
   lk_redis_reply *reply = NULL;
-  lk_status status = check_age(task, now_ms, error);
+  lk_status status = check_age(task, valid_ms, now_ms, error);
   if (status == LK_OK) status = lk_redis_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
   if (status != LK_OK) return status;
   size_t length;

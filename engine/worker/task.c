@@ -26,8 +26,6 @@ void lk_task_free(lk_task *task) {
   free(task);
 }
 
-uint64_t lk_task_entered_ms(const lk_task *task) { return strtoull(task->entry, NULL, 10); }
-
 lk_policy_request lk_task_request(const lk_task *task) {
   const lk_job *job = &task->job;
   lk_gallery_stat stat;

@@ -51,7 +51,4 @@ lk_policy_request lk_task_request(const lk_task *task);
 /* The prepared probes. */
 lk_prepared_run lk_task_run(const lk_task *task);
 
-/* When Redis took the entry, in milliseconds: its id says so. */
-uint64_t lk_task_entered_ms(const lk_task *task);
-
 #endif

@@ -71,6 +71,7 @@ static const field fields[] = {
     {"searched", NUMBER, RECORD(searched), SEARCH},
     {"sequence", NUMBER, ENTRY(sequence), ALL},
     {"signature", TEXT, ENTRY(signature), BIT(HEAD)},
+    {"signed", TEXT, RECORD(signed_hash), DECISION},
     {"templates", NUMBER, RECORD(templates), DONE},
     {"threshold", SCORE, RECORD(threshold), DECISION},
     {"time", NUMBER, RECORD(time_ms), ALL},

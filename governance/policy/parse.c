@@ -16,6 +16,7 @@
 #include "governance/policy/rule.h"
 
 enum { ID_MAX = 64, PATTERNS_MAX = 1024, HOURS_MAX = 1000000, KEYS_MAX = 4096 };
+enum { SIGNATURE_MINUTES = 10, SIGNATURE_MINUTES_MAX = 60 };
 
 typedef struct parse {
   const char *name; /* the file's */
@@ -160,6 +161,10 @@ static lk_status read_probes(const parse *p, const lk_yaml_node *node, void *to)
 }
 static lk_status read_hours(const parse *p, const lk_yaml_node *node, void *to) {
   return read_whole(p, node, 0, HOURS_MAX, to);
+}
+
+static lk_status read_signature_minutes(const parse *p, const lk_yaml_node *node, void *to) {
+  return read_whole(p, node, 1, SIGNATURE_MINUTES_MAX, to);
 }
 
 static lk_status read_on_refusal(const parse *p, const lk_yaml_node *node, void *to) {
@@ -383,16 +388,28 @@ static lk_status read_keys(const parse *p, const lk_yaml_node *node, void *to) {
   return status;
 }
 
-static const field policy_fields[] = {{"policy", read_version, 0, NEEDED},
-                                      {"name", read_text, offsetof(lk_policy, name), NEEDED},
-                                      {"keys", read_keys, 0, OPTIONAL},
-                                      {"rules", read_rules, 0, NEEDED},
-                                      {0}};
+static const field policy_fields[] = {
+    {"policy", read_version, 0, NEEDED},
+    {"name", read_text, offsetof(lk_policy, name), NEEDED},
+    {"deployment", read_id, offsetof(lk_policy, deployment), OPTIONAL},
+    {"signature_minutes", read_signature_minutes, offsetof(lk_policy, signature_minutes), OPTIONAL},
+    {"keys", read_keys, 0, OPTIONAL},
+    {"rules", read_rules, 0, NEEDED},
+    {0}};
+
+/* Without an id a job that was signed for one deployment could be played at another with the same keys. */
+static lk_status check_keys(const parse *p) {
+  if (p->policy->keys_count == 0 || p->policy->deployment.length > 0) return LK_OK;
+  return refuse(p, lk_yaml_field(p->policy->tree.root, lk_text_of("keys")),
+                "need the field deployment: the id that signed jobs name");
+}
 
 lk_status lk_policy_read(const char *name, lk_policy *policy, lk_error *error) {
   parse p = {.name = name, .policy = policy, .locale = newlocale(LC_ALL_MASK, "C", NULL), .error = error};
   if (p.locale == (locale_t)0) return lk_fail_memory(error);
+  policy->signature_minutes = SIGNATURE_MINUTES;
   lk_status status = read_fields(&p, policy->tree.root, policy_fields, policy);
+  if (status == LK_OK) status = check_keys(&p);
   freelocale(p.locale);
   return status;
 }

@@ -88,7 +88,11 @@ void lk_policy_close(lk_policy *policy) {
 }
 
 void lk_policy_stat_get(const lk_policy *policy, lk_policy_stat *stat) {
-  *stat = (lk_policy_stat){.name = policy->name, .rules = policy->rules_count, .keys = policy->keys_count};
+  *stat = (lk_policy_stat){.name = policy->name,
+                           .rules = policy->rules_count,
+                           .keys = policy->keys_count,
+                           .deployment = policy->deployment,
+                           .signature_minutes = policy->signature_minutes};
   memcpy(stat->hash, policy->hash, sizeof stat->hash);
 }
 

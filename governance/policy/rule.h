@@ -49,6 +49,8 @@ typedef struct lk_policy_actor_key {
 struct lk_policy {
   lk_yaml tree; /* owns the bytes of all texts */
   lk_text name;
+  lk_text deployment; /* "": none, and then no keys */
+  uint32_t signature_minutes;
   uint8_t hash[LK_POLICY_HASH_SIZE];
   lk_rule *rules;
   lk_policy_actor_key *keys;

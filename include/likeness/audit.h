@@ -53,8 +53,9 @@ typedef struct lk_audit_record {
   lk_text id;       /* of the decision; records that follow from it carry the same id */
   lk_text operation, purpose, actor, jurisdiction, case_id, authorisation;
   lk_text gallery, model;
-  lk_text policy; /* its hash */
-  lk_text file;   /* the policy's */
+  lk_text policy;      /* its hash */
+  lk_text file;        /* the policy's */
+  lk_text signed_hash; /* SHA-256 of what the actor signed, in hex, if it may be decided only once */
   lk_text rules[LK_AUDIT_RULES_MAX];
   uint32_t rules_count;
   bool authenticated; /* the actor was authenticated; else only asserted */

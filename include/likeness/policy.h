@@ -51,6 +51,8 @@ typedef struct lk_policy_stat {
   lk_text name;
   uint8_t hash[LK_POLICY_HASH_SIZE];
   uint32_t rules, keys;
+  lk_text deployment;         /* which signed jobs must name; "": none, and then there are no keys */
+  uint32_t signature_minutes; /* how old the signature of a job may be */
 } lk_policy_stat;
 LK_API void lk_policy_stat_get(const lk_policy *policy, lk_policy_stat *stat);
 

@@ -36,7 +36,7 @@ static lk_status decide(lk_gallery_authorisation *a, const lk_claims *claims, lk
   lk_proof proof = prove(a->key, &c);
   lk_claims_to_request(claims, &a->base.request);
   status = lk_authorisation_authenticate(&a->base, &proof, error);
-  status = lk_authorisation_decide(&a->base, status, lk_clock_unix_ms(), error);
+  status = lk_authorisation_decide(&a->base, status, NULL, lk_clock_unix_ms(), error);
   lk_error log_error;
   if (status != LK_EPOLICY || lk_governance_commit(a->base.governance, &log_error) == LK_OK) return status;
   *error = log_error;

@@ -102,7 +102,7 @@ static void add_text(lk_command *command, const char *name, const char *value, c
 
 static void build_job(lk_command *command, const test_job *job) {
   lk_command_add_string(command, "XADD");
-  add_text(command, job->stream != NULL ? job->stream : LK_STREAM_LO, "*", NULL);
+  add_text(command, job->stream != NULL ? job->stream : LK_STREAM_LO, job->entry, "*");
   add_text(command, "v", job->v, "1");
   add_text(command, "op", job->op, "identify");
   add_text(command, "id", job->id, "j1");

@@ -246,8 +246,9 @@ Test(faults, users) {
   memcpy(redis.more, tcp, sizeof tcp);
   redis_server_start(&redis, true);
   redis_do(&redis, "ACL", "SETUSER", "worker", "on", ">secret", "~lk:{0}:*", "+ping", "+time", "+function|load",
-           "+fcall", "+xgroup|create", "+xreadgroup", "+xpending", "+xack", "+xadd", "+xinfo|groups", "+xtrim",
-           "+rpush", "+ltrim", "+pexpire", NULL);
+           "+fcall", "+xgroup|create", "+xgroup|setid", "+xreadgroup", "+xpending", "+xack", "+xadd", "+xinfo|groups",
+           "+xinfo|stream", "+xtrim", "+xrange", "+xrevrange", "+xdel", "+xsetid", "+exists", "+rpush", "+ltrim",
+           "+pexpire", NULL);
   redis_do(&redis, "ACL", "SETUSER", "client", "on", ">secret", "~lk:{0}:*", "+ping", "+xadd", "+blpop", "+del", NULL);
   snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
   cr_assert_eq(serve_with(url, password), 1, "a client may not serve");
@@ -258,6 +259,9 @@ Test(faults, users) {
   cr_assert_eq(submit_with(url, password), 0, "%s%s", process_log(&client), process_log(&worker));
   send_jobs(LK_STREAM_LO, "x", "me", 100);
   sleep_ms(1100);
+  send_job(&(test_job){.id = "enemy", .to = "enemy", .entry = "18446744073709551615-18446744073709551615"});
+  expect_reply("enemy", "enemy", "EBADJOB", "ahead");
+  expect_log(&worker, "its last id is set back");
   send_job(&(test_job){.to = "last"});
   expect_reply("last", "j1", "OK", "");
   worker_stop(&worker);

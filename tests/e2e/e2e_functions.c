@@ -204,3 +204,153 @@ Test(functions, trim_keeps_what_any_group_needs) {
   cr_assert_eq(trim(), 4, "9-1 is pending in the first group");
   cr_assert_eq(redis_number(&redis, "XLEN", LK_STREAM_LO, NULL), 4);
 }
+
+/* The error of a call that must be refused; the words end with NULL. */
+static void expect_refused(const char *const *words, const char *expected) {
+  size_t count = 0;
+  while (words[count] != NULL) count++;
+  lk_redis_reply *reply = NULL;
+  cr_assert_eq(lk_redis_call_words(redis.link, &reply, NULL, count, words), LK_OK);
+  const char *refused = lk_redis_reply_error(reply);
+  cr_assert_not_null(refused, "accepted where '%s' was expected", expected);
+  cr_assert_not_null(strstr(refused, expected), "'%s' is not in '%s'", expected, refused);
+  lk_redis_reply_free(reply);
+}
+
+#define STREAM LK_STREAM_LO
+#define GOOD "1-1", "1", ALWAYS, "good"
+
+/* Each call has a good job first, which must not be answered. */
+Test(functions, finish_checks_what_it_is_given) {
+  static const struct {
+    const char *words[24], *expected;
+  } cases[] = {
+      {{"2", STREAM, LK_DEAD, LK_GROUP, "1", "1", GOOD}, "needs at least 3 keys, not 2"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1"}, "needs 3 arguments and 5 for each job, not 2"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "1-2", "1", ALWAYS}, "for each job, not 12"},
+      {{"3", STREAM, LK_DEAD, LIST, "", "1", "1", GOOD}, "the group has no name"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "long", "1", GOOD}, "the lifetime"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "0", "1", GOOD}, "the lifetime"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "-1", GOOD}, "the greatest length"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "0x10", GOOD}, "the greatest length"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "+", "1", ALWAYS, "x"},
+       "job 2 is not the id of an entry"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "1-2", "2", ALWAYS, "x"}, "job 2 is not the number of"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "1-2", "0", ALWAYS, "x"}, "job 2 is not the number of"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "1-2", "1.5", ALWAYS, "x"}, "job 2 is not the number of"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "1-2", "1", "soon", "9", "x"}, "job 2 has a time"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "1-2", "1", "0", "1e9", "x"}, "job 2 has a time"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "1-2", "1", "0", "-1", "x"}, "job 2 has a time"},
+      {{"3", STREAM, LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD, "1-2", "1", "0", "99999999999999999", "x"}, "job 2 has"},
+      {{"3", "lk:{0}:r:me", LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD}, "key 1 is not a stream of jobs"},
+      {{"3", "q:lo", LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD}, "key 1 is not a stream of jobs"},
+      {{"3", "lk:{1}:q:lo", LK_DEAD, LIST, LK_GROUP, "1", "1", GOOD}, "key 2 is not lk:{1}:dead"},
+      {{"3", STREAM, "lk:{0}:heads", LIST, LK_GROUP, "1", "1", GOOD}, "key 2 is not lk:{0}:dead"},
+      {{"3", STREAM, LK_DEAD, "other", LK_GROUP, "1", "1", GOOD}, "key 3 is no list of replies"},
+      {{"3", STREAM, LK_DEAD, "lk:{1}:r:me", LK_GROUP, "1", "1", GOOD}, "key 3 is no list of replies"},
+      {{"4", STREAM, LK_DEAD, LIST, LK_REPLY_PREFIX, LK_GROUP, "1", "1", GOOD}, "key 4 is no list of replies"},
+  };
+  deliver("1-1");
+  deliver("1-2");
+  int64_t keys = redis_number(&redis, "DBSIZE", NULL);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const char *words[28] = {"FCALL", LK_FINISH};
+    memcpy(words + 2, cases[i].words, sizeof cases[i].words);
+    expect_refused(words, "ERR lk_finish_2: ");
+    expect_refused(words, cases[i].expected);
+    cr_assert_eq(redis_number(&redis, "DBSIZE", NULL), keys, "%s", cases[i].expected);
+    cr_assert_eq(pending_lo(), 2, "%s", cases[i].expected);
+  }
+}
+
+Test(functions, discard_trim_and_mend_check_what_they_are_given) {
+  static const struct {
+    const char *words[12], *expected;
+  } cases[] = {
+      {{"FCALL", LK_DISCARD, "1", STREAM, LK_GROUP, "1-1", "why"}, "lk_discard_2: needs 2 keys, not 1"},
+      {{"FCALL", LK_DISCARD, "2", STREAM, LK_DEAD, LK_GROUP, "1-1"}, "lk_discard_2: needs 3 arguments, not 2"},
+      {{"FCALL", LK_DISCARD, "2", STREAM, LK_DEAD, LK_GROUP, "-", "why"}, "lk_discard_2: argument 2"},
+      {{"FCALL", LK_DISCARD, "2", STREAM, "dead", LK_GROUP, "1-1", "why"}, "lk_discard_2: key 2"},
+      {{"FCALL", LK_TRIM, "0"}, "lk_trim_2: needs 1 keys, not 0"},
+      {{"FCALL", LK_TRIM, "1", STREAM, "x"}, "lk_trim_2: needs 0 arguments, not 1"},
+      {{"FCALL", LK_TRIM, "1", "lk:{0}:heads"}, "lk_trim_2: key 1"},
+      {{"FCALL", LK_MEND, "1", STREAM, LK_GROUP}, "lk_mend_2: needs 2 arguments, not 1"},
+      {{"FCALL", LK_MEND, "1", STREAM, LK_GROUP, "-60000"}, "lk_mend_2: argument 2"},
+      {{"FCALL", LK_MEND, "1", STREAM, LK_GROUP, "0"}, "lk_mend_2: argument 2"},
+      {{"FCALL", LK_MEND, "1", STREAM, LK_GROUP, "86400001"}, "lk_mend_2: argument 2"},
+      {{"FCALL", LK_MEND, "1", "lk:{0}:heads", LK_GROUP, "1"}, "lk_mend_2: key 1"},
+  };
+  deliver("1-1");
+  redis_do(&redis, "XADD", "lk:{0}:heads", "1-1", "head", "h", NULL);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    expect_refused(cases[i].words, cases[i].expected);
+    cr_assert_eq(pending_lo(), 1, "%s", cases[i].expected);
+    cr_assert_eq(redis_number(&redis, "EXISTS", LK_DEAD, "dead", NULL), 0, "%s", cases[i].expected);
+  }
+}
+
+#define HIGHEST "18446744073709551615-18446744073709551615"
+
+static int64_t mend(void) { return redis_number(&redis, "FCALL", LK_MEND, "1", STREAM, LK_GROUP, "60000", NULL); }
+
+static int64_t read_new(const char *group) {
+  lk_redis_reply *reply = redis_ask(&redis, "XREADGROUP", "GROUP", group, "c", "STREAMS", STREAM, ">", NULL);
+  int64_t count = 0;
+  if (lk_redis_reply_elements(reply) > 0)
+    count = (int64_t)lk_redis_reply_elements(lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1));
+  lk_redis_reply_free(reply);
+  return count;
+}
+
+Test(functions, mend_leaves_a_good_stream_alone) {
+  redis_do(&redis, "DEL", STREAM, NULL);
+  cr_assert_eq(mend(), 0, "no stream");
+  redis_do(&redis, "XGROUP", "CREATE", STREAM, LK_GROUP, "0", "MKSTREAM", NULL);
+  cr_assert_eq(mend(), 0, "an empty stream");
+  redis_do(&redis, "XADD", STREAM, "*", "a", "b", NULL);
+  cr_assert_eq(mend(), 0);
+  cr_assert_eq(read_new(LK_GROUP), 1);
+  cr_assert_eq(mend(), 0);
+  cr_assert_eq(pending_lo(), 1);
+}
+
+/* What lies below stays, pending or not, and no group gets it again; what comes after reaches every group. */
+Test(functions, mend_undoes_the_highest_id) {
+  redis_do(&redis, "XGROUP", "CREATE", STREAM, "slow", "0", NULL);
+  redis_do(&redis, "XADD", STREAM, "*", "a", "1", NULL);
+  redis_do(&redis, "XADD", STREAM, "*", "a", "2", NULL);
+  redis_do(&redis, "XREADGROUP", "GROUP", "slow", "c", "COUNT", "1", "STREAMS", STREAM, ">", NULL);
+  redis_do(&redis, "XADD", STREAM, "18446744073709551614-0", "a", "3", NULL);
+  redis_do(&redis, "XADD", STREAM, HIGHEST, "a", "4", NULL);
+  cr_assert_eq(mend(), 0, "the group was not given the entries yet, so nobody can refuse them");
+  cr_assert_eq(redis_number(&redis, "XLEN", STREAM, NULL), 4);
+  cr_assert_eq(read_new(LK_GROUP), 4);
+  cr_assert_eq(mend(), 1);
+  cr_assert_eq(mend(), 0);
+  cr_assert_eq(redis_number(&redis, "XLEN", STREAM, NULL), 2);
+  cr_assert_eq(pending_lo(), 4, "a worker that holds the deleted entries still answers them");
+  redis_do(&redis, "XADD", STREAM, "*", "a", "5", NULL);
+  cr_assert_eq(read_new(LK_GROUP), 1);
+  cr_assert_eq(read_new("slow"), 2, "the second and the fifth");
+  expect_counts(FINISH(HIGHEST, "1", ALWAYS, "refused"), 1, 0, 0);
+  cr_assert_eq(pending_lo(), 4);
+}
+
+Test(functions, mend_undoes_an_id_that_left_no_entry) {
+  redis_do(&redis, "XADD", STREAM, "MAXLEN", "0", HIGHEST, "a", "b", NULL);
+  cr_assert_eq(mend(), 1);
+  redis_do(&redis, "XADD", STREAM, "*", "a", "b", NULL);
+  cr_assert_eq(read_new(LK_GROUP), 1);
+}
+
+/* Ids have more digits than Lua's numbers. */
+Test(functions, trim_compares_ids_exactly) {
+  redis_do(&redis, "CONFIG", "SET", "stream-node-max-entries", "1", NULL);
+  redis_do(&redis, "XADD", STREAM, "1-9007199254740992", "a", "b", NULL);
+  redis_do(&redis, "XADD", STREAM, "1-9007199254740993", "a", "b", NULL);
+  redis_do(&redis, "XGROUP", "CREATE", STREAM, "a", "1-9007199254740993", NULL);
+  redis_do(&redis, "XGROUP", "CREATE", STREAM, "b", "1-9007199254740992", NULL);
+  redis_do(&redis, "XGROUP", "DESTROY", STREAM, LK_GROUP, NULL);
+  cr_assert_eq(trim(), 0, "b was given only the first");
+  cr_assert_eq(redis_number(&redis, "XLEN", STREAM, NULL), 2);
+}

@@ -26,14 +26,19 @@ static void make_key(const char *path, lk_signing_key *made) {
 /* RFC 8032, 7.1, TEST 1. */
 static const char somebody[] = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
-static void write_policy(const char *actor, const lk_signing_key *listed) {
+static void write_policy_of(const char *fields, const char *actor, const lk_signing_key *listed) {
   char text[1024];
-  int length = snprintf(text, sizeof text,
-                        "policy: 1\nname: test\nkeys:\n  - {actor: %s, ed25519: %s}\n  - {actor: other, ed25519: %s}\n"
-                        "rules:\n  - id: signed\n    effect: permit\n    text: Who signs may search.\n"
-                        "    require: signature\n",
-                        actor, listed->public_hex, somebody);
+  int length =
+      snprintf(text, sizeof text,
+               "policy: 1\nname: test\n%skeys:\n  - {actor: %s, ed25519: %s}\n  - {actor: other, ed25519: %s}\n"
+               "rules:\n  - id: signed\n    effect: permit\n    text: Who signs may search.\n"
+               "    require: signature\n",
+               fields, actor, listed->public_hex, somebody);
   files_write(policy, text, (size_t)length);
+}
+
+static void write_policy(const char *actor, const lk_signing_key *listed) {
+  write_policy_of("deployment: here\n", actor, listed);
 }
 
 static void setup(void) {
@@ -79,7 +84,15 @@ static lk_field *field_of(signed_job *job, const char *name) {
   return &job->fields[i];
 }
 
-static void make_job(signed_job *job, const char *id, int64_t signed_ms, const lk_signing_key *by) {
+static void sign(signed_job *job, const lk_signing_key *by) {
+  cr_assert_eq(lk_signature_message(job->fields, job->count, job->message, NULL), LK_OK);
+  lk_signature_sign(job->message, by, job->signature);
+  add(job, LK_SIGNATURE_FIELD, job->signature);
+}
+
+/* `deployment`: NULL for none. */
+static void make_job_for(signed_job *job, const char *deployment, const char *id, int64_t signed_ms,
+                         const lk_signing_key *by) {
   static const char *const usual[][2] = {{"v", "1"}, {"op", "identify"},  {"to", "me"},         {"gallery", "faces"},
                                          {"k", "3"}, {"n", "1"},          {"flags", "json"},    {"actor", "desk"},
                                          {"x", "?"}, {"purpose", "demo"}, {"threshold", "-0.5"}};
@@ -90,9 +103,12 @@ static void make_job(signed_job *job, const char *id, int64_t signed_ms, const l
       .name = lk_text_of("f32"), .value = (const char *)faces_probes, .length = FACES_DIM * sizeof *faces_probes};
   snprintf(job->signed_ms, sizeof job->signed_ms, "%" PRId64, signed_ms);
   add(job, "signed_ms", job->signed_ms);
-  cr_assert_eq(lk_signature_message(job->fields, job->count, job->message, NULL), LK_OK);
-  lk_signature_sign(job->message, by, job->signature);
-  add(job, LK_SIGNATURE_FIELD, job->signature);
+  if (deployment != NULL) add(job, "deployment", deployment);
+  sign(job, by);
+}
+
+static void make_job(signed_job *job, const char *id, int64_t signed_ms, const lk_signing_key *by) {
+  make_job_for(job, "here", id, signed_ms, by);
 }
 
 static void send_as(const signed_job *job, const char *entry) {
@@ -140,8 +156,9 @@ Test(signed, a_signed_job_is_searched_and_an_unsigned_one_is_not) {
 
 /* Fields that are changed, added or removed after signing. */
 Test(signed, an_altered_job_is_refused) {
-  static const char *const changes[][2] = {{"k", "4"}, {"purpose", "other"}, {"threshold", "-0.6"}, {"id", "changed"},
-                                           {"x", "!"}, {"signed_ms", NULL},  {"actor", "other"},    {"to", "me2"}};
+  static const char *const changes[][2] = {{"k", "4"},         {"purpose", "other"}, {"threshold", "-0.6"},
+                                           {"id", "changed"},  {"x", "!"},           {"signed_ms", NULL},
+                                           {"actor", "other"}, {"to", "me2"},        {"deployment", "there"}};
   const uint32_t count = sizeof changes / sizeof changes[0];
   signed_job job;
   char later[24];
@@ -229,15 +246,96 @@ Test(signed, a_job_that_is_sent_again_is_refused) {
 Test(signed, long_ago_or_ahead_of_time_is_refused) {
   signed_job job;
   start_worker();
-  make_job(&job, "old", clock_ms() - 3700000, &key);
+  make_job(&job, "old", clock_ms() - 660000, &key);
   send(&job);
-  expect_reply("me", "old", "EPOLICY", "ago");
+  expect_reply("me", "old", "EPOLICY", "ago; at most 600 are allowed");
   make_job(&job, "early", clock_ms() + 400000, &key);
   send(&job);
   expect_reply("me", "early", "EPOLICY", "ahead");
-  make_job(&job, "late", clock_ms() - 3500000, &key);
+  make_job(&job, "late", clock_ms() - 540000, &key);
   send(&job);
   expect_reply("me", "late", "OK", "");
+}
+
+Test(signed, the_policy_says_how_long_ago) {
+  signed_job job;
+  write_policy_of("deployment: here\nsignature_minutes: 2\n", "desk", &key);
+  start_worker();
+  make_job(&job, "old", clock_ms() - 180000, &key);
+  send(&job);
+  expect_reply("me", "old", "EPOLICY", "ago; at most 120 are allowed");
+  make_job(&job, "young", clock_ms() - 60000, &key);
+  send(&job);
+  expect_reply("me", "young", "OK", "");
+  write_policy_of("deployment: here\nsignature_minutes: 60\n", "desk", &key);
+  process_signal(&worker, SIGHUP);
+  cr_assert(process_logs(&worker, "the policy was reloaded", PROCESS_PATIENCE_MS));
+  make_job(&job, "older", clock_ms() - 3500000, &key);
+  send(&job);
+  expect_reply("me", "older", "OK", "");
+}
+
+/* The same actors, keys and rules: only the id differs. */
+Test(signed, for_another_deployment_is_refused) {
+  signed_job job;
+  start_worker();
+  make_job_for(&job, "there", "a", clock_ms(), &key);
+  send(&job);
+  expect_reply("me", "a", "EPOLICY", "signed for the deployment 'there'; this is 'here'");
+  make_job_for(&job, NULL, "a", clock_ms(), &key);
+  send(&job);
+  expect_reply("me", "a", "EPOLICY", "names no deployment; this is 'here'");
+  make_job_for(&job, "", "a", clock_ms(), &key);
+  send(&job);
+  expect_reply("me", "a", "EPOLICY", "names no deployment; this is 'here'");
+  expect_nothing_searched(3);
+}
+
+/* A job that was answered here, played at a second Redis of another deployment. */
+Test(signed, an_answered_job_is_refused_elsewhere) {
+  signed_job job;
+  start_worker();
+  make_job(&job, "a", clock_ms(), &key);
+  send(&job);
+  expect_reply("me", "a", "OK", "");
+  worker_stop(&worker);
+  process_close(&worker);
+  redis_do(&redis, "FLUSHALL", NULL);
+  write_policy_of("deployment: there\n", "desk", &key);
+  worker_start(&other, "--policy", policy, "--audit", files_path("audit-there"), NULL);
+  send(&job);
+  expect_reply("me", "a", "EPOLICY", "signed for the deployment 'here'; this is 'there'");
+}
+
+/* To Redis, which forgot the first of it, a job under whichever id is the first; and so is one under the very id that
+ * Redis remembers, once the stream is gone. */
+static void expect_no_second(const signed_job *job, const char *id) {
+  redis_do(&redis, "FLUSHALL", NULL);
+  send(job);
+  expect_reply("me", id, "EPOLICY", "received and decided before");
+  redis_do(&redis, "FLUSHALL", NULL);
+  for (int i = 0; i < 2; i++) {
+    redis_do(&redis, "DEL", LK_STREAM_LO, NULL);
+    send_as(job, "5-1");
+    expect_reply("me", id, "EPOLICY", "received and decided before");
+  }
+}
+
+/* What Redis loses is in the worker's memory, and in its log after a restart. */
+Test(signed, a_job_is_refused_after_redis_lost_its_data) {
+  signed_job job;
+  start_worker();
+  make_job(&job, "once", clock_ms(), &key);
+  send_as(&job, "5-1");
+  expect_reply("me", "once", "OK", "");
+  expect_no_second(&job, "once");
+  worker_stop(&worker);
+  process_close(&worker);
+  start_worker();
+  expect_no_second(&job, "once");
+  make_job(&job, "new", clock_ms(), &key);
+  send(&job);
+  expect_reply("me", "new", "OK", "");
 }
 
 /* The worker that had remembered it lost its connection before it had taken it. */
@@ -277,8 +375,17 @@ Test(signed, submit_signs) {
                2, "%s", process_log(&other));
   process_close(&other);
   cr_assert_eq(likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--actor", "desk",
-                        "--job-probes", "10", "--purpose", "demo", "--sign", key_file, NULL),
+                        "--job-probes", "10", "--purpose", "demo", "--sign", key_file, "--deployment", "here", NULL),
                0, "%s", process_log(&other));
+  process_close(&other);
+  cr_assert_eq(likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--actor", "desk",
+                        "--sign", key_file, NULL),
+               2, "without --deployment");
+  process_close(&other);
+  cr_assert_eq(likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--actor", "desk",
+                        "--sign", key_file, "--deployment", "there", NULL),
+               1);
+  cr_assert_not_null(strstr(process_log(&other), "this is 'here'"), "%s", process_log(&other));
   process_close(&other);
   cr_assert_eq(likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--actor", "desk", NULL),
                1);

@@ -95,7 +95,8 @@ static void save_manifest(void) {
 /* A log in one file and its head: the second seed is of another kind. */
 static void save_audit(void) {
   char folder[4096], file[4200], head[LK_AUDIT_HEAD_MAX];
-  lk_audit_record record = {.type = LK_AUDIT_DECISION, .id = lk_text_of("d"), .rules = {lk_text_of("r")}};
+  lk_audit_record record = {
+      .type = LK_AUDIT_DECISION, .id = lk_text_of("d"), .signed_hash = lk_text_of("a0"), .rules = {lk_text_of("r")}};
   lk_audit *audit;
   snprintf(folder, sizeof folder, "%s.log", root);
   snprintf(file, sizeof file, "%s/audit-000001.log", folder);
@@ -174,7 +175,7 @@ static void save_policies(void) {
             "    min_score: -0.5\n    max_fmr: 1e-6\n    max_candidates: 10\n    probes_per_case: 3\n"
             "    retention_hours: 5\n");
   save_text("fuzz_policy", "keys",
-            "policy: 1\nname: n\nkeys:\n- actor: a\n"
+            "policy: 1\nname: n\ndeployment: d-1\nsignature_minutes: 5\nkeys:\n- actor: a\n"
             "  ed25519: 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c\nrules: []\n");
 }
 
@@ -205,5 +206,7 @@ int main(int argc, char **argv) {
   save_text("fuzz_address", "tcp", "redis://user@localhost:6379/5");
   save_text("fuzz_address", "unix", "unix:/run/redis.sock");
   save_text("fuzz_address", "tls", "rediss://:p@h/1");
+  save_text("fuzz_entry", "now", "1700000000000-7");
+  save_text("fuzz_entry", "highest", "18446744073709551615-18446744073709551615");
   return 0;
 }

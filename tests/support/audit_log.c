@@ -23,6 +23,7 @@ static lk_audit_record decision(uint32_t number, const char *id) {
                            .gallery = lk_text_of("faces"),
                            .model = lk_text_of("m1"),
                            .policy = lk_text_of("5f1c"),
+                           .signed_hash = lk_text_of(number % 4 == 0 ? "9f86d081884c7d65" : ""),
                            .rules = {lk_text_of("missing"), lk_text_of("cap")},
                            .rules_count = number % 3,
                            .threshold = number % 5 == 0 ? -INFINITY : 1.0f / (float)(number + 1),

@@ -114,8 +114,9 @@ Test(policy, files_that_are_refused) {
   check_refused("policy: 1\nname:\nrules: []\n", "line 2: name: is empty");
   check_refused("policy: 1\nname: [n]\nrules: []\n", "line 2: name: is not a single value");
   check_refused("policy: 1\nname: \"a\\tb\"\nrules: []\n", "line 2: name: has a control character");
-  check_refused("policy: 1\nname: n\nrule: []\n",
-                "line 3: rule: unknown field; the fields here are policy, name, keys, rules");
+  check_refused(
+      "policy: 1\nname: n\nrule: []\n",
+      "line 3: rule: unknown field; the fields here are policy, name, deployment, signature_minutes, keys, rules");
   check_refused("policy: 1\nname: n\nrules:\n", "line 3: rules: is not a list");
   check_refused("policy: 1\nname: n\nrules: r\n", "line 3: rules: is not a list");
   check_refused("policy: 1\nname: n\nrules:\n  r: {}\n", "line 4: rules: is not a list");
@@ -273,6 +274,36 @@ Test(policy, keys_that_are_refused) {
   check_refused("policy: 1\nname: n\nkeys:\n- {actor: a, ed25519: " KEY "}\n- {actor: b, ed25519: " KEY
                 "}\nrules: []\n",
                 "line 5: this key is listed twice");
+}
+
+#define KEYS "keys:\n- {actor: a, ed25519: " KEY "}\nrules: []\n"
+
+Test(policy, keys_need_a_deployment) {
+  check_refused("policy: 1\nname: n\n" KEYS, "line 4: keys: need the field deployment: the id that signed jobs name");
+  check_refused("policy: 1\nname: n\ndeployment: ''\n" KEYS, "line 3: deployment: is empty");
+  check_refused("policy: 1\nname: n\ndeployment: [a]\n" KEYS, "line 3: deployment: is not a single value");
+  check_refused("policy: 1\nname: n\ndeployment: a b\n" KEYS,
+                "line 3: deployment: 'a b' may contain only letters, digits, '.', '_' and '-'");
+  check_refused("policy: 1\nname: n\ndeployment: "
+                "12345678901234567890123456789012345678901234567890123456789012345\n" KEYS,
+                "line 3: deployment: is longer than 64 bytes");
+  lk_policy_stat stat;
+  good("policy: 1\nname: n\ndeployment: ch.1\n" KEYS);
+  lk_policy_stat_get(policy, &stat);
+  cr_assert(lk_text_equal(stat.deployment, lk_text_of("ch.1")) && stat.signature_minutes == 10 && stat.keys == 1);
+}
+
+Test(policy, signatures_have_an_age) {
+  lk_policy_stat stat;
+  check_refused("policy: 1\nname: n\nsignature_minutes: 0\nrules: []\n",
+                "line 3: signature_minutes: '0' is not a whole number from 1 to 60");
+  check_refused("policy: 1\nname: n\nsignature_minutes: 61\nrules: []\n",
+                "line 3: signature_minutes: '61' is not a whole number from 1 to 60");
+  check_refused("policy: 1\nname: n\nsignature_minutes: 1.5\nrules: []\n",
+                "line 3: signature_minutes: '1.5' is not a whole number from 1 to 60");
+  good("policy: 1\nname: n\nsignature_minutes: 60\nrules: []\n");
+  lk_policy_stat_get(policy, &stat);
+  cr_assert(stat.signature_minutes == 60 && stat.deployment.length == 0);
 }
 
 Test(policy, what_a_field_gives) {

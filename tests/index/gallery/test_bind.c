@@ -225,7 +225,8 @@ Test(bind, who_holds_the_key_is_the_actor) {
   cr_assert_eq(lk_signing_key_make(files_path("other"), &error), LK_OK);
   cr_assert_eq(lk_signing_key_read_secret(files_path("desk"), &key, &error), LK_OK);
   cr_assert_eq(lk_signing_key_read_secret(files_path("other"), &other, &error), LK_OK);
-  snprintf(rules, sizeof rules, "keys:\n  - {actor: desk, ed25519: %s}\n" PERMIT "    require: signature\n",
+  snprintf(rules, sizeof rules,
+           "deployment: here\nkeys:\n  - {actor: desk, ed25519: %s}\n" PERMIT "    require: signature\n",
            key.public_hex);
   write_policy(rules);
   bind(true);

@@ -1,0 +1,13 @@
+/* What a governance must know of the past, read from its audit log: the probes of each case, and the signed jobs. */
+#ifndef GOVERNANCE_RECALL_H
+#define GOVERNANCE_RECALL_H
+
+#include <likeness/status.h>
+#include "governance/cases.h"
+#include "governance/seen.h"
+
+/* Adds the probes of all permitted requests, and the signed jobs whose signatures were accepted for `valid_ms` before
+ * the last record. Errors as of lk_audit_verify. */
+lk_status lk_recall(const char *audit, uint64_t valid_ms, lk_cases *cases, lk_seen *seen, lk_error *error);
+
+#endif
