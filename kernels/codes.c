@@ -192,13 +192,14 @@ static double tile_peak(const double *y, uint32_t rows, uint32_t dim) {
   return top[i];
 }
 
+static void centre_and_rotate(const float *x, uint32_t dim, const float *mean, double *y) {
+  for (uint32_t i = 0; i < dim; i++) y[i] = (double)x[i] - (double)mean[i];
+  lk_rotate(y, dim);
+}
+
 void lk_codes_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
                    lk_tile *tile, lk_row_bound *bounds) {
-  for (uint32_t r = 0; r < rows; r++) {
-    double *y = work + (size_t)r * dim;
-    for (uint32_t i = 0; i < dim; i++) y[i] = (double)x[(size_t)r * dim + i] - (double)mean[i];
-    lk_rotate(y, dim);
-  }
+  for (uint32_t r = 0; r < rows; r++) centre_and_rotate(x + (size_t)r * dim, dim, mean, work + (size_t)r * dim);
   double peak = tile_peak(work, rows, dim), scale = fmax(peak / LK_CODE_MAX, smallest_scale);
   double norms[LK_TILE_ROWS];
   *tile = (lk_tile){.scale = (float)scale, .norm_min = INFINITY};
@@ -215,6 +216,24 @@ void lk_codes_tile(const float *x, uint32_t rows, uint32_t dim, const float *mea
     tile->norm_max = fmaxf(tile->norm_max, bounds[r].norm);
     tile->norm_min = fminf(tile->norm_min, round_down(norms[r]));
   }
+}
+
+/* Length of the code's loss, summed as `encode` sums it, so that the row that was coded loses exactly what it did. */
+static double length_lost(const double *v, uint32_t dim, double scale, const int8_t *code) {
+  double lane[SUM_LANES] = {0};
+  for (uint32_t i = 0; i < dim; i++) {
+    double difference = v[i] - code[i] * scale;
+    lane[i % SUM_LANES] += difference * difference;
+  }
+  return sqrt(add_lanes(lane));
+}
+
+bool lk_codes_hold_row(const float *x, uint32_t dim, const float *mean, double *work, const int8_t *code,
+                       const lk_tile *tile, const lk_row_bound *bound) {
+  centre_and_rotate(x, dim, mean, work);
+  double norm = length(work, dim), lost = bound_residual(length_lost(work, dim, tile->scale, code), norm);
+  if (!(bound->residual >= lost) || !(bound->norm >= norm * (1 + LK_SQUARES_ERROR))) return false;
+  return !lk_row_fits(tile, bound) || tile->norm_min <= norm;
 }
 
 void lk_codes_set_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, lk_probe_bound *bound) {

@@ -43,6 +43,11 @@ void lk_codes_order(lk_ordered_row *rows, uint32_t count);
 void lk_codes_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
                    lk_tile *tile, lk_row_bound *bounds);
 
+/* Whether a row is the one that was coded: its code loses no more of it than the bound says, it is no longer than that,
+ * and, if it fits its tile, no shorter than the tile says. `work` has room for dim doubles. */
+bool lk_codes_hold_row(const float *x, uint32_t dim, const float *mean, double *work, const int8_t *code,
+                       const lk_tile *tile, const lk_row_bound *bound);
+
 /* Sets the bound's `offset` and `offset_slack` for a mean; its `norm` is set. */
 void lk_codes_set_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, lk_probe_bound *bound);
 

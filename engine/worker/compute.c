@@ -89,6 +89,16 @@ static lk_status compute(lk_done *done, uint32_t tasks, lk_error *error) {
   return lk_gallery_verify_prepared(head->gallery, &run, head->job.subject, done->result, error);
 }
 
+/* Damage is the operator's to see; clients learn no path. */
+static void fail_damaged(lk_worker *worker, const lk_done *done, lk_error *error) {
+  for (const lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
+    if (task->status != LK_OK) continue;
+    lk_worker_retire(worker, task->gallery, error);
+    break;
+  }
+  lk_fail(error, LK_EINTERNAL, "the gallery is out of service: its files are damaged");
+}
+
 void *lk_compute_main(void *argument) {
   lk_worker *worker = argument;
   uint64_t probes;
@@ -98,6 +108,7 @@ void *lk_compute_main(void *argument) {
     lk_error error;
     lk_status status = tasks > 0 ? compute(done, tasks, &error) : LK_OK;
     done->compute_us = (uint32_t)(lk_clock_us() - begin_us);
+    if (status == LK_ECORRUPT || status == LK_EIO) fail_damaged(worker, done, &error);
     for (lk_task *task = done->tasks; status != LK_OK && task != NULL; task = lk_task_next(task)) {
       if (task->status != LK_OK) continue;
       task->status = status == LK_ENOTFOUND ? LK_EBADJOB : status < LK_EINVAL ? status : LK_EINTERNAL;

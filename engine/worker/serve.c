@@ -13,6 +13,7 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
   snprintf(worker->consumer, sizeof worker->consumer, "%s-%d-%llx", host, (int)getpid(),
            (unsigned long long)lk_clock_us());
   worker->options = options;
+  worker->retired = calloc(options->galleries_count, sizeof *worker->retired);
   pthread_mutex_init(&worker->lock, NULL);
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
@@ -22,7 +23,7 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
   lk_batcher_init(&worker->batcher, options->batch_probes, options->max_delay_us);
   worker->done_last = &worker->done_first;
   worker->refused_last = &worker->refused_first;
-  lk_status status = LK_OK;
+  lk_status status = worker->retired != NULL ? LK_OK : lk_fail_memory(error);
   for (int i = 0; status == LK_OK && i < LK_DONE_SLOTS; i++) {
     worker->slots[i].next = worker->free_slots;
     worker->free_slots = &worker->slots[i];
@@ -33,22 +34,27 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
 
 static void close_worker(lk_worker *worker) {
   for (int i = 0; i < LK_DONE_SLOTS; i++) lk_result_close(worker->slots[i].result);
+  free(worker->retired);
   pthread_cond_destroy(&worker->changed);
   pthread_mutex_destroy(&worker->lock);
 }
 
+/* The threads of all stages but compute, which has one or two. */
+enum { OTHERS = 3 };
+
 static lk_status run_stages(lk_worker *worker, lk_error *error) {
-  void *(*const stages[])(void *) = {lk_intake_main, lk_finish_main, lk_compute_main, lk_compute_main};
-  pthread_t threads[2 + LK_COMPUTE_MOST];
+  void *(*const stages[])(void *) = {lk_intake_main, lk_finish_main, lk_scrubber_main, lk_compute_main,
+                                     lk_compute_main};
+  pthread_t threads[OTHERS + LK_COMPUTE_MOST];
   uint32_t searches = worker->options->searches, started = 0;
   worker->computing = searches < LK_COMPUTE_MOST ? searches : LK_COMPUTE_MOST;
-  uint32_t wanted = 2 + worker->computing;
+  uint32_t wanted = OTHERS + worker->computing;
   while (started < wanted && pthread_create(&threads[started], NULL, stages[started], worker) == 0) started++;
   if (started < wanted) {
     /* Ends the stages that did start: each waits for the others. */
     pthread_mutex_lock(&worker->lock);
     worker->intake_over = true;
-    worker->computing -= wanted - (started > 2 ? started : 2);
+    worker->computing -= wanted - (started > OTHERS ? started : OTHERS);
     pthread_mutex_unlock(&worker->lock);
     lk_error text;
     lk_worker_fail(worker, lk_fail(&text, LK_ENOMEM, "cannot start a thread"), &text);

@@ -17,6 +17,25 @@ void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error) 
   pthread_mutex_unlock(&worker->lock);
 }
 
+void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_error *error) {
+  uint32_t number = 0;
+  while (worker->options->galleries[number] != gallery) number++;
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(gallery, &stat);
+  pthread_mutex_lock(&worker->lock);
+  bool before = worker->retired[number];
+  worker->retired[number] = true;
+  pthread_mutex_unlock(&worker->lock);
+  if (!before) fprintf(worker->options->log, "likeness: gallery %s is out of service: %s\n", stat.name, error->text);
+}
+
+lk_status lk_worker_check_gallery(lk_worker *worker, uint32_t number, lk_error *error) {
+  pthread_mutex_lock(&worker->lock);
+  bool retired = worker->retired[number];
+  pthread_mutex_unlock(&worker->lock);
+  return retired ? lk_fail(error, LK_EINTERNAL, "the gallery is out of service: its files are damaged") : LK_OK;
+}
+
 bool lk_worker_is_stopping(lk_worker *worker) {
   pthread_mutex_lock(&worker->lock);
   bool failed = worker->status != LK_OK;

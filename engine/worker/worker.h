@@ -43,15 +43,23 @@ typedef struct lk_worker {
   uint64_t jobs;   /* answered */
   uint64_t probes; /* searched */
 
+  bool *retired; /* whether the gallery of that number is out of service */
+
   uint64_t published; /* record that the last head in Redis covers; the finish stage's */
 } lk_worker;
 
 void *lk_intake_main(void *worker);
 void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
+void *lk_scrubber_main(void *worker);
 
 /* Loads engine/queue/functions.lua into Redis. */
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);
+
+/* Takes the gallery out of service, because its files are damaged, and logs why. The other galleries go on. */
+void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_error *error);
+/* LK_EINTERNAL: the gallery is out of service. Clients learn no path. */
+lk_status lk_worker_check_gallery(lk_worker *worker, uint32_t number, lk_error *error);
 
 /* Ends the run with an error. The first error counts. */
 void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error);

@@ -99,15 +99,16 @@ LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t posit
 
 /* Writes the vectors of `count` templates from `position` on as count x dim floats, exactly as they are stored
  * (normalised under cosine, rounded under f16). `claims` may be NULL. LK_EPOLICY: the policy refuses the operation
- * `export`; `vectors` is unchanged. LK_EINVAL: the gallery does not have so many. LK_EIO: `vectors` is not valid. */
+ * `export`; `vectors` is unchanged. LK_EINVAL: the gallery does not have so many. LK_EIO, LK_ECORRUPT: `vectors` is not
+ * valid. */
 LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count,
                                    const lk_claims *claims, float *vectors, lk_error *error);
 
 /* Writes the position of the template with this key. LK_ENOTFOUND: there is no such template. */
 LK_API lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error);
 
-/* Verifies every byte of every file against its checksum, and that keys are unique. LK_ECORRUPT names the file and its
- * part. */
+/* Verifies every byte of every file against its checksum, every row against its code, and that keys are unique.
+ * LK_ECORRUPT names the file and its part or row. */
 LK_API lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
 
 /* Called from time to time in the caller's thread with the numbers of finished rows and of all rows. */

@@ -1,5 +1,6 @@
 #include "index/evaluation/impostor_scores.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/fail.h"
@@ -22,7 +23,9 @@ typedef struct comparison {
   lk_tally *tallies; /* one per thread */
   uint64_t first;    /* first probe of the batch */
   uint32_t count;
-  float *prepared; /* count x dim */
+  float *prepared;    /* count x dim */
+  atomic_bool failed; /* a template is damaged: `error` says which, by whoever found it first */
+  lk_error *error;
 } comparison;
 
 /* The probes were checked before. */
@@ -33,11 +36,13 @@ static void prepare_probe(void *context, uint32_t thread, uint32_t item) {
   lk_vector_prepare(shape.metric, c->probes, c->first + item, c->prepared + (size_t)item * shape.dim);
 }
 
-static void compare_template(const comparison *c, uint64_t position, lk_tally *tally) {
+static void compare_template(comparison *c, uint64_t position, lk_tally *tally) {
   float x[LK_DIM_MAX];
   lk_shape shape = lk_gallery_shape(c->gallery);
   lk_text subject = lk_gallery_template(c->gallery, position).subject;
-  lk_gallery_export_unchecked(c->gallery, position, x);
+  lk_error error;
+  if (lk_gallery_export_unchecked(c->gallery, position, x, &error) != LK_OK && !atomic_exchange(&c->failed, true))
+    *c->error = error;
   for (uint32_t p = 0; p < c->count; p++)
     if (!lk_text_equal(c->labels->of_row[c->first + p].subject, subject))
       lk_tally_add(tally, lk_score(shape.metric, c->prepared + (size_t)p * shape.dim, x, shape.dim));
@@ -79,13 +84,15 @@ static void close_comparison(comparison *c) {
 lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels,
                                    uint32_t threads, lk_progress *progress, void *context, lk_tally *tally,
                                    lk_error *error) {
-  comparison c = {.gallery = gallery, .probes = probes, .labels = labels};
+  lk_error damage;
+  comparison c = {.gallery = gallery, .probes = probes, .labels = labels, .error = &damage};
   lk_status status = lk_gallery_check_probes(gallery, probes, (lk_text){0}, error);
   if (status == LK_OK) status = lk_pool_open(threads, &c.pool, error);
   if (status != LK_OK) return status;
   status = open_tallies(&c, error);
   if (status == LK_OK) compare_batches(&c, progress, context);
   if (status == LK_OK) status = lk_catalog_check_files(&gallery->catalog, error);
+  if (status == LK_OK && atomic_load(&c.failed)) status = lk_fail(error, LK_ECORRUPT, "%s", damage.text);
   if (status == LK_OK) status = lk_file_check_at(probes->data, probes->name, error);
   for (uint32_t t = 0; status == LK_OK && t < lk_pool_threads(c.pool); t++) lk_tally_merge(tally, &c.tallies[t]);
   close_comparison(&c);

@@ -4,13 +4,13 @@
 #include "base/fail.h"
 #include "index/gallery/authorise.h"
 
-void lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector) {
+lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector, lk_error *error) {
   uint32_t place;
   const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, position, &place);
-  uint32_t dim = segment->shape.dim;
-  const float *row =
-      lk_stored_row(segment->shape.store, segment->block.exact, lk_segment_row_at(segment, place), dim, vector);
-  if (row != vector) memcpy(vector, row, dim * sizeof *vector);
+  uint32_t dim = segment->shape.dim, row = lk_segment_row_at(segment, place);
+  const float *x = lk_stored_row(segment->shape.store, segment->block.exact, row, dim, vector);
+  if (x != vector) memcpy(vector, x, dim * sizeof *vector);
+  return lk_segment_check_row(segment, row, error);
 }
 
 lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count, const lk_claims *claims,
@@ -25,6 +25,7 @@ lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64
   lk_status status = lk_gallery_authorise(&authorisation, gallery, &request, claims, error);
   if (status == LK_OK) status = lk_gallery_release(&authorisation, count, gallery->manifest.epoch, error);
   for (uint64_t i = 0; status == LK_OK && i < count; i++)
-    lk_gallery_export_unchecked(gallery, position + i, vectors + i * gallery->manifest.dim);
-  return status == LK_OK ? lk_catalog_check_files(&gallery->catalog, error) : status;
+    status = lk_gallery_export_unchecked(gallery, position + i, vectors + i * gallery->manifest.dim, error);
+  lk_status readable = lk_catalog_check_files(&gallery->catalog, error);
+  return readable != LK_OK ? readable : status;
 }

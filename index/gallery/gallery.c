@@ -239,39 +239,6 @@ lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_
   return status;
 }
 
-static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *error) {
-  const lk_segment *segment = &gallery->catalog.segments[s];
-  for (uint32_t r = 0; r < segment->block.rows; r++) {
-    lk_template t = lk_segment_template(segment, r);
-    if (t.number >= gallery->manifest.next_number)
-      return lk_fail(error, LK_ECORRUPT, "%s: row %u: template number %llu was never given", segment->path, r,
-                     (unsigned long long)t.number);
-    bool indexed = false, again = false;
-    for (uint32_t other = 0, row; other < gallery->manifest.segments_count; other++) {
-      if (!lk_segment_find_key(&gallery->catalog.segments[other], t.key, &row)) continue;
-      if (other == s && row == r)
-        indexed = true;
-      else
-        again = true;
-    }
-    if (again || !indexed)
-      return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has another template with key '%.*s'", segment->path,
-                     r, (int)t.key.length, t.key.bytes);
-  }
-  return LK_OK;
-}
-
-lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error) {
-  lk_status status = LK_OK;
-  for (uint32_t i = 0; status == LK_OK && i < gallery->manifest.segments_count; i++) {
-    status = lk_segment_verify_header(&gallery->catalog.segments[i], error);
-    for (lk_section s = 0; status == LK_OK && s < LK_SECTIONS; s++)
-      status = lk_segment_verify(&gallery->catalog.segments[i], s, error);
-    if (status == LK_OK) status = check_keys(gallery, i, error);
-  }
-  return status;
-}
-
 lk_status lk_gallery_check_vectors(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error) {
   if (vectors->dim == gallery->manifest.dim) return lk_vectors_check(vectors, error);
   return lk_fail(error, LK_EDIM, "%s: vectors of dimension %u; the gallery %s has %u", vectors->name, vectors->dim,

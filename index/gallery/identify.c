@@ -96,7 +96,8 @@ static lk_status run_search(lk_result *result, const lk_query *query, lk_search_
            : query->fusion == LK_FUSE_MEAN ? lk_fuse_mean(result, query, stats, error)
                                            : search_each(result, query, stats, error);
   fesetenv(&callers);
-  if (status == LK_OK) status = lk_catalog_check_files(&w->gallery->catalog, error);
+  lk_status readable = lk_catalog_check_files(&w->gallery->catalog, error);
+  if (readable != LK_OK) status = readable;
   if (status != LK_OK) lk_answer_clear(&result->answer);
   return status;
 }

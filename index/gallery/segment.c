@@ -16,24 +16,48 @@ static const char *const section_words[LK_SECTIONS] = {
 
 uint64_t lk_text_hash(lk_text text) { return XXH3_64bits(text.bytes, text.length); }
 
-static const void *section_data(const lk_segment *segment, lk_section section) {
+const void *lk_segment_section(const lk_segment *segment, lk_section section) {
   return (const char *)segment->file.data + segment->header.sections[section].offset;
 }
 
-static lk_status corrupt(const lk_segment *segment, lk_section section, const char *what, lk_error *error) {
+lk_status lk_segment_fail(const lk_segment *segment, lk_section section, const char *what, lk_error *error) {
   return lk_fail(error, LK_ECORRUPT, "%s: at offset %llu, %s: %s", segment->path,
                  (unsigned long long)segment->header.sections[section].offset, section_words[section], what);
 }
 
 lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error) {
   const lk_section_entry *entry = &segment->header.sections[section];
-  if (XXH3_64bits(section_data(segment, section), entry->bytes) == entry->checksum) return LK_OK;
-  return corrupt(segment, section, "the checksum does not match", error);
+  if (XXH3_64bits(lk_segment_section(segment, section), entry->bytes) == entry->checksum) return LK_OK;
+  return lk_segment_fail(segment, section, "the checksum does not match", error);
 }
 
 lk_status lk_segment_verify_header(const lk_segment *segment, lk_error *error) {
   if (memcmp(segment->file.data, &segment->header, sizeof segment->header) == 0) return LK_OK;
   return lk_fail(error, LK_ECORRUPT, "%s: the header has changed since the file was opened", segment->path);
+}
+
+/* Stored halves are within 2^-11 of what was normalised. */
+static const double unit_slack = 0x1p-9;
+
+static bool is_unit(const float *x, uint32_t dim) {
+  double squares = 0;
+  for (uint32_t i = 0; i < dim; i++) squares += (double)x[i] * x[i];
+  return fabs(sqrt(squares) - 1) <= unit_slack;
+}
+
+lk_status lk_segment_check_row(const lk_segment *segment, uint32_t row, lk_error *error) {
+  const lk_block *block = &segment->block;
+  uint32_t dim = segment->shape.dim;
+  float room[LK_DIM_MAX];
+  double work[LK_DIM_MAX];
+  const float *x = lk_stored_row(segment->shape.store, block->exact, row, dim, room);
+  if (segment->shape.metric == LK_COSINE && !is_unit(x, dim))
+    return lk_fail(error, LK_ECORRUPT, "%s: row %u: the vector is not of length 1", segment->path, row);
+  if (lk_codes_hold_row(x, dim, block->mean, work, block->codes + (size_t)row * dim, &block->tiles[row / LK_TILE_ROWS],
+                        &block->bounds[row]))
+    return LK_OK;
+  return lk_fail(error, LK_ECORRUPT, "%s: row %u: the vector and its code do not agree: one of them was changed",
+                 segment->path, row);
 }
 
 static lk_status read_header(const lk_file *file, lk_segment *segment, lk_error *error) {
@@ -67,11 +91,11 @@ static lk_status check_sections(const lk_segment *segment, lk_error *error) {
     const lk_section_entry *entry = &h->sections[s];
     uint64_t begin = (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN;
     if (entry->offset != begin || begin > segment->file.size || entry->bytes > segment->file.size - begin)
-      return corrupt(segment, s, "it lies outside the file, which may be cut off", error);
+      return lk_segment_fail(segment, s, "it lies outside the file, which may be cut off", error);
     if (!lk_section_is_text(s) && entry->bytes != lk_section_bytes(s, h->rows, h->dim, (lk_store)h->store))
-      return corrupt(segment, s, "its size does not fit the rows", error);
+      return lk_segment_fail(segment, s, "its size does not fit the rows", error);
     if (!is_zero((const char *)segment->file.data + end, begin - end))
-      return corrupt(segment, s, "the bytes before it are not zero", error);
+      return lk_segment_fail(segment, s, "the bytes before it are not zero", error);
     end = entry->offset + entry->bytes;
   }
   if (end != segment->file.size)
@@ -86,20 +110,21 @@ static lk_status check_sections(const lk_segment *segment, lk_error *error) {
 }
 
 static lk_status check_column(const lk_segment *segment, lk_section ends_section, lk_error *error) {
-  const uint64_t *ends = section_data(segment, ends_section);
+  const uint64_t *ends = lk_segment_section(segment, ends_section);
   uint64_t bytes = segment->header.sections[ends_section + 1].bytes, last = 0;
   for (uint32_t r = 0; r < segment->block.rows; r++) {
     if (ends[r] < last || ends[r] - last > LK_TEXT_MAX)
-      return corrupt(segment, ends_section, "it is not in order", error);
+      return lk_segment_fail(segment, ends_section, "it is not in order", error);
     last = ends[r];
   }
-  return last == bytes ? LK_OK : corrupt(segment, ends_section, "it does not fit the texts", error);
+  return last == bytes ? LK_OK : lk_segment_fail(segment, ends_section, "it does not fit the texts", error);
 }
 
 static lk_status check_rows(const lk_segment *segment, lk_section section, lk_error *error) {
-  const uint32_t *rows = section_data(segment, section);
+  const uint32_t *rows = lk_segment_section(segment, section);
   for (uint32_t i = 0; i < segment->block.rows; i++)
-    if (rows[i] >= segment->block.rows) return corrupt(segment, section, "it names a row that is not there", error);
+    if (rows[i] >= segment->block.rows)
+      return lk_segment_fail(segment, section, "it names a row that is not there", error);
   return LK_OK;
 }
 
@@ -107,7 +132,7 @@ static lk_status check_rows(const lk_segment *segment, lk_section section, lk_er
 static lk_status check_numbers(const lk_segment *segment, lk_error *error) {
   for (uint32_t i = 1; i < segment->block.rows; i++)
     if (segment->block.numbers[segment->by_number[i - 1]] >= segment->block.numbers[segment->by_number[i]])
-      return corrupt(segment, LK_SECTION_BY_NUMBER, "it is not in order", error);
+      return lk_segment_fail(segment, LK_SECTION_BY_NUMBER, "it is not in order", error);
   return LK_OK;
 }
 
@@ -118,18 +143,18 @@ static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
     const lk_tile *tile = &block->tiles[t];
     if (!(tile->scale > 0) || !isfinite(tile->scale) || !(tile->residual >= 0) || !isfinite(tile->residual) ||
         !(tile->norm_min >= 0) || !(tile->norm_max >= tile->norm_min) || !isfinite(tile->norm_max))
-      return corrupt(segment, LK_SECTION_TILES, "a scale or length is out of range", error);
+      return lk_segment_fail(segment, LK_SECTION_TILES, "a scale or length is out of range", error);
   }
   for (uint32_t r = 0; r < block->rows; r++) {
     const lk_row_bound *bound = &block->bounds[r];
     if (!(bound->residual >= 0) || !(bound->norm >= 0) || !isfinite(bound->residual) || !isfinite(bound->norm))
-      return corrupt(segment, LK_SECTION_BOUNDS, "a length is out of range", error);
+      return lk_segment_fail(segment, LK_SECTION_BOUNDS, "a length is out of range", error);
     const lk_tile *tile = &block->tiles[r / LK_TILE_ROWS];
     if (lk_row_fits(tile, bound) && bound->norm > tile->norm_max)
-      return corrupt(segment, LK_SECTION_BOUNDS, "a row is longer than its tile says", error);
+      return lk_segment_fail(segment, LK_SECTION_BOUNDS, "a row is longer than its tile says", error);
   }
   for (uint32_t i = 0; i < segment->shape.dim; i++)
-    if (!isfinite(block->mean[i])) return corrupt(segment, LK_SECTION_MEAN, "an element is not finite", error);
+    if (!isfinite(block->mean[i])) return lk_segment_fail(segment, LK_SECTION_MEAN, "an element is not finite", error);
   return LK_OK;
 }
 
@@ -146,8 +171,8 @@ static lk_status check_contents(const lk_segment *segment, lk_error *error) {
 }
 
 static lk_column column_at(const lk_segment *segment, lk_section ends_section) {
-  return (lk_column){.ends = section_data(segment, ends_section),
-                     .bytes = section_data(segment, ends_section + 1),
+  return (lk_column){.ends = lk_segment_section(segment, ends_section),
+                     .bytes = lk_segment_section(segment, ends_section + 1),
                      .size = segment->header.sections[ends_section + 1].bytes};
 }
 
@@ -161,20 +186,20 @@ lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *er
   status = check_sections(segment, error);
   if (status != LK_OK) return status;
   segment->block = (lk_block){.rows = h->rows,
-                              .mean = section_data(segment, LK_SECTION_MEAN),
-                              .exact = section_data(segment, LK_SECTION_EXACT),
-                              .codes = section_data(segment, LK_SECTION_CODES),
-                              .tiles = section_data(segment, LK_SECTION_TILES),
-                              .bounds = section_data(segment, LK_SECTION_BOUNDS),
-                              .numbers = section_data(segment, LK_SECTION_NUMBERS),
-                              .visibility.tags = section_data(segment, LK_SECTION_TAGS),
+                              .mean = lk_segment_section(segment, LK_SECTION_MEAN),
+                              .exact = lk_segment_section(segment, LK_SECTION_EXACT),
+                              .codes = lk_segment_section(segment, LK_SECTION_CODES),
+                              .tiles = lk_segment_section(segment, LK_SECTION_TILES),
+                              .bounds = lk_segment_section(segment, LK_SECTION_BOUNDS),
+                              .numbers = lk_segment_section(segment, LK_SECTION_NUMBERS),
+                              .visibility.tags = lk_segment_section(segment, LK_SECTION_TAGS),
                               .name = segment->path};
   segment->keys = column_at(segment, LK_SECTION_KEY_ENDS);
   segment->subjects = column_at(segment, LK_SECTION_SUBJECT_ENDS);
   segment->groups = column_at(segment, LK_SECTION_GROUP_ENDS);
-  segment->by_key = section_data(segment, LK_SECTION_BY_KEY);
-  segment->by_subject = section_data(segment, LK_SECTION_BY_SUBJECT);
-  segment->by_number = section_data(segment, LK_SECTION_BY_NUMBER);
+  segment->by_key = lk_segment_section(segment, LK_SECTION_BY_KEY);
+  segment->by_subject = lk_segment_section(segment, LK_SECTION_BY_SUBJECT);
+  segment->by_number = lk_segment_section(segment, LK_SECTION_BY_NUMBER);
   return check_contents(segment, error);
 }
 

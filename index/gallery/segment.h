@@ -42,8 +42,16 @@ void lk_segment_close(lk_segment *segment);
 /* Whether the file still has the header that it was opened with. LK_ECORRUPT. */
 lk_status lk_segment_verify_header(const lk_segment *segment, lk_error *error);
 
+const void *lk_segment_section(const lk_segment *segment, lk_section section);
+/* LK_ECORRUPT, with the file, the section and what is wrong with it. */
+lk_status lk_segment_fail(const lk_segment *segment, lk_section section, const char *what, lk_error *error);
+
 /* Verifies one section's checksum. */
 lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error);
+
+/* Whether the row is the one that was coded, and under cosine of length 1. A row whose code was changed could not be
+ * found, and one that was written over has another score. LK_ECORRUPT names it. */
+lk_status lk_segment_check_row(const lk_segment *segment, uint32_t row, lk_error *error);
 
 /* Gives the memory of the codes' pages back. After loading, searches read the device's packed copy. */
 void lk_segment_forget_codes(const lk_segment *segment);

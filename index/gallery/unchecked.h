@@ -30,7 +30,7 @@ lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *quer
 lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_prepared_run *run, lk_text subject,
                                      lk_result *result, lk_error *error);
 
-/* lk_gallery_export, of one. */
-void lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector);
+/* lk_gallery_export, of one. LK_ECORRUPT. */
+lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector, lk_error *error);
 
 #endif

@@ -1,4 +1,5 @@
-/* Verification compares each probe with all templates of one subject. It needs no scan. */
+/* Verification compares each probe with all templates of one subject. It needs no scan, so each template is held
+ * against its code here. */
 #include <math.h>
 
 #include "base/fail.h"
@@ -9,6 +10,8 @@
 typedef struct verification {
   lk_result *result;
   uint32_t compared; /* templates */
+  lk_status status;
+  lk_error *error;
 } verification;
 
 /* Keeps for each probe the better of its hit so far and this template. */
@@ -19,6 +22,8 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   const lk_segment *segment = &catalog->segments[segment_number];
   lk_shape shape = segment->shape;
   float buffer[LK_DIM_MAX];
+  if (v->status == LK_OK) v->status = lk_segment_check_row(segment, row, v->error);
+  if (v->status != LK_OK) return;
   const float *x = lk_stored_row(shape.store, segment->block.exact, row, shape.dim, buffer);
   for (uint32_t p = 0; p < w->probes_count; p++) {
     lk_hit hit = {.number = segment->block.numbers[row], .row = (uint32_t)(catalog->first_row[segment_number] + row)};
@@ -31,7 +36,7 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
 
 /* Compares the probes in the workspace. */
 static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
-  verification v = {.result = result};
+  verification v = {.result = result, .error = error};
   const lk_gallery *gallery = result->answer.gallery;
   lk_candidate_lists *lists = &result->answer.lists;
   uint32_t probes = result->workspace.probes_count;
@@ -41,6 +46,7 @@ static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
   lk_catalog_each_of_subject(&gallery->catalog, subject, compare_with, &v);
   fesetenv(&callers);
   status = lk_catalog_check_files(&gallery->catalog, error);
+  if (status == LK_OK) status = v.status;
   if (status != LK_OK) return status;
   if (v.compared == 0)
     return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->name, lk_text_shown(subject),

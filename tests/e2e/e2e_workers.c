@@ -1,5 +1,6 @@
 /* Several clients, and workers beside each other, on one Redis. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/worker/serve.h"
+#include "index/gallery/segment_layout.h"
 #include "tests/e2e/e2e.h"
 
 static process worker;
@@ -126,4 +128,49 @@ Test(workers, sigterm_in_the_middle) {
   cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
   worker_stop(&worker);
   expect_each_once("me", "x", JOBS);
+}
+
+/* Adds to one element of a gallery's exact rows, by so little that no search can tell. */
+static void damage(const char *folder) {
+  char path[PATH_MAX + 32];
+  lk_segment_header header;
+  float element;
+  snprintf(path, sizeof path, "%s/segment-000001.lks", folder);
+  int file = open(path, O_RDWR | O_CLOEXEC);
+  cr_assert_eq(pread(file, &header, sizeof header, 0), (ssize_t)sizeof header);
+  off_t at = (off_t)header.sections[LK_SECTION_EXACT].offset;
+  cr_assert_eq(pread(file, &element, sizeof element, at), (ssize_t)sizeof element);
+  element += 0x1p-20F;
+  cr_assert_eq(pwrite(file, &element, sizeof element, at), (ssize_t)sizeof element);
+  close(file);
+}
+
+/* The status of one more job for the gallery. */
+static bool is_refused(const char *gallery, int turn) {
+  char id[16];
+  snprintf(id, sizeof id, "%s%d", gallery, turn);
+  send_job(&(test_job){.id = id, .gallery = gallery});
+  json_t *reply = next_reply("me");
+  bool refused = strcmp(reply_text(reply, "status"), "EINTERNAL") == 0;
+  cr_assert_str_eq(reply_text(reply, "id"), id);
+  cr_assert(refused ? strstr(reply_text(reply, "text"), "out of service") != NULL &&
+                          strchr(reply_text(reply, "text"), '/') == NULL
+                    : strcmp(reply_text(reply, "status"), "OK") == 0);
+  json_decref(reply);
+  return refused;
+}
+
+Test(workers, a_gallery_that_is_damaged_meanwhile_is_taken_out_of_service) {
+  const char *other = files_gallery("other", LK_COSINE, FACES_DIM);
+  files_enroll(other, faces_probes, FACES_PROBES, FACES_DIM, NULL);
+  worker_start(&worker, other, NULL);
+  cr_assert(!is_refused("faces", 0) && !is_refused("other", 0));
+  damage(faces);
+  int turn = 1;
+  while (!is_refused("faces", turn) && turn < 500) turn++, usleep(20000);
+  cr_assert_lt(turn, 500);
+  cr_assert(!is_refused("other", turn));
+  worker_stop(&worker);
+  cr_assert_not_null(strstr(process_log(&worker), "gallery faces is out of service"), "%s", process_log(&worker));
+  cr_assert_not_null(strstr(process_log(&worker), "faces/segment-000001.lks: at offset"), "%s", process_log(&worker));
 }

@@ -146,7 +146,7 @@ static void check_vectors(lk_metric metric, lk_store store) {
     uint64_t position = ROWS;
     cr_assert_eq(lk_gallery_find(gallery, lk_text_of(key), &position, NULL), LK_OK);
     cr_assert_eq(position, i);
-    lk_gallery_export_unchecked(gallery, position, got);
+    cr_assert_eq(lk_gallery_export_unchecked(gallery, position, got, NULL), LK_OK);
     lk_vector_prepare(metric, &vectors, i, want);
     lk_vector_round(store, want, DIM);
     cr_assert_arr_eq(got, want, sizeof got, "template %u", (unsigned)i);

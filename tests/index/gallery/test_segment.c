@@ -487,3 +487,55 @@ Test(segment, what_is_no_segment) {
   files_write(files_path("noise"), noise, sizeof noise);
   cr_assert_eq(lk_segment_open(files_path("noise"), &segment, NULL), LK_EFORMAT);
 }
+
+/* ---- good checksums, other contents ---- */
+
+/* Fills one row of a section, and sets the checksums right. */
+static void forge(const char *path, lk_section section, uint32_t row, const void *bytes, size_t size) {
+  size_t length;
+  char *image = files_read(path, &length);
+  lk_segment_header *h = (lk_segment_header *)image;
+  lk_section_entry *entry = &h->sections[section];
+  memcpy(image + entry->offset + row * size, bytes, size);
+  entry->checksum = XXH3_64bits(image + entry->offset, entry->bytes);
+  h->checksum = XXH3_64bits(h, offsetof(lk_segment_header, checksum));
+  files_write(path, image, length);
+  free(image);
+}
+
+static void expect_forged(const char *path, uint32_t row, const char *what) {
+  lk_segment segment = open_segment(path);
+  lk_error error = {0};
+  cr_assert_eq(verify_all(&segment), LK_OK);
+  for (uint32_t r = 0; r < SMALL_ROWS; r++)
+    cr_assert_eq(lk_segment_check_row(&segment, r, &error), r == row ? LK_ECORRUPT : LK_OK, "row %u: %s", r,
+                 error.text);
+  cr_assert_not_null(strstr(error.text, what), "%s", error.text);
+  lk_segment_close(&segment);
+}
+
+/* Such a row can not be found. */
+Test(segment, a_code_that_is_not_its_rows_is_named) {
+  static const int8_t nothing[SMALL_DIM];
+  static const lk_row_bound short_row = {.residual = 0, .norm = 0x1p-60F};
+  for (lk_metric metric = LK_COSINE; metric <= LK_L2; metric++) {
+    const char *path = write_small(metric);
+    forge(path, LK_SECTION_CODES, 3, nothing, sizeof nothing);
+    forge(path, LK_SECTION_BOUNDS, 3, &short_row, sizeof short_row);
+    expect_forged(path, 3, "row 3: the vector and its code do not agree");
+  }
+}
+
+Test(segment, a_row_that_is_not_its_codes_is_named) {
+  static const float vector[SMALL_DIM] = {0, 1, 0}, not_a_number[SMALL_DIM] = {NAN, 0, 0},
+                     longer[SMALL_DIM] = {0, 3, 0};
+  const char *path = write_small(LK_IP);
+  forge(path, LK_SECTION_EXACT, 2, vector, sizeof vector);
+  expect_forged(path, 2, "row 2: the vector and its code do not agree");
+  path = write_small(LK_L2);
+  forge(path, LK_SECTION_EXACT, 2, not_a_number, sizeof not_a_number);
+  expect_forged(path, 2, "row 2: the vector and its code do not agree");
+  path = write_small(LK_COSINE);
+  forge(path, LK_SECTION_EXACT, 2, longer, sizeof longer);
+  expect_forged(path, 2, "row 2: the vector is not of length 1");
+}
