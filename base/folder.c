@@ -199,9 +199,8 @@ lk_status lk_folder_replace_path(const char *path, const void *data, size_t size
   if (length >= sizeof parent) return lk_fail(error, LK_EINVAL, "%s: the path is too long", path);
   if (slash != NULL) memcpy(parent, path, length);
   lk_folder folder;
-  lk_status status = lk_folder_open(parent, &folder, error);
-  if (status != LK_OK) return status;
-  status = lk_folder_replace(&folder, slash == NULL ? path : slash + 1, data, size, error);
+  if (lk_folder_open(parent, &folder, NULL) != LK_OK) return fail_folder(path, "create", error);
+  lk_status status = lk_folder_replace(&folder, slash == NULL ? path : slash + 1, data, size, error);
   lk_folder_close(&folder);
   return status;
 }
