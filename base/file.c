@@ -14,30 +14,13 @@ static lk_status fail(lk_error *error, const char *path, const char *what) {
   return lk_fail(error, LK_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
-/* Closes and keeps errno, which tells what failed before. */
-static void close_quietly(int fd) {
-  int saved = errno;
-  close(fd);
-  errno = saved;
-}
-
-/* Opens a regular file for reading; `size` receives its size. -1: it failed, and `status` says how. */
-static int open_regular(const char *path, size_t *size, lk_status *status, lk_error *error) {
+/* `size` receives the size of an open file, which must be a regular one. */
+static lk_status check_regular(int fd, const char *path, size_t *size, lk_error *error) {
   struct stat stat;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  *status = LK_OK;
-  if (fd < 0)
-    *status = fail(error, path, "open");
-  else if (fstat(fd, &stat) != 0)
-    *status = fail(error, path, "stat");
-  else if (!S_ISREG(stat.st_mode))
-    *status = lk_fail(error, LK_EFORMAT, "%s: not a regular file", path);
-  if (*status == LK_OK) {
-    *size = (size_t)stat.st_size;
-    return fd;
-  }
-  if (fd >= 0) close(fd);
-  return -1;
+  if (fstat(fd, &stat) != 0) return fail(error, path, "stat");
+  if (!S_ISREG(stat.st_mode)) return lk_fail(error, LK_EFORMAT, "%s: not a regular file", path);
+  *size = (size_t)stat.st_size;
+  return LK_OK;
 }
 
 /* Reads up to the end, or up to `size` bytes. */
@@ -54,14 +37,12 @@ static lk_status read_all(int fd, const char *path, char *bytes, size_t *size, l
   return LK_OK;
 }
 
-lk_status lk_file_read(const char *path, lk_file *file, lk_error *error) {
+lk_status lk_file_read_open(int fd, const char *path, lk_file *file, lk_error *error) {
   *file = (lk_file){0};
   size_t size;
-  lk_status status;
-  int fd = open_regular(path, &size, &status, error);
-  if (fd < 0) return status;
-  char *bytes = malloc(size + 1);
-  status = bytes != NULL ? read_all(fd, path, bytes, &size, error) : lk_fail_memory(error);
+  lk_status status = check_regular(fd, path, &size, error);
+  char *bytes = status == LK_OK ? malloc(size + 1) : NULL;
+  if (status == LK_OK) status = bytes != NULL ? read_all(fd, path, bytes, &size, error) : lk_fail_memory(error);
   close(fd);
   if (status == LK_OK)
     *file = (lk_file){.data = bytes, .size = size};
@@ -70,25 +51,38 @@ lk_status lk_file_read(const char *path, lk_file *file, lk_error *error) {
   return status;
 }
 
+/* Without O_NONBLOCK the opening of a FIFO would wait for its other end. It changes nothing for a regular file. */
+static lk_status take_file(const char *path, lk_file_taker *take, lk_file *file, lk_error *error) {
+  *file = (lk_file){0};
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  return fd >= 0 ? take(fd, path, file, error) : fail(error, path, "open");
+}
+
+lk_status lk_file_read(const char *path, lk_file *file, lk_error *error) {
+  return take_file(path, lk_file_read_open, file, error);
+}
+
 void lk_file_free(lk_file *file) {
   free((void *)file->data);
   *file = (lk_file){0};
 }
 
-lk_status lk_file_map(const char *path, lk_file *file, lk_error *error) {
+lk_status lk_file_map_open(int fd, const char *path, lk_file *file, lk_error *error) {
   *file = (lk_file){0};
-  size_t size;
-  lk_status status;
-  int fd = open_regular(path, &size, &status, error);
-  if (fd < 0) return status;
+  size_t size = 0;
+  lk_status status = check_regular(fd, path, &size, error);
   void *data = size > 0 ? mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0) : NULL;
   if (data == MAP_FAILED) status = fail(error, path, "map");
-  close_quietly(fd);
+  close(fd);
   if (status != LK_OK || size == 0) return status;
   *file = (lk_file){.data = data, .size = size, .mapping = lk_mapping_add(data, size)};
   if (file->mapping != NULL) return LK_OK;
   lk_file_unmap(file);
   return lk_fail_memory(error);
+}
+
+lk_status lk_file_map(const char *path, lk_file *file, lk_error *error) {
+  return take_file(path, lk_file_map_open, file, error);
 }
 
 void lk_file_unmap(lk_file *file) {
@@ -108,84 +102,6 @@ lk_status lk_file_check(const lk_file *file, const char *name, lk_error *error) 
 
 lk_status lk_file_check_at(const void *address, const char *name, lk_error *error) {
   return check(lk_mapping_find(address), name, error);
-}
-
-lk_status lk_file_make(const char *path, size_t size, void **data, lk_error *error) {
-  int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) return fail(error, path, "create");
-  /* Without the reservation a write to the map would raise SIGBUS when the disk is full. */
-  int reserved = posix_fallocate(fd, 0, (off_t)size);
-  void *mapped = MAP_FAILED;
-  if (reserved != 0)
-    errno = reserved;
-  else
-    mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  close_quietly(fd);
-  if (mapped == MAP_FAILED) {
-    lk_status status = fail(error, path, reserved != 0 ? "reserve space" : "map");
-    unlink(path);
-    return status;
-  }
-  *data = mapped;
-  return LK_OK;
-}
-
-lk_status lk_file_seal(const char *path, void *data, size_t size, lk_error *error) {
-  lk_status status = msync(data, size, MS_SYNC) == 0 ? LK_OK : fail(error, path, "write");
-  munmap(data, size);
-  if (status != LK_OK) return status;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail(error, path, "open");
-  if (fsync(fd) != 0) status = fail(error, path, "fsync");
-  close_quietly(fd);
-  return status;
-}
-
-static lk_status write_synced(const char *path, const void *data, size_t size, lk_error *error) {
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) return fail(error, path, "create");
-  lk_status status = LK_OK;
-  for (size_t done = 0; status == LK_OK && done < size;) {
-    ssize_t n = write(fd, (const char *)data + done, size - done);
-    if (n >= 0)
-      done += (size_t)n;
-    else if (errno != EINTR)
-      status = fail(error, path, "write");
-  }
-  if (status == LK_OK && fsync(fd) != 0) status = fail(error, path, "fsync");
-  close_quietly(fd);
-  return status;
-}
-
-lk_status lk_file_sync_folder(const char *folder, lk_error *error) {
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail(error, folder, "open");
-  lk_status status = fsync(fd) == 0 ? LK_OK : fail(error, folder, "fsync");
-  close_quietly(fd);
-  return status;
-}
-
-static void parent_of(const char *path, char parent[PATH_MAX]) {
-  snprintf(parent, PATH_MAX, "%s", path);
-  char *slash = strrchr(parent, '/');
-  if (slash == NULL)
-    snprintf(parent, PATH_MAX, ".");
-  else
-    slash[slash == parent] = '\0';
-}
-
-lk_status lk_file_replace(const char *path, const void *data, size_t size, lk_error *error) {
-  char fresh[PATH_MAX], parent[PATH_MAX];
-  if (snprintf(fresh, sizeof fresh, "%s.new", path) >= (int)sizeof fresh)
-    return lk_fail(error, LK_EINVAL, "%s: the path is too long", path);
-  lk_status status = write_synced(fresh, data, size, error);
-  if (status == LK_OK && rename(fresh, path) != 0) status = fail(error, path, "rename to");
-  if (status != LK_OK) {
-    unlink(fresh);
-    return status;
-  }
-  parent_of(path, parent);
-  return lk_file_sync_folder(parent, error);
 }
 
 lk_status lk_file_join(char *path, const char *folder, const char *name, lk_error *error) {

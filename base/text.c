@@ -3,8 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Bytes of the well-formed UTF-8 sequence at `s` (Unicode 15, table 3-7); 0 where there is none. */
-static uint32_t sequence_length(const unsigned char *s, uint32_t left) {
+uint32_t lk_text_sequence(const unsigned char *s, uint32_t left) {
   if (s[0] < 0x80) return 1;
   uint32_t length = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
   if (length == 0 || length > left) return 0;
@@ -19,7 +18,7 @@ const char *lk_text_fault(lk_text text) {
   if (text.length > LK_TEXT_MAX) return "is longer than 255 bytes";
   const unsigned char *s = (const unsigned char *)text.bytes;
   for (uint32_t i = 0, length; i < text.length; i += length) {
-    length = sequence_length(s + i, text.length - i);
+    length = lk_text_sequence(s + i, text.length - i);
     if (length == 0) return "is not UTF-8";
     if (s[i] < 0x20 || s[i] == 0x7f) return "has a control character";
   }

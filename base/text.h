@@ -19,6 +19,10 @@ static inline bool lk_text_equal(lk_text a, lk_text b) {
   return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
 
+/* Bytes of the well-formed UTF-8 sequence at `s` (Unicode 15, table 3-7), of which `left` bytes (1 or more) are there;
+ * 0: there is none. */
+uint32_t lk_text_sequence(const unsigned char *s, uint32_t left);
+
 /* What makes the text invalid as a key, subject, group or model: its length, bytes that are not UTF-8, a control
  * character. NULL: it is valid. The returned string is static. */
 const char *lk_text_fault(lk_text text);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "base/folder.h"
 #include "base/text.h"
 
 static json_t *to_json(const lk_calibration *c) {
@@ -27,7 +27,7 @@ lk_status lk_calibration_write(const char *path, const lk_calibration *calibrati
   char *text = root != NULL ? json_dumps(root, JSON_REAL_PRECISION(9)) : NULL;
   json_decref(root);
   if (text == NULL) return lk_fail_memory(error);
-  lk_status status = lk_file_replace(path, text, strlen(text), error);
+  lk_status status = lk_folder_replace_path(path, text, strlen(text), error);
   free(text);
   return status;
 }

@@ -369,7 +369,7 @@ Test(memory, verify) {
 
 static lk_manifest manifest;
 
-static lk_status read_manifest(lk_error *error) { return lk_manifest_read(folder, &manifest, error); }
+static lk_status read_manifest(lk_error *error) { return lk_manifest_read(files_folder(folder), &manifest, error); }
 static void check_manifest(void) {
   cr_assert(manifest.segments_count == 2 && manifest.next_number == ROWS + MORE);
   cr_assert_str_eq(manifest.model, "m1");

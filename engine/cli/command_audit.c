@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <likeness/signing_key.h>
 #include "base/file.h"
+#include "base/json.h"
+#include "base/printable.h"
 #include "engine/cli/command.h"
 #include "governance/audit/verify.h"
 
@@ -36,8 +39,8 @@ static lk_status read_text(const char *path, char **text, lk_error *error) {
 
 static void print_report(FILE *out, const lk_options *options, const lk_audit_report *r) {
   char time[TIME_SIZE];
-  fprintf(out, "%s: records %" PRIu64 " to %" PRIu64 " in %" PRIu32 " file%s: the chain is whole\n", options->words[0],
-          r->first, r->last, r->files, r->files == 1 ? "" : "s");
+  lk_printable_line(out, "%s: records %" PRIu64 " to %" PRIu64 " in %" PRIu32 " file%s: the chain is whole",
+                    options->words[0], r->first, r->last, r->files, r->files == 1 ? "" : "s");
   fprintf(out, "log         %s\nhash        %s\nlast record %s%s\n", r->log, r->hash,
           render_time(r->last_time_ms, time), r->closed ? "; closed" : "");
   if (r->cuts > 0)
@@ -76,24 +79,33 @@ static lk_status show_row(void *context, const lk_audit_chain *chain, const char
   char time[TIME_SIZE];
   json_t *root = json_loadb(line, length, 0, NULL), *value;
   const char *name;
+  bool whole = true;
   if (root == NULL) return lk_fail_memory(error); /* the line was verified, so it is JSON */
   fprintf(streams->out, "%8" PRIu64 "  %s  %-14s", chain->sequence, render_time(chain->time_ms, time),
           lk_audit_type_name(chain->type));
   json_object_foreach(root, name, value) {
     if (has_own_column(name)) continue;
+    char *text = lk_json_print(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+    whole = whole && text != NULL;
     fprintf(streams->out, " %s=", name);
-    json_dumpf(value, streams->out, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+    if (text != NULL) lk_printable_json(streams->out, text, strlen(text));
+    free(text);
   }
   fputc('\n', streams->out);
   json_decref(root);
+  if (!whole) return lk_fail_memory(error);
   return ferror(streams->out) ? lk_fail(error, LK_EIO, "cannot write the output") : LK_OK;
 }
 
+/* The line's own bytes, which its hash covers; but a terminal must not act on them. */
 static lk_status show_line(void *context, const lk_audit_chain *chain, const char *line, size_t length,
                            lk_error *error) {
   (void)chain;
   const lk_streams *streams = context;
-  fwrite(line, 1, length, streams->out);
+  if (isatty(fileno(streams->out)) == 1)
+    lk_printable_json(streams->out, line, length);
+  else
+    fwrite(line, 1, length, streams->out);
   fputc('\n', streams->out);
   return ferror(streams->out) ? lk_fail(error, LK_EIO, "cannot write the output") : LK_OK;
 }

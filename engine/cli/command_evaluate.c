@@ -4,6 +4,7 @@
 
 #include <likeness/vector_file.h>
 #include "base/fail.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
@@ -112,8 +113,8 @@ static lk_status calibrate(const run *r, const lk_tally *tally, lk_error *error)
   if (r->options->calibration == NULL) return LK_OK;
   lk_status status = write_tally(r, tally, error);
   if (status == LK_OK)
-    fprintf(r->streams->log, "calibration: %" PRIu64 " comparisons of different subjects, written to %s\n",
-            tally->total, r->options->calibration);
+    lk_printable_line(r->streams->log, "calibration: %" PRIu64 " comparisons of different subjects, written to %s",
+                      tally->total, r->options->calibration);
   return status;
 }
 

@@ -4,6 +4,8 @@
 #include <likeness/label_csv.h>
 #include <likeness/vector_file.h>
 #include "base/fail.h"
+#include "base/printable.h"
+#include "base/text.h"
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/render.h"
@@ -76,8 +78,12 @@ static void list_csv(FILE *out, const lk_template *t) {
 }
 
 static void list_row(FILE *out, const lk_template *t) {
-  fprintf(out, "%-28.*s %-28.*s %18" PRIx64 "  %.*s\n", (int)t->key.length, t->key.bytes, (int)t->subject.length,
-          t->subject.bytes, t->tags, (int)t->group.length, t->group.bytes);
+  lk_printable_put(out, t->key, 28);
+  fputc(' ', out);
+  lk_printable_put(out, t->subject, 28);
+  fprintf(out, " %18" PRIx64 "  ", t->tags);
+  lk_printable_put(out, t->group, 0);
+  fputc('\n', out);
 }
 
 lk_status lk_command_list(const lk_options *options, const lk_streams *streams, lk_error *error) {
@@ -99,6 +105,17 @@ lk_status lk_command_list(const lk_options *options, const lk_streams *streams, 
   return LK_OK;
 }
 
+static void print_stat(FILE *out, const lk_gallery_stat *stat, uint64_t subjects) {
+  lk_printable_line(out, "name        %s", stat->name);
+  lk_printable_line(out, "model       %s", stat->model[0] != '\0' ? stat->model : "-");
+  fprintf(out,
+          "metric      %s\nstore       %s\ndim         %u\ntemplates   %" PRIu64 "\nsubjects    %" PRIu64
+          "\nsegments    %u\nbytes       %" PRIu64 "\nepoch       %" PRIu64 "\nnext number %" PRIu64 "\n",
+          lk_metric_name(stat->metric), lk_store_name(stat->store), stat->dim, stat->templates, subjects,
+          stat->segments, stat->bytes, stat->epoch, stat->next_number);
+  lk_printable_line(out, "policy      %s", stat->binding.policy != NULL ? stat->binding.policy : "none");
+}
+
 lk_status lk_command_stat(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_gallery *gallery;
   lk_status status = lk_gallery_open(options->words[0], &gallery, error);
@@ -107,14 +124,7 @@ lk_status lk_command_stat(const lk_options *options, const lk_streams *streams, 
   uint64_t subjects;
   lk_gallery_stat_get(gallery, &stat);
   status = lk_gallery_subjects(gallery, &subjects, error);
-  if (status == LK_OK)
-    fprintf(streams->out,
-            "name        %s\nmodel       %s\nmetric      %s\nstore       %s\ndim         %u\n"
-            "templates   %" PRIu64 "\nsubjects    %" PRIu64 "\nsegments    %u\nbytes       %" PRIu64
-            "\nepoch       %" PRIu64 "\nnext number %" PRIu64 "\npolicy      %s\n",
-            stat.name, stat.model[0] != '\0' ? stat.model : "-", lk_metric_name(stat.metric), lk_store_name(stat.store),
-            stat.dim, stat.templates, subjects, stat.segments, stat.bytes, stat.epoch, stat.next_number,
-            stat.binding.policy != NULL ? stat.binding.policy : "none");
+  if (status == LK_OK) print_stat(streams->out, &stat, subjects);
   lk_gallery_close(gallery);
   return status;
 }

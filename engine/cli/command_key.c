@@ -1,4 +1,5 @@
 #include <likeness/signing_key.h>
+#include "base/printable.h"
 #include "engine/cli/command.h"
 
 lk_status lk_command_key(const lk_options *options, const lk_streams *streams, lk_error *error) {
@@ -8,8 +9,9 @@ lk_status lk_command_key(const lk_options *options, const lk_streams *streams, l
   if (status == LK_OK) status = lk_signing_key_read_secret(path, &key, error);
   if (status != LK_OK) return status;
   fprintf(streams->out, "%s\n", key.public_hex);
-  fprintf(streams->log, "keep %s secret; give %s.pub to those who verify; above is the key as policies list it\n", path,
-          path);
+  lk_printable_line(streams->log,
+                    "keep %s secret; give %s.pub to those who verify; above is the key as policies list it", path,
+                    path);
   lk_signing_key_forget(&key);
   return LK_OK;
 }

@@ -3,10 +3,12 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <likeness/policy.h>
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "engine/cli/command.h"
@@ -25,8 +27,8 @@ lk_status lk_command_policy_check(const lk_options *options, const lk_streams *s
   char hash[HASH_TEXT];
   lk_policy_stat_get(policy, &stat);
   hash_text(stat.hash, hash);
-  fprintf(streams->out, "%s: policy '%.*s' is valid: rules %u, keys %u, sha256 %s\n", options->words[0],
-          (int)stat.name.length, stat.name.bytes, stat.rules, stat.keys, hash);
+  lk_printable_line(streams->out, "%s: policy '%.*s' is valid: rules %u, keys %u, sha256 %s", options->words[0],
+                    (int)stat.name.length, stat.name.bytes, stat.rules, stat.keys, hash);
   lk_policy_close(policy);
   return LK_OK;
 }
@@ -74,8 +76,9 @@ static void print_rules(FILE *out, const explained *e) {
   for (uint32_t i = 0; i < e->stat.rules; i++) {
     lk_policy_rule rule = lk_policy_rule_get(e->policy, i);
     bool applies = lk_policy_explain(e->policy, i, &e->request, e->now_ms, why, sizeof why);
-    fprintf(out, "%-14s %s  %-24.*s %s\n", applies ? "applies" : "does not apply", effect_name(rule.effect),
-            (int)rule.id.length, rule.id.bytes, why);
+    fprintf(out, "%-14s %s  ", applies ? "applies" : "does not apply", effect_name(rule.effect));
+    lk_printable_put(out, rule.id, 24);
+    lk_printable_line(out, " %s", why);
   }
 }
 
@@ -95,8 +98,9 @@ static lk_status print_table(FILE *out, const explained *e, lk_error *error) {
   (void)error;
   lk_timestamp_format(e->now_ms, at);
   hash_text(e->stat.hash, hash);
-  fprintf(out, "%s%s\n", e->decision.permitted ? "permitted" : "refused: ", e->refusal.text);
-  fprintf(out, "policy      %.*s, sha256 %s\nat          %s\n", (int)e->stat.name.length, e->stat.name.bytes, hash, at);
+  lk_printable_line(out, "%s%s", e->decision.permitted ? "permitted" : "refused: ", e->refusal.text);
+  lk_printable_line(out, "policy      %.*s, sha256 %s", (int)e->stat.name.length, e->stat.name.bytes, hash);
+  fprintf(out, "at          %s\n", at);
   if (e->decision.permitted) print_limits(out, &e->decision);
   fputc('\n', out);
   print_rules(out, e);
@@ -144,7 +148,8 @@ static lk_status print_json(FILE *out, const explained *e, lk_error *error) {
   char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(root);
   if (text == NULL) return lk_fail_memory(error);
-  fprintf(out, "%s\n", text);
+  lk_printable_json(out, text, strlen(text));
+  fputc('\n', out);
   free(text);
   return LK_OK;
 }

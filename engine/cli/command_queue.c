@@ -6,6 +6,7 @@
 
 #include <likeness/vector_file.h>
 #include "base/fail.h"
+#include "base/printable.h"
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/render.h"
@@ -35,8 +36,8 @@ static lk_status load_galleries(const lk_options *options, lk_device *device, lk
     if (status != LK_OK) return status;
     lk_gallery_stat stat;
     lk_gallery_stat_get(galleries[i], &stat);
-    fprintf(log, "likeness: serving %s: %" PRIu64 " templates of dimension %u, %s, on %s\n", stat.name, stat.templates,
-            stat.dim, lk_metric_name(stat.metric), lk_device_name(device));
+    lk_printable_line(log, "likeness: serving %s: %" PRIu64 " templates of dimension %u, %s, on %s", stat.name,
+                      stat.templates, stat.dim, lk_metric_name(stat.metric), lk_device_name(device));
   }
   return LK_OK;
 }
@@ -93,8 +94,8 @@ static lk_status open_governance(const lk_options *options, lk_gallery *const *g
   if (status != LK_OK || (rules.policy == NULL && rules.audit == NULL)) return status;
   status = lk_governance_open(&rules, governance, error);
   if (status == LK_OK)
-    fprintf(log, "likeness: policy %s, audit log %s\n", rules.policy != NULL ? rules.policy : "none",
-            rules.audit != NULL ? rules.audit : "none");
+    lk_printable_line(log, "likeness: policy %s, audit log %s", rules.policy != NULL ? rules.policy : "none",
+                      rules.audit != NULL ? rules.audit : "none");
   return status;
 }
 

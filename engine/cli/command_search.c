@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <likeness/vector_file.h>
+#include "base/printable.h"
 #include "base/text.h"
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
@@ -168,11 +169,12 @@ static lk_status render_verified_json(FILE *out, uint64_t probe, const lk_candid
 }
 
 static void render_verified_row(FILE *out, uint64_t probe, const lk_candidate *c, const char *match) {
-  if (c == NULL)
-    fprintf(out, "%8" PRIu64 "  %-28s %-14s %s\n", probe, "-", "-", match);
+  fprintf(out, "%8" PRIu64 "  ", probe);
+  lk_printable_put(out, c != NULL ? c->found.key : lk_text_of("-"), 28);
+  if (c != NULL)
+    fprintf(out, " %-14.9g %s\n", (double)c->score, match);
   else
-    fprintf(out, "%8" PRIu64 "  %-28.*s %-14.9g %s\n", probe, (int)c->found.key.length, c->found.key.bytes,
-            (double)c->score, match);
+    fprintf(out, " %-14s %s\n", "-", match);
 }
 
 static void render_verified_csv(FILE *out, uint64_t probe, const lk_candidate *c, const char *match) {

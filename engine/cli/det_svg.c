@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/printable.h"
 #include "engine/cli/render_evaluate.h"
 
 /* The plot is a square; the legend is to its right. Units: pixels. */
@@ -33,17 +34,21 @@ static double position(lk_rate rate, int decades) {
 static double x_of(const axes *a, lk_rate fpir) { return LEFT + SIDE * position(fpir, a->fpir_decades); }
 static double y_of(const axes *a, lk_rate fnir) { return TOP + SIDE * (1 - position(fnir, a->fnir_decades)); }
 
+/* Bytes of the character at `s` that XML writes in another way, or not at all; 0: it is any other character. */
+static uint32_t xml_special(const char *s, uint32_t left) {
+  if (left >= 3 && memcmp(s, "\xef\xbf", 2) == 0 && (uint8_t)s[2] >= 0xbe) return 3;
+  return s[0] != '\0' && strchr("&<>\"", s[0]) != NULL ? 1 : 0;
+}
+
 /* Writes '?' for U+FFFE and U+FFFF, the only characters of a name that XML forbids. */
 static void print_escaped(FILE *out, const char *bytes, uint32_t length) {
-  for (uint32_t i = 0; i < length; i++) {
-    if (length - i >= 3 && memcmp(bytes + i, "\xef\xbf", 2) == 0 && (uint8_t)bytes[i + 2] >= 0xbe) {
-      fputc('?', out);
-      i += 2;
-    } else if (strchr("&<>\"", bytes[i]) != NULL && bytes[i] != '\0') {
-      fprintf(out, "&#%d;", bytes[i]);
-    } else {
-      fputc(bytes[i], out);
-    }
+  for (uint32_t begin = 0, end, special; begin < length; begin = end + special) {
+    end = begin;
+    while (end < length && xml_special(bytes + end, length - end) == 0) end++;
+    special = end < length ? xml_special(bytes + end, length - end) : 0;
+    lk_printable_put(out, (lk_text){.bytes = bytes + begin, .length = end - begin}, 0);
+    if (special == 1) fprintf(out, "&#%d;", bytes[end]);
+    if (special == 3) fputc('?', out);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/printable.h"
 #include "engine/cli/command.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -121,7 +122,8 @@ static int run(int i, const lk_options *options) {
   if ((fflush(stdout) != 0 || ferror(stdout)) && status == LK_OK)
     status = lk_fail(&error, LK_EIO, "cannot write the output");
   if (status == LK_OK) return EXIT_DONE;
-  fprintf(stderr, "likeness %s: %s\n", commands[i].name, error.text[0] != '\0' ? error.text : lk_status_words(status));
+  lk_printable_line(stderr, "likeness %s: %s", commands[i].name,
+                    error.text[0] != '\0' ? error.text : lk_status_words(status));
   return status == LK_EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
@@ -130,10 +132,11 @@ static int refuse_command(int count, char **words) {
   size_t length = strlen(words[0]);
   for (int i = 0; i < COMMANDS; i++) {
     if (strncmp(commands[i].name, words[0], length) != 0 || commands[i].name[length] != ' ') continue;
-    fprintf(stderr, "likeness: unknown command '%s%s%s'\n", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
+    lk_printable_line(stderr, "likeness: unknown command '%s%s%s'", words[0], count > 1 ? " " : "",
+                      count > 1 ? words[1] : "");
     return show_usage(stderr, words[0], EXIT_USAGE);
   }
-  fprintf(stderr, "likeness: unknown command '%s'\n", words[0]);
+  lk_printable_line(stderr, "likeness: unknown command '%s'", words[0]);
   return show_usage(stderr, NULL, EXIT_USAGE);
 }
 
@@ -148,7 +151,7 @@ int main(int count, char **arguments) {
     lk_options options;
     lk_error error;
     if (lk_options_parse(count - 1 - taken, arguments + 1 + taken, commands[i].options, &options, &error) != LK_OK) {
-      fprintf(stderr, "likeness %s: %s\n", commands[i].name, error.text);
+      lk_printable_line(stderr, "likeness %s: %s", commands[i].name, error.text);
       return show_usage(stderr, commands[i].name, EXIT_USAGE);
     }
     if (options.words_count < commands[i].words_least || options.words_count > commands[i].words_most)

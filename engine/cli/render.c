@@ -4,28 +4,39 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "base/printable.h"
+#include "base/text.h"
 
 void lk_render_header(FILE *out, lk_format format) {
   if (format == LK_CSV) fputs("probe,rank,key,subject,score\n", out);
   if (format == LK_TABLE) fprintf(out, "%8s %5s  %-28s %-28s %s\n", "probe", "rank", "key", "subject", "score");
 }
 
+static bool needs_quotes(lk_text text) {
+  if (text.length == 0) return false;
+  bool quotes = text.bytes[0] == ' ' || text.bytes[text.length - 1] == ' ';
+  for (uint32_t i = 0; i < text.length; i++) quotes = quotes || strchr(",\"\r\n", text.bytes[i]) != NULL;
+  return quotes;
+}
+
+/* Programs get the text as it is, but a terminal must not act on it. */
 void lk_render_csv_text(FILE *out, lk_text text) {
-  bool plain = text.length > 0 && text.bytes[0] != ' ' && text.bytes[text.length - 1] != ' ';
-  for (uint32_t i = 0; i < text.length; i++) plain = plain && strchr(",\"\r\n", text.bytes[i]) == NULL;
-  if (plain || text.length == 0) {
-    fwrite(text.bytes, 1, text.length, out);
-    return;
+  bool for_terminal = !lk_printable_is_plain(text) && isatty(fileno(out)) == 1, quotes = needs_quotes(text);
+  if (quotes) fputc('"', out);
+  for (uint32_t begin = 0, end; begin < text.length; begin = end + 1) {
+    end = begin;
+    while (end < text.length && text.bytes[end] != '"') end++;
+    if (for_terminal)
+      lk_printable_put(out, (lk_text){.bytes = text.bytes + begin, .length = end - begin}, 0);
+    else
+      fwrite(text.bytes + begin, 1, end - begin, out);
+    if (end < text.length) fputs("\"\"", out);
   }
-  fputc('"', out);
-  for (uint32_t i = 0; i < text.length; i++) {
-    if (text.bytes[i] == '"') fputc('"', out);
-    fputc(text.bytes[i], out);
-  }
-  fputc('"', out);
+  if (quotes) fputc('"', out);
 }
 
 static void render_csv(FILE *out, uint64_t probe, uint32_t rank, const lk_candidate *c) {
@@ -37,8 +48,11 @@ static void render_csv(FILE *out, uint64_t probe, uint32_t rank, const lk_candid
 }
 
 static void render_row(FILE *out, uint64_t probe, uint32_t rank, const lk_candidate *c) {
-  fprintf(out, "%8" PRIu64 " %5u  %-28.*s %-28.*s %.9g\n", probe, rank, (int)c->found.key.length, c->found.key.bytes,
-          (int)c->found.subject.length, c->found.subject.bytes, (double)c->score);
+  fprintf(out, "%8" PRIu64 " %5u  ", probe, rank);
+  lk_printable_put(out, c->found.key, 28);
+  fputc(' ', out);
+  lk_printable_put(out, c->found.subject, 28);
+  fprintf(out, " %.9g\n", (double)c->score);
 }
 
 lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_error *error) {
@@ -46,7 +60,10 @@ lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_erro
   json_decref(root);
   if (text == NULL) return lk_fail_memory(error);
   size_t open = strlen(text) - 1; /* without the closing brace */
-  fprintf(out, "%.*s,\"decision\":%.*s}\n", (int)open, text, (int)decision.length, decision.bytes);
+  lk_printable_json(out, text, open);
+  fputs(",\"decision\":", out);
+  lk_printable_json(out, decision.bytes, decision.length);
+  fputs("}\n", out);
   free(text);
   return LK_OK;
 }
@@ -91,9 +108,12 @@ lk_status lk_render_footer(FILE *out, lk_format format, lk_text decision, lk_err
     json_decref(root);
     return lk_fail_memory(error); /* the engine wrote it, so it is JSON */
   }
-  fprintf(out, "policy: %.*s", HASH_SHOWN, policy);
+  fputs("policy: ", out);
+  lk_printable_put(out, (lk_text){.bytes = policy, .length = (uint32_t)strnlen(policy, HASH_SHOWN)}, 0);
   json_array_foreach(json_object_get(root, "rules"), i, rule) {
-    fprintf(out, "%s%s", i > 0 ? ", " : "; rules: ", json_string_value(rule));
+    const char *id = json_string_value(rule);
+    fputs(i > 0 ? ", " : "; rules: ", out);
+    lk_printable_put(out, lk_text_of(id != NULL ? id : "?"), 0);
   }
   fputc('\n', out);
   json_decref(root);

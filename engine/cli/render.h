@@ -22,7 +22,7 @@ lk_status lk_render_footer(FILE *out, lk_format format, lk_text decision, lk_err
 /* Prints `root` with its decision as a line of JSON, and releases it. LK_ENOMEM, also if `root` is NULL. */
 lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_error *error);
 
-/* Prints a csv field, quoted if RFC 4180 wants it. */
+/* Prints a csv field, quoted if RFC 4180 wants it. On a terminal it is shown by the rule of base/printable.h. */
 void lk_render_csv_text(FILE *out, lk_text text);
 
 #endif

@@ -4,8 +4,10 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fail.h"
+#include "base/printable.h"
 
 enum { RANKS_MAX = 6 };
 
@@ -71,12 +73,12 @@ static void print_rate(FILE *out, lk_rate rate, int width) {
   fprintf(out, " %15s  %-*s", count, width, between);
 }
 
-static void print_name(FILE *out, lk_text name) { fprintf(out, "%-16.*s", (int)name.length, name.bytes); }
+static void print_name(FILE *out, lk_text name) { lk_printable_put(out, name, 16); }
 
 static void print_head(FILE *out, const lk_evaluation *e) {
   const lk_trials *trials = e->trials;
-  fprintf(out, "gallery    %s: %" PRIu64 " templates, %" PRIu64 " subjects, %s, model '%s'\n", e->gallery.name,
-          e->gallery.templates, e->subjects, lk_metric_name(e->gallery.metric), e->gallery.model);
+  lk_printable_line(out, "gallery    %s: %" PRIu64 " templates, %" PRIu64 " subjects, %s, model '%s'", e->gallery.name,
+                    e->gallery.templates, e->subjects, lk_metric_name(e->gallery.metric), e->gallery.model);
   fprintf(out, "searches   %u: %" PRIu64 " mated, %" PRIu64 " non-mated\n", trials->count,
           lk_trials_mated(trials, LK_GROUP_ALL), lk_trials_non_mated(trials, LK_GROUP_ALL));
   fprintf(out, "threshold  %.9g", (double)e->threshold);
@@ -203,7 +205,8 @@ lk_status lk_render_evaluation_json(FILE *out, const lk_evaluation *e, lk_error 
   char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(root);
   if (text == NULL) return lk_fail_memory(error);
-  fprintf(out, "%s\n", text);
+  lk_printable_json(out, text, strlen(text));
+  fputc('\n', out);
   free(text);
   return ferror(out) ? lk_fail(error, LK_EIO, "cannot write the output") : LK_OK;
 }

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "base/printable.h"
 #include "engine/queue/reply.h"
 #include "engine/worker/replay_guard.h"
 
 /* Turns a failure into one of the protocol, and logs for the operator what it was. */
 static lk_status report(const lk_worker *worker, lk_status status, const char *what, lk_error *error) {
   if (status < LK_EINVAL) return status;
-  fprintf(worker->options->log, "likeness: no result is %s: %s\n", what, error->text);
+  lk_printable_line(worker->options->log, "likeness: no result is %s: %s", what, error->text);
   if (status == LK_EIO) lk_fail(error, LK_EIO, "the audit log cannot be written, so no result is %s", what);
   return LK_EINTERNAL;
 }
@@ -97,7 +98,7 @@ void lk_authorise_reload(const lk_worker *worker) {
   lk_error error;
   lk_status status = lk_governance_reload(options->governance, &error);
   if (status == LK_OK && error.text[0] == '\0')
-    fprintf(options->log, "likeness: the policy was reloaded\n");
+    lk_printable_line(options->log, "likeness: the policy was reloaded");
   else
-    fprintf(options->log, "likeness: the policy cannot be reloaded; every job is refused: %s\n", error.text);
+    lk_printable_line(options->log, "likeness: the policy cannot be reloaded; every job is refused: %s", error.text);
 }

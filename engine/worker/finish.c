@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "engine/queue/protocol.h"
 #include "engine/queue/reply.h"
@@ -155,8 +156,8 @@ static lk_status take_answer(finish *f, const lk_redis_reply *reply, lk_error *e
     return lk_fail(error, LK_EIO, "redis has a different function named %s", LK_FINISH);
   int64_t undelivered = lk_redis_reply_integer(lk_redis_reply_element(reply, 2));
   if (undelivered > 0)
-    fprintf(f->session.log, "likeness: finish: %lld replies could not be delivered; see %s\n", (long long)undelivered,
-            LK_DEAD);
+    lk_printable_line(f->session.log, "likeness: finish: %lld replies could not be delivered; see %s",
+                      (long long)undelivered, LK_DEAD);
   note_taken(f, reply);
   return LK_OK;
 }
@@ -167,7 +168,7 @@ static lk_status judge(finish *f, const lk_redis_reply *reply, lk_error *error) 
   if (refused == NULL) return take_answer(f, reply, error);
   if (strstr(refused, "NOGROUP") != NULL) {
     for (size_t i = 0; i < f->count; i++) f->tasks[i]->finished = true;
-    fprintf(f->session.log, "likeness: finish: redis no longer has these jobs: %s\n", refused);
+    lk_printable_line(f->session.log, "likeness: finish: redis no longer has these jobs: %s", refused);
     return LK_OK;
   }
   lk_fail(error, LK_EIO, "redis refused to finish: %s", refused);

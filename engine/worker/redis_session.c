@@ -3,11 +3,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 
 static const uint64_t first_pause_us = 50000, longest_pause_us = 2000000;
 
 static void log_line(const lk_redis_session *session, const char *what) {
-  fprintf(session->log, "likeness: %s: %s\n", session->stage, what);
+  lk_printable_line(session->log, "likeness: %s: %s", session->stage, what);
   fflush(session->log);
 }
 

@@ -11,13 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "governance/audit/files.h"
 #include "governance/audit/head.h"
 
@@ -25,10 +22,11 @@ enum { PENDING_MAX = 1 << 20, FILE_BYTES = 64 << 20 };
 
 struct lk_audit {
   pthread_mutex_t mutex;
-  char folder[PATH_MAX], path[PATH_MAX]; /* the log; its current file */
-  int lock, fd;                          /* of the folder, under flock; of the current file */
-  uint32_t number;                       /* of the current file */
-  uint64_t file_bytes;                   /* written to it */
+  lk_folder folder;
+  char path[PATH_MAX]; /* of the current file */
+  int lock, fd;        /* of the folder's lock; of the current file */
+  uint32_t number;     /* of the current file */
+  uint64_t file_bytes; /* written to it */
   uint64_t file_bytes_max, head_interval_ms;
   lk_signing_key key;
   lk_audit_chain chain;
@@ -106,12 +104,14 @@ static lk_status sync_pending(lk_audit *audit, lk_error *error) {
 
 /* Creates the file `number` and syncs the folder, so that the file's name is on the disk. */
 static lk_status make_file(lk_audit *audit, uint32_t number, lk_error *error) {
-  lk_status status = lk_audit_file_path(audit->folder, number, audit->path, error);
+  char name[LK_AUDIT_FILE_NAME];
+  lk_status status = lk_audit_file_path(&audit->folder, number, audit->path, error);
   if (status != LK_OK) return status;
+  lk_audit_file_name(number, name);
   if (audit->fd >= 0) close(audit->fd);
-  audit->fd = open(audit->path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+  audit->fd = lk_folder_create_file(&audit->folder, name, O_WRONLY | O_APPEND);
   if (audit->fd < 0) return fail(audit, "create", error);
-  if (fsync(audit->lock) != 0) return fail(audit, "fsync the folder", error);
+  if (fsync(audit->folder.fd) != 0) return fail(audit, "fsync the folder", error);
   audit->number = number;
   audit->file_bytes = 0;
   return LK_OK;
@@ -168,8 +168,8 @@ static lk_status check_key(const lk_audit *audit, lk_error *error) {
   const char *ours = audit->key.public_hex, *theirs = audit->chain.key;
   if (audit->chain.log[0] == '\0' || strcmp(ours, theirs) == 0) return LK_OK;
   return lk_fail(error, LK_EINVAL,
-                 "%s: the log's key is %s, but the given key is %s; start a new log to use another key", audit->folder,
-                 theirs[0] != '\0' ? theirs : "none", ours[0] != '\0' ? ours : "none");
+                 "%s: the log's key is %s, but the given key is %s; start a new log to use another key",
+                 audit->folder.path, theirs[0] != '\0' ? theirs : "none", ours[0] != '\0' ? ours : "none");
 }
 
 /* Reads the last file and, if that holds no whole record yet, the one before it. */
@@ -177,12 +177,13 @@ static lk_status read_end(lk_audit *audit, size_t *whole, lk_error *error) {
   char path[PATH_MAX];
   size_t size, before;
   audit->chain = lk_audit_chain_start(audit->number == 1);
-  lk_status status = lk_audit_file_read(audit->path, &audit->chain, &size, whole, NULL, NULL, error);
+  lk_status status = lk_audit_file_read(&audit->folder, audit->path, &audit->chain, &size, whole, NULL, NULL, error);
   audit->cut = size - *whole;
   if (status != LK_OK || *whole > 0 || audit->number == 1) return status;
   audit->chain = lk_audit_chain_start(audit->number == 2);
-  status = lk_audit_file_path(audit->folder, audit->number - 1, path, error);
-  if (status == LK_OK) status = lk_audit_file_read(path, &audit->chain, &size, &before, NULL, NULL, error);
+  status = lk_audit_file_path(&audit->folder, audit->number - 1, path, error);
+  if (status == LK_OK)
+    status = lk_audit_file_read(&audit->folder, path, &audit->chain, &size, &before, NULL, NULL, error);
   if (status == LK_OK && (before != size || size == 0))
     status = lk_fail(error, LK_ECORRUPT, "%s: offset %zu: incomplete record", path, before);
   return status;
@@ -197,11 +198,13 @@ static lk_status cut_to(lk_audit *audit, size_t whole, lk_error *error) {
 
 static lk_status resume(lk_audit *audit, lk_error *error) {
   size_t whole;
-  lk_status status = lk_audit_file_path(audit->folder, audit->number, audit->path, error);
+  char name[LK_AUDIT_FILE_NAME];
+  lk_audit_file_name(audit->number, name);
+  lk_status status = lk_audit_file_path(&audit->folder, audit->number, audit->path, error);
   if (status == LK_OK) status = read_end(audit, &whole, error);
   if (status == LK_OK) status = check_key(audit, error);
   if (status != LK_OK) return status;
-  audit->fd = open(audit->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  audit->fd = lk_folder_open_file(&audit->folder, name, O_WRONLY | O_APPEND);
   if (audit->fd < 0) return fail(audit, "open", error);
   status = cut_to(audit, whole, error);
   if (status == LK_OK && audit->chain.log[0] == '\0') return make_log(audit, error);
@@ -210,22 +213,18 @@ static lk_status resume(lk_audit *audit, lk_error *error) {
   return status;
 }
 
-static lk_status lock_folder(lk_audit *audit, lk_error *error) {
-  char parent[PATH_MAX];
-  bool made = mkdir(audit->folder, 0750) == 0;
-  if (!made && errno != EEXIST) return fail(audit, "create", error);
-  audit->lock = open(audit->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (audit->lock < 0) return fail(audit, "open", error);
-  if (flock(audit->lock, LOCK_EX | LOCK_NB) != 0)
-    return lk_fail(error, LK_EBUSY, "%s: another process writes this audit log", audit->folder);
-  lk_status status = made ? lk_file_join(parent, audit->folder, "..", error) : LK_OK;
-  return made && status == LK_OK ? lk_file_sync_folder(parent, error) : status;
+/* Another process may make the same log at this moment, so the folder stays even if it was made in vain. */
+static lk_status open_folder(lk_audit *audit, const char *path, lk_error *error) {
+  bool made;
+  lk_status status = lk_folder_make(path, &audit->folder, &made, error);
+  if (status == LK_OK) status = lk_folder_lock(&audit->folder, "writes this audit log", &audit->lock, error);
+  return status == LK_OK && made ? lk_folder_sync_parent(&audit->folder, error) : status;
 }
 
-static lk_status start(lk_audit *audit, const char *key_file, lk_error *error) {
+static lk_status start(lk_audit *audit, const char *path, const char *key_file, lk_error *error) {
   lk_status status = key_file != NULL ? lk_signing_key_read_secret(key_file, &audit->key, error) : LK_OK;
-  if (status == LK_OK) status = lock_folder(audit, error);
-  if (status == LK_OK) status = lk_audit_files_last(audit->folder, &audit->number, error);
+  if (status == LK_OK) status = open_folder(audit, path, error);
+  if (status == LK_OK) status = lk_audit_files_last(&audit->folder, &audit->number, error);
   if (status != LK_OK) return status;
   if (audit->number > 0) {
     status = resume(audit, error);
@@ -239,6 +238,7 @@ static lk_status start(lk_audit *audit, const char *key_file, lk_error *error) {
 static void discard(lk_audit *audit) {
   if (audit->fd >= 0) close(audit->fd);
   if (audit->lock >= 0) close(audit->lock);
+  lk_folder_close(&audit->folder);
   lk_signing_key_forget(&audit->key);
   pthread_mutex_destroy(&audit->mutex);
   free(audit->pending);
@@ -247,19 +247,16 @@ static void discard(lk_audit *audit) {
 
 lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_audit **audit, lk_error *error) {
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
-  if (strlen(folder) >= PATH_MAX) return lk_fail(error, LK_EINVAL, "the audit log's path is too long");
   lk_audit *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
-  made->lock = made->fd = -1;
+  made->folder.fd = made->lock = made->fd = -1;
   made->file_bytes_max = options->file_bytes > 0 ? options->file_bytes : FILE_BYTES;
   made->head_interval_ms = options->head_interval_ms;
   made->head_due_ms = due_after(lk_clock_unix_ms(), made->head_interval_ms);
   made->synced = true;
-  strcpy(made->folder, folder);
-  strcpy(made->path, folder);
   pthread_mutex_init(&made->mutex, NULL);
   made->pending = malloc(PENDING_MAX);
-  lk_status status = made->pending != NULL ? start(made, options->key_file, error) : lk_fail_memory(error);
+  lk_status status = made->pending != NULL ? start(made, folder, options->key_file, error) : lk_fail_memory(error);
   if (status == LK_OK)
     *audit = made;
   else

@@ -1,11 +1,13 @@
 #include "governance/audit/verify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fail.h"
@@ -14,6 +16,7 @@
 
 typedef struct reading {
   const char *path;
+  const lk_folder *folder; /* NULL: the path is of one file */
   lk_audit_chain chain;
   lk_audit_mark mark; /* sequence 0: no head was given */
   lk_signing_key key; /* "": no key was given */
@@ -48,7 +51,7 @@ static lk_status take(void *context, const lk_audit_chain *chain, const char *li
 
 static lk_status read_file(reading *r, const char *path, lk_error *error) {
   size_t size, whole;
-  lk_status status = lk_audit_file_read(path, &r->chain, &size, &whole, take, r, error);
+  lk_status status = lk_audit_file_read(r->folder, path, &r->chain, &size, &whole, take, r, error);
   if (status != LK_OK) return status;
   if (whole < size)
     return lk_fail(error, LK_ECORRUPT, "%s: offset %zu: incomplete record: torn, or still being written", path, whole);
@@ -59,14 +62,14 @@ static lk_status read_file(reading *r, const char *path, lk_error *error) {
 
 static lk_status read_folder(reading *r, lk_error *error) {
   uint32_t last;
-  lk_status status = lk_audit_files_last(r->path, &last, error);
+  lk_status status = lk_audit_files_last(r->folder, &last, error);
   if (status == LK_OK && last == 0) return lk_fail(error, LK_ENOTFOUND, "%s: no audit log in this folder", r->path);
   for (uint32_t number = 1; status == LK_OK && number <= last; number++) {
-    char path[PATH_MAX];
-    struct stat stat_;
-    status = lk_audit_file_path(r->path, number, path, error);
+    char name[LK_AUDIT_FILE_NAME], path[PATH_MAX];
+    status = lk_audit_file_path(r->folder, number, path, error);
     if (status != LK_OK) break;
-    if (stat(path, &stat_) != 0 && errno == ENOENT)
+    lk_audit_file_name(number, name);
+    if (faccessat(r->folder->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
       return lk_fail(error, LK_ECORRUPT, "%s: the file is missing; the last file of the log is number %" PRIu32, path,
                      last);
     status = read_file(r, path, error);
@@ -79,7 +82,15 @@ static lk_status read_path(reading *r, lk_error *error) {
   if (stat(r->path, &found) != 0)
     return lk_fail(error, errno == ENOENT ? LK_ENOTFOUND : LK_EIO, "%s: %s", r->path, strerror(errno));
   r->chain = lk_audit_chain_start(S_ISDIR(found.st_mode));
-  return S_ISDIR(found.st_mode) ? read_folder(r, error) : read_file(r, r->path, error);
+  if (!S_ISDIR(found.st_mode)) return read_file(r, r->path, error);
+  lk_folder folder;
+  lk_status status = lk_folder_open(r->path, &folder, error);
+  if (status != LK_OK) return status;
+  r->folder = &folder;
+  status = read_folder(r, error);
+  r->folder = NULL;
+  lk_folder_close(&folder);
+  return status;
 }
 
 static lk_status prepare(reading *r, const char *head, const char *key_file, lk_error *error) {

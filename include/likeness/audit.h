@@ -73,10 +73,11 @@ typedef struct lk_audit_options {
   uint64_t head_interval_ms; /* a commit this long after the last head makes a new one; 0: only lk_audit_head does */
 } lk_audit_options;
 
-/* Opens the log in `folder` and appends `opened`; creates the folder if it does not exist (its parent must). Verifies
- * the log from the beginning of its last file. Cuts off an incomplete last record and writes the number of cut bytes
- * into `opened`. LK_EBUSY: the log has a writer. LK_ECORRUPT names anything else that does not verify. LK_EINVAL: the
- * key is not the log's key, or other users have access to the key file. LK_EFORMAT: not a key file. LK_EIO. */
+/* Opens the log in `folder` and appends `opened`; creates the folder if it does not exist (its parent must). A new
+ * folder has the mode 0700; its files have 0600, or 0640 where the folder's group may read. Verifies the log from the
+ * beginning of its last file. Cuts off an incomplete last record and writes the number of cut bytes into `opened`.
+ * LK_EBUSY: the log has a writer. LK_ECORRUPT names anything else that does not verify. LK_EINVAL: the key is not the
+ * log's key, or other users have access to the key file. LK_EFORMAT: not a key file, or not a regular file. LK_EIO. */
 LK_API lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_audit **audit, lk_error *error);
 
 /* How many bytes lk_audit_open cut off. */

@@ -67,9 +67,9 @@ typedef struct lk_gallery_stat {
 } lk_gallery_stat;
 
 /* Creates an empty gallery in `folder`, whose parent must exist. The folder's name is the gallery's: letters, digits,
- * '.',
- * '_' and '-'. LK_EEXIST: the folder is not empty. LK_EDIM: the dimension is out of range. LK_EINVAL: an invalid
- * metric, store, model or name. LK_EIO. For the binding, errors as of lk_gallery_bind. */
+ * '.', '_' and '-'. A new folder has the mode 0700; its files have 0600, or 0640 where the folder's group may read.
+ * LK_EEXIST: the folder is not empty. LK_EDIM: the dimension is out of range. LK_EINVAL: an invalid metric, store,
+ * model or name. LK_EBUSY: another process creates it. LK_EIO. For the binding, errors as of lk_gallery_bind. */
 LK_API lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error);
 
 /* Replaces the binding of the gallery in `folder` in one step; a binding of NULLs removes it. The policy, the

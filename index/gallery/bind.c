@@ -1,14 +1,12 @@
-#include <unistd.h>
-
 #include "governance/binding.h"
 #include "index/gallery/gallery.h"
 
-static lk_status bind_locked(const char *folder, const lk_binding *binding, lk_error *error) {
+static lk_status bind_locked(const lk_folder *folder, const lk_binding *binding, lk_error *error) {
   lk_manifest manifest;
   lk_binding kept;
   lk_status status = lk_manifest_read(folder, &manifest, error);
   if (status != LK_OK) return status;
-  status = lk_binding_keep(folder, binding, &kept, error);
+  status = lk_binding_keep(folder->path, binding, &kept, error);
   if (status == LK_OK) {
     lk_binding_free(&manifest.binding);
     manifest.binding = kept;
@@ -20,10 +18,10 @@ static lk_status bind_locked(const char *folder, const lk_binding *binding, lk_e
 }
 
 lk_status lk_gallery_bind(const char *folder, const lk_binding *binding, lk_error *error) {
-  int lock;
-  lk_status status = lk_gallery_lock(folder, &lock, error);
+  lk_gallery_lock lock;
+  lk_status status = lk_gallery_lock_take(folder, &lock, error);
   if (status != LK_OK) return status;
-  status = bind_locked(folder, binding, error);
-  close(lock);
+  status = bind_locked(&lock.folder, binding, error);
+  lk_gallery_lock_release(&lock);
   return status;
 }

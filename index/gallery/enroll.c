@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "governance/authorisation.h"
@@ -136,22 +135,22 @@ static lk_status check_keys(const enrollment *e, lk_error *error) {
 /* Removes the files that no manifest names: those of the `added` segments of this enrollment, and those of a process
  * that died while it enrolled, up to the first that is missing. */
 static void remove_leftovers(const enrollment *e, uint32_t added) {
-  char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
+  char name[LK_SEGMENT_NAME_MAX];
   uint32_t first = e->gallery->manifest.next_segment;
   bool removed = true;
   for (uint32_t id = first; removed || id - first < added; id++) {
     lk_manifest_segment_name(id, name);
-    removed = lk_file_join(path, e->gallery->folder, name, NULL) == LK_OK && unlink(path) == 0;
+    removed = lk_folder_remove(&e->gallery->folder, name);
   }
 }
 
 /* Reads the file that was written as a later open will. What cannot be opened must not be named by the manifest. */
-static lk_status check_written(const char *path, uint64_t checksum, lk_error *error) {
+static lk_status check_written(const lk_folder *folder, const char *name, uint64_t checksum, lk_error *error) {
   lk_segment segment;
-  lk_status status = lk_segment_open(path, &segment, error);
+  lk_status status = lk_segment_open(folder, name, &segment, error);
   if (status != LK_OK) return status;
   if (segment.header.checksum != checksum)
-    status = lk_fail(error, LK_ECORRUPT, "%s: the file changed while it was written", path);
+    status = lk_fail(error, LK_ECORRUPT, "%s: the file changed while it was written", segment.path);
   if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_CODES, error);
   if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_EXACT, error);
   lk_segment_close(&segment);
@@ -161,10 +160,10 @@ static lk_status check_written(const char *path, uint64_t checksum, lk_error *er
 static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_segment *entry, lk_error *error) {
   uint64_t left = e->vectors->rows - first;
   entry->rows = left < LK_SEGMENT_ROWS ? (uint32_t)left : LK_SEGMENT_ROWS;
-  char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
+  const lk_folder *folder = &e->gallery->folder;
+  char name[LK_SEGMENT_NAME_MAX];
   lk_manifest_segment_name(entry->id, name);
-  lk_status status = lk_file_join(path, e->gallery->folder, name, error);
-  if (status != LK_OK) return status;
+  lk_status status;
   lk_template *templates = malloc(entry->rows * sizeof *templates);
   char(*digits)[NUMBER_ROOM] = malloc(entry->rows * sizeof *digits);
   if (templates == NULL || digits == NULL) {
@@ -178,8 +177,8 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
                                   .rows = entry->rows,
                                   .templates = templates,
                                   .faults = e->faults + first};
-    status = lk_segment_write(path, &content, e->pool, &entry->checksum, error);
-    if (status == LK_OK) status = check_written(path, entry->checksum, error);
+    status = lk_segment_write(folder, name, &content, e->pool, &entry->checksum, error);
+    if (status == LK_OK) status = check_written(folder, name, entry->checksum, error);
   }
   free(templates);
   free(digits);
@@ -189,7 +188,7 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
 /* If the rename of the manifest happened and a later step failed, the new segments belong to the gallery and stay. */
 static void remove_unnamed(const enrollment *e, uint32_t added) {
   lk_manifest now;
-  if (lk_manifest_read(e->gallery->folder, &now, NULL) != LK_OK) return;
+  if (lk_manifest_read(&e->gallery->folder, &now, NULL) != LK_OK) return;
   if (now.epoch == e->gallery->manifest.epoch) remove_leftovers(e, added);
   lk_manifest_free(&now);
 }
@@ -224,18 +223,18 @@ static lk_status write_all(enrollment *e, lk_error *error) {
   }
   next.next_number += e->vectors->rows;
   next.epoch++;
-  if (status == LK_OK) status = lk_file_sync_folder(e->gallery->folder, error);
+  if (status == LK_OK) status = lk_folder_sync(&e->gallery->folder, error);
   if (status == LK_OK) status = lk_gallery_release(&e->authorisation, e->vectors->rows, next.epoch, error);
-  if (status == LK_OK) status = lk_manifest_write(e->gallery->folder, &next, error);
+  if (status == LK_OK) status = lk_manifest_write(&e->gallery->folder, &next, error);
   if (status != LK_OK) remove_unnamed(e, added);
   free(next.segments);
   free(e->faults);
   return status;
 }
 
-static lk_status enroll_locked(enrollment *e, const char *folder, uint64_t *numbered_from, lk_error *error) {
+static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t *numbered_from, lk_error *error) {
   static const lk_policy_request request = {.operation = LK_OPERATION_ENROLL, .k = 1, .threshold = -INFINITY};
-  lk_status status = lk_gallery_open(folder, &e->gallery, error);
+  lk_status status = lk_gallery_open_in(folder, &e->gallery, error);
   if (status != LK_OK) return status;
   status = lk_gallery_authorise(&e->authorisation, e->gallery, &request, e->claims, error);
   if (status == LK_OK) status = lk_pool_open(0, &e->pool, error);
@@ -258,10 +257,10 @@ lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const
                             lk_error *error) {
   enrollment e = {
       .vectors = vectors, .labels = labels, .claims = claims, .progress = progress, .progress_context = context};
-  int lock;
-  lk_status status = lk_gallery_lock(folder, &lock, error);
+  lk_gallery_lock lock;
+  lk_status status = lk_gallery_lock_take(folder, &lock, error);
   if (status != LK_OK) return status;
-  status = enroll_locked(&e, folder, numbered_from, error);
-  close(lock);
+  status = enroll_locked(&e, &lock.folder, numbered_from, error);
+  lk_gallery_lock_release(&lock);
   return status;
 }

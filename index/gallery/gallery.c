@@ -2,13 +2,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -38,13 +35,18 @@ static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_er
   return status;
 }
 
-static lk_status check_empty(const char *folder, lk_error *error) {
-  DIR *entries = opendir(folder);
-  if (entries == NULL) return lk_fail(error, LK_EIO, "%s: cannot read the folder: %s", folder, strerror(errno));
+/* A lock may be left from a creation that failed. */
+static bool is_expected(const char *name) {
+  return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, LK_FOLDER_LOCK) == 0;
+}
+
+static lk_status check_empty(const lk_folder *folder, lk_error *error) {
+  DIR *entries = lk_folder_entries(folder);
+  if (entries == NULL) return lk_fail(error, LK_EIO, "%s: cannot read the folder: %s", folder->path, strerror(errno));
   lk_status status = LK_OK;
   for (struct dirent *entry; status == LK_OK && (entry = readdir(entries)) != NULL;)
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-      status = lk_fail(error, LK_EEXIST, "%s: the folder exists already and is not empty", folder);
+    if (!is_expected(entry->d_name))
+      status = lk_fail(error, LK_EEXIST, "%s: the folder exists already and is not empty", folder->path);
   closedir(entries);
   return status;
 }
@@ -59,38 +61,51 @@ static lk_status check_options(const lk_gallery_options *options, lk_error *erro
   return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "the model's name %s", fault);
 }
 
-/* The new folder itself must survive a power cut too. */
-static lk_status sync_parent(const char *folder, lk_error *error) {
-  char parent[PATH_MAX];
-  lk_status status = lk_file_join(parent, folder, "..", error);
-  return status == LK_OK ? lk_file_sync_folder(parent, error) : status;
+static const char doing[] = "is changing this gallery";
+
+lk_status lk_gallery_lock_take(const char *folder, lk_gallery_lock *lock, lk_error *error) {
+  if (lk_folder_open(folder, &lock->folder, NULL) != LK_OK)
+    return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
+  lk_status status = lk_folder_lock(&lock->folder, doing, &lock->fd, error);
+  if (status != LK_OK) lk_folder_close(&lock->folder);
+  return status;
 }
 
-lk_status lk_gallery_lock(const char *folder, int *lock, lk_error *error) {
-  *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (*lock < 0) return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
-  if (flock(*lock, LOCK_EX | LOCK_NB) == 0) return LK_OK;
-  close(*lock);
-  return lk_fail(error, LK_EBUSY, "%s: another process is changing this gallery", folder);
+void lk_gallery_lock_release(lk_gallery_lock *lock) {
+  close(lock->fd);
+  lk_folder_close(&lock->folder);
 }
 
-lk_status lk_gallery_create(const char *folder, const lk_gallery_options *options, lk_error *error) {
-  lk_status status = check_options(options, error);
-  if (status != LK_OK) return status;
-  bool made = mkdir(folder, 0777) == 0;
-  if (!made && errno != EEXIST)
-    return lk_fail(error, LK_EIO, "%s: cannot make the folder: %s", folder, strerror(errno));
+static lk_status create_in(const lk_folder *folder, const lk_gallery_options *options, lk_error *error) {
   char name[LK_TEXT_MAX + 1];
-  status = check_empty(folder, error);
-  if (status == LK_OK) status = read_name(folder, name, error);
+  lk_status status = check_empty(folder, error);
+  if (status == LK_OK) status = read_name(folder->path, name, error);
   lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
   if (status == LK_OK && options->binding != NULL)
-    status = lk_binding_keep(folder, options->binding, &manifest.binding, error);
-  if (status == LK_OK) status = sync_parent(folder, error);
+    status = lk_binding_keep(folder->path, options->binding, &manifest.binding, error);
+  /* The new folder itself must survive a power cut too. */
+  if (status == LK_OK) status = lk_folder_sync_parent(folder, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   lk_manifest_free(&manifest);
-  if (status != LK_OK && made) rmdir(folder);
+  return status;
+}
+
+lk_status lk_gallery_create(const char *path, const lk_gallery_options *options, lk_error *error) {
+  lk_folder folder;
+  bool made;
+  int lock;
+  lk_status status = check_options(options, error);
+  if (status == LK_OK) status = lk_folder_make(path, &folder, &made, error);
+  if (status != LK_OK) return status;
+  status = lk_folder_lock(&folder, doing, &lock, error);
+  if (status == LK_OK) {
+    status = create_in(&folder, options, error);
+    if (status != LK_OK && made) lk_folder_remove(&folder, LK_FOLDER_LOCK);
+    close(lock);
+  }
+  lk_folder_close(&folder);
+  if (status != LK_OK && made) rmdir(path);
   return status;
 }
 
@@ -107,10 +122,9 @@ static lk_status check_segment(const lk_gallery *gallery, const lk_manifest_segm
 static lk_status open_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
   const lk_manifest_segment *entry = &gallery->manifest.segments[i];
   lk_segment *segment = &gallery->catalog.segments[i];
-  char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
+  char name[LK_SEGMENT_NAME_MAX];
   lk_manifest_segment_name(entry->id, name);
-  lk_status status = lk_file_join(path, gallery->folder, name, error);
-  if (status == LK_OK) status = lk_segment_open(path, segment, error);
+  lk_status status = lk_segment_open(&gallery->folder, name, segment, error);
   if (status != LK_OK) return status;
   status = check_segment(gallery, entry, segment, error);
   if (status == LK_OK)
@@ -127,22 +141,31 @@ static lk_status open_segments(lk_gallery *gallery, lk_error *error) {
   return status;
 }
 
-lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error) {
+lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
   lk_gallery *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
-  lk_status status = read_name(folder, opened->name, error);
-  if (status == LK_OK && snprintf(opened->folder, PATH_MAX, "%s", folder) >= PATH_MAX)
-    status = lk_fail(error, LK_EINVAL, "%s: the path is too long", folder);
+  lk_status status = lk_folder_copy(folder, &opened->folder, error);
+  if (status == LK_OK) status = read_name(folder->path, opened->name, error);
   if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
   if (status == LK_OK) status = open_segments(opened, error);
   if (status == LK_OK && opened->manifest.binding.policy != NULL)
-    status = lk_open_binding_open(folder, &opened->manifest.binding, &opened->binding, error);
-  if (status != LK_OK) {
+    status = lk_open_binding_open(folder->path, &opened->manifest.binding, &opened->binding, error);
+  if (status == LK_OK)
+    *gallery = opened;
+  else
     lk_gallery_close(opened);
-    return status;
-  }
-  *gallery = opened;
-  return LK_OK;
+  return status;
+}
+
+lk_status lk_gallery_open(const char *path, lk_gallery **gallery, lk_error *error) {
+  char name[LK_TEXT_MAX + 1];
+  lk_folder folder;
+  lk_status status = read_name(path, name, error);
+  if (status == LK_OK) status = lk_folder_open(path, &folder, error);
+  if (status != LK_OK) return status;
+  status = lk_gallery_open_in(&folder, gallery, error);
+  lk_folder_close(&folder);
+  return status;
 }
 
 static void unload(lk_gallery *gallery) {
@@ -160,6 +183,7 @@ void lk_gallery_close(lk_gallery *gallery) {
   lk_catalog_close(&gallery->catalog);
   lk_open_binding_close(gallery->binding);
   lk_manifest_free(&gallery->manifest);
+  lk_folder_close(&gallery->folder);
   free(gallery);
 }
 

@@ -10,7 +10,7 @@
 #include "index/gallery/manifest.h"
 
 struct lk_gallery {
-  char folder[PATH_MAX];
+  lk_folder folder;
   char name[LK_TEXT_MAX + 1];
   lk_manifest manifest;
   lk_catalog catalog;
@@ -25,9 +25,18 @@ static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {
   return (lk_shape){.metric = gallery->manifest.metric, .dim = gallery->manifest.dim, .store = gallery->manifest.store};
 }
 
-/* Takes the lock that a writer of the gallery needs. Closing `*lock` releases it, as the end of the process does.
- * LK_EBUSY: another writer has it. LK_EGALLERY. */
-lk_status lk_gallery_lock(const char *folder, int *lock, lk_error *error);
+/* A gallery's folder with the lock that a writer of the gallery needs. */
+typedef struct lk_gallery_lock {
+  lk_folder folder;
+  int fd;
+} lk_gallery_lock;
+
+/* LK_EBUSY: another writer has the lock. LK_EGALLERY, LK_EIO. */
+lk_status lk_gallery_lock_take(const char *folder, lk_gallery_lock *lock, lk_error *error);
+void lk_gallery_lock_release(lk_gallery_lock *lock);
+
+/* Opens the gallery in a folder that is open; the gallery has its own copy of it. Errors as of lk_gallery_open. */
+lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
 
 /* LK_EDIM: the vectors have another dimension. LK_EINVAL: they are none (lk_vectors_check). */
 lk_status lk_gallery_check_vectors(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "governance/binding.h"
@@ -59,15 +58,12 @@ static json_t *to_json(const lk_manifest *manifest) {
   return NULL;
 }
 
-lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_error *error) {
-  char path[PATH_MAX];
-  lk_status status = lk_file_join(path, folder, LK_MANIFEST_FILE, error);
-  if (status != LK_OK) return status;
+lk_status lk_manifest_write(const lk_folder *folder, const lk_manifest *manifest, lk_error *error) {
   json_t *root = to_json(manifest);
   char *text = lk_json_print(root, JSON_INDENT(2));
   json_decref(root);
   if (text == NULL) return lk_fail_memory(error);
-  status = lk_file_replace(path, text, strlen(text), error);
+  lk_status status = lk_folder_replace(folder, LK_MANIFEST_FILE, text, strlen(text), error);
   free(text);
   return status;
 }
@@ -154,11 +150,11 @@ lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_
   return status;
 }
 
-lk_status lk_manifest_read(const char *folder, lk_manifest *manifest, lk_error *error) {
+lk_status lk_manifest_read(const lk_folder *folder, lk_manifest *manifest, lk_error *error) {
   char path[PATH_MAX];
   lk_file file;
-  lk_status status = lk_file_join(path, folder, LK_MANIFEST_FILE, error);
-  if (status == LK_OK) status = lk_file_read(path, &file, error);
+  lk_status status = lk_file_join(path, folder->path, LK_MANIFEST_FILE, error);
+  if (status == LK_OK) status = lk_folder_read(folder, LK_MANIFEST_FILE, &file, error);
   if (status != LK_OK) return status;
   status = lk_manifest_parse(path, file.data, file.size, manifest, error);
   lk_file_free(&file);

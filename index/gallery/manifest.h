@@ -6,6 +6,7 @@
 
 #include <likeness/status.h>
 #include <likeness/types.h>
+#include "base/folder.h"
 
 #define LK_MANIFEST_FILE "MANIFEST"
 #define LK_MANIFEST_VERSION 1
@@ -32,9 +33,9 @@ typedef struct lk_manifest {
 } lk_manifest;
 
 /* Out of memory may also give LK_ECORRUPT: jansson 2.14 can then drop a byte of a text and go on. */
-lk_status lk_manifest_read(const char *folder, lk_manifest *manifest, lk_error *error);
+lk_status lk_manifest_read(const lk_folder *folder, lk_manifest *manifest, lk_error *error);
 lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_manifest *manifest, lk_error *error);
-lk_status lk_manifest_write(const char *folder, const lk_manifest *manifest, lk_error *error);
+lk_status lk_manifest_write(const lk_folder *folder, const lk_manifest *manifest, lk_error *error);
 void lk_manifest_free(lk_manifest *manifest);
 
 /* Writes the file name of a segment into `name`. */

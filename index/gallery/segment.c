@@ -203,11 +203,11 @@ lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *er
   return check_contents(segment, error);
 }
 
-lk_status lk_segment_open(const char *path, lk_segment *segment, lk_error *error) {
+lk_status lk_segment_open(const lk_folder *folder, const char *name, lk_segment *segment, lk_error *error) {
   memset(segment, 0, sizeof *segment);
-  strncpy(segment->path, path, sizeof segment->path - 1);
   lk_file file;
-  lk_status status = lk_file_map(path, &file, error);
+  lk_status status = lk_file_join(segment->path, folder->path, name, error);
+  if (status == LK_OK) status = lk_folder_map(folder, name, &file, error);
   if (status != LK_OK) return status;
   status = lk_segment_read(&file, segment, error);
   if (status != LK_OK) {

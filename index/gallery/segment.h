@@ -8,7 +8,7 @@
 #include <limits.h>
 
 #include <likeness/likeness.h>
-#include "base/file.h"
+#include "base/folder.h"
 #include "base/pool.h"
 #include "index/gallery/segment_layout.h"
 #include "kernels/backend.h"
@@ -34,7 +34,7 @@ typedef struct lk_segment {
 } lk_segment;
 
 /* Maps a segment and verifies everything except the checksums of codes and exact rows. */
-lk_status lk_segment_open(const char *path, lk_segment *segment, lk_error *error);
+lk_status lk_segment_open(const lk_folder *folder, const char *name, lk_segment *segment, lk_error *error);
 /* The same for the bytes of a file, aligned to 64 bytes. `segment->path` names it in messages. */
 lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error);
 void lk_segment_close(lk_segment *segment);
@@ -89,7 +89,7 @@ typedef struct lk_segment_content {
 /* Writes a segment file and syncs it. It reads each row once. Under ip and l2 the file has the rows in the order of
  * their lengths. LK_EBADPROBE: the faults say which rows cannot be stored; `error` is not written, and there is no
  * file. */
-lk_status lk_segment_write(const char *path, const lk_segment_content *content, lk_pool *pool,
+lk_status lk_segment_write(const lk_folder *folder, const char *name, const lk_segment_content *content, lk_pool *pool,
                            uint64_t *header_checksum, lk_error *error);
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "index/formats/vector.h"
@@ -243,19 +242,19 @@ static lk_status fill(writer *w, lk_pool *pool, lk_error *error) {
   return status;
 }
 
-lk_status lk_segment_write(const char *path, const lk_segment_content *content, lk_pool *pool,
+lk_status lk_segment_write(const lk_folder *folder, const char *name, const lk_segment_content *content, lk_pool *pool,
                            uint64_t *header_checksum, lk_error *error) {
   lk_segment_header header;
   uint64_t size = lay_out(content, &header);
-  void *data;
-  lk_status status = lk_file_make(path, size, &data, error);
+  lk_new_file file;
+  lk_status status = lk_folder_make_file(folder, name, size, &file, error);
   if (status != LK_OK) return status;
-  writer w = {.content = content, .data = data, .header = data};
+  writer w = {.content = content, .data = file.data, .header = file.data};
   *w.header = header;
   status = fill(&w, pool, error);
   *header_checksum = w.header->checksum;
-  lk_status sealed = lk_file_seal(path, data, size, status == LK_OK ? error : NULL);
+  lk_status sealed = lk_folder_seal_file(folder, name, &file, status == LK_OK ? error : NULL);
   if (status == LK_OK) status = sealed;
-  if (status != LK_OK) unlink(path);
+  if (status != LK_OK) lk_folder_remove(folder, name);
   return status;
 }

@@ -23,6 +23,13 @@ static const char *place(const char *target, const char *name) {
   return path;
 }
 
+static const lk_folder *open_folder(const char *target) {
+  static lk_folder folder = {.fd = -1};
+  lk_folder_close(&folder);
+  if (lk_folder_open(place(target, ""), &folder, NULL) != LK_OK) exit(1);
+  return &folder;
+}
+
 static void save(const char *target, const char *name, const void *data, size_t size) {
   FILE *file = fopen(place(target, name), "wb");
   if (file == NULL || fwrite(data, 1, size, file) != size || fclose(file) != 0) exit(1);
@@ -66,7 +73,7 @@ static void save_segment(void) {
   lk_pool *pool;
   uint64_t checksum;
   if (lk_pool_open(1, &pool, NULL) != LK_OK ||
-      lk_segment_write(place("fuzz_segment", "small"), &content, pool, &checksum, NULL) != LK_OK)
+      lk_segment_write(open_folder("fuzz_segment"), "small", &content, pool, &checksum, NULL) != LK_OK)
     exit(1);
   lk_pool_close(pool);
 }
@@ -85,11 +92,10 @@ static void save_manifest(void) {
   snprintf(folder, sizeof folder, "%s/fuzz_manifest", root);
   snprintf(written, sizeof written, "%s/" LK_MANIFEST_FILE, folder);
   snprintf(kept, sizeof kept, "%s/bound", folder);
-  place("fuzz_manifest", "");
   manifest.binding = (lk_binding){.policy = "p.yaml", .calibration = "/c.json", .audit = "log", .audit_key = "key"};
-  if (lk_manifest_write(folder, &manifest, NULL) != LK_OK || rename(written, kept) != 0) exit(1);
+  if (lk_manifest_write(open_folder("fuzz_manifest"), &manifest, NULL) != LK_OK || rename(written, kept) != 0) exit(1);
   manifest.binding = (lk_binding){0};
-  if (lk_manifest_write(folder, &manifest, NULL) != LK_OK) exit(1);
+  if (lk_manifest_write(open_folder("fuzz_manifest"), &manifest, NULL) != LK_OK) exit(1);
 }
 
 /* A log in one file and its head: the second seed is of another kind. */

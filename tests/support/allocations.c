@@ -55,7 +55,7 @@ void *__real_realloc(void *block, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
 void __real_free(void *block);
 void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
-DIR *__real_opendir(const char *folder);
+DIR *__real_fdopendir(int fd);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 int __real_csv_init(struct csv_parser *parser, unsigned char options);
 
@@ -81,7 +81,7 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd,
   return fails() ? (void *)-1 : __real_mmap(address, size, protection, flags, fd, offset);
 }
 
-DIR *__wrap_opendir(const char *folder) { return fails() ? NULL : __real_opendir(folder); }
+DIR *__wrap_fdopendir(int fd) { return fails() ? NULL : __real_fdopendir(fd); }
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
   return fails() ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);

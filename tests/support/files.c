@@ -82,7 +82,8 @@ uint32_t files_count(const char *folder) {
   cr_assert_not_null(entries, "%s", folder);
   uint32_t count = 0;
   for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-    count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+             strcmp(entry->d_name, LK_FOLDER_LOCK) != 0;
   closedir(entries);
   return count;
 }
@@ -156,6 +157,14 @@ uint64_t files_enroll(const char *folder, const float *data, uint64_t rows, uint
   uint64_t from = UINT64_MAX;
   cr_assert_eq(lk_gallery_enroll(folder, &vectors, labels, NULL, NULL, NULL, &from, &error), LK_OK, "%s", error.text);
   return from;
+}
+
+const lk_folder *files_folder(const char *path) {
+  static lk_folder folder = {.fd = -1};
+  lk_error error = {0};
+  lk_folder_close(&folder);
+  cr_assert_eq(lk_folder_open(path, &folder, &error), LK_OK, "%s", error.text);
+  return &folder;
 }
 
 lk_gallery *files_open(const char *folder) {

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <likeness/likeness.h>
+#include "base/folder.h"
 #include "tests/support/random.h"
 
 extern char files_root[PATH_MAX]; /* the test's folder */
@@ -22,7 +23,7 @@ char *files_read(const char *path, size_t *size);
 /* Lines of the text file `folder`/`name` that have these words. */
 uint32_t files_lines_with(const char *folder, const char *name, const char *words);
 void files_copy(const char *from, const char *to);
-/* Entries of a folder, without . and .. */
+/* Entries of a folder, without . and .. and the lock file of writers */
 uint32_t files_count(const char *folder);
 /* Checksum over the names and contents of a folder's files, whatever order they are in. */
 uint64_t files_digest(const char *folder);
@@ -41,6 +42,8 @@ lk_vectors files_vectors(const float *data, uint64_t rows, uint32_t dim);
 const char *files_gallery(const char *name, lk_metric metric, uint32_t dim);
 /* Enrolls or fails the test; returns the first number. */
 uint64_t files_enroll(const char *folder, const float *data, uint64_t rows, uint32_t dim, const lk_label *labels);
+/* The open folder; until the next call. Fails the test if it cannot be opened. */
+const lk_folder *files_folder(const char *path);
 /* Opens or fails the test. */
 lk_gallery *files_open(const char *folder);
 

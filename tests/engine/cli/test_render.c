@@ -50,6 +50,16 @@ Test(render, csv) {
   cr_assert_str_eq(rendered(), "probe,rank,key,subject,score\n7,1,a,\"s,1\",0.5\n7,2,\"b\"\"c\",d,-0.0625\n");
 }
 
+/* A worker's reply may have what no gallery accepts. */
+Test(render, what_a_terminal_would_obey) {
+  lk_candidate c = candidate_of("\x1b]0;owned\x07", "s\xe2\x80\xae", 1);
+  cr_assert_eq(render(LK_TABLE, 0, &c, 1), LK_OK);
+  cr_assert_str_eq(rendered(), "       0     1  \\u{1b}]0;owned\\u{7}          s\\u{202e}                    1\n");
+  rewind(out);
+  cr_assert_eq(render(LK_JSON, 0, &c, 1), LK_OK);
+  cr_assert_not_null(strstr(rendered(), "\"\\u001B]0;owned\\u0007\",\"subject\":\"s\\u202e\""), "%s", text);
+}
+
 static void expect_csv(const char *value, const char *expected) {
   rewind(out);
   lk_render_csv_text(out, lk_text_of(value));

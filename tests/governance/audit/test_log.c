@@ -107,7 +107,7 @@ Test(audit, the_longest_record_fits) {
 Test(audit, one_writer_at_a_time) {
   lk_audit *audit = audit_log_open(&(lk_audit_options){0});
   audit_log_expect_closed(audit_log_folder(), &(lk_audit_options){0}, LK_EBUSY,
-                          "log: another process writes this audit log");
+                          "log/LOCK: another process writes this audit log");
   audit_log_close(audit);
   audit_log_close(audit_log_open(&(lk_audit_options){0}));
 }

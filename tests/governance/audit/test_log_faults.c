@@ -146,6 +146,7 @@ static void remove_log(void) {
     snprintf(path, sizeof path, "%s/audit-%06u.log", audit_log_folder(), i);
     unlink(path);
   }
+  unlink(files_path("log/LOCK"));
   rmdir(audit_log_folder());
 }
 

@@ -24,19 +24,18 @@
 static int calls, call_that_fails, call_that_kills;
 static char journal[1024]; /* their names and files, in order */
 
-/* `path` or, where it is NULL, the file behind `fd`; without its folder. */
-static void note(const char *call, const char *path, int fd) {
+/* `name` or, where it is NULL, that of the file behind `fd`; without its folder. */
+static void note(const char *call, const char *name, int fd) {
   char link[64], target[PATH_MAX] = "?";
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  if (path == NULL && readlink(link, target, sizeof target - 1) > 0) path = target;
-  if (path == NULL) path = "/memory";
+  if (name == NULL) name = readlink(link, target, sizeof target - 1) > 0 ? strrchr(target, '/') + 1 : "memory";
   size_t used = strlen(journal);
-  snprintf(journal + used, sizeof journal - used, "%s %s\n", call, strrchr(path, '/') + 1);
+  snprintf(journal + used, sizeof journal - used, "%s %s\n", call, name);
 }
 
-static int count_call(const char *call, const char *path, int fd) {
+static int count_call(const char *call, const char *name, int fd) {
   calls++;
-  note(call, path, fd);
+  note(call, name, fd);
   if (calls == call_that_kills) _exit(9);
   if (calls != call_that_fails) return 0;
   errno = EIO;
@@ -44,13 +43,13 @@ static int count_call(const char *call, const char *path, int fd) {
 }
 
 int __real_fsync(int fd);
-int __real_rename(const char *from, const char *to);
+int __real_renameat(int from_folder, const char *from, int to_folder, const char *to);
 int __real_msync(void *address, size_t size, int flags);
 int __real_posix_fallocate(int fd, off_t offset, off_t length);
 
 int __wrap_fsync(int fd) { return count_call("fsync", NULL, fd) == 0 ? __real_fsync(fd) : -1; }
-int __wrap_rename(const char *from, const char *to) {
-  return count_call("rename to", to, -1) == 0 ? __real_rename(from, to) : -1;
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to) {
+  return count_call("rename to", to, -1) == 0 ? __real_renameat(from_folder, from, to_folder, to) : -1;
 }
 int __wrap_msync(void *address, size_t size, int flags) {
   return count_call("msync", NULL, -1) == 0 ? __real_msync(address, size, flags) : -1;
@@ -211,9 +210,9 @@ Test(enroll, texts_are_checked) {
   cr_assert_eq(count_templates(folder), 2);
 }
 
-static void signal_ready_and_sleep(const char *folder, int ready) {
+static void signal_ready_and_sleep(const char *lock, int ready) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  int fd = open(folder, O_RDONLY | O_DIRECTORY);
+  int fd = open(lock, O_RDWR);
   if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || write(ready, "x", 1) != 1) _exit(1);
   for (;;) pause();
 }
@@ -226,7 +225,7 @@ Test(enroll, one_process_at_a_time) {
   char byte;
   cr_assert_eq(pipe(ready), 0);
   pid_t holder = fork();
-  if (holder == 0) signal_ready_and_sleep(folder, ready[1]);
+  if (holder == 0) signal_ready_and_sleep(files_path("g/LOCK"), ready[1]);
   cr_assert_eq(read(ready[0], &byte, 1), 1);
   check_refused(folder, &vectors, NULL, LK_EBUSY, "another process is changing this gallery");
   lk_gallery_close(files_open(folder)); /* reading goes on */

@@ -258,23 +258,23 @@ Test(gallery, check_finds_a_key_that_two_templates_have) {
   const char *folder = files_gallery("g", LK_COSINE, 2);
   enroll_random(folder, 1, 3, 2);
   lk_manifest manifest;
-  cr_assert_eq(lk_manifest_read(folder, &manifest, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_read(files_folder(folder), &manifest, NULL), LK_OK);
   lk_manifest_segment twice[2] = {manifest.segments[0], manifest.segments[0]};
   lk_manifest forged = manifest;
   forged.segments = twice;
   forged.segments_count = 2;
-  cr_assert_eq(lk_manifest_write(folder, &forged, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_write(files_folder(folder), &forged, NULL), LK_OK);
   lk_error error;
   cr_assert_eq(open_and_check(folder, &error), LK_ECORRUPT);
   cr_assert_not_null(strstr(error.text, "another template with key '0'"), "%s", error.text);
   forged = manifest;
   forged.next_number = 2;
-  cr_assert_eq(lk_manifest_write(folder, &forged, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_write(files_folder(folder), &forged, NULL), LK_OK);
   cr_assert_eq(open_and_check(folder, &error), LK_ECORRUPT);
   cr_assert_not_null(strstr(error.text, "row 2: template number 2 was never given"), "%s", error.text);
   forged = manifest;
   forged.dim = 3;
-  cr_assert_eq(lk_manifest_write(folder, &forged, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_write(files_folder(folder), &forged, NULL), LK_OK);
   cr_assert_eq(open_and_check(folder, &error), LK_ECORRUPT);
   lk_manifest_free(&manifest);
 }

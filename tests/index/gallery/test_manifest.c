@@ -43,8 +43,8 @@ static void check_equal(const lk_manifest *a, const lk_manifest *b) {
 static void check_round_trip(const lk_manifest *manifest) {
   lk_manifest read;
   lk_error error = {0};
-  cr_assert_eq(lk_manifest_write(files_root, manifest, NULL), LK_OK);
-  cr_assert_eq(lk_manifest_read(files_root, &read, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), manifest, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_read(files_folder(files_root), &read, &error), LK_OK, "%s", error.text);
   check_equal(manifest, &read);
   lk_manifest_free(&read);
   cr_assert_eq(files_count(files_root), 1);
@@ -68,7 +68,7 @@ Test(manifest, segment_names) {
 }
 
 Test(manifest, every_changed_byte_is_refused_or_means_the_same) {
-  cr_assert_eq(lk_manifest_write(files_root, &full, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), &full, NULL), LK_OK);
   size_t size;
   char *data = files_read(files_path(LK_MANIFEST_FILE), &size);
   for (size_t at = 0; at < size; at++)
@@ -88,7 +88,7 @@ Test(manifest, every_changed_byte_is_refused_or_means_the_same) {
 }
 
 Test(manifest, cut_off_anywhere) {
-  cr_assert_eq(lk_manifest_write(files_root, &full, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), &full, NULL), LK_OK);
   size_t size;
   char *data = files_read(files_path(LK_MANIFEST_FILE), &size);
   lk_manifest read;
@@ -103,7 +103,7 @@ Test(manifest, cut_off_anywhere) {
 
 /* Parses what the writer wrote after `change` and with a checksum that fits again. */
 static lk_status parse_changed(const char *field, json_t *value, lk_error *error) {
-  cr_assert_eq(lk_manifest_write(files_root, &full, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), &full, NULL), LK_OK);
   json_t *root = json_load_file(files_path(LK_MANIFEST_FILE), 0, NULL);
   json_object_del(root, "checksum");
   if (value != NULL)
@@ -217,7 +217,7 @@ Test(manifest, segments_out_of_range_though_the_checksum_fits) {
 
 /* Two readers could each take another one. */
 Test(manifest, a_name_that_comes_twice) {
-  cr_assert_eq(lk_manifest_write(files_root, &full, NULL), LK_OK);
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), &full, NULL), LK_OK);
   size_t size;
   char *data = files_read(files_path(LK_MANIFEST_FILE), &size), *twice = malloc(size + 16);
   cr_assert_eq(data[0], '{');
@@ -234,10 +234,10 @@ Test(manifest, a_name_that_comes_twice) {
 Test(manifest, missing_and_empty) {
   lk_manifest read;
   lk_error error;
-  cr_assert_eq(lk_manifest_read(files_root, &read, &error), LK_EIO);
+  cr_assert_eq(lk_manifest_read(files_folder(files_root), &read, &error), LK_EIO);
   cr_assert_not_null(strstr(error.text, "/MANIFEST: cannot open"), "%s", error.text);
   files_write(files_path(LK_MANIFEST_FILE), "", 0);
-  cr_assert_eq(lk_manifest_read(files_root, &read, &error), LK_EFORMAT);
+  cr_assert_eq(lk_manifest_read(files_folder(files_root), &read, &error), LK_EFORMAT);
   files_write(files_path(LK_MANIFEST_FILE), "[]", 2);
-  cr_assert_eq(lk_manifest_read(files_root, &read, &error), LK_EFORMAT);
+  cr_assert_eq(lk_manifest_read(files_folder(files_root), &read, &error), LK_EFORMAT);
 }

@@ -31,7 +31,8 @@ static uint64_t write_rows(const char *path, lk_metric metric, lk_vectors vector
   const char **faults = calloc(rows, sizeof *faults);
   lk_segment_content content = {
       .metric = metric, .vectors = vectors, .first = first, .rows = rows, .templates = templates, .faults = faults};
-  cr_assert_eq(lk_segment_write(path, &content, pool, &checksum, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_segment_write(files_folder(files_root), strrchr(path, '/') + 1, &content, pool, &checksum, &error),
+               LK_OK, "%s", error.text);
   for (uint32_t r = 0; r < rows; r++) cr_assert_null(faults[r]);
   free(faults);
   lk_pool_close(pool);
@@ -41,7 +42,8 @@ static uint64_t write_rows(const char *path, lk_metric metric, lk_vectors vector
 static lk_segment open_segment(const char *path) {
   lk_segment segment;
   lk_error error = {0};
-  cr_assert_eq(lk_segment_open(path, &segment, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_segment_open(files_folder(files_root), strrchr(path, '/') + 1, &segment, &error), LK_OK, "%s",
+               error.text);
   return segment;
 }
 
@@ -191,7 +193,7 @@ Test(segment, an_f16_segment_holds_the_halves_and_codes_them) {
                                 .rows = ROWS,
                                 .templates = templates,
                                 .faults = faults};
-  cr_assert_eq(lk_segment_write(files_path("s"), &content, pool, &checksum, NULL), LK_OK);
+  cr_assert_eq(lk_segment_write(files_folder(files_root), "s", &content, pool, &checksum, NULL), LK_OK);
   lk_segment segment = open_segment(files_path("s"));
   cr_assert_eq(segment.shape.store, LK_STORE_F16);
   for (uint32_t r = 0; r < ROWS; r++) {
@@ -416,7 +418,7 @@ Test(segment, texts_that_are_too_long_are_refused) {
   for (int extra = 0; extra < 2; extra++) {
     lk_template one = template_of(0, longest + 1 - extra, "s", "", 0);
     write_rows(files_path("s"), LK_L2, files_vectors((float[]){1}, 1, 1), 0, 1, &one);
-    cr_assert_eq(lk_segment_open(files_path("s"), &segment, NULL), extra == 0 ? LK_OK : LK_ECORRUPT);
+    cr_assert_eq(lk_segment_open(files_folder(files_root), "s", &segment, NULL), extra == 0 ? LK_OK : LK_ECORRUPT);
     lk_segment_close(&segment);
   }
 }
@@ -473,19 +475,19 @@ Test(segment, messages_name_file_offset_and_part) {
   lk_error error;
   char wanted[64];
   snprintf(wanted, sizeof wanted, "bad.lks: at offset %llu, tags: ", (unsigned long long)offset);
-  cr_assert_eq(lk_segment_open(files_path("bad.lks"), &segment, &error), LK_ECORRUPT);
+  cr_assert_eq(lk_segment_open(files_folder(files_root), "bad.lks", &segment, &error), LK_ECORRUPT);
   cr_assert_not_null(strstr(error.text, wanted), "%s", error.text);
   cr_assert_null(segment.file.data);
 }
 
 Test(segment, what_is_no_segment) {
   lk_segment segment;
-  cr_assert_eq(lk_segment_open(files_path("missing"), &segment, NULL), LK_EIO);
+  cr_assert_eq(lk_segment_open(files_folder(files_root), "missing", &segment, NULL), LK_EIO);
   files_write(files_path("empty"), "", 0);
-  cr_assert_eq(lk_segment_open(files_path("empty"), &segment, NULL), LK_EFORMAT);
+  cr_assert_eq(lk_segment_open(files_folder(files_root), "empty", &segment, NULL), LK_EFORMAT);
   char noise[4096] = {1, 2, 3};
   files_write(files_path("noise"), noise, sizeof noise);
-  cr_assert_eq(lk_segment_open(files_path("noise"), &segment, NULL), LK_EFORMAT);
+  cr_assert_eq(lk_segment_open(files_folder(files_root), "noise", &segment, NULL), LK_EFORMAT);
 }
 
 /* ---- good checksums, other contents ---- */
