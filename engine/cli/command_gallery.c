@@ -137,7 +137,8 @@ lk_status lk_command_check(const lk_options *options, const lk_streams *streams,
   lk_gallery_stat_get(gallery, &stat);
   status = lk_gallery_check(gallery, error);
   if (status == LK_OK)
-    fprintf(streams->out, "%s: %" PRIu64 " templates in %u segments, %" PRIu64 " bytes: all checksums match\n",
+    fprintf(streams->out,
+            "%s: templates %" PRIu64 ", segments %u, bytes %" PRIu64 ": all checksums match, and every row its code\n",
             stat.name, stat.templates, stat.segments, stat.bytes);
   lk_gallery_close(gallery);
   return status;
