@@ -141,7 +141,7 @@ lk_status lk_label_csv_parse(const char *name, const void *data, size_t size, ui
                              lk_error *error) {
   parse p = {.name = name, .labels = labels, .record = 1, .error = error};
   *labels = (lk_label_csv){0};
-  if (rows == UINT64_MAX) return lk_fail_memory(error);
+  if (rows >= SIZE_MAX / sizeof *labels->of_row) return lk_fail_memory(error);
   *labels = (lk_label_csv){.of_row = calloc(rows + 1, sizeof *labels->of_row), .rows = rows, .texts = malloc(size + 1)};
   p.named = calloc(rows + 1, sizeof *p.named);
   lk_status status = LK_OK;
