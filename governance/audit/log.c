@@ -49,6 +49,24 @@ static lk_status fail(lk_audit *audit, const char *what, lk_error *error) {
   return lk_fail(error, LK_EIO, "%s", audit->why.text);
 }
 
+/* The bytes are in the file that is open, yet whoever looks for the log finds another, or none. */
+static lk_status lose(lk_audit *audit, const char *what, lk_error *error) {
+  audit->failed = true;
+  lk_fail(&audit->why, LK_EIO, "%s: the audit log's file was %s while it was in use", audit->path, what);
+  return lk_fail(error, LK_EIO, "%s", audit->why.text);
+}
+
+/* Whether the open file is still the log's: under its name, and as long as what was written. */
+static lk_status check_place(lk_audit *audit, lk_error *error) {
+  struct stat ours, named;
+  if (fstat(audit->fd, &ours) != 0) return fail(audit, "stat", error);
+  if (stat(audit->path, &named) != 0) return lose(audit, ours.st_nlink == 0 ? "deleted" : "moved away", error);
+  if (named.st_dev != ours.st_dev || named.st_ino != ours.st_ino) return lose(audit, "replaced", error);
+  if ((uint64_t)ours.st_size < audit->file_bytes) return lose(audit, "cut", error);
+  if ((uint64_t)ours.st_size > audit->file_bytes) return lose(audit, "written to by another", error);
+  return LK_OK;
+}
+
 static lk_status check_usable(const lk_audit *audit, lk_error *error) {
   if (!audit->failed) return LK_OK;
   return lk_fail(error, LK_EIO, "the audit log failed and accepts no records until it is opened again: %s",
@@ -97,9 +115,10 @@ static lk_status append_identity(lk_audit *audit, lk_audit_type type, const char
 }
 
 static lk_status sync_pending(lk_audit *audit, lk_error *error) {
-  if (audit->synced) return LK_OK;
+  if (audit->synced) return check_place(audit, error);
   lk_status status = write_pending(audit, error);
   if (status == LK_OK && fdatasync(audit->fd) != 0) status = fail(audit, "fsync", error);
+  if (status == LK_OK) status = check_place(audit, error);
   audit->synced = status == LK_OK;
   return status;
 }

@@ -86,7 +86,9 @@ LK_API uint64_t lk_audit_cut_bytes(const lk_audit *audit);
  * member is invalid; the log is unchanged. LK_EIO. */
 LK_API lk_status lk_audit_append(lk_audit *audit, const lk_audit_record *record, uint64_t *sequence, lk_error *error);
 
-/* On LK_OK every appended record survives a power cut. LK_EIO. */
+/* On LK_OK every appended record survives a power cut, in the file that the path given to lk_audit_open leads to: a
+ * relative path must still mean the same. LK_EIO: it failed, or the file was deleted, replaced, cut, or written to by
+ * another. */
 LK_API lk_status lk_audit_commit(lk_audit *audit, lk_error *error);
 
 enum { LK_AUDIT_HEAD_MAX = 512 };
