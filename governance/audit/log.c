@@ -1,6 +1,6 @@
 /* The log's writer. Records collect in memory and go to the file in one write, so a group costs one fsync. What depends
  * on a record must wait for its commit. */
-#include <likeness/audit.h>
+#include "governance/audit/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "governance/audit/files.h"
-#include "governance/audit/head.h"
+#include "governance/audit/verify.h"
 
 enum { PENDING_MAX = 1 << 20, FILE_BYTES = 64 << 20 };
 
@@ -40,6 +40,8 @@ struct lk_audit {
   lk_audit_mark latest;
   uint64_t head_due_ms;
   uint64_t cut;
+  const lk_anchor *seen; /* what the log must have; only while it is opened */
+  lk_anchor *anchors;    /* that follow its end */
 };
 
 /* After a failure the content of the disk is unknown: a later fsync may succeed although the data are lost. */
@@ -162,6 +164,16 @@ static uint64_t due_after(uint64_t time_ms, uint64_t interval_ms) {
   return interval_ms < UINT64_MAX - time_ms ? time_ms + interval_ms : UINT64_MAX;
 }
 
+/* An anchor that fell behind would not find a cut. */
+static lk_status move_anchors(lk_audit *audit, lk_error *error) {
+  if (audit->anchors == NULL) return LK_OK;
+  lk_audit_mark end = mark_end(audit);
+  lk_status status = lk_anchor_move(audit->anchors, &end, &audit->why);
+  if (status == LK_OK) return LK_OK;
+  audit->failed = true;
+  return lk_fail(error, status, "%s", audit->why.text);
+}
+
 static lk_status commit(lk_audit *audit, bool with_head, lk_error *error) {
   lk_audit_mark mark = mark_end(audit);
   lk_status status = with_head ? append_head(audit, &mark, error) : LK_OK;
@@ -171,7 +183,7 @@ static lk_status commit(lk_audit *audit, bool with_head, lk_error *error) {
     audit->head_due_ms = due_after(mark.time_ms, audit->head_interval_ms);
   }
   if (status == LK_OK && audit->file_bytes >= audit->file_bytes_max) status = rotate(audit, error);
-  return status;
+  return status == LK_OK ? move_anchors(audit, error) : status;
 }
 
 static lk_status make_log(lk_audit *audit, lk_error *error) {
@@ -218,6 +230,7 @@ static lk_status resume(lk_audit *audit, lk_error *error) {
   size_t whole;
   lk_status status = lk_audit_file_path(audit->folder, audit->number, audit->path, error);
   if (status == LK_OK) status = read_end(audit, &whole, error);
+  if (status == LK_OK) status = lk_anchor_check_end(audit->seen, audit->folder, &audit->chain, error);
   if (status == LK_OK) status = check_key(audit, error);
   if (status != LK_OK) return status;
   audit->fd = open(audit->path, O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -231,13 +244,17 @@ static lk_status resume(lk_audit *audit, lk_error *error) {
 
 static lk_status lock_folder(lk_audit *audit, lk_error *error) {
   char parent[PATH_MAX];
+  const lk_audit_chain nothing = {0};
+  bool is_there = access(audit->folder, F_OK) == 0 || errno != ENOENT;
+  lk_status status = is_there ? LK_OK : lk_anchor_check_end(audit->seen, audit->folder, &nothing, error);
+  if (status != LK_OK) return status;
   bool made = mkdir(audit->folder, 0750) == 0;
   if (!made && errno != EEXIST) return fail(audit, "create", error);
   audit->lock = open(audit->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (audit->lock < 0) return fail(audit, "open", error);
   if (flock(audit->lock, LOCK_EX | LOCK_NB) != 0)
     return lk_fail(error, LK_EBUSY, "%s: another process writes this audit log", audit->folder);
-  lk_status status = made ? lk_file_join(parent, audit->folder, "..", error) : LK_OK;
+  status = made ? lk_file_join(parent, audit->folder, "..", error) : LK_OK;
   return made && status == LK_OK ? lk_file_sync_folder(parent, error) : status;
 }
 
@@ -249,13 +266,15 @@ static lk_status start(lk_audit *audit, const char *key_file, lk_error *error) {
   if (audit->number > 0) {
     status = resume(audit, error);
   } else {
-    status = make_file(audit, 1, error);
+    status = lk_anchor_check_end(audit->seen, audit->folder, &audit->chain, error);
+    if (status == LK_OK) status = make_file(audit, 1, error);
     if (status == LK_OK) status = make_log(audit, error);
   }
   return status == LK_OK ? commit(audit, false, error) : status;
 }
 
 static void discard(lk_audit *audit) {
+  lk_anchor_close(audit->anchors);
   if (audit->fd >= 0) close(audit->fd);
   if (audit->lock >= 0) close(audit->lock);
   lk_signing_key_forget(&audit->key);
@@ -265,6 +284,11 @@ static void discard(lk_audit *audit) {
 }
 
 lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_audit **audit, lk_error *error) {
+  return lk_audit_open_seen(folder, options, NULL, audit, error);
+}
+
+lk_status lk_audit_open_seen(const char *folder, const lk_audit_options *options, const lk_anchor *seen,
+                             lk_audit **audit, lk_error *error) {
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   if (strlen(folder) >= PATH_MAX) return lk_fail(error, LK_EINVAL, "the audit log's path is too long");
   lk_audit *made = calloc(1, sizeof *made);
@@ -274,15 +298,79 @@ lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_
   made->head_interval_ms = options->head_interval_ms;
   made->head_due_ms = due_after(lk_clock_unix_ms(), made->head_interval_ms);
   made->synced = true;
+  made->seen = seen;
   strcpy(made->folder, folder);
   strcpy(made->path, folder);
   pthread_mutex_init(&made->mutex, NULL);
   made->pending = malloc(PENDING_MAX);
   lk_status status = made->pending != NULL ? start(made, options->key_file, error) : lk_fail_memory(error);
+  made->seen = NULL;
   if (status == LK_OK)
     *audit = made;
   else
     discard(made);
+  return status;
+}
+
+const char *lk_audit_log_id(const lk_audit *audit) { return audit->chain.log; }
+
+static lk_status meet(lk_audit *audit, lk_anchor *anchor, lk_error *error) {
+  char head[LK_AUDIT_HEAD_MAX];
+  lk_audit_report report;
+  lk_anchor_meet(anchor, &audit->chain);
+  if (anchor->met) return LK_OK;
+  lk_audit_mark_write(&anchor->seen, head);
+  lk_status status = lk_audit_read(audit->folder, head, NULL, NULL, NULL, &report, error);
+  anchor->met = status == LK_OK;
+  return status;
+}
+
+lk_status lk_audit_meet(lk_audit *audit, lk_anchor *anchor, lk_error *error) {
+  pthread_mutex_lock(&audit->mutex);
+  lk_status status = check_usable(audit, error);
+  if (status == LK_OK) status = commit(audit, false, error);
+  if (status == LK_OK) status = meet(audit, anchor, error);
+  pthread_mutex_unlock(&audit->mutex);
+  return status;
+}
+
+/* Forgets the anchor with this path: the gallery's folder may be another one since. */
+static void drop_anchor(lk_audit *audit, const char *path) {
+  for (lk_anchor **at = &audit->anchors; *at != NULL; at = &(*at)->next) {
+    if (strcmp((*at)->path, path) != 0) continue;
+    lk_anchor *dropped = *at;
+    *at = dropped->next;
+    dropped->next = NULL;
+    lk_anchor_close(dropped);
+    return;
+  }
+}
+
+static lk_status keep(lk_audit *audit, lk_anchor *anchor, lk_error *error) {
+  lk_audit_mark end = mark_end(audit);
+  lk_status status = lk_anchor_hold(anchor, &end, error);
+  if (status == LK_OK) {
+    drop_anchor(audit, anchor->path);
+    anchor->next = audit->anchors;
+    audit->anchors = anchor;
+  } else {
+    lk_anchor_close(anchor);
+  }
+  return status;
+}
+
+lk_status lk_audit_keep(lk_audit *audit, lk_anchor *list, lk_error *error) {
+  pthread_mutex_lock(&audit->mutex);
+  lk_status status = check_usable(audit, error);
+  if (status == LK_OK) status = commit(audit, false, error);
+  while (status == LK_OK && list != NULL) {
+    lk_anchor *anchor = list;
+    list = anchor->next;
+    anchor->next = NULL;
+    status = keep(audit, anchor, error);
+  }
+  pthread_mutex_unlock(&audit->mutex);
+  lk_anchor_close(list);
   return status;
 }
 
