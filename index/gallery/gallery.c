@@ -13,7 +13,6 @@
 
 #include "base/text.h"
 #include "governance/authorisation.h"
-#include "governance/binding.h"
 #include "index/formats/vector.h"
 #include "index/gallery/subjects.h"
 #include "kernels/search/device.h"
@@ -86,7 +85,7 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
   lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
   if (status == LK_OK && options->binding != NULL)
-    status = lk_binding_keep(folder, options->binding, &manifest.binding, error);
+    status = lk_gallery_rebind(folder, &manifest, options->binding, false, error);
   if (status == LK_OK) status = sync_parent(folder, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   lk_manifest_free(&manifest);
