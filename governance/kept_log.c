@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/file.h"
@@ -40,6 +41,11 @@ lk_status lk_kept_log_anchor(const char *keeper, const char *folder, lk_anchor *
   if (realpath(keeper, home) == NULL) return lk_fail(error, LK_EGALLERY, "%s: %s", keeper, strerror(errno));
   lk_status status = anchor_path(home, folder, path, error);
   return status == LK_OK ? lk_anchor_open(path, strrchr(home, '/') + 1, anchor, error) : status;
+}
+
+void lk_kept_log_forget(const char *keeper, const char *folder) {
+  char home[PATH_MAX], path[PATH_MAX];
+  if (realpath(keeper, home) != NULL && anchor_path(home, folder, path, NULL) == LK_OK) unlink(path);
 }
 
 static lk_status read_anchors(const lk_kept_log *log, lk_anchor **list, lk_error *error) {

@@ -27,6 +27,9 @@ lk_status lk_kept_log_join(lk_audit *audit, const char *folder, const char *keep
 /* Reads what `keeper` has seen of the log at `folder`. */
 lk_status lk_kept_log_anchor(const char *keeper, const char *folder, lk_anchor **anchor, lk_error *error);
 
+/* Removes the anchor of a gallery that was not made after all. */
+void lk_kept_log_forget(const char *keeper, const char *folder);
+
 /* Appends that what the anchor has seen is lost. */
 lk_status lk_kept_log_lose(lk_audit *audit, const lk_anchor *anchor, lk_error *error);
 

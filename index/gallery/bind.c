@@ -15,7 +15,7 @@ static lk_status tell_logs(const char *folder, const lk_manifest *manifest, cons
   if (realpath(folder, home) == NULL) return lk_fail(error, LK_EGALLERY, "%s: %s", folder, strerror(errno));
   lk_status status = lk_binding_resolve(home, &manifest->binding, &from, error);
   if (status == LK_OK) status = lk_binding_resolve(home, kept, &to, error);
-  lk_rebinding change = {.folder = home, .epoch = manifest->epoch + 1, .from = &from, .to = &to, .lost = lost};
+  lk_rebinding change = {.folder = home, .epoch = manifest->epoch, .from = &from, .to = &to, .lost = lost};
   if (status == LK_OK) status = lk_rebind(&change, error);
   lk_binding_free(&from);
   lk_binding_free(&to);
@@ -40,8 +40,8 @@ static lk_status bind_locked(const char *folder, const lk_binding *binding, bool
   lk_manifest manifest;
   lk_status status = lk_manifest_read(folder, &manifest, error);
   if (status != LK_OK) return status;
-  status = lk_gallery_rebind(folder, &manifest, binding, lost, error);
   manifest.epoch++;
+  status = lk_gallery_rebind(folder, &manifest, binding, lost, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   lk_manifest_free(&manifest);
   return status;

@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "governance/authorisation.h"
+#include "governance/kept_log.h"
 #include "index/formats/vector.h"
 #include "index/gallery/subjects.h"
 #include "kernels/search/device.h"
@@ -89,7 +90,10 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
   if (status == LK_OK) status = sync_parent(folder, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   lk_manifest_free(&manifest);
-  if (status != LK_OK && made) rmdir(folder);
+  if (status == LK_OK) return LK_OK;
+  if (options->binding != NULL && options->binding->audit != NULL)
+    lk_kept_log_forget(folder, options->binding->audit);
+  if (made) rmdir(folder);
   return status;
 }
 
