@@ -91,8 +91,7 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   lk_manifest_free(&manifest);
   if (status == LK_OK) return LK_OK;
-  if (options->binding != NULL && options->binding->audit != NULL)
-    lk_kept_log_forget(folder, options->binding->audit);
+  if (options->binding != NULL && options->binding->audit != NULL) lk_kept_log_forget(folder, options->binding->audit);
   if (made) rmdir(folder);
   return status;
 }
