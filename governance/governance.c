@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "governance/calibration.h"
 #include "governance/cases.h"
+#include "governance/kept_log.h"
 #include "governance/policy/rule.h"
-#include "governance/recall.h"
 #include "governance/seen.h"
 
 struct lk_governance {
@@ -90,9 +90,17 @@ static uint64_t signature_ms(const lk_governance *g) {
 
 static lk_status open_log(lk_governance *g, lk_error *error) {
   if (g->options.audit == NULL) return LK_OK;
-  lk_audit_options options = {.key_file = g->options.audit_key, .head_interval_ms = 60000};
-  lk_status status = lk_audit_open(g->options.audit, &options, &g->audit, error);
-  return status == LK_OK ? lk_recall(g->options.audit, signature_ms(g), &g->cases, &g->seen, error) : status;
+  lk_kept_log log = {.folder = g->options.audit,
+                     .key = g->options.audit_key,
+                     .keepers = g->options.keepers,
+                     .keepers_count = g->options.keepers_count,
+                     .lost = g->options.lost_log};
+  return lk_kept_log_open(&log, signature_ms(g), &g->cases, &g->seen, &g->audit, error);
+}
+
+lk_status lk_governance_join(lk_governance *governance, const char *keeper, lk_error *error) {
+  if (governance->audit == NULL) return LK_OK;
+  return lk_kept_log_join(governance->audit, governance->options.audit, keeper, error);
 }
 
 lk_status lk_governance_open(const lk_governance_options *options, lk_governance **governance, lk_error *error) {

@@ -17,12 +17,18 @@ typedef struct lk_governance_options {
   const char *calibration; /* for rules with max_fmr */
   const char *audit;       /* the log's folder */
   const char *audit_key;   /* the secret key that signs its heads */
+  /* Folders of the galleries that keep what they have seen of the log (governance/kept_log.h); needed only to open. */
+  const char *const *keepers;
+  uint32_t keepers_count;
+  bool lost_log; /* a person says that the log which they have seen is lost */
 } lk_governance_options;
 
 typedef struct lk_governance lk_governance;
 
-/* Errors as of lk_policy_open, lk_calibration_open and lk_audit_open. */
+/* Errors as of lk_policy_open, lk_calibration_open and lk_kept_log_open. */
 lk_status lk_governance_open(const lk_governance_options *options, lk_governance **governance, lk_error *error);
+/* A further gallery is governed: it keeps what it has seen of the log. Errors as of lk_kept_log_join. */
+lk_status lk_governance_join(lk_governance *governance, const char *keeper, lk_error *error);
 lk_status lk_governance_close(lk_governance *governance, lk_error *error);
 
 /* Reads policy and calibration again and replaces both in one step. Returns LK_OK even if a file is broken: every

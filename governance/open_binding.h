@@ -15,7 +15,8 @@ void lk_open_binding_close(lk_open_binding *binding); /* NULL is allowed */
 /* Absolute paths, which live until the binding is closed. */
 lk_binding lk_open_binding_paths(const lk_open_binding *binding);
 
-/* Returns the rules and the log, which live until the binding is closed. LK_EFORMAT: a file is broken. LK_EBUSY:
+/* Returns the rules and the log, which live until the binding is closed. LK_ECORRUPT: the log is not the one that the
+ * gallery has seen, or not all of it. LK_EFORMAT: a file is broken. LK_EBUSY:
  * another process writes the log. LK_EIO. */
 lk_status lk_open_binding_enter(lk_open_binding *binding, lk_governance **governance, lk_error *error);
 

@@ -9,6 +9,7 @@ typedef struct recall {
   uint64_t valid_ms;
   lk_cases *cases;
   lk_seen *seen;
+  lk_anchor *anchors;
 } recall;
 
 /* The log's time is that of the clock that decided. */
@@ -25,6 +26,7 @@ static lk_status take_signed(const recall *r, const lk_audit_record *record, lk_
 static lk_status take_record(void *context, const lk_audit_chain *chain, const char *line, size_t length,
                              lk_error *error) {
   const recall *r = context;
+  lk_anchor_meet(r->anchors, chain);
   if (chain->type != LK_AUDIT_DECISION) return LK_OK;
   lk_audit_entry entry;
   lk_status status = lk_audit_decode(line, length, &entry, error);
@@ -36,8 +38,9 @@ static lk_status take_record(void *context, const lk_audit_chain *chain, const c
   return status;
 }
 
-lk_status lk_recall(const char *audit, uint64_t valid_ms, lk_cases *cases, lk_seen *seen, lk_error *error) {
-  recall r = {.valid_ms = valid_ms, .cases = cases, .seen = seen};
+lk_status lk_recall(const char *audit, uint64_t valid_ms, lk_cases *cases, lk_seen *seen, lk_anchor *anchors,
+                    lk_error *error) {
+  recall r = {.valid_ms = valid_ms, .cases = cases, .seen = seen, .anchors = anchors};
   lk_audit_report report;
   return lk_audit_read(audit, NULL, NULL, take_record, &r, &report, error);
 }

@@ -3,11 +3,14 @@
 #define GOVERNANCE_RECALL_H
 
 #include <likeness/status.h>
+#include "governance/audit/anchor.h"
 #include "governance/cases.h"
 #include "governance/seen.h"
 
 /* Adds the probes of all permitted requests, and the signed jobs whose signatures were accepted for `valid_ms` before
- * the last record. Errors as of lk_audit_verify. */
-lk_status lk_recall(const char *audit, uint64_t valid_ms, lk_cases *cases, lk_seen *seen, lk_error *error);
+ * the last record. Notes which of `anchors` (may be NULL) have seen a record of this log. Errors as of
+ * lk_audit_verify. */
+lk_status lk_recall(const char *audit, uint64_t valid_ms, lk_cases *cases, lk_seen *seen, lk_anchor *anchors,
+                    lk_error *error);
 
 #endif

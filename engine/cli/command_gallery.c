@@ -36,7 +36,7 @@ lk_status lk_command_bind(const lk_options *options, const lk_streams *streams, 
   if (options->policy == NULL) return lk_fail(error, LK_EINVAL, "--policy is missing: give a file, or none");
   lk_binding binding = binding_of(options);
   if (strcmp(options->policy, "none") == 0) binding.policy = NULL;
-  return lk_gallery_bind(options->words[0], &binding, error);
+  return (options->lost_audit_log ? lk_gallery_bind_after_loss : lk_gallery_bind)(options->words[0], &binding, error);
 }
 
 static lk_status enroll(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,

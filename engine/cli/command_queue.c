@@ -49,8 +49,10 @@ static bool is_same_file(const char *a, const char *b) {
 }
 
 /* A worker has one policy: the command line and all bound galleries must name the same one. Adds the gallery's binding
- * to `rules`, or refuses one that differs. `rules` point into the gallery. */
-static lk_status take_binding(const lk_gallery *gallery, lk_governance_options *rules, lk_error *error) {
+ * to `rules`, or refuses one that differs. `rules` point into the gallery. The log may be `asked` for, by --audit; else
+ * it is that of all bound galleries that have one. */
+static lk_status take_binding(const lk_gallery *gallery, const char *asked, lk_governance_options *rules,
+                              lk_error *error) {
   lk_gallery_stat stat;
   lk_gallery_stat_get(gallery, &stat);
   const lk_binding *bound = &stat.binding;
@@ -64,6 +66,9 @@ static lk_status take_binding(const lk_gallery *gallery, lk_governance_options *
   if (!is_same_file(rules->policy, bound->policy))
     return lk_fail(error, LK_EINVAL, "the gallery %s is bound to the policy %s, but this worker has %s", stat.name,
                    bound->policy, rules->policy);
+  if (bound->audit != NULL && rules->audit != asked && strcmp(rules->audit, bound->audit) != 0)
+    return lk_fail(error, LK_EINVAL, "the gallery %s is bound to the audit log %s, but this worker has %s", stat.name,
+                   bound->audit, rules->audit);
   if (bound->calibration != NULL && !is_same_file(rules->calibration, bound->calibration))
     return lk_fail(error, LK_EINVAL, "the gallery %s is bound to the calibration %s, but this worker has %s", stat.name,
                    bound->calibration, rules->calibration);
@@ -75,11 +80,17 @@ static lk_status find_rules(const lk_options *options, lk_gallery *const *galler
   *rules = (lk_governance_options){.policy = options->policy,
                                    .calibration = options->calibration,
                                    .audit = options->audit,
-                                   .audit_key = options->audit_key};
+                                   .audit_key = options->audit_key,
+                                   .keepers = options->words,
+                                   .keepers_count = (uint32_t)options->words_count,
+                                   .lost_log = options->lost_audit_log};
   lk_status status = LK_OK;
-  for (int i = 0; status == LK_OK && i < options->words_count; i++) status = take_binding(galleries[i], rules, error);
+  for (int i = 0; status == LK_OK && i < options->words_count; i++)
+    status = take_binding(galleries[i], options->audit, rules, error);
   if (status == LK_OK && rules->policy == NULL && rules->calibration != NULL)
     return lk_fail(error, LK_EINVAL, "--calibration needs a --policy");
+  if (status == LK_OK && rules->audit == NULL && rules->lost_log)
+    return lk_fail(error, LK_EINVAL, "--lost-audit-log needs --audit");
   if (status == LK_OK && rules->audit == NULL && rules->audit_key != NULL)
     return lk_fail(error, LK_EINVAL, "--audit-key needs --audit");
   return status;

@@ -24,8 +24,9 @@ static const struct {
     {"create", lk_command_create, 1, 1, "--dim --metric --store --model --policy --calibration --audit --audit-key",
      "DIR --dim N [--metric cosine|ip|l2] [--store f32|f16] [--model NAME]\n"
      "                    [--policy FILE [--calibration FILE] [--audit FOLDER [--audit-key FILE]]]"},
-    {"bind", lk_command_bind, 1, 1, "--policy --calibration --audit --audit-key",
-     "DIR --policy FILE|none [--calibration FILE] [--audit FOLDER [--audit-key FILE]]"},
+    {"bind", lk_command_bind, 1, 1, "--policy --calibration --audit --audit-key --lost-audit-log",
+     "DIR --policy FILE|none [--calibration FILE]\n"
+     "                    [--audit FOLDER [--audit-key FILE] [--lost-audit-log]]"},
     {"enroll", lk_command_enroll, 2, 2, "--labels " CLAIMS, "DIR VECTORS [--labels FILE.csv]\n" CLAIMS_USAGE},
     {"identify", lk_command_identify, 2, 2,
      "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats " CLAIMS,
@@ -52,10 +53,11 @@ static const struct {
      "                    [--probes N] [--threshold T] [-k N] [--at DATE] [--format table|json]"},
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
      "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
-     "--audit-key",
+     "--audit-key --lost-audit-log",
      "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
      "                    [--device auto|cpu|cuda:N,...] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
-     "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]"},
+     "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]\n"
+     "                    [--lost-audit-log]"},
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
      "--timeout --job-probes --deployment " CLAIMS,

@@ -137,6 +137,7 @@ static const struct {
     {"--key", read_text, offsetof(lk_options, key)},
     {"--keys", read_text, offsetof(lk_options, keys)},
     {"--labels", read_text, offsetof(lk_options, labels)},
+    {"--lost-audit-log", read_flag, offsetof(lk_options, lost_audit_log)},
     {"--max-queue-delay-us", read_u64, offsetof(lk_options, max_queue_delay_us)},
     {"--mask", read_bits, offsetof(lk_options, mask)},
     {"--metric", read_metric, offsetof(lk_options, metric)},

@@ -1,6 +1,6 @@
 /* The log's writer. Records collect in memory and go to the file in one write, so a group costs one fsync. What depends
  * on a record must wait for its commit. */
-#include <likeness/audit.h>
+#include "governance/audit/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "governance/audit/files.h"
-#include "governance/audit/head.h"
+#include "governance/audit/verify.h"
 
 enum { PENDING_MAX = 1 << 20, FILE_BYTES = 64 << 20 };
 
@@ -38,6 +39,8 @@ struct lk_audit {
   lk_audit_mark latest;
   uint64_t head_due_ms;
   uint64_t cut;
+  const lk_anchor *seen; /* what the log must have; only while it is opened */
+  lk_anchor *anchors;    /* that follow its end */
 };
 
 /* After a failure the content of the disk is unknown: a later fsync may succeed although the data are lost. */
@@ -45,6 +48,24 @@ static lk_status fail(lk_audit *audit, const char *what, lk_error *error) {
   audit->failed = true;
   lk_fail(&audit->why, LK_EIO, "%s: cannot %s: %s", audit->path, what, strerror(errno));
   return lk_fail(error, LK_EIO, "%s", audit->why.text);
+}
+
+/* The bytes are in the file that is open, yet whoever looks for the log finds another, or none. */
+static lk_status lose(lk_audit *audit, const char *what, lk_error *error) {
+  audit->failed = true;
+  lk_fail(&audit->why, LK_EIO, "%s: the audit log's file was %s while it was in use", audit->path, what);
+  return lk_fail(error, LK_EIO, "%s", audit->why.text);
+}
+
+/* Whether the open file is still the log's: under its name, and as long as what was written. */
+static lk_status check_place(lk_audit *audit, lk_error *error) {
+  struct stat ours, named;
+  if (fstat(audit->fd, &ours) != 0) return fail(audit, "stat", error);
+  if (stat(audit->path, &named) != 0) return lose(audit, ours.st_nlink == 0 ? "deleted" : "moved away", error);
+  if (named.st_dev != ours.st_dev || named.st_ino != ours.st_ino) return lose(audit, "replaced", error);
+  if ((uint64_t)ours.st_size < audit->file_bytes) return lose(audit, "cut", error);
+  if ((uint64_t)ours.st_size > audit->file_bytes) return lose(audit, "written to by another", error);
+  return LK_OK;
 }
 
 static lk_status check_usable(const lk_audit *audit, lk_error *error) {
@@ -95,9 +116,10 @@ static lk_status append_identity(lk_audit *audit, lk_audit_type type, const char
 }
 
 static lk_status sync_pending(lk_audit *audit, lk_error *error) {
-  if (audit->synced) return LK_OK;
+  if (audit->synced) return check_place(audit, error);
   lk_status status = write_pending(audit, error);
   if (status == LK_OK && fdatasync(audit->fd) != 0) status = fail(audit, "fsync", error);
+  if (status == LK_OK) status = check_place(audit, error);
   audit->synced = status == LK_OK;
   return status;
 }
@@ -143,6 +165,16 @@ static uint64_t due_after(uint64_t time_ms, uint64_t interval_ms) {
   return interval_ms < UINT64_MAX - time_ms ? time_ms + interval_ms : UINT64_MAX;
 }
 
+/* An anchor that fell behind would not find a cut. */
+static lk_status move_anchors(lk_audit *audit, lk_error *error) {
+  if (audit->anchors == NULL) return LK_OK;
+  lk_audit_mark end = mark_end(audit);
+  lk_status status = lk_anchor_move(audit->anchors, &end, &audit->why);
+  if (status == LK_OK) return LK_OK;
+  audit->failed = true;
+  return lk_fail(error, status, "%s", audit->why.text);
+}
+
 static lk_status commit(lk_audit *audit, bool with_head, lk_error *error) {
   lk_audit_mark mark = mark_end(audit);
   lk_status status = with_head ? append_head(audit, &mark, error) : LK_OK;
@@ -152,7 +184,7 @@ static lk_status commit(lk_audit *audit, bool with_head, lk_error *error) {
     audit->head_due_ms = due_after(mark.time_ms, audit->head_interval_ms);
   }
   if (status == LK_OK && audit->file_bytes >= audit->file_bytes_max) status = rotate(audit, error);
-  return status;
+  return status == LK_OK ? move_anchors(audit, error) : status;
 }
 
 static lk_status make_log(lk_audit *audit, lk_error *error) {
@@ -202,6 +234,7 @@ static lk_status resume(lk_audit *audit, lk_error *error) {
   lk_audit_file_name(audit->number, name);
   lk_status status = lk_audit_file_path(&audit->folder, audit->number, audit->path, error);
   if (status == LK_OK) status = read_end(audit, &whole, error);
+  if (status == LK_OK) status = lk_anchor_check_end(audit->seen, audit->folder.path, &audit->chain, error);
   if (status == LK_OK) status = check_key(audit, error);
   if (status != LK_OK) return status;
   audit->fd = lk_folder_open_file(&audit->folder, name, O_WRONLY | O_APPEND);
@@ -215,8 +248,10 @@ static lk_status resume(lk_audit *audit, lk_error *error) {
 
 /* Another process may make the same log at this moment, so the folder stays even if it was made in vain. */
 static lk_status open_folder(lk_audit *audit, const char *path, lk_error *error) {
-  bool made;
-  lk_status status = lk_folder_make(path, &audit->folder, &made, error);
+  const lk_audit_chain nothing = {0};
+  bool is_there = access(path, F_OK) == 0 || errno != ENOENT, made = false;
+  lk_status status = is_there ? LK_OK : lk_anchor_check_end(audit->seen, path, &nothing, error);
+  if (status == LK_OK) status = lk_folder_make(path, &audit->folder, &made, error);
   if (status == LK_OK) status = lk_folder_lock(&audit->folder, "writes this audit log", &audit->lock, error);
   return status == LK_OK && made ? lk_folder_sync_parent(&audit->folder, error) : status;
 }
@@ -229,13 +264,15 @@ static lk_status start(lk_audit *audit, const char *path, const char *key_file, 
   if (audit->number > 0) {
     status = resume(audit, error);
   } else {
-    status = make_file(audit, 1, error);
+    status = lk_anchor_check_end(audit->seen, audit->folder.path, &audit->chain, error);
+    if (status == LK_OK) status = make_file(audit, 1, error);
     if (status == LK_OK) status = make_log(audit, error);
   }
   return status == LK_OK ? commit(audit, false, error) : status;
 }
 
 static void discard(lk_audit *audit) {
+  lk_anchor_close(audit->anchors);
   if (audit->fd >= 0) close(audit->fd);
   if (audit->lock >= 0) close(audit->lock);
   lk_folder_close(&audit->folder);
@@ -246,6 +283,11 @@ static void discard(lk_audit *audit) {
 }
 
 lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_audit **audit, lk_error *error) {
+  return lk_audit_open_seen(folder, options, NULL, audit, error);
+}
+
+lk_status lk_audit_open_seen(const char *folder, const lk_audit_options *options, const lk_anchor *seen,
+                             lk_audit **audit, lk_error *error) {
   if (sodium_init() < 0) return lk_fail(error, LK_EINTERNAL, "libsodium cannot start");
   lk_audit *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
@@ -254,13 +296,77 @@ lk_status lk_audit_open(const char *folder, const lk_audit_options *options, lk_
   made->head_interval_ms = options->head_interval_ms;
   made->head_due_ms = due_after(lk_clock_unix_ms(), made->head_interval_ms);
   made->synced = true;
+  made->seen = seen;
   pthread_mutex_init(&made->mutex, NULL);
   made->pending = malloc(PENDING_MAX);
   lk_status status = made->pending != NULL ? start(made, folder, options->key_file, error) : lk_fail_memory(error);
+  made->seen = NULL;
   if (status == LK_OK)
     *audit = made;
   else
     discard(made);
+  return status;
+}
+
+const char *lk_audit_log_id(const lk_audit *audit) { return audit->chain.log; }
+
+static lk_status meet(lk_audit *audit, lk_anchor *anchor, lk_error *error) {
+  char head[LK_AUDIT_HEAD_MAX];
+  lk_audit_report report;
+  lk_anchor_meet(anchor, &audit->chain);
+  if (anchor->met) return LK_OK;
+  lk_audit_mark_write(&anchor->seen, head);
+  lk_status status = lk_audit_read(audit->folder.path, head, NULL, NULL, NULL, &report, error);
+  anchor->met = status == LK_OK;
+  return status;
+}
+
+lk_status lk_audit_meet(lk_audit *audit, lk_anchor *anchor, lk_error *error) {
+  pthread_mutex_lock(&audit->mutex);
+  lk_status status = check_usable(audit, error);
+  if (status == LK_OK) status = commit(audit, false, error);
+  if (status == LK_OK) status = meet(audit, anchor, error);
+  pthread_mutex_unlock(&audit->mutex);
+  return status;
+}
+
+/* Forgets the anchor with this path: the gallery's folder may be another one since. */
+static void drop_anchor(lk_audit *audit, const char *path) {
+  for (lk_anchor **at = &audit->anchors; *at != NULL; at = &(*at)->next) {
+    if (strcmp((*at)->path, path) != 0) continue;
+    lk_anchor *dropped = *at;
+    *at = dropped->next;
+    dropped->next = NULL;
+    lk_anchor_close(dropped);
+    return;
+  }
+}
+
+static lk_status keep(lk_audit *audit, lk_anchor *anchor, lk_error *error) {
+  lk_audit_mark end = mark_end(audit);
+  lk_status status = lk_anchor_hold(anchor, &end, error);
+  if (status == LK_OK) {
+    drop_anchor(audit, anchor->path);
+    anchor->next = audit->anchors;
+    audit->anchors = anchor;
+  } else {
+    lk_anchor_close(anchor);
+  }
+  return status;
+}
+
+lk_status lk_audit_keep(lk_audit *audit, lk_anchor *list, lk_error *error) {
+  pthread_mutex_lock(&audit->mutex);
+  lk_status status = check_usable(audit, error);
+  if (status == LK_OK) status = commit(audit, false, error);
+  while (status == LK_OK && list != NULL) {
+    lk_anchor *anchor = list;
+    list = anchor->next;
+    anchor->next = NULL;
+    status = keep(audit, anchor, error);
+  }
+  pthread_mutex_unlock(&audit->mutex);
+  lk_anchor_close(list);
   return status;
 }
 

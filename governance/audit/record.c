@@ -31,6 +31,7 @@ enum {
   DECISION = BIT(DECISION),
   SEARCH = BIT(DECISION) | BIT(RESULT),
   DONE = BIT(ENROLL) | BIT(DELETE) | BIT(ERASE) | BIT(EXPORT) | BIT(EVALUATE),
+  BINDING = BIT(BOUND) | BIT(UNBOUND),
   FIRST = BIT(OPENED) | BIT(ROTATED), /* the first of a file */
 };
 
@@ -51,9 +52,9 @@ static const field fields[] = {
     {"cap", NUMBER, RECORD(cap), DECISION},
     {"case", TEXT, RECORD(case_id), DECISION},
     {"cut", NUMBER, ENTRY(cut), BIT(OPENED)},
-    {"epoch", NUMBER, RECORD(epoch), SEARCH | DONE},
-    {"file", TEXT, RECORD(file), POLICY},
-    {"gallery", TEXT, RECORD(gallery), SEARCH | DONE},
+    {"epoch", NUMBER, RECORD(epoch), SEARCH | DONE | BINDING},
+    {"file", TEXT, RECORD(file), POLICY | BINDING},
+    {"gallery", TEXT, RECORD(gallery), SEARCH | DONE | BINDING | BIT(LOST)},
     {"id", TEXT, RECORD(id), SEARCH | DONE},
     {"jurisdiction", TEXT, RECORD(jurisdiction), DECISION},
     {"key", TEXT, ENTRY(key), FIRST},
@@ -61,6 +62,7 @@ static const field fields[] = {
     {"log", TEXT, ENTRY(log), FIRST},
     {"model", TEXT, RECORD(model), DECISION | DONE},
     {"operation", TEXT, RECORD(operation), DECISION},
+    {"other", TEXT, RECORD(other), BINDING | BIT(LOST)},
     {"permitted", BOOL, RECORD(permitted), DECISION},
     {"policy", TEXT, RECORD(policy), BIT(POLICY_LOADED) | SEARCH},
     {"previous", TEXT, ENTRY(previous), ALL},
@@ -69,6 +71,7 @@ static const field fields[] = {
     {"released", BOOL, RECORD(released), BIT(RESULT)},
     {"rules", TEXTS, RECORD(rules), SEARCH},
     {"searched", NUMBER, RECORD(searched), SEARCH},
+    {"seen", NUMBER, RECORD(seen), BIT(LOST)},
     {"sequence", NUMBER, ENTRY(sequence), ALL},
     {"signature", TEXT, ENTRY(signature), BIT(HEAD)},
     {"signed", TEXT, RECORD(signed_hash), DECISION},

@@ -28,6 +28,9 @@ extern "C" {
   X(ERASE, "erase")                                                           \
   X(EXPORT, "export")                                                         \
   X(EVALUATE, "evaluate")                                                     \
+  X(BOUND, "bound")     /* a gallery joins, or is bound anew */               \
+  X(UNBOUND, "unbound") /* a gallery leaves this log */                       \
+  X(LOST, "lost")       /* what a gallery saw is not there */                 \
   X(OPENED, "opened")                                                         \
   X(HEAD, "head")                                                             \
   X(ROTATED, "rotated")                                                       \
@@ -55,6 +58,7 @@ typedef struct lk_audit_record {
   lk_text gallery, model;
   lk_text policy;      /* its hash */
   lk_text file;        /* the policy's */
+  lk_text other;       /* the id of another log: the one left, joined or lost */
   lk_text signed_hash; /* SHA-256 of what the actor signed, in hex, if it may be decided only once */
   lk_text rules[LK_AUDIT_RULES_MAX];
   uint32_t rules_count;
@@ -63,6 +67,7 @@ typedef struct lk_audit_record {
   bool released;   /* else withheld */
   float threshold; /* -INFINITY for none */
   uint64_t cap, epoch, searched, total, probes, candidates, templates, line;
+  uint64_t seen; /* the last record of a lost log that a gallery has seen */
 } lk_audit_record;
 
 typedef struct lk_audit lk_audit;
@@ -87,7 +92,9 @@ LK_API uint64_t lk_audit_cut_bytes(const lk_audit *audit);
  * member is invalid; the log is unchanged. LK_EIO. */
 LK_API lk_status lk_audit_append(lk_audit *audit, const lk_audit_record *record, uint64_t *sequence, lk_error *error);
 
-/* On LK_OK every appended record survives a power cut. LK_EIO. */
+/* On LK_OK every appended record survives a power cut, in the file that the path given to lk_audit_open leads to: a
+ * relative path must still mean the same. LK_EIO: it failed, or the file was deleted, replaced, cut, or written to by
+ * another. */
 LK_API lk_status lk_audit_commit(lk_audit *audit, lk_error *error);
 
 enum { LK_AUDIT_HEAD_MAX = 512 };

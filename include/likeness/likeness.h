@@ -76,8 +76,15 @@ LK_API lk_status lk_gallery_create(const char *folder, const lk_gallery_options 
  * calibration and the key must be valid. Paths inside the folder are stored relative to it, so they stay valid when it
  * is moved; other paths are stored as absolute ones. A gallery that is already open keeps its binding. Anyone who may
  * write the folder may bind it. LK_EINVAL: a path without a policy, a key without a log, or a path that cannot be
- * stored. LK_EFORMAT. LK_EIO. LK_EBUSY: another process or thread changes the gallery. LK_EGALLERY: no such folder. */
+ * stored. LK_EFORMAT. LK_EIO. LK_EBUSY: another process or thread changes the gallery. LK_EGALLERY: no such folder.
+ * The audit log that the gallery leaves and the one that it joins record it; then LK_EBUSY also means that a log has a
+ * writer, and LK_ECORRUPT that a log is not the one that the gallery has seen, or not all of it (docs/audit.md). */
 LK_API lk_status lk_gallery_bind(const char *folder, const lk_binding *binding, lk_error *error);
+
+/* The same where the audit log was lost: the new binding's log records which log that was and how much of it the
+ * gallery had seen. Cases and signed jobs of the lost log no longer count. LK_EINVAL: also for a binding without a
+ * log. */
+LK_API lk_status lk_gallery_bind_after_loss(const char *folder, const lk_binding *binding, lk_error *error);
 
 /* Maps the gallery and verifies all checksums except those of the codes, which lk_gallery_load verifies, and of the
  * exact rows, which lk_gallery_check verifies. LK_EGALLERY: no such folder. LK_EINVAL: an invalid name, or the path is

@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 #include "governance/authorisation.h"
-#include "governance/binding.h"
+#include "governance/kept_log.h"
 #include "index/formats/vector.h"
 #include "index/gallery/subjects.h"
 #include "kernels/search/device.h"
@@ -83,11 +83,13 @@ static lk_status create_in(const lk_folder *folder, const lk_gallery_options *op
   lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
   if (status == LK_OK && options->binding != NULL)
-    status = lk_binding_keep(folder->path, options->binding, &manifest.binding, error);
+    status = lk_gallery_rebind(folder->path, &manifest, options->binding, false, error);
   /* The new folder itself must survive a power cut too. */
   if (status == LK_OK) status = lk_folder_sync_parent(folder, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   lk_manifest_free(&manifest);
+  if (status != LK_OK && options->binding != NULL && options->binding->audit != NULL)
+    lk_kept_log_forget(folder->path, options->binding->audit);
   return status;
 }
 

@@ -38,6 +38,11 @@ void lk_gallery_lock_release(lk_gallery_lock *lock);
 /* Opens the gallery in a folder that is open; the gallery has its own copy of it. Errors as of lk_gallery_open. */
 lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
 
+/* Gives the manifest of `folder` this binding and records that in the logs that it leaves and joins; the caller then
+ * writes the manifest. `lost`: as of lk_gallery_bind_after_loss. Errors as of lk_gallery_bind. */
+lk_status lk_gallery_rebind(const char *folder, lk_manifest *manifest, const lk_binding *binding, bool lost,
+                            lk_error *error);
+
 /* LK_EDIM: the vectors have another dimension. LK_EINVAL: they are none (lk_vectors_check). */
 lk_status lk_gallery_check_vectors(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);
 

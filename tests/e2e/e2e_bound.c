@@ -98,6 +98,7 @@ Test(bound, limits_cut_what_is_printed) {
 /* A file has the name of the log's folder: the log cannot be opened, so no result is printed. */
 Test(bound, nothing_is_printed_without_the_log) {
   bind();
+  cr_assert_eq(rename(audit, files_path("aside")), 0);
   files_write(audit, "?", 1);
   cr_assert_eq(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), 1);
   cr_assert_str_eq(process_out(&one), "");
@@ -162,6 +163,39 @@ Test(bound, a_worker_has_one_policy) {
   process_close(&one);
   cr_assert_eq(likeness(&one, "serve", faces, second, "--redis", redis.url, NULL), 2);
   cr_assert_not_null(strstr(process_log(&one), "the gallery second is bound to the policy"), "%s", process_log(&one));
+}
+
+/* Each worker has one log, so galleries with different logs cannot be served without saying which it is. */
+Test(bound, a_worker_has_one_log) {
+  char second[PATH_MAX];
+  strcpy(second, files_path("second"));
+  bind();
+  cr_assert_eq(
+      likeness(&one, "create", second, "--dim", "8", "--policy", policy, "--audit", files_path("other-log"), NULL), 0,
+      "%s", process_log(&one));
+  process_close(&one);
+  cr_assert_eq(likeness(&one, "serve", faces, second, "--redis", redis.url, NULL), 2);
+  cr_assert_not_null(strstr(process_log(&one), "is bound to the audit log"), "%s", process_log(&one));
+}
+
+/* At the command line a lost log is an error until a person owns up to it. */
+Test(bound, a_lost_log) {
+  char file[PATH_MAX + 32];
+  bind();
+  expect_done(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), "; rules: demo\n");
+  snprintf(file, sizeof file, "%s/audit-000001.log", audit);
+  cr_assert_eq(remove(file), 0);
+  cr_assert_eq(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), 1);
+  cr_assert_str_eq(process_out(&one), "");
+  cr_assert_not_null(strstr(process_log(&one), "the audit log is gone"), "%s", process_log(&one));
+  process_close(&one);
+  cr_assert_eq(likeness(&one, "bind", faces, "--policy", "none", NULL), 1, "%s", process_log(&one));
+  process_close(&one);
+  cr_assert_eq(likeness(&one, "bind", faces, "--policy", policy, "--audit", audit, "--lost-audit-log", NULL), 0, "%s",
+               process_log(&one));
+  process_close(&one);
+  expect_done(likeness(&one, "identify", faces, probes, "--purpose", "demo", NULL), "; rules: demo\n");
+  expect_done(likeness(&one, "audit", "show", audit, NULL), "  lost           gallery=\"faces\"");
 }
 
 Test(bound, bad_bindings_are_refused) {

@@ -175,6 +175,8 @@ Test(governance, a_broken_policy_does_not_start) {
   cr_assert_eq(likeness(&other, "serve", faces, "--redis", redis.url, "--calibration", policy, NULL), 2);
   process_close(&other);
   cr_assert_eq(likeness(&other, "serve", faces, "--redis", redis.url, "--audit-key", policy, NULL), 2);
+  process_close(&other);
+  cr_assert_eq(likeness(&other, "serve", faces, "--redis", redis.url, "--lost-audit-log", NULL), 2);
 }
 
 /* The probes of a case are counted over all jobs, and after a restart from the log. */
@@ -254,6 +256,55 @@ Test(governance, a_cut_is_found_against_a_head_in_redis) {
   free(text);
   verified(); /* without a head it verifies */
   cr_assert_eq(verify_with(published_head(), &error), LK_ECORRUPT);
+}
+
+/* Deletes the log's folder, as somebody may who runs no part of this. */
+static void delete_log(void) { files_remove_folder(audit); }
+
+static void expect_no_start(const char *words) {
+  cr_assert_eq(likeness(&other, "serve", faces, "--redis", redis.url, "--policy", policy, "--audit", audit, NULL), 1);
+  cr_assert_not_null(strstr(process_log(&other), words), "'%s' is not in: %s", words, process_log(&other));
+  process_close(&other);
+}
+
+/* The worker still has the file open, but what it writes there is lost; and no worker begins a new log unasked. */
+Test(governance, a_log_that_is_deleted_while_the_worker_runs) {
+  write_policy(PERMIT);
+  worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
+  send_demo("a", "3");
+  expect_reply("me", "a", "OK", "");
+  delete_log();
+  send_demo("b", "3");
+  expect_reply("me", "b", "EINTERNAL", "audit log");
+  send_demo("c", "3");
+  expect_reply("me", "c", "EINTERNAL", "audit log");
+  cr_assert_not_null(strstr(process_log(&worker), "was deleted"), "%s", process_log(&worker));
+  process_signal(&worker, SIGTERM);
+  cr_assert_eq(process_wait(&worker, PROCESS_PATIENCE_MS), 1);
+  process_close(&worker);
+  expect_no_start("the audit log is gone");
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--lost-audit-log", NULL);
+  worker_stop(&worker);
+  cr_assert_eq(records_with("\"type\":\"lost\""), 1);
+}
+
+/* A worker that was killed had no time to say where its log ends. */
+Test(governance, a_log_that_is_cut_after_the_worker_was_killed) {
+  write_policy(PERMIT);
+  worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
+  send_demo("a", "3");
+  expect_reply("me", "a", "OK", "");
+  process_close(&worker);
+  char path[PATH_MAX + 32];
+  snprintf(path, sizeof path, "%s/audit-000001.log", audit);
+  size_t size;
+  char *text = files_read(path, &size);
+  do size--;
+  while (text[size - 1] != '\n');
+  files_write(path, text, size);
+  free(text);
+  verified();
+  expect_no_start("the audit log was cut");
 }
 
 /* ---- rules that change while a job is in the worker ---- */

@@ -16,20 +16,20 @@ void files_setup(void) {
   cr_assert_not_null(mkdtemp(files_root));
 }
 
-static void remove_folder(const char *folder) {
+void files_remove_folder(const char *folder) {
   DIR *entries = opendir(folder);
   if (entries == NULL) return;
   for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     char path[PATH_MAX + 256];
     snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-    if (unlink(path) != 0) remove_folder(path);
+    if (unlink(path) != 0) files_remove_folder(path);
   }
   closedir(entries);
   rmdir(folder);
 }
 
-void files_teardown(void) { remove_folder(files_root); }
+void files_teardown(void) { files_remove_folder(files_root); }
 
 const char *files_path(const char *name) {
   static char paths[8][PATH_MAX + 256];

@@ -13,6 +13,8 @@
 extern char files_root[PATH_MAX]; /* the test's folder */
 void files_setup(void);
 void files_teardown(void);
+/* Removes a folder with all that is in it. */
+void files_remove_folder(const char *folder);
 
 /* "files_root/name"; one of 8 buffers, taken in turn. */
 const char *files_path(const char *name);

@@ -201,11 +201,16 @@ def bind(
     calibration: str | Path | None = None,
     audit: str | Path | None = None,
     audit_key: str | Path | None = None,
+    lost_audit_log: bool = False,
 ) -> None:
-    """Binds the gallery to a policy, its calibration and an audit log. All None removes the binding."""
+    """Binds the gallery to a policy, its calibration and an audit log. All None removes the binding.
+
+    The logs that the gallery leaves and joins record it. `lost_audit_log` owns up to a log that is gone, cut or
+    replaced; the new log records that first."""
     given = {"policy": policy, "calibration": calibration, "audit": audit, "audit_key": audit_key}
     binding = c.Binding(**{name: checked.path(name, path) for name, path in given.items() if path is not None})
-    call("lk_gallery_bind", checked.path("folder", folder), byref(binding))
+    function = "lk_gallery_bind_after_loss" if lost_audit_log else "lk_gallery_bind"
+    call(function, checked.path("folder", folder), byref(binding))
 
 
 def create(folder: str | Path, dim: int, metric: str = "cosine", store: str = "f32", model: str = "") -> None:

@@ -154,6 +154,7 @@ _FUNCTIONS = {
     "lk_gallery_stat_get": (None, [c_void_p, POINTER(GalleryStat)]),
     "lk_gallery_template": (Template, [c_void_p, c_uint64]),
     "lk_gallery_bind": (c_int, [c_char_p, POINTER(Binding), POINTER(ErrorText)]),
+    "lk_gallery_bind_after_loss": (c_int, [c_char_p, POINTER(Binding), POINTER(ErrorText)]),
     "lk_gallery_export": (
         c_int,
         [c_void_p, c_uint64, c_uint64, POINTER(Claims), c_void_p, POINTER(ErrorText)],

@@ -194,6 +194,61 @@ Test(audit_faults, what_reaches_the_disk_when) {
   audit_log_close(audit);
 }
 
+static void delete_file(const char *file) { cr_assert_eq(unlink(file), 0); }
+
+static void delete_folder(const char *file) {
+  (void)file;
+  files_remove_folder(audit_log_folder());
+}
+
+static void move_folder(const char *file) {
+  (void)file;
+  cr_assert_eq(rename(audit_log_folder(), files_path("aside")), 0);
+}
+
+/* By a copy of the same bytes. */
+static void replace_file(const char *file) {
+  files_copy(file, files_path("copy"));
+  cr_assert_eq(rename(files_path("copy"), file), 0);
+}
+
+static void cut_file(const char *file) {
+  size_t size;
+  char *data = files_read(file, &size);
+  cr_assert_eq(truncate(file, (off_t)(strchr(data, '\n') + 1 - data)), 0);
+  free(data);
+}
+
+static void append_to_file(const char *file) {
+  FILE *out = fopen(file, "ab");
+  cr_assert(out != NULL && fputc('\n', out) == '\n' && fclose(out) == 0);
+}
+
+/* What is committed must be found under the log's name: else the commit fails, and all later ones. */
+Test(audit_faults, a_file_that_is_lost_while_it_is_written) {
+  static const struct {
+    void (*lose)(const char *file);
+    const char *words;
+  } cases[] = {{delete_file, "was deleted"},   {delete_folder, "was deleted"}, {move_folder, "was moved away"},
+               {replace_file, "was replaced"}, {cut_file, "was cut"},          {append_to_file, "was written to by"}};
+  char file[PATH_MAX];
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    lk_error error = {0};
+    remove_log();
+    lk_audit *audit = audit_log_open(&(lk_audit_options){0});
+    strcpy(file, files_path("log/audit-000001.log"));
+    audit_log_append(audit, 0);
+    audit_log_commit(audit);
+    cases[i].lose(file);
+    audit_log_append(audit, 1);
+    cr_assert_eq(lk_audit_commit(audit, &error), LK_EIO, "%s", cases[i].words);
+    cr_assert(strstr(error.text, cases[i].words) != NULL && strstr(error.text, file) != NULL, "%s", error.text);
+    lk_audit_record record = audit_log_record(1);
+    cr_assert_eq(lk_audit_append(audit, &record, NULL, &error), LK_EIO);
+    cr_assert_eq(lk_audit_close(audit, &error), LK_EIO);
+  }
+}
+
 /* A full disk as the kernel tells of it: a short write, then an error. */
 Test(audit_faults, without_room_it_refuses) {
   signal(SIGXFSZ, SIG_IGN);

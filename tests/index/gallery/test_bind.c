@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <likeness/audit.h>
 #include <likeness/signing_key.h>
@@ -265,7 +266,158 @@ Test(bind, galleries_that_are_bound_alike_share_a_log) {
   lk_vectors vectors = files_vectors(rows, 3, DIM);
   cr_assert_eq(lk_gallery_enroll(second, &vectors, NULL, &demo, NULL, NULL, NULL, &error), LK_OK, "%s", error.text);
   cr_assert_eq(identify(3, -INFINITY, &demo), LK_OK, "%s", error.text);
-  cr_assert_eq(records_with("\"type\":\"opened\""), 1);
+  cr_assert_eq(records_with("\"type\":\"opened\""), 3, "by the two that bound them, and by both galleries at once");
+}
+
+static char log_file[PATH_MAX + 32];
+
+static void find_log(void) { snprintf(log_file, sizeof log_file, "%s/audit-000001.log", audit); }
+
+static void delete_log(void) { files_remove_folder(audit); }
+
+static void begin_log_anew(void) {
+  lk_audit *writer;
+  delete_log();
+  cr_assert_eq(lk_audit_open(audit, &(lk_audit_options){0}, &writer, &error), LK_OK, "%s", error.text);
+  for (int i = 0; i < 9; i++)
+    cr_assert_eq(lk_audit_append(writer, &(lk_audit_record){.type = LK_AUDIT_RESULT}, NULL, &error), LK_OK);
+  cr_assert_eq(lk_audit_close(writer, &error), LK_OK, "%s", error.text);
+}
+
+/* Without its last record. */
+static void cut_log(void) {
+  lk_audit_report report;
+  size_t size;
+  char *data = files_read(log_file, &size);
+  do size--;
+  while (data[size - 1] != '\n');
+  files_write(log_file, data, size);
+  free(data);
+  cr_assert_eq(lk_audit_verify(audit, NULL, NULL, &report, &error), LK_OK, "%s", error.text);
+}
+
+static void (*const losses[])(void) = {delete_log, begin_log_anew, cut_log};
+enum { LOSSES = sizeof losses / sizeof losses[0] };
+
+/* Binds and searches, with quotas of 12 probes a case; then the log is lost. */
+static void lose_log(int how) {
+  write_policy(PERMIT "    probes_per_case: 12\n");
+  find_log();
+  bind(true);
+  cr_assert_eq(identify(3, -INFINITY, &demo), LK_OK, "%s", error.text);
+  close_gallery();
+  losses[how]();
+}
+
+/* Each loss would begin quotas anew. */
+static void expect_nothing_without_its_log(void) {
+  open_gallery();
+  cr_assert_eq(identify(3, -INFINITY, &demo), LK_ECORRUPT, "%s", error.text);
+  cr_assert_not_null(strstr(error.text, audit), "%s", error.text);
+  cr_assert_eq(candidates(), 0);
+  cr_assert_eq(verify(&demo), LK_ECORRUPT);
+  cr_assert_eq(export(&demo), LK_ECORRUPT);
+  cr_assert_eq(enroll(&demo), LK_ECORRUPT);
+  cr_assert_eq(templates(), ROWS);
+  close_gallery();
+}
+
+Test(bind, a_log_that_was_deleted) {
+  lose_log(0);
+  expect_nothing_without_its_log();
+}
+
+Test(bind, a_log_that_was_begun_anew) {
+  lose_log(1);
+  expect_nothing_without_its_log();
+}
+
+Test(bind, a_log_that_was_cut_between_two_records) {
+  lose_log(2);
+  expect_nothing_without_its_log();
+}
+
+/* The search had begun before; its answer is held back. */
+Test(bind, a_log_that_is_lost_while_the_gallery_is_open) {
+  static const char *const next[LOSSES] = {"second", "third", "fourth"};
+  for (int how = 0; how < LOSSES; how++) {
+    find_log();
+    bind(true);
+    cr_assert_eq(identify(3, -INFINITY, &demo), LK_OK, "%s", error.text);
+    if (how == 1)
+      cr_assert_eq(rename(audit, files_path("aside")), 0);
+    else
+      losses[how]();
+    cr_assert_eq(identify(3, -INFINITY, &demo), LK_EIO, "%d", how);
+    cr_assert_not_null(strstr(error.text, log_file), "%s", error.text);
+    cr_assert_eq(candidates(), 0);
+    cr_assert_eq(enroll(&demo), LK_EIO);
+    close_gallery();
+    strcpy(audit, files_path(next[how]));
+    lk_binding binding = {.policy = policy, .audit = audit};
+    cr_assert_eq(lk_gallery_bind_after_loss(folder, &binding, &error), LK_OK, "%s", error.text);
+  }
+}
+
+/* To unbind is a record, and what was counted still counts when the gallery is bound to the same log again. */
+Test(bind, to_nothing_and_back) {
+  write_policy(PERMIT "    probes_per_case: 12\n");
+  bind(true);
+  cr_assert_eq(identify(3, -INFINITY, &demo), LK_OK, "%s", error.text);
+  close_gallery();
+  cr_assert_eq(bind_to(&(lk_binding){0}), LK_OK, "%s", error.text);
+  cr_assert_eq(records_with("\"gallery\":\"faces\""), 4, "bound, decision, result, unbound");
+  cr_assert_eq(records_with("\"type\":\"unbound\""), 1);
+  bind(true);
+  cr_assert_eq(records_with("\"type\":\"bound\""), 2);
+  cr_assert_eq(identify(3, -INFINITY, &demo), LK_OK, "%s", error.text);
+  cr_assert_eq(identify(3, -INFINITY, &demo), LK_EPOLICY);
+}
+
+/* The log that is lost cannot be unbound from, bound anew in its place, or left. */
+Test(bind, what_is_lost_must_be_owned_up_to) {
+  char second[PATH_MAX];
+  strcpy(second, files_path("second"));
+  lk_binding same = {.policy = policy, .audit = audit}, other = {.policy = policy, .audit = second};
+  lose_log(2);
+  uint64_t before = files_digest(folder);
+  cr_assert_eq(bind_to(&(lk_binding){0}), LK_ECORRUPT, "%s", error.text);
+  cr_assert_eq(bind_to(&same), LK_ECORRUPT, "%s", error.text);
+  cr_assert_eq(lk_gallery_bind_after_loss(folder, &(lk_binding){.policy = policy}, &error), LK_EINVAL);
+  cr_assert_eq(files_digest(folder), before);
+  cr_assert_eq(bind_to(&other), LK_ECORRUPT, "%s", error.text);
+  cr_assert_eq(lk_gallery_bind_after_loss(folder, &other, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(files_lines_with(second, "audit-000001.log", "\"type\":\"lost\""), 1);
+  cr_assert_eq(files_lines_with(second, "audit-000001.log", "\"type\":\"bound\""), 1);
+  open_gallery();
+  cr_assert_eq(identify(3, -INFINITY, &demo), LK_OK, "%s", error.text);
+  close_gallery();
+  cr_assert_eq(bind_to(&same), LK_ECORRUPT, "the cut log again: %s", error.text);
+  cr_assert_eq(lk_gallery_bind_after_loss(folder, &same, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(records_with("\"type\":\"lost\""), 1);
+  open_gallery();
+  cr_assert_eq(identify(3, -INFINITY, &demo), LK_OK, "%s", error.text);
+}
+
+/* Each log names the other. */
+Test(bind, from_one_log_to_another) {
+  char second[PATH_MAX], words[128];
+  lk_audit_report left, joined;
+  strcpy(second, files_path("second"));
+  bind(true);
+  close_gallery();
+  lk_binding other = {.policy = policy, .audit = second};
+  cr_assert_eq(bind_to(&other), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_audit_verify(audit, NULL, NULL, &left, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_audit_verify(second, NULL, NULL, &joined, &error), LK_OK, "%s", error.text);
+  snprintf(words, sizeof words, "\"other\":\"%s\"", joined.log);
+  cr_assert_eq(records_with(words), 1);
+  cr_assert_eq(records_with("\"type\":\"unbound\""), 1);
+  snprintf(words, sizeof words, "\"other\":\"%s\"", left.log);
+  cr_assert_eq(files_lines_with(second, "audit-000001.log", words), 1);
+  cr_assert_eq(rename(second, files_path("third")), 0);
+  other.audit = files_path("third");
+  cr_assert_eq(bind_to(&other), LK_OK, "the same log at another place: %s", error.text);
 }
 
 /* What lies in the gallery's folder goes with it. */
