@@ -60,7 +60,6 @@ json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict,
       {"model", json_stringn(model.length > 0 ? model.bytes : "", model.length)},
       {"expected_false_candidates", expected_or_null(governance, verdict, model, release->searched)},
       {"retention_hours", retention_of(verdict)},
-      {"purge_on_refusal", json_boolean(verdict->purge_on_refusal)},
       {"k", json_integer(verdict->k)}};
   return object_of(members, sizeof members / sizeof members[0]);
 }

@@ -161,7 +161,6 @@ static void refuse_all(lk_verdict *verdict) {
   verdict->threshold = INFINITY;
   verdict->k = 0;
   verdict->retention_hours = 0;
-  verdict->purge_on_refusal = false;
   verdict->rules_count = 0;
 }
 
@@ -199,7 +198,6 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   verdict->threshold = decision.threshold;
   verdict->k = decision.k;
   verdict->retention_hours = decision.retention_hours;
-  verdict->purge_on_refusal = decision.purge_on_refusal;
   take_rules(g->policy, &decision, verdict);
   return status;
 }

@@ -44,7 +44,6 @@ typedef struct lk_verdict {
   uint64_t sequence;           /* of its record in the audit log; 0: no log */
   uint64_t case_probes;        /* the case's probes before this request */
   uint32_t retention_hours;    /* LK_POLICY_NO_LIMIT: no limit */
-  bool purge_on_refusal;
   char id[LK_VERDICT_ID];
   char policy[LK_VERDICT_POLICY]; /* the policy's hash in hex, "none" or "broken" */
   char rules[LK_VERDICT_RULES][LK_VERDICT_RULE];
