@@ -125,8 +125,8 @@ static json_t *json_limits(const lk_policy_decision *d) {
   char timestamp[LK_TIMESTAMP_SIZE];
   bool grace = d->grace_until_ms != INT64_MAX;
   lk_timestamp_format(d->grace_until_ms, timestamp);
-  return json_pack("{s:o, s:o, s:o, s:o}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold),
-                   "k", json_count(d->k != LK_K_ALL, d->k), "retention_hours",
+  return json_pack("{s:o, s:o, s:o, s:o}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold), "k",
+                   json_count(d->k != LK_K_ALL, d->k), "retention_hours",
                    json_count(d->retention_hours != LK_POLICY_NO_LIMIT, d->retention_hours), "grace_until",
                    grace ? json_string(timestamp) : json_null());
 }

@@ -280,10 +280,9 @@ static lk_yaml_node without_key(const lk_yaml_node *item) {
   return node;
 }
 
-static const field authorisation_fields[] = {
-    {"grace_hours", read_hours, offsetof(lk_rule, grace_hours), OPTIONAL},
-    {"on_refusal", read_on_refusal, 0, OPTIONAL},
-    {0}};
+static const field authorisation_fields[] = {{"grace_hours", read_hours, offsetof(lk_rule, grace_hours), OPTIONAL},
+                                             {"on_refusal", read_on_refusal, 0, OPTIONAL},
+                                             {0}};
 
 static lk_status read_authorisation(const parse *p, const lk_yaml_node *node, void *to) {
   ((lk_rule *)to)->require |= LK_REQUIRE_AUTHORISATION;

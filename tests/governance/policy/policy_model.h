@@ -35,7 +35,7 @@ typedef struct model_rule {
   model_instant from, until;
   bool purpose, actor, signature, jurisdiction, case_id, authorisation; /* required */
   bool authorisation_block, keeps; /* the block says on_refusal: keep, which is the default */
-  int grace_hours; /* -1: not given; likewise below */
+  int grace_hours;                 /* -1: not given; likewise below */
   int max_candidates, probes_per_case, retention_hours;
   bool has_min_score, has_max_fmr;
   char min_score[MODEL_TEXT], max_fmr[MODEL_TEXT];
