@@ -130,8 +130,7 @@ static lk_status admit(intake *in, lk_task *task, lk_error *error) {
   if (task->gallery == NULL)
     return lk_fail(error, LK_EGALLERY, "this worker does not serve a gallery '%.*s'", (int)job->gallery.length,
                    job->gallery.bytes);
-  status = prepare(task, error);
-  if (status == LK_OK) status = lk_authorise_decide(worker, in->session.redis, task, error);
+  status = lk_authorise_decide(worker, in->session.redis, task, prepare(task, error), error);
   /* Identifications share a batch if their gallery, k, fusion and `by` are equal. A verification, or a search with a
    * tag mask, is a batch of its own. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;

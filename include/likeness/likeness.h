@@ -178,6 +178,10 @@ LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe,
 /* Writes the template numbers and scores of a whole list into the caller's arrays of lk_result_count elements. */
 LK_API void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores);
 
+/* How many templates each probe of the last search was compared with: those that its tags, keys and subjects select; in
+ * a verification, the subject's. 0 if there was no search, or it failed or was refused. */
+LK_API uint64_t lk_result_searched(const lk_result *result);
+
 /* The decision on the last search into this result, whether it was permitted or refused: JSON as in replies
  * (docs/protocol.md), terminated; {"policy":"none"} for a gallery that is not bound. Empty if there was no search, or
  * it failed for another reason. */
