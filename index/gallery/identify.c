@@ -83,7 +83,8 @@ static lk_status search_each(lk_result *result, const lk_query *query, lk_search
   return lk_workspace_search(w, query, &plain, &result->answer.lists, stats, error);
 }
 
-/* Searches for the runs in the workspace. The query's probes and threshold are not read. */
+/* Searches for the runs in the workspace. The query's probes and threshold are not read. Rows that were cut off read as
+ * zeros, which looks like damage: then the cut is the reason. */
 static lk_status run_search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   lk_workspace *w = &result->workspace;
   lk_status status = lk_query_lists(query) ? list_allowed(w, query, error) : LK_OK;
@@ -96,7 +97,12 @@ static lk_status run_search(lk_result *result, const lk_query *query, lk_search_
            : query->fusion == LK_FUSE_MEAN ? lk_fuse_mean(result, query, stats, error)
                                            : search_each(result, query, stats, error);
   fesetenv(&callers);
-  if (status == LK_OK) status = lk_catalog_check_files(&w->gallery->catalog, error);
+  lk_error cut_off;
+  lk_status readable = lk_catalog_check_files(&w->gallery->catalog, &cut_off);
+  if (readable != LK_OK && (status == LK_OK || status == LK_ECORRUPT)) {
+    status = readable;
+    if (error != NULL) *error = cut_off;
+  }
   if (status != LK_OK) lk_answer_clear(&result->answer);
   return status;
 }
