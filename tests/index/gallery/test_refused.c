@@ -360,7 +360,11 @@ Test(refused, what_the_log_cannot_hold_is_not_in_memory) {
   cr_assert_eq(identify(&demo), LK_OK, "%s", error.text);
   signal(SIGXFSZ, SIG_IGN);
   cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 100, .rlim_max = RLIM_INFINITY}), 0);
-  cr_assert_eq(identify(&demo), LK_EIO);
+  lk_vectors probes = files_vectors(rows, PROBES, DIM);
+  lk_query query = query_of(&probes, &demo);
+  lk_search_stats stats = {.scanned = 7};
+  cr_assert_eq(lk_gallery_identify(gallery, &query, result, &stats, &error), LK_EIO);
+  cr_assert(stats.scanned == 7 && stats.rescored == 0, "nor are there statistics");
   expect_nothing();
   cr_assert_eq(lk_result_decision(result).length, 0, "no decision says permit");
   cr_assert_eq(verify("s3", &demo), LK_EIO);
