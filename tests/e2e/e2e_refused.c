@@ -170,12 +170,13 @@ Test(refused, a_job_that_came_too_late_was_withheld) {
  * replies are the same. */
 Test(refused, new_rules_withhold_what_was_found) {
   static const char forbid[] = "policy: 1\nname: test\nrules:\n  - {id: halt, effect: forbid, text: Halted.}\n";
-  worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", "2000000", NULL);
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", "3000000", NULL);
+  cr_assert(redis_reaches(&redis, 3, "EXISTS", LK_STREAM_HI, LK_STREAM_LO, LK_HEADS, NULL), "it reads no jobs");
   for (int i = 0; i < 3; i++) {
     test_job job = job_of(i, "demo");
     send_job(&job);
   }
-  for (int tries = 0; pending() < 3 && tries < 1000; tries++) process_logs(&worker, "never logged", 5);
+  for (int tries = 0; pending() < 3 && tries < 1000; tries++) sleep_ms(5);
   files_write(policy, forbid, strlen(forbid));
   process_signal(&worker, SIGHUP);
   cr_assert(process_logs(&worker, "policy was reloaded", 10000), "%s", process_log(&worker));
