@@ -187,13 +187,16 @@ Test(refused, new_rules_withhold_what_was_found) {
   cr_assert_eq(records_with("\"released\":true"), 0);
 }
 
-/* A limit on the file size stands for a full disk. */
+/* A limit on the file size stands for a full disk. The job is urgent: the records of others are committed before their
+ * replies are made, with those of urgent jobs. */
 Test(refused, without_the_log_no_decision_is_a_permit) {
   char words[64];
   start();
+  send_job(&(test_job){.id = "before", .extra = "purpose", .extra_value = "demo"});
+  expect_reply("me", "before", "OK", "");
   snprintf(words, sizeof words, "prlimit --pid %d --fsize=100", (int)worker.pid);
   cr_assert_eq(system(words), 0);
-  send_job(&(test_job){.id = "a", .extra = "purpose", .extra_value = "demo"});
+  send_job(&(test_job){.stream = LK_STREAM_HI, .id = "a", .extra = "purpose", .extra_value = "demo"});
   expect_withheld("EINTERNAL");
 }
 
