@@ -71,8 +71,11 @@ static lk_policy_request request_of(const side *s) {
 static void decide_all(side *s) {
   lk_policy_request request = request_of(s);
   lk_error error;
-  for (uint32_t i = 0; i < s->batch.count; i++)
-    must(lk_governance_decide(s->governance, &request, NULL, clock_ms(), &s->verdicts[i], &error), &error);
+  for (uint32_t i = 0; i < s->batch.count; i++) {
+    uint32_t dim = s->batch.shape.dim;
+    lk_evidence evidence = {.probes = s->batch.probes + (size_t)i * dim, .floats = dim, .searches = true};
+    must(lk_governance_decide(s->governance, &request, &evidence, NULL, clock_ms(), &s->verdicts[i], &error), &error);
+  }
 }
 
 static void release_all(side *s) {

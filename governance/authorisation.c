@@ -13,9 +13,9 @@ static void take_limits(lk_authorisation *a) {
 
 lk_status lk_authorisation_decide(lk_authorisation *a, lk_status so_far, const lk_once *once, uint64_t now_ms,
                                   lk_error *error) {
-  lk_status status = so_far == LK_OK
-                         ? lk_governance_decide(a->governance, &a->request, once, now_ms, &a->verdict, error)
-                         : lk_governance_refuse(a->governance, &a->request, now_ms, &a->verdict, error);
+  lk_status status =
+      so_far == LK_OK ? lk_governance_decide(a->governance, &a->request, &a->evidence, once, now_ms, &a->verdict, error)
+                      : lk_governance_refuse(a->governance, &a->request, &a->evidence, now_ms, &a->verdict, error);
   take_limits(a);
   return status;
 }

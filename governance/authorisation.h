@@ -10,6 +10,7 @@
 typedef struct lk_authorisation {
   lk_governance *governance;
   lk_policy_request request; /* once decided, its k and threshold are those in effect */
+  lk_evidence evidence;      /* what it points to must live until the request is decided */
   lk_verdict verdict;
 } lk_authorisation;
 
@@ -19,7 +20,8 @@ lk_status lk_authorisation_authenticate(lk_authorisation *authorisation, const l
 
 /* Decides the request and writes the decision to the log. `so_far` is LK_OK, or the status of an earlier check that
  * already refuses the request, with its reason in `error`. `once` (may be NULL) is a signed job, which is decided only
- * once. LK_EPOLICY: refused. LK_EIO: the log cannot be written. */
+ * once. LK_EPOLICY: refused. The evidence's fault: permitted, but it cannot be done; its reason is in `error` already.
+ * LK_EIO: the log cannot be written. */
 lk_status lk_authorisation_decide(lk_authorisation *authorisation, lk_status so_far, const lk_once *once,
                                   uint64_t now_ms, lk_error *error);
 

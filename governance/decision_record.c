@@ -24,7 +24,7 @@ static json_t *expected_or_null(lk_governance *governance, const lk_verdict *ver
 }
 
 static json_t *retention_of(const lk_verdict *verdict) {
-  bool limited = verdict->permitted && verdict->retention_hours != LK_POLICY_NO_LIMIT;
+  bool limited = verdict->retention_hours != LK_POLICY_NO_LIMIT;
   return limited ? json_integer(verdict->retention_hours) : json_null();
 }
 
@@ -44,11 +44,22 @@ static json_t *object_of(const member *members, size_t count) {
   return NULL;
 }
 
+/* It says which rule refused, and nothing of the gallery: whoever may not search it may not learn its size either. */
+static json_t *refusal_of(const lk_verdict *verdict) {
+  const member members[] = {{"decision", json_string("refuse")},
+                            {"id", json_string(verdict->id)},
+                            {"policy", json_string(verdict->policy)},
+                            {"rules", rules_of(verdict)},
+                            {"audit", json_integer((json_int_t)verdict->sequence)}};
+  return object_of(members, sizeof members / sizeof members[0]);
+}
+
 json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict, lk_text model,
                            const lk_release *release) {
   if (verdict == NULL) return object_of((member[]){{"policy", json_string("none")}}, 1);
+  if (!verdict->permitted) return refusal_of(verdict);
   const member members[] = {
-      {"decision", json_string(verdict->permitted ? "permit" : "refuse")},
+      {"decision", json_string("permit")},
       {"id", json_string(verdict->id)},
       {"policy", json_string(verdict->policy)},
       {"rules", rules_of(verdict)},
@@ -60,7 +71,6 @@ json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict,
       {"model", json_stringn(model.length > 0 ? model.bytes : "", model.length)},
       {"expected_false_candidates", expected_or_null(governance, verdict, model, release->searched)},
       {"retention_hours", retention_of(verdict)},
-      {"purge_on_refusal", json_boolean(verdict->purge_on_refusal)},
       {"k", json_integer(verdict->k)}};
   return object_of(members, sizeof members / sizeof members[0]);
 }

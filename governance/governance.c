@@ -164,12 +164,12 @@ static void take_rules(const lk_policy *policy, const lk_policy_decision *decisi
   }
 }
 
-static void refuse_all(lk_verdict *verdict) {
+void lk_verdict_withhold(lk_verdict *verdict, lk_status reason) {
   verdict->permitted = false;
+  verdict->reason = reason;
   verdict->threshold = INFINITY;
   verdict->k = 0;
   verdict->retention_hours = 0;
-  verdict->purge_on_refusal = false;
   verdict->rules_count = 0;
 }
 
@@ -186,6 +186,7 @@ static void take_span(const lk_policy *policy, const lk_policy_request *request,
 static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
                      lk_error *error) {
   verdict->permitted = true;
+  verdict->reason = LK_OK;
   verdict->threshold = request->threshold;
   verdict->k = request->k;
   verdict->since_ms = 0;
@@ -195,7 +196,7 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   name_policy(g, verdict->policy);
   if (g->options.policy == NULL) return LK_OK;
   if (g->policy == NULL) {
-    refuse_all(verdict);
+    lk_verdict_withhold(verdict, LK_EPOLICY);
     return lk_fail(error, LK_EPOLICY, "refused: the policy is broken: %s", g->broken.text);
   }
   lk_policy_decision decision;
@@ -204,10 +205,10 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
       lk_policy_decide(g->policy, request, (int64_t)now_ms, g->is_calibrated ? &calibration : NULL, &decision, error);
   take_span(g->policy, request, &decision, now_ms, verdict);
   verdict->permitted = decision.permitted;
+  verdict->reason = status;
   verdict->threshold = decision.threshold;
   verdict->k = decision.k;
   verdict->retention_hours = decision.retention_hours;
-  verdict->purge_on_refusal = decision.purge_on_refusal;
   take_rules(g->policy, &decision, verdict);
   return status;
 }
@@ -217,8 +218,12 @@ static void name_rules(const lk_verdict *verdict, lk_audit_record *record) {
   for (uint32_t i = 0; i < verdict->rules_count; i++) record->rules[i] = lk_text_of(verdict->rules[i]);
 }
 
-static lk_status log_decision(lk_governance *g, const lk_policy_request *request, const lk_once *once, uint64_t now_ms,
-                              lk_verdict *verdict, lk_error *error) {
+static lk_text reason_of(const lk_verdict *verdict) {
+  return lk_text_of(verdict->permitted ? "" : lk_status_name(verdict->reason));
+}
+
+static lk_status log_decision(lk_governance *g, const lk_policy_request *request, const lk_evidence_text *evidence,
+                              const lk_once *once, uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
   if (g->audit == NULL) return LK_OK;
   char hash[2 * LK_SEEN_HASH + 1] = "";
   if (once != NULL) sodium_bin2hex(hash, sizeof hash, once->hash, sizeof once->hash);
@@ -235,6 +240,10 @@ static lk_status log_decision(lk_governance *g, const lk_policy_request *request
                             .model = request->model,
                             .policy = lk_text_of(verdict->policy),
                             .signed_hash = lk_text_of(hash),
+                            .narrowing = lk_text_of(evidence->narrowing),
+                            .probes_hash = lk_text_of(evidence->probes),
+                            .filter_hash = lk_text_of(evidence->filter),
+                            .reason = reason_of(verdict),
                             .authenticated = request->actor_signed,
                             .permitted = verdict->permitted,
                             .threshold = verdict->permitted ? verdict->threshold : -INFINITY,
@@ -244,43 +253,62 @@ static lk_status log_decision(lk_governance *g, const lk_policy_request *request
   return lk_audit_append(g->audit, &record, &verdict->sequence, error);
 }
 
-static lk_status decide(lk_governance *g, const lk_policy_request *request, const lk_once *once, uint64_t now_ms,
-                        lk_verdict *verdict, lk_error *error) {
-  lk_policy_request asked = *request;
-  asked.case_probes = verdict->case_probes = lk_cases_probes(&g->cases, request->case_id);
-  lk_status status = ask(g, &asked, now_ms, verdict, error);
-  if (status == LK_OK && !lk_cases_add(&g->cases, request->case_id, 0)) {
-    refuse_all(verdict);
+/* A request on its way to its decision. */
+typedef struct inquiry {
+  const lk_policy_request *request;
+  const lk_once *once;
+  lk_status fault;
+  lk_evidence_text evidence;
+  uint64_t now_ms;
+} inquiry;
+
+/* The policy comes first: only a caller that it permits is told of the request's fault. */
+static lk_status judge(lk_governance *g, const inquiry *a, lk_verdict *verdict, lk_error *error) {
+  lk_policy_request request = *a->request;
+  request.case_probes = verdict->case_probes = lk_cases_probes(&g->cases, request.case_id);
+  lk_status status = ask(g, &request, a->now_ms, verdict, error);
+  if (status != LK_OK) return status;
+  if (a->fault != LK_OK)
+    status = a->fault;
+  else if (!lk_cases_add(&g->cases, request.case_id, 0))
     status = lk_fail_memory(error);
-  }
-  lk_error log_error;
-  lk_status logged = log_decision(g, request, once, now_ms, verdict, &log_error);
-  if (logged != LK_OK) {
-    refuse_all(verdict);
-    *error = log_error;
-    return logged;
-  }
-  if (status == LK_OK)
-    lk_cases_add(&g->cases, request->case_id, request->probes); /* cannot fail: the slot is reserved */
+  if (status != LK_OK) lk_verdict_withhold(verdict, status);
   return status;
 }
 
-static void start_verdict(lk_verdict *verdict) {
+/* Writes the decision down. `status` is that of the verdict; a decision that is not in the log is none. */
+static lk_status note(lk_governance *g, const inquiry *a, lk_status status, lk_verdict *verdict, lk_error *error) {
+  lk_error log_error;
+  lk_status logged = log_decision(g, a->request, &a->evidence, a->once, a->now_ms, verdict, &log_error);
+  if (logged == LK_OK) return status;
+  lk_verdict_withhold(verdict, logged);
+  *error = log_error;
+  return logged;
+}
+
+static lk_status decide(lk_governance *g, const inquiry *a, lk_verdict *verdict, lk_error *error) {
+  lk_status status = note(g, a, judge(g, a, verdict, error), verdict, error);
+  if (status == LK_OK)
+    lk_cases_add(&g->cases, a->request->case_id, a->request->probes); /* cannot fail: the slot is reserved */
+  return status;
+}
+
+static lk_status refuse(lk_governance *g, const inquiry *a, lk_status reason, lk_verdict *verdict, lk_error *error) {
+  lk_verdict_withhold(verdict, reason);
+  name_policy(g, verdict->policy);
+  return note(g, a, reason, verdict, error);
+}
+
+/* Hashes outside the lock, for probes may be many. */
+static inquiry start(const lk_governance *g, const lk_policy_request *request, const lk_evidence *evidence,
+                     uint64_t now_ms, lk_verdict *verdict) {
   unsigned char random[(LK_VERDICT_ID - 1) / 2];
+  inquiry a = {.request = request, .fault = evidence->fault, .now_ms = now_ms};
   *verdict = (lk_verdict){0};
   randombytes_buf(random, sizeof random);
   sodium_bin2hex(verdict->id, sizeof verdict->id, random, sizeof random);
-}
-
-static lk_status refuse(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
-                        lk_error *error) {
-  lk_error log_error;
-  refuse_all(verdict);
-  name_policy(g, verdict->policy);
-  lk_status logged = log_decision(g, request, NULL, now_ms, verdict, &log_error);
-  if (logged == LK_OK) return LK_EPOLICY;
-  *error = log_error;
-  return logged;
+  if (g->audit != NULL) lk_evidence_write(evidence, verdict->id, &a.evidence);
+  return a;
 }
 
 /* Takes a signed job, which may be taken once. */
@@ -291,26 +319,31 @@ static lk_status take_once(lk_governance *g, const lk_once *once, uint64_t now_m
   return lk_seen_add(&g->seen, once->hash, now_ms, signature_ms(g)) ? LK_OK : lk_fail_memory(error);
 }
 
-lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_once *once,
-                               uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
-  start_verdict(verdict);
+lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
+                               const lk_once *once, uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
+  inquiry a = start(governance, request, evidence, now_ms, verdict);
   pthread_mutex_lock(&governance->lock);
-  lk_status taken = take_once(governance, once, now_ms, error);
-  lk_status status = taken == LK_OK ? decide(governance, request, once, now_ms, verdict, error)
-                                    : refuse(governance, request, now_ms, verdict, error);
-  if (taken != LK_OK && status == LK_EPOLICY) status = taken; /* it may be that memory ran out */
+  lk_status status = take_once(governance, once, now_ms, error);
+  if (status == LK_OK) {
+    a.once = once;
+    status = decide(governance, &a, verdict, error);
+  } else {
+    status = refuse(governance, &a, status, verdict, error);
+  }
   pthread_mutex_unlock(&governance->lock);
   return status;
 }
 
-lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                               lk_verdict *verdict, lk_error *error) {
-  start_verdict(verdict);
+lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
+                               uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
+  inquiry a = start(governance, request, evidence, now_ms, verdict);
   pthread_mutex_lock(&governance->lock);
-  lk_status status = refuse(governance, request, now_ms, verdict, error);
+  lk_status status = refuse(governance, &a, LK_EPOLICY, verdict, error);
   pthread_mutex_unlock(&governance->lock);
   return status;
 }
+
+bool lk_governance_has_log(const lk_governance *governance) { return governance->audit != NULL; }
 
 uint64_t lk_governance_signature_ms(lk_governance *governance) {
   pthread_mutex_lock(&governance->lock);
@@ -373,6 +406,8 @@ lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_re
                             .gallery = request->gallery,
                             .policy = lk_text_of(verdict->policy),
                             .threshold = -INFINITY,
+                            .reason = reason_of(verdict),
+                            .reply_hash = lk_text_of(verdict->permitted ? release->reply : ""),
                             .released = verdict->permitted,
                             .probes = request->probes,
                             .epoch = release->epoch,

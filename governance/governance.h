@@ -9,6 +9,7 @@
 
 #include <likeness/audit.h>
 #include <likeness/policy.h>
+#include "governance/evidence.h"
 #include "governance/seen.h"
 
 /* Paths; NULL: none. They must outlive the governance. */
@@ -44,13 +45,13 @@ enum { LK_VERDICT_ID = 33, LK_VERDICT_POLICY = 65, LK_VERDICT_RULES = 32, LK_VER
 /* A decision, as it accompanies its operation. */
 typedef struct lk_verdict {
   bool permitted;
-  float threshold; /* in effect */
+  lk_status reason; /* why it is refused or withheld; LK_OK: it is permitted */
+  float threshold;  /* in effect */
   uint32_t k;
   uint64_t since_ms, until_ms; /* it holds from since_ms to before until_ms */
   uint64_t sequence;           /* of its record in the audit log; 0: no log */
   uint64_t case_probes;        /* the case's probes before this request */
   uint32_t retention_hours;    /* LK_POLICY_NO_LIMIT: no limit */
-  bool purge_on_refusal;
   char id[LK_VERDICT_ID];
   char policy[LK_VERDICT_POLICY]; /* the policy's hash in hex, "none" or "broken" */
   char rules[LK_VERDICT_RULES][LK_VERDICT_RULE];
@@ -81,24 +82,36 @@ typedef struct lk_once {
 
 /* Records a refusal that no rule made. The caller has written the reason into `error`. Returns LK_EPOLICY and leaves
  * `error` unchanged, or LK_EIO if the log fails. */
-lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
-                               lk_verdict *verdict, lk_error *error);
+lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
+                               uint64_t now_ms, lk_verdict *verdict, lk_error *error);
 
 /* Decides a request and records the decision. The verdict's threshold and k are the request's or stricter. `once`:
  * NULL, or refuses what this governance, or an earlier one with the same log, has decided. LK_EPOLICY: refused; the
- * error gives the reason. LK_EIO: the log failed. Any error means refused. */
-lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_once *once,
-                               uint64_t now_ms, lk_verdict *verdict, lk_error *error);
+ * error gives the reason. The evidence's fault, whose reason the caller has written into `error`: the policy permits a
+ * request that cannot be done; it is refused, and does not count for its case. LK_EIO: the log failed. Any error means
+ * refused. */
+lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
+                               const lk_once *once, uint64_t now_ms, lk_verdict *verdict, lk_error *error);
 
 /* Decides again at the time of release, and tightens the verdict's limits if they have become stricter. LK_EPOLICY: the
  * result must be withheld. */
 lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                 lk_verdict *verdict, lk_error *error);
 
-/* Counts of a result that is about to be released. */
+/* Turns a permit into a refusal, since its result cannot be released for this reason. No decision may say permit where
+ * nothing was handed out. */
+void lk_verdict_withhold(lk_verdict *verdict, lk_status reason);
+
+/* Whether there is a log: without one, nobody needs an answer's hash. */
+bool lk_governance_has_log(const lk_governance *governance);
+
+/* A result that is about to be released, or withheld. */
 typedef struct lk_release {
-  uint64_t epoch, searched, total;
-  uint64_t candidates; /* within the verdict's limits */
+  uint64_t epoch;
+  uint64_t searched;           /* templates that each probe was compared with */
+  uint64_t total;              /* templates in the gallery */
+  uint64_t candidates;         /* within the verdict's limits */
+  char reply[LK_EVIDENCE_HEX]; /* the answer's hash; "": there is none */
 } lk_release;
 
 /* Appends to the log what the verdict releases, or that the result is withheld. lk_governance_commit makes the record

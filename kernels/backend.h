@@ -62,6 +62,7 @@ typedef struct lk_candidate_lists {
   lk_hit *hits;
   uint64_t *ends;
   uint32_t count;
+  uint64_t visible; /* rows that the search could see: each probe was compared with so many */
   lk_buffer hits_buffer, ends_buffer;
 } lk_candidate_lists;
 

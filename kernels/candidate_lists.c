@@ -1,6 +1,17 @@
 #include "kernels/candidate_lists.h"
 
-void lk_candidate_lists_clear(lk_candidate_lists *lists) { lists->count = 0; }
+#include <string.h>
+
+void lk_candidate_lists_clear(lk_candidate_lists *lists) {
+  lists->count = 0;
+  lists->visible = 0;
+}
+
+void lk_candidate_lists_erase(lk_candidate_lists *lists) {
+  lk_candidate_lists_clear(lists);
+  if (lists->hits_buffer.size > 0) memset(lists->hits_buffer.data, 0, lists->hits_buffer.size);
+  if (lists->ends_buffer.size > 0) memset(lists->ends_buffer.data, 0, lists->ends_buffer.size);
+}
 
 void lk_candidate_lists_free(lk_candidate_lists *lists) {
   lk_buffer_free(&lists->hits_buffer);

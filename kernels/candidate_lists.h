@@ -6,6 +6,8 @@
 
 /* Removes all lists and keeps their memory. */
 void lk_candidate_lists_clear(lk_candidate_lists *lists);
+/* The same, and overwrites their memory: nothing is left of what they held. */
+void lk_candidate_lists_erase(lk_candidate_lists *lists);
 void lk_candidate_lists_free(lk_candidate_lists *lists);
 
 /* Makes room for `hits` more hits in `count` more lists. */

@@ -24,6 +24,14 @@ static uint32_t score_all(const lk_block *blocks, uint32_t blocks_count, const l
   return found;
 }
 
+static uint64_t count_visible(const lk_block *blocks, uint32_t blocks_count, const lk_filter *filter) {
+  uint64_t visible = 0;
+  for (uint32_t b = 0; b < blocks_count; b++)
+    for (uint32_t r = 0; r < blocks[b].rows; r++)
+      visible += lk_visible(&blocks[b].visibility, filter, filter->allowed != NULL ? filter->allowed[b] : NULL, r);
+  return visible;
+}
+
 static bool is_new_subject(const lk_hit *list, uint64_t count, uint32_t subject) {
   for (uint64_t i = 0; i < count; i++)
     if (list[i].subject == subject) return false;
@@ -51,6 +59,7 @@ lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, con
   if (all == NULL) return lk_fail_memory(error);
   lk_status status = LK_OK;
   lk_candidate_lists_clear(lists);
+  lists->visible = count_visible(blocks, blocks_count, &batch->filter);
   for (uint32_t p = 0; status == LK_OK && p < batch->count; p++) {
     uint32_t found = score_all(blocks, blocks_count, batch, p, all);
     qsort(all, found, sizeof *all, compare);

@@ -50,13 +50,24 @@ static lk_status read_files(run *r, lk_error *error) {
   return status;
 }
 
+/* The policy decides the evaluation as a whole: here, before its searches and before the caller is told that the probes
+ * do not fit; and in release, before anything is written. */
+static lk_status authorise(run *r, lk_error *error) {
+  const lk_vectors *probes = &r->probes.vectors;
+  lk_text model = lk_text_of(r->options->model != NULL ? r->options->model : "");
+  lk_policy_request request = {
+      .operation = LK_OPERATION_EVALUATE, .k = 1, .threshold = -INFINITY, .probes = (uint32_t)probes->rows};
+  lk_status status = lk_options_claims(r->options, &r->claims, &r->key, error);
+  if (status != LK_OK) return status;
+  lk_evidence evidence = {.fault = lk_gallery_check_probes(r->gallery, probes, model, error)};
+  return lk_gallery_authorise(&r->authorisation, r->gallery, &request, &evidence, &r->claims, error);
+}
+
 static lk_status load_gallery(run *r, lk_error *error) {
   const lk_options *o = r->options;
   lk_status status = lk_device_open(o->device, o->threads, &r->device, error);
   if (status == LK_OK) status = lk_gallery_open(o->words[0], &r->gallery, error);
-  if (status == LK_OK)
-    status =
-        lk_gallery_check_probes(r->gallery, &r->probes.vectors, lk_text_of(o->model != NULL ? o->model : ""), error);
+  if (status == LK_OK) status = authorise(r, error);
   if (status == LK_OK) status = lk_gallery_load(r->gallery, r->device, error);
   return status;
 }
@@ -125,15 +136,6 @@ static lk_status render(const run *r, const lk_evaluation *evaluation, lk_error 
   return lk_render_evaluation_table(out, evaluation, error);
 }
 
-/* The policy decides the evaluation as a whole: here, before its searches, and in release, before anything is written.
- */
-static lk_status authorise(run *r, lk_error *error) {
-  lk_policy_request request = {
-      .operation = LK_OPERATION_EVALUATE, .k = 1, .threshold = -INFINITY, .probes = (uint32_t)r->probes.vectors.rows};
-  lk_status status = lk_options_claims(r->options, &r->claims, &r->key, error);
-  return status == LK_OK ? lk_gallery_authorise(&r->authorisation, r->gallery, &request, &r->claims, error) : status;
-}
-
 static lk_status release(run *r, lk_error *error) {
   lk_gallery_stat stat;
   lk_gallery_stat_get(r->gallery, &stat);
@@ -156,7 +158,6 @@ lk_status lk_command_evaluate(const lk_options *options, const lk_streams *strea
   lk_status status = check(options, error);
   if (status == LK_OK) status = read_files(&r, error);
   if (status == LK_OK) status = load_gallery(&r, error);
-  if (status == LK_OK) status = authorise(&r, error);
   if (status == LK_OK) status = search(&r, error);
   if (status == LK_OK) status = evaluate(&r, &evaluation, error);
   if (status == LK_OK) status = compare(&r, &tally, error);

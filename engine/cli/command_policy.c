@@ -89,8 +89,7 @@ static void print_limits(FILE *out, const lk_policy_decision *d) {
   if (d->retention_hours != LK_POLICY_NO_LIMIT) fprintf(out, "retention   %u hours\n", d->retention_hours);
   if (d->grace_until_ms == INT64_MAX) return;
   lk_timestamp_format(d->grace_until_ms, timestamp);
-  fprintf(out, "grace until %s%s\n", timestamp,
-          d->purge_on_refusal ? "; purge the result if the authorisation is refused" : "");
+  fprintf(out, "grace until %s\n", timestamp);
 }
 
 static lk_status print_table(FILE *out, const explained *e, lk_error *error) {
@@ -130,10 +129,10 @@ static json_t *json_limits(const lk_policy_decision *d) {
   char timestamp[LK_TIMESTAMP_SIZE];
   bool grace = d->grace_until_ms != INT64_MAX;
   lk_timestamp_format(d->grace_until_ms, timestamp);
-  return json_pack("{s:o, s:o, s:o, s:o, s:b}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold),
-                   "k", json_count(d->k != LK_K_ALL, d->k), "retention_hours",
+  return json_pack("{s:o, s:o, s:o, s:o}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold), "k",
+                   json_count(d->k != LK_K_ALL, d->k), "retention_hours",
                    json_count(d->retention_hours != LK_POLICY_NO_LIMIT, d->retention_hours), "grace_until",
-                   grace ? json_string(timestamp) : json_null(), "purge_on_refusal", d->purge_on_refusal);
+                   grace ? json_string(timestamp) : json_null());
 }
 
 static lk_status print_json(FILE *out, const explained *e, lk_error *error) {

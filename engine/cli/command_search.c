@@ -11,6 +11,7 @@
 #include "engine/cli/stats.h"
 #include "index/formats/id_list.h"
 #include "index/formats/vector.h"
+#include "index/gallery/authorise.h"
 
 enum { BATCH_PROBES = 1024, FIRST_RANGE_PROBES = 16, RANGE_CANDIDATES = 1 << 22 };
 
@@ -101,11 +102,24 @@ static lk_status identify_all(const run *r, lk_error *error) {
   return status;
 }
 
-/* Checks all probes before the first list is printed, so that a bad probe gives an error and no partial output. */
-static lk_status check_probes(const lk_gallery *gallery, const lk_vectors *probes, const lk_options *options,
-                              lk_error *error) {
-  if (probes->rows == 0) return lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", probes->name);
-  return lk_gallery_check_probes(gallery, probes, lk_text_of(options->model != NULL ? options->model : ""), error);
+static lk_status check_rows(const lk_vectors *probes, lk_error *error) {
+  return probes->rows > 0 ? LK_OK : lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", probes->name);
+}
+
+/* Checks all probes before the first list is printed, so that a bad probe gives an error and no partial output. The
+ * policy is asked before the caller is told of it. */
+static lk_status check_probes(const run *r, lk_error *error) {
+  const lk_vectors *probes = &r->probes.vectors;
+  lk_query query = query_of(r);
+  lk_status fault = lk_gallery_check_probes(r->gallery, probes, query.model, error);
+  if (fault == LK_OK) return LK_OK;
+  lk_gallery_authorisation authorisation;
+  lk_policy_request request = {.operation = LK_OPERATION_IDENTIFY,
+                               .k = query.k,
+                               .threshold = query.threshold,
+                               .probes = probes->rows < UINT32_MAX ? (uint32_t)probes->rows : UINT32_MAX};
+  lk_evidence evidence = lk_query_evidence(&query, fault);
+  return lk_gallery_authorise(&authorisation, r->gallery, &request, &evidence, query.claims, error);
 }
 
 static lk_status check_k(const lk_options *options, lk_error *error) {
@@ -126,9 +140,10 @@ static lk_status read_files(run *r, lk_error *error) {
 
 static lk_status load_gallery(run *r, lk_error *error) {
   const lk_options *options = r->options;
-  lk_status status = lk_device_open(options->device, options->threads, &r->device, error);
+  lk_status status = check_rows(&r->probes.vectors, error);
+  if (status == LK_OK) status = lk_device_open(options->device, options->threads, &r->device, error);
   if (status == LK_OK) status = lk_gallery_open(options->words[0], &r->gallery, error);
-  if (status == LK_OK) status = check_probes(r->gallery, &r->probes.vectors, options, error);
+  if (status == LK_OK) status = check_probes(r, error);
   if (status == LK_OK) status = lk_gallery_load(r->gallery, r->device, error);
   return status;
 }
@@ -214,7 +229,7 @@ static lk_status verify(run *r, lk_error *error) {
   const lk_options *options = r->options;
   const lk_vectors *probes = &r->probes.vectors;
   lk_status status = lk_gallery_open(options->words[0], &r->gallery, error);
-  if (status == LK_OK) status = check_probes(r->gallery, probes, options, error);
+  if (status == LK_OK) status = check_rows(probes, error);
   if (status == LK_OK) status = lk_result_open(&r->result, error);
   if (status == LK_OK)
     status = lk_gallery_verify(r->gallery, probes, lk_text_of(options->subject), &r->claims, r->result, error);

@@ -29,6 +29,20 @@ uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists) {
   return candidates;
 }
 
+void lk_reply_hash(const lk_reply_part *part, uint32_t lists, const char *id, char hex[LK_EVIDENCE_HEX]) {
+  lk_answer_hash hash;
+  lk_answer_hash_start(&hash, id);
+  for (uint32_t list = 0; list < lists; list++) {
+    uint32_t count = count_of(part, list);
+    lk_answer_hash_list(&hash, count);
+    for (uint32_t rank = 0; rank < count; rank++) {
+      lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
+      lk_answer_hash_candidate(&hash, candidate.found.number, candidate.score);
+    }
+  }
+  lk_answer_hash_end(&hash, hex);
+}
+
 static void append_candidate(lk_bytes *out, const lk_candidate *candidate) {
   append_u64(out, candidate->found.number);
   lk_bytes_append(out, &candidate->score, 4);

@@ -6,16 +6,17 @@
 #include <likeness/likeness.h>
 
 #include "engine/queue/bytes.h"
+#include "governance/evidence.h"
 
 #define LK_REPLY_MAGIC "LKR1"
 
 /* All of a reply except its candidates. */
 typedef struct lk_reply_head {
   lk_status status;
-  lk_text id, gallery, model, text; /* text: what went wrong, empty when nothing did */
+  lk_text id, gallery, model, text; /* text: what went wrong, empty when nothing did. With an error no model, */
   lk_text decision;                 /* JSON: what rules governed it (docs/policy.md); only of a reply that was read */
-  uint64_t epoch;                   /* of the gallery, as it was searched */
-  uint64_t searched, total;         /* templates compared, templates there are */
+  uint64_t epoch;                   /* epoch (of the gallery, as it was searched), */
+  uint64_t searched, total;         /* or numbers (of templates compared, and that there are) */
   uint32_t wait_us, compute_us;
   uint32_t probes; /* 0 with an error */
 } lk_reply_head;
@@ -38,6 +39,9 @@ typedef struct lk_reply_part {
 
 /* The number of candidates in the first `lists` lists of the part. */
 uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists);
+
+/* The hash of those lists, for the decision with this id. It is the same for both forms of the reply. */
+void lk_reply_hash(const lk_reply_part *part, uint32_t lists, const char *id, char hex[LK_EVIDENCE_HEX]);
 
 /* Appends a reply. `decision`: the decision record (governance/decision_record.h); NULL for none. */
 void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);

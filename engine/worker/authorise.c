@@ -27,12 +27,26 @@ static lk_proof proof_of(const lk_job *job) {
                     .deployment = &job->deployment};
 }
 
-lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
+/* The probes of a job that can be searched, and what the search is confined to. */
+static lk_evidence evidence_of(const lk_task *task, lk_status fault) {
+  const lk_job *job = &task->job;
+  lk_evidence evidence = {.fault = fault, .searches = true, .narrowing = {.tags = job->tags, .mask = job->mask}};
+  if (job->op == LK_OP_VERIFY) evidence.narrowing = lk_narrowing_to_subject(&job->subject);
+  if (fault != LK_OK) return evidence;
+  evidence.probes = task->prepared;
+  evidence.floats = job->probes.rows * job->probes.dim;
+  return evidence;
+}
+
+lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_status fault,
+                              lk_error *error) {
   uint64_t now_ms = lk_worker_redis_ms(worker);
-  if (worker->options->governance == NULL) return LK_OK;
+  if (worker->options->governance == NULL) return fault;
   lk_authorisation *a = task->authorisation = malloc(sizeof *a);
   if (a == NULL) return report(worker, lk_fail_memory(error), "searched", error);
-  *a = (lk_authorisation){.governance = worker->options->governance, .request = lk_task_request(task)};
+  *a = (lk_authorisation){.governance = worker->options->governance,
+                          .request = lk_task_request(task),
+                          .evidence = evidence_of(task, fault)};
   lk_proof proof = proof_of(&task->job);
   lk_status status = lk_authorisation_authenticate(a, &proof, error);
   lk_once once = lk_replay_guard_name(task);
@@ -45,30 +59,54 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
   return report(worker, status, "searched", error);
 }
 
-/* A reply under a policy may leave only while its decision holds; others at any time. */
+/* Whether the reply tells what the search found: lists, or that there is no such subject. */
+static bool is_answer(const lk_task *task) {
+  bool permitted = task->authorisation != NULL && task->authorisation->verdict.permitted;
+  return permitted && (task->status == LK_OK || task->status == LK_EBADJOB);
+}
+
+/* An answer under a policy may leave only while its decision holds; other replies at any time. */
 static void set_times(lk_task *task) {
   static const uint64_t ever_ms = 1ULL << 53; /* as far as Lua's numbers count */
-  const lk_verdict *verdict =
-      task->authorisation != NULL && task->status == LK_OK ? &task->authorisation->verdict : NULL;
+  const lk_verdict *verdict = is_answer(task) ? &task->authorisation->verdict : NULL;
   uint64_t since_ms = verdict != NULL ? verdict->since_ms : 0;
   uint64_t until_ms = verdict != NULL && verdict->until_ms < ever_ms ? verdict->until_ms : ever_ms;
   snprintf(task->since, sizeof task->since, "%llu", (unsigned long long)since_ms);
   snprintf(task->until, sizeof task->until, "%llu", (unsigned long long)until_ms);
 }
 
+/* Returns the task's status, or why its answer is withheld. */
 static lk_status release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
+  lk_authorisation *a = task->authorisation;
   uint64_t now_ms = lk_worker_redis_ms(worker);
   lk_proof proof = proof_of(&task->job);
-  lk_status status = lk_authorisation_release(task->authorisation, &proof, now_ms, &task->error);
+  lk_status status = lk_authorisation_release(a, &proof, now_ms, &task->error);
   tighten(task);
-  lk_reply_part part = {.result = result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};
-  released->candidates = status == LK_OK ? lk_reply_candidates(&part, lk_job_lists(&task->job)) : 0;
-  return lk_authorisation_log_search(task->authorisation, status, released, now_ms, &task->error);
+  if (status == LK_OK && task->status == LK_OK) {
+    lk_reply_part part = {.result = result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};
+    uint32_t lists = lk_job_lists(&task->job);
+    released->candidates = lk_reply_candidates(&part, lists);
+    if (lk_governance_has_log(a->governance)) lk_reply_hash(&part, lists, a->verdict.id, released->reply);
+  }
+  status = lk_authorisation_log_search(a, status, released, now_ms, &task->error);
+  if (status == LK_OK) return task->status;
+  if (a->verdict.permitted) lk_verdict_withhold(&a->verdict, status);
+  return status;
+}
+
+/* A job that was permitted and then could not be searched: its reply is no permit, and the log says what became of it.
+ */
+static lk_status withhold(const lk_worker *worker, lk_task *task, const lk_release *released) {
+  lk_verdict_withhold(&task->authorisation->verdict, task->status);
+  return lk_authorisation_log_search(task->authorisation, task->status, released, lk_worker_redis_ms(worker),
+                                     &task->error);
 }
 
 void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
-  if (task->authorisation != NULL && task->status == LK_OK)
-    task->status = report(worker, release(worker, task, result, released), "released", &task->error);
+  if (task->authorisation != NULL && task->authorisation->verdict.permitted) {
+    lk_status status = is_answer(task) ? release(worker, task, result, released) : withhold(worker, task, released);
+    task->status = report(worker, status, "released", &task->error);
+  }
   set_times(task);
 }
 
@@ -79,9 +117,11 @@ bool lk_authorise_commit(const lk_worker *worker, lk_task *const *tasks, size_t 
   if (status == LK_OK) return true;
   status = report(worker, status, "released", &error);
   for (size_t i = 0; i < count; i++) {
-    if (tasks[i]->authorisation != NULL) tasks[i]->authorisation->verdict.sequence = 0;
-    if (tasks[i]->status != LK_OK) continue;
-    if (tasks[i]->authorisation != NULL) tasks[i]->authorisation->verdict.permitted = false;
+    lk_authorisation *a = tasks[i]->authorisation;
+    if (a == NULL) continue;
+    a->verdict.sequence = 0;
+    if (!a->verdict.permitted) continue;
+    lk_verdict_withhold(&a->verdict, status);
     tasks[i]->status = status;
     tasks[i]->error = error;
   }

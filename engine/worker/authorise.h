@@ -5,12 +5,15 @@
 
 #include "engine/worker/worker.h"
 
-/* Decides a job before any search, and tightens its limits. LK_EIO: the connection to Redis broke, so the job is not
+/* Decides a job before any search, and tightens its limits. `fault` is LK_OK, or why the probes cannot be searched for,
+ * with the reason in `error`: only a permitted caller is told. LK_EIO: the connection to Redis broke, so the job is not
  * decided. */
-lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error);
+lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_status fault,
+                              lk_error *error);
 
-/* Decides again, tightens the job's limits, and writes to the log what is about to leave. Sets status and error of a
- * task that is withheld. `released` has everything but the number of candidates, which this counts in `result`. */
+/* Decides again, tightens the job's limits, and writes to the log what is about to leave, or that nothing does. Sets
+ * status and error of a task that is withheld. `released` has everything but the candidates, which this counts and
+ * hashes in `result`. */
 void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released);
 
 /* Commits the log; call it before the replies leave. False: the log failed, and all tasks are withheld. */

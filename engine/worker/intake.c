@@ -132,7 +132,7 @@ static lk_status admit(intake *in, lk_task *task, lk_error *error) {
                    job->gallery.bytes);
   status = lk_worker_check_gallery(in->worker, number, error);
   if (status == LK_OK) status = prepare(task, error);
-  if (status == LK_OK) status = lk_authorise_decide(worker, in->session.redis, task, error);
+  status = lk_authorise_decide(worker, in->session.redis, task, status, error);
   /* Identifications share a batch if their gallery, k, fusion and `by` are equal. A verification, or a search with a
    * tag mask, is a batch of its own. */
   bool alone = job->op == LK_OP_VERIFY || job->mask != 0;

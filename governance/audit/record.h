@@ -9,7 +9,7 @@
 
 enum {
   LK_AUDIT_VERSION = 1,
-  LK_AUDIT_LINE_MAX = 36 << 10, /* bytes of a record's line, without the line feed */
+  LK_AUDIT_LINE_MAX = 40 << 10, /* bytes of a record's line, without the line feed */
   LK_AUDIT_HEX = 65,            /* bytes of a hash or key in hex, terminated */
   LK_AUDIT_LOG_HEX = 33,        /* the same for a log's id */
 };

@@ -43,7 +43,6 @@ static lk_policy_cause check_authorisation(const lk_rule *rule, const lk_policy_
   if ((uint64_t)now_ms - (uint64_t)since_ms >= grace_ms) return LK_CAUSE_GRACE_OVER;
   if (__builtin_add_overflow(since_ms, (int64_t)grace_ms, &end_ms)) end_ms = INT64_MAX;
   if (end_ms < decision->grace_until_ms) decision->grace_until_ms = end_ms;
-  decision->purge_on_refusal |= rule->purge_on_refusal;
   return LK_CAUSE_NONE;
 }
 
@@ -86,7 +85,6 @@ static void close_limits(lk_policy_decision *decision) {
   decision->k = 0;
   decision->retention_hours = 0;
   decision->grace_until_ms = INT64_MAX;
-  decision->purge_on_refusal = false;
 }
 
 static void refuse(lk_policy_decision *decision, lk_policy_cause cause, int32_t rule) {

@@ -167,11 +167,12 @@ static lk_status read_signature_minutes(const parse *p, const lk_yaml_node *node
   return read_whole(p, node, 1, SIGNATURE_MINUTES_MAX, to);
 }
 
+/* There are no results that the engine keeps and could purge, so it promises none: whoever gets a result keeps it. */
 static lk_status read_on_refusal(const parse *p, const lk_yaml_node *node, void *to) {
-  *(bool *)to = lk_text_equal(node->text, lk_text_of("purge"));
+  (void)to;
   lk_status status = need_text(p, node);
-  if (status != LK_OK || *(bool *)to || lk_text_equal(node->text, lk_text_of("keep"))) return status;
-  return refuse_value(p, node, "is neither purge nor keep");
+  if (status != LK_OK || lk_text_equal(node->text, lk_text_of("keep"))) return status;
+  return refuse_value(p, node, "is not offered; the only value is keep");
 }
 
 static lk_status read_key(const parse *p, const lk_yaml_node *node, void *to) {
@@ -279,10 +280,9 @@ static lk_yaml_node without_key(const lk_yaml_node *item) {
   return node;
 }
 
-static const field authorisation_fields[] = {
-    {"grace_hours", read_hours, offsetof(lk_rule, grace_hours), OPTIONAL},
-    {"on_refusal", read_on_refusal, offsetof(lk_rule, purge_on_refusal), OPTIONAL},
-    {0}};
+static const field authorisation_fields[] = {{"grace_hours", read_hours, offsetof(lk_rule, grace_hours), OPTIONAL},
+                                             {"on_refusal", read_on_refusal, 0, OPTIONAL},
+                                             {0}};
 
 static lk_status read_authorisation(const parse *p, const lk_yaml_node *node, void *to) {
   ((lk_rule *)to)->require |= LK_REQUIRE_AUTHORISATION;

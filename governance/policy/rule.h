@@ -35,7 +35,6 @@ typedef struct lk_rule {
   int64_t from_ms, until_ms; /* INT64_MIN, INT64_MAX: no limit */
   uint32_t require;          /* bits of lk_require */
   uint32_t grace_hours;
-  bool purge_on_refusal;
   float min_score;                                           /* -INFINITY: none */
   double max_fmr;                                            /* 0: none */
   uint32_t max_candidates, probes_per_case, retention_hours; /* LK_POLICY_NO_LIMIT: none */

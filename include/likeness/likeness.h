@@ -15,8 +15,8 @@
  *
  * Policies: a gallery may be bound to a policy (lk_gallery_bind). lk_gallery_identify, _verify, _enroll and _export
  * then decide by it before any work and again before they release anything, by this machine's clock, and the audit log
- * records both. LK_EPOLICY: refused; the error names the rule. LK_EBUSY: another process writes that log. A function
- * that fails releases nothing.
+ * records both. LK_EPOLICY: refused; the error names the rule, and tells nothing of the gallery. LK_EBUSY: another
+ * process writes that log. A function that fails releases nothing, and leaves no candidate in its result's memory.
  *
  * Threads: different galleries and results are independent. Any threads may read one open gallery and search it into
  * different results at once; a device runs lk_device_searches searches at once. lk_gallery_load and lk_gallery_close
@@ -106,8 +106,8 @@ LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t posit
 
 /* Writes the vectors of `count` templates from `position` on as count x dim floats, exactly as they are stored
  * (normalised under cosine, rounded under f16). `claims` may be NULL. LK_EPOLICY: the policy refuses the operation
- * `export`; `vectors` is unchanged. LK_EINVAL: the gallery does not have so many. LK_EIO, LK_ECORRUPT: `vectors` is not
- * valid. */
+ * `export`; `vectors` is unchanged. LK_EINVAL: the gallery does not have so many. LK_EIO, LK_ECORRUPT: `vectors` has
+ * zeros, if it was written. */
 LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count,
                                    const lk_claims *claims, float *vectors, lk_error *error);
 
@@ -186,9 +186,14 @@ LK_API lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe,
 /* Writes the template numbers and scores of a whole list into the caller's arrays of lk_result_count elements. */
 LK_API void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores);
 
+/* How many templates each probe of the last search was compared with: those that its tags, keys and subjects select; in
+ * a verification, the subject's. 0 if there was no search, or it failed or was refused. */
+LK_API uint64_t lk_result_searched(const lk_result *result);
+
 /* The decision on the last search into this result, whether it was permitted or refused: JSON as in replies
- * (docs/protocol.md), terminated; {"policy":"none"} for a gallery that is not bound. Empty if there was no search, or
- * it failed for another reason. */
+ * (docs/protocol.md), terminated; {"policy":"none"} for a gallery that is not bound. A search that was permitted and
+ * then failed is a refusal too. Empty if there was no search, or it has no decision: an argument is out of range, or
+ * the log cannot be written. */
 LK_API lk_text lk_result_decision(const lk_result *result);
 
 /* Compares each probe with the templates of one subject. Each probe's list in `result` holds the best template, or

@@ -38,7 +38,8 @@ static lk_status decide(lk_gallery_authorisation *a, const lk_claims *claims, lk
   status = lk_authorisation_authenticate(&a->base, &proof, error);
   status = lk_authorisation_decide(&a->base, status, NULL, lk_clock_unix_ms(), error);
   lk_error log_error;
-  if (status != LK_EPOLICY || lk_governance_commit(a->base.governance, &log_error) == LK_OK) return status;
+  if (status == LK_OK || lk_governance_commit(a->base.governance, &log_error) == LK_OK) return status;
+  a->base.verdict = (lk_verdict){0}; /* a decision that is not in the log is none */
   *error = log_error;
   return LK_EIO;
 }
@@ -49,19 +50,33 @@ static lk_status tell(lk_status status, const lk_error *text, lk_error *error) {
   return status;
 }
 
-lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk_gallery *gallery,
-                               const lk_policy_request *request, const lk_claims *claims, lk_error *error) {
-  *authorisation = (lk_gallery_authorisation){
-      .gallery = gallery, .key = claims != NULL ? claims->key : NULL, .base = {.request = *request}};
-  authorisation->base.request.gallery = lk_text_of(gallery->name);
-  authorisation->base.request.model = lk_text_of(gallery->manifest.model);
-  lk_error text;
-  return gallery->binding != NULL ? tell(decide(authorisation, claims, &text), &text, error) : LK_OK;
+/* What `status` is for, where the caller has written that down. */
+static lk_error text_of(lk_status status, const lk_error *error) {
+  return status != LK_OK && error != NULL ? *error : (lk_error){""};
 }
 
-static lk_release released_by(const lk_gallery *gallery, bool searched) {
-  uint64_t rows = gallery->catalog.rows;
-  return (lk_release){.epoch = gallery->manifest.epoch, .searched = searched ? rows : 0, .total = rows};
+lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk_gallery *gallery,
+                               const lk_policy_request *request, const lk_evidence *evidence, const lk_claims *claims,
+                               lk_error *error) {
+  *authorisation = (lk_gallery_authorisation){.gallery = gallery,
+                                              .key = claims != NULL ? claims->key : NULL,
+                                              .base = {.request = *request, .evidence = *evidence}};
+  authorisation->base.request.gallery = lk_text_of(gallery->name);
+  authorisation->base.request.model = lk_text_of(gallery->manifest.model);
+  if (gallery->binding == NULL) return evidence->fault;
+  lk_error text = text_of(evidence->fault, error);
+  return tell(decide(authorisation, claims, &text), &text, error);
+}
+
+lk_evidence lk_query_evidence(const lk_query *query, lk_status fault) {
+  return (lk_evidence){.fault = fault,
+                       .searches = true,
+                       .narrowing = {.tags = query->tags,
+                                     .mask = query->mask,
+                                     .keys = query->keys,
+                                     .subjects = query->subjects,
+                                     .keys_count = query->keys_count,
+                                     .subjects_count = query->subjects_count}};
 }
 
 static lk_status give_decision(const lk_authorisation *a, const lk_release *release, lk_answer *answer,
@@ -73,52 +88,80 @@ static lk_status give_decision(const lk_authorisation *a, const lk_release *rele
   return text != NULL ? LK_OK : lk_fail_memory(error);
 }
 
-void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_answer *answer) {
-  lk_release nothing = released_by(authorisation->gallery, false);
-  if (authorisation->base.verdict.id[0] != '\0') give_decision(&authorisation->base, &nothing, answer, NULL);
+void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_result *result) {
+  static const lk_release nothing;
+  lk_result_erase(result);
+  if (authorisation->base.verdict.id[0] != '\0') give_decision(&authorisation->base, &nothing, &result->answer, NULL);
 }
 
-/* Returns the first failure, but logs the decision in any case. */
-static lk_status release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error) {
-  lk_authorisation *a = &authorisation->base;
-  uint64_t now_ms = lk_clock_unix_ms();
-  challenge c;
-  lk_proof proof = prove(authorisation->key, &c);
-  lk_status status = lk_authorisation_release(a, &proof, now_ms, error);
+/* Cuts the answer down to what may be released, and describes that. */
+static lk_release cut(const lk_gallery_authorisation *authorisation, lk_answer *answer) {
+  const lk_authorisation *a = &authorisation->base;
   lk_answer_tighten(answer, a->request.k, a->request.threshold);
-  lk_release release = released_by(authorisation->gallery, true);
-  release.candidates = status == LK_OK ? lk_answer_candidates(answer) : 0;
-  if (status == LK_OK || status == LK_EPOLICY) {
-    lk_error text;
-    lk_status made = give_decision(a, &release, answer, &text);
-    if (made != LK_OK) return tell(made, &text, error);
-  }
-  lk_status logged = lk_authorisation_log_search(a, LK_OK, &release, now_ms, error);
-  if (logged == LK_OK) logged = lk_governance_commit(a->governance, error);
+  lk_release release = {.epoch = authorisation->gallery->manifest.epoch,
+                        .searched = answer->lists.visible,
+                        .total = authorisation->gallery->catalog.rows,
+                        .candidates = lk_answer_candidates(answer)};
+  if (lk_governance_has_log(a->governance)) lk_answer_hash_all(answer, a->verdict.id, release.reply);
+  return release;
+}
+
+/* Logs what leaves, or why nothing does. A result whose record is not in the log is withheld, and has no decision. */
+static lk_status log_release(lk_authorisation *a, lk_status status, const lk_release *release, uint64_t now_ms,
+                             lk_error *error) {
+  lk_error log_error;
+  if (status != LK_OK && a->verdict.permitted) lk_verdict_withhold(&a->verdict, status);
+  lk_status logged = lk_authorisation_log_search(a, LK_OK, release, now_ms, &log_error);
+  if (logged == LK_OK) logged = lk_governance_commit(a->governance, &log_error);
   if (logged == LK_OK) return status;
-  lk_answer_decide(answer, NULL);
+  a->verdict = (lk_verdict){0};
+  *error = log_error;
   return logged;
 }
 
-lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error) {
-  lk_error text;
-  if (authorisation->base.governance == NULL) {
-    lk_answer_decide_none(answer);
-    return LK_OK;
+/* That there is no such subject is an answer too; any other failure is none, but the log says what became of its
+ * permit. */
+static lk_status release_search(lk_gallery_authorisation *authorisation, lk_status searched, lk_answer *answer,
+                                lk_error *error) {
+  lk_authorisation *a = &authorisation->base;
+  uint64_t now_ms = lk_clock_unix_ms();
+  lk_status status = searched;
+  lk_release release = {0};
+  if (searched == LK_OK || searched == LK_ENOTFOUND) {
+    challenge c;
+    lk_proof proof = prove(authorisation->key, &c);
+    status = lk_authorisation_release(a, &proof, now_ms, error);
+    release = cut(authorisation, answer);
+    if (status == LK_OK) status = give_decision(a, &release, answer, error);
   }
-  lk_status status = release_search(authorisation, answer, &text);
-  if (status != LK_OK) lk_candidate_lists_clear(&answer->lists);
+  status = log_release(a, status, &release, now_ms, error);
+  return status == LK_OK ? searched : status;
+}
+
+lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_status searched, lk_result *result,
+                                    lk_error *error) {
+  if (authorisation->base.governance == NULL) {
+    if (searched == LK_OK) lk_answer_decide_none(&result->answer);
+    return searched;
+  }
+  lk_error text = text_of(searched, error);
+  lk_status status = release_search(authorisation, searched, &result->answer, &text);
+  if (authorisation->base.verdict.permitted)
+    lk_candidate_lists_erase(&result->workspace.parts); /* they reach beyond the limits */
+  else
+    lk_gallery_refuse_search(authorisation, result);
   return tell(status, &text, error);
 }
 
 static lk_status release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch, lk_error *error) {
+  static const lk_release nothing;
   lk_authorisation *a = &authorisation->base;
   uint64_t now_ms = lk_clock_unix_ms();
   challenge c;
   lk_proof proof = prove(authorisation->key, &c);
   lk_status status = lk_authorisation_release(a, &proof, now_ms, error);
-  if (status == LK_OK)
-    status = lk_governance_log_done(a->governance, &a->request, now_ms, &a->verdict, epoch, templates, error);
+  if (status != LK_OK) return log_release(a, status, &nothing, now_ms, error);
+  status = lk_governance_log_done(a->governance, &a->request, now_ms, &a->verdict, epoch, templates, error);
   return status == LK_OK ? lk_governance_commit(a->governance, error) : status;
 }
 

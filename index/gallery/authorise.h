@@ -16,20 +16,27 @@ typedef struct lk_gallery_authorisation {
 } lk_gallery_authorisation;
 
 /* `request` has the operation, k, threshold and probes; `claims` may be NULL and must outlive the authorisation, whose
- * request then has the limits that are in effect. LK_EPOLICY: refused, and the log says so. LK_EINVAL: a claim's text
- * is malformed. LK_EBUSY, LK_EIO: the log. LK_EFORMAT: a file of the binding is broken. */
+ * request then has the limits that are in effect. LK_EPOLICY: refused, and the log says so. The evidence's fault, whose
+ * reason is in `error`: the policy permits what cannot be done, or there is no policy; a log says so. LK_EINVAL: a
+ * claim's text is malformed. LK_EBUSY, LK_EIO: the log. LK_EFORMAT: a file of the binding is broken. */
 lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk_gallery *gallery,
-                               const lk_policy_request *request, const lk_claims *claims, lk_error *error);
+                               const lk_policy_request *request, const lk_evidence *evidence, const lk_claims *claims,
+                               lk_error *error);
 
-/* Releases a search: cuts its answer down to the limits and gives it its decision. Where it fails the answer is empty.
- */
-lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error);
+/* The evidence of an identification, without its probes. */
+lk_evidence lk_query_evidence(const lk_query *query, lk_status fault);
+
+/* Releases a search that ended with the status `searched`, whose reason is in `error`: cuts the answer down to the
+ * limits and gives it its decision. Returns `searched`, or why nothing is released. Where it is not LK_OK, nothing of
+ * an answer is left in the result, in its memory neither. */
+lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_status searched, lk_result *result,
+                                    lk_error *error);
 
 /* Releases any other operation, of `templates` templates, which leaves the gallery at `epoch`. */
 lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
                              lk_error *error);
 
-/* Gives an answer the decision that refused its search. */
-void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_answer *answer);
+/* Gives a result the decision that refused its search, if there is one, and erases all else. */
+void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_result *result);
 
 #endif

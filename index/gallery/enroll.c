@@ -236,13 +236,13 @@ static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t 
   static const lk_policy_request request = {.operation = LK_OPERATION_ENROLL, .k = 1, .threshold = -INFINITY};
   lk_status status = lk_gallery_open_in(folder, &e->gallery, error);
   if (status != LK_OK) return status;
-  status = lk_gallery_authorise(&e->authorisation, e->gallery, &request, e->claims, error);
+  lk_evidence evidence = {.fault = check_vectors(e, error)};
+  if (evidence.fault == LK_OK) evidence.fault = check_labels(e, error);
+  status = lk_gallery_authorise(&e->authorisation, e->gallery, &request, &evidence, e->claims, error);
   if (status == LK_OK) status = lk_pool_open(0, &e->pool, error);
   if (status == LK_OK) {
     report(e, 0);
-    status = check_vectors(e, error);
-    if (status == LK_OK) status = check_labels(e, error);
-    if (status == LK_OK) status = check_keys(e, error);
+    status = check_keys(e, error);
     if (status == LK_OK) remove_leftovers(e, 0);
     if (status == LK_OK) status = write_all(e, error);
     if (status == LK_OK && numbered_from != NULL) *numbered_from = e->gallery->manifest.next_number;

@@ -13,19 +13,27 @@ lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t positi
   return lk_segment_check_row(segment, row, error);
 }
 
+static lk_status check_span(const lk_gallery *gallery, uint64_t position, uint64_t count, lk_error *error) {
+  uint64_t templates = gallery->catalog.rows;
+  if (position <= templates && count <= templates - position) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "%llu templates from position %llu on; the gallery %s has %llu",
+                 (unsigned long long)count, (unsigned long long)position, gallery->name, (unsigned long long)templates);
+}
+
+/* Only a caller that the policy permits is told how many templates there are. */
 lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count, const lk_claims *claims,
                             float *vectors, lk_error *error) {
   static const lk_policy_request request = {.operation = LK_OPERATION_EXPORT, .k = 1, .threshold = -INFINITY};
   lk_gallery_authorisation authorisation;
-  uint64_t templates = gallery->catalog.rows;
-  if (position > templates || count > templates - position)
-    return lk_fail(error, LK_EINVAL, "%llu templates from position %llu on; the gallery %s has %llu",
-                   (unsigned long long)count, (unsigned long long)position, gallery->name,
-                   (unsigned long long)templates);
-  lk_status status = lk_gallery_authorise(&authorisation, gallery, &request, claims, error);
+  uint32_t dim = gallery->manifest.dim;
+  lk_evidence evidence = {.fault = check_span(gallery, position, count, error)};
+  lk_status status = lk_gallery_authorise(&authorisation, gallery, &request, &evidence, claims, error);
   if (status == LK_OK) status = lk_gallery_release(&authorisation, count, gallery->manifest.epoch, error);
+  if (status != LK_OK) return status;
   for (uint64_t i = 0; status == LK_OK && i < count; i++)
-    status = lk_gallery_export_unchecked(gallery, position + i, vectors + i * gallery->manifest.dim, error);
+    status = lk_gallery_export_unchecked(gallery, position + i, vectors + i * dim, error);
   lk_status readable = lk_catalog_check_files(&gallery->catalog, error);
-  return readable != LK_OK ? readable : status;
+  if (readable != LK_OK) status = readable;
+  if (status != LK_OK) memset(vectors, 0, count * dim * sizeof *vectors);
+  return status;
 }

@@ -70,6 +70,7 @@ lk_status lk_fuse_max(lk_result *result, const lk_query *query, lk_search_stats 
                            .k = query->k,
                            .by_subject = query->by_subject};
   lk_status status = lk_workspace_search(w, query, &plain, parts, stats, error);
+  result->answer.lists.visible = parts->visible;
   for (uint32_t run = 0, first = 0; status == LK_OK && run < w->runs_count; run++) {
     uint32_t end = first + w->runs[run].count;
     lk_hit *hits = parts->hits + lk_candidate_lists_begin(parts, first);
@@ -192,6 +193,7 @@ lk_status lk_fuse_mean(lk_result *result, const lk_query *query, lk_search_stats
       thresholds[run] = least_score(w->gallery, &centres[run], bar_of(w, run));
   }
   if (status == LK_OK) status = search_means(w, query, LK_K_ALL, stats, error);
+  result->answer.lists.visible = w->parts.visible;
   for (uint32_t run = 0; status == LK_OK && run < runs; run++) status = append_best(result, query, run, error);
   return status;
 }

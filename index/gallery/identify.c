@@ -83,7 +83,8 @@ static lk_status search_each(lk_result *result, const lk_query *query, lk_search
   return lk_workspace_search(w, query, &plain, &result->answer.lists, stats, error);
 }
 
-/* Searches for the runs in the workspace. The query's probes and threshold are not read. */
+/* Searches for the runs in the workspace. The query's probes and threshold are not read. Rows that were cut off read as
+ * zeros, which looks like damage: then the cut is the reason. */
 static lk_status run_search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   lk_workspace *w = &result->workspace;
   lk_status status = lk_query_lists(query) ? list_allowed(w, query, error) : LK_OK;
@@ -96,25 +97,34 @@ static lk_status run_search(lk_result *result, const lk_query *query, lk_search_
            : query->fusion == LK_FUSE_MEAN ? lk_fuse_mean(result, query, stats, error)
                                            : search_each(result, query, stats, error);
   fesetenv(&callers);
-  lk_status readable = lk_catalog_check_files(&w->gallery->catalog, error);
-  if (readable != LK_OK) status = readable;
+  lk_error cut_off;
+  lk_status readable = lk_catalog_check_files(&w->gallery->catalog, &cut_off);
+  if (readable != LK_OK && (status == LK_OK || status == LK_ECORRUPT)) {
+    status = readable;
+    if (error != NULL) *error = cut_off;
+  }
   if (status != LK_OK) lk_answer_clear(&result->answer);
   return status;
 }
 
-static lk_status prepare(const lk_gallery *gallery, const lk_query *query, lk_result *result, lk_error *error) {
-  lk_answer_begin(&result->answer, gallery);
+/* What does not depend on the gallery's templates, so that anyone may be told. */
+static lk_status check_usage(const lk_gallery *gallery, const lk_query *query, lk_error *error) {
   lk_status status = check_query(gallery, query, error);
   if (status == LK_OK && isnan(query->threshold)) status = lk_fail(error, LK_EINVAL, "the threshold is not a number");
-  if (status == LK_OK) status = check_fusion(query, NULL, query->probes_count, error);
-  if (status == LK_OK) status = lk_gallery_check_model(gallery, query->model, error);
+  return status == LK_OK ? check_fusion(query, NULL, query->probes_count, error) : status;
+}
+
+static lk_status prepare(const lk_gallery *gallery, const lk_query *query, lk_workspace *w, lk_error *error) {
+  lk_status status = lk_gallery_check_model(gallery, query->model, error);
   if (status != LK_OK) return status;
-  return lk_workspace_prepare(&result->workspace, gallery, query->probes, query->probes_count, query->threshold, error);
+  return lk_workspace_prepare(w, gallery, query->probes, query->probes_count, query->threshold, error);
 }
 
 lk_status lk_gallery_identify_unchecked(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                         lk_search_stats *stats, lk_error *error) {
-  lk_status status = prepare(gallery, query, result, error);
+  lk_answer_begin(&result->answer, gallery);
+  lk_status status = check_usage(gallery, query, error);
+  if (status == LK_OK) status = prepare(gallery, query, &result->workspace, error);
   return status == LK_OK ? run_search(result, query, stats, error) : status;
 }
 
@@ -128,20 +138,47 @@ lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *quer
   return status == LK_OK ? run_search(result, query, stats, error) : status;
 }
 
+static uint32_t count_probes(const lk_query *query) {
+  uint64_t probes = 0;
+  for (uint32_t i = 0; i < query->probes_count; i++)
+    if (__builtin_add_overflow(probes, query->probes[i].rows, &probes)) probes = UINT32_MAX;
+  return probes < UINT32_MAX ? (uint32_t)probes : UINT32_MAX;
+}
+
+/* Asks the policy, before anyone is told that the probes do not fit the gallery, and takes its limits. */
+static lk_status authorise(const lk_gallery *gallery, lk_query *query, lk_result *result,
+                           lk_gallery_authorisation *authorisation, lk_error *error) {
+  lk_workspace *w = &result->workspace;
+  lk_policy_request request = {
+      .operation = LK_OPERATION_IDENTIFY, .k = query->k, .threshold = query->threshold, .probes = count_probes(query)};
+  lk_evidence evidence = lk_query_evidence(query, prepare(gallery, query, w, error));
+  if (evidence.fault == LK_OK) {
+    evidence.probes = w->probes;
+    evidence.floats = (size_t)w->probes_count * gallery->manifest.dim;
+  }
+  lk_status status = lk_gallery_authorise(authorisation, gallery, &request, &evidence, query->claims, error);
+  if (status != LK_OK) return status;
+  query->k = authorisation->base.request.k;
+  for (uint32_t run = 0; run < w->runs_count; run++) w->runs[run].threshold = authorisation->base.request.threshold;
+  return LK_OK;
+}
+
+/* Statistics of a search that is withheld would tell how many templates there are. */
 lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result, lk_search_stats *stats,
                               lk_error *error) {
-  lk_policy_request request = {.operation = LK_OPERATION_IDENTIFY, .k = query->k, .threshold = query->threshold};
-  lk_query permitted = *query;
   lk_gallery_authorisation authorisation;
-  lk_status status = prepare(gallery, query, result, error);
+  lk_query permitted = *query;
+  lk_search_stats counted = stats != NULL ? *stats : (lk_search_stats){0};
+  lk_answer_begin(&result->answer, gallery);
+  lk_status status = check_usage(gallery, query, error);
   if (status != LK_OK) return status;
-  request.probes = result->workspace.probes_count;
-  status = lk_gallery_authorise(&authorisation, gallery, &request, query->claims, error);
-  if (status == LK_EPOLICY) lk_gallery_refuse_search(&authorisation, &result->answer);
-  if (status != LK_OK) return status;
-  permitted.k = authorisation.base.request.k;
-  for (uint32_t run = 0; run < result->workspace.runs_count; run++)
-    result->workspace.runs[run].threshold = authorisation.base.request.threshold;
-  status = run_search(result, &permitted, stats, error);
-  return status == LK_OK ? lk_gallery_release_search(&authorisation, &result->answer, error) : status;
+  status = authorise(gallery, &permitted, result, &authorisation, error);
+  if (status != LK_OK) {
+    lk_gallery_refuse_search(&authorisation, result);
+    return status;
+  }
+  status = run_search(result, &permitted, &counted, error);
+  status = lk_gallery_release_search(&authorisation, status, result, error);
+  if (status == LK_OK && stats != NULL) *stats = counted;
+  return status;
 }

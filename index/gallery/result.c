@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "base/text.h"
@@ -43,11 +44,19 @@ void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, 
   }
 }
 
+uint64_t lk_result_searched(const lk_result *result) { return result->answer.lists.visible; }
+
 lk_text lk_result_decision(const lk_result *result) { return result->answer.decision; }
 
 void lk_answer_clear(lk_answer *answer) {
   lk_candidate_lists_clear(&answer->lists);
   lk_answer_decide(answer, NULL);
+}
+
+void lk_result_erase(lk_result *result) {
+  lk_answer_clear(&result->answer);
+  lk_candidate_lists_erase(&result->answer.lists);
+  lk_candidate_lists_erase(&result->workspace.parts);
 }
 
 void lk_answer_begin(lk_answer *answer, const lk_gallery *gallery) {
@@ -81,4 +90,18 @@ void lk_answer_tighten(lk_answer *answer, uint32_t k, float threshold) {
     lists->ends[list] = kept;
     begin = end;
   }
+  size_t left = kept * sizeof *lists->hits;
+  if (lists->hits_buffer.size > left) memset((char *)lists->hits_buffer.data + left, 0, lists->hits_buffer.size - left);
+}
+
+void lk_answer_hash_all(const lk_answer *answer, const char *id, char hex[LK_EVIDENCE_HEX]) {
+  const lk_candidate_lists *lists = &answer->lists;
+  lk_answer_hash hash;
+  lk_answer_hash_start(&hash, id);
+  for (uint32_t list = 0; list < lists->count; list++) {
+    uint64_t at = lk_candidate_lists_begin(lists, list);
+    lk_answer_hash_list(&hash, (uint32_t)(lists->ends[list] - at));
+    for (; at < lists->ends[list]; at++) lk_answer_hash_candidate(&hash, lists->hits[at].number, lists->hits[at].score);
+  }
+  lk_answer_hash_end(&hash, hex);
 }

@@ -2,6 +2,7 @@
 #ifndef INDEX_GALLERY_RESULT_H
 #define INDEX_GALLERY_RESULT_H
 
+#include "governance/evidence.h"
 #include "index/gallery/workspace.h"
 
 /* Candidate lists, and the decision that they were released by. */
@@ -20,17 +21,23 @@ struct lk_result {
 /* Forgets the lists and the decision; their memory stays. */
 void lk_answer_clear(lk_answer *answer);
 
-/* The same, for the answer of a search of this gallery. */
+/* Forgets and overwrites all candidates that the result holds, also those that its searches kept. */
+void lk_result_erase(lk_result *result);
+
+/* As lk_answer_clear, for the answer of a search of this gallery. */
 void lk_answer_begin(lk_answer *answer, const lk_gallery *gallery);
 
 /* Sets the decision: a text, which the answer frees; NULL for none. */
 void lk_answer_decide(lk_answer *answer, char *decision);
 void lk_answer_decide_none(lk_answer *answer); /* of a gallery that is not bound */
 
-/* Cuts each list down to `k` candidates at or above the threshold. */
+/* Cuts each list down to `k` candidates at or above the threshold, and overwrites the others. */
 void lk_answer_tighten(lk_answer *answer, uint32_t k, float threshold);
 
 /* In all lists. */
 uint64_t lk_answer_candidates(const lk_answer *answer);
+
+/* Their hash, for the decision with this id (governance/evidence.h). */
+void lk_answer_hash_all(const lk_answer *answer, const char *id, char hex[LK_EVIDENCE_HEX]);
 
 #endif

@@ -51,6 +51,7 @@ static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
   if (v.compared == 0)
     return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->name, lk_text_shown(subject),
                    subject.bytes);
+  lists->visible = v.compared;
   for (uint32_t p = 0; p < probes; p++) lists->ends[p] = p + 1;
   lists->count = probes;
   return LK_OK;
@@ -63,16 +64,33 @@ lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_prepare
   return status == LK_OK ? compare(result, subject, error) : status;
 }
 
+/* The policy is asked before the probes are refused or the subject is looked up: a refusal must not tell of either. */
+static lk_status authorise(const lk_gallery *gallery, const lk_vectors *probes, const lk_text *subject,
+                           const lk_claims *claims, lk_result *result, lk_gallery_authorisation *authorisation,
+                           lk_error *error) {
+  lk_workspace *w = &result->workspace;
+  lk_policy_request request = {.operation = LK_OPERATION_VERIFY,
+                               .k = 1,
+                               .threshold = -INFINITY,
+                               .probes = probes->rows < UINT32_MAX ? (uint32_t)probes->rows : UINT32_MAX};
+  lk_evidence evidence = {.searches = true, .narrowing = lk_narrowing_to_subject(subject)};
+  evidence.fault = lk_workspace_prepare(w, gallery, probes, 1, -INFINITY, error);
+  if (evidence.fault == LK_OK) {
+    evidence.probes = w->probes;
+    evidence.floats = (size_t)w->probes_count * gallery->manifest.dim;
+  }
+  return lk_gallery_authorise(authorisation, gallery, &request, &evidence, claims, error);
+}
+
 lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes, lk_text subject,
                             const lk_claims *claims, lk_result *result, lk_error *error) {
-  lk_policy_request request = {.operation = LK_OPERATION_VERIFY, .k = 1, .threshold = -INFINITY};
   lk_gallery_authorisation authorisation;
   lk_answer_begin(&result->answer, gallery);
-  lk_status status = lk_workspace_prepare(&result->workspace, gallery, probes, 1, -INFINITY, error);
-  if (status != LK_OK) return status;
-  request.probes = result->workspace.probes_count;
-  status = lk_gallery_authorise(&authorisation, gallery, &request, claims, error);
-  if (status == LK_EPOLICY) lk_gallery_refuse_search(&authorisation, &result->answer);
-  if (status == LK_OK) status = compare(result, subject, error);
-  return status == LK_OK ? lk_gallery_release_search(&authorisation, &result->answer, error) : status;
+  lk_status status = authorise(gallery, probes, &subject, claims, result, &authorisation, error);
+  if (status != LK_OK) {
+    lk_gallery_refuse_search(&authorisation, result);
+    return status;
+  }
+  status = compare(result, subject, error);
+  return lk_gallery_release_search(&authorisation, status, result, error);
 }

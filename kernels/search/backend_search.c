@@ -69,10 +69,9 @@ static lk_status run_pass(lk_backend_search *search, const lk_plan *plan, const 
                           const lk_batch *pass, uint64_t rows, lk_candidate_lists *lists, lk_search_stats *stats,
                           lk_error *error) {
   const lk_backend_ops *ops = search->backend->ops;
-  uint64_t visible;
-  lk_status status = ops->begin(search->backend, pass, &visible, error);
+  lk_status status = ops->begin(search->backend, pass, &lists->visible, error);
   if (status != LK_OK) return status;
-  if (lk_plan_wants_exact_scan(rows, visible, pass->k)) {
+  if (lk_plan_wants_exact_scan(rows, lists->visible, pass->k)) {
     ops->exact_scan(search->backend);
   } else {
     seed(search, plan, rows);

@@ -196,5 +196,6 @@ lk_status lk_sharded_search_run(lk_sharded_search *sharded, const lk_batch *batc
   if (status != LK_OK) return status;
   for (uint32_t p = 0; p < batch->count; p++) merge_list(sharded, batch, p, lists);
   lists->count = batch->count;
+  for (uint32_t i = 0; i < sharded->count; i++) lists->visible += sharded->shards[i].lists.visible;
   return LK_OK;
 }

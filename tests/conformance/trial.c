@@ -23,6 +23,8 @@ void trial_compare(const struct trial *trial, const char *device, uint32_t threa
   const struct conformance_case *c = &trial->c;
   cr_assert(got->count == want->count, "%s, %u threads: %u lists and not %u; %s", device, threads, got->count,
             want->count, case_describe(c));
+  cr_assert(want->count == 0 || got->visible == want->visible, "%s, %u threads: %llu rows are visible and not %llu; %s",
+            device, threads, (unsigned long long)got->visible, (unsigned long long)want->visible, case_describe(c));
   for (uint32_t p = 0; p < want->count; p++) {
     cr_assert(count_of(got, p) == count_of(want, p), "%s, %u threads: probe %u has %llu hits and not %llu; %s", device,
               threads, p, (unsigned long long)count_of(got, p), (unsigned long long)count_of(want, p),
@@ -110,6 +112,7 @@ void trial_free(struct trial *trial) {
 static void append(lk_candidate_lists *to, const lk_candidate_lists *from) {
   lk_error error;
   uint64_t begin = lk_candidate_lists_begin(to, to->count);
+  to->visible = from->visible;
   cr_assert(lk_candidate_lists_reserve(to, from->count, lk_candidate_lists_begin(from, from->count), &error) == LK_OK,
             "%s", error.text);
   memcpy(to->hits + begin, from->hits, lk_candidate_lists_begin(from, from->count) * sizeof *to->hits);
@@ -199,7 +202,6 @@ static void round_in_float(lk_backend *backend, const lk_scan_order *order, uint
 void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_candidate_lists *lists) {
   lk_error error;
   lk_search_stats stats = {0};
-  uint64_t visible;
   const corpus *data = &trial->data;
   lk_batch batch = trial->batch;
   lk_scan_order order = {0};
@@ -214,7 +216,7 @@ void trial_search_wide(const struct trial *trial, lk_backend *backend, lk_candid
   lk_plan plan = {.first_tiles = count, .growth = 1, .tile_stride = 1};
   cr_assert(lk_scan_order_make(&order, &plan, count, &error) == LK_OK);
   lk_candidate_lists_clear(lists);
-  cr_assert(backend->ops->begin(backend, &batch, &visible, &error) == LK_OK, "%s", error.text);
+  cr_assert(backend->ops->begin(backend, &batch, &lists->visible, &error) == LK_OK, "%s", error.text);
   round_in_float(backend, &order, 0, count / 2);
   round_in_float(backend, &order, count / 2, count);
   lk_scan_order_free(&order);

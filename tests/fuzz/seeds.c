@@ -177,7 +177,7 @@ static void save_policies(void) {
             "    except: {purposes: missing}\n    from: 2020-06-10\n    until: null\n"
             "  - id: b\n    effect: permit\n    text: >\n      two\n      lines\n    operations: [identify, verify]\n"
             "    galleries: 'a*b'\n    jurisdictions: [CH]\n    until: 2024-02-29T23:59:59.999+02:00\n"
-            "    require: [case, signature]\n    authorisation: {grace_hours: 48, on_refusal: purge}\n"
+            "    require: [case, signature]\n    authorisation: {grace_hours: 48, on_refusal: keep}\n"
             "    min_score: -0.5\n    max_fmr: 1e-6\n    max_candidates: 10\n    probes_per_case: 3\n"
             "    retention_hours: 5\n");
   save_text("fuzz_policy", "keys",

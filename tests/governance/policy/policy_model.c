@@ -99,7 +99,7 @@ static void draw_requirements(random_state *random, model_rule *rule) {
                             &rule->jurisdiction, &rule->case_id, &rule->authorisation};
   for (int i = 0; i < 6; i++) *required[i] = random_one_in(random, 8);
   rule->authorisation_block = random_one_in(random, 4);
-  rule->purge = random_one_in(random, 2);
+  rule->keeps = random_one_in(random, 2);
   rule->grace_hours = draw_count(random, 2, 0, 6);
   rule->max_candidates = draw_count(random, 2, 1, 12);
   rule->probes_per_case = draw_count(random, 4, 1, 6);
@@ -201,7 +201,7 @@ static void write_limits(const model_rule *rule, FILE *file) {
   if (rule->authorisation_block) {
     fputs("    authorisation:\n", file);
     if (rule->grace_hours >= 0) fprintf(file, "      grace_hours: %d\n", rule->grace_hours);
-    fprintf(file, "      on_refusal: %s\n", rule->purge ? "purge" : "keep");
+    if (rule->keeps || rule->grace_hours < 0) fputs("      on_refusal: keep\n", file);
   }
   if (rule->has_min_score) fprintf(file, "    min_score: %s\n", rule->min_score);
   if (rule->has_max_fmr) fprintf(file, "    max_fmr: %s\n", rule->max_fmr);

@@ -34,8 +34,8 @@ typedef struct model_rule {
   model_scope scope, except;
   model_instant from, until;
   bool purpose, actor, signature, jurisdiction, case_id, authorisation; /* required */
-  bool authorisation_block, purge;
-  int grace_hours; /* -1: not given; likewise below */
+  bool authorisation_block, keeps; /* the block says on_refusal: keep, which is the default */
+  int grace_hours;                 /* -1: not given; likewise below */
   int max_candidates, probes_per_case, retention_hours;
   bool has_min_score, has_max_fmr;
   char min_score[MODEL_TEXT], max_fmr[MODEL_TEXT];
@@ -66,7 +66,6 @@ typedef struct model_decision {
   float threshold;
   uint32_t k, retention_hours;
   int64_t grace_until_ms;
-  bool purge;
 } model_decision;
 
 void model_draw_policy(random_state *random, model_policy *policy);

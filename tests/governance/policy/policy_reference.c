@@ -101,7 +101,6 @@ static void limit(const model_rule *rule, const model_request *request, model_de
   if ((rule->authorisation || rule->authorisation_block) && request->pending) {
     int64_t end = request->pending_since_ms + (int64_t)rule->grace_hours * 3600000;
     if (end < decision->grace_until_ms) decision->grace_until_ms = end;
-    if (rule->authorisation_block && rule->purge) decision->purge = true;
   }
   if (!binds(request)) return;
   if (rule->max_candidates >= 0 && (uint32_t)rule->max_candidates < decision->k)

@@ -205,7 +205,8 @@ Test(policy, limits_that_are_refused) {
   check_field_refused("authorisation: yes", "authorisation: is not a mapping of fields");
   check_field_refused("authorisation: {grace: 1}", "grace: unknown field; the fields here are grace_hours, on_refusal");
   check_field_refused("authorisation: {grace_hours: -1}", "grace_hours: '-1' is not a whole number from 0 to 1000000");
-  check_field_refused("authorisation: {on_refusal: shrug}", "on_refusal: 'shrug' is neither purge nor keep");
+  check_field_refused("authorisation: {on_refusal: purge}",
+                      "on_refusal: 'purge' is not offered; the only value is keep");
 }
 
 Test(policy, instants_that_are_refused) {
@@ -313,9 +314,9 @@ Test(policy, what_a_field_gives) {
   cr_assert_eq(rule_with("require: signature")->require, LK_REQUIRE_SIGNATURE);
   cr_assert_eq(rule_with("require: [purpose, actor, signature, jurisdiction, case, authorisation]")->require, 63);
   const lk_rule *rule = rule_with("authorisation: {}");
-  cr_assert(rule->require == LK_REQUIRE_AUTHORISATION && rule->grace_hours == 0 && !rule->purge_on_refusal);
-  rule = rule_with("authorisation: {on_refusal: purge, grace_hours: 5}");
-  cr_assert(rule->grace_hours == 5 && rule->purge_on_refusal);
+  cr_assert(rule->require == LK_REQUIRE_AUTHORISATION && rule->grace_hours == 0);
+  rule = rule_with("authorisation: {on_refusal: keep, grace_hours: 5}");
+  cr_assert(rule->grace_hours == 5);
   cr_assert_eq(rule_with("min_score: -.5")->min_score, -0.5F);
   cr_assert_eq(rule_with("min_score: 1.0e-3")->min_score, 1e-3F);
   cr_assert_eq(rule_with("max_fmr: 1e-6")->max_fmr, 1e-6);

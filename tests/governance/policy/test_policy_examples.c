@@ -95,14 +95,14 @@ Test(policy_examples, moratorium_has_an_exception) {
   request.authorisation = lk_text_of("w");
   expect_permitted("2021-01-01", "missing");
   cr_assert(decision.k == 10 && decision.threshold == 0.6F && decision.retention_hours == 720);
-  cr_assert(!decision.purge_on_refusal && decision.grace_until_ms == INT64_MAX);
+  cr_assert(decision.grace_until_ms == INT64_MAX);
   request.k = 3, request.threshold = 0.9F;
   expect_permitted("2021-01-01", "missing");
   cr_assert(decision.k == 3 && decision.threshold == 0.9F, "the caller tightens");
   request.authorisation_pending = true;
   request.pending_since_ms = instant("2021-01-01");
   expect_permitted("2021-01-02T23:59:59.999Z", "missing");
-  cr_assert(decision.purge_on_refusal && decision.grace_until_ms == instant("2021-01-03"));
+  cr_assert(decision.grace_until_ms == instant("2021-01-03"));
   expect_refused("2021-01-03", "longer than the grace period");
   expect_refused("2020-12-31", "lies in the future");
   request.authorisation_pending = false;

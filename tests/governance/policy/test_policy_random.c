@@ -48,7 +48,7 @@ static bool same(const lk_policy_decision *found, const model_decision *wanted) 
   return found->permitted == wanted->permitted && found->cause == wanted->cause &&
          found->refused_by == wanted->refused_by && found->threshold == wanted->threshold && found->k == wanted->k &&
          found->retention_hours == wanted->retention_hours && found->grace_until_ms == wanted->grace_until_ms &&
-         found->purge_on_refusal == wanted->purge && same_rules(found, wanted);
+         same_rules(found, wanted);
 }
 
 static const lk_policy_calibration calibration = {.threshold = model_calibration};

@@ -195,8 +195,9 @@ Test(changing_files, a_segment_that_is_cut_off_fails_its_gallery_alone) {
   cr_assert_eq(lk_result_count(result, 0), 0);
   lk_vectors probe = files_vectors((float[DIM]){1}, 1, DIM);
   cr_assert_eq(lk_gallery_verify(cut, &probe, lk_text_of("290"), NULL, result, &error), LK_EIO);
-  float vector[DIM];
+  float vector[DIM] = {7};
   cr_assert_eq(lk_gallery_export(cut, 290, 1, NULL, vector, &error), LK_EIO);
+  cr_assert_eq(vector[0], 0);
   cr_assert_eq(lk_gallery_check(cut, &error), LK_EIO);
   cr_assert_eq(identify(whole, result, &error), LK_OK, "%s", error.text);
   cr_assert_eq(lk_result_count(result, 0), 5);
