@@ -33,8 +33,9 @@
  *   - For the product in (c) each element of x - m and q - m is rounded to float, and so is each product, which then
  *     goes through at most terms + 4 additions: within (terms + 8) 2^-24 |p||y|. A device that takes subnormal numbers
  *     for zero loses at most 2^-120 (|p| + |y|) of the elements and dim 2^-125 of the products.
- *   - (d) is (b) with the score as the bar, and its mirror: p.y >= p.x^ - |p||r_x|, and every error above is taken the
- *     other way. `offset_slack` is how much of the offset was added outward.
+ *   - (d) is (2) in both directions. The rounding of the score, and of the double sum of l2, is within 2^-23 of it.
+ *     `offset_slack` is how much was added to the offset outward. What the sums and this header round of products of
+ *     lengths, 2^-43 of |p||y|, is far below the (dim + 8) 2^-24 |p||y| of the loss.
  *   - acc is an exact int32: 127 * 127 * 4096 < 2^31. A threshold below int32 saturates to one that every acc reaches,
  *     a threshold above it to one that no acc reaches.
  * Without these terms a row whose residual is zero (one-hot rows at dimensions 4, 16, 64, ...) would lose its match. */
@@ -150,30 +151,19 @@ LK_INLINE bool lk_bound_reaches(lk_metric metric, uint32_t dim, const lk_probe_b
   return product + loss + LK_ARITHMETIC_ERROR * (fabs(product) + fabs(needed) + loss) >= needed;
 }
 
-/* The most p.y with which a centred row of length up to `norm_max` can have a score as low as this: lk_bound_product,
- * mirrored. */
-LK_INLINE double lk_bound_product_most(lk_metric metric, const lk_probe_bound *probe, double norm_max, float score) {
-  double above = nextafterf(score, INFINITY);
-  double most = above - probe->offset + probe->offset_slack;
-  double magnitude = fabs(above) + fabs(probe->offset);
-  if (metric == LK_L2) {
-    double squares = norm_max * norm_max;
-    most = (most - above * LK_SCORE_ERROR + squares) / 2;
-    magnitude += squares;
-  } else {
-    most += LK_SCORE_ERROR * probe->norm * norm_max;
-  }
-  return most + LK_ARITHMETIC_ERROR * magnitude;
-}
-
 /* Whether a pair can have this score, by the row's residual and length and by `dot`, as in lk_bound_reaches: (d). */
 LK_INLINE bool lk_bound_allows(lk_metric metric, uint32_t dim, const lk_probe_bound *probe, const lk_tile *tile,
                                const lk_row_bound *row, float score, float dot) {
-  double most = lk_bound_product_most(metric, probe, row->norm, score);
-  double loss = lk_bound_row_loss(dim, probe, tile, row);
-  double product = (double)tile->scale * dot;
-  return product - loss - LK_ARITHMETIC_ERROR * (fabs(product) + fabs(most) + loss) <= most &&
-         lk_bound_reaches(metric, dim, probe, tile, row, score, dot);
+  double product = (double)tile->scale * dot, loss = lk_bound_row_loss(dim, probe, tile, row);
+  double least = product - loss, most = product + loss;
+  if (metric == LK_L2) {
+    double longest = row->norm, shortest = lk_bound_shortest(row) * (1 - LK_SQUARES_ERROR);
+    least = 2 * least - longest * longest;
+    most = 2 * most - shortest * shortest;
+  }
+  double error = fabs(score) * 0x1p-23 + 0x1p-149 + LK_ARITHMETIC_ERROR * fabs(probe->offset);
+  return score >= probe->offset - probe->offset_slack + least - error && score <= probe->offset + most + error &&
+         fabs(score) < INFINITY;
 }
 
 /* The least float product of centred probe and centred row, neither of them coded, with which a row of length
