@@ -1,6 +1,7 @@
 /* Parses a policy file by tables of fields. Each entry names a field, the function that reads its value and the offset
  * where the value goes. */
 #include <errno.h>
+#include <fenv.h>
 #include <locale.h>
 #include <math.h>
 #include <sodium.h>
@@ -120,11 +121,23 @@ static lk_status need_number(const parse *p, const lk_yaml_node *node) {
   return decimal && *end == '\0' ? LK_OK : refuse_value(p, node, "is not a number");
 }
 
+/* The least float at or above the decimal: the nearest float may lie below it, and would let through a score that the
+ * rule's words exclude. Sets errno to ERANGE where there is none, and where it is too small for a normal number. */
+static float least_float(const parse *p, const char *decimal) {
+  int rounding = fegetround();
+  fesetround(FE_UPWARD);
+  errno = 0;
+  float score = strtof_l(decimal, NULL, p->locale);
+  fesetround(rounding);
+  return score;
+}
+
 static lk_status read_score(const parse *p, const lk_yaml_node *node, void *to) {
   lk_status status = need_number(p, node);
   if (status != LK_OK) return status;
-  *(float *)to = strtof_l(node->text.bytes, NULL, p->locale);
-  return isfinite(*(float *)to) ? LK_OK : refuse_value(p, node, "is out of range for a score");
+  float score = *(float *)to = least_float(p, node->text.bytes);
+  bool in_range = isfinite(score) && (errno != ERANGE || fabsf(score) < 1);
+  return in_range ? LK_OK : refuse_value(p, node, "is out of range for a score");
 }
 
 static lk_status read_rate(const parse *p, const lk_yaml_node *node, void *to) {

@@ -86,9 +86,14 @@ static lk_policy_cause lacks(const model_rule *rule, const model_request *reques
   return known ? LK_CAUSE_NONE : LK_CAUSE_CALIBRATION;
 }
 
+static float at_or_above(double decimal) {
+  float nearest = (float)decimal;
+  return (double)nearest < decimal ? nextafterf(nearest, INFINITY) : nearest;
+}
+
 static float least_score(const model_rule *rule, const model_request *request) {
   float least = -INFINITY, score;
-  if (rule->has_min_score) least = strtof(rule->min_score, NULL);
+  if (rule->has_min_score) least = at_or_above(strtod(rule->min_score, NULL));
   if (!rule->has_max_fmr) return least;
   lk_text model = {.bytes = request->model, .length = (uint32_t)strlen(request->model)};
   model_calibration(NULL, model, atof(rule->max_fmr), &score);

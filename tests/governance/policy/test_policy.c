@@ -327,6 +327,17 @@ Test(policy, what_a_field_gives) {
   cr_assert(rule->has_except && rule->except.claims[LK_CLAIM_JURISDICTION].count == 1);
 }
 
+/* A limit of 0.7 must not release 0.699999988, the float that is nearest to it. */
+Test(policy, a_limit_is_the_least_float_at_or_above_its_decimal) {
+  cr_assert_eq(rule_with("min_score: 0.7")->min_score, 0x1.666668p-1F);
+  cr_assert_eq(rule_with("min_score: -0.7")->min_score, -0x1.666666p-1F);
+  cr_assert_eq(rule_with("min_score: 0.5")->min_score, 0.5F);
+  /* The nearest double is 0.5 itself. */
+  cr_assert_eq(rule_with("min_score: 0.50000000000000000000000000000001")->min_score, 0x1.000002p-1F);
+  cr_assert_eq(rule_with("min_score: 1e-60")->min_score, 0x1p-149F);
+  check_field_refused("min_score: -1e39", "min_score: '-1e39' is out of range for a score");
+}
+
 /* Numbers have a point, whatever the caller's locale has. */
 Test(policy, numbers_in_another_locale) {
   if (setlocale(LC_ALL, "de_DE.UTF-8") == NULL) cr_skip_test("there is no locale de_DE.UTF-8 here");
