@@ -77,8 +77,9 @@ typedef struct lk_policy_request {
   bool actor_signed; /* a key of this actor made a valid signature of the request; else the actor is only asserted */
   lk_text case_id;
   lk_text authorisation;      /* its id */
-  bool authorisation_pending; /* applied for and not granted yet */
-  int64_t pending_since_ms;   /* Unix time of the application */
+  bool authorisation_granted; /* else it is pending: applied for and not granted yet */
+  int64_t pending_since_ms;   /* Unix time of the application; 0: not said. An authorisation that has it is pending */
+  lk_metric metric;           /* the gallery's: scores have a scale, except under ip */
   uint32_t k;                 /* candidates; may be LK_K_ALL */
   float threshold;            /* -INFINITY for none; not NaN */
   uint32_t probes;            /* in this request */
@@ -103,11 +104,15 @@ typedef enum lk_policy_cause {
   LK_CAUSE_JURISDICTION,
   LK_CAUSE_CASE,
   LK_CAUSE_AUTHORISATION,
-  LK_CAUSE_PENDING,       /* the authorisation is pending, and the rule allows no grace period */
-  LK_CAUSE_PENDING_LATER, /* its application lies in the future */
+  LK_CAUSE_PENDING,        /* the authorisation is pending, and the rule allows no grace period */
+  LK_CAUSE_PENDING_UNSAID, /* the request does not say when it was applied for */
+  LK_CAUSE_PENDING_LATER,  /* its application lies in the future */
   LK_CAUSE_GRACE_OVER,
   LK_CAUSE_CASE_PROBES,
   LK_CAUSE_CALIBRATION,
+  LK_CAUSE_METRIC,         /* a limit on scores, under a metric that gives them no scale */
+  LK_CAUSE_WORD_MALFORMED, /* from here on: no rule refuses it. A word is not UTF-8, or too long */
+  LK_CAUSE_WORD_UNKNOWN,   /* the policy lists its words, and not this one */
   LK_CAUSES
 } lk_policy_cause;
 

@@ -55,6 +55,7 @@ lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk
       .gallery = gallery, .key = claims != NULL ? claims->key : NULL, .base = {.request = *request}};
   authorisation->base.request.gallery = lk_text_of(gallery->name);
   authorisation->base.request.model = lk_text_of(gallery->manifest.model);
+  authorisation->base.request.metric = gallery->manifest.metric;
   lk_error text;
   return gallery->binding != NULL ? tell(decide(authorisation, claims, &text), &text, error) : LK_OK;
 }

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                  .actor_signed = i % 2 == 0,
                                  .case_id = word,
                                  .authorisation = word,
-                                 .authorisation_pending = i % 4 == 1,
+                                 .authorisation_granted = i % 4 != 1,
                                  .k = i % 7 == 0 ? LK_K_ALL : 20,
                                  .threshold = i % 5 == 0 ? -INFINITY : 0.25F,
                                  .probes = 1};

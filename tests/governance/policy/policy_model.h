@@ -44,6 +44,7 @@ typedef struct model_rule {
 typedef struct model_policy {
   int rules_count;
   model_rule rules[MODEL_RULES];
+  bool words[MODEL_SELECTORS]; /* whether it lists the words that its rules have */
 } model_policy;
 
 /* Texts with a NUL; what is empty was not said. */
@@ -51,8 +52,9 @@ typedef struct model_request {
   int operation;
   char said[MODEL_SELECTORS][MODEL_TEXT];
   char model[MODEL_TEXT], case_id[MODEL_TEXT], authorisation[MODEL_TEXT];
-  bool actor_signed, pending;
-  int64_t pending_since_ms;
+  bool actor_signed, granted;
+  int64_t pending_since_ms; /* 0: not said */
+  lk_metric metric;
   uint32_t k, probes;
   uint64_t case_probes;
   float threshold;
@@ -73,6 +75,8 @@ void model_draw_policy(random_state *random, model_policy *policy);
 void model_draw_request(random_state *random, model_request *request);
 /* In one of the many ways of writing it. */
 void model_write(random_state *random, const model_policy *policy, FILE *file);
+/* Whether the policy lists the words of this selector: it has some. */
+bool model_lists(const model_policy *policy, int selector);
 /* By timegm. */
 int64_t model_instant_ms(const model_instant *instant);
 

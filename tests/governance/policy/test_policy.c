@@ -114,9 +114,8 @@ Test(policy, files_that_are_refused) {
   check_refused("policy: 1\nname:\nrules: []\n", "line 2: name: is empty");
   check_refused("policy: 1\nname: [n]\nrules: []\n", "line 2: name: is not a single value");
   check_refused("policy: 1\nname: \"a\\tb\"\nrules: []\n", "line 2: name: has a control character");
-  check_refused(
-      "policy: 1\nname: n\nrule: []\n",
-      "line 3: rule: unknown field; the fields here are policy, name, deployment, signature_minutes, keys, rules");
+  check_refused("policy: 1\nname: n\nrule: []\n", "line 3: rule: unknown field; the fields here are policy, name, "
+                                                  "deployment, signature_minutes, keys, words, rules");
   check_refused("policy: 1\nname: n\nrules:\n", "line 3: rules: is not a list");
   check_refused("policy: 1\nname: n\nrules: r\n", "line 3: rules: is not a list");
   check_refused("policy: 1\nname: n\nrules:\n  r: {}\n", "line 4: rules: is not a list");
@@ -391,6 +390,33 @@ Test(policy, no_calibration_no_permit) {
   cr_assert_eq(decide(NULL, NULL), LK_OK, "enroll compares nothing");
 }
 
+/* Under ip a probe times 1,000 has scores times 1,000, so it would pass every limit. */
+Test(policy, limits_on_scores_need_a_scale) {
+  static const char *const lines[] = {"min_score: 0.5", "max_fmr: 0.5", "max_candidates: 5"};
+  request = (lk_policy_request){.operation = LK_OPERATION_IDENTIFY, .k = 3, .probes = 1, .threshold = 0.9F};
+  for (int i = 0; i < 3; i++) {
+    lk_error error = {0};
+    rule_with(lines[i]);
+    request.metric = LK_IP;
+    cr_assert_eq(decide(NULL, &error), i < 2 ? LK_EPOLICY : LK_OK, "%s", lines[i]);
+    cr_assert(i == 2 || decision.cause == LK_CAUSE_METRIC, "%s", lines[i]);
+    cr_assert(i == 2 || strstr(error.text, "the metric ip gives no scale") != NULL, "%s", error.text);
+    request.metric = LK_L2;
+    cr_assert_eq(decide(NULL, NULL), i == 1 ? LK_EPOLICY : LK_OK, "%s", lines[i]);
+  }
+}
+
+/* 0 is no time of an application: whoever says nothing about a grant does not have it. */
+Test(policy, an_authorisation_is_pending_until_it_is_said_to_be_granted) {
+  rule_with("authorisation: {grace_hours: 1}");
+  request = (lk_policy_request){.authorisation = lk_text_of("w")};
+  cr_assert(decide(NULL, NULL) == LK_EPOLICY && decision.cause == LK_CAUSE_PENDING_UNSAID);
+  request.authorisation_granted = true;
+  cr_assert_eq(decide(NULL, NULL), LK_OK);
+  request.pending_since_ms = -3600000;
+  cr_assert(decide(NULL, NULL) == LK_EPOLICY && decision.cause == LK_CAUSE_GRACE_OVER, "it is said to be pending, too");
+}
+
 Test(policy, an_empty_policy_permits_nothing) {
   good("policy: 1\nname: closed\nrules: []\n");
   lk_error error = {0};
@@ -403,7 +429,7 @@ Test(policy, an_empty_policy_permits_nothing) {
 
 Test(policy, times_at_the_ends_of_the_scale) {
   rule_with("authorisation: {grace_hours: 1}");
-  request = (lk_policy_request){.authorisation = lk_text_of("w"), .authorisation_pending = true};
+  request = (lk_policy_request){.authorisation = lk_text_of("w")};
   request.pending_since_ms = INT64_MIN;
   cr_assert_eq(lk_policy_decide(policy, &request, INT64_MAX - 1, NULL, &decision, NULL), LK_EPOLICY);
   cr_assert_eq(decision.cause, LK_CAUSE_GRACE_OVER);
