@@ -53,7 +53,7 @@ lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk
                                const lk_policy_request *request, const lk_claims *claims, lk_error *error) {
   *authorisation = (lk_gallery_authorisation){
       .gallery = gallery, .key = claims != NULL ? claims->key : NULL, .base = {.request = *request}};
-  authorisation->base.request.gallery = lk_text_of(gallery->name);
+  authorisation->base.request.gallery = lk_text_of(gallery->manifest.name);
   authorisation->base.request.model = lk_text_of(gallery->manifest.model);
   authorisation->base.request.metric = gallery->manifest.metric;
   lk_error text;

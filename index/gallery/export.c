@@ -20,7 +20,7 @@ lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64
   uint64_t templates = gallery->catalog.rows;
   if (position > templates || count > templates - position)
     return lk_fail(error, LK_EINVAL, "%llu templates from position %llu on; the gallery %s has %llu",
-                   (unsigned long long)count, (unsigned long long)position, gallery->name,
+                   (unsigned long long)count, (unsigned long long)position, gallery->manifest.name,
                    (unsigned long long)templates);
   lk_status status = lk_gallery_authorise(&authorisation, gallery, &request, claims, error);
   if (status == LK_OK) status = lk_gallery_release(&authorisation, count, gallery->manifest.epoch, error);

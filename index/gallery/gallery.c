@@ -18,26 +18,6 @@
 #include "index/gallery/subjects.h"
 #include "kernels/search/device.h"
 
-static bool is_name(const char *name) {
-  if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
-  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
-}
-
-/* A gallery has the name of its folder, however the path is written. */
-static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
-  char resolved[PATH_MAX];
-  if (realpath(folder, resolved) == NULL)
-    return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
-  const char *base = strrchr(resolved, '/') + 1;
-  lk_status status = LK_OK;
-  if (is_name(base))
-    strcpy(name, base);
-  else
-    status = lk_fail(error, LK_EINVAL, "%s: invalid name: a gallery's name may have letters, digits, '.', '_' and '-'",
-                     folder);
-  return status;
-}
-
 static lk_status check_empty(const char *folder, lk_error *error) {
   DIR *entries = opendir(folder);
   if (entries == NULL) return lk_fail(error, LK_EIO, "%s: cannot read the folder: %s", folder, strerror(errno));
@@ -80,11 +60,10 @@ lk_status lk_gallery_create(const char *folder, const lk_gallery_options *option
   bool made = mkdir(folder, 0777) == 0;
   if (!made && errno != EEXIST)
     return lk_fail(error, LK_EIO, "%s: cannot make the folder: %s", folder, strerror(errno));
-  char name[LK_TEXT_MAX + 1];
   status = check_empty(folder, error);
-  if (status == LK_OK) status = read_name(folder, name, error);
   lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
+  if (status == LK_OK) status = lk_manifest_name_of(folder, manifest.name, error);
   if (status == LK_OK && options->binding != NULL)
     status = lk_binding_keep(folder, options->binding, &manifest.binding, error);
   if (status == LK_OK) status = sync_parent(folder, error);
@@ -130,8 +109,8 @@ static lk_status open_segments(lk_gallery *gallery, lk_error *error) {
 lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error) {
   lk_gallery *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
-  lk_status status = read_name(folder, opened->name, error);
-  if (status == LK_OK && snprintf(opened->folder, PATH_MAX, "%s", folder) >= PATH_MAX)
+  lk_status status = LK_OK;
+  if (snprintf(opened->folder, PATH_MAX, "%s", folder) >= PATH_MAX)
     status = lk_fail(error, LK_EINVAL, "%s: the path is too long", folder);
   if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
   if (status == LK_OK) status = open_segments(opened, error);
@@ -213,12 +192,13 @@ lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *posi
       *position = gallery->catalog.first_row[s] + lk_segment_place(&gallery->catalog.segments[s], row);
       return LK_OK;
     }
-  return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->name, lk_text_shown(key), key.bytes);
+  return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->manifest.name, lk_text_shown(key),
+                 key.bytes);
 }
 
 void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
   const lk_manifest *manifest = &gallery->manifest;
-  *stat = (lk_gallery_stat){.name = gallery->name,
+  *stat = (lk_gallery_stat){.name = gallery->manifest.name,
                             .model = manifest->model,
                             .metric = manifest->metric,
                             .store = manifest->store,
@@ -275,5 +255,5 @@ lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error) {
 lk_status lk_gallery_check_vectors(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error) {
   if (vectors->dim == gallery->manifest.dim) return lk_vectors_check(vectors, error);
   return lk_fail(error, LK_EDIM, "%s: vectors of dimension %u; the gallery %s has %u", vectors->name, vectors->dim,
-                 gallery->name, gallery->manifest.dim);
+                 gallery->manifest.name, gallery->manifest.dim);
 }

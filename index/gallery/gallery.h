@@ -11,7 +11,6 @@
 
 struct lk_gallery {
   char folder[PATH_MAX];
-  char name[LK_TEXT_MAX + 1];
   lk_manifest manifest;
   lk_catalog catalog;
   double longest;     /* no stored row is longer; set by loading */

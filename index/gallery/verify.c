@@ -43,8 +43,8 @@ static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
   status = lk_catalog_check_files(&gallery->catalog, error);
   if (status != LK_OK) return status;
   if (v.compared == 0)
-    return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->name, lk_text_shown(subject),
-                   subject.bytes);
+    return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->manifest.name,
+                   lk_text_shown(subject), subject.bytes);
   for (uint32_t p = 0; p < probes; p++) lists->ends[p] = p + 1;
   lists->count = probes;
   return LK_OK;
