@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/stamp.h"
 #include "base/text.h"
 #include "governance/calibration.h"
 #include "governance/cases.h"
@@ -18,10 +19,12 @@
 struct lk_governance {
   lk_governance_options options;
   atomic_uint_least64_t generation;
-  pthread_mutex_t lock; /* protects all members below */
-  lk_policy *policy;    /* NULL: no policy is configured, or it is broken */
-  lk_error broken;      /* why every request is refused; "": the files are valid */
+  atomic_uint_least64_t looked_us; /* when the files were last looked at */
+  pthread_mutex_t lock;            /* protects all members below */
+  lk_policy *policy;               /* NULL: no policy is configured, or it is broken */
+  lk_error broken;                 /* why every request is refused; "": the files are valid */
   lk_calibration calibration;
+  lk_stamp policy_read, calibration_read; /* the files as they were read */
   bool is_calibrated;
   lk_audit *audit;
   lk_cases cases;
@@ -34,17 +37,20 @@ static bool calibrated_threshold(const void *context, lk_text model, double max_
          lk_calibration_score(calibration, max_fmr, threshold, NULL) == LK_OK;
 }
 
-/* The file that was read last, and its faulty line. */
+/* The file that was read last, and its faulty line; and how the files were before they were read. */
 typedef struct last_read {
   const char *file;
   uint32_t line; /* 0: no fault, or no line is at fault */
+  lk_stamp policy, calibration;
 } last_read;
 
 static lk_status read_rules(const lk_governance_options *options, lk_policy **policy, lk_calibration *calibration,
                             last_read *last, lk_error *error) {
   *policy = NULL;
   *calibration = (lk_calibration){0};
-  *last = (last_read){.file = options->policy};
+  *last = (last_read){.file = options->policy,
+                      .policy = lk_stamp_of(options->policy),
+                      .calibration = lk_stamp_of(options->calibration)};
   lk_status status = options->policy != NULL ? lk_policy_open_at(options->policy, policy, &last->line, error) : LK_OK;
   if (status == LK_OK && options->calibration != NULL) {
     last->file = options->calibration;
@@ -104,6 +110,9 @@ lk_status lk_governance_open(const lk_governance_options *options, lk_governance
   last_read last;
   lk_status status = read_rules(options, &g->policy, &g->calibration, &last, error);
   g->is_calibrated = options->calibration != NULL;
+  g->policy_read = last.policy;
+  g->calibration_read = last.calibration;
+  lk_stamp_is_due(&g->looked_us); /* they were looked at now */
   if (status == LK_OK) status = open_log(g, error);
   if (status == LK_OK) status = log_policy(g, &last, error);
   if (status != LK_OK) {
@@ -137,6 +146,8 @@ lk_status lk_governance_reload(lk_governance *governance, lk_error *error) {
   lk_calibration_close(&governance->calibration);
   governance->policy = policy;
   governance->calibration = calibration;
+  governance->policy_read = last.policy;
+  governance->calibration_read = last.calibration;
   governance->broken = *error;
   atomic_fetch_add(&governance->generation, 1);
   lk_error log_error;
@@ -144,6 +155,34 @@ lk_status lk_governance_reload(lk_governance *governance, lk_error *error) {
   pthread_mutex_unlock(&governance->lock);
   if (status != LK_OK) *error = log_error;
   return status;
+}
+
+static bool has_changed(lk_governance *g) {
+  lk_stamp policy = lk_stamp_of(g->options.policy), calibration = lk_stamp_of(g->options.calibration);
+  pthread_mutex_lock(&g->lock);
+  bool changed = !lk_stamp_equal(&policy, &g->policy_read) || !lk_stamp_equal(&calibration, &g->calibration_read);
+  pthread_mutex_unlock(&g->lock);
+  return changed;
+}
+
+void lk_governance_follow(lk_governance *governance) {
+  lk_error told; /* lk_governance_tell has it too; a log that failed fails what comes after */
+  if (lk_stamp_is_due(&governance->looked_us) && has_changed(governance)) lk_governance_reload(governance, &told);
+}
+
+bool lk_governance_tell(lk_governance *governance, char *text, size_t size) {
+  char hash[LK_VERDICT_POLICY];
+  pthread_mutex_lock(&governance->lock);
+  bool valid = governance->broken.text[0] == '\0';
+  name_policy(governance, hash);
+  if (!valid)
+    snprintf(text, size, "%s", governance->broken.text);
+  else if (governance->options.policy == NULL)
+    snprintf(text, size, "none");
+  else
+    snprintf(text, size, "%s, sha256 %s", governance->options.policy, hash);
+  pthread_mutex_unlock(&governance->lock);
+  return valid;
 }
 
 uint64_t lk_governance_generation(const lk_governance *governance) { return atomic_load(&governance->generation); }
@@ -286,6 +325,7 @@ static lk_status take_once(lk_governance *g, const lk_once *once, uint64_t now_m
 lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_once *once,
                                uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
   start_verdict(verdict);
+  lk_governance_follow(governance);
   pthread_mutex_lock(&governance->lock);
   lk_status taken = take_once(governance, once, now_ms, error);
   lk_status status = taken == LK_OK ? decide(governance, request, once, now_ms, verdict, error)
@@ -335,6 +375,7 @@ static lk_status check_proof(const lk_policy *policy, lk_text actor, const lk_pr
 
 lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const lk_proof *proof,
                                      bool *authenticated, lk_error *error) {
+  lk_governance_follow(governance);
   pthread_mutex_lock(&governance->lock);
   const lk_policy *policy = governance->policy;
   lk_status status = policy != NULL ? check_proof(policy, actor, proof, error) : LK_OK;
@@ -348,6 +389,7 @@ lk_status lk_governance_release(lk_governance *governance, const lk_policy_reque
   lk_verdict before = *verdict;
   lk_policy_request asked = *request;
   asked.case_probes = verdict->case_probes;
+  lk_governance_follow(governance);
   pthread_mutex_lock(&governance->lock);
   lk_status status = ask(governance, &asked, now_ms, verdict, error);
   pthread_mutex_unlock(&governance->lock);

@@ -2,8 +2,8 @@
  * the audit log records decisions and releases. Without a policy every request is permitted, under the policy "none";
  * without a log nothing is recorded.
  *
- * If a reload finds a broken file, every request is refused until a later reload succeeds. If the log cannot be
- * written, every operation fails. Any thread may call; calls take turns. */
+ * Changed files reach every decision within a second. If a reload finds a broken file, every request is refused until a
+ * later reload succeeds. If the log cannot be written, every operation fails. Any thread may call; calls take turns. */
 #ifndef GOVERNANCE_GOVERNANCE_H
 #define GOVERNANCE_GOVERNANCE_H
 
@@ -29,6 +29,14 @@ lk_status lk_governance_close(lk_governance *governance, lk_error *error);
  * request is then refused, and `error` (not NULL) gives the reason and the line; its text is empty if the files are
  * valid. LK_EIO: the log failed. */
 lk_status lk_governance_reload(lk_governance *governance, lk_error *error);
+
+/* Reloads if a file has changed since it was read; looks often enough for every decision to be by files that were
+ * current a second ago. Deciding, authenticating and releasing do this by themselves. */
+void lk_governance_follow(lk_governance *governance);
+
+/* Writes which policy is in force: its file and hash, or "none". Returns false and writes why every request is refused,
+ * if a file is broken. */
+bool lk_governance_tell(lk_governance *governance, char *text, size_t size);
 
 /* The number of reloads. A decision that was made under another number must be made again. */
 uint64_t lk_governance_generation(const lk_governance *governance);

@@ -28,7 +28,7 @@ static lk_proof proof_of(const lk_job *job) {
 
 lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
   uint64_t now_ms = lk_worker_redis_ms(worker);
-  if (worker->options->governance == NULL) return LK_OK;
+  if (worker->options->governance == NULL) return lk_gallery_check_binding(task->gallery, error);
   lk_authorisation *a = task->authorisation = malloc(sizeof *a);
   if (a == NULL) return report(worker, lk_fail_memory(error), "searched", error);
   *a = (lk_authorisation){.governance = worker->options->governance, .request = lk_task_request(task)};
@@ -39,6 +39,7 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
   if (is_signed)
     status = lk_replay_guard_check(redis, task, &once, lk_governance_signature_ms(a->governance), now_ms, error);
   if (status == LK_EIO) return status;
+  if (status == LK_OK) status = lk_gallery_check_binding(task->gallery, error);
   status = lk_authorisation_decide(a, status, is_signed ? &once : NULL, now_ms, error);
   if (status == LK_OK) tighten(task);
   return report(worker, status, "searched", error);
@@ -59,6 +60,8 @@ static lk_status release(const lk_worker *worker, lk_task *task, const lk_result
   uint64_t now_ms = lk_worker_redis_ms(worker);
   lk_proof proof = proof_of(&task->job);
   lk_status status = lk_authorisation_release(task->authorisation, &proof, now_ms, &task->error);
+  if (status == LK_OK) status = lk_gallery_check_binding(task->gallery, &task->error);
+  if (status != LK_OK) task->authorisation->verdict.permitted = false;
   tighten(task);
   lk_reply_part part = {.result = result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};
   released->candidates = status == LK_OK ? lk_reply_candidates(&part, lk_job_lists(&task->job)) : 0;
@@ -66,6 +69,8 @@ static lk_status release(const lk_worker *worker, lk_task *task, const lk_result
 }
 
 void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
+  if (task->authorisation == NULL && task->status == LK_OK)
+    task->status = lk_gallery_check_binding(task->gallery, &task->error);
   if (task->authorisation != NULL && task->status == LK_OK)
     task->status = report(worker, release(worker, task, result, released), "released", &task->error);
   set_times(task);
@@ -91,13 +96,27 @@ uint64_t lk_authorise_generation(const lk_worker *worker) {
   return worker->options->governance != NULL ? lk_governance_generation(worker->options->governance) : 0;
 }
 
-void lk_authorise_reload(const lk_worker *worker) {
+/* One of the threads tells of a reload, whichever made it. */
+static void tell_reload(lk_worker *worker) {
+  uint_least64_t told = atomic_load(&worker->told), generation = lk_authorise_generation(worker);
+  if (told == generation || !atomic_compare_exchange_strong(&worker->told, &told, generation)) return;
+  char text[sizeof(lk_error)];
+  bool valid = lk_governance_tell(worker->options->governance, text, sizeof text);
+  fprintf(worker->options->log,
+          valid ? "likeness: the policy was reloaded: %s\n"
+                : "likeness: the policy cannot be reloaded; every job is refused: %s\n",
+          text);
+}
+
+void lk_authorise_reload(lk_worker *worker) {
   const lk_worker_options *options = worker->options;
-  if (options->governance == NULL || !atomic_exchange(options->reload, false)) return;
-  lk_error error;
-  lk_status status = lk_governance_reload(options->governance, &error);
-  if (status == LK_OK && error.text[0] == '\0')
-    fprintf(options->log, "likeness: the policy was reloaded\n");
+  if (options->governance == NULL) return;
+  lk_error error = {0};
+  lk_status status = LK_OK;
+  if (atomic_exchange(options->reload, false))
+    status = lk_governance_reload(options->governance, &error);
   else
-    fprintf(options->log, "likeness: the policy cannot be reloaded; every job is refused: %s\n", error.text);
+    lk_governance_follow(options->governance);
+  if (status != LK_OK) fprintf(options->log, "likeness: the reload cannot be logged: %s\n", error.text);
+  tell_reload(worker);
 }

@@ -28,9 +28,17 @@ static lk_proof prove(const lk_signing_key *key, challenge *c) {
   return (lk_proof){.message = c->message, .size = sizeof c->message, .signature = c->signature};
 }
 
+/* Takes the rules that the gallery has now; none, if it is not bound. */
+static lk_status enter(lk_gallery_authorisation *a, lk_error *error) {
+  lk_status status = lk_gallery_follow_binding(a->gallery, error);
+  a->generation = lk_open_binding_generation(a->gallery->binding);
+  return status == LK_OK ? lk_open_binding_enter(a->gallery->binding, &a->base.governance, error) : status;
+}
+
 static lk_status decide(lk_gallery_authorisation *a, const lk_claims *claims, lk_error *error) {
-  lk_status status = check_claims(claims, error);
-  if (status == LK_OK) status = lk_open_binding_enter(a->gallery->binding, &a->base.governance, error);
+  lk_status status = enter(a, error);
+  if (status != LK_OK || a->base.governance == NULL) return status;
+  status = check_claims(claims, error);
   if (status != LK_OK) return status;
   challenge c;
   lk_proof proof = prove(a->key, &c);
@@ -57,7 +65,30 @@ lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk
   authorisation->base.request.model = lk_text_of(gallery->manifest.model);
   authorisation->base.request.metric = gallery->manifest.metric;
   lk_error text;
-  return gallery->binding != NULL ? tell(decide(authorisation, claims, &text), &text, error) : LK_OK;
+  return tell(decide(authorisation, claims, &text), &text, error);
+}
+
+void lk_gallery_authorise_end(lk_gallery_authorisation *authorisation) {
+  lk_open_binding_leave(authorisation->base.governance);
+  authorisation->base.governance = NULL;
+}
+
+/* Rules that came while the operation ran have not decided it. */
+static lk_status check_generation(const lk_gallery_authorisation *a, lk_error *error) {
+  lk_status status = lk_gallery_follow_binding(a->gallery, error);
+  if (status != LK_OK || a->generation == lk_open_binding_generation(a->gallery->binding)) return status;
+  return lk_fail(error, LK_EPOLICY, "refused: the gallery %s was bound anew meanwhile; ask again",
+                 a->gallery->manifest.name);
+}
+
+/* Decides again, by the rules that the gallery had when the operation began and only if it has them still. */
+static lk_status decide_again(lk_gallery_authorisation *a, uint64_t now_ms, lk_error *error) {
+  challenge c;
+  lk_proof proof = prove(a->key, &c);
+  lk_status status = lk_authorisation_release(&a->base, &proof, now_ms, error);
+  if (status == LK_OK) status = check_generation(a, error);
+  if (status != LK_OK) a->base.verdict.permitted = false;
+  return status;
 }
 
 static lk_release released_by(const lk_gallery *gallery, bool searched) {
@@ -83,9 +114,7 @@ void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_
 static lk_status release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error) {
   lk_authorisation *a = &authorisation->base;
   uint64_t now_ms = lk_clock_unix_ms();
-  challenge c;
-  lk_proof proof = prove(authorisation->key, &c);
-  lk_status status = lk_authorisation_release(a, &proof, now_ms, error);
+  lk_status status = decide_again(authorisation, now_ms, error);
   lk_answer_tighten(answer, a->request.k, a->request.threshold);
   lk_release release = released_by(authorisation->gallery, true);
   release.candidates = status == LK_OK ? lk_answer_candidates(answer) : 0;
@@ -103,11 +132,9 @@ static lk_status release_search(lk_gallery_authorisation *authorisation, lk_answ
 
 lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error) {
   lk_error text;
-  if (authorisation->base.governance == NULL) {
-    lk_answer_decide_none(answer);
-    return LK_OK;
-  }
-  lk_status status = release_search(authorisation, answer, &text);
+  bool governed = authorisation->base.governance != NULL;
+  lk_status status = governed ? release_search(authorisation, answer, &text) : check_generation(authorisation, &text);
+  if (!governed) lk_answer_decide_none(answer);
   if (status != LK_OK) lk_candidate_lists_clear(&answer->lists);
   return tell(status, &text, error);
 }
@@ -115,9 +142,7 @@ lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_
 static lk_status release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch, lk_error *error) {
   lk_authorisation *a = &authorisation->base;
   uint64_t now_ms = lk_clock_unix_ms();
-  challenge c;
-  lk_proof proof = prove(authorisation->key, &c);
-  lk_status status = lk_authorisation_release(a, &proof, now_ms, error);
+  lk_status status = decide_again(authorisation, now_ms, error);
   if (status == LK_OK)
     status = lk_governance_log_done(a->governance, &a->request, now_ms, &a->verdict, epoch, templates, error);
   return status == LK_OK ? lk_governance_commit(a->governance, error) : status;
@@ -126,6 +151,6 @@ static lk_status release(lk_gallery_authorisation *authorisation, uint64_t templ
 lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
                              lk_error *error) {
   lk_error text;
-  if (authorisation->base.governance == NULL) return LK_OK;
+  if (authorisation->base.governance == NULL) return tell(check_generation(authorisation, &text), &text, error);
   return tell(release(authorisation, templates, epoch, &text), &text, error);
 }

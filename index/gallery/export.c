@@ -26,5 +26,6 @@ lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64
   if (status == LK_OK) status = lk_gallery_release(&authorisation, count, gallery->manifest.epoch, error);
   for (uint64_t i = 0; status == LK_OK && i < count; i++)
     lk_gallery_export_unchecked(gallery, position + i, vectors + i * gallery->manifest.dim);
+  lk_gallery_authorise_end(&authorisation);
   return status == LK_OK ? lk_catalog_check_files(&gallery->catalog, error) : status;
 }

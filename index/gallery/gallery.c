@@ -106,16 +106,50 @@ static lk_status open_segments(lk_gallery *gallery, lk_error *error) {
   return status;
 }
 
+/* The stamp is older than what is read. */
+static lk_status read_manifest(lk_gallery *gallery, lk_error *error) {
+  char path[PATH_MAX];
+  if (realpath(gallery->folder, gallery->home) == NULL)
+    return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", gallery->folder, strerror(errno));
+  lk_status status = lk_file_join(path, gallery->home, LK_MANIFEST_FILE, error);
+  if (status != LK_OK) return status;
+  lk_stamp stamp = lk_stamp_of(path);
+  status = lk_manifest_read(gallery->folder, &gallery->manifest, error);
+  if (status != LK_OK) return status;
+  return lk_open_binding_open(gallery->home, &gallery->manifest.binding, stamp, &gallery->binding, error);
+}
+
+lk_status lk_gallery_follow_binding(const lk_gallery *gallery, lk_error *error) {
+  char path[PATH_MAX];
+  lk_stamp stamp;
+  lk_manifest now;
+  lk_status status = lk_file_join(path, gallery->home, LK_MANIFEST_FILE, error);
+  if (status != LK_OK || !lk_open_binding_is_stale(gallery->binding, path, &stamp)) return status;
+  status = lk_manifest_read(gallery->home, &now, error);
+  if (status != LK_OK) return status;
+  status = lk_open_binding_follow(gallery->binding, gallery->home, &now.binding, stamp, error);
+  lk_manifest_free(&now);
+  return status;
+}
+
+lk_status lk_gallery_check_binding(const lk_gallery *gallery, lk_error *error) {
+  lk_error fault;
+  if (lk_gallery_follow_binding(gallery, &fault) != LK_OK)
+    return lk_fail(error, LK_EPOLICY, "refused: nobody knows the rules of the gallery %s: %s", gallery->manifest.name,
+                   fault.text);
+  if (lk_open_binding_generation(gallery->binding) == 0) return LK_OK;
+  return lk_fail(error, LK_EPOLICY, "refused: the gallery %s was bound anew since this worker started; start it again",
+                 gallery->manifest.name);
+}
+
 lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error) {
   lk_gallery *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
   lk_status status = LK_OK;
   if (snprintf(opened->folder, PATH_MAX, "%s", folder) >= PATH_MAX)
     status = lk_fail(error, LK_EINVAL, "%s: the path is too long", folder);
-  if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
+  if (status == LK_OK) status = read_manifest(opened, error);
   if (status == LK_OK) status = open_segments(opened, error);
-  if (status == LK_OK && opened->manifest.binding.policy != NULL)
-    status = lk_open_binding_open(folder, &opened->manifest.binding, &opened->binding, error);
   if (status != LK_OK) {
     lk_gallery_close(opened);
     return status;
@@ -207,8 +241,8 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
                             .epoch = manifest->epoch,
                             .next_number = manifest->next_number,
                             .segments = manifest->segments_count,
-                            .bytes = gallery->catalog.bytes};
-  if (gallery->binding != NULL) stat->binding = lk_open_binding_paths(gallery->binding);
+                            .bytes = gallery->catalog.bytes,
+                            .binding = lk_open_binding_paths(gallery->binding)};
 }
 
 lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {

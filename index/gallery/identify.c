@@ -137,10 +137,11 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
   request.probes = result->workspace.probes_count;
   status = lk_gallery_authorise(&authorisation, gallery, &request, query->claims, error);
   if (status == LK_EPOLICY) lk_gallery_refuse_search(&authorisation, &result->answer);
-  if (status != LK_OK) return status;
   permitted.k = authorisation.base.request.k;
   for (uint32_t run = 0; run < result->workspace.runs_count; run++)
     result->workspace.runs[run].threshold = authorisation.base.request.threshold;
-  status = run_search(result, &permitted, stats, error);
-  return status == LK_OK ? lk_gallery_release_search(&authorisation, &result->answer, error) : status;
+  if (status == LK_OK) status = run_search(result, &permitted, stats, error);
+  if (status == LK_OK) status = lk_gallery_release_search(&authorisation, &result->answer, error);
+  lk_gallery_authorise_end(&authorisation);
+  return status;
 }

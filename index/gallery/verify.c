@@ -68,5 +68,7 @@ lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes,
   status = lk_gallery_authorise(&authorisation, gallery, &request, claims, error);
   if (status == LK_EPOLICY) lk_gallery_refuse_search(&authorisation, &result->answer);
   if (status == LK_OK) status = compare(result, subject, error);
-  return status == LK_OK ? lk_gallery_release_search(&authorisation, &result->answer, error) : status;
+  if (status == LK_OK) status = lk_gallery_release_search(&authorisation, &result->answer, error);
+  lk_gallery_authorise_end(&authorisation);
+  return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <likeness/likeness.h>
+#include "base/clock.h"
 #include "tests/e2e/e2e.h"
 
 static process one, worker;
@@ -173,4 +174,48 @@ Test(bound, bad_bindings_are_refused) {
   cr_assert_eq(likeness(&one, "bind", faces, "--policy", "none", "--audit", audit, NULL), 2);
   process_close(&one);
   expect_done(likeness(&one, "identify", faces, probes, NULL), "\npolicy: none\n");
+}
+
+static int submit_later(const char *purpose) {
+  lk_clock_sleep_us(1000000);
+  process_close(&one);
+  return likeness(&one, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--purpose", purpose, NULL);
+}
+
+/* Nobody sends a signal: the worker sees it within a second, and its log says which file it read. */
+Test(bound, a_worker_follows_its_policy) {
+  static const char sport[] = PERMIT "  - {id: sport, effect: permit, text: yes, purposes: sport}\n";
+  char words[2 * PATH_MAX];
+  redis_server_start(&redis, true);
+  bind();
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit_later("sport"), 1);
+  files_write(policy, sport, strlen(sport));
+  cr_assert_eq(submit_later("sport"), 0, "%s", process_log(&one));
+  snprintf(words, sizeof words, "the policy was reloaded: %s, sha256 ", policy);
+  cr_assert(process_logs(&worker, words, 10000), "%s", process_log(&worker));
+  files_write(policy, "policy: 2\n", 10);
+  cr_assert_eq(submit_later("sport"), 1);
+  cr_assert(process_logs(&worker, "every job is refused", 10000), "%s", process_log(&worker));
+}
+
+/* It took its rules when it started, so it cannot tell what the new ones say. */
+Test(bound, a_worker_refuses_jobs_for_a_gallery_that_is_bound_anew) {
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit_later("demo"), 0, "%s", process_log(&one));
+  process_close(&one);
+  bind();
+  cr_assert_eq(submit_later("demo"), 1);
+  cr_assert_not_null(strstr(process_log(&one), "was bound anew since this worker started"), "%s", process_log(&one));
+  worker_stop(&worker);
+  process_close(&worker);
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit_later("demo"), 0, "%s", process_log(&one));
+}
+
+/* A copy of a gallery's folder has its name, and a job could mean either. */
+Test(bound, a_worker_serves_one_gallery_of_a_name) {
+  cr_assert_eq(likeness(&one, "serve", faces, faces, "--redis", redis.url, NULL), 2);
+  cr_assert_not_null(strstr(process_log(&one), "have one name: faces"), "%s", process_log(&one));
 }

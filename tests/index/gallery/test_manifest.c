@@ -141,7 +141,8 @@ Test(manifest, a_name_may_be_missing_but_not_malformed) {
   cr_assert_eq(parse_changed("name", NULL, &error), LK_OK, "%s", error.text);
   cr_assert_eq(parse_changed("name", json_string("faces"), &error), LK_OK, "%s", error.text);
   cr_assert_eq(parse_changed("name", json_integer(1), &error), LK_EFORMAT);
-  for (int i = 0; i < 4; i++) cr_assert_eq(parse_changed("name", json_string(bad[i]), &error), LK_EFORMAT, "%s", bad[i]);
+  for (int i = 0; i < 4; i++)
+    cr_assert_eq(parse_changed("name", json_string(bad[i]), &error), LK_EFORMAT, "%s", bad[i]);
 }
 
 /* Version 2 is a bound gallery's, so that a program that knows no bindings refuses it. */
