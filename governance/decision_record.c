@@ -61,7 +61,10 @@ json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict,
       {"expected_false_candidates", expected_or_null(governance, verdict, model, release->searched)},
       {"retention_hours", retention_of(verdict)},
       {"purge_on_refusal", json_boolean(verdict->purge_on_refusal)},
-      {"k", json_integer(verdict->k)}};
+      {"k", json_integer(verdict->k)},
+      {"score_decimals",
+       verdict->permitted && verdict->detail.rounded ? json_integer(verdict->detail.decimals) : json_null()},
+      {"decision_only", json_boolean(verdict->permitted && verdict->detail.hidden)}};
   return object_of(members, sizeof members / sizeof members[0]);
 }
 

@@ -198,6 +198,7 @@ static void take_rules(const lk_policy *policy, const lk_policy_decision *decisi
 static void refuse_all(lk_verdict *verdict) {
   verdict->permitted = false;
   verdict->threshold = INFINITY;
+  verdict->detail = (lk_score_detail){.hidden = true};
   verdict->k = 0;
   verdict->retention_hours = 0;
   verdict->purge_on_refusal = false;
@@ -219,6 +220,7 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   verdict->permitted = true;
   verdict->threshold = request->threshold;
   verdict->k = request->k;
+  verdict->detail = (lk_score_detail){0};
   verdict->since_ms = 0;
   verdict->until_ms = UINT64_MAX;
   verdict->retention_hours = LK_POLICY_NO_LIMIT;
@@ -237,6 +239,7 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   verdict->permitted = decision.permitted;
   verdict->threshold = decision.threshold;
   verdict->k = decision.k;
+  verdict->detail = decision.detail;
   verdict->retention_hours = decision.retention_hours;
   verdict->purge_on_refusal = decision.purge_on_refusal;
   take_rules(g->policy, &decision, verdict);

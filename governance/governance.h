@@ -48,6 +48,7 @@ typedef struct lk_verdict {
   bool permitted;
   float threshold; /* in effect */
   uint32_t k;
+  lk_score_detail detail;
   uint64_t since_ms, until_ms; /* it holds from since_ms to before until_ms */
   uint64_t sequence;           /* of its record in the audit log; 0: no log */
   uint64_t case_probes;        /* the case's probes before this request */

@@ -84,6 +84,9 @@ static void print_limits(FILE *out, const lk_policy_decision *d) {
   char timestamp[LK_TIMESTAMP_SIZE];
   if (isfinite(d->threshold)) fprintf(out, "threshold   %.9g\n", (double)d->threshold);
   if (d->k != LK_K_ALL) fprintf(out, "k           %u\n", d->k);
+  if (d->detail.hidden) fputs("scores      none, only the decision\n", out);
+  if (d->detail.rounded && !d->detail.hidden)
+    fprintf(out, "scores      rounded down to %u decimals\n", d->detail.decimals);
   if (d->retention_hours != LK_POLICY_NO_LIMIT) fprintf(out, "retention   %u hours\n", d->retention_hours);
   if (d->grace_until_ms == INT64_MAX) return;
   lk_timestamp_format(d->grace_until_ms, timestamp);
@@ -127,8 +130,10 @@ static json_t *json_limits(const lk_policy_decision *d) {
   char timestamp[LK_TIMESTAMP_SIZE];
   bool grace = d->grace_until_ms != INT64_MAX;
   lk_timestamp_format(d->grace_until_ms, timestamp);
-  return json_pack("{s:o, s:o, s:o, s:o, s:b}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold),
-                   "k", json_count(d->k != LK_K_ALL, d->k), "retention_hours",
+  return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:b}", "threshold",
+                   json_limit(isfinite(d->threshold), (double)d->threshold), "k", json_count(d->k != LK_K_ALL, d->k),
+                   "score_decimals", json_count(d->detail.rounded, d->detail.decimals), "decision_only",
+                   d->detail.hidden, "retention_hours",
                    json_count(d->retention_hours != LK_POLICY_NO_LIMIT, d->retention_hours), "grace_until",
                    grace ? json_string(timestamp) : json_null(), "purge_on_refusal", d->purge_on_refusal);
 }

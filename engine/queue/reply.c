@@ -1,9 +1,12 @@
 #include "engine/queue/reply.h"
 
+#include <math.h>
+
 #include "base/fail.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "governance/decision_record.h"
+#include "governance/policy/detail.h"
 
 enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 16 };
 
@@ -29,6 +32,12 @@ uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists) {
   return candidates;
 }
 
+static lk_candidate released(const lk_reply_part *part, uint32_t list, uint32_t rank) {
+  lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
+  candidate.score = lk_score_released(candidate.score, part->detail);
+  return candidate;
+}
+
 static void append_candidate(lk_bytes *out, const lk_candidate *candidate) {
   append_u64(out, candidate->found.number);
   lk_bytes_append(out, &candidate->score, 4);
@@ -43,7 +52,7 @@ static void append_candidates(lk_bytes *out, const lk_reply_part *part, uint32_t
   for (uint32_t list = 0; list < lists; list++) {
     uint32_t count = count_of(part, list);
     for (uint32_t rank = 0; rank < count; rank++) {
-      lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
+      lk_candidate candidate = released(part, list, rank);
       append_candidate(out, &candidate);
     }
   }
@@ -101,10 +110,11 @@ static json_t *candidates_to_json(const lk_reply_part *part, uint32_t number) {
   json_t *list = json_array();
   uint32_t count = count_of(part, number);
   for (uint32_t rank = 0; rank < count; rank++) {
-    lk_candidate c = lk_result_candidate(part->result, part->first + number, rank);
+    lk_candidate c = released(part, number, rank);
     list = append_json(
-        list, json_pack("{s:i, s:o, s:o, s:f, s:I}", "rank", (int)rank + 1, "key", json_text(c.found.key), "subject",
-                        json_text(c.found.subject), "score", (double)c.score, "number", (json_int_t)c.found.number));
+        list, json_pack("{s:i, s:o, s:o, s:o, s:I}", "rank", (int)rank + 1, "key", json_text(c.found.key), "subject",
+                        json_text(c.found.subject), "score", isnan(c.score) ? json_null() : json_real((double)c.score),
+                        "number", (json_int_t)c.found.number));
   }
   return list;
 }

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <likeness/likeness.h>
+#include <likeness/policy.h>
 
 #include "engine/queue/bytes.h"
 
@@ -34,6 +35,7 @@ typedef struct lk_reply_part {
   uint32_t first;          /* its first list */
   uint32_t k;              /* at most so many a list, */
   float threshold;         /* at or above it */
+  lk_score_detail detail;  /* of their scores */
 } lk_reply_part;
 
 /* The number of candidates in the first `lists` lists of the part. */

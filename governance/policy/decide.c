@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "governance/policy/detail.h"
 #include "governance/policy/rule.h"
 
 enum { MS_PER_HOUR = 3600 * 1000 };
@@ -57,14 +58,21 @@ static lk_policy_cause check_probes(const lk_rule *rule, const lk_policy_request
   return within ? LK_CAUSE_NONE : LK_CAUSE_CASE_PROBES;
 }
 
+/* Under ip a probe times 1,000 has a thousand times its scores, so a limit would mean nothing, and under ip and l2
+ * three decimals of such a probe's scores are six of its own. */
+static bool has_scale(const lk_rule *rule, lk_metric metric) {
+  bool limits = rule->min_score > -INFINITY || rule->max_fmr > 0;
+  return !(limits && metric == LK_IP) && !(rule->detail.rounded && metric != LK_COSINE);
+}
+
 static lk_policy_cause tighten(const lk_rule *rule, const lk_policy_request *request,
                                const lk_policy_calibration *calibration, lk_policy_decision *decision) {
   lk_policy_cause cause = check_probes(rule, request);
   if (cause != LK_CAUSE_NONE) return cause;
   decision->k = fewer(decision->k, rule->max_candidates);
   decision->threshold = fmaxf(decision->threshold, rule->min_score);
-  /* Under ip a probe times 1,000 has a thousand times its scores, so a limit would mean nothing. */
-  if (request->metric == LK_IP && (rule->min_score > -INFINITY || rule->max_fmr > 0)) return LK_CAUSE_METRIC;
+  decision->detail = lk_score_detail_of_both(decision->detail, rule->detail);
+  if (!has_scale(rule, request->metric)) return LK_CAUSE_METRIC;
   if (rule->max_fmr == 0) return LK_CAUSE_NONE;
   float score;
   if (calibration == NULL || !calibration->threshold(calibration->context, request->model, rule->max_fmr, &score) ||
@@ -88,6 +96,7 @@ static void close_limits(lk_policy_decision *decision) {
   decision->permitted = false;
   decision->threshold = INFINITY;
   decision->k = 0;
+  decision->detail = (lk_score_detail){.hidden = true};
   decision->retention_hours = 0;
   decision->grace_until_ms = INT64_MAX;
   decision->purge_on_refusal = false;
@@ -99,11 +108,19 @@ static void refuse(lk_policy_decision *decision, lk_policy_cause cause, int32_t 
   decision->refused_by = rule;
 }
 
+/* The caller's threshold tightens the rules' and, like released scores, tells nothing beyond their detail. */
+static lk_policy_cause take_threshold(float wanted, lk_policy_decision *decision) {
+  if (!(wanted > decision->threshold)) return LK_CAUSE_NONE;
+  if (decision->detail.hidden) return LK_CAUSE_THRESHOLD;
+  decision->threshold = lk_threshold_coarse(wanted, decision->detail);
+  return LK_CAUSE_NONE;
+}
+
 /* Every permit that applies must be satisfied; the strictest of their limits hold. */
 static void permit(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms,
                    const lk_policy_calibration *calibration, lk_policy_decision *decision) {
   decision->permitted = true;
-  decision->threshold = request->threshold;
+  decision->threshold = -INFINITY;
   decision->k = request->k;
   decision->retention_hours = LK_POLICY_NO_LIMIT;
   for (uint32_t i = 0; i < decision->rules_count; i++) {
@@ -113,6 +130,12 @@ static void permit(const lk_policy *policy, const lk_policy_request *request, in
     refuse(decision, cause, decision->rules[i]);
     return;
   }
+  lk_policy_cause cause = take_threshold(request->threshold, decision);
+  for (uint32_t i = 0; cause != LK_CAUSE_NONE && i < decision->rules_count; i++)
+    if (policy->rules[decision->rules[i]].detail.hidden) {
+      refuse(decision, cause, decision->rules[i]);
+      return;
+    }
 }
 
 static void decide_worded(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms,

@@ -26,7 +26,9 @@ static const char *const cause_words[LK_CAUSES] = {
         "requires a granted authorisation; this one has been pending for longer than the grace period",
     [LK_CAUSE_CASE_PROBES] = "permits fewer probes per case",
     [LK_CAUSE_CALIBRATION] = "limits the false match rate, but no calibration gives this model's score for that rate",
-    [LK_CAUSE_METRIC] = "limits scores, which the metric ip gives no scale: a longer probe has higher scores",
+    [LK_CAUSE_METRIC] =
+        "limits or rounds scores, but the gallery's metric gives them no scale: those of a longer probe are larger",
+    [LK_CAUSE_THRESHOLD] = "releases only whether its own limit is reached, so it permits no higher threshold",
 };
 
 lk_status lk_policy_refuse_word(const lk_policy *policy, const lk_policy_request *request, lk_claim claim,

@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "governance/policy/detail.h"
 #include "governance/policy/value.h"
 
 enum { PATTERNS_MAX = 1024, HOURS_MAX = 1000000, KEYS_MAX = 4096 };
@@ -182,6 +183,12 @@ static lk_status read_except(const lk_reader *p, const lk_yaml_node *node, void 
   return read_fields(p, node, except_fields, to);
 }
 
+static lk_status read_decimals(const lk_reader *p, const lk_yaml_node *node, void *to) {
+  lk_score_detail *detail = to;
+  detail->rounded = true;
+  return lk_value_whole(p, node, 0, LK_DECIMALS_MAX, &detail->decimals);
+}
+
 static const field rule_fields[] = {{"id", lk_value_id, offsetof(lk_rule, shown.id), NEEDED},
                                     {"effect", read_effect, offsetof(lk_rule, shown.effect), NEEDED},
                                     {"text", lk_value_prose, offsetof(lk_rule, shown.text), NEEDED},
@@ -193,6 +200,8 @@ static const field rule_fields[] = {{"id", lk_value_id, offsetof(lk_rule, shown.
                                     {"authorisation", read_authorisation, 0, OF_PERMIT},
                                     {"min_score", lk_value_score, offsetof(lk_rule, min_score), OF_PERMIT},
                                     {"max_fmr", lk_value_rate, offsetof(lk_rule, max_fmr), OF_PERMIT},
+                                    {"score_decimals", read_decimals, offsetof(lk_rule, detail), OF_PERMIT},
+                                    {"decision_only", lk_value_flag, offsetof(lk_rule, detail.hidden), OF_PERMIT},
                                     {"max_candidates", read_candidates, offsetof(lk_rule, max_candidates), OF_PERMIT},
                                     {"probes_per_case", read_probes, offsetof(lk_rule, probes_per_case), OF_PERMIT},
                                     {"retention_hours", read_hours, offsetof(lk_rule, retention_hours), OF_PERMIT},
@@ -203,6 +212,9 @@ static lk_status check_rule(const lk_reader *p, const lk_yaml_node *node, const 
     if (lk_text_equal(before->shown.id, rule->shown.id)) return lk_value_refuse(p, node, "another rule has this id");
   if (rule->until_ms <= rule->from_ms)
     return lk_value_refuse(p, lk_yaml_field(node, lk_text_of("until")), "is not later than from");
+  if (rule->detail.hidden && rule->min_score == -INFINITY && rule->max_fmr == 0)
+    return lk_value_refuse(p, lk_yaml_field(node, lk_text_of("decision_only")),
+                           "needs min_score or max_fmr, by which to decide");
   for (const field *f = rule_fields; f->name != NULL && rule->shown.effect == LK_FORBID; f++) {
     const lk_yaml_node *given = lk_yaml_field(node, lk_text_of(f->name));
     if (f->use == OF_PERMIT && given != NULL) return lk_value_refuse(p, given, "only a permit may have this field");

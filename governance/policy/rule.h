@@ -37,8 +37,9 @@ typedef struct lk_rule {
   uint32_t require;          /* bits of lk_require */
   uint32_t grace_hours;
   bool purge_on_refusal;
-  float min_score;                                           /* -INFINITY: none */
-  double max_fmr;                                            /* 0: none */
+  float min_score; /* -INFINITY: none */
+  double max_fmr;  /* 0: none */
+  lk_score_detail detail;
   uint32_t max_candidates, probes_per_case, retention_hours; /* LK_POLICY_NO_LIMIT: none */
 } lk_rule;
 

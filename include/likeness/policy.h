@@ -111,16 +111,25 @@ typedef enum lk_policy_cause {
   LK_CAUSE_CASE_PROBES,
   LK_CAUSE_CALIBRATION,
   LK_CAUSE_METRIC,         /* a limit on scores, under a metric that gives them no scale */
+  LK_CAUSE_THRESHOLD,      /* the caller's own, where only the decision is released: it would find the score */
   LK_CAUSE_WORD_MALFORMED, /* from here on: no rule refuses it. A word is not UTF-8, or too long */
   LK_CAUSE_WORD_UNKNOWN,   /* the policy lists its words, and not this one */
   LK_CAUSES
 } lk_policy_cause;
 
+/* In how much detail scores are released. The candidates, their order and the threshold are those of exact scores. */
+typedef struct lk_score_detail {
+  bool hidden;       /* not at all: a result has NaN instead */
+  bool rounded;      /* rounded down to `decimals` */
+  uint32_t decimals; /* 0 to 6 */
+} lk_score_detail;
+
 typedef struct lk_policy_decision {
   bool permitted;
   lk_policy_cause cause;
-  float threshold;          /* in effect: the caller's or a stricter one; INFINITY if refused */
-  uint32_t k;               /* in effect: the caller's or fewer; 0 if refused */
+  float threshold; /* in effect: the caller's or a stricter one; INFINITY if refused */
+  uint32_t k;      /* in effect: the caller's or fewer; 0 if refused */
+  lk_score_detail detail;
   uint32_t retention_hours; /* how long results may be kept; LK_POLICY_NO_LIMIT: no limit */
   int64_t grace_until_ms;   /* the end of the grace period of a pending authorisation; else INT64_MAX */
   bool purge_on_refusal;    /* if that authorisation is refused, the results must be purged */

@@ -116,6 +116,7 @@ static lk_status release_search(lk_gallery_authorisation *authorisation, lk_answ
   uint64_t now_ms = lk_clock_unix_ms();
   lk_status status = decide_again(authorisation, now_ms, error);
   lk_answer_tighten(answer, a->request.k, a->request.threshold);
+  lk_answer_coarsen(answer, a->verdict.detail);
   lk_release release = released_by(authorisation->gallery, true);
   release.candidates = status == LK_OK ? lk_answer_candidates(answer) : 0;
   if (status == LK_OK || status == LK_EPOLICY) {

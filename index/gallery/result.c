@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "governance/policy/detail.h"
 
 lk_status lk_result_open(lk_result **result, lk_error *error) {
   *result = calloc(1, sizeof **result);
@@ -81,4 +82,10 @@ void lk_answer_tighten(lk_answer *answer, uint32_t k, float threshold) {
     lists->ends[list] = kept;
     begin = end;
   }
+}
+
+void lk_answer_coarsen(lk_answer *answer, lk_score_detail detail) {
+  uint64_t count = lk_answer_candidates(answer);
+  for (uint64_t i = 0; i < count; i++)
+    answer->lists.hits[i].score = lk_score_released(answer->lists.hits[i].score, detail);
 }

@@ -219,3 +219,35 @@ Test(bound, a_worker_serves_one_gallery_of_a_name) {
   cr_assert_eq(likeness(&one, "serve", faces, faces, "--redis", redis.url, NULL), 2);
   cr_assert_not_null(strstr(process_log(&one), "have one name: faces"), "%s", process_log(&one));
 }
+
+/* The command line and the queue print alike what a policy leaves of scores: identify's words must be in submit's. */
+Test(bound, scores_that_are_rounded_or_withheld) {
+  static const char *const lines[] = {"    score_decimals: 1\n    min_score: 0.4\n",
+                                      "    decision_only: true\n    min_score: 0.4\n"};
+  static const char *const shown[2][3] = {{"0.400000006\n", ",0.400000006\n", "\"score\":0.400000006"},
+                                          {" -\n", ",\n", "\"score\":null"}};
+  static const char *const formats[] = {"table", "csv", "json"};
+  char text[1024];
+  redis_server_start(&redis, true);
+  for (int l = 0; l < 2; l++) {
+    snprintf(text, sizeof text, PERMIT "%s", lines[l]);
+    files_write(policy, text, strlen(text));
+    cr_assert_eq(likeness(&one, "bind", faces, "--policy", policy, NULL), 0, "%s", process_log(&one));
+    process_close(&one);
+    worker_start(&worker, NULL);
+    for (int i = 0; i < 3; i++) {
+      expect_done(likeness(&one, "identify", faces, probes, "--purpose", "demo", "--format", formats[i], NULL),
+                  shown[l][i]);
+      expect_done(likeness(&one, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--purpose", "demo",
+                           "--format", formats[i], NULL),
+                  shown[l][i]);
+    }
+    worker_stop(&worker);
+    process_close(&worker);
+  }
+  expect_done(likeness(&one, "verify", faces, probes, "--subject", "s3", "--purpose", "demo", "--format", "csv", NULL),
+              ",no\n");
+  cr_assert_eq(
+      likeness(&one, "verify", faces, probes, "--subject", "s0", "--purpose", "demo", "--threshold", "0.9", NULL), 1);
+  cr_assert_not_null(strstr(process_log(&one), "releases no scores"), "%s", process_log(&one));
+}

@@ -106,6 +106,8 @@ static void draw_requirements(random_state *random, model_rule *rule) {
   rule->retention_hours = draw_count(random, 2, 0, 5);
   rule->has_min_score = random_one_in(random, 2);
   rule->has_max_fmr = random_one_in(random, 5);
+  rule->decimals = draw_count(random, 4, 0, 6);
+  rule->decision_only = (rule->has_min_score || rule->has_max_fmr) && random_one_in(random, 6);
   sprintf(rule->min_score, "%s0.%u", random_one_in(random, 5) ? "-" : "", random_below(random, 1000));
   sprintf(rule->max_fmr, "%ue-%u", 1 + random_below(random, 9), 1 + random_below(random, 6));
 }
@@ -225,6 +227,8 @@ static void write_limits(const model_rule *rule, FILE *file) {
   }
   if (rule->has_min_score) fprintf(file, "    min_score: %s\n", rule->min_score);
   if (rule->has_max_fmr) fprintf(file, "    max_fmr: %s\n", rule->max_fmr);
+  if (rule->decimals >= 0) fprintf(file, "    score_decimals: %d\n", rule->decimals);
+  if (rule->decision_only) fputs("    decision_only: true\n", file);
   if (rule->max_candidates >= 0) fprintf(file, "    max_candidates: %d\n", rule->max_candidates);
   if (rule->probes_per_case >= 0) fprintf(file, "    probes_per_case: %d\n", rule->probes_per_case);
   if (rule->retention_hours >= 0) fprintf(file, "    retention_hours: %d\n", rule->retention_hours);

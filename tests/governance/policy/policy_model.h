@@ -37,7 +37,8 @@ typedef struct model_rule {
   bool authorisation_block, purge;
   int grace_hours; /* -1: not given; likewise below */
   int max_candidates, probes_per_case, retention_hours;
-  bool has_min_score, has_max_fmr;
+  bool has_min_score, has_max_fmr, decision_only;
+  int decimals;
   char min_score[MODEL_TEXT], max_fmr[MODEL_TEXT];
 } model_rule;
 
@@ -66,6 +67,8 @@ typedef struct model_decision {
   int refused_by;            /* -1: no rule */
   bool decided[MODEL_RULES]; /* the rules that decided */
   float threshold;
+  int decimals; /* -1: exact */
+  bool decision_only;
   uint32_t k, retention_hours;
   int64_t grace_until_ms;
   bool purge;

@@ -105,6 +105,7 @@ static lk_policy_cause lacks(const model_rule *rule, const model_request *reques
       return LK_CAUSE_CASE_PROBES;
   }
   if (request->metric == LK_IP && (rule->has_min_score || rule->has_max_fmr)) return LK_CAUSE_METRIC;
+  if (request->metric != LK_COSINE && rule->decimals >= 0) return LK_CAUSE_METRIC;
   if (!rule->has_max_fmr) return LK_CAUSE_NONE;
   lk_text model = {.bytes = request->model, .length = (uint32_t)strlen(request->model)};
   bool known = calibrated && model_calibration(NULL, model, atof(rule->max_fmr), &score) && !isnan(score);
@@ -136,6 +137,9 @@ static void limit(const model_rule *rule, const model_request *request, model_de
   if (!binds(request)) return;
   if (rule->max_candidates >= 0 && (uint32_t)rule->max_candidates < decision->k)
     decision->k = (uint32_t)rule->max_candidates;
+  if (rule->decimals >= 0 && (decision->decimals < 0 || rule->decimals < decision->decimals))
+    decision->decimals = rule->decimals;
+  decision->decision_only = decision->decision_only || rule->decision_only;
   if (least_score(rule, request) > decision->threshold) decision->threshold = least_score(rule, request);
 }
 
@@ -143,6 +147,26 @@ static void refuse(model_decision *decision, lk_policy_cause cause, int rule) {
   decision->cause = cause;
   decision->refused_by = rule;
   decision->threshold = INFINITY;
+  decision->permitted = false;
+}
+
+/* The caller's threshold, if it is the stricter one. Every step of the last decimal is tried. */
+static void tighten(const model_policy *policy, const model_request *request, model_decision *decision) {
+  if (request->threshold <= decision->threshold) return;
+  if (decision->decision_only) {
+    int by = 0;
+    while (!decision->decided[by] || !policy->rules[by].decision_only) by++;
+    decision->k = decision->retention_hours = 0;
+    decision->grace_until_ms = INT64_MAX;
+    decision->purge = false;
+    refuse(decision, LK_CAUSE_THRESHOLD, by);
+    return;
+  }
+  decision->threshold = request->threshold;
+  if (decision->decimals < 0) return;
+  double steps = pow(10, decision->decimals), step = floor(request->threshold * steps) - 1;
+  while (at_or_above(step / steps) < request->threshold) step++;
+  decision->threshold = at_or_above(step / steps);
 }
 
 static bool names(const model_list *list, const char *said) {
@@ -191,18 +215,19 @@ static void decide_plain(const model_policy *policy, const model_request *reques
   if (permits == 0) refuse(decision, LK_CAUSE_NO_RULE, -1);
   if (decision->cause != LK_CAUSE_NONE) return;
   decision->permitted = true;
-  decision->threshold = request->threshold;
+  decision->threshold = -INFINITY;
   decision->k = request->k;
   decision->retention_hours = LK_POLICY_NO_LIMIT;
   for (int i = 0; i < policy->rules_count; i++)
     if (decision->decided[i]) limit(&policy->rules[i], request, decision);
+  tighten(policy, request, decision);
 }
 
 void model_decide(const model_policy *policy, const model_request *request, int64_t now_ms, bool calibrated,
                   model_decision *decision) {
   model_request plain = *request;
   bool readable = true;
-  *decision = (model_decision){.grace_until_ms = INT64_MAX, .refused_by = -1};
+  *decision = (model_decision){.grace_until_ms = INT64_MAX, .refused_by = -1, .decimals = -1};
   for (int s = 0; s < MODEL_SELECTORS; s++) readable = read_as(request->said[s], plain.said[s]) && readable;
   if (!readable)
     refuse(decision, LK_CAUSE_WORD_MALFORMED, -1);

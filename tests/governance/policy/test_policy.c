@@ -158,8 +158,8 @@ Test(policy, fields_that_are_refused) {
   check_field_refused(
       "colour: red",
       "colour: unknown field; the fields here are id, effect, text, operations, purposes, actors, jurisdictions, "
-      "galleries, except, from, until, require, authorisation, min_score, max_fmr, max_candidates, probes_per_case, "
-      "retention_hours");
+      "galleries, except, from, until, require, authorisation, min_score, max_fmr, score_decimals, "
+      "decision_only, max_candidates, probes_per_case, retention_hours");
   check_field_refused("operations: [identify, search]",
                       "operations: 'search' is not one of identify, verify, enroll, delete, export, evaluate");
   check_field_refused("operations: []", "operations: is empty");
@@ -188,6 +188,9 @@ Test(policy, limits_that_are_refused) {
   check_field_refused("max_fmr: 1", "max_fmr: '1' is not between 0 and 1");
   check_field_refused("max_fmr: -0.1", "max_fmr: '-0.1' is not between 0 and 1");
   check_field_refused("max_fmr: 1%", "max_fmr: '1%' is not a number");
+  check_field_refused("score_decimals: 7", "score_decimals: '7' is not a whole number from 0 to 6");
+  check_field_refused("decision_only: maybe", "decision_only: 'maybe' is neither true nor false");
+  check_field_refused("decision_only: true", "decision_only: needs min_score or max_fmr, by which to decide");
   check_field_refused("max_candidates: 0", "max_candidates: '0' is not a whole number from 1 to 4096");
   check_field_refused("max_candidates: 4097", "max_candidates: '4097' is not a whole number from 1 to 4096");
   check_field_refused("max_candidates: ten", "max_candidates: 'ten' is not a whole number from 1 to 4096");
@@ -242,8 +245,9 @@ Test(policy, exceptions_that_are_refused) {
 }
 
 Test(policy, a_forbid_has_no_limits) {
-  static const char *const lines[] = {"require: case",      "authorisation: {}",   "min_score: 0.5",    "max_fmr: 0.5",
-                                      "max_candidates: 10", "probes_per_case: 10", "retention_hours: 1"};
+  static const char *const lines[] = {"require: case",      "authorisation: {}",    "min_score: 0.5",
+                                      "score_decimals: 2",  "decision_only: false", "max_fmr: 0.5",
+                                      "max_candidates: 10", "probes_per_case: 10",  "retention_hours: 1"};
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
     char yaml[512], wanted[128];
     snprintf(yaml, sizeof yaml, HEAD "  - id: r\n    effect: forbid\n    text: why\n    %s\n", lines[i]);
@@ -400,10 +404,13 @@ Test(policy, limits_on_scores_need_a_scale) {
     request.metric = LK_IP;
     cr_assert_eq(decide(NULL, &error), i < 2 ? LK_EPOLICY : LK_OK, "%s", lines[i]);
     cr_assert(i == 2 || decision.cause == LK_CAUSE_METRIC, "%s", lines[i]);
-    cr_assert(i == 2 || strstr(error.text, "the metric ip gives no scale") != NULL, "%s", error.text);
+    cr_assert(i == 2 || strstr(error.text, "metric gives them no scale") != NULL, "%s", error.text);
     request.metric = LK_L2;
     cr_assert_eq(decide(NULL, NULL), i == 1 ? LK_EPOLICY : LK_OK, "%s", lines[i]);
   }
+  rule_with("score_decimals: 3");
+  for (request.metric = LK_COSINE; request.metric <= LK_L2; request.metric++)
+    cr_assert_eq(decide(NULL, NULL), request.metric == LK_COSINE ? LK_OK : LK_EPOLICY, "%d", (int)request.metric);
 }
 
 /* 0 is no time of an application: whoever says nothing about a grant does not have it. */

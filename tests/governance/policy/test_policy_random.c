@@ -48,6 +48,8 @@ static bool same_rules(const lk_policy_decision *found, const model_decision *wa
 static bool same(const lk_policy_decision *found, const model_decision *wanted) {
   return found->permitted == wanted->permitted && found->cause == wanted->cause &&
          found->refused_by == wanted->refused_by && found->threshold == wanted->threshold && found->k == wanted->k &&
+         (!found->permitted || (found->detail.hidden == wanted->decision_only &&
+                                (found->detail.rounded ? (int)found->detail.decimals : -1) == wanted->decimals)) &&
          found->retention_hours == wanted->retention_hours && found->grace_until_ms == wanted->grace_until_ms &&
          found->purge_on_refusal == wanted->purge && same_rules(found, wanted);
 }
