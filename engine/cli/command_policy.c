@@ -17,6 +17,19 @@ static void hash_text(const uint8_t hash[LK_POLICY_HASH_SIZE], char text[HASH_TE
   for (int i = 0; i < LK_POLICY_HASH_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", hash[i]);
 }
 
+/* A permit should say what it permits: what it leaves out, it permits for good. */
+static void warn_of_open_fields(const char *file, const lk_policy *policy, FILE *log) {
+  lk_policy_stat stat;
+  char open[WHY];
+  lk_policy_stat_get(policy, &stat);
+  for (uint32_t i = 0; i < stat.rules; i++) {
+    lk_text id = lk_policy_rule_get(policy, i).id;
+    if (lk_policy_open_fields(policy, i, open, sizeof open))
+      fprintf(log, "%s: warning: the permit '%.*s' leaves fields open; it permits %s\n", file, (int)id.length, id.bytes,
+              open);
+  }
+}
+
 lk_status lk_command_policy_check(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_policy *policy;
   lk_status status = lk_policy_open(options->words[0], &policy, error);
@@ -27,6 +40,7 @@ lk_status lk_command_policy_check(const lk_options *options, const lk_streams *s
   hash_text(stat.hash, hash);
   fprintf(streams->out, "%s: policy '%.*s' is valid: rules %u, keys %u, sha256 %s\n", options->words[0],
           (int)stat.name.length, stat.name.bytes, stat.rules, stat.keys, hash);
+  warn_of_open_fields(options->words[0], policy, streams->log);
   lk_policy_close(policy);
   return LK_OK;
 }

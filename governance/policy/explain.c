@@ -100,3 +100,16 @@ bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_r
   }
   return match.applies;
 }
+
+bool lk_policy_open_fields(const lk_policy *policy, uint32_t rule, char *text, size_t size) {
+  const lk_rule *r = rule < policy->rules_count ? &policy->rules[rule] : NULL;
+  size_t used = 0;
+  text[0] = '\0';
+  if (r == NULL || r->shown.effect == LK_FORBID) return false;
+  if (r->scope.operations == 0) used = lk_text_append(text, size, used, "any operation");
+  for (lk_claim claim = 0; claim < LK_CLAIMS; claim++)
+    if (r->scope.claims[claim].count == 0)
+      used = lk_text_append(text, size, used, "%sany %s", used > 0 ? ", " : "", lk_claim_name(claim));
+  if (!r->says_until) used = lk_text_append(text, size, used, "%swithout an end", used > 0 ? ", " : "");
+  return used > 0;
+}

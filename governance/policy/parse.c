@@ -233,6 +233,7 @@ static lk_status read_rule(lk_reader *p, const lk_yaml_node *item, lk_rule *rule
   const lk_yaml_node *id = lk_yaml_field(node, lk_text_of("id"));
   p->rule = id != NULL ? id->text : (lk_text){0};
   lk_status status = read_fields(p, node, rule_fields, rule);
+  rule->says_until = lk_yaml_field(node, lk_text_of("until")) != NULL;
   if (status == LK_OK) status = check_rule(p, node, rule);
   p->rule = (lk_text){0};
   return status;

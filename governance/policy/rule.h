@@ -34,6 +34,7 @@ typedef struct lk_rule {
   lk_scope except;
   bool has_except;
   int64_t from_ms, until_ms; /* INT64_MIN, INT64_MAX: no limit */
+  bool says_until;           /* also of a rule that says it has none */
   uint32_t require;          /* bits of lk_require */
   uint32_t grace_hours;
   bool purge_on_refusal;

@@ -148,6 +148,10 @@ LK_API lk_status lk_policy_decide(const lk_policy *policy, const lk_policy_reque
 LK_API bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_request *request, int64_t now_ms,
                               char *why, size_t size);
 
+/* Returns whether the rule is a permit that leaves fields open, and writes what it therefore permits into `text` of
+ * `size` bytes (1 or more): "any purpose, any gallery, without an end". */
+LK_API bool lk_policy_open_fields(const lk_policy *policy, uint32_t rule, char *text, size_t size);
+
 #ifdef __cplusplus
 }
 #endif
