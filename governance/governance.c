@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "governance/calibration.h"
 #include "governance/cases.h"
+#include "governance/found.h"
 #include "governance/policy/rule.h"
 #include "governance/recall.h"
 #include "governance/seen.h"
@@ -29,6 +30,7 @@ struct lk_governance {
   lk_audit *audit;
   lk_cases cases;
   lk_seen seen;
+  lk_found found;
 };
 
 static bool calibrated_threshold(const void *context, lk_text model, double max_fmr, float *threshold) {
@@ -130,6 +132,7 @@ lk_status lk_governance_close(lk_governance *governance, lk_error *error) {
   lk_calibration_close(&governance->calibration);
   lk_cases_free(&governance->cases);
   lk_seen_free(&governance->seen);
+  lk_found_free(&governance->found);
   pthread_mutex_destroy(&governance->lock);
   free(governance);
   return status;
@@ -221,6 +224,7 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   verdict->threshold = request->threshold;
   verdict->k = request->k;
   verdict->detail = (lk_score_detail){0};
+  verdict->subject_probes_per_hour = LK_POLICY_NO_LIMIT;
   verdict->since_ms = 0;
   verdict->until_ms = UINT64_MAX;
   verdict->retention_hours = LK_POLICY_NO_LIMIT;
@@ -240,6 +244,7 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   verdict->threshold = decision.threshold;
   verdict->k = decision.k;
   verdict->detail = decision.detail;
+  verdict->subject_probes_per_hour = decision.subject_probes_per_hour;
   verdict->retention_hours = decision.retention_hours;
   verdict->purge_on_refusal = decision.purge_on_refusal;
   take_rules(g->policy, &decision, verdict);
@@ -399,6 +404,33 @@ lk_status lk_governance_release(lk_governance *governance, const lk_policy_reque
   verdict->threshold = fmaxf(verdict->threshold, before.threshold);
   verdict->k = verdict->k < before.k ? verdict->k : before.k;
   return status;
+}
+
+static uint64_t most_probes(lk_found *found, lk_text gallery, const lk_finds *finds, uint64_t now_ms) {
+  uint64_t most = 0;
+  for (uint32_t list = 0; list < finds->lists; list++) {
+    lk_found_begin(found);
+    uint32_t count = finds->count(finds->context, list);
+    for (uint32_t rank = 0; rank < count; rank++) {
+      uint64_t probes = lk_found_add(found, gallery, finds->subject(finds->context, list, rank), now_ms);
+      if (probes > most) most = probes;
+    }
+  }
+  return most;
+}
+
+lk_status lk_governance_count_finds(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                    lk_verdict *verdict, const lk_finds *finds, lk_error *error) {
+  if (verdict->subject_probes_per_hour == LK_POLICY_NO_LIMIT) return LK_OK;
+  pthread_mutex_lock(&governance->lock);
+  uint64_t most = most_probes(&governance->found, request->gallery, finds, now_ms);
+  pthread_mutex_unlock(&governance->lock);
+  if (most <= verdict->subject_probes_per_hour) return LK_OK;
+  verdict->permitted = false;
+  return lk_fail(
+      error, LK_EPOLICY,
+      "refused: more than %u probes found one of these subjects within an hour, which the rules do not permit",
+      verdict->subject_probes_per_hour);
 }
 
 lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,

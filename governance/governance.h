@@ -49,10 +49,11 @@ typedef struct lk_verdict {
   float threshold; /* in effect */
   uint32_t k;
   lk_score_detail detail;
-  uint64_t since_ms, until_ms; /* it holds from since_ms to before until_ms */
-  uint64_t sequence;           /* of its record in the audit log; 0: no log */
-  uint64_t case_probes;        /* the case's probes before this request */
-  uint32_t retention_hours;    /* LK_POLICY_NO_LIMIT: no limit */
+  uint32_t subject_probes_per_hour; /* LK_POLICY_NO_LIMIT: no limit */
+  uint64_t since_ms, until_ms;      /* it holds from since_ms to before until_ms */
+  uint64_t sequence;                /* of its record in the audit log; 0: no log */
+  uint64_t case_probes;             /* the case's probes before this request */
+  uint32_t retention_hours;         /* LK_POLICY_NO_LIMIT: no limit */
   bool purge_on_refusal;
   char id[LK_VERDICT_ID];
   char policy[LK_VERDICT_POLICY]; /* the policy's hash in hex, "none" or "broken" */
@@ -97,6 +98,19 @@ lk_status lk_governance_decide(lk_governance *governance, const lk_policy_reques
  * result must be withheld. */
 lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                 lk_verdict *verdict, lk_error *error);
+
+/* The subjects in the candidate lists of a result. */
+typedef struct lk_finds {
+  uint32_t lists;
+  uint32_t (*count)(const void *context, uint32_t list);
+  lk_text (*subject)(const void *context, uint32_t list, uint32_t rank);
+  const void *context;
+} lk_finds;
+
+/* Counts the subjects of a result that is about to be released. LK_EPOLICY: more probes found one of them within an
+ * hour than the verdict permits, so the result must be withheld; these probes count, too. */
+lk_status lk_governance_count_finds(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                    lk_verdict *verdict, const lk_finds *finds, lk_error *error);
 
 /* Counts of a result that is about to be released. */
 typedef struct lk_release {

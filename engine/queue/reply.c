@@ -26,6 +26,8 @@ static uint32_t count_of(const lk_reply_part *part, uint32_t list) {
   return count;
 }
 
+uint32_t lk_reply_list_candidates(const lk_reply_part *part, uint32_t list) { return count_of(part, list); }
+
 uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists) {
   uint64_t candidates = 0;
   for (uint32_t list = 0; list < lists; list++) candidates += count_of(part, list);

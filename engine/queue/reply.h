@@ -41,6 +41,8 @@ typedef struct lk_reply_part {
 /* The number of candidates in the first `lists` lists of the part. */
 uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists);
 
+uint32_t lk_reply_list_candidates(const lk_reply_part *part, uint32_t list); /* in one of them */
+
 /* Appends a reply. `decision`: the decision record (governance/decision_record.h); NULL for none. */
 void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
 void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);

@@ -56,6 +56,13 @@ static void set_times(lk_task *task) {
   snprintf(task->until, sizeof task->until, "%llu", (unsigned long long)until_ms);
 }
 
+static uint32_t count_in(const void *part, uint32_t list) { return lk_reply_list_candidates(part, list); }
+
+static lk_text subject_in(const void *context, uint32_t list, uint32_t rank) {
+  const lk_reply_part *part = context;
+  return lk_result_candidate(part->result, part->first + list, rank).found.subject;
+}
+
 static lk_status release(const lk_worker *worker, lk_task *task, const lk_result *result, lk_release *released) {
   uint64_t now_ms = lk_worker_redis_ms(worker);
   lk_proof proof = proof_of(&task->job);
@@ -64,6 +71,8 @@ static lk_status release(const lk_worker *worker, lk_task *task, const lk_result
   if (status != LK_OK) task->authorisation->verdict.permitted = false;
   tighten(task);
   lk_reply_part part = {.result = result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};
+  lk_finds finds = {.lists = lk_job_lists(&task->job), .count = count_in, .subject = subject_in, .context = &part};
+  if (status == LK_OK) status = lk_authorisation_count_finds(task->authorisation, &finds, now_ms, &task->error);
   released->candidates = status == LK_OK ? lk_reply_candidates(&part, lk_job_lists(&task->job)) : 0;
   return lk_authorisation_log_search(task->authorisation, status, released, now_ms, &task->error);
 }

@@ -72,6 +72,7 @@ static lk_policy_cause tighten(const lk_rule *rule, const lk_policy_request *req
   decision->k = fewer(decision->k, rule->max_candidates);
   decision->threshold = fmaxf(decision->threshold, rule->min_score);
   decision->detail = lk_score_detail_of_both(decision->detail, rule->detail);
+  decision->subject_probes_per_hour = fewer(decision->subject_probes_per_hour, rule->subject_probes_per_hour);
   if (!has_scale(rule, request->metric)) return LK_CAUSE_METRIC;
   if (rule->max_fmr == 0) return LK_CAUSE_NONE;
   float score;
@@ -97,6 +98,7 @@ static void close_limits(lk_policy_decision *decision) {
   decision->threshold = INFINITY;
   decision->k = 0;
   decision->detail = (lk_score_detail){.hidden = true};
+  decision->subject_probes_per_hour = 0;
   decision->retention_hours = 0;
   decision->grace_until_ms = INT64_MAX;
   decision->purge_on_refusal = false;
@@ -122,6 +124,7 @@ static void permit(const lk_policy *policy, const lk_policy_request *request, in
   decision->permitted = true;
   decision->threshold = -INFINITY;
   decision->k = request->k;
+  decision->subject_probes_per_hour = LK_POLICY_NO_LIMIT;
   decision->retention_hours = LK_POLICY_NO_LIMIT;
   for (uint32_t i = 0; i < decision->rules_count; i++) {
     const lk_rule *rule = &policy->rules[decision->rules[i]];

@@ -189,23 +189,25 @@ static lk_status read_decimals(const lk_reader *p, const lk_yaml_node *node, voi
   return lk_value_whole(p, node, 0, LK_DECIMALS_MAX, &detail->decimals);
 }
 
-static const field rule_fields[] = {{"id", lk_value_id, offsetof(lk_rule, shown.id), NEEDED},
-                                    {"effect", read_effect, offsetof(lk_rule, shown.effect), NEEDED},
-                                    {"text", lk_value_prose, offsetof(lk_rule, shown.text), NEEDED},
-                                    SCOPE_FIELDS(offsetof(lk_rule, scope)),
-                                    {"except", read_except, 0, OPTIONAL},
-                                    {"from", lk_value_timestamp, offsetof(lk_rule, from_ms), OPTIONAL},
-                                    {"until", lk_value_until, offsetof(lk_rule, until_ms), OPTIONAL},
-                                    {"require", read_require, offsetof(lk_rule, require), OF_PERMIT},
-                                    {"authorisation", read_authorisation, 0, OF_PERMIT},
-                                    {"min_score", lk_value_score, offsetof(lk_rule, min_score), OF_PERMIT},
-                                    {"max_fmr", lk_value_rate, offsetof(lk_rule, max_fmr), OF_PERMIT},
-                                    {"score_decimals", read_decimals, offsetof(lk_rule, detail), OF_PERMIT},
-                                    {"decision_only", lk_value_flag, offsetof(lk_rule, detail.hidden), OF_PERMIT},
-                                    {"max_candidates", read_candidates, offsetof(lk_rule, max_candidates), OF_PERMIT},
-                                    {"probes_per_case", read_probes, offsetof(lk_rule, probes_per_case), OF_PERMIT},
-                                    {"retention_hours", read_hours, offsetof(lk_rule, retention_hours), OF_PERMIT},
-                                    {0}};
+static const field rule_fields[] = {
+    {"id", lk_value_id, offsetof(lk_rule, shown.id), NEEDED},
+    {"effect", read_effect, offsetof(lk_rule, shown.effect), NEEDED},
+    {"text", lk_value_prose, offsetof(lk_rule, shown.text), NEEDED},
+    SCOPE_FIELDS(offsetof(lk_rule, scope)),
+    {"except", read_except, 0, OPTIONAL},
+    {"from", lk_value_timestamp, offsetof(lk_rule, from_ms), OPTIONAL},
+    {"until", lk_value_until, offsetof(lk_rule, until_ms), OPTIONAL},
+    {"require", read_require, offsetof(lk_rule, require), OF_PERMIT},
+    {"authorisation", read_authorisation, 0, OF_PERMIT},
+    {"min_score", lk_value_score, offsetof(lk_rule, min_score), OF_PERMIT},
+    {"max_fmr", lk_value_rate, offsetof(lk_rule, max_fmr), OF_PERMIT},
+    {"score_decimals", read_decimals, offsetof(lk_rule, detail), OF_PERMIT},
+    {"decision_only", lk_value_flag, offsetof(lk_rule, detail.hidden), OF_PERMIT},
+    {"max_candidates", read_candidates, offsetof(lk_rule, max_candidates), OF_PERMIT},
+    {"probes_per_case", read_probes, offsetof(lk_rule, probes_per_case), OF_PERMIT},
+    {"subject_probes_per_hour", read_probes, offsetof(lk_rule, subject_probes_per_hour), OF_PERMIT},
+    {"retention_hours", read_hours, offsetof(lk_rule, retention_hours), OF_PERMIT},
+    {0}};
 
 static lk_status check_rule(const lk_reader *p, const lk_yaml_node *node, const lk_rule *rule) {
   for (const lk_rule *before = p->policy->rules; before < rule; before++)
@@ -229,6 +231,7 @@ static lk_status read_rule(lk_reader *p, const lk_yaml_node *item, lk_rule *rule
                     .min_score = -INFINITY,
                     .max_candidates = LK_POLICY_NO_LIMIT,
                     .probes_per_case = LK_POLICY_NO_LIMIT,
+                    .subject_probes_per_hour = LK_POLICY_NO_LIMIT,
                     .retention_hours = LK_POLICY_NO_LIMIT};
   const lk_yaml_node *id = lk_yaml_field(node, lk_text_of("id"));
   p->rule = id != NULL ? id->text : (lk_text){0};

@@ -41,6 +41,7 @@ typedef struct lk_rule {
   float min_score; /* -INFINITY: none */
   double max_fmr;  /* 0: none */
   lk_score_detail detail;
+  uint32_t subject_probes_per_hour;                          /* LK_POLICY_NO_LIMIT: none */
   uint32_t max_candidates, probes_per_case, retention_hours; /* LK_POLICY_NO_LIMIT: none */
 } lk_rule;
 

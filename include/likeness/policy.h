@@ -130,11 +130,12 @@ typedef struct lk_policy_decision {
   float threshold; /* in effect: the caller's or a stricter one; INFINITY if refused */
   uint32_t k;      /* in effect: the caller's or fewer; 0 if refused */
   lk_score_detail detail;
-  uint32_t retention_hours; /* how long results may be kept; LK_POLICY_NO_LIMIT: no limit */
-  int64_t grace_until_ms;   /* the end of the grace period of a pending authorisation; else INT64_MAX */
-  bool purge_on_refusal;    /* if that authorisation is refused, the results must be purged */
-  int32_t refused_by;       /* index of the rule; -1: no rule */
-  uint32_t rules_count;     /* the rules that decided: the forbids that apply, or else the permits that do */
+  uint32_t subject_probes_per_hour; /* that may find one subject; the caller counts. LK_POLICY_NO_LIMIT: no limit */
+  uint32_t retention_hours;         /* how long results may be kept; LK_POLICY_NO_LIMIT: no limit */
+  int64_t grace_until_ms;           /* the end of the grace period of a pending authorisation; else INT64_MAX */
+  bool purge_on_refusal;            /* if that authorisation is refused, the results must be purged */
+  int32_t refused_by;               /* index of the rule; -1: no rule */
+  uint32_t rules_count;             /* the rules that decided: the forbids that apply, or else the permits that do */
   uint16_t rules[LK_POLICY_RULES_MAX];
   uint8_t policy_hash[LK_POLICY_HASH_SIZE];
 } lk_policy_decision;

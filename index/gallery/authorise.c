@@ -110,6 +110,21 @@ void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_
   if (authorisation->base.verdict.id[0] != '\0') give_decision(&authorisation->base, &nothing, answer, NULL);
 }
 
+static uint32_t count_in(const void *context, uint32_t list) {
+  const lk_candidate_lists *lists = &((const lk_answer *)context)->lists;
+  return (uint32_t)(lists->ends[list] - lk_candidate_lists_begin(lists, list));
+}
+
+static lk_text subject_in(const void *context, uint32_t list, uint32_t rank) {
+  const lk_answer *answer = context;
+  const lk_hit *hit = &answer->lists.hits[lk_candidate_lists_begin(&answer->lists, list) + rank];
+  return lk_catalog_template(&answer->gallery->catalog, hit->row).subject;
+}
+
+static lk_finds finds_of(const lk_answer *answer) {
+  return (lk_finds){.lists = answer->lists.count, .count = count_in, .subject = subject_in, .context = answer};
+}
+
 /* Returns the first failure, but logs the decision in any case. */
 static lk_status release_search(lk_gallery_authorisation *authorisation, lk_answer *answer, lk_error *error) {
   lk_authorisation *a = &authorisation->base;
@@ -117,6 +132,8 @@ static lk_status release_search(lk_gallery_authorisation *authorisation, lk_answ
   lk_status status = decide_again(authorisation, now_ms, error);
   lk_answer_tighten(answer, a->request.k, a->request.threshold);
   lk_answer_coarsen(answer, a->verdict.detail);
+  lk_finds finds = finds_of(answer);
+  if (status == LK_OK) status = lk_authorisation_count_finds(a, &finds, now_ms, error);
   lk_release release = released_by(authorisation->gallery, true);
   release.candidates = status == LK_OK ? lk_answer_candidates(answer) : 0;
   if (status == LK_OK || status == LK_EPOLICY) {

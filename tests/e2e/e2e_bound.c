@@ -251,3 +251,20 @@ Test(bound, scores_that_are_rounded_or_withheld) {
       likeness(&one, "verify", faces, probes, "--subject", "s0", "--purpose", "demo", "--threshold", "0.9", NULL), 1);
   cr_assert_not_null(strstr(process_log(&one), "releases no scores"), "%s", process_log(&one));
 }
+
+Test(bound, probes_that_find_one_subject_are_counted_by_the_worker) {
+  static const char limited[] = PERMIT "    min_score: 0.3\n    subject_probes_per_hour: 150\n";
+  files_write(policy, limited, strlen(limited));
+  redis_server_start(&redis, true);
+  bind();
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit_later("demo"), 0, "150 probes find each subject 150 times at most: %s", process_log(&one));
+  int code = 0;
+  for (int i = 0; code == 0 && i < 150; i++) {
+    process_close(&one);
+    code = likeness(&one, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--purpose", "demo", NULL);
+  }
+  cr_assert_eq(code, 1);
+  cr_assert_not_null(strstr(process_log(&one), "more than 150 probes found one of these subjects"), "%s",
+                     process_log(&one));
+}

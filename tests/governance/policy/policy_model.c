@@ -103,6 +103,7 @@ static void draw_requirements(random_state *random, model_rule *rule) {
   rule->grace_hours = draw_count(random, 2, 0, 6);
   rule->max_candidates = draw_count(random, 2, 1, 12);
   rule->probes_per_case = draw_count(random, 4, 1, 6);
+  rule->subject_probes = draw_count(random, 3, 1, 6);
   rule->retention_hours = draw_count(random, 2, 0, 5);
   rule->has_min_score = random_one_in(random, 2);
   rule->has_max_fmr = random_one_in(random, 5);
@@ -231,6 +232,7 @@ static void write_limits(const model_rule *rule, FILE *file) {
   if (rule->decision_only) fputs("    decision_only: true\n", file);
   if (rule->max_candidates >= 0) fprintf(file, "    max_candidates: %d\n", rule->max_candidates);
   if (rule->probes_per_case >= 0) fprintf(file, "    probes_per_case: %d\n", rule->probes_per_case);
+  if (rule->subject_probes >= 0) fprintf(file, "    subject_probes_per_hour: %d\n", rule->subject_probes);
   if (rule->retention_hours >= 0) fprintf(file, "    retention_hours: %d\n", rule->retention_hours);
 }
 

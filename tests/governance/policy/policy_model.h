@@ -36,7 +36,7 @@ typedef struct model_rule {
   bool purpose, actor, signature, jurisdiction, case_id, authorisation; /* required */
   bool authorisation_block, purge;
   int grace_hours; /* -1: not given; likewise below */
-  int max_candidates, probes_per_case, retention_hours;
+  int max_candidates, probes_per_case, subject_probes, retention_hours;
   bool has_min_score, has_max_fmr, decision_only;
   int decimals;
   char min_score[MODEL_TEXT], max_fmr[MODEL_TEXT];
@@ -69,7 +69,7 @@ typedef struct model_decision {
   float threshold;
   int decimals; /* -1: exact */
   bool decision_only;
-  uint32_t k, retention_hours;
+  uint32_t k, subject_probes, retention_hours;
   int64_t grace_until_ms;
   bool purge;
 } model_decision;

@@ -137,6 +137,8 @@ static void limit(const model_rule *rule, const model_request *request, model_de
   if (!binds(request)) return;
   if (rule->max_candidates >= 0 && (uint32_t)rule->max_candidates < decision->k)
     decision->k = (uint32_t)rule->max_candidates;
+  if (rule->subject_probes >= 0 && (uint32_t)rule->subject_probes < decision->subject_probes)
+    decision->subject_probes = (uint32_t)rule->subject_probes;
   if (rule->decimals >= 0 && (decision->decimals < 0 || rule->decimals < decision->decimals))
     decision->decimals = rule->decimals;
   decision->decision_only = decision->decision_only || rule->decision_only;
@@ -156,7 +158,7 @@ static void tighten(const model_policy *policy, const model_request *request, mo
   if (decision->decision_only) {
     int by = 0;
     while (!decision->decided[by] || !policy->rules[by].decision_only) by++;
-    decision->k = decision->retention_hours = 0;
+    decision->k = decision->subject_probes = decision->retention_hours = 0;
     decision->grace_until_ms = INT64_MAX;
     decision->purge = false;
     refuse(decision, LK_CAUSE_THRESHOLD, by);
@@ -217,7 +219,7 @@ static void decide_plain(const model_policy *policy, const model_request *reques
   decision->permitted = true;
   decision->threshold = -INFINITY;
   decision->k = request->k;
-  decision->retention_hours = LK_POLICY_NO_LIMIT;
+  decision->subject_probes = decision->retention_hours = LK_POLICY_NO_LIMIT;
   for (int i = 0; i < policy->rules_count; i++)
     if (decision->decided[i]) limit(&policy->rules[i], request, decision);
   tighten(policy, request, decision);

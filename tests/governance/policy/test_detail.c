@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "tests/support/random.h"
 
@@ -44,4 +46,37 @@ Test(detail, the_stricter_of_two) {
   cr_assert(both.rounded && both.decimals == 3);
   both = lk_score_detail_of_both(hidden, rounded(0));
   cr_assert(both.hidden && both.rounded && both.decimals == 0);
+}
+
+static lk_policy *policy;
+static lk_policy_decision decision;
+
+static void permit_with(const char *line) {
+  char yaml[512];
+  snprintf(yaml, sizeof yaml, "policy: 1\nname: n\nrules:\n- id: r\n  effect: permit\n  text: t\n  %s\n", line);
+  lk_policy_close(policy);
+  cr_assert_eq(lk_policy_parse("p.yaml", yaml, strlen(yaml), &policy, NULL), LK_OK, "%s", yaml);
+}
+
+/* Under ip a probe times 1,000 has scores times 1,000, so it would pass every limit. */
+Test(detail, limits_on_scores_need_a_scale) {
+  static const char *const lines[] = {"min_score: 0.5", "max_fmr: 0.5", "max_candidates: 5"};
+  lk_policy_request request = {.operation = LK_OPERATION_IDENTIFY, .k = 3, .probes = 1, .threshold = 0.9F};
+  for (int i = 0; i < 3; i++) {
+    lk_error error = {0};
+    permit_with(lines[i]);
+    request.metric = LK_IP;
+    cr_assert_eq(lk_policy_decide(policy, &request, 0, NULL, &decision, &error), i < 2 ? LK_EPOLICY : LK_OK, "%s",
+                 lines[i]);
+    cr_assert(i == 2 || decision.cause == LK_CAUSE_METRIC, "%s", lines[i]);
+    cr_assert(i == 2 || strstr(error.text, "metric gives them no scale") != NULL, "%s", error.text);
+    request.metric = LK_L2;
+    cr_assert_eq(lk_policy_decide(policy, &request, 0, NULL, &decision, NULL), i == 1 ? LK_EPOLICY : LK_OK, "%s",
+                 lines[i]);
+  }
+  permit_with("score_decimals: 3");
+  for (request.metric = LK_COSINE; request.metric <= LK_L2; request.metric++)
+    cr_assert_eq(lk_policy_decide(policy, &request, 0, NULL, &decision, NULL),
+                 request.metric == LK_COSINE ? LK_OK : LK_EPOLICY, "%d", (int)request.metric);
+  lk_policy_close(policy);
 }

@@ -159,7 +159,7 @@ Test(policy, fields_that_are_refused) {
       "colour: red",
       "colour: unknown field; the fields here are id, effect, text, operations, purposes, actors, jurisdictions, "
       "galleries, except, from, until, require, authorisation, min_score, max_fmr, score_decimals, "
-      "decision_only, max_candidates, probes_per_case, retention_hours");
+      "decision_only, max_candidates, probes_per_case, subject_probes_per_hour, retention_hours");
   check_field_refused("operations: [identify, search]",
                       "operations: 'search' is not one of identify, verify, enroll, delete, export, evaluate");
   check_field_refused("operations: []", "operations: is empty");
@@ -189,6 +189,8 @@ Test(policy, limits_that_are_refused) {
   check_field_refused("max_fmr: -0.1", "max_fmr: '-0.1' is not between 0 and 1");
   check_field_refused("max_fmr: 1%", "max_fmr: '1%' is not a number");
   check_field_refused("score_decimals: 7", "score_decimals: '7' is not a whole number from 0 to 6");
+  check_field_refused("subject_probes_per_hour: 0",
+                      "subject_probes_per_hour: '0' is not a whole number from 1 to 4294967294");
   check_field_refused("decision_only: maybe", "decision_only: 'maybe' is neither true nor false");
   check_field_refused("decision_only: true", "decision_only: needs min_score or max_fmr, by which to decide");
   check_field_refused("max_candidates: 0", "max_candidates: '0' is not a whole number from 1 to 4096");
@@ -392,25 +394,6 @@ Test(policy, no_calibration_no_permit) {
   cr_assert_eq(decision.cause, LK_CAUSE_CALIBRATION);
   request.operation = LK_OPERATION_ENROLL;
   cr_assert_eq(decide(NULL, NULL), LK_OK, "enroll compares nothing");
-}
-
-/* Under ip a probe times 1,000 has scores times 1,000, so it would pass every limit. */
-Test(policy, limits_on_scores_need_a_scale) {
-  static const char *const lines[] = {"min_score: 0.5", "max_fmr: 0.5", "max_candidates: 5"};
-  request = (lk_policy_request){.operation = LK_OPERATION_IDENTIFY, .k = 3, .probes = 1, .threshold = 0.9F};
-  for (int i = 0; i < 3; i++) {
-    lk_error error = {0};
-    rule_with(lines[i]);
-    request.metric = LK_IP;
-    cr_assert_eq(decide(NULL, &error), i < 2 ? LK_EPOLICY : LK_OK, "%s", lines[i]);
-    cr_assert(i == 2 || decision.cause == LK_CAUSE_METRIC, "%s", lines[i]);
-    cr_assert(i == 2 || strstr(error.text, "metric gives them no scale") != NULL, "%s", error.text);
-    request.metric = LK_L2;
-    cr_assert_eq(decide(NULL, NULL), i == 1 ? LK_EPOLICY : LK_OK, "%s", lines[i]);
-  }
-  rule_with("score_decimals: 3");
-  for (request.metric = LK_COSINE; request.metric <= LK_L2; request.metric++)
-    cr_assert_eq(decide(NULL, NULL), request.metric == LK_COSINE ? LK_OK : LK_EPOLICY, "%d", (int)request.metric);
 }
 
 /* 0 is no time of an application: whoever says nothing about a grant does not have it. */

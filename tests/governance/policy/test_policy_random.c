@@ -50,6 +50,7 @@ static bool same(const lk_policy_decision *found, const model_decision *wanted) 
          found->refused_by == wanted->refused_by && found->threshold == wanted->threshold && found->k == wanted->k &&
          (!found->permitted || (found->detail.hidden == wanted->decision_only &&
                                 (found->detail.rounded ? (int)found->detail.decimals : -1) == wanted->decimals)) &&
+         found->subject_probes_per_hour == wanted->subject_probes &&
          found->retention_hours == wanted->retention_hours && found->grace_until_ms == wanted->grace_until_ms &&
          found->purge_on_refusal == wanted->purge && same_rules(found, wanted);
 }

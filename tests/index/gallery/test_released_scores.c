@@ -121,3 +121,20 @@ Test(released_scores, only_the_decision) {
   cr_assert_eq(identify(result, 0.31F), LK_EPOLICY);
   cr_assert_not_null(strstr(error.text, "permits no higher threshold"), "%s", error.text);
 }
+
+/* Each probe whose list has a subject counts once; a result with a subject beyond the limit is withheld as a whole. */
+Test(released_scores, probes_that_find_one_subject) {
+  bind_and_open("min_score: 0.9\n  subject_probes_per_hour: 3");
+  for (int i = 0; i < 3; i++) cr_assert_eq(identify(result, -INFINITY), LK_OK, "%s", error.text);
+  cr_assert_eq(identify(result, -INFINITY), LK_EPOLICY);
+  cr_assert_not_null(strstr(error.text, "more than 3 probes found one of these subjects within an hour"), "%s",
+                     error.text);
+  cr_assert_eq(lk_result_count(result, 0), 0);
+  expect_decision("\"decision\":\"refuse\"");
+  lk_vectors probe = files_vectors(rows + PROBES * DIM, 1, DIM);
+  lk_query query = {.probes = &probe, .probes_count = 1, .k = K, .threshold = -INFINITY};
+  cr_assert_eq(lk_gallery_identify(gallery, &query, result, NULL, &error), LK_OK, "others may be found: %s",
+               error.text);
+  for (int i = 0; i < 3; i++)
+    cr_assert_eq(lk_gallery_verify(gallery, &probe, lk_text_of("4"), NULL, result, &error), i < 2 ? LK_OK : LK_EPOLICY);
+}
