@@ -19,8 +19,8 @@ static const char *const cause_words[LK_CAUSES] = {
     [LK_CAUSE_CASE] = "requires a case",
     [LK_CAUSE_AUTHORISATION] = "requires an authorisation",
     [LK_CAUSE_PENDING] = "requires a granted authorisation and allows no grace period",
-    [LK_CAUSE_PENDING_UNSAID] = "requires a granted authorisation; the request says neither that this one is granted "
-                                "nor when it was applied for",
+    [LK_CAUSE_PENDING_UNSAID] =
+        "requires a granted authorisation; the request says neither that it is granted nor since when it is pending",
     [LK_CAUSE_PENDING_LATER] = "does not accept an authorisation whose application lies in the future",
     [LK_CAUSE_GRACE_OVER] =
         "requires a granted authorisation; this one has been pending for longer than the grace period",

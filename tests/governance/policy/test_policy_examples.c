@@ -93,7 +93,7 @@ Test(policy_examples, moratorium_has_an_exception) {
   request.case_id = lk_text_of("c");
   expect_refused("2021-01-01", "rule 'missing' requires an authorisation");
   request.authorisation = lk_text_of("w");
-  expect_refused("2021-01-01", "neither that this one is granted nor when it was applied for");
+  expect_refused("2021-01-01", "says neither that it is granted nor since when it is pending");
   request.authorisation_granted = true;
   expect_permitted("2021-01-01", "missing");
   cr_assert(decision.k == 10 && decision.threshold == 0.6F && decision.retention_hours == 720);
