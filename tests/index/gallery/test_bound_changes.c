@@ -158,4 +158,7 @@ Test(bound_changes, a_forbid_follows_the_name_in_the_manifest) {
   open_in(files_path("harmless"));
   cr_assert_eq(identify(), LK_EPOLICY);
   cr_assert_not_null(strstr(error.text, "sealed"), "%s", error.text);
+  strcpy(folder, files_path("harmless"));
+  bind_to(&(lk_binding){.policy = policy, .audit = audit});
+  cr_assert_eq(files_lines_with(audit, "audit-000001.log", "\"gallery\":\"faces\""), 1, "the log names it as rules do");
 }
