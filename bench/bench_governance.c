@@ -63,6 +63,7 @@ static lk_policy_request request_of(const side *s) {
                              .gallery = lk_text_of("faces"),
                              .case_id = lk_text_of("2021-77"),
                              .authorisation = lk_text_of("w-1"),
+                             .authorisation_granted = true,
                              .k = s->batch.k,
                              .threshold = -INFINITY,
                              .probes = 1};

@@ -32,7 +32,7 @@ rules:
     probes_per_case: 1000000000
     max_candidates: 20
 """
-CLAIMS = "--purpose missing-persons --actor police/north --jurisdiction US-OR --case 2021-77 --authorisation w-1".split()
+CLAIMS = "--purpose missing-persons --actor police/north --jurisdiction US-OR --case 2021-77 --authorisation w-1 --granted".split()
 
 
 def compare(bare: Serving, governed: Serving, probes: Path, count: int, job_probes: int, turns: int) -> None:

@@ -3,8 +3,8 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
 # What liblikeness is linked with, in this one list: the build, likeness.pc and the CMake package take it from here.
-set(LIKENESS_MODULES jansson libsodium libxxhash yaml-0.1) # as pkg-config names them
-set(LIKENESS_LIBS csv pthread m)                           # those that pkg-config does not know
+set(LIKENESS_MODULES jansson libsodium libutf8proc libxxhash yaml-0.1) # as pkg-config names them
+set(LIKENESS_LIBS csv pthread m)                                       # those that pkg-config does not know
 pkg_check_modules(LIKENESS_MODULES REQUIRED IMPORTED_TARGET ${LIKENESS_MODULES})
 
 # The CUDA runtime is linked in; cuBLAS is opened when it is needed (kernels/cuda/host/blas.h).

@@ -37,3 +37,10 @@ lk_status lk_authorisation_log_search(lk_authorisation *a, lk_status status, con
   *error = log_error;
   return logged;
 }
+
+lk_status lk_authorisation_count_finds(lk_authorisation *a, const lk_finds *finds, uint64_t now_ms, lk_error *error) {
+  if (a->counted) return LK_OK;
+  lk_status status = lk_governance_count_finds(a->governance, &a->request, now_ms, &a->verdict, finds, error);
+  a->counted = status == LK_OK;
+  return status;
+}

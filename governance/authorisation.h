@@ -12,6 +12,7 @@ typedef struct lk_authorisation {
   lk_policy_request request; /* once decided, its k and threshold are those in effect */
   lk_evidence evidence;      /* what it points to must live until the request is decided */
   lk_verdict verdict;
+  bool counted; /* its finds; a release may be tried again */
 } lk_authorisation;
 
 /* Verifies the proof and sets the request's actor_signed. LK_EPOLICY: no key of the actor made this signature, or not
@@ -29,6 +30,11 @@ lk_status lk_authorisation_decide(lk_authorisation *authorisation, lk_status so_
  * stricter. LK_EPOLICY: the result is withheld. */
 lk_status lk_authorisation_release(lk_authorisation *authorisation, const lk_proof *proof, uint64_t now_ms,
                                    lk_error *error);
+
+/* Counts the subjects that the result is about to release, once. LK_EPOLICY: too many probes found one of them, and the
+ * result is withheld. */
+lk_status lk_authorisation_count_finds(lk_authorisation *authorisation, const lk_finds *finds, uint64_t now_ms,
+                                       lk_error *error);
 
 /* Writes to the log what is released, or that the result is withheld; lk_governance_commit then makes the record
  * durable. Returns `status`, which is that of lk_authorisation_release, or LK_EIO if the log fails. */

@@ -131,6 +131,11 @@ lk_status lk_calibration_score(const lk_calibration *calibration, double fmr, fl
   return LK_OK;
 }
 
+bool lk_calibration_threshold(const void *calibration, lk_text model, double max_fmr, float *threshold) {
+  const lk_calibration *c = calibration;
+  return lk_text_equal(model, lk_text_of(c->model)) && lk_calibration_score(c, max_fmr, threshold, NULL) == LK_OK;
+}
+
 double lk_calibration_fmr(const lk_calibration *calibration, float score) {
   for (uint32_t i = 0; i < calibration->levels_count; i++)
     if (calibration->levels[i].score <= score) return fmr_of(calibration, calibration->levels[i].count);

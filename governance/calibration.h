@@ -3,6 +3,7 @@
 #ifndef GOVERNANCE_CALIBRATION_H
 #define GOVERNANCE_CALIBRATION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <likeness/status.h>
@@ -41,6 +42,10 @@ lk_status lk_calibration_write(const char *path, const lk_calibration *calibrati
 /* Writes the least listed score whose measured FMR is at most `fmr`. LK_EINVAL: `fmr` is not within 0 .. 1, or below
  * 3 / comparisons. */
 lk_status lk_calibration_score(const lk_calibration *calibration, double fmr, float *score, lk_error *error);
+
+/* The same for a policy (lk_policy_calibration): `calibration` is a lk_calibration. False: it is of another model, or
+ * the rate cannot be established. */
+bool lk_calibration_threshold(const void *calibration, lk_text model, double max_fmr, float *threshold);
 
 /* The measured FMR at the greatest listed score that is at most `score`, which is never below the FMR at `score`
  * itself; 1 if `score` is below all listed ones. */

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "governance/policy/word.h"
+
 static lk_case *slot_of(lk_case *slots, size_t capacity, const uint64_t hash[2]) {
   size_t at = hash[0] & (capacity - 1);
   while ((slots[at].hash[0] | slots[at].hash[1]) != 0 && memcmp(slots[at].hash, hash, sizeof slots[at].hash) != 0)
@@ -11,8 +13,13 @@ static lk_case *slot_of(lk_case *slots, size_t capacity, const uint64_t hash[2])
   return &slots[at];
 }
 
+/* A case is counted under its word as it is compared: "C-7 " has no probes of its own. The policy refuses a request
+ * with a text that has no such word. */
 static void hash_of(lk_text id, uint64_t hash[2]) {
-  XXH128_hash_t made = XXH3_128bits(id.bytes, id.length);
+  lk_word word;
+  lk_text compared;
+  if (lk_word_normalise(id, &word, &compared) != NULL) compared = id;
+  XXH128_hash_t made = XXH3_128bits(compared.bytes, compared.length);
   hash[0] = made.low64;
   hash[1] = made.high64 | 1; /* differs from an empty slot's */
 }

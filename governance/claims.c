@@ -29,6 +29,6 @@ void lk_claims_to_request(const lk_claims *claims, lk_policy_request *request) {
   request->jurisdiction = claims->jurisdiction;
   request->case_id = claims->case_id;
   request->authorisation = claims->authorisation;
-  request->authorisation_pending = claims->pending_since_ms != 0;
+  request->authorisation_granted = claims->granted;
   request->pending_since_ms = claims->pending_since_ms;
 }

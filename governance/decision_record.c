@@ -71,7 +71,9 @@ json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict,
       {"model", json_stringn(model.length > 0 ? model.bytes : "", model.length)},
       {"expected_false_candidates", expected_or_null(governance, verdict, model, release->searched)},
       {"retention_hours", retention_of(verdict)},
-      {"k", json_integer(verdict->k)}};
+      {"k", json_integer(verdict->k)},
+      {"score_decimals", verdict->detail.rounded ? json_integer(verdict->detail.decimals) : json_null()},
+      {"decision_only", json_boolean(verdict->detail.hidden)}};
   return object_of(members, sizeof members / sizeof members[0]);
 }
 

@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/stamp.h"
 #include "base/text.h"
 #include "governance/calibration.h"
 #include "governance/cases.h"
+#include "governance/found.h"
 #include "governance/kept_log.h"
 #include "governance/policy/rule.h"
 #include "governance/seen.h"
@@ -18,33 +20,33 @@
 struct lk_governance {
   lk_governance_options options;
   atomic_uint_least64_t generation;
-  pthread_mutex_t lock; /* protects all members below */
-  lk_policy *policy;    /* NULL: no policy is configured, or it is broken */
-  lk_error broken;      /* why every request is refused; "": the files are valid */
+  atomic_uint_least64_t looked_us; /* when the files were last looked at */
+  pthread_mutex_t lock;            /* protects all members below */
+  lk_policy *policy;               /* NULL: no policy is configured, or it is broken */
+  lk_error broken;                 /* why every request is refused; "": the files are valid */
   lk_calibration calibration;
+  lk_stamp policy_read, calibration_read; /* the files as they were read */
   bool is_calibrated;
   lk_audit *audit;
   lk_cases cases;
   lk_seen seen;
+  lk_found found;
 };
 
-static bool calibrated_threshold(const void *context, lk_text model, double max_fmr, float *threshold) {
-  const lk_calibration *calibration = context;
-  return lk_text_equal(model, lk_text_of(calibration->model)) &&
-         lk_calibration_score(calibration, max_fmr, threshold, NULL) == LK_OK;
-}
-
-/* The file that was read last, and its faulty line. */
+/* The file that was read last, and its faulty line; and how the files were before they were read. */
 typedef struct last_read {
   const char *file;
   uint32_t line; /* 0: no fault, or no line is at fault */
+  lk_stamp policy, calibration;
 } last_read;
 
 static lk_status read_rules(const lk_governance_options *options, lk_policy **policy, lk_calibration *calibration,
                             last_read *last, lk_error *error) {
   *policy = NULL;
   *calibration = (lk_calibration){0};
-  *last = (last_read){.file = options->policy};
+  *last = (last_read){.file = options->policy,
+                      .policy = lk_stamp_of(options->policy),
+                      .calibration = lk_stamp_of(options->calibration)};
   lk_status status = options->policy != NULL ? lk_policy_open_at(options->policy, policy, &last->line, error) : LK_OK;
   if (status == LK_OK && options->calibration != NULL) {
     last->file = options->calibration;
@@ -112,6 +114,9 @@ lk_status lk_governance_open(const lk_governance_options *options, lk_governance
   last_read last;
   lk_status status = read_rules(options, &g->policy, &g->calibration, &last, error);
   g->is_calibrated = options->calibration != NULL;
+  g->policy_read = last.policy;
+  g->calibration_read = last.calibration;
+  lk_stamp_is_due(&g->looked_us); /* they were looked at now */
   if (status == LK_OK) status = open_log(g, error);
   if (status == LK_OK) status = log_policy(g, &last, error);
   if (status != LK_OK) {
@@ -129,6 +134,7 @@ lk_status lk_governance_close(lk_governance *governance, lk_error *error) {
   lk_calibration_close(&governance->calibration);
   lk_cases_free(&governance->cases);
   lk_seen_free(&governance->seen);
+  lk_found_free(&governance->found);
   pthread_mutex_destroy(&governance->lock);
   free(governance);
   return status;
@@ -145,6 +151,8 @@ lk_status lk_governance_reload(lk_governance *governance, lk_error *error) {
   lk_calibration_close(&governance->calibration);
   governance->policy = policy;
   governance->calibration = calibration;
+  governance->policy_read = last.policy;
+  governance->calibration_read = last.calibration;
   governance->broken = *error;
   atomic_fetch_add(&governance->generation, 1);
   lk_error log_error;
@@ -152,6 +160,34 @@ lk_status lk_governance_reload(lk_governance *governance, lk_error *error) {
   pthread_mutex_unlock(&governance->lock);
   if (status != LK_OK) *error = log_error;
   return status;
+}
+
+static bool has_changed(lk_governance *g) {
+  lk_stamp policy = lk_stamp_of(g->options.policy), calibration = lk_stamp_of(g->options.calibration);
+  pthread_mutex_lock(&g->lock);
+  bool changed = !lk_stamp_equal(&policy, &g->policy_read) || !lk_stamp_equal(&calibration, &g->calibration_read);
+  pthread_mutex_unlock(&g->lock);
+  return changed;
+}
+
+void lk_governance_follow(lk_governance *governance) {
+  lk_error told; /* lk_governance_tell has it too; a log that failed fails what comes after */
+  if (lk_stamp_is_due(&governance->looked_us) && has_changed(governance)) lk_governance_reload(governance, &told);
+}
+
+bool lk_governance_tell(lk_governance *governance, char *text, size_t size) {
+  char hash[LK_VERDICT_POLICY];
+  pthread_mutex_lock(&governance->lock);
+  bool valid = governance->broken.text[0] == '\0';
+  name_policy(governance, hash);
+  if (!valid)
+    snprintf(text, size, "%s", governance->broken.text);
+  else if (governance->options.policy == NULL)
+    snprintf(text, size, "none");
+  else
+    snprintf(text, size, "%s, sha256 %s", governance->options.policy, hash);
+  pthread_mutex_unlock(&governance->lock);
+  return valid;
 }
 
 uint64_t lk_governance_generation(const lk_governance *governance) { return atomic_load(&governance->generation); }
@@ -168,6 +204,7 @@ void lk_verdict_withhold(lk_verdict *verdict, lk_status reason) {
   verdict->permitted = false;
   verdict->reason = reason;
   verdict->threshold = INFINITY;
+  verdict->detail = (lk_score_detail){.hidden = true};
   verdict->k = 0;
   verdict->retention_hours = 0;
   verdict->rules_count = 0;
@@ -189,6 +226,8 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   verdict->reason = LK_OK;
   verdict->threshold = request->threshold;
   verdict->k = request->k;
+  verdict->detail = (lk_score_detail){0};
+  verdict->subject_probes_per_hour = LK_POLICY_NO_LIMIT;
   verdict->since_ms = 0;
   verdict->until_ms = UINT64_MAX;
   verdict->retention_hours = LK_POLICY_NO_LIMIT;
@@ -200,7 +239,7 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
     return lk_fail(error, LK_EPOLICY, "refused: the policy is broken: %s", g->broken.text);
   }
   lk_policy_decision decision;
-  lk_policy_calibration calibration = {.threshold = calibrated_threshold, .context = &g->calibration};
+  lk_policy_calibration calibration = {.threshold = lk_calibration_threshold, .context = &g->calibration};
   lk_status status =
       lk_policy_decide(g->policy, request, (int64_t)now_ms, g->is_calibrated ? &calibration : NULL, &decision, error);
   take_span(g->policy, request, &decision, now_ms, verdict);
@@ -208,6 +247,8 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   verdict->reason = status;
   verdict->threshold = decision.threshold;
   verdict->k = decision.k;
+  verdict->detail = decision.detail;
+  verdict->subject_probes_per_hour = decision.subject_probes_per_hour;
   verdict->retention_hours = decision.retention_hours;
   take_rules(g->policy, &decision, verdict);
   return status;
@@ -322,6 +363,7 @@ static lk_status take_once(lk_governance *g, const lk_once *once, uint64_t now_m
 lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
                                const lk_once *once, uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
   inquiry a = start(governance, request, evidence, now_ms, verdict);
+  lk_governance_follow(governance);
   pthread_mutex_lock(&governance->lock);
   lk_status status = take_once(governance, once, now_ms, error);
   if (status == LK_OK) {
@@ -352,33 +394,12 @@ uint64_t lk_governance_signature_ms(lk_governance *governance) {
   return ms;
 }
 
-static bool has_signed(const lk_policy *policy, lk_text actor, const lk_proof *proof) {
-  const uint8_t *key;
-  for (uint32_t n = 0; (key = lk_policy_key(policy, actor, n)) != NULL; n++)
-    if (crypto_sign_verify_detached(proof->signature, proof->message, proof->size, key) == 0) return true;
-  return false;
-}
-
-static lk_status check_proof(const lk_policy *policy, lk_text actor, const lk_proof *proof, lk_error *error) {
-  if (!has_signed(policy, actor, proof))
-    return lk_fail(
-        error, LK_EPOLICY,
-        "refused: no key that the policy lists for '%.*s' made this signature, or the signed data was changed",
-        (int)actor.length, actor.bytes);
-  if (proof->deployment == NULL || lk_text_equal(*proof->deployment, policy->deployment)) return LK_OK;
-  if (proof->deployment->length == 0)
-    return lk_fail(error, LK_EPOLICY, "refused: the signed job names no deployment; this is '%.*s'",
-                   (int)policy->deployment.length, policy->deployment.bytes);
-  return lk_fail(error, LK_EPOLICY, "refused: the job was signed for the deployment '%.*s'; this is '%.*s'",
-                 (int)proof->deployment->length, proof->deployment->bytes, (int)policy->deployment.length,
-                 policy->deployment.bytes);
-}
-
 lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const lk_proof *proof,
                                      bool *authenticated, lk_error *error) {
+  lk_governance_follow(governance);
   pthread_mutex_lock(&governance->lock);
   const lk_policy *policy = governance->policy;
-  lk_status status = policy != NULL ? check_proof(policy, actor, proof, error) : LK_OK;
+  lk_status status = policy != NULL ? lk_proof_check(proof, policy, actor, error) : LK_OK;
   *authenticated = policy != NULL && status == LK_OK;
   pthread_mutex_unlock(&governance->lock);
   return status;
@@ -389,12 +410,27 @@ lk_status lk_governance_release(lk_governance *governance, const lk_policy_reque
   lk_verdict before = *verdict;
   lk_policy_request asked = *request;
   asked.case_probes = verdict->case_probes;
+  lk_governance_follow(governance);
   pthread_mutex_lock(&governance->lock);
   lk_status status = ask(governance, &asked, now_ms, verdict, error);
   pthread_mutex_unlock(&governance->lock);
   verdict->threshold = fmaxf(verdict->threshold, before.threshold);
   verdict->k = verdict->k < before.k ? verdict->k : before.k;
   return status;
+}
+
+lk_status lk_governance_count_finds(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                    lk_verdict *verdict, const lk_finds *finds, lk_error *error) {
+  if (verdict->subject_probes_per_hour == LK_POLICY_NO_LIMIT) return LK_OK;
+  pthread_mutex_lock(&governance->lock);
+  uint64_t most = lk_found_count(&governance->found, request->gallery, finds, now_ms);
+  pthread_mutex_unlock(&governance->lock);
+  if (most <= verdict->subject_probes_per_hour) return LK_OK;
+  lk_verdict_withhold(verdict, LK_EPOLICY);
+  return lk_fail(
+      error, LK_EPOLICY,
+      "refused: more than %u probes found one of these subjects within an hour, which the rules do not permit",
+      verdict->subject_probes_per_hour);
 }
 
 lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,

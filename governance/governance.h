@@ -2,14 +2,16 @@
  * the audit log records decisions and releases. Without a policy every request is permitted, under the policy "none";
  * without a log nothing is recorded.
  *
- * If a reload finds a broken file, every request is refused until a later reload succeeds. If the log cannot be
- * written, every operation fails. Any thread may call; calls take turns. */
+ * Changed files reach every decision within a second. If a reload finds a broken file, every request is refused until a
+ * later reload succeeds. If the log cannot be written, every operation fails. Any thread may call; calls take turns. */
 #ifndef GOVERNANCE_GOVERNANCE_H
 #define GOVERNANCE_GOVERNANCE_H
 
 #include <likeness/audit.h>
 #include <likeness/policy.h>
 #include "governance/evidence.h"
+#include "governance/found.h"
+#include "governance/policy/proof.h"
 #include "governance/seen.h"
 
 /* Paths; NULL: none. They must outlive the governance. */
@@ -37,6 +39,14 @@ lk_status lk_governance_close(lk_governance *governance, lk_error *error);
  * valid. LK_EIO: the log failed. */
 lk_status lk_governance_reload(lk_governance *governance, lk_error *error);
 
+/* Reloads if a file has changed since it was read; looks often enough for every decision to be by files that were
+ * current a second ago. Deciding, authenticating and releasing do this by themselves. */
+void lk_governance_follow(lk_governance *governance);
+
+/* Writes which policy is in force: its file and hash, or "none". Returns false and writes why every request is refused,
+ * if a file is broken. */
+bool lk_governance_tell(lk_governance *governance, char *text, size_t size);
+
 /* The number of reloads. A decision that was made under another number must be made again. */
 uint64_t lk_governance_generation(const lk_governance *governance);
 
@@ -48,23 +58,17 @@ typedef struct lk_verdict {
   lk_status reason; /* why it is refused or withheld; LK_OK: it is permitted */
   float threshold;  /* in effect */
   uint32_t k;
-  uint64_t since_ms, until_ms; /* it holds from since_ms to before until_ms */
-  uint64_t sequence;           /* of its record in the audit log; 0: no log */
-  uint64_t case_probes;        /* the case's probes before this request */
-  uint32_t retention_hours;    /* LK_POLICY_NO_LIMIT: no limit */
+  lk_score_detail detail;
+  uint32_t subject_probes_per_hour; /* LK_POLICY_NO_LIMIT: no limit */
+  uint64_t since_ms, until_ms;      /* it holds from since_ms to before until_ms */
+  uint64_t sequence;                /* of its record in the audit log; 0: no log */
+  uint64_t case_probes;             /* the case's probes before this request */
+  uint32_t retention_hours;         /* LK_POLICY_NO_LIMIT: no limit */
   char id[LK_VERDICT_ID];
   char policy[LK_VERDICT_POLICY]; /* the policy's hash in hex, "none" or "broken" */
   char rules[LK_VERDICT_RULES][LK_VERDICT_RULE];
   uint32_t rules_count;
 } lk_verdict;
-
-/* An actor's Ed25519 signature of a message. */
-typedef struct lk_proof {
-  const void *message;
-  size_t size;
-  const uint8_t *signature;  /* of 64 bytes; NULL: the actor is only asserted */
-  const lk_text *deployment; /* which the message names; NULL: the message was made here, for this request */
-} lk_proof;
 
 /* Checks whether one of the keys that the policy lists for the actor made the signature, and whether for this policy's
  * deployment. LK_EPOLICY: no. Without a valid policy: LK_OK and not authenticated. */
@@ -97,6 +101,11 @@ lk_status lk_governance_decide(lk_governance *governance, const lk_policy_reques
  * result must be withheld. */
 lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                 lk_verdict *verdict, lk_error *error);
+
+/* Counts the subjects of a result that is about to be released. LK_EPOLICY: more probes found one of them within an
+ * hour than the verdict permits, so the result is withheld; these probes count, too. */
+lk_status lk_governance_count_finds(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
+                                    lk_verdict *verdict, const lk_finds *finds, lk_error *error);
 
 /* Turns a permit into a refusal, since its result cannot be released for this reason. No decision may say permit where
  * nothing was handed out. */

@@ -56,8 +56,7 @@ static lk_status leave(change *c, lk_error *error) {
 
 static lk_status append(const change *c, lk_audit *audit, lk_audit_type type, const lk_audit *other, lk_error *error) {
   const lk_rebinding *r = c->asked;
-  const char *name = strrchr(r->folder, '/') + 1;
-  lk_audit_record record = {.type = type, .gallery = lk_text_of(name), .epoch = r->epoch, .threshold = -INFINITY};
+  lk_audit_record record = {.type = type, .gallery = lk_text_of(r->name), .epoch = r->epoch, .threshold = -INFINITY};
   if (r->to->policy != NULL) record.file = lk_text_of(r->to->policy);
   if (other != NULL) record.other = lk_text_of(lk_audit_log_id(other));
   lk_status status = lk_audit_append(audit, &record, NULL, error);

@@ -6,7 +6,7 @@
 #include <likeness/types.h>
 
 typedef struct lk_rebinding {
-  const char *folder;          /* of the gallery */
+  const char *folder, *name;   /* of the gallery */
   uint64_t epoch;              /* of the manifest that will have the new binding */
   const lk_binding *from, *to; /* absolute paths; no policy: not bound */
   bool lost;                   /* a person says that the log that it leaves, or the new one's past, is lost */

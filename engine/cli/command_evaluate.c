@@ -143,6 +143,7 @@ static lk_status release(run *r, lk_error *error) {
 }
 
 static void close_run(run *r) {
+  lk_gallery_authorise_end(&r->authorisation);
   lk_gallery_close(r->gallery);
   lk_device_close(r->device);
   lk_trials_close(&r->trials);

@@ -19,6 +19,19 @@ static void hash_text(const uint8_t hash[LK_POLICY_HASH_SIZE], char text[HASH_TE
   for (int i = 0; i < LK_POLICY_HASH_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", hash[i]);
 }
 
+/* A permit should say what it permits: what it leaves out, it permits for good. */
+static void warn_of_open_fields(const char *file, const lk_policy *policy, FILE *log) {
+  lk_policy_stat stat;
+  char open[WHY];
+  lk_policy_stat_get(policy, &stat);
+  for (uint32_t i = 0; i < stat.rules; i++) {
+    lk_text id = lk_policy_rule_get(policy, i).id;
+    if (lk_policy_open_fields(policy, i, open, sizeof open))
+      fprintf(log, "%s: warning: the permit '%.*s' leaves fields open; it permits %s\n", file, (int)id.length, id.bytes,
+              open);
+  }
+}
+
 lk_status lk_command_policy_check(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_policy *policy;
   lk_status status = lk_policy_open(options->words[0], &policy, error);
@@ -29,6 +42,7 @@ lk_status lk_command_policy_check(const lk_options *options, const lk_streams *s
   hash_text(stat.hash, hash);
   lk_printable_line(streams->out, "%s: policy '%.*s' is valid: rules %u, keys %u, sha256 %s", options->words[0],
                     (int)stat.name.length, stat.name.bytes, stat.rules, stat.keys, hash);
+  warn_of_open_fields(options->words[0], policy, streams->log);
   lk_policy_close(policy);
   return LK_OK;
 }
@@ -55,7 +69,8 @@ static lk_status read_request(const lk_options *options, explained *e, lk_error 
                                    .actor_signed = options->is_signed,
                                    .case_id = text_or_none(options->case_id),
                                    .authorisation = text_or_none(options->authorisation),
-                                   .authorisation_pending = options->pending_since != NULL,
+                                   .authorisation_granted = options->granted,
+                                   .metric = options->metric,
                                    .k = options->k,
                                    .threshold = options->threshold,
                                    .probes = options->probes,
@@ -86,6 +101,9 @@ static void print_limits(FILE *out, const lk_policy_decision *d) {
   char timestamp[LK_TIMESTAMP_SIZE];
   if (isfinite(d->threshold)) fprintf(out, "threshold   %.9g\n", (double)d->threshold);
   if (d->k != LK_K_ALL) fprintf(out, "k           %u\n", d->k);
+  if (d->detail.hidden) fputs("scores      none, only the decision\n", out);
+  if (d->detail.rounded && !d->detail.hidden)
+    fprintf(out, "scores      rounded down to %u decimals\n", d->detail.decimals);
   if (d->retention_hours != LK_POLICY_NO_LIMIT) fprintf(out, "retention   %u hours\n", d->retention_hours);
   if (d->grace_until_ms == INT64_MAX) return;
   lk_timestamp_format(d->grace_until_ms, timestamp);
@@ -129,8 +147,10 @@ static json_t *json_limits(const lk_policy_decision *d) {
   char timestamp[LK_TIMESTAMP_SIZE];
   bool grace = d->grace_until_ms != INT64_MAX;
   lk_timestamp_format(d->grace_until_ms, timestamp);
-  return json_pack("{s:o, s:o, s:o, s:o}", "threshold", json_limit(isfinite(d->threshold), (double)d->threshold), "k",
-                   json_count(d->k != LK_K_ALL, d->k), "retention_hours",
+  return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o}", "threshold",
+                   json_limit(isfinite(d->threshold), (double)d->threshold), "k", json_count(d->k != LK_K_ALL, d->k),
+                   "score_decimals", json_count(d->detail.rounded, d->detail.decimals), "decision_only",
+                   d->detail.hidden, "retention_hours",
                    json_count(d->retention_hours != LK_POLICY_NO_LIMIT, d->retention_hours), "grace_until",
                    grace ? json_string(timestamp) : json_null());
 }

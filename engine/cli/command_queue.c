@@ -22,10 +22,25 @@ static lk_status read_address(const lk_options *options, lk_address *address, lk
   return status;
 }
 
+/* Jobs name a gallery by the name in its manifest, which a copy of its folder has too. */
+static lk_status check_name(const lk_options *options, lk_gallery *const *galleries, int number, lk_error *error) {
+  lk_gallery_stat stat, other;
+  lk_gallery_stat_get(galleries[number], &stat);
+  for (int i = 0; i < number; i++) {
+    lk_gallery_stat_get(galleries[i], &other);
+    if (strcmp(stat.name, other.name) == 0)
+      return lk_fail(error, LK_EINVAL, "the galleries in %s and %s have one name: %s", options->words[i],
+                     options->words[number], stat.name);
+  }
+  return LK_OK;
+}
+
 static lk_status open_galleries(const lk_options *options, lk_gallery **galleries, lk_error *error) {
   lk_status status = LK_OK;
-  for (int i = 0; status == LK_OK && i < options->words_count; i++)
+  for (int i = 0; status == LK_OK && i < options->words_count; i++) {
     status = lk_gallery_open(options->words[i], &galleries[i], error);
+    if (status == LK_OK) status = check_name(options, galleries, i, error);
+  }
   return status;
 }
 

@@ -119,7 +119,9 @@ static lk_status check_probes(const run *r, lk_error *error) {
                                .threshold = query.threshold,
                                .probes = probes->rows < UINT32_MAX ? (uint32_t)probes->rows : UINT32_MAX};
   lk_evidence evidence = lk_query_evidence(&query, fault);
-  return lk_gallery_authorise(&authorisation, r->gallery, &request, &evidence, query.claims, error);
+  lk_status status = lk_gallery_authorise(&authorisation, r->gallery, &request, &evidence, query.claims, error);
+  lk_gallery_authorise_end(&authorisation);
+  return status;
 }
 
 static lk_status check_k(const lk_options *options, lk_error *error) {
@@ -176,9 +178,9 @@ static lk_status render_verified_json(FILE *out, uint64_t probe, const lk_candid
   json_t *root =
       c == NULL
           ? json_pack("{s:I, s:n, s:n, s:n, s:b}", "probe", (json_int_t)probe, "key", "subject", "score", "match", 0)
-          : json_pack("{s:I, s:s%, s:s%, s:f, s:o}", "probe", (json_int_t)probe, "key", c->found.key.bytes,
+          : json_pack("{s:I, s:s%, s:s%, s:o, s:o}", "probe", (json_int_t)probe, "key", c->found.key.bytes,
                       (size_t)c->found.key.length, "subject", c->found.subject.bytes, (size_t)c->found.subject.length,
-                      "score", (double)c->score, "match",
+                      "score", lk_render_score_json(c->score), "match",
                       match[0] == '\0' ? json_null() : json_boolean(match[0] == 'y'));
   return lk_render_json_line(out, root, decision, error);
 }
@@ -186,10 +188,7 @@ static lk_status render_verified_json(FILE *out, uint64_t probe, const lk_candid
 static void render_verified_row(FILE *out, uint64_t probe, const lk_candidate *c, const char *match) {
   fprintf(out, "%8" PRIu64 "  ", probe);
   lk_printable_put(out, c != NULL ? c->found.key : lk_text_of("-"), 28);
-  if (c != NULL)
-    fprintf(out, " %-14.9g %s\n", (double)c->score, match);
-  else
-    fprintf(out, " %-14s %s\n", "-", match);
+  fprintf(out, " %-14s %s\n", c != NULL ? lk_render_score(c->score, "-").text : "-", match);
 }
 
 static void render_verified_csv(FILE *out, uint64_t probe, const lk_candidate *c, const char *match) {
@@ -198,7 +197,7 @@ static void render_verified_csv(FILE *out, uint64_t probe, const lk_candidate *c
   fputc(',', out);
   if (c != NULL) lk_render_csv_text(out, c->found.subject);
   fputc(',', out);
-  if (c != NULL) fprintf(out, "%.9g", (double)c->score);
+  if (c != NULL) fputs(lk_render_score(c->score, "").text, out);
   fprintf(out, ",%s\n", match);
 }
 
@@ -207,7 +206,11 @@ static lk_status render_verified(FILE *out, const lk_options *options, const lk_
   bool found = lk_result_count(result, probe) > 0;
   lk_candidate candidate = found ? lk_result_candidate(result, probe, 0) : (lk_candidate){0};
   const lk_candidate *c = found ? &candidate : NULL;
+  bool hidden = found && isnan(candidate.score);
+  if (hidden && options->threshold > -INFINITY)
+    return lk_fail(error, LK_EPOLICY, "--threshold: the policy releases no scores, only whether its limit is reached");
   const char *match = !found                            ? "no"
+                      : hidden                          ? "yes"
                       : options->threshold == -INFINITY ? ""
                       : c->score >= options->threshold  ? "yes"
                                                         : "no";

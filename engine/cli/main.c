@@ -9,10 +9,10 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-#define CLAIMS "--purpose --actor --jurisdiction --case --authorisation --pending-since --sign"
+#define CLAIMS "--purpose --actor --jurisdiction --case --authorisation --granted --pending-since --sign"
 #define CLAIMS_USAGE                                                              \
   "                    [--purpose P] [--actor A] [--jurisdiction J] [--case C]\n" \
-  "                    [--authorisation W] [--pending-since DATE] [--sign KEY]"
+  "                    [--authorisation W] [--granted | --pending-since DATE] [--sign KEY]"
 
 static const struct {
   const char *name;
@@ -46,10 +46,11 @@ static const struct {
     {"check", lk_command_check, 1, 1, "", "DIR"},
     {"policy check", lk_command_policy_check, 1, 1, "", "FILE"},
     {"policy explain", lk_command_policy_explain, 1, 1,
-     "--operation --purpose --actor --jurisdiction --gallery --case --case-probes --authorisation --pending-since "
-     "--signed --model --probes --threshold -k --at --format",
+     "--operation --purpose --actor --jurisdiction --gallery --case --case-probes --authorisation --granted "
+     "--pending-since --signed --metric --model --probes --threshold -k --at --format",
      "FILE --operation OP [--purpose P] [--actor A] [--signed] [--jurisdiction J] [--gallery G]\n"
-     "                    [--case C] [--case-probes N] [--authorisation W] [--pending-since DATE] [--model NAME]\n"
+     "                    [--case C] [--case-probes N] [--authorisation W] [--granted | --pending-since DATE]\n"
+     "                    [--metric cosine|ip|l2] [--model NAME]\n"
      "                    [--probes N] [--threshold T] [-k N] [--at DATE] [--format table|json]"},
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
      "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "

@@ -131,6 +131,7 @@ static const struct {
     {"--fuse", read_fusion, offsetof(lk_options, fusion)},
     {"--format", read_format, offsetof(lk_options, format)},
     {"--gallery", read_text, offsetof(lk_options, gallery)},
+    {"--granted", read_flag, offsetof(lk_options, granted)},
     {"--head", read_text, offsetof(lk_options, head)},
     {"--job-probes", read_u32, offsetof(lk_options, job_probes)},
     {"--jurisdiction", read_text, offsetof(lk_options, jurisdiction)},
@@ -238,7 +239,8 @@ lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_sig
                         .actor = text_or_none(options->actor),
                         .jurisdiction = text_or_none(options->jurisdiction),
                         .case_id = text_or_none(options->case_id),
-                        .authorisation = text_or_none(options->authorisation)};
+                        .authorisation = text_or_none(options->authorisation),
+                        .granted = options->granted};
   if (options->sign != NULL && options->actor == NULL)
     return lk_fail(error, LK_EINVAL, "--sign needs --actor, the owner of the key");
   lk_status status = LK_OK;

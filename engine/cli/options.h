@@ -24,7 +24,7 @@ typedef struct lk_options {
   double fpir;     /* NaN: not given */
   bool by_subject, stats, lost_audit_log;
   const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at; /* policies */
-  bool is_signed;
+  bool is_signed, granted;
   uint32_t probes;
   uint64_t case_probes;
   lk_format format;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,12 +40,21 @@ void lk_render_csv_text(FILE *out, lk_text text) {
   if (quotes) fputc('"', out);
 }
 
+lk_score_text lk_render_score(float score, const char *hidden) {
+  lk_score_text shown;
+  snprintf(shown.text, sizeof shown.text, "%.9g", (double)score);
+  if (isnan(score)) snprintf(shown.text, sizeof shown.text, "%s", hidden);
+  return shown;
+}
+
+json_t *lk_render_score_json(float score) { return isnan(score) ? json_null() : json_real((double)score); }
+
 static void render_csv(FILE *out, uint64_t probe, uint32_t rank, const lk_candidate *c) {
   fprintf(out, "%" PRIu64 ",%u,", probe, rank);
   lk_render_csv_text(out, c->found.key);
   fputc(',', out);
   lk_render_csv_text(out, c->found.subject);
-  fprintf(out, ",%.9g\n", (double)c->score);
+  fprintf(out, ",%s\n", lk_render_score(c->score, "").text);
 }
 
 static void render_row(FILE *out, uint64_t probe, uint32_t rank, const lk_candidate *c) {
@@ -52,7 +62,7 @@ static void render_row(FILE *out, uint64_t probe, uint32_t rank, const lk_candid
   lk_printable_put(out, c->found.key, 28);
   fputc(' ', out);
   lk_printable_put(out, c->found.subject, 28);
-  fprintf(out, " %.9g\n", (double)c->score);
+  fprintf(out, " %s\n", lk_render_score(c->score, "-").text);
 }
 
 lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_error *error) {
@@ -73,9 +83,9 @@ static lk_status render_json(FILE *out, uint64_t probe, uint32_t count, lk_next_
   json_t *list = json_array();
   for (uint32_t rank = 1; rank <= count; rank++) {
     lk_candidate c = next(context);
-    json_array_append_new(list, json_pack("{s:i, s:s%, s:s%, s:f}", "rank", (int)rank, "key", c.found.key.bytes,
+    json_array_append_new(list, json_pack("{s:i, s:s%, s:s%, s:o}", "rank", (int)rank, "key", c.found.key.bytes,
                                           (size_t)c.found.key.length, "subject", c.found.subject.bytes,
-                                          (size_t)c.found.subject.length, "score", (double)c.score));
+                                          (size_t)c.found.subject.length, "score", lk_render_score_json(c.score)));
   }
   bool complete = json_array_size(list) == count;
   json_t *root = json_pack("{s:I, s:o}", "probe", (json_int_t)probe, "candidates", list);

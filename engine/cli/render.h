@@ -22,6 +22,13 @@ lk_status lk_render_footer(FILE *out, lk_format format, lk_text decision, lk_err
 /* Prints `root` with its decision as a line of JSON, and releases it. LK_ENOMEM, also if `root` is NULL. */
 lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_error *error);
 
+/* A score as it is printed; `hidden` where the policy releases none. As JSON: null; NULL: out of memory. */
+typedef struct lk_score_text {
+  char text[24];
+} lk_score_text;
+lk_score_text lk_render_score(float score, const char *hidden);
+json_t *lk_render_score_json(float score);
+
 /* Prints a csv field, quoted if RFC 4180 wants it. On a terminal it is shown by the rule of base/printable.h. */
 void lk_render_csv_text(FILE *out, lk_text text);
 

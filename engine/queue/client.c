@@ -110,6 +110,7 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   }
   if (job->model != NULL) add_field(c, "model", job->model);
   add_claims(c, &job->claims);
+  if (job->claims.granted) add_field(c, "granted", "yes");
   if (job->claims.pending_since_ms > 0) add_field(c, "pending_since", since);
   if (job->ttl_ms > 0) add_field(c, "ttl", ttl);
   add_bytes(c, "f32", c->probes, job_probes(c, number) * job->probes->dim * sizeof *c->probes);

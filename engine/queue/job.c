@@ -157,6 +157,14 @@ static lk_status read_fuse(const reader *r, lk_fusion *fusion) {
   return lk_fusion_parse(name, fusion, NULL) == LK_OK ? LK_OK : malformed(r, field, "is not none, max or mean");
 }
 
+/* Any other word could be meant as "no". */
+static lk_status read_granted(const reader *r, bool *granted) {
+  const lk_field *field = find(r, "granted");
+  *granted = field != NULL;
+  if (field == NULL || (field->length == 3 && memcmp(field->value, "yes", 3) == 0)) return LK_OK;
+  return malformed(r, field, "is not yes; leave the field out of a job whose authorisation is pending");
+}
+
 static lk_status read_claims(const reader *r, lk_claims *claims) {
   lk_status status = LK_OK;
   for (int i = 0; status == LK_OK && i < LK_CLAIMS_TEXTS; i++) {
@@ -165,6 +173,7 @@ static lk_status read_claims(const reader *r, lk_claims *claims) {
     lk_claims_set_text(claims, i, text);
   }
   uint64_t pending_since_ms = 0;
+  if (status == LK_OK) status = read_granted(r, &claims->granted);
   if (status == LK_OK) status = read_number(r, "pending_since", false, 1, INT64_MAX, &pending_since_ms);
   claims->pending_since_ms = (int64_t)pending_since_ms;
   return status;

@@ -1,9 +1,12 @@
 #include "engine/queue/reply.h"
 
+#include <math.h>
+
 #include "base/fail.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "governance/decision_record.h"
+#include "governance/policy/detail.h"
 
 enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 16 };
 
@@ -23,10 +26,18 @@ static uint32_t count_of(const lk_reply_part *part, uint32_t list) {
   return count;
 }
 
+uint32_t lk_reply_list_candidates(const lk_reply_part *part, uint32_t list) { return count_of(part, list); }
+
 uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists) {
   uint64_t candidates = 0;
   for (uint32_t list = 0; list < lists; list++) candidates += count_of(part, list);
   return candidates;
+}
+
+static lk_candidate released(const lk_reply_part *part, uint32_t list, uint32_t rank) {
+  lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
+  candidate.score = lk_score_released(candidate.score, part->detail);
+  return candidate;
 }
 
 void lk_reply_hash(const lk_reply_part *part, uint32_t lists, const char *id, char hex[LK_EVIDENCE_HEX]) {
@@ -36,7 +47,7 @@ void lk_reply_hash(const lk_reply_part *part, uint32_t lists, const char *id, ch
     uint32_t count = count_of(part, list);
     lk_answer_hash_list(&hash, count);
     for (uint32_t rank = 0; rank < count; rank++) {
-      lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
+      lk_candidate candidate = released(part, list, rank);
       lk_answer_hash_candidate(&hash, candidate.found.number, candidate.score);
     }
   }
@@ -57,7 +68,7 @@ static void append_candidates(lk_bytes *out, const lk_reply_part *part, uint32_t
   for (uint32_t list = 0; list < lists; list++) {
     uint32_t count = count_of(part, list);
     for (uint32_t rank = 0; rank < count; rank++) {
-      lk_candidate candidate = lk_result_candidate(part->result, part->first + list, rank);
+      lk_candidate candidate = released(part, list, rank);
       append_candidate(out, &candidate);
     }
   }
@@ -115,10 +126,11 @@ static json_t *candidates_to_json(const lk_reply_part *part, uint32_t number) {
   json_t *list = json_array();
   uint32_t count = count_of(part, number);
   for (uint32_t rank = 0; rank < count; rank++) {
-    lk_candidate c = lk_result_candidate(part->result, part->first + number, rank);
+    lk_candidate c = released(part, number, rank);
     list = append_json(
-        list, json_pack("{s:i, s:o, s:o, s:f, s:I}", "rank", (int)rank + 1, "key", json_text(c.found.key), "subject",
-                        json_text(c.found.subject), "score", (double)c.score, "number", (json_int_t)c.found.number));
+        list, json_pack("{s:i, s:o, s:o, s:o, s:I}", "rank", (int)rank + 1, "key", json_text(c.found.key), "subject",
+                        json_text(c.found.subject), "score", isnan(c.score) ? json_null() : json_real((double)c.score),
+                        "number", (json_int_t)c.found.number));
   }
   return list;
 }

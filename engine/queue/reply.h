@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <likeness/likeness.h>
+#include <likeness/policy.h>
 
 #include "engine/queue/bytes.h"
 #include "governance/evidence.h"
@@ -35,14 +36,17 @@ typedef struct lk_reply_part {
   uint32_t first;          /* its first list */
   uint32_t k;              /* at most so many a list, */
   float threshold;         /* at or above it */
+  lk_score_detail detail;  /* of their scores */
 } lk_reply_part;
 
 /* The number of candidates in the first `lists` lists of the part. */
 uint64_t lk_reply_candidates(const lk_reply_part *part, uint32_t lists);
 
-/* The hash of those lists, for the decision with this id. It is the same for both forms of the reply. */
-void lk_reply_hash(const lk_reply_part *part, uint32_t lists, const char *id, char hex[LK_EVIDENCE_HEX]);
+uint32_t lk_reply_list_candidates(const lk_reply_part *part, uint32_t list); /* in one of them */
 
+/* The hash of those lists as they are released, for the decision with this id. It is the same for both forms of the
+ * reply. */
+void lk_reply_hash(const lk_reply_part *part, uint32_t lists, const char *id, char hex[LK_EVIDENCE_HEX]);
 /* Appends a reply. `decision`: the decision record (governance/decision_record.h); NULL for none. */
 void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
 void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);

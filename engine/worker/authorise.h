@@ -1,5 +1,6 @@
 /* The worker's authorisation of jobs: when they come in, and before their replies leave. Without a governance
- * everything is permitted. Failures are LK_EPOLICY or LK_EINTERNAL, as the protocol has them. */
+ * everything is permitted, until a gallery is bound while the worker serves it: then its jobs are refused. Failures are
+ * LK_EPOLICY or LK_EINTERNAL, as the protocol has them. */
 #ifndef ENGINE_WORKER_AUTHORISE_H
 #define ENGINE_WORKER_AUTHORISE_H
 
@@ -19,8 +20,9 @@ void lk_authorise_release(const lk_worker *worker, lk_task *task, const lk_resul
 /* Commits the log; call it before the replies leave. False: the log failed, and all tasks are withheld. */
 bool lk_authorise_commit(const lk_worker *worker, lk_task *const *tasks, size_t count);
 
-/* Reads the rules again if SIGHUP asked for it. */
-void lk_authorise_reload(const lk_worker *worker);
+/* Reads the rules again if SIGHUP asked for it or their files have changed. Whoever had them read, the log says which
+ * file was read, and its hash. */
+void lk_authorise_reload(lk_worker *worker);
 
 /* Changes when the rules are read again. Decisions of another generation must be made again. */
 uint64_t lk_authorise_generation(const lk_worker *worker);

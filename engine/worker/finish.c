@@ -48,7 +48,11 @@ static bool reserve(finish *f, size_t count) {
 
 static lk_reply_part part_of(const lk_task *task, const lk_done *done) {
   return (lk_reply_part){
-      .result = done->result, .first = task->first, .k = task->job.k, .threshold = task->job.threshold};
+      .result = done->result,
+      .first = task->first,
+      .k = task->job.k,
+      .threshold = task->job.threshold,
+      .detail = task->authorisation != NULL ? task->authorisation->verdict.detail : (lk_score_detail){0}};
 }
 
 /* What the task found, if it may be told. */

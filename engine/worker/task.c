@@ -34,6 +34,7 @@ lk_policy_request lk_task_request(const lk_task *task) {
       .operation = job->op == LK_OP_VERIFY ? LK_OPERATION_VERIFY : LK_OPERATION_IDENTIFY,
       .gallery = job->gallery,
       .model = lk_text_of(stat.model),
+      .metric = stat.metric,
       .k = job->k,
       .threshold = job->threshold,
       .probes = (uint32_t)job->probes.rows,

@@ -26,6 +26,7 @@ typedef struct lk_worker {
   const lk_worker_options *options;
   char consumer[128];
   atomic_int_least64_t redis_ahead_ms; /* Redis' clock minus ours */
+  atomic_uint_least64_t told;          /* the generation of the rules that the log says was read */
 
   pthread_mutex_t lock; /* all below */
   pthread_cond_t changed;

@@ -19,12 +19,28 @@ static const char *const cause_words[LK_CAUSES] = {
     [LK_CAUSE_CASE] = "requires a case",
     [LK_CAUSE_AUTHORISATION] = "requires an authorisation",
     [LK_CAUSE_PENDING] = "requires a granted authorisation and allows no grace period",
+    [LK_CAUSE_PENDING_UNSAID] =
+        "requires a granted authorisation; the request says neither that it is granted nor since when it is pending",
     [LK_CAUSE_PENDING_LATER] = "does not accept an authorisation whose application lies in the future",
     [LK_CAUSE_GRACE_OVER] =
         "requires a granted authorisation; this one has been pending for longer than the grace period",
     [LK_CAUSE_CASE_PROBES] = "permits fewer probes per case",
     [LK_CAUSE_CALIBRATION] = "limits the false match rate, but no calibration gives this model's score for that rate",
+    [LK_CAUSE_METRIC] =
+        "limits or rounds scores, but the gallery's metric gives them no scale: those of a longer probe are larger",
+    [LK_CAUSE_THRESHOLD] = "releases only whether its own limit is reached, so it permits no higher threshold",
 };
+
+lk_status lk_policy_refuse_word(const lk_policy *policy, const lk_policy_request *request, lk_claim claim,
+                                lk_error *error) {
+  const lk_patterns *known = &policy->known[claim];
+  char list[256] = "";
+  lk_text word = lk_request_claim(request, claim);
+  for (size_t i = 0, used = 0; i < known->count; i++)
+    used = lk_text_append(list, sizeof list, used, "%s%.*s", i > 0 ? ", " : "", TEXT(known->of[i]));
+  return lk_fail(error, LK_EPOLICY, "policy '%.*s' does not list the %s '%.*s'; it lists %s", TEXT(policy->name),
+                 lk_claim_name(claim), lk_text_shown(word), word.bytes, list);
+}
 
 lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *decision, lk_error *error) {
   if (decision->refused_by < 0)
@@ -46,8 +62,14 @@ bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_r
     snprintf(why, size, "the policy has no such rule");
     return false;
   }
+  lk_worded worded;
+  lk_policy_word(request, &worded);
+  if (worded.fault != NULL) {
+    snprintf(why, size, "the request's %s %s", worded.name, worded.fault);
+    return false;
+  }
   const lk_rule *r = &policy->rules[rule];
-  lk_match match = lk_rule_match(r, request, now_ms);
+  lk_match match = lk_rule_match(r, &worded.request, now_ms);
   const char *claim = lk_claim_name(match.claim);
   lk_text value = lk_request_claim(request, match.claim);
   switch (match.kind) {
@@ -77,4 +99,17 @@ bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_r
       break;
   }
   return match.applies;
+}
+
+bool lk_policy_open_fields(const lk_policy *policy, uint32_t rule, char *text, size_t size) {
+  const lk_rule *r = rule < policy->rules_count ? &policy->rules[rule] : NULL;
+  size_t used = 0;
+  text[0] = '\0';
+  if (r == NULL || r->shown.effect == LK_FORBID) return false;
+  if (r->scope.operations == 0) used = lk_text_append(text, size, used, "any operation");
+  for (lk_claim claim = 0; claim < LK_CLAIMS; claim++)
+    if (r->scope.claims[claim].count == 0)
+      used = lk_text_append(text, size, used, "%sany %s", used > 0 ? ", " : "", lk_claim_name(claim));
+  if (!r->says_until) used = lk_text_append(text, size, used, "%swithout an end", used > 0 ? ", " : "");
+  return used > 0;
 }

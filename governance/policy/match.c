@@ -44,6 +44,27 @@ static truth selects(const lk_patterns *patterns, lk_text text) {
   return NO;
 }
 
+void lk_policy_word(const lk_policy_request *request, lk_worded *worded) {
+  worded->request = *request;
+  worded->fault = NULL;
+  lk_policy_request *r = &worded->request;
+  const struct {
+    const char *name;
+    lk_text *text;
+  } words[LK_CLAIMS + 2] = {{"purpose", &r->purpose}, {"actor", &r->actor},  {"jurisdiction", &r->jurisdiction},
+                            {"gallery", &r->gallery}, {"case", &r->case_id}, {"authorisation", &r->authorisation}};
+  for (int i = 0; worded->fault == NULL && i < LK_CLAIMS + 2; i++) {
+    worded->name = words[i].name;
+    worded->fault = lk_word_normalise(*words[i].text, &worded->words[i], words[i].text);
+  }
+}
+
+bool lk_policy_knows(const lk_policy *policy, const lk_policy_request *request, lk_claim *claim) {
+  for (*claim = 0; *claim < LK_CLAIMS; ++*claim)
+    if (selects(&policy->known[*claim], lk_request_claim(request, *claim)) == NO) return false;
+  return true;
+}
+
 /* Names in `match` the first selector that does not match, or else the first claim that the request does not give. */
 static truth covers(const lk_scope *scope, const lk_policy_request *request, lk_match *match) {
   truth all = YES;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "governance/policy/rule.h"
+#include "governance/policy/word.h"
 
 static const char *const operation_names[LK_OPERATIONS] = {"identify", "verify", "enroll",
                                                            "delete",   "export", "evaluate"};
@@ -71,16 +72,25 @@ lk_status lk_policy_open(const char *path, lk_policy **policy, lk_error *error) 
   return lk_policy_open_at(path, policy, &line, error);
 }
 
-static void free_scope(lk_scope *scope) {
-  for (int i = 0; i < LK_CLAIMS; i++) free(scope->claims[i].of);
+static void free_patterns(lk_patterns patterns[LK_CLAIMS]) {
+  for (int i = 0; i < LK_CLAIMS; i++) free(patterns[i].of);
+}
+
+static void free_words(lk_kept_word *word) {
+  for (lk_kept_word *older; word != NULL; word = older) {
+    older = word->older;
+    free(word);
+  }
 }
 
 void lk_policy_close(lk_policy *policy) {
   if (policy == NULL) return;
   for (uint32_t i = 0; i < policy->rules_count; i++) {
-    free_scope(&policy->rules[i].scope);
-    free_scope(&policy->rules[i].except);
+    free_patterns(policy->rules[i].scope.claims);
+    free_patterns(policy->rules[i].except.claims);
   }
+  free_patterns(policy->known);
+  free_words(policy->words);
   free(policy->rules);
   free(policy->keys);
   lk_yaml_close(&policy->tree);
@@ -101,7 +111,10 @@ lk_policy_rule lk_policy_rule_get(const lk_policy *policy, uint32_t rule) {
 }
 
 const uint8_t *lk_policy_key(const lk_policy *policy, lk_text actor, uint32_t n) {
+  lk_word word;
+  lk_text normalised;
+  if (lk_word_normalise(actor, &word, &normalised) != NULL) return NULL;
   for (uint32_t i = 0; i < policy->keys_count; i++)
-    if (lk_text_equal(policy->keys[i].actor, actor) && n-- == 0) return policy->keys[i].key;
+    if (lk_text_equal(policy->keys[i].actor, normalised) && n-- == 0) return policy->keys[i].key;
   return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include <likeness/policy.h>
 #include "base/yaml.h"
+#include "governance/policy/word.h"
 
 /* The claims of a request by which a rule may select. */
 typedef enum lk_claim { LK_CLAIM_PURPOSE, LK_CLAIM_ACTOR, LK_CLAIM_JURISDICTION, LK_CLAIM_GALLERY, LK_CLAIMS } lk_claim;
@@ -33,10 +34,13 @@ typedef struct lk_rule {
   lk_scope except;
   bool has_except;
   int64_t from_ms, until_ms; /* INT64_MIN, INT64_MAX: no limit */
+  bool says_until;           /* also of a rule that says it has none */
   uint32_t require;          /* bits of lk_require */
   uint32_t grace_hours;
-  float min_score;                                           /* -INFINITY: none */
-  double max_fmr;                                            /* 0: none */
+  float min_score; /* -INFINITY: none */
+  double max_fmr;  /* 0: none */
+  lk_score_detail detail;
+  uint32_t subject_probes_per_hour;                          /* LK_POLICY_NO_LIMIT: none */
   uint32_t max_candidates, probes_per_case, retention_hours; /* LK_POLICY_NO_LIMIT: none */
 } lk_rule;
 
@@ -45,14 +49,22 @@ typedef struct lk_policy_actor_key {
   uint8_t key[LK_POLICY_KEY_SIZE];
 } lk_policy_actor_key;
 
+/* The bytes of a normalised word. */
+typedef struct lk_kept_word {
+  struct lk_kept_word *older;
+  char bytes[];
+} lk_kept_word;
+
 struct lk_policy {
-  lk_yaml tree; /* owns the bytes of all texts */
+  lk_yaml tree;        /* owns the bytes of all texts, */
+  lk_kept_word *words; /* and these those of the words that requests are compared with */
   lk_text name;
   lk_text deployment; /* "": none, and then no keys */
   uint32_t signature_minutes;
   uint8_t hash[LK_POLICY_HASH_SIZE];
   lk_rule *rules;
   lk_policy_actor_key *keys;
+  lk_patterns known[LK_CLAIMS]; /* the words that a request may use; none: any */
   uint32_t rules_count, keys_count;
   uint32_t refused_line; /* at which reading failed; 0: at none */
 };
@@ -93,7 +105,22 @@ bool lk_pattern_matches(lk_text pattern, lk_text text);
  * throughout it, unless a grace ends. */
 void lk_policy_span(const lk_policy *policy, uint64_t now_ms, uint64_t *since_ms, uint64_t *until_ms);
 
-/* Returns LK_EPOLICY and writes the reason for a refusal. */
+/* A request with its words as they are compared; it points into itself. */
+typedef struct lk_worded {
+  lk_policy_request request;
+  lk_word words[LK_CLAIMS + 2];
+  const char *fault; /* what is wrong with the word of `name`; NULL: nothing is */
+  const char *name;
+} lk_worded;
+
+void lk_policy_word(const lk_policy_request *request, lk_worded *worded);
+
+/* Whether the request may use its words; if not, `claim` receives the first that the policy does not list. */
+bool lk_policy_knows(const lk_policy *policy, const lk_policy_request *request, lk_claim *claim);
+
+/* Return LK_EPOLICY and write the reason for a refusal. `decision`: of a rule, or because there is none. */
 lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *decision, lk_error *error);
+lk_status lk_policy_refuse_word(const lk_policy *policy, const lk_policy_request *request, lk_claim claim,
+                                lk_error *error);
 
 #endif

@@ -164,7 +164,7 @@ typedef struct lk_result lk_result;
 
 typedef struct lk_candidate {
   lk_template found;
-  float score; /* higher is better; under l2 the negative squared distance */
+  float score; /* higher is better; under l2 the negative squared distance; NaN: the policy releases no scores */
 } lk_candidate;
 
 LK_API lk_status lk_result_open(lk_result **result, lk_error *error);

@@ -77,8 +77,9 @@ typedef struct lk_policy_request {
   bool actor_signed; /* a key of this actor made a valid signature of the request; else the actor is only asserted */
   lk_text case_id;
   lk_text authorisation;      /* its id */
-  bool authorisation_pending; /* applied for and not granted yet */
-  int64_t pending_since_ms;   /* Unix time of the application */
+  bool authorisation_granted; /* else it is pending: applied for and not granted yet */
+  int64_t pending_since_ms;   /* Unix time of the application; 0: not said. An authorisation that has it is pending */
+  lk_metric metric;           /* the gallery's: scores have a scale, except under ip */
   uint32_t k;                 /* candidates; may be LK_K_ALL */
   float threshold;            /* -INFINITY for none; not NaN */
   uint32_t probes;            /* in this request */
@@ -103,23 +104,37 @@ typedef enum lk_policy_cause {
   LK_CAUSE_JURISDICTION,
   LK_CAUSE_CASE,
   LK_CAUSE_AUTHORISATION,
-  LK_CAUSE_PENDING,       /* the authorisation is pending, and the rule allows no grace period */
-  LK_CAUSE_PENDING_LATER, /* its application lies in the future */
+  LK_CAUSE_PENDING,        /* the authorisation is pending, and the rule allows no grace period */
+  LK_CAUSE_PENDING_UNSAID, /* the request does not say when it was applied for */
+  LK_CAUSE_PENDING_LATER,  /* its application lies in the future */
   LK_CAUSE_GRACE_OVER,
   LK_CAUSE_CASE_PROBES,
   LK_CAUSE_CALIBRATION,
+  LK_CAUSE_METRIC,         /* a limit on scores, under a metric that gives them no scale */
+  LK_CAUSE_THRESHOLD,      /* the caller's own, where only the decision is released: it would find the score */
+  LK_CAUSE_WORD_MALFORMED, /* from here on: no rule refuses it. A word is not UTF-8, or too long */
+  LK_CAUSE_WORD_UNKNOWN,   /* the policy lists its words, and not this one */
   LK_CAUSES
 } lk_policy_cause;
+
+/* In how much detail scores are released. The candidates, their order and the threshold are those of exact scores. */
+typedef struct lk_score_detail {
+  bool hidden;       /* not at all: a result has NaN instead */
+  bool rounded;      /* rounded down to `decimals` */
+  uint32_t decimals; /* 0 to 6 */
+} lk_score_detail;
 
 typedef struct lk_policy_decision {
   bool permitted;
   lk_policy_cause cause;
-  float threshold;          /* in effect: the caller's or a stricter one; INFINITY if refused */
-  uint32_t k;               /* in effect: the caller's or fewer; 0 if refused */
-  uint32_t retention_hours; /* how long results may be kept; LK_POLICY_NO_LIMIT: no limit */
-  int64_t grace_until_ms;   /* the end of the grace period of a pending authorisation; else INT64_MAX */
-  int32_t refused_by;       /* index of the rule; -1: no rule */
-  uint32_t rules_count;     /* the rules that decided: the forbids that apply, or else the permits that do */
+  float threshold; /* in effect: the caller's or a stricter one; INFINITY if refused */
+  uint32_t k;      /* in effect: the caller's or fewer; 0 if refused */
+  lk_score_detail detail;
+  uint32_t subject_probes_per_hour; /* that may find one subject; the caller counts. LK_POLICY_NO_LIMIT: no limit */
+  uint32_t retention_hours;         /* how long results may be kept; LK_POLICY_NO_LIMIT: no limit */
+  int64_t grace_until_ms;           /* the end of the grace period of a pending authorisation; else INT64_MAX */
+  int32_t refused_by;               /* index of the rule; -1: no rule */
+  uint32_t rules_count;             /* the rules that decided: the forbids that apply, or else the permits that do */
   uint16_t rules[LK_POLICY_RULES_MAX];
   uint8_t policy_hash[LK_POLICY_HASH_SIZE];
 } lk_policy_decision;
@@ -132,6 +147,10 @@ LK_API lk_status lk_policy_decide(const lk_policy *policy, const lk_policy_reque
 /* Returns whether the rule applies to the request, and writes the reason in words into `why` of `size` bytes. */
 LK_API bool lk_policy_explain(const lk_policy *policy, uint32_t rule, const lk_policy_request *request, int64_t now_ms,
                               char *why, size_t size);
+
+/* Returns whether the rule is a permit that leaves fields open, and writes what it therefore permits into `text` of
+ * `size` bytes (1 or more): "any purpose, any gallery, without an end". */
+LK_API bool lk_policy_open_fields(const lk_policy *policy, uint32_t rule, char *text, size_t size);
 
 #ifdef __cplusplus
 }

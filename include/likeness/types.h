@@ -70,7 +70,8 @@ typedef struct lk_template {
 typedef struct lk_claims {
   lk_text purpose, actor, jurisdiction, case_id;
   lk_text authorisation;    /* its id */
-  int64_t pending_since_ms; /* Unix time of its application; 0: it is granted */
+  bool granted;             /* else it is pending */
+  int64_t pending_since_ms; /* Unix time of its application; 0: not said. Whoever says it says that it is pending */
   const struct lk_signing_key *
       key; /* the actor's secret key (signing_key.h), which authenticates the actor; NULL: the actor is only asserted */
 } lk_claims;

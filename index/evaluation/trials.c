@@ -101,10 +101,10 @@ static void take_list(const lk_result *result, uint32_t probe, lk_text subject, 
 static lk_status check_kinds(const lk_gallery *gallery, const lk_trials *trials, lk_error *error) {
   if (lk_trials_mated(trials, LK_GROUP_ALL) == 0)
     return lk_fail(error, LK_EFORMAT, "no probe has its subject in the gallery %s; FNIR needs mated searches",
-                   gallery->name);
+                   gallery->manifest.name);
   if (lk_trials_non_mated(trials, LK_GROUP_ALL) == 0)
     return lk_fail(error, LK_EFORMAT, "every probe has its subject in the gallery %s; FPIR needs non-mated searches",
-                   gallery->name);
+                   gallery->manifest.name);
   return LK_OK;
 }
 

@@ -28,9 +28,22 @@ static lk_proof prove(const lk_signing_key *key, challenge *c) {
   return (lk_proof){.message = c->message, .size = sizeof c->message, .signature = c->signature};
 }
 
+/* Takes the rules that the gallery has now; none, if it is not bound. `error` keeps the reason of the evidence's fault
+ * unless this fails. */
+static lk_status enter(lk_gallery_authorisation *a, lk_error *error) {
+  lk_error why;
+  lk_status status = lk_gallery_follow_binding(a->gallery, &why);
+  a->generation = lk_open_binding_generation(a->gallery->binding);
+  if (status == LK_OK) status = lk_open_binding_enter(a->gallery->binding, &a->base.governance, &why);
+  if (status != LK_OK) *error = why;
+  return status;
+}
+
 static lk_status decide(lk_gallery_authorisation *a, const lk_claims *claims, lk_error *error) {
-  lk_status status = check_claims(claims, error);
-  if (status == LK_OK) status = lk_open_binding_enter(a->gallery->binding, &a->base.governance, error);
+  lk_status status = enter(a, error);
+  if (status != LK_OK) return status;
+  if (a->base.governance == NULL) return a->base.evidence.fault;
+  status = check_claims(claims, error);
   if (status != LK_OK) return status;
   challenge c;
   lk_proof proof = prove(a->key, &c);
@@ -61,11 +74,32 @@ lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk
   *authorisation = (lk_gallery_authorisation){.gallery = gallery,
                                               .key = claims != NULL ? claims->key : NULL,
                                               .base = {.request = *request, .evidence = *evidence}};
-  authorisation->base.request.gallery = lk_text_of(gallery->name);
+  authorisation->base.request.gallery = lk_text_of(gallery->manifest.name);
   authorisation->base.request.model = lk_text_of(gallery->manifest.model);
-  if (gallery->binding == NULL) return evidence->fault;
+  authorisation->base.request.metric = gallery->manifest.metric;
   lk_error text = text_of(evidence->fault, error);
   return tell(decide(authorisation, claims, &text), &text, error);
+}
+
+void lk_gallery_authorise_end(lk_gallery_authorisation *authorisation) {
+  lk_open_binding_leave(authorisation->base.governance);
+  authorisation->base.governance = NULL;
+}
+
+/* Rules that came while the operation ran have not decided it. */
+static lk_status check_generation(const lk_gallery_authorisation *a, lk_error *error) {
+  lk_status status = lk_gallery_follow_binding(a->gallery, error);
+  if (status != LK_OK || a->generation == lk_open_binding_generation(a->gallery->binding)) return status;
+  return lk_fail(error, LK_EPOLICY, "refused: the gallery %s was bound anew meanwhile; ask again",
+                 a->gallery->manifest.name);
+}
+
+/* Decides again, by the rules that the gallery had when the operation began and only if it has them still. */
+static lk_status decide_again(lk_gallery_authorisation *a, uint64_t now_ms, lk_error *error) {
+  challenge c;
+  lk_proof proof = prove(a->key, &c);
+  lk_status status = lk_authorisation_release(&a->base, &proof, now_ms, error);
+  return status == LK_OK ? check_generation(a, error) : status;
 }
 
 lk_evidence lk_query_evidence(const lk_query *query, lk_status fault) {
@@ -94,10 +128,26 @@ void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_
   if (authorisation->base.verdict.id[0] != '\0') give_decision(&authorisation->base, &nothing, &result->answer, NULL);
 }
 
+static uint32_t count_in(const void *context, uint32_t list) {
+  const lk_candidate_lists *lists = &((const lk_answer *)context)->lists;
+  return (uint32_t)(lists->ends[list] - lk_candidate_lists_begin(lists, list));
+}
+
+static lk_text subject_in(const void *context, uint32_t list, uint32_t rank) {
+  const lk_answer *answer = context;
+  const lk_hit *hit = &answer->lists.hits[lk_candidate_lists_begin(&answer->lists, list) + rank];
+  return lk_catalog_template(&answer->gallery->catalog, hit->row).subject;
+}
+
+static lk_finds finds_of(const lk_answer *answer) {
+  return (lk_finds){.lists = answer->lists.count, .count = count_in, .subject = subject_in, .context = answer};
+}
+
 /* Cuts the answer down to what may be released, and describes that. */
 static lk_release cut(const lk_gallery_authorisation *authorisation, lk_answer *answer) {
   const lk_authorisation *a = &authorisation->base;
   lk_answer_tighten(answer, a->request.k, a->request.threshold);
+  lk_answer_coarsen(answer, a->verdict.detail);
   lk_release release = {.epoch = authorisation->gallery->manifest.epoch,
                         .searched = answer->lists.visible,
                         .total = authorisation->gallery->catalog.rows,
@@ -128,23 +178,34 @@ static lk_status release_search(lk_gallery_authorisation *authorisation, lk_stat
   lk_status status = searched;
   lk_release release = {0};
   if (searched == LK_OK || searched == LK_ENOTFOUND) {
-    challenge c;
-    lk_proof proof = prove(authorisation->key, &c);
-    status = lk_authorisation_release(a, &proof, now_ms, error);
+    status = decide_again(authorisation, now_ms, error);
     release = cut(authorisation, answer);
+    lk_finds finds = finds_of(answer);
+    if (status == LK_OK) status = lk_authorisation_count_finds(a, &finds, now_ms, error);
     if (status == LK_OK) status = give_decision(a, &release, answer, error);
   }
   status = log_release(a, status, &release, now_ms, error);
   return status == LK_OK ? searched : status;
 }
 
+/* Of a gallery that is not bound, and still is not. */
+static lk_status release_unbound(const lk_gallery_authorisation *authorisation, lk_status searched, lk_result *result,
+                                 lk_error *error) {
+  lk_status status = searched;
+  if (searched == LK_OK || searched == LK_ENOTFOUND) status = check_generation(authorisation, error);
+  if (status != LK_OK) {
+    lk_result_erase(result);
+    return status;
+  }
+  if (searched == LK_OK) lk_answer_decide_none(&result->answer);
+  return searched;
+}
+
 lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_status searched, lk_result *result,
                                     lk_error *error) {
-  if (authorisation->base.governance == NULL) {
-    if (searched == LK_OK) lk_answer_decide_none(&result->answer);
-    return searched;
-  }
   lk_error text = text_of(searched, error);
+  if (authorisation->base.governance == NULL)
+    return tell(release_unbound(authorisation, searched, result, &text), &text, error);
   lk_status status = release_search(authorisation, searched, &result->answer, &text);
   if (authorisation->base.verdict.permitted)
     lk_candidate_lists_erase(&result->workspace.parts); /* they reach beyond the limits */
@@ -157,9 +218,7 @@ static lk_status release(lk_gallery_authorisation *authorisation, uint64_t templ
   static const lk_release nothing;
   lk_authorisation *a = &authorisation->base;
   uint64_t now_ms = lk_clock_unix_ms();
-  challenge c;
-  lk_proof proof = prove(authorisation->key, &c);
-  lk_status status = lk_authorisation_release(a, &proof, now_ms, error);
+  lk_status status = decide_again(authorisation, now_ms, error);
   if (status != LK_OK) return log_release(a, status, &nothing, now_ms, error);
   status = lk_governance_log_done(a->governance, &a->request, now_ms, &a->verdict, epoch, templates, error);
   return status == LK_OK ? lk_governance_commit(a->governance, error) : status;
@@ -168,6 +227,6 @@ static lk_status release(lk_gallery_authorisation *authorisation, uint64_t templ
 lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
                              lk_error *error) {
   lk_error text;
-  if (authorisation->base.governance == NULL) return LK_OK;
+  if (authorisation->base.governance == NULL) return tell(check_generation(authorisation, &text), &text, error);
   return tell(release(authorisation, templates, epoch, &text), &text, error);
 }

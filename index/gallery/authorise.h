@@ -12,13 +12,15 @@
 typedef struct lk_gallery_authorisation {
   lk_authorisation base; /* its governance is NULL where the gallery is not bound */
   const lk_gallery *gallery;
+  uint64_t generation;       /* of the gallery's binding that decides */
   const lk_signing_key *key; /* the actor's; NULL for none */
 } lk_gallery_authorisation;
 
-/* `request` has the operation, k, threshold and probes; `claims` may be NULL and must outlive the authorisation, whose
- * request then has the limits that are in effect. LK_EPOLICY: refused, and the log says so. The evidence's fault, whose
- * reason is in `error`: the policy permits what cannot be done, or there is no policy; a log says so. LK_EINVAL: a
- * claim's text is malformed. LK_EBUSY, LK_EIO: the log. LK_EFORMAT: a file of the binding is broken. */
+/* Whatever it returns, the caller ends the authorisation with lk_gallery_authorise_end, which the decision needs until
+ * then. `request` has the operation, k, threshold and probes; `claims` may be NULL and must outlive the authorisation,
+ * whose request then has the limits that are in effect. LK_EPOLICY: refused, and the log says so. The evidence's fault,
+ * whose reason is in `error`: the policy permits what cannot be done, or there is no policy; a log says so. LK_EINVAL:
+ * a claim's text is malformed. LK_EBUSY, LK_EIO: the log. LK_EFORMAT: a file of the binding is broken. */
 lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk_gallery *gallery,
                                const lk_policy_request *request, const lk_evidence *evidence, const lk_claims *claims,
                                lk_error *error);
@@ -35,6 +37,9 @@ lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_
 /* Releases any other operation, of `templates` templates, which leaves the gallery at `epoch`. */
 lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
                              lk_error *error);
+
+/* Ends the authorisation; a second call does nothing. */
+void lk_gallery_authorise_end(lk_gallery_authorisation *authorisation);
 
 /* Gives a result the decision that refused its search, if there is one, and erases all else. */
 void lk_gallery_refuse_search(const lk_gallery_authorisation *authorisation, lk_result *result);

@@ -14,7 +14,8 @@ static lk_status tell_logs(const char *folder, const lk_manifest *manifest, cons
   if (realpath(folder, home) == NULL) return lk_fail(error, LK_EGALLERY, "%s: %s", folder, strerror(errno));
   lk_status status = lk_binding_resolve(home, &manifest->binding, &from, error);
   if (status == LK_OK) status = lk_binding_resolve(home, kept, &to, error);
-  lk_rebinding change = {.folder = home, .epoch = manifest->epoch, .from = &from, .to = &to, .lost = lost};
+  lk_rebinding change = {
+      .folder = home, .name = manifest->name, .epoch = manifest->epoch, .from = &from, .to = &to, .lost = lost};
   if (status == LK_OK) status = lk_rebind(&change, error);
   lk_binding_free(&from);
   lk_binding_free(&to);

@@ -248,6 +248,7 @@ static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t 
     if (status == LK_OK && numbered_from != NULL) *numbered_from = e->gallery->manifest.next_number;
     lk_pool_close(e->pool);
   }
+  lk_gallery_authorise_end(&e->authorisation);
   lk_gallery_close(e->gallery);
   return status;
 }

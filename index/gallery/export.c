@@ -17,7 +17,8 @@ static lk_status check_span(const lk_gallery *gallery, uint64_t position, uint64
   uint64_t templates = gallery->catalog.rows;
   if (position <= templates && count <= templates - position) return LK_OK;
   return lk_fail(error, LK_EINVAL, "%llu templates from position %llu on; the gallery %s has %llu",
-                 (unsigned long long)count, (unsigned long long)position, gallery->name, (unsigned long long)templates);
+                 (unsigned long long)count, (unsigned long long)position, gallery->manifest.name,
+                 (unsigned long long)templates);
 }
 
 /* Only a caller that the policy permits is told how many templates there are. */
@@ -29,6 +30,7 @@ lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64
   lk_evidence evidence = {.fault = check_span(gallery, position, count, error)};
   lk_status status = lk_gallery_authorise(&authorisation, gallery, &request, &evidence, claims, error);
   if (status == LK_OK) status = lk_gallery_release(&authorisation, count, gallery->manifest.epoch, error);
+  lk_gallery_authorise_end(&authorisation);
   if (status != LK_OK) return status;
   for (uint64_t i = 0; status == LK_OK && i < count; i++)
     status = lk_gallery_export_unchecked(gallery, position + i, vectors + i * dim, error);

@@ -15,26 +15,6 @@
 #include "index/gallery/subjects.h"
 #include "kernels/search/device.h"
 
-static bool is_name(const char *name) {
-  if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
-  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
-}
-
-/* A gallery has the name of its folder, however the path is written. */
-static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
-  char resolved[PATH_MAX];
-  if (realpath(folder, resolved) == NULL)
-    return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
-  const char *base = strrchr(resolved, '/') + 1;
-  lk_status status = LK_OK;
-  if (is_name(base))
-    strcpy(name, base);
-  else
-    status = lk_fail(error, LK_EINVAL, "%s: invalid name: a gallery's name may have letters, digits, '.', '_' and '-'",
-                     folder);
-  return status;
-}
-
 /* A lock may be left from a creation that failed. */
 static bool is_expected(const char *name) {
   return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, LK_FOLDER_LOCK) == 0;
@@ -77,11 +57,10 @@ void lk_gallery_lock_release(lk_gallery_lock *lock) {
 }
 
 static lk_status create_in(const lk_folder *folder, const lk_gallery_options *options, lk_error *error) {
-  char name[LK_TEXT_MAX + 1];
   lk_status status = check_empty(folder, error);
-  if (status == LK_OK) status = read_name(folder->path, name, error);
   lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
+  if (status == LK_OK) status = lk_manifest_name_of(folder->path, manifest.name, error);
   if (status == LK_OK && options->binding != NULL)
     status = lk_gallery_rebind(folder->path, &manifest, options->binding, false, error);
   /* The new folder itself must survive a power cut too. */
@@ -143,15 +122,42 @@ static lk_status open_segments(lk_gallery *gallery, lk_error *error) {
   return status;
 }
 
+/* The stamp is older than what is read. */
+static lk_status read_manifest(lk_gallery *gallery, lk_error *error) {
+  const lk_folder *folder = &gallery->folder;
+  lk_stamp stamp = lk_stamp_in(folder, LK_MANIFEST_FILE);
+  lk_status status = lk_manifest_read(folder, &gallery->manifest, error);
+  if (status != LK_OK) return status;
+  return lk_open_binding_open(folder->path, &gallery->manifest.binding, stamp, &gallery->binding, error);
+}
+
+lk_status lk_gallery_follow_binding(const lk_gallery *gallery, lk_error *error) {
+  lk_stamp stamp;
+  lk_manifest now;
+  if (!lk_open_binding_is_stale(gallery->binding, &gallery->folder, LK_MANIFEST_FILE, &stamp)) return LK_OK;
+  lk_status status = lk_manifest_read(&gallery->folder, &now, error);
+  if (status != LK_OK) return status;
+  status = lk_open_binding_follow(gallery->binding, &now.binding, stamp, error);
+  lk_manifest_free(&now);
+  return status;
+}
+
+lk_status lk_gallery_check_binding(const lk_gallery *gallery, lk_error *error) {
+  lk_error fault;
+  if (lk_gallery_follow_binding(gallery, &fault) != LK_OK)
+    return lk_fail(error, LK_EPOLICY, "refused: nobody knows the rules of the gallery %s: %s", gallery->manifest.name,
+                   fault.text);
+  if (lk_open_binding_generation(gallery->binding) == 0) return LK_OK;
+  return lk_fail(error, LK_EPOLICY, "refused: the gallery %s was bound anew since this worker started; start it again",
+                 gallery->manifest.name);
+}
+
 lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
   lk_gallery *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
   lk_status status = lk_folder_copy(folder, &opened->folder, error);
-  if (status == LK_OK) status = read_name(folder->path, opened->name, error);
-  if (status == LK_OK) status = lk_manifest_read(folder, &opened->manifest, error);
+  if (status == LK_OK) status = read_manifest(opened, error);
   if (status == LK_OK) status = open_segments(opened, error);
-  if (status == LK_OK && opened->manifest.binding.policy != NULL)
-    status = lk_open_binding_open(folder->path, &opened->manifest.binding, &opened->binding, error);
   if (status == LK_OK)
     *gallery = opened;
   else
@@ -162,7 +168,7 @@ lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_e
 lk_status lk_gallery_open(const char *path, lk_gallery **gallery, lk_error *error) {
   char name[LK_TEXT_MAX + 1];
   lk_folder folder;
-  lk_status status = read_name(path, name, error);
+  lk_status status = lk_manifest_name_of(path, name, error);
   if (status == LK_OK) status = lk_folder_open(path, &folder, error);
   if (status != LK_OK) return status;
   status = lk_gallery_open_in(&folder, gallery, error);
@@ -239,12 +245,13 @@ lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *posi
       *position = gallery->catalog.first_row[s] + lk_segment_place(&gallery->catalog.segments[s], row);
       return LK_OK;
     }
-  return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->name, lk_text_shown(key), key.bytes);
+  return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->manifest.name, lk_text_shown(key),
+                 key.bytes);
 }
 
 void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
   const lk_manifest *manifest = &gallery->manifest;
-  *stat = (lk_gallery_stat){.name = gallery->name,
+  *stat = (lk_gallery_stat){.name = gallery->manifest.name,
                             .model = manifest->model,
                             .metric = manifest->metric,
                             .store = manifest->store,
@@ -253,8 +260,8 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
                             .epoch = manifest->epoch,
                             .next_number = manifest->next_number,
                             .segments = manifest->segments_count,
-                            .bytes = gallery->catalog.bytes};
-  if (gallery->binding != NULL) stat->binding = lk_open_binding_paths(gallery->binding);
+                            .bytes = gallery->catalog.bytes,
+                            .binding = lk_open_binding_paths(gallery->binding)};
 }
 
 lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {
@@ -268,5 +275,5 @@ lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_
 lk_status lk_gallery_check_vectors(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error) {
   if (vectors->dim == gallery->manifest.dim) return lk_vectors_check(vectors, error);
   return lk_fail(error, LK_EDIM, "%s: vectors of dimension %u; the gallery %s has %u", vectors->name, vectors->dim,
-                 gallery->name, gallery->manifest.dim);
+                 gallery->manifest.name, gallery->manifest.dim);
 }

@@ -11,14 +11,13 @@
 
 struct lk_gallery {
   lk_folder folder;
-  char name[LK_TEXT_MAX + 1];
   lk_manifest manifest;
   lk_catalog catalog;
   double longest;     /* no stored row is longer; set by loading */
   uint32_t *subjects; /* a number per row; set by loading (index/gallery/subjects.h) */
   lk_device *device;
   lk_resident_block **residents; /* one per segment; set by loading */
-  lk_open_binding *binding;      /* NULL: none */
+  lk_open_binding *binding;
 };
 
 static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {
@@ -37,6 +36,10 @@ void lk_gallery_lock_release(lk_gallery_lock *lock);
 
 /* Opens the gallery in a folder that is open; the gallery has its own copy of it. Errors as of lk_gallery_open. */
 lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
+
+/* Reads the manifest again if its file is another one, and takes the binding that it has now. LK_EIO, LK_EGALLERY,
+ * LK_EFORMAT, LK_ECORRUPT: it cannot be read, so nobody knows the rules. */
+lk_status lk_gallery_follow_binding(const lk_gallery *gallery, lk_error *error);
 
 /* Gives the manifest of `folder` this binding and records that in the logs that it leaves and joins; the caller then
  * writes the manifest. `lost`: as of lk_gallery_bind_after_loss. Errors as of lk_gallery_bind. */

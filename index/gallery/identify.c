@@ -35,7 +35,7 @@ static lk_status check_query(const lk_gallery *gallery, const lk_query *query, l
   if (query->k == LK_K_ALL && query->by_subject)
     return lk_fail(error, LK_EINVAL, "a search for all candidates above a threshold cannot be by subject");
   if (gallery->residents == NULL)
-    return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->name);
+    return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->manifest.name);
   lk_status status = check_list("keys", query->keys, query->keys_count, error);
   return status == LK_OK ? check_list("subjects", query->subjects, query->subjects_count, error) : status;
 }
@@ -173,12 +173,13 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
   lk_status status = check_usage(gallery, query, error);
   if (status != LK_OK) return status;
   status = authorise(gallery, &permitted, result, &authorisation, error);
-  if (status != LK_OK) {
+  if (status == LK_OK) {
+    status = run_search(result, &permitted, &counted, error);
+    status = lk_gallery_release_search(&authorisation, status, result, error);
+  } else {
     lk_gallery_refuse_search(&authorisation, result);
-    return status;
   }
-  status = run_search(result, &permitted, &counted, error);
-  status = lk_gallery_release_search(&authorisation, status, result, error);
+  lk_gallery_authorise_end(&authorisation);
   if (status == LK_OK && stats != NULL) *stats = counted;
   return status;
 }

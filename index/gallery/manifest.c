@@ -16,6 +16,23 @@ void lk_manifest_segment_name(uint32_t id, char name[LK_SEGMENT_NAME_MAX]) {
   snprintf(name, LK_SEGMENT_NAME_MAX, "segment-%06" PRIu32 ".lks", id);
 }
 
+static bool is_name(const char *name) {
+  if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
+  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
+}
+
+lk_status lk_manifest_name_of(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
+  char resolved[PATH_MAX];
+  if (realpath(folder, resolved) == NULL)
+    return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
+  const char *base = strrchr(resolved, '/') + 1;
+  if (!is_name(base))
+    return lk_fail(error, LK_EINVAL, "%s: invalid name: a gallery's name may have letters, digits, '.', '_' and '-'",
+                   folder);
+  strcpy(name, base);
+  return LK_OK;
+}
+
 /* The checksum of a manifest without its own checksum, in compact form with sorted keys. False: out of memory. */
 static bool checksum_of(const json_t *bare, char hex[17]) {
   char *text = lk_json_print(bare, JSON_COMPACT | JSON_SORT_KEYS);
@@ -44,12 +61,12 @@ static json_t *segments_to_json(const lk_manifest *manifest) {
 
 static json_t *to_json(const lk_manifest *manifest) {
   bool bound = manifest->binding.policy != NULL;
-  json_t *root =
-      json_pack("{s:i, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "version",
-                bound ? LK_MANIFEST_VERSION_BOUND : LK_MANIFEST_VERSION, "metric", lk_metric_name(manifest->metric),
-                "dim", (json_int_t)manifest->dim, "store", lk_store_name(manifest->store), "model", manifest->model,
-                "epoch", (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number, "next_segment",
-                (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
+  json_t *root = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "version",
+                           bound ? LK_MANIFEST_VERSION_BOUND : LK_MANIFEST_VERSION, "metric",
+                           lk_metric_name(manifest->metric), "dim", (json_int_t)manifest->dim, "store",
+                           lk_store_name(manifest->store), "name", manifest->name, "model", manifest->model, "epoch",
+                           (json_int_t)manifest->epoch, "next_number", (json_int_t)manifest->next_number,
+                           "next_segment", (json_int_t)manifest->next_segment, "segments", segments_to_json(manifest));
   char checksum[17];
   bool whole = !bound || json_object_set_new(root, "governance", lk_binding_to_json(&manifest->binding)) == 0;
   if (whole && checksum_of(root, checksum) && json_object_set_new(root, "checksum", json_string(checksum)) == 0)
@@ -104,7 +121,7 @@ static lk_status verify_checksum(const char *name, json_t *root, const char *che
 
 static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest, lk_error *error) {
   json_int_t version, dim, epoch, next_number, next_segment;
-  const char *metric, *store, *model, *checksum;
+  const char *metric, *store, *model, *checksum, *gallery = "";
   json_t *segments;
   json_error_t at;
   if (json_unpack_ex(root, &at, 0, "{s:I, s:s}", "version", &version, "checksum", &checksum) != 0)
@@ -114,16 +131,18 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
                    LK_MANIFEST_VERSION, LK_MANIFEST_VERSION_BOUND);
   lk_status status = verify_checksum(name, root, checksum, error);
   if (status != LK_OK) return status;
-  if (json_unpack_ex(root, &at, 0, "{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "metric", &metric, "dim", &dim, "store",
-                     &store, "model", &model, "epoch", &epoch, "next_number", &next_number, "next_segment",
-                     &next_segment, "segments", &segments) != 0)
+  if (json_unpack_ex(root, &at, 0, "{s:s, s:I, s:s, s?s, s:s, s:I, s:I, s:I, s:o}", "metric", &metric, "dim", &dim,
+                     "store", &store, "name", &gallery, "model", &model, "epoch", &epoch, "next_number", &next_number,
+                     "next_segment", &next_segment, "segments", &segments) != 0)
     return lk_fail(error, LK_EFORMAT, "%s: %s", name, at.text);
   status = lk_metric_parse(metric, &manifest->metric, NULL);
   if (status == LK_OK) status = lk_store_parse(store, &manifest->store, NULL);
-  if (status != LK_OK || dim < 1 || dim > LK_DIM_MAX || strlen(model) > LK_TEXT_MAX || epoch < 0 || next_number < 0 ||
-      next_segment < 0 || next_segment > UINT32_MAX || !json_is_array(segments))
+  if (status != LK_OK || dim < 1 || dim > LK_DIM_MAX || strlen(model) > LK_TEXT_MAX ||
+      (gallery[0] != '\0' && !is_name(gallery)) || epoch < 0 || next_number < 0 || next_segment < 0 ||
+      next_segment > UINT32_MAX || !json_is_array(segments))
     return lk_fail(error, LK_EFORMAT, "%s: a field is out of range", name);
   manifest->dim = (uint32_t)dim;
+  strcpy(manifest->name, gallery);
   strcpy(manifest->model, model);
   manifest->epoch = (uint64_t)epoch;
   manifest->next_number = (uint64_t)next_number;
@@ -158,6 +177,10 @@ lk_status lk_manifest_read(const lk_folder *folder, lk_manifest *manifest, lk_er
   if (status != LK_OK) return status;
   status = lk_manifest_parse(path, file.data, file.size, manifest, error);
   lk_file_free(&file);
+  if (status == LK_OK && manifest->name[0] == '\0') {
+    status = lk_manifest_name_of(folder->path, manifest->name, error);
+    if (status != LK_OK) lk_manifest_free(manifest);
+  }
   return status;
 }
 

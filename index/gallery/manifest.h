@@ -23,6 +23,7 @@ typedef struct lk_manifest {
   lk_metric metric;
   lk_store store;
   uint32_t dim;
+  char name[LK_TEXT_MAX + 1]; /* the gallery's, which its rules follow when the folder is renamed */
   char model[LK_TEXT_MAX + 1];
   uint64_t epoch;
   uint64_t next_number; /* of the next template */
@@ -32,7 +33,12 @@ typedef struct lk_manifest {
   lk_binding binding; /* as lk_binding_keep makes it; the manifest owns its texts */
 } lk_manifest;
 
-/* Out of memory may also give LK_ECORRUPT: jansson 2.14 can then drop a byte of a text and go on. */
+/* Writes the name of a folder, however its path is written: that of a new gallery in it. LK_EGALLERY: there is no such
+ * folder. LK_EINVAL: no gallery may have this name. */
+lk_status lk_manifest_name_of(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error);
+
+/* A manifest of an older build has no name: reading gives it the folder's, and the next writing keeps that.
+ * Out of memory may also give LK_ECORRUPT: jansson 2.14 can then drop a byte of a text and go on. */
 lk_status lk_manifest_read(const lk_folder *folder, lk_manifest *manifest, lk_error *error);
 lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_manifest *manifest, lk_error *error);
 lk_status lk_manifest_write(const lk_folder *folder, const lk_manifest *manifest, lk_error *error);

@@ -19,7 +19,7 @@ fenv_t lk_enter_arithmetic(void) {
 lk_status lk_gallery_check_model(const lk_gallery *gallery, lk_text model, lk_error *error) {
   if (model.length == 0 || lk_text_equal(model, lk_text_of(gallery->manifest.model))) return LK_OK;
   return lk_fail(error, LK_EMODEL, "the probes are of model '%.*s', but the gallery %s is of model '%s'",
-                 lk_text_shown(model), model.bytes, gallery->name, gallery->manifest.model);
+                 lk_text_shown(model), model.bytes, gallery->manifest.name, gallery->manifest.model);
 }
 
 /* `stride`: floats from one probe to the next; 0: each overwrites the one before. */

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "governance/policy/detail.h"
 
 lk_status lk_result_open(lk_result **result, lk_error *error) {
   *result = calloc(1, sizeof **result);
@@ -104,4 +105,10 @@ void lk_answer_hash_all(const lk_answer *answer, const char *id, char hex[LK_EVI
     for (; at < lists->ends[list]; at++) lk_answer_hash_candidate(&hash, lists->hits[at].number, lists->hits[at].score);
   }
   lk_answer_hash_end(&hash, hex);
+}
+
+void lk_answer_coarsen(lk_answer *answer, lk_score_detail detail) {
+  uint64_t count = lk_answer_candidates(answer);
+  for (uint64_t i = 0; i < count; i++)
+    answer->lists.hits[i].score = lk_score_released(answer->lists.hits[i].score, detail);
 }

@@ -2,6 +2,7 @@
 #ifndef INDEX_GALLERY_RESULT_H
 #define INDEX_GALLERY_RESULT_H
 
+#include <likeness/policy.h>
 #include "governance/evidence.h"
 #include "index/gallery/workspace.h"
 
@@ -33,6 +34,9 @@ void lk_answer_decide_none(lk_answer *answer); /* of a gallery that is not bound
 
 /* Cuts each list down to `k` candidates at or above the threshold, and overwrites the others. */
 void lk_answer_tighten(lk_answer *answer, uint32_t k, float threshold);
+
+/* Leaves of each score what may be released. */
+void lk_answer_coarsen(lk_answer *answer, lk_score_detail detail);
 
 /* In all lists. */
 uint64_t lk_answer_candidates(const lk_answer *answer);

@@ -30,6 +30,10 @@ lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *quer
 lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_prepared_run *run, lk_text subject,
                                      lk_result *result, lk_error *error);
 
+/* For a caller that has rules of its own, taken from the galleries' bindings when it started. LK_EPOLICY: this gallery
+ * was bound anew since it was opened, or its manifest cannot be read, so that nobody knows its rules. */
+lk_status lk_gallery_check_binding(const lk_gallery *gallery, lk_error *error);
+
 /* lk_gallery_export, of one. LK_ECORRUPT. */
 lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector, lk_error *error);
 

@@ -49,8 +49,8 @@ static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
   if (status == LK_OK) status = v.status;
   if (status != LK_OK) return status;
   if (v.compared == 0)
-    return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->name, lk_text_shown(subject),
-                   subject.bytes);
+    return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->manifest.name,
+                   lk_text_shown(subject), subject.bytes);
   lists->visible = v.compared;
   for (uint32_t p = 0; p < probes; p++) lists->ends[p] = p + 1;
   lists->count = probes;
@@ -87,10 +87,12 @@ lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes,
   lk_gallery_authorisation authorisation;
   lk_answer_begin(&result->answer, gallery);
   lk_status status = authorise(gallery, probes, &subject, claims, result, &authorisation, error);
-  if (status != LK_OK) {
+  if (status == LK_OK) {
+    status = compare(result, subject, error);
+    status = lk_gallery_release_search(&authorisation, status, result, error);
+  } else {
     lk_gallery_refuse_search(&authorisation, result);
-    return status;
   }
-  status = compare(result, subject, error);
-  return lk_gallery_release_search(&authorisation, status, result, error);
+  lk_gallery_authorise_end(&authorisation);
+  return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <likeness/likeness.h>
+#include "base/clock.h"
 #include "tests/e2e/e2e.h"
 
 static process one, worker;
@@ -207,4 +208,97 @@ Test(bound, bad_bindings_are_refused) {
   cr_assert_eq(likeness(&one, "bind", faces, "--policy", "none", "--audit", audit, NULL), 2);
   process_close(&one);
   expect_done(likeness(&one, "identify", faces, probes, NULL), "\npolicy: none\n");
+}
+
+static int submit_later(const char *purpose) {
+  lk_clock_sleep_us(1000000);
+  process_close(&one);
+  return likeness(&one, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--purpose", purpose, NULL);
+}
+
+/* Nobody sends a signal: the worker sees it within a second, and its log says which file it read. */
+Test(bound, a_worker_follows_its_policy) {
+  static const char sport[] = PERMIT "  - {id: sport, effect: permit, text: yes, purposes: sport}\n";
+  char words[2 * PATH_MAX];
+  redis_server_start(&redis, true);
+  bind();
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit_later("sport"), 1);
+  files_write(policy, sport, strlen(sport));
+  cr_assert_eq(submit_later("sport"), 0, "%s", process_log(&one));
+  snprintf(words, sizeof words, "the policy was reloaded: %s, sha256 ", policy);
+  cr_assert(process_logs(&worker, words, 10000), "%s", process_log(&worker));
+  files_write(policy, "policy: 2\n", 10);
+  cr_assert_eq(submit_later("sport"), 1);
+  cr_assert(process_logs(&worker, "every job is refused", 10000), "%s", process_log(&worker));
+}
+
+/* It took its rules when it started, so it cannot tell what the new ones say. */
+Test(bound, a_worker_refuses_jobs_for_a_gallery_that_is_bound_anew) {
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit_later("demo"), 0, "%s", process_log(&one));
+  process_close(&one);
+  bind();
+  cr_assert_eq(submit_later("demo"), 1);
+  cr_assert_not_null(strstr(process_log(&one), "was bound anew since this worker started"), "%s", process_log(&one));
+  worker_stop(&worker);
+  process_close(&worker);
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit_later("demo"), 0, "%s", process_log(&one));
+}
+
+/* A copy of a gallery's folder has its name, and a job could mean either. */
+Test(bound, a_worker_serves_one_gallery_of_a_name) {
+  cr_assert_eq(likeness(&one, "serve", faces, faces, "--redis", redis.url, NULL), 2);
+  cr_assert_not_null(strstr(process_log(&one), "have one name: faces"), "%s", process_log(&one));
+}
+
+/* The command line and the queue print alike what a policy leaves of scores: identify's words must be in submit's. */
+Test(bound, scores_that_are_rounded_or_withheld) {
+  static const char *const lines[] = {"    score_decimals: 1\n    min_score: 0.4\n",
+                                      "    decision_only: true\n    min_score: 0.4\n"};
+  static const char *const shown[2][3] = {{"0.400000006\n", ",0.400000006\n", "\"score\":0.400000006"},
+                                          {" -\n", ",\n", "\"score\":null"}};
+  static const char *const formats[] = {"table", "csv", "json"};
+  char text[1024];
+  redis_server_start(&redis, true);
+  for (int l = 0; l < 2; l++) {
+    snprintf(text, sizeof text, PERMIT "%s", lines[l]);
+    files_write(policy, text, strlen(text));
+    cr_assert_eq(likeness(&one, "bind", faces, "--policy", policy, NULL), 0, "%s", process_log(&one));
+    process_close(&one);
+    worker_start(&worker, NULL);
+    for (int i = 0; i < 3; i++) {
+      expect_done(likeness(&one, "identify", faces, probes, "--purpose", "demo", "--format", formats[i], NULL),
+                  shown[l][i]);
+      expect_done(likeness(&one, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--purpose", "demo",
+                           "--format", formats[i], NULL),
+                  shown[l][i]);
+    }
+    worker_stop(&worker);
+    process_close(&worker);
+  }
+  expect_done(likeness(&one, "verify", faces, probes, "--subject", "s3", "--purpose", "demo", "--format", "csv", NULL),
+              ",no\n");
+  cr_assert_eq(
+      likeness(&one, "verify", faces, probes, "--subject", "s0", "--purpose", "demo", "--threshold", "0.9", NULL), 1);
+  cr_assert_not_null(strstr(process_log(&one), "releases no scores"), "%s", process_log(&one));
+}
+
+Test(bound, probes_that_find_one_subject_are_counted_by_the_worker) {
+  static const char limited[] = PERMIT "    min_score: 0.3\n    subject_probes_per_hour: 150\n";
+  files_write(policy, limited, strlen(limited));
+  redis_server_start(&redis, true);
+  bind();
+  worker_start(&worker, NULL);
+  cr_assert_eq(submit_later("demo"), 0, "150 probes find each subject 150 times at most: %s", process_log(&one));
+  int code = 0;
+  for (int i = 0; code == 0 && i < 150; i++) {
+    process_close(&one);
+    code = likeness(&one, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--purpose", "demo", NULL);
+  }
+  cr_assert_eq(code, 1);
+  cr_assert_not_null(strstr(process_log(&one), "more than 150 probes found one of these subjects"), "%s",
+                     process_log(&one));
 }

@@ -58,6 +58,26 @@ Test(policy_commands, usage) {
 
 #define MISSING "--operation", "identify", "--purpose", "missing-persons", "--actor", "police/north", "--case", "c"
 
+/* The exit code stays 0: a warning is for people. */
+Test(policy_commands, check_warns_of_permits_that_leave_fields_open) {
+  static const char open[] = "policy: 1\nname: n\nrules:\n- {id: all, effect: permit, text: t}\n"
+                             "- {id: not, effect: forbid, text: t}\n- id: some\n  effect: permit\n  text: t\n"
+                             "  operations: identify\n  purposes: p\n  actors: '*'\n  galleries: g\n  until: null\n"
+                             "- {id: said, effect: permit, text: t, operations: verify, purposes: p, actors: a,\n"
+                             "   jurisdictions: j, galleries: g, until: 2030-01-01}\n";
+  files_write(files_path("open.yaml"), open, strlen(open));
+  EXPECT(0,
+         "warning: the permit 'all' leaves fields open; it permits any operation, any purpose, any actor, any "
+         "jurisdiction, any gallery, without an end\n",
+         "policy", "check", files_path("open.yaml"));
+  cr_assert_not_null(strstr(process_log(&p), "the permit 'some' leaves fields open; it permits any jurisdiction\n"));
+  cr_assert_null(strstr(process_log(&p), "'not'"));
+  cr_assert_null(strstr(process_log(&p), "'said'"));
+  EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--purpose", " P\xe2\x80\x8b", "--granted");
+  EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--purpose", "\xff");
+  cr_assert_eq(strncmp(process_out(&p), "refused: the purpose is not valid UTF-8\n", 40), 0, "%s", process_out(&p));
+}
+
 Test(policy_commands, explain_as_a_table) {
   EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "identify", "--purpose", "investigation", "--actor",
          "police/north", "--jurisdiction", "US-OR", "--gallery", "faces", "--at", "2021-06-10");

@@ -9,10 +9,10 @@
 enum { FIELDS = 24 };
 
 static const char *const names[] = {
-    "v",         "op",   "id",      "to",    "gallery",       "k",     "n",         "threshold",
-    "by",        "f32",  "f16",     "flags", "ttl",           "model", "subject",   "mask",
-    "fuse",      "tags", "purpose", "actor", "pending_since", "case",  "signed_ms", LK_SIGNATURE_FIELD,
-    "deployment"};
+    "v",          "op",     "id",      "to",    "gallery",       "k",     "n",         "threshold",
+    "by",         "f32",    "f16",     "flags", "ttl",           "model", "subject",   "mask",
+    "fuse",       "tags",   "purpose", "actor", "pending_since", "case",  "signed_ms", LK_SIGNATURE_FIELD,
+    "deployment", "granted"};
 enum { NAMES = sizeof names / sizeof names[0] };
 
 /* Fields: a byte for the name, two for the length of the value, the value. */

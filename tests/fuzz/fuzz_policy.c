@@ -36,15 +36,22 @@ static void check(const lk_policy *policy, const lk_policy_request *request, int
   require(decision.permitted == (status == LK_OK) && decision.permitted == (decision.cause == LK_CAUSE_NONE));
   require(decision.permitted || error.text[0] != '\0');
   require(!decision.permitted || (applying[LK_PERMIT] > 0 && !forbidden));
-  require(decision.rules_count == applying[forbidden ? LK_FORBID : LK_PERMIT]);
+  bool by_word = decision.cause == LK_CAUSE_WORD_MALFORMED || decision.cause == LK_CAUSE_WORD_UNKNOWN;
+  require(decision.rules_count == (by_word ? 0 : applying[forbidden ? LK_FORBID : LK_PERMIT]));
   require(decision.k <= request->k && decision.threshold >= request->threshold);
   lk_policy_decide(policy, request, now_ms, &calibration, &again, NULL);
   require(again.permitted == decision.permitted && again.k == decision.k && again.threshold == decision.threshold);
+  if (!decision.permitted) return;
+  lk_policy_request released = *request; /* under the limits in effect, it is permitted and has them still */
+  released.k = decision.k;
+  released.threshold = decision.threshold;
+  lk_policy_decide(policy, &released, now_ms, &calibration, &again, NULL);
+  require(again.permitted && again.k == decision.k && again.threshold == decision.threshold);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const int64_t times_ms[] = {INT64_MIN, 0, 1591747200000, 1709251199999, INT64_MAX};
-  static const char *const words[] = {"", "police/north", "CH"};
+  static const char *const words[] = {"", "police/north", "\xef\xbd\xa1 CH"};
   lk_policy *policy;
   if (lk_policy_parse("fuzz", data, size, &policy, NULL) != LK_OK) return 0;
   for (int i = 0; i < 30; i++) {
@@ -57,7 +64,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                  .actor_signed = i % 2 == 0,
                                  .case_id = word,
                                  .authorisation = word,
-                                 .authorisation_pending = i % 4 == 1,
+                                 .authorisation_granted = i % 4 != 1,
+                                 .metric = i % 11 == 0   ? LK_IP
+                                           : i % 13 == 0 ? LK_L2
+                                                         : LK_COSINE,
                                  .k = i % 7 == 0 ? LK_K_ALL : 20,
                                  .threshold = i % 5 == 0 ? -INFINITY : 0.25F,
                                  .probes = 1};

@@ -178,8 +178,12 @@ static void save_policies(void) {
             "  - id: b\n    effect: permit\n    text: >\n      two\n      lines\n    operations: [identify, verify]\n"
             "    galleries: 'a*b'\n    jurisdictions: [CH]\n    until: 2024-02-29T23:59:59.999+02:00\n"
             "    require: [case, signature]\n    authorisation: {grace_hours: 48, on_refusal: keep}\n"
+            "    score_decimals: 2\n    decision_only: true\n    subject_probes_per_hour: 9\n"
             "    min_score: -0.5\n    max_fmr: 1e-6\n    max_candidates: 10\n    probes_per_case: 3\n"
             "    retention_hours: 5\n");
+  save_text("fuzz_policy", "words",
+            "policy: 1\nname: n\nwords: {actors: [\"Police/*\", '\xef\xbd\x81 '], purposes: aid}\nrules:\n"
+            "- {id: a, effect: permit, text: t, actors: police/north, purposes: [\"*\", A\xc2\xadid]}\n");
   save_text("fuzz_policy", "keys",
             "policy: 1\nname: n\ndeployment: d-1\nsignature_minutes: 5\nkeys:\n- actor: a\n"
             "  ed25519: 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c\nrules: []\n");

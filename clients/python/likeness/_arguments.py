@@ -30,14 +30,16 @@ _ELEMENTS = {np.dtype("<f4"): 0, np.dtype("<f8"): 1, np.dtype("<f2"): 2, np.dtyp
 
 @dataclass(frozen=True)
 class Claims:
-    """Who searches a gallery that is bound to a policy, for what purpose and with what authorisation. `pending_since`:
-    the Unix time in ms when the authorisation was applied for, if it is not granted yet; 0: it is granted."""
+    """Who searches a gallery that is bound to a policy, for what purpose and with what authorisation. An authorisation
+    counts as pending unless it is said to be `granted`. `pending_since`: the Unix time in ms when a pending one was
+    applied for; 0: not said."""
 
     purpose: str = ""
     actor: str = ""
     jurisdiction: str = ""
     case_id: str = ""
     authorisation: str = ""
+    granted: bool = False
     pending_since: int = 0
 
 
@@ -149,7 +151,10 @@ def claims(said: Claims | None):
         raise _wrong_type("claims", "Claims", said)
     names = ("purpose", "actor", "jurisdiction", "case_id", "authorisation")
     encoded = (text(name, getattr(said, name)) for name in names)
-    return ctypes.pointer(c.Claims(*encoded, integer("pending_since", said.pending_since, 0, _INT64_MAX), None))
+    if not isinstance(said.granted, bool):
+        raise _wrong_type("granted", "a bool", said.granted)
+    since = integer("pending_since", said.pending_since, 0, _INT64_MAX)
+    return ctypes.pointer(c.Claims(*encoded, said.granted, since, None))
 
 
 def vectors(name: str, array) -> tuple[c.Vectors, np.ndarray]:

@@ -74,6 +74,7 @@ class Claims(Structure):
         ("jurisdiction", Text),
         ("case_id", Text),
         ("authorisation", Text),
+        ("granted", c_bool),
         ("pending_since_ms", c_int64),
         ("key", c_void_p),
     ]

@@ -6,7 +6,8 @@
 
 static const char all[] =
     "-k --actor --at --authorisation --batch --by --calibration --case --case-probes --jurisdiction --operation "
-    "--pending-since --probes --purpose --signed --device --dim --format --fpir --fuse --rank --store --gallery "
+    "--granted --pending-since --probes --purpose --signed --device --dim --format --fpir --fuse --rank --store "
+    "--gallery "
     "--job-probes --keys --labels --mask "
     "--max-queue-delay-us --metric --model "
     "--password-file --priority --redis --stats --subject --subjects --tags --threads --threshold --timeout --ttl";
@@ -164,6 +165,8 @@ Test(options, requests) {
   cr_assert_str_eq(options.authorisation, "w");
   cr_assert_str_eq(options.pending_since, "s");
   cr_assert_str_eq(options.at, "d");
+  cr_assert(!options.granted && PARSE("--granted") == LK_OK && options.granted);
+  cr_assert(PARSE("--probes", "2", "--case-probes", "3") == LK_OK);
   cr_assert(!options.is_signed && options.probes == 2 && options.case_probes == 3);
 }
 

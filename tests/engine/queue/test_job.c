@@ -253,6 +253,11 @@ Test(job, claims) {
   for (int i = 0; i < 5; i++) expect_bad_field(names[i], "a\nb", names[i]);
   expect_bad_field("pending_since", "2021-06-01", "pending_since");
   expect_bad_field("pending_since", "0", "pending_since");
+  setup();
+  cr_assert(parse() == LK_OK && !job.claims.granted);
+  add_text("granted", "yes");
+  cr_assert(parse() == LK_OK && job.claims.granted);
+  expect_bad_field("granted", "no", "granted");
 }
 
 Test(job, unknown_fields_and_flags_are_ignored) {

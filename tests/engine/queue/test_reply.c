@@ -138,6 +138,23 @@ Test(reply, at_most_k) {
   lk_bytes_free(&bytes);
 }
 
+/* A reply without scores has a hash without scores. */
+Test(reply, its_hash_is_of_the_scores_that_are_released) {
+  char hex[LK_EVIDENCE_HEX], expected[LK_EVIDENCE_HEX];
+  lk_reply_part part = {.result = result, .k = 2, .threshold = -INFINITY, .detail = {.hidden = true}};
+  lk_answer_hash hash;
+  lk_answer_hash_start(&hash, "d-1");
+  for (uint32_t p = 0; p < PROBES; p++) {
+    uint32_t count = lk_reply_list_candidates(&part, p);
+    lk_answer_hash_list(&hash, count);
+    for (uint32_t i = 0; i < count; i++)
+      lk_answer_hash_candidate(&hash, lk_result_candidate(result, p, i).found.number, NAN);
+  }
+  lk_answer_hash_end(&hash, expected);
+  lk_reply_hash(&part, PROBES, "d-1", hex);
+  cr_assert_str_eq(hex, expected);
+}
+
 Test(reply, an_error) {
   lk_reply_head head = {.status = LK_EDIM, .id = lk_text_of("x"), .text = lk_text_of("dimension 3, not 4")};
   lk_bytes bytes = {0};

@@ -103,9 +103,12 @@ static void draw_requirements(random_state *random, model_rule *rule) {
   rule->grace_hours = draw_count(random, 2, 0, 6);
   rule->max_candidates = draw_count(random, 2, 1, 12);
   rule->probes_per_case = draw_count(random, 4, 1, 6);
+  rule->subject_probes = draw_count(random, 3, 1, 6);
   rule->retention_hours = draw_count(random, 2, 0, 5);
   rule->has_min_score = random_one_in(random, 2);
   rule->has_max_fmr = random_one_in(random, 5);
+  rule->decimals = draw_count(random, 4, 0, 6);
+  rule->decision_only = (rule->has_min_score || rule->has_max_fmr) && random_one_in(random, 6);
   sprintf(rule->min_score, "%s0.%u", random_one_in(random, 5) ? "-" : "", random_below(random, 1000));
   sprintf(rule->max_fmr, "%ue-%u", 1 + random_below(random, 9), 1 + random_below(random, 6));
 }
@@ -125,17 +128,37 @@ void model_draw_policy(random_state *random, model_policy *policy) {
     draw_window(random, rule);
     if (!rule->forbid) draw_requirements(random, rule);
   }
+  for (int s = 0; s < MODEL_SELECTORS; s++) policy->words[s] = random_one_in(random, 8);
+}
+
+/* As somebody might write the word who wants it to be another one: it is the same. */
+static void disguise(random_state *random, char said[MODEL_TEXT]) {
+  static const char *const spaces[] = {" ", "\xc2\xa0", "\xe3\x80\x80", "\xe2\x80\x8b"};
+  char plain[MODEL_TEXT];
+  strcpy(plain, said);
+  said[0] = '\0';
+  if (random_one_in(random, 3)) strcat(said, any_of(random, spaces, 4));
+  for (const char *c = plain; *c != '\0'; c++)
+    if (*c == 'a' && random_one_in(random, 3))
+      strcat(said, random_one_in(random, 2) ? "\xef\xbd\x81" : "\xef\xbc\xa1"); /* a and A, as wide as a Chinese sign */
+    else
+      sprintf(said + strlen(said), "%c", *c >= 'a' && *c <= 'z' && random_one_in(random, 3) ? *c - 'a' + 'A' : *c);
+  if (random_one_in(random, 3)) strcat(said, any_of(random, spaces, 4));
+  if (random_one_in(random, 60)) strcat(said, "\xff");
 }
 
 void model_draw_request(random_state *random, model_request *request) {
   *request = (model_request){.operation = random_one_in(random, 2) ? 0 : (int)random_below(random, 6)};
   for (int s = 0; s < MODEL_SELECTORS; s++)
     if (!random_one_in(random, 6)) strcpy(request->said[s], any_of(random, words, 8));
+  for (int s = 0; s < MODEL_SELECTORS; s++)
+    if (random_one_in(random, 4)) disguise(random, request->said[s]);
   strcpy(request->model, random_one_in(random, 8) ? "nan" : random_one_in(random, 4) ? "" : "m1");
   if (!random_one_in(random, 4)) strcpy(request->case_id, "c1");
   if (!random_one_in(random, 4)) strcpy(request->authorisation, "w1");
   request->actor_signed = !random_one_in(random, 3);
-  request->pending = random_one_in(random, 2);
+  request->granted = random_one_in(random, 2);
+  request->metric = random_one_in(random, 6) ? LK_IP : random_one_in(random, 2) ? LK_L2 : LK_COSINE;
   request->k = random_one_in(random, 4) ? LK_K_ALL : 1 + random_below(random, 20);
   request->probes = 1 + random_below(random, 3);
   request->case_probes = random_one_in(random, 50) ? UINT64_MAX : random_below(random, 5);
@@ -205,14 +228,41 @@ static void write_limits(const model_rule *rule, FILE *file) {
   }
   if (rule->has_min_score) fprintf(file, "    min_score: %s\n", rule->min_score);
   if (rule->has_max_fmr) fprintf(file, "    max_fmr: %s\n", rule->max_fmr);
+  if (rule->decimals >= 0) fprintf(file, "    score_decimals: %d\n", rule->decimals);
+  if (rule->decision_only) fputs("    decision_only: true\n", file);
   if (rule->max_candidates >= 0) fprintf(file, "    max_candidates: %d\n", rule->max_candidates);
   if (rule->probes_per_case >= 0) fprintf(file, "    probes_per_case: %d\n", rule->probes_per_case);
+  if (rule->subject_probes >= 0) fprintf(file, "    subject_probes_per_hour: %d\n", rule->subject_probes);
   if (rule->retention_hours >= 0) fprintf(file, "    retention_hours: %d\n", rule->retention_hours);
+}
+
+static void write_listed(random_state *random, const model_list *list, int *count, FILE *file) {
+  for (int i = 0; list->given && i < list->count; i++) {
+    fputs(++*count == 1 ? "[" : ", ", file);
+    write_word(random, list->words[i], file);
+  }
+}
+
+static void write_words(random_state *random, const model_policy *policy, FILE *file) {
+  bool begun = false;
+  for (int s = 0; s < MODEL_SELECTORS; s++) {
+    int count = 0;
+    if (!model_lists(policy, s)) continue;
+    fprintf(file, "%s  %s: ", begun ? "" : "words:\n", selector_names[s]);
+    for (int i = 0; i < policy->rules_count; i++) {
+      write_listed(random, &policy->rules[i].scope.selectors[s], &count, file);
+      if (policy->rules[i].has_except) write_listed(random, &policy->rules[i].except.selectors[s], &count, file);
+    }
+    fputs("]\n", file);
+    begun = true;
+  }
 }
 
 void model_write(random_state *random, const model_policy *policy, FILE *file) {
   static const char *const nulls[] = {"null", "~", "", "Null", "NULL"};
-  fprintf(file, "# random\npolicy: 1\nname: random\nrules:%s\n", policy->rules_count == 0 ? " []" : "");
+  fputs("# random\npolicy: 1\nname: random\n", file);
+  write_words(random, policy, file);
+  fprintf(file, "rules:%s\n", policy->rules_count == 0 ? " []" : "");
   for (int i = 0; i < policy->rules_count; i++) {
     const model_rule *rule = &policy->rules[i];
     fprintf(file, "  - id: r%d\n    text: why %d\n    effect: %s\n", i, i, rule->forbid ? "forbid" : "permit");

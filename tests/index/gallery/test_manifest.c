@@ -134,6 +134,17 @@ Test(manifest, other_versions_are_refused_by_name) {
   cr_assert_eq(parse_changed("version", NULL, &error), LK_EFORMAT);
 }
 
+/* Galleries of 0.1.0 have none. */
+Test(manifest, a_name_may_be_missing_but_not_malformed) {
+  static const char *const bad[] = {"a/b", "..", " a", "\xc3\xa9"};
+  lk_error error;
+  cr_assert_eq(parse_changed("name", NULL, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(parse_changed("name", json_string("faces"), &error), LK_OK, "%s", error.text);
+  cr_assert_eq(parse_changed("name", json_integer(1), &error), LK_EFORMAT);
+  for (int i = 0; i < 4; i++)
+    cr_assert_eq(parse_changed("name", json_string(bad[i]), &error), LK_EFORMAT, "%s", bad[i]);
+}
+
 /* Version 2 is a bound gallery's, so that a program that knows no bindings refuses it. */
 Test(manifest, version_and_binding_go_together) {
   lk_error error;
