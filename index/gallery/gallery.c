@@ -15,11 +15,6 @@
 #include "index/gallery/subjects.h"
 #include "kernels/search/device.h"
 
-static bool is_name(const char *name) {
-  if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
-  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
-}
-
 /* A gallery has the name of its folder, however the path is written. */
 static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
   char resolved[PATH_MAX];
@@ -27,7 +22,7 @@ static lk_status read_name(const char *folder, char name[LK_TEXT_MAX + 1], lk_er
     return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
   const char *base = strrchr(resolved, '/') + 1;
   lk_status status = LK_OK;
-  if (is_name(base))
+  if (lk_text_is_name(lk_text_of(base)))
     strcpy(name, base);
   else
     status = lk_fail(error, LK_EINVAL, "%s: invalid name: a gallery's name may have letters, digits, '.', '_' and '-'",
