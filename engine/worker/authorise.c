@@ -38,7 +38,8 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
   lk_once once = lk_replay_guard_name(task);
   bool is_signed = a->request.actor_signed;
   if (is_signed)
-    status = lk_replay_guard_check(redis, task, &once, lk_governance_signature_ms(a->governance), now_ms, error);
+    status = lk_replay_guard_check(redis, &worker->keys[task->number], task, &once,
+                                   lk_governance_signature_ms(a->governance), now_ms, error);
   if (status == LK_EIO) return status;
   status = lk_authorisation_decide(a, status, is_signed ? &once : NULL, now_ms, error);
   if (status == LK_OK) tighten(task);

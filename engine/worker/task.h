@@ -22,10 +22,11 @@ typedef struct lk_task {
   lk_queued queued;               /* first, so that the batcher's list is a list of tasks */
   struct lk_task *newer, **older; /* among the worker's tasks; `older` is where the pointer to this one stands */
   lk_delivery *delivery;
-  lk_priority priority;
-  char entry[48]; /* id in the stream */
+  uint32_t number;      /* of the gallery whose stream has the job */
+  lk_priority priority; /* of that stream */
+  char entry[48];       /* id in it */
   lk_job job;
-  lk_gallery *gallery;
+  lk_gallery *gallery;             /* NULL: the job was refused before */
   float *prepared;                 /* its probes, as a search takes them; NULL until they were prepared */
   lk_authorisation *authorisation; /* NULL: nothing governs it */
   uint64_t deadline_ms;            /* by Redis' clock; UINT64_MAX: none */
