@@ -157,6 +157,9 @@ static size_t read_fields(const lk_redis_reply *list, lk_field fields[LK_FIELDS_
 static lk_status parse_task(intake *in, lk_task *task, const lk_redis_reply *list) {
   lk_field fields[LK_FIELDS_MAX];
   task->deadline_ms = UINT64_MAX;
+  /* An entry has at least one field; of one that was deleted while it was pending, Redis knows only the id. */
+  if (lk_redis_reply_elements(list) == 0)
+    return lk_fail(&task->error, LK_EBADJOB, "the entry was deleted before it was answered");
   size_t count = read_fields(list, fields);
   lk_status status = lk_job_parse(fields, count, &task->job, &task->error);
   if (lk_redis_reply_elements(list) > 2 * LK_FIELDS_MAX)

@@ -151,6 +151,33 @@ Test(faults, deliveries_that_never_arrived_are_read_again) {
   expect_log(&worker, stopped);
 }
 
+/* Entries that were taken out of the stream while they waited for a worker that had been given them: nobody knows any
+ * more whom to answer, and the reason is not that the job was malformed. */
+Test(faults, entries_deleted_while_pending) {
+  char consumer[128];
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.to = "first"});
+  expect_reply("first", "j1", "OK", "");
+  read_consumer(consumer);
+  redis_do(&redis, "MULTI", NULL);
+  send_job(&(test_job){.entry = "*"});
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, consumer, "STREAMS", FACES_LO, ">", NULL);
+  redis_do(&redis, "XTRIM", FACES_LO, "MAXLEN", "0", NULL);
+  redis_do(&redis, "EXEC", NULL);
+  cr_assert_eq(pending(), 1);
+  redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  cr_assert(redis_reaches(&redis, 1, "XLEN", FACES_DEAD, NULL), "%s", process_log(&worker));
+  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", FACES_DEAD, "+", "-", NULL);
+  const lk_redis_reply *fields = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
+  size_t length;
+  const char *reason = lk_redis_reply_string(lk_redis_reply_element(fields, 5), &length);
+  cr_assert_str_eq(reason, "the entry was deleted before it was answered");
+  lk_redis_reply_free(reply);
+  worker_stop(&worker);
+  cr_assert_eq(pending(), 0);
+}
+
 /* Redis refuses every command while it loads its data. The worker must not take that for a refused password. */
 Test(faults, redis_takes_its_time_to_load) {
   redis_server_start(&redis, true);
