@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "engine/queue/field_names.h"
 #include "governance/claims.h"
 
 typedef struct reader {
@@ -129,6 +130,21 @@ static lk_status read_probes(const reader *r, uint64_t n, lk_vectors *probes) {
   return LK_OK;
 }
 
+/* A field that is ignored would change the answer without a word. */
+static lk_status refuse_unknown(const reader *r) {
+  for (size_t i = 0; i < r->count; i++) {
+    lk_text name = r->fields[i].name;
+    if (lk_field_is_known(name)) continue;
+    const char *nearest = lk_field_nearest(name);
+    int shown = name.length < 40 ? (int)name.length : 40;
+    if (nearest != NULL)
+      return lk_fail(r->error, LK_EBADJOB, "unknown field '%.*s'; did you mean '%s'?", shown, name.bytes, nearest);
+    return lk_fail(r->error, LK_EBADJOB, "unknown field '%.*s'; only names that begin with x- are your own", shown,
+                   name.bytes);
+  }
+  return LK_OK;
+}
+
 /* Refuses fields of the protocol that this worker does not support: ignoring them would change the answer. */
 static lk_status refuse_unserved(const reader *r, lk_op op) {
   static const char *const unserved[] = {"after", "version", "by", "fuse", "tags", "mask"};
@@ -188,6 +204,7 @@ static lk_status read_signature(const reader *r, lk_job *job) {
 static lk_status read_rest(const reader *r, lk_job *job) {
   uint64_t k = 10, n = 0;
   lk_status status = read_version(r);
+  if (status == LK_OK) status = refuse_unknown(r);
   if (status == LK_OK) status = read_op(r, &job->op);
   if (status == LK_OK) status = refuse_unserved(r, job->op);
   if (status == LK_OK) status = read_by(r, &job->by_subject);

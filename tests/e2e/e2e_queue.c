@@ -255,6 +255,8 @@ Test(queue, every_error_of_a_bad_job) {
       {{.f32 = faces_probes, .bytes = 95}, "EBADJOB", "f32"},
       {{.extra = "f16", .extra_value = "ab"}, "EBADJOB", "f16"},
       {{.extra = "after", .extra_value = "1-1"}, "EBADJOB", "after"},
+      {{.extra = "Threshold", .extra_value = "0.5"}, "EBADJOB", "'Threshold'; did you mean 'threshold'?"},
+      {{.extra = "colour", .extra_value = "red"}, "EBADJOB", "'colour'"},
       {{.extra = "by", .extra_value = "person"}, "EBADJOB", "person"},
       {{.extra = "fuse", .extra_value = "median"}, "EBADJOB", "median"},
       {{.extra = "mask", .extra_value = "0x1"}, "EBADJOB", "mask"},
@@ -271,7 +273,7 @@ Test(queue, every_error_of_a_bad_job) {
   }
   send_job(&(test_job){.id = NO_FIELD});
   expect_reply("me", "", "EBADJOB", "id");
-  send_job(&(test_job){0});
+  send_job(&(test_job){.extra = "x-trace", .extra_value = "7"});
   expect_reply("me", "j1", "OK", "");
   worker_stop(&worker);
   cr_assert_eq(pending(), 0);

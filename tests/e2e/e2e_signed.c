@@ -93,9 +93,9 @@ static void sign(signed_job *job, const lk_signing_key *by) {
 /* `deployment`: NULL for none. */
 static void make_job_for(signed_job *job, const char *deployment, const char *id, int64_t signed_ms,
                          const lk_signing_key *by) {
-  static const char *const usual[][2] = {{"v", "1"}, {"op", "identify"},  {"to", "me"},         {"gallery", "faces"},
-                                         {"k", "3"}, {"n", "1"},          {"flags", "json"},    {"actor", "desk"},
-                                         {"x", "?"}, {"purpose", "demo"}, {"threshold", "-0.5"}};
+  static const char *const usual[][2] = {{"v", "1"},  {"op", "identify"},  {"to", "me"},         {"gallery", "faces"},
+                                         {"k", "3"},  {"n", "1"},          {"flags", "json"},    {"actor", "desk"},
+                                         {"x-", "?"}, {"purpose", "demo"}, {"threshold", "-0.5"}};
   job->count = 0;
   for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) add(job, usual[i][0], usual[i][1]);
   add(job, "id", id);
@@ -157,7 +157,7 @@ Test(signed, a_signed_job_is_searched_and_an_unsigned_one_is_not) {
 /* Fields that are changed, added or removed after signing. */
 Test(signed, an_altered_job_is_refused) {
   static const char *const changes[][2] = {{"k", "4"},         {"purpose", "other"}, {"threshold", "-0.6"},
-                                           {"id", "changed"},  {"x", "!"},           {"signed_ms", NULL},
+                                           {"id", "changed"},  {"x-", "!"},          {"signed_ms", NULL},
                                            {"actor", "other"}, {"to", "me2"},        {"deployment", "there"}};
   const uint32_t count = sizeof changes / sizeof changes[0];
   signed_job job;
@@ -182,7 +182,7 @@ Test(signed, an_altered_job_is_refused) {
   send(&job);
   expect_reply("me", "a", "EPOLICY", "signature");
   make_job(&job, "a", clock_ms(), &key);
-  *field_of(&job, "x") = job.fields[--job.count];
+  *field_of(&job, "x-") = job.fields[--job.count];
   send(&job);
   expect_reply("me", "a", "EPOLICY", "signature");
   expect_nothing_searched(count + 3);

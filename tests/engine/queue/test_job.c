@@ -156,7 +156,7 @@ Test(job, nul_bytes_end_nothing) {
     cr_assert_neq(parse(), LK_OK, "%s", names[i]);
     setup();
     fields[count++] = (lk_field){.name = {names[i], (uint32_t)strlen(names[i]) + 1}, .value = "?", .length = 1};
-    cr_assert_eq(parse(), LK_OK, "a longer name is another field's");
+    expect_bad(LK_EBADJOB, "unknown field"); /* a longer name is another field's */
   }
 }
 
@@ -255,10 +255,45 @@ Test(job, claims) {
   expect_bad_field("pending_since", "0", "pending_since");
 }
 
-Test(job, unknown_fields_and_flags_are_ignored) {
+/* A field that is ignored would change the answer without a word: a threshold that does not hold, a list of people that
+ * is everybody. */
+Test(job, unknown_fields_are_refused_by_name) {
+  static const char *const cases[][2] = {
+      {"Threshold", "unknown field 'Threshold'; did you mean 'threshold'?"},
+      {"treshold", "unknown field 'treshold'; did you mean 'threshold'?"},
+      {"TRESHOLT", "unknown field 'TRESHOLT'; did you mean 'threshold'?"},
+      {"treshol", "unknown field 'treshol'; did you mean 'threshold'?"},
+      {"resholt", "unknown field 'resholt'; only names"},
+      {"V", "unknown field 'V'; did you mean 'v'?"},
+      {"ttll", "did you mean 'ttl'?"},
+      {"authorization", "did you mean 'authorisation'?"},
+      {"signedms", "did you mean 'signed_ms'?"},
+      {"actors", "did you mean 'actor'?"},
+      {"x", "unknown field 'x'; only names"},
+      {"X-note", "unknown field 'X-note'; only names"},
+      {"xnote", "unknown field 'xnote'; only names"},
+      {"colour", "unknown field 'colour'; only names"},
+      {"", "unknown field ''; only names"},
+      {"a_name_that_is_longer_than_any_field_of_the_protocol_has", "'a_name_that_is_longer_than_any_field_of_'; only"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) expect_bad_field(cases[i][0], "1", cases[i][1]);
+  expect_bad_field("\xff\xfe", "1", "unknown field");
+}
+
+Test(job, fields_of_the_client_s_own_are_ignored) {
+  add_text("x-trace", "7");
+  add_text("x-", "");
+  cr_assert_eq(parse(), LK_OK, "%s", error.text);
+}
+
+/* An older or newer version has other fields. */
+Test(job, the_version_is_read_before_the_names) {
+  add_text("v", "2");
   add_text("colour", "red");
-  add_text("", "");
-  add_text("V", "2");
+  expect_bad(LK_EVERSION, "2");
+}
+
+Test(job, unknown_flags_are_ignored) {
   add_text("flags", "jso,json5,,xjson");
   cr_assert_eq(parse(), LK_OK, "%s", error.text);
   cr_assert_not(job.json);
