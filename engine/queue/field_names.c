@@ -11,7 +11,7 @@ static const char *const names[] = {
     "v",          "op",      "id",        "to",    "gallery",       "k",         "n",
     "f32",        "f16",     "threshold", "flags", "ttl",           "by",        "model",
     "tags",       "subject", "mask",      "fuse",  "pending_since", "signed_ms", LK_SIGNATURE_FIELD,
-    "deployment", "after",   "version"};
+    "deployment", "keys",    "subjects",  "after", "version"};
 enum { NAMES = sizeof names / sizeof names[0], LENGTH_MOST = 16, DISTANCE_MOST = 2 };
 
 /* The name of that number, the claims' after the others. */

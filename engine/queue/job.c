@@ -147,8 +147,8 @@ static lk_status refuse_unknown(const reader *r) {
 
 /* Refuses fields of the protocol that this worker does not support: ignoring them would change the answer. */
 static lk_status refuse_unserved(const reader *r, lk_op op) {
-  static const char *const unserved[] = {"after", "version", "by", "fuse", "tags", "mask"};
-  size_t count = op == LK_OP_VERIFY ? 6 : 2;
+  static const char *const unserved[] = {"after", "version", "by", "fuse", "tags", "mask", "keys", "subjects"};
+  size_t count = op == LK_OP_VERIFY ? sizeof unserved / sizeof unserved[0] : 2;
   for (size_t i = 0; i < count; i++)
     if (find(r, unserved[i]) != NULL)
       return lk_fail(r->error, LK_EBADJOB, "field %s is not served by this worker%s", unserved[i],
@@ -171,6 +171,12 @@ static lk_status read_fuse(const reader *r, lk_fusion *fusion) {
   if (field == NULL) return LK_OK;
   lk_text name = {.bytes = field->value, .length = (uint32_t)field->length};
   return lk_fusion_parse(name, fusion, NULL) == LK_OK ? LK_OK : malformed(r, field, "is not none, max or mean");
+}
+
+static lk_status read_list(const reader *r, const char *name, lk_text_list *list) {
+  const lk_field *field = find(r, name);
+  const char *fault = field != NULL ? lk_text_list_read(field->value, field->length, list) : NULL;
+  return fault != NULL ? lk_fail(r->error, LK_EBADJOB, "field %s: text %u %s", name, list->count + 1, fault) : LK_OK;
 }
 
 static lk_status read_claims(const reader *r, lk_claims *claims) {
@@ -201,17 +207,24 @@ static lk_status read_signature(const reader *r, lk_job *job) {
   return status;
 }
 
+/* Which templates are searched, and how they are listed. */
+static lk_status read_view(const reader *r, lk_job *job) {
+  lk_status status = read_by(r, &job->by_subject);
+  if (status == LK_OK) status = read_fuse(r, &job->fusion);
+  if (status == LK_OK) status = read_number(r, "tags", false, 0, UINT64_MAX, &job->tags);
+  job->mask = job->tags;
+  if (status == LK_OK) status = read_number(r, "mask", false, 0, UINT64_MAX, &job->mask);
+  if (status == LK_OK) status = read_list(r, "keys", &job->keys);
+  return status == LK_OK ? read_list(r, "subjects", &job->subjects) : status;
+}
+
 static lk_status read_rest(const reader *r, lk_job *job) {
   uint64_t k = 10, n = 0;
   lk_status status = read_version(r);
   if (status == LK_OK) status = refuse_unknown(r);
   if (status == LK_OK) status = read_op(r, &job->op);
   if (status == LK_OK) status = refuse_unserved(r, job->op);
-  if (status == LK_OK) status = read_by(r, &job->by_subject);
-  if (status == LK_OK) status = read_fuse(r, &job->fusion);
-  if (status == LK_OK) status = read_number(r, "tags", false, 0, UINT64_MAX, &job->tags);
-  job->mask = job->tags;
-  if (status == LK_OK) status = read_number(r, "mask", false, 0, UINT64_MAX, &job->mask);
+  if (status == LK_OK) status = read_view(r, job);
   if (status == LK_OK) status = read_text(r, "gallery", true, LK_TEXT_MAX, &job->gallery);
   if (status == LK_OK) status = read_text(r, "model", false, LK_TEXT_MAX, &job->model);
   if (status == LK_OK) status = read_text(r, "subject", job->op == LK_OP_VERIFY, LK_TEXT_MAX, &job->subject);

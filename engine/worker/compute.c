@@ -61,6 +61,20 @@ static uint32_t check_deadlines(const lk_worker *worker, lk_done *done, uint64_t
   return left;
 }
 
+/* The texts of the query's lists, which the caller frees; a list that was given is not NULL, even if it is empty. */
+static lk_status read_lists(const lk_job *job, lk_query *query, lk_text **texts, lk_error *error) {
+  *texts = malloc(((size_t)job->keys.count + job->subjects.count + 1) * sizeof **texts);
+  if (*texts == NULL) return lk_fail_memory(error);
+  lk_text *subjects = *texts + job->keys.count;
+  lk_text_list_split(&job->keys, *texts);
+  lk_text_list_split(&job->subjects, subjects);
+  if (job->keys.given) query->keys = *texts;
+  if (job->subjects.given) query->subjects = subjects;
+  query->keys_count = job->keys.count;
+  query->subjects_count = job->subjects.count;
+  return LK_OK;
+}
+
 static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
   lk_prepared_run *runs = malloc(tasks * sizeof *runs);
   if (runs == NULL) return lk_fail_memory(error);
@@ -77,7 +91,11 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
   }
   lk_query query = {
       .k = job->k, .by_subject = job->by_subject, .fusion = job->fusion, .tags = job->tags, .mask = job->mask};
-  lk_status status = lk_gallery_identify_prepared(gallery, &query, runs, runs_count, done->result, NULL, error);
+  lk_text *texts = NULL;
+  lk_status status = read_lists(job, &query, &texts, error);
+  if (status == LK_OK)
+    status = lk_gallery_identify_prepared(gallery, &query, runs, runs_count, done->result, NULL, error);
+  free(texts);
   free(runs);
   return status;
 }

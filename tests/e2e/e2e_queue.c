@@ -95,6 +95,32 @@ Test(queue, jobs_keep_their_own_view) {
   worker_stop(&worker);
 }
 
+/* Only the listed templates and those of the listed subjects; an empty list is nobody, not everybody. Unlisted jobs
+ * that wait beside them see all. */
+Test(queue, jobs_with_lists) {
+  static const struct {
+    const char *field, *value;
+    size_t found;
+  } cases[] = {
+      {"keys", "t0\nt5\nnone", 2}, {"keys", "", 0}, {"subjects", "s1\ns7", 6}, {"subjects", "", 0}, {"x-", "", 400}};
+  worker_start(&worker, "--max-queue-delay-us", "50000", NULL);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char id[8];
+    snprintf(id, sizeof id, "%zu", i);
+    send_job(&(test_job){.id = id, .k = "400", .extra = cases[i].field, .extra_value = cases[i].value});
+  }
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    json_t *reply = next_reply("me");
+    cr_assert_str_eq(reply_text(reply, "status"), "OK", "%s", reply_text(reply, "text"));
+    size_t found = json_array_size(json_array_get(json_object_get(reply, "probes"), 0));
+    const int number = atoi(reply_text(reply, "id"));
+    cr_assert_eq(found, cases[number].found, "%d: %zu", number, found);
+    cr_assert_eq(reply_number(reply, "searched"), FACES_ROWS);
+    json_decref(reply);
+  }
+  worker_stop(&worker);
+}
+
 Test(queue, json_reply) {
   worker_start(&worker, NULL);
   send_job(&(test_job){.n = "2", .bytes = 2 * FACES_DIM * sizeof(float), .id = "j7"});

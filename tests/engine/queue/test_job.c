@@ -204,8 +204,8 @@ Test(job, versions) {
 Test(job, fields_that_are_not_served_are_refused) {
   static const char *const unserved[] = {"after", "version"};
   for (size_t i = 0; i < 2; i++) expect_bad_field(unserved[i], "1", unserved[i]);
-  static const char *const with_verify[] = {"by", "fuse", "tags", "mask"};
-  for (size_t i = 0; i < 4; i++) {
+  static const char *const with_verify[] = {"by", "fuse", "tags", "mask", "keys", "subjects"};
+  for (size_t i = 0; i < 6; i++) {
     setup();
     add_text("op", "verify");
     add_text("subject", "anna");
@@ -224,6 +224,47 @@ Test(job, view) {
   cr_assert(parse() == LK_OK && job.tags == 6 && job.mask == UINT64_MAX);
   expect_bad_field("mask", "18446744073709551616", "mask");
   expect_bad_field("tags", "0x6", "tags");
+}
+
+static void expect_texts(const lk_text_list *list, uint32_t n, const char *const *texts) {
+  lk_text read[8];
+  cr_assert(list->given && list->count == n);
+  lk_text_list_split(list, read);
+  for (uint32_t i = 0; i < n; i++) cr_assert(is(read[i], texts[i]), "%u", i);
+}
+
+Test(job, lists) {
+  cr_assert(parse() == LK_OK && !job.keys.given && !job.subjects.given);
+  add_text("keys", "");
+  add_text("subjects", "anna\nb\xc3\xa9 c\nd");
+  cr_assert_eq(parse(), LK_OK, "%s", error.text);
+  expect_texts(&job.keys, 0, NULL);
+  expect_texts(&job.subjects, 3, (const char *const[]){"anna", "b\xc3\xa9 c", "d"});
+  static const char *const names[] = {"keys", "subjects"};
+  for (size_t i = 0; i < 2; i++) {
+    expect_bad_field(names[i], "\n", "text 1 is empty");
+    expect_bad_field(names[i], "a\n", "text 2 is empty");
+    expect_bad_field(names[i], "a\n\nb", "text 2 is empty");
+    expect_bad_field(names[i], "a\r\nb", "text 1 has a control character");
+    expect_bad_field(names[i], "a\n\xff", "UTF-8");
+  }
+}
+
+Test(job, the_longest_lists) {
+  static char bytes[4097 * (LK_TEXT_MAX + 1)];
+  static lk_text texts[LK_TEXT_LIST_MOST];
+  memset(bytes, 'a', sizeof bytes);
+  for (size_t i = 1; i <= 4097; i++) bytes[i * (LK_TEXT_MAX + 1) - 1] = '\n';
+  add("keys", bytes, 4096 * (LK_TEXT_MAX + 1) - 1);
+  cr_assert_eq(parse(), LK_OK, "%s", error.text);
+  cr_assert_eq(job.keys.count, LK_TEXT_LIST_MOST);
+  lk_text_list_split(&job.keys, texts);
+  cr_assert(texts[4095].bytes == bytes + 4095 * 256 && texts[4095].length == LK_TEXT_MAX);
+  add("keys", bytes, 4097 * (LK_TEXT_MAX + 1) - 1);
+  expect_bad(LK_EBADJOB, "text 4097 is one too many");
+  bytes[LK_TEXT_MAX] = 'a';
+  add("keys", bytes, LK_TEXT_MAX + 1);
+  expect_bad(LK_EBADJOB, "field keys: text 1 is longer than 255 bytes");
 }
 
 Test(job, fusion) {
