@@ -25,6 +25,14 @@ const char *lk_text_fault(lk_text text) {
   return NULL;
 }
 
+bool lk_text_is_name(lk_text text) {
+  static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  if (text.length < 1 || text.length > LK_TEXT_MAX || text.bytes[0] == '.') return false;
+  for (uint32_t i = 0; i < text.length; i++)
+    if (memchr(allowed, text.bytes[i], sizeof allowed - 1) == NULL) return false;
+  return true;
+}
+
 size_t lk_text_append(char *text, size_t size, size_t used, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);

@@ -27,6 +27,10 @@ uint32_t lk_text_sequence(const unsigned char *s, uint32_t left);
  * character. NULL: it is valid. The returned string is static. */
 const char *lk_text_fault(lk_text text);
 
+/* Whether it is a name of 1 to LK_TEXT_MAX letters, digits, '.', '_' and '-' that does not begin with '.': it can be a
+ * folder's name, and stand in braces in a key of Redis. */
+bool lk_text_is_name(lk_text text);
+
 /* Appends formatted text to `text` of `size` bytes (1 or more), which has `used` bytes; text that does not fit is cut
  * off. Returns how many bytes are used then, without the NUL: less than `size`. */
 size_t lk_text_append(char *text, size_t size, size_t used, const char *format, ...)

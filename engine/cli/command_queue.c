@@ -166,7 +166,7 @@ lk_status lk_command_serve(const lk_options *options, const lk_streams *streams,
 }
 
 typedef struct printing {
-  FILE *out;
+  FILE *out, *log;
   lk_format format;
   lk_bar bar;
   uint64_t probes, lists;
@@ -185,6 +185,12 @@ static lk_status print_reply(void *context, uint64_t first, lk_reply_reader *rep
     status = lk_render_footer(p->out, p->format, reply->head.decision, error);
   lk_bar_update(&p->bar, first + reply->head.probes, p->probes);
   return status;
+}
+
+static void print_warning(void *context, const char *text) {
+  printing *p = context;
+  lk_bar_close(&p->bar);
+  lk_printable_line(p->log, "likeness: %s", text);
 }
 
 static lk_status check_job(const lk_options *options, lk_error *error) {
@@ -228,10 +234,12 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                        .job_probes = job_probes < most ? job_probes : most,
                        .timeout_s = options->timeout_s};
   printing p = {.out = streams->out,
+                .log = streams->log,
                 .format = options->format,
                 .bar = lk_bar_open(streams->log, "submit"),
                 .probes = file.vectors.rows,
                 .lists = options->fusion != LK_FUSE_NONE ? 1 : file.vectors.rows};
+  const lk_client_caller caller = {.take = print_reply, .warn = print_warning, .context = &p};
   if (file.vectors.rows == 0)
     status = lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", file.vectors.name);
   else if (options->fusion != LK_FUSE_NONE && file.vectors.rows > most)
@@ -239,7 +247,7 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
                      file.vectors.name, file.vectors.rows, most);
   else
     lk_render_header(streams->out, options->format);
-  if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, print_reply, &p, error);
+  if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, &caller, error);
   lk_bar_close(&p.bar);
   lk_vector_file_close(&file);
   lk_signing_key_forget(&key);

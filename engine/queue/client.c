@@ -12,7 +12,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "engine/queue/protocol.h"
+#include "engine/queue/keys.h"
 #include "engine/queue/redis.h"
 #include "engine/queue/signature.h"
 #include "governance/claims.h"
@@ -26,7 +26,9 @@ typedef struct client {
   const lk_client_job *job;
   lk_redis *redis;
   lk_command command;
-  char to[40], reply_key[80], stream[32];
+  lk_keys keys;
+  char to[40], reply_key[LK_KEY_SIZE + 40];
+  bool unserved; /* nobody serves the gallery, and the caller was warned */
   float *probes; /* of one job */
   lk_field fields[LK_FIELDS_MAX];
   size_t fields_count;
@@ -91,7 +93,7 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   snprintf(since, sizeof since, "%" PRId64, job->claims.pending_since_ms);
   lk_command_clear(&c->command);
   lk_command_add_string(&c->command, "XADD");
-  lk_command_add_string(&c->command, c->stream);
+  lk_command_add_string(&c->command, c->keys.streams[strcmp(job->priority, "hi") == 0 ? LK_HI : LK_LO]);
   lk_command_add_string(&c->command, "*");
   c->fields_count = 0;
   add_field(c, "v", "1");
@@ -159,7 +161,7 @@ static lk_status keep_reply(client *c, lk_redis_reply *reply, lk_error *error) {
   return LK_OK;
 }
 
-static lk_status pass_on_replies(client *c, lk_client_take *take, void *context, lk_error *error) {
+static lk_status pass_on_replies(client *c, const lk_client_caller *caller, lk_error *error) {
   lk_status status = LK_OK;
   for (size_t slot; status == LK_OK && c->early[slot = c->taken % OUTSTANDING_MOST] != NULL;) {
     lk_reply_reader *reader = &c->readers[slot];
@@ -172,7 +174,7 @@ static lk_status pass_on_replies(client *c, lk_client_take *take, void *context,
       status = lk_fail(error, LK_EFORMAT, "a reply has %u lists instead of %" PRIu64, reader->head.probes,
                        job_lists(c, c->taken));
     else
-      status = take(context, job_first(c, c->taken), reader, error);
+      status = caller->take(caller->context, job_first(c, c->taken), reader, error);
     lk_redis_reply_free(c->early[slot]);
     c->early[slot] = NULL;
     c->taken++;
@@ -207,19 +209,43 @@ static lk_status check_probes(const client *c, lk_error *error) {
   return lk_file_check_at(probes->data, probes->name, error);
 }
 
-static lk_status exchange(client *c, const atomic_bool *stop, lk_client_take *take, void *context, lk_error *error) {
+/* Warns when the last worker that serves the gallery has gone: its jobs then wait, and would do so in silence. A user
+ * who may not look is not warned. */
+static lk_status look_for_workers(client *c, const lk_client_caller *caller, lk_error *error) {
+  const char *const words[] = {"EXISTS", c->keys.workers};
+  lk_redis_reply *reply = NULL;
+  lk_status status = lk_redis_call_words(c->redis, &reply, error, 2, words);
+  if (status != LK_OK) return status;
+  bool unserved = lk_redis_reply_error(reply) == NULL && lk_redis_reply_integer(reply) == 0;
+  lk_redis_reply_free(reply);
+  lk_error text;
+  lk_fail(&text, LK_EGALLERY, "no worker serves the gallery '%s'; the jobs wait for one", c->job->gallery);
+  if (unserved && !c->unserved) caller->warn(caller->context, text.text);
+  c->unserved = unserved;
+  return LK_OK;
+}
+
+static lk_status fail_late(const client *c, lk_error *error) {
+  if (c->unserved)
+    return lk_fail(error, LK_EDEADLINE, "no worker serves the gallery '%s': no reply for %u s", c->job->gallery,
+                   c->job->timeout_s);
+  return lk_fail(error, LK_EDEADLINE, "no reply for %u s from the workers that serve the gallery '%s'",
+                 c->job->timeout_s, c->job->gallery);
+}
+
+static lk_status exchange(client *c, const atomic_bool *stop, const lk_client_caller *caller, lk_error *error) {
   uint64_t heard_us = lk_clock_us();
+  bool received = false;
   lk_status status = LK_OK;
   while (status == LK_OK && c->taken < c->jobs) {
-    bool received = false;
     status = send_jobs(c, error);
+    if (status == LK_OK && !received) status = look_for_workers(c, caller, error);
     if (status == LK_OK) status = receive(c, &received, error);
-    if (status == LK_OK) status = pass_on_replies(c, take, context, error);
+    if (status == LK_OK) status = pass_on_replies(c, caller, error);
     if (received) heard_us = lk_clock_us();
     if (status == LK_OK && atomic_load(stop)) status = lk_fail(error, LK_ECANCELLED, "interrupted");
     if (status == LK_OK && lk_clock_us() > heard_us + c->job->timeout_s * UINT64_C(1000000))
-      status = lk_fail(error, LK_EDEADLINE, "no reply for %u s; is a worker serving %s on this redis?",
-                       c->job->timeout_s, c->job->gallery);
+      status = fail_late(c, error);
   }
   return status;
 }
@@ -236,7 +262,7 @@ static void close_client(client *c) {
 }
 
 lk_status lk_client_run(const lk_address *address, const lk_client_job *job, const atomic_bool *stop,
-                        lk_client_take *take, void *context, lk_error *error) {
+                        const lk_client_caller *caller, lk_error *error) {
   client *c = calloc(1, sizeof *c);
   if (c == NULL) return lk_fail_memory(error);
   c->job = job;
@@ -245,11 +271,11 @@ lk_status lk_client_run(const lk_address *address, const lk_client_job *job, con
   uint64_t random = lk_clock_us();
   if (getrandom(&random, sizeof random, 0) < 0) random ^= (uint64_t)(uintptr_t)c;
   snprintf(c->to, sizeof c->to, "submit-%016" PRIx64, random);
-  snprintf(c->reply_key, sizeof c->reply_key, "%s%s", LK_REPLY_PREFIX, c->to);
-  snprintf(c->stream, sizeof c->stream, "%s", strcmp(job->priority, "hi") == 0 ? LK_STREAM_HI : LK_STREAM_LO);
-  lk_status status = c->probes != NULL ? check_probes(c, error) : lk_fail_memory(error);
+  lk_status status = lk_keys_make(job->gallery, &c->keys, error);
+  snprintf(c->reply_key, sizeof c->reply_key, "%s%s", c->keys.replies, c->to);
+  if (status == LK_OK) status = c->probes != NULL ? check_probes(c, error) : lk_fail_memory(error);
   if (status == LK_OK) status = lk_redis_open(address, &c->redis, error);
-  if (status == LK_OK) status = exchange(c, stop, take, context, error);
+  if (status == LK_OK) status = exchange(c, stop, caller, error);
   close_client(c);
   return status;
 }

@@ -27,8 +27,19 @@ typedef struct lk_client_job {
 /* Called for each reply in the order of the probes; `first` is the reply's first probe. */
 typedef lk_status lk_client_take(void *context, uint64_t first, lk_reply_reader *reply, lk_error *error);
 
-/* Sends all probes and passes all replies to `take`. Ends with the error of the first reply that has one. */
+/* Called when the client waits in vain: the text says why. */
+typedef void lk_client_warn(void *context, const char *text);
+
+typedef struct lk_client_caller {
+  lk_client_take *take;
+  lk_client_warn *warn;
+  void *context; /* of both */
+} lk_client_caller;
+
+/* Sends all probes and passes all replies to `take`. Ends with the error of the first reply that has one. Whenever it
+ * finds that no worker serves the gallery it warns, and goes on: one may come before the time is over. LK_EINVAL: the
+ * gallery's name is none. LK_EDEADLINE: no reply for timeout_s. */
 lk_status lk_client_run(const lk_address *address, const lk_client_job *job, const atomic_bool *stop,
-                        lk_client_take *take, void *context, lk_error *error);
+                        const lk_client_caller *caller, lk_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-#!lua name=likeness_2
+#!lua name=likeness_3
 
 -- The number in the names is the version of the arguments. Workers of another version can share this Redis: loading a
 -- library replaces only the library of the same name.
@@ -26,8 +26,12 @@ end
 
 local function is_entry(text) return #text <= 41 and text:match('^%d+%-%d+$') end
 
--- The part that all keys of the stream's partition begin with; nil: this is no stream of jobs.
-local function partition(stream) return stream:match('^(lk:{[^{}]+}:)q:hi$') or stream:match('^(lk:{[^{}]+}:)q:lo$') end
+-- The part that all keys of the gallery begin with; nil: this is not that key of a gallery. A partition of a gallery is
+-- named `faces/1`.
+local function gallery_part(key, name)
+  local part, tag = key:match('^(lk:{([^{}]+)}:)' .. name .. '$')
+  return tag and (tag:match('^[%w._-]+$') or tag:match('^[%w._-]+/%d+$')) and part
+end
 
 local function counts_fault(keys, argv, keys_count, argv_count)
   if #keys ~= keys_count then return 'needs ' .. keys_count .. ' keys, not ' .. #keys end
@@ -35,7 +39,7 @@ local function counts_fault(keys, argv, keys_count, argv_count)
 end
 
 local function keys_fault(keys)
-  local part = partition(keys[1])
+  local part = gallery_part(keys[1], 'q:hi') or gallery_part(keys[1], 'q:lo')
   if not part then return 'key 1 is not a stream of jobs' end
   if keys[2] and keys[2] ~= part .. 'dead' then return 'key 2 is not ' .. part .. 'dead' end
   for i = 3, #keys do
@@ -74,6 +78,14 @@ local function trim_fault(keys, argv) return counts_fault(keys, argv, 1, 0) or k
 local function mend_fault(keys, argv)
   local fault = counts_fault(keys, argv, 1, 2) or keys_fault(keys)
   if not fault and not whole(argv[2], 1, 86400000) then fault = 'argument 2 is not a number of ms up to a day' end
+  return fault
+end
+
+local function lease_fault(keys, argv)
+  local fault = counts_fault(keys, argv, 1, 2)
+  if not fault and not gallery_part(keys[1], 'workers') then fault = 'key 1 is not the workers of a gallery' end
+  if not fault and argv[1] == '' then fault = 'the worker has no name' end
+  if not fault and not whole(argv[2], 0, 86400000) then fault = 'argument 2 is not a number of ms up to a day' end
   return fault
 end
 
@@ -232,6 +244,20 @@ local function mend(keys, argv)
   return 1
 end
 
+-- Says that a worker lives: it has the gallery's lease from now on, unless it renews it, for so long.
+-- KEYS: the gallery's workers, a sorted set by the end of the lease (Unix, ms). ARGV: the worker's name as a consumer, ms;
+-- with 0 ms it gives the lease back.
+-- Leases that are over are removed, and the key goes with the last one: it exists only while a worker lives.
+-- Returns the number of workers that live.
+local function lease(keys, argv)
+  local workers, now, ms = keys[1], now_ms(), tonumber(argv[2])
+  if ms > 0 then redis.call('ZADD', workers, now + ms, argv[1]) else redis.call('ZREM', workers, argv[1]) end
+  redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
+  local last = redis.call('ZRANGE', workers, -1, -1, 'WITHSCORES')
+  if last[2] then redis.call('PEXPIREAT', workers, last[2]) end
+  return redis.call('ZCARD', workers)
+end
+
 local function register(name, callback, fault)
   local function checked(keys, argv)
     local wrong = fault(keys, argv)
@@ -241,7 +267,8 @@ local function register(name, callback, fault)
   redis.register_function{function_name = name, callback = checked, flags = {'allow-oom'}}
 end
 
-register('lk_finish_2', finish, finish_fault)
-register('lk_discard_2', discard, discard_fault)
-register('lk_trim_2', trim, trim_fault)
-register('lk_mend_2', mend, mend_fault)
+register('lk_finish_3', finish, finish_fault)
+register('lk_discard_3', discard, discard_fault)
+register('lk_trim_3', trim, trim_fault)
+register('lk_mend_3', mend, mend_fault)
+register('lk_lease_3', lease, lease_fault)

@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "engine/queue/field_names.h"
 #include "governance/claims.h"
 
 typedef struct reader {
@@ -129,10 +130,25 @@ static lk_status read_probes(const reader *r, uint64_t n, lk_vectors *probes) {
   return LK_OK;
 }
 
+/* A field that is ignored would change the answer without a word. */
+static lk_status refuse_unknown(const reader *r) {
+  for (size_t i = 0; i < r->count; i++) {
+    lk_text name = r->fields[i].name;
+    if (lk_field_is_known(name)) continue;
+    const char *nearest = lk_field_nearest(name);
+    int shown = name.length < 40 ? (int)name.length : 40;
+    if (nearest != NULL)
+      return lk_fail(r->error, LK_EBADJOB, "unknown field '%.*s'; did you mean '%s'?", shown, name.bytes, nearest);
+    return lk_fail(r->error, LK_EBADJOB, "unknown field '%.*s'; only names that begin with x- are your own", shown,
+                   name.bytes);
+  }
+  return LK_OK;
+}
+
 /* Refuses fields of the protocol that this worker does not support: ignoring them would change the answer. */
 static lk_status refuse_unserved(const reader *r, lk_op op) {
-  static const char *const unserved[] = {"after", "version", "by", "fuse", "tags", "mask"};
-  size_t count = op == LK_OP_VERIFY ? 6 : 2;
+  static const char *const unserved[] = {"after", "version", "by", "fuse", "tags", "mask", "keys", "subjects"};
+  size_t count = op == LK_OP_VERIFY ? sizeof unserved / sizeof unserved[0] : 2;
   for (size_t i = 0; i < count; i++)
     if (find(r, unserved[i]) != NULL)
       return lk_fail(r->error, LK_EBADJOB, "field %s is not served by this worker%s", unserved[i],
@@ -165,6 +181,12 @@ static lk_status read_granted(const reader *r, bool *granted) {
   return malformed(r, field, "is not yes; leave the field out of a job whose authorisation is pending");
 }
 
+static lk_status read_list(const reader *r, const char *name, lk_text_list *list) {
+  const lk_field *field = find(r, name);
+  const char *fault = field != NULL ? lk_text_list_read(field->value, field->length, list) : NULL;
+  return fault != NULL ? lk_fail(r->error, LK_EBADJOB, "field %s: text %u %s", name, list->count + 1, fault) : LK_OK;
+}
+
 static lk_status read_claims(const reader *r, lk_claims *claims) {
   lk_status status = LK_OK;
   for (int i = 0; status == LK_OK && i < LK_CLAIMS_TEXTS; i++) {
@@ -194,16 +216,24 @@ static lk_status read_signature(const reader *r, lk_job *job) {
   return status;
 }
 
-static lk_status read_rest(const reader *r, lk_job *job) {
-  uint64_t k = 10, n = 0;
-  lk_status status = read_version(r);
-  if (status == LK_OK) status = read_op(r, &job->op);
-  if (status == LK_OK) status = refuse_unserved(r, job->op);
-  if (status == LK_OK) status = read_by(r, &job->by_subject);
+/* Which templates are searched, and how they are listed. */
+static lk_status read_view(const reader *r, lk_job *job) {
+  lk_status status = read_by(r, &job->by_subject);
   if (status == LK_OK) status = read_fuse(r, &job->fusion);
   if (status == LK_OK) status = read_number(r, "tags", false, 0, UINT64_MAX, &job->tags);
   job->mask = job->tags;
   if (status == LK_OK) status = read_number(r, "mask", false, 0, UINT64_MAX, &job->mask);
+  if (status == LK_OK) status = read_list(r, "keys", &job->keys);
+  return status == LK_OK ? read_list(r, "subjects", &job->subjects) : status;
+}
+
+static lk_status read_rest(const reader *r, lk_job *job) {
+  uint64_t k = 10, n = 0;
+  lk_status status = read_version(r);
+  if (status == LK_OK) status = refuse_unknown(r);
+  if (status == LK_OK) status = read_op(r, &job->op);
+  if (status == LK_OK) status = refuse_unserved(r, job->op);
+  if (status == LK_OK) status = read_view(r, job);
   if (status == LK_OK) status = read_text(r, "gallery", true, LK_TEXT_MAX, &job->gallery);
   if (status == LK_OK) status = read_text(r, "model", false, LK_TEXT_MAX, &job->model);
   if (status == LK_OK) status = read_text(r, "subject", job->op == LK_OP_VERIFY, LK_TEXT_MAX, &job->subject);

@@ -3,6 +3,7 @@
 #define ENGINE_QUEUE_JOB_H
 
 #include "engine/queue/signature.h"
+#include "engine/queue/text_list.h"
 
 #define LK_PROTOCOL_VERSION 1
 #define LK_JOB_ID_MAX 64
@@ -23,8 +24,9 @@ typedef struct lk_job {
   bool by_subject;
   lk_fusion fusion;
   uint64_t tags, mask;
-  uint64_t ttl_ms;  /* from the entry's own time; 0: no deadline */
-  lk_claims claims; /* what a policy may ask for; without a key */
+  lk_text_list keys, subjects; /* if one is given: only these templates, and those of these subjects */
+  uint64_t ttl_ms;             /* from the entry's own time; 0: no deadline */
+  lk_claims claims;            /* what a policy may ask for; without a key */
   bool is_signed;
   lk_text deployment; /* that a signed job is for; "": it names none */
   uint64_t signed_ms; /* Unix time, by the signer's clock */

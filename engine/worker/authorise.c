@@ -29,12 +29,10 @@ static lk_proof proof_of(const lk_job *job) {
 
 /* The probes of a job that can be searched, and what the search is confined to. */
 static lk_evidence evidence_of(const lk_task *task, lk_status fault) {
-  const lk_job *job = &task->job;
-  lk_evidence evidence = {.fault = fault, .searches = true, .narrowing = {.tags = job->tags, .mask = job->mask}};
-  if (job->op == LK_OP_VERIFY) evidence.narrowing = lk_narrowing_to_subject(&job->subject);
+  lk_evidence evidence = {.fault = fault, .searches = true, .narrowing = lk_task_narrowing(task)};
   if (fault != LK_OK) return evidence;
   evidence.probes = task->prepared;
-  evidence.floats = job->probes.rows * job->probes.dim;
+  evidence.floats = task->job.probes.rows * task->job.probes.dim;
   return evidence;
 }
 
@@ -55,7 +53,8 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
   lk_once once = lk_replay_guard_name(task);
   bool is_signed = a->request.actor_signed;
   if (is_signed)
-    status = lk_replay_guard_check(redis, task, &once, lk_governance_signature_ms(a->governance), now_ms, error);
+    status = lk_replay_guard_check(redis, &worker->keys[task->number], task, &once,
+                                   lk_governance_signature_ms(a->governance), now_ms, error);
   if (status == LK_EIO) return status;
   if (status == LK_OK) status = lk_gallery_check_binding(task->gallery, error);
   status = lk_authorisation_decide(a, status, is_signed ? &once : NULL, now_ms, error);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum lk_priority { LK_HI, LK_LO, LK_PRIORITIES } lk_priority;
+#include "engine/queue/keys.h"
 
 /* A job as the batcher sees it. It is a member of the caller's struct. */
 typedef struct lk_queued {

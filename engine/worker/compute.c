@@ -64,20 +64,26 @@ static uint32_t check_deadlines(const lk_worker *worker, lk_done *done, uint64_t
 static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
   lk_prepared_run *runs = malloc(tasks * sizeof *runs);
   if (runs == NULL) return lk_fail_memory(error);
-  const lk_job *job = NULL;
-  lk_gallery *gallery = NULL;
+  const lk_task *last = NULL;
   uint32_t runs_count = 0, lists = 0;
   for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
     if (task->status != LK_OK) continue;
     task->first = lists;
     lists += lk_job_lists(&task->job);
     runs[runs_count++] = lk_task_run(task);
-    gallery = task->gallery;
-    job = &task->job;
+    last = task;
   }
-  lk_query query = {
-      .k = job->k, .by_subject = job->by_subject, .fusion = job->fusion, .tags = job->tags, .mask = job->mask};
-  lk_status status = lk_gallery_identify_prepared(gallery, &query, runs, runs_count, done->result, NULL, error);
+  lk_narrowing narrowing = lk_task_narrowing(last);
+  lk_query query = {.k = last->job.k,
+                    .by_subject = last->job.by_subject,
+                    .fusion = last->job.fusion,
+                    .tags = narrowing.tags,
+                    .mask = narrowing.mask,
+                    .keys = narrowing.keys,
+                    .subjects = narrowing.subjects,
+                    .keys_count = narrowing.keys_count,
+                    .subjects_count = narrowing.subjects_count};
+  lk_status status = lk_gallery_identify_prepared(last->gallery, &query, runs, runs_count, done->result, NULL, error);
   free(runs);
   return status;
 }

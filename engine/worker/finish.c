@@ -18,8 +18,6 @@
 static const uint64_t grace_us = 5000000; /* after a stop: how long to try to deliver the last replies */
 static const uint64_t tidy_every_us = 1000000;
 
-static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
-
 typedef struct finish {
   lk_worker *worker;
   lk_redis_session session;
@@ -97,25 +95,34 @@ static void encode(finish *f, lk_task *task, const lk_done *done) {
   json_decref(decision);
 }
 
+static const lk_keys *keys_of(const finish *f, const lk_task *task) { return &f->worker->keys[task->number]; }
+
+static const char *stream_of(const finish *f, const lk_task *task) { return keys_of(f, task)->streams[task->priority]; }
+
+static bool is_of_stream(const lk_task *task, const lk_task *first) {
+  return task->number == first->number && task->priority == first->priority;
+}
+
 /* The number (from 1) of the task's reply list among the keys; adds a new list. */
 static uint32_t list_of(finish *f, const lk_task *task, uint32_t *lists) {
   uint32_t number = 0;
-  size_t prefix = strlen(LK_REPLY_PREFIX);
+  const char *replies = keys_of(f, task)->replies;
+  size_t prefix = strlen(replies);
   for (const char *key = f->keys.data; number < *lists; key += strlen(key) + 1, number++)
     if (lk_text_equal(lk_text_of(key + prefix), task->job.to)) return number + 1;
-  lk_bytes_append(&f->keys, LK_REPLY_PREFIX, prefix);
+  lk_bytes_append(&f->keys, replies, prefix);
   lk_bytes_append(&f->keys, task->job.to.bytes, task->job.to.length);
   lk_bytes_append(&f->keys, "", 1);
   return ++*lists;
 }
 
-/* Collects the tasks of one stream, their replies and lists, except those without a client to answer. */
-static size_t collect(finish *f, const lk_done *done, lk_priority priority, uint32_t *lists) {
+/* Collects the tasks of the stream of `first`, their replies and lists, except those without a client to answer. */
+static size_t collect(finish *f, const lk_done *done, const lk_task *first, uint32_t *lists) {
   size_t count = 0;
   f->replies.length = f->keys.length = 0;
   *lists = 0;
   for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
-    if (task->priority != priority || task->job.to.length == 0 || task->finished) continue;
+    if (!is_of_stream(task, first) || task->job.to.length == 0 || task->finished) continue;
     if (f->keys.failed || !reserve(f, count + 1)) {
       f->replies.failed = true;
       return 0;
@@ -128,15 +135,15 @@ static size_t collect(finish *f, const lk_done *done, lk_priority priority, uint
   return count;
 }
 
-static void build_call(finish *f, lk_priority priority, size_t count, uint32_t lists, char keys_count[12]) {
+static void build_call(finish *f, const lk_task *first, size_t count, uint32_t lists, char keys_count[12]) {
   lk_command *command = &f->command;
   lk_command_clear(command);
   snprintf(keys_count, 12, "%u", lists + 2);
   lk_command_add_string(command, "FCALL");
   lk_command_add_string(command, LK_FINISH);
   lk_command_add_string(command, keys_count);
-  lk_command_add_string(command, streams[priority]);
-  lk_command_add_string(command, LK_DEAD);
+  lk_command_add_string(command, stream_of(f, first));
+  lk_command_add_string(command, keys_of(f, first)->dead);
   const char *key = f->keys.data;
   for (uint32_t i = 0; i < lists; i++, key += strlen(key) + 1) lk_command_add_string(command, key);
   lk_command_add_string(command, LK_GROUP);
@@ -171,7 +178,7 @@ static lk_status take_answer(finish *f, const lk_redis_reply *reply, lk_error *e
   int64_t undelivered = lk_redis_reply_integer(lk_redis_reply_element(reply, 2));
   if (undelivered > 0)
     lk_printable_line(f->session.log, "likeness: finish: %lld replies could not be delivered; see %s",
-                      (long long)undelivered, LK_DEAD);
+                      (long long)undelivered, keys_of(f, f->tasks[0])->dead);
   note_taken(f, reply);
   return LK_OK;
 }
@@ -223,33 +230,36 @@ static bool send_call(finish *f) {
 }
 
 static bool discard(finish *f, const lk_task *task) {
-  const char *const words[] = {"FCALL", LK_DISCARD, "2",         streams[task->priority],
-                               LK_DEAD, LK_GROUP,   task->entry, task->error.text};
+  const char *const words[] = {"FCALL",     LK_DISCARD,      "2", stream_of(f, task), keys_of(f, task)->dead, LK_GROUP,
+                               task->entry, task->error.text};
   lk_command_clear(&f->command);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) lk_command_add_string(&f->command, words[i]);
   return send_call(f);
 }
 
-/* Repeats until the finish function has finished all tasks of the stream. A task that arrives outside its time limits,
- * or whose rules have changed meanwhile, is decided again. */
-static bool finish_stream(finish *f, const lk_done *done, lk_priority priority) {
+/* Repeats until the finish function has finished all tasks of the stream of `first`. A task that arrives outside its
+ * time limits, or whose rules have changed meanwhile, is decided again. */
+static bool finish_stream(finish *f, const lk_done *done, const lk_task *first) {
   for (;;) {
     uint32_t lists;
     char keys_count[12];
     f->generation = lk_authorise_generation(f->worker);
-    f->count = collect(f, done, priority, &lists);
-    if (!lk_authorise_commit(f->worker, f->tasks, f->count)) f->count = collect(f, done, priority, &lists);
+    f->count = collect(f, done, first, &lists);
+    if (!lk_authorise_commit(f->worker, f->tasks, f->count)) f->count = collect(f, done, first, &lists);
     if (f->replies.failed || f->keys.failed) return false;
     if (f->count == 0) return true;
-    build_call(f, priority, f->count, lists, keys_count);
+    build_call(f, first, f->count, lists, keys_count);
     if (!send_call(f)) return false;
   }
 }
 
+/* A call of the function has keys of one gallery. */
 static bool finish_batch(finish *f, const lk_done *done) {
   bool sent = true;
-  for (int priority = 0; sent && priority < LK_PRIORITIES; priority++)
-    sent = finish_stream(f, done, (lk_priority)priority);
+  for (int priority = 0; priority < LK_PRIORITIES; priority++)
+    for (const lk_task *task = done->tasks; sent && task != NULL; task = lk_task_next(task))
+      if ((int)task->priority == priority && task->job.to.length > 0 && !task->finished)
+        sent = finish_stream(f, done, task);
   f->count = 0;
   for (lk_task *task = done->tasks; sent && task != NULL; task = lk_task_next(task))
     if (task->job.to.length == 0) sent = discard(f, task);
@@ -264,8 +274,10 @@ static void answer(finish *f, const lk_done *done) {
 }
 
 static void trim(finish *f) {
-  for (int priority = 0; f->session.redis != NULL && priority < LK_PRIORITIES; priority++) {
-    const char *const words[] = {"FCALL", LK_TRIM, "1", streams[priority]};
+  uint32_t streams = f->worker->options->galleries_count * LK_PRIORITIES;
+  for (uint32_t s = 0; f->session.redis != NULL && s < streams; s++) {
+    const char *stream = f->worker->keys[s / LK_PRIORITIES].streams[s % LK_PRIORITIES];
+    const char *const words[] = {"FCALL", LK_TRIM, "1", stream};
     lk_redis_reply *reply = NULL;
     lk_error error;
     if (lk_redis_call_words(f->session.redis, &reply, &error, 4, words) != LK_OK) lk_redis_session_close(&f->session);
@@ -354,5 +366,9 @@ void *lk_finish_main(void *argument) {
   lk_bytes_free(&f.keys);
   free(f.ends);
   free(f.tasks);
+  pthread_mutex_lock(&worker->lock);
+  worker->finish_over = true;
+  pthread_cond_broadcast(&worker->ended);
+  pthread_mutex_unlock(&worker->lock);
   return NULL;
 }

@@ -11,18 +11,27 @@
 #include "engine/worker/mender.h"
 #include "engine/worker/worker.h"
 
-static const char *const streams[LK_PRIORITIES] = {LK_STREAM_HI, LK_STREAM_LO};
+/* Entries of a stream that one call reads, and of all streams together. */
+enum { READ_LEAST = 32, READ_MOST = 256 };
+
+/* A stream that the worker reads. */
+typedef struct source {
+  const char *key;
+  uint32_t number; /* of its gallery */
+  lk_priority priority;
+  char seen[48]; /* after a connection broke: the id up to which it was read again */
+} source;
 
 typedef struct intake {
   lk_worker *worker;
   lk_redis_session session;
   lk_mender mender;
   bool set_up;
-  /* After a connection broke: entries after these ids are read again, since they were delivered but may not have
-   * arrived.
-   */
-  char seen[LK_PRIORITIES][48];
-  bool recovering;
+  source *sources; /* those of priority hi first: Redis answers in this order */
+  uint32_t sources_count;
+  char count[12]; /* entries to read of each */
+  lk_command command;
+  bool recovering; /* a connection broke: entries are read again, since they were delivered but may not have arrived */
 } intake;
 
 static lk_status create_group(lk_redis *redis, const char *stream, lk_error *error) {
@@ -56,41 +65,35 @@ static lk_status read_clock(intake *in, lk_error *error) {
 
 static lk_status set_up(intake *in, lk_error *error) {
   lk_status status = lk_worker_load_functions(in->session.redis, error);
-  for (int p = 0; status == LK_OK && p < LK_PRIORITIES; p++)
-    status = create_group(in->session.redis, streams[p], error);
+  for (uint32_t s = 0; status == LK_OK && s < in->sources_count; s++)
+    status = create_group(in->session.redis, in->sources[s].key, error);
   if (status == LK_OK) status = read_clock(in, error);
   if (status != LK_OK) return status;
   in->set_up = true;
   in->recovering = true;
-  for (int p = 0; p < LK_PRIORITIES; p++) strcpy(in->seen[p], "0");
+  for (uint32_t s = 0; s < in->sources_count; s++) strcpy(in->sources[s].seen, "0");
   return LK_OK;
 }
 
 static lk_status read_entries(intake *in, lk_redis_reply **reply, lk_error *error) {
-  const char *const words[] = {"XREADGROUP",
-                               "GROUP",
-                               LK_GROUP,
-                               in->worker->consumer,
-                               "COUNT",
-                               "256",
-                               "BLOCK",
-                               "200",
-                               "STREAMS",
-                               streams[LK_HI],
-                               streams[LK_LO],
-                               in->recovering ? in->seen[LK_HI] : ">",
-                               in->recovering ? in->seen[LK_LO] : ">"};
-  return lk_redis_call_words(in->session.redis, reply, error, sizeof words / sizeof words[0], words);
+  const char *const words[] = {"XREADGROUP", "GROUP", LK_GROUP, in->worker->consumer, "COUNT", in->count,
+                               "BLOCK",      "200",   "STREAMS"};
+  lk_command_clear(&in->command);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) lk_command_add_string(&in->command, words[i]);
+  for (uint32_t s = 0; s < in->sources_count; s++) lk_command_add_string(&in->command, in->sources[s].key);
+  for (uint32_t s = 0; s < in->sources_count; s++)
+    lk_command_add_string(&in->command, in->recovering ? in->sources[s].seen : ">");
+  return lk_redis_call(in->session.redis, &in->command, reply, error);
 }
 
-static lk_gallery *find_gallery(const lk_worker *worker, lk_text name, uint32_t *number) {
-  for (uint32_t i = 0; i < worker->options->galleries_count; i++) {
-    lk_gallery_stat stat;
-    lk_gallery_stat_get(worker->options->galleries[i], &stat);
-    *number = i;
-    if (lk_text_equal(name, lk_text_of(stat.name))) return worker->options->galleries[i];
-  }
-  return NULL;
+/* The stream says who may send and read; so the job cannot name another gallery. */
+static lk_status find_gallery(const lk_worker *worker, lk_task *task, lk_error *error) {
+  const char *name = worker->keys[task->number].gallery;
+  if (!lk_text_equal(task->job.gallery, lk_text_of(name)))
+    return lk_fail(error, LK_EBADJOB, "field gallery: '%.*s', but the job is in a stream of the gallery '%s'",
+                   lk_text_shown(task->job.gallery), task->job.gallery.bytes, name);
+  task->gallery = worker->options->galleries[task->number];
+  return LK_OK;
 }
 
 /* Prepares the probes once, into the memory that the search reads. */
@@ -125,19 +128,18 @@ static lk_status admit(intake *in, lk_task *task, lk_error *error) {
   lk_status status = check_entry(in, task, &entered_ms, error);
   if (status != LK_OK) return status;
   if (job->ttl_ms > 0) task->deadline_ms = entered_ms + job->ttl_ms;
-  uint32_t number;
-  task->gallery = find_gallery(worker, job->gallery, &number);
-  if (task->gallery == NULL)
-    return lk_fail(error, LK_EGALLERY, "this worker does not serve a gallery '%.*s'", (int)job->gallery.length,
-                   job->gallery.bytes);
-  status = lk_worker_check_gallery(in->worker, number, error);
+  status = find_gallery(worker, task, error);
+  if (status != LK_OK) return status;
+  status = lk_task_read_lists(task, error);
+  if (status != LK_OK) return status;
+  status = lk_worker_check_gallery(in->worker, task->number, error);
   if (status == LK_OK) status = prepare(task, error);
   status = lk_authorise_decide(worker, in->session.redis, task, status, error);
-  /* Identifications share a batch if their gallery, k, fusion and `by` are equal. A verification, or a search with a
-   * tag mask, is a batch of its own. */
-  bool alone = job->op == LK_OP_VERIFY || job->mask != 0;
-  task->queued.key =
-      alone ? 0 : ((uint64_t)number + 1) << 32 | (uint64_t)job->fusion << 17 | (uint64_t)job->by_subject << 16 | job->k;
+  /* Identifications share a batch if their gallery, k, fusion and `by` are equal. A verification, or a search of some
+   * templates only, is a batch of its own. */
+  bool alone = job->op == LK_OP_VERIFY || job->mask != 0 || job->keys.given || job->subjects.given;
+  uint64_t shared = ((uint64_t)task->number + 1) << 32 | (uint64_t)job->fusion << 17 | (uint64_t)job->by_subject << 16;
+  task->queued.key = alone ? 0 : shared | job->k;
   task->queued.probes = (uint32_t)job->probes.rows;
   return status;
 }
@@ -158,6 +160,9 @@ static size_t read_fields(const lk_redis_reply *list, lk_field fields[LK_FIELDS_
 static lk_status parse_task(intake *in, lk_task *task, const lk_redis_reply *list) {
   lk_field fields[LK_FIELDS_MAX];
   task->deadline_ms = UINT64_MAX;
+  /* An entry has at least one field; of one that was deleted while it was pending, Redis knows only the id. */
+  if (lk_redis_reply_elements(list) == 0)
+    return lk_fail(&task->error, LK_EBADJOB, "the entry was deleted before it was answered");
   size_t count = read_fields(list, fields);
   lk_status status = lk_job_parse(fields, count, &task->job, &task->error);
   if (lk_redis_reply_elements(list) > 2 * LK_FIELDS_MAX)
@@ -167,10 +172,12 @@ static lk_status parse_task(intake *in, lk_task *task, const lk_redis_reply *lis
 
 /* Whether the worker already has a task for this entry. It forgets a task when it is finished; an entry that is read
  * again just then is computed again, but the finish function answers it only once. */
-static bool is_taken(lk_worker *worker, lk_priority priority, const char *entry) {
+static bool is_taken(lk_worker *worker, const source *from, const char *entry) {
   pthread_mutex_lock(&worker->lock);
   const lk_task *task = worker->taken;
-  while (task != NULL && (task->priority != priority || strcmp(task->entry, entry) != 0)) task = task->newer;
+  while (task != NULL &&
+         (task->number != from->number || task->priority != from->priority || strcmp(task->entry, entry) != 0))
+    task = task->newer;
   pthread_mutex_unlock(&worker->lock);
   return task != NULL;
 }
@@ -194,18 +201,19 @@ static void queue_task(lk_worker *worker, lk_task *task) {
 
 /* LK_EIO: the connection broke. An entry that was not taken, for that reason or because memory ran out, stays pending
  * and is read again after the next connection. */
-static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority priority, const lk_redis_reply *entry,
+static lk_status take_entry(intake *in, lk_delivery *delivery, source *from, const lk_redis_reply *entry,
                             lk_error *error) {
   size_t length = 0;
   const char *id =
       lk_redis_reply_elements(entry) == 2 ? lk_redis_reply_string(lk_redis_reply_element(entry, 0), &length) : NULL;
-  if (id == NULL || length >= sizeof in->seen[priority]) return LK_OK;
-  if (in->recovering) strcpy(in->seen[priority], id);
-  if (in->recovering && is_taken(in->worker, priority, id)) return LK_OK;
+  if (id == NULL || length >= sizeof from->seen) return LK_OK;
+  if (in->recovering) strcpy(from->seen, id);
+  if (in->recovering && is_taken(in->worker, from, id)) return LK_OK;
   lk_task *task = lk_task_new(delivery);
   if (task == NULL) return LK_OK;
   memcpy(task->entry, id, length);
-  task->priority = priority;
+  task->number = from->number;
+  task->priority = from->priority;
   task->status = parse_task(in, task, lk_redis_reply_element(entry, 1));
   if (task->status == LK_EIO) {
     *error = task->error;
@@ -216,17 +224,26 @@ static lk_status take_entry(intake *in, lk_delivery *delivery, lk_priority prior
   return LK_OK;
 }
 
+/* NULL: this is no stream that was asked for. */
+static source *find_source(const intake *in, const lk_redis_reply *stream) {
+  size_t length;
+  const char *key =
+      lk_redis_reply_elements(stream) == 2 ? lk_redis_reply_string(lk_redis_reply_element(stream, 0), &length) : NULL;
+  for (uint32_t s = 0; key != NULL && s < in->sources_count; s++)
+    if (strcmp(in->sources[s].key, key) == 0) return &in->sources[s];
+  return NULL;
+}
+
 static lk_status take_entries(intake *in, lk_delivery *delivery, size_t *taken, lk_error *error) {
   lk_status status = LK_OK;
   *taken = 0;
   for (size_t s = 0; s < lk_redis_reply_elements(delivery->reply); s++) {
     const lk_redis_reply *stream = lk_redis_reply_element(delivery->reply, s);
-    size_t length;
-    const char *name = lk_redis_reply_string(lk_redis_reply_element(stream, 0), &length);
-    lk_priority priority = strcmp(name, LK_STREAM_HI) == 0 ? LK_HI : LK_LO;
+    source *from = find_source(in, stream);
+    if (from == NULL) continue;
     const lk_redis_reply *entries = lk_redis_reply_element(stream, 1);
     for (size_t i = 0; status == LK_OK && i < lk_redis_reply_elements(entries); i++, ++*taken)
-      status = take_entry(in, delivery, priority, lk_redis_reply_element(entries, i), error);
+      status = take_entry(in, delivery, from, lk_redis_reply_element(entries, i), error);
   }
   return status;
 }
@@ -286,28 +303,55 @@ static bool may_read(lk_worker *worker) {
   return ready;
 }
 
+/* The streams of all galleries, hi before lo. */
+static lk_status open_sources(intake *in, lk_error *error) {
+  uint32_t galleries = in->worker->options->galleries_count, share = READ_MOST / galleries;
+  snprintf(in->count, sizeof in->count, "%u", share > READ_LEAST ? share : READ_LEAST);
+  in->sources_count = galleries * LK_PRIORITIES;
+  in->sources = calloc(in->sources_count, sizeof *in->sources);
+  if (in->sources == NULL) return lk_fail_memory(error);
+  for (uint32_t s = 0; s < in->sources_count; s++) {
+    source *from = &in->sources[s];
+    from->number = s % galleries;
+    from->priority = (lk_priority)(s / galleries);
+    from->key = in->worker->keys[from->number].streams[from->priority];
+  }
+  return LK_OK;
+}
+
+/* Reads once, if the connection can be had and the worker may take more. */
+static void turn(intake *in) {
+  lk_worker *worker = in->worker;
+  lk_authorise_reload(worker);
+  bool reads = may_read(worker);
+  if (lk_worker_is_stopping(worker)) return;
+  lk_error error;
+  lk_status status = lk_redis_session_open(&in->session, &error);
+  if (status == LK_OK) {
+    status = step(in, reads, &error);
+    if (status == LK_OK) {
+      lk_redis_session_works(&in->session);
+      return;
+    }
+    lk_redis_session_broke(&in->session, &error);
+    in->set_up = false;
+  }
+  if (status == LK_EPOLICY) lk_worker_fail(worker, status, &error);
+}
+
 void *lk_intake_main(void *argument) {
   lk_worker *worker = argument;
+  const lk_worker_options *options = worker->options;
   intake in = {.worker = worker,
-               .session = {.address = &worker->options->address, .stage = "intake", .log = worker->options->log}};
-  while (!lk_worker_is_stopping(worker)) {
-    lk_authorise_reload(worker);
-    bool reads = may_read(worker);
-    if (lk_worker_is_stopping(worker)) break;
-    lk_error error;
-    lk_status status = lk_redis_session_open(&in.session, &error);
-    if (status == LK_OK) {
-      status = step(&in, reads, &error);
-      if (status == LK_OK) {
-        lk_redis_session_works(&in.session);
-        continue;
-      }
-      lk_redis_session_broke(&in.session, &error);
-      in.set_up = false;
-    }
-    if (status == LK_EPOLICY) lk_worker_fail(worker, status, &error);
-  }
+               .session = {.address = &options->address, .stage = "intake", .log = options->log},
+               .mender = {.keys = worker->keys, .count = options->galleries_count}};
+  lk_error error;
+  lk_status status = open_sources(&in, &error);
+  if (status != LK_OK) lk_worker_fail(worker, status, &error);
+  while (!lk_worker_is_stopping(worker)) turn(&in);
   lk_redis_session_close(&in.session);
+  lk_command_free(&in.command);
+  free(in.sources);
   pthread_mutex_lock(&worker->lock);
   worker->intake_over = true;
   pthread_cond_broadcast(&worker->changed);

@@ -46,8 +46,9 @@ static lk_status mend(lk_mender *mender, lk_redis_session *session, const char *
 lk_status lk_mender_run(lk_mender *mender, lk_redis_session *session, lk_error *error) {
   uint64_t now_us = lk_clock_us();
   if (now_us < mender->due_us) return LK_OK;
-  lk_status status = mend(mender, session, LK_STREAM_HI, error);
-  if (status == LK_OK) status = mend(mender, session, LK_STREAM_LO, error);
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < LK_PRIORITIES * mender->count; i++)
+    status = mend(mender, session, mender->keys[i / LK_PRIORITIES].streams[i % LK_PRIORITIES], error);
   if (status == LK_OK) mender->due_us = now_us + every_us;
   return status;
 }

@@ -3,14 +3,17 @@
 #ifndef ENGINE_WORKER_MENDER_H
 #define ENGINE_WORKER_MENDER_H
 
+#include "engine/queue/keys.h"
 #include "engine/worker/redis_session.h"
 
 typedef struct lk_mender {
+  const lk_keys *keys; /* of each gallery */
+  uint32_t count;
   uint64_t due_us;  /* when to look at the streams again; 0: now */
   lk_error refused; /* why Redis last refused to mend; "": it did not. Not logged twice in a row */
 } lk_mender;
 
-/* Looks at both streams, once a second, and undoes such ids with the function lk_mend_2. LK_EIO: the connection broke.
+/* Looks at all streams, once a second, and undoes such ids with the function lk_mend_3. LK_EIO: the connection broke.
  * What Redis refuses is logged and tried again. */
 lk_status lk_mender_run(lk_mender *mender, lk_redis_session *session, lk_error *error);
 

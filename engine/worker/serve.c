@@ -1,11 +1,45 @@
 #include "engine/worker/serve.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fail.h"
 #include "engine/worker/worker.h"
+
+static void init_signals(lk_worker *worker) {
+  pthread_mutex_init(&worker->lock, NULL);
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&worker->changed, &attributes);
+  pthread_cond_init(&worker->ended, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
+/* Galleries of one name would share their streams, and jobs for one would be searched in the other. */
+static lk_status check_distinct(const lk_worker *worker, uint32_t count, lk_error *error) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(worker->keys[i].gallery, worker->keys[count].gallery) == 0)
+      return lk_fail(error, LK_EINVAL, "two galleries are named %s; a worker serves one of a name",
+                     worker->keys[i].gallery);
+  return LK_OK;
+}
+
+static lk_status make_keys(lk_worker *worker, lk_error *error) {
+  const lk_worker_options *options = worker->options;
+  worker->keys = calloc(options->galleries_count, sizeof *worker->keys);
+  worker->retired = calloc(options->galleries_count, sizeof *worker->retired);
+  lk_status status = worker->keys != NULL && worker->retired != NULL ? LK_OK : lk_fail_memory(error);
+  for (uint32_t i = 0; status == LK_OK && i < options->galleries_count; i++) {
+    lk_gallery_stat stat;
+    lk_gallery_stat_get(options->galleries[i], &stat);
+    status = lk_keys_make(stat.name, &worker->keys[i], error);
+    if (status == LK_OK) status = check_distinct(worker, i, error);
+  }
+  return status;
+}
 
 static lk_status open_worker(lk_worker *worker, const lk_worker_options *options, lk_error *error) {
   char host[64] = "host";
@@ -13,17 +47,11 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
   snprintf(worker->consumer, sizeof worker->consumer, "%s-%d-%llx", host, (int)getpid(),
            (unsigned long long)lk_clock_us());
   worker->options = options;
-  worker->retired = calloc(options->galleries_count, sizeof *worker->retired);
-  pthread_mutex_init(&worker->lock, NULL);
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&worker->changed, &attributes);
-  pthread_condattr_destroy(&attributes);
+  init_signals(worker);
   lk_batcher_init(&worker->batcher, options->batch_probes, options->max_delay_us);
   worker->done_last = &worker->done_first;
   worker->refused_last = &worker->refused_first;
-  lk_status status = worker->retired != NULL ? LK_OK : lk_fail_memory(error);
+  lk_status status = make_keys(worker, error);
   for (int i = 0; status == LK_OK && i < LK_DONE_SLOTS; i++) {
     worker->slots[i].next = worker->free_slots;
     worker->free_slots = &worker->slots[i];
@@ -34,8 +62,10 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
 
 static void close_worker(lk_worker *worker) {
   for (int i = 0; i < LK_DONE_SLOTS; i++) lk_result_close(worker->slots[i].result);
+  free(worker->keys);
   free(worker->retired);
   pthread_cond_destroy(&worker->changed);
+  pthread_cond_destroy(&worker->ended);
   pthread_mutex_destroy(&worker->lock);
 }
 
@@ -59,6 +89,7 @@ static lk_status run_stages(lk_worker *worker, lk_error *error) {
     lk_error text;
     lk_worker_fail(worker, lk_fail(&text, LK_ENOMEM, "cannot start a thread"), &text);
   }
+  if (started == wanted) lk_lease_keep(worker);
   for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
   if (worker->status != LK_OK) *error = worker->error;
   return worker->status;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/fail.h"
 #include "base/text.h"
 #include "governance/claims.h"
 
@@ -23,7 +24,30 @@ void lk_task_free(lk_task *task) {
   lk_delivery_release(task->delivery);
   free(task->authorisation);
   free(task->prepared);
+  free(task->listed);
   free(task);
+}
+
+lk_status lk_task_read_lists(lk_task *task, lk_error *error) {
+  const lk_text_list *keys = &task->job.keys, *subjects = &task->job.subjects;
+  if (!keys->given && !subjects->given) return LK_OK;
+  task->listed = malloc(((size_t)keys->count + subjects->count + 1) * sizeof *task->listed);
+  if (task->listed == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
+  lk_text_list_split(keys, task->listed);
+  lk_text_list_split(subjects, task->listed + keys->count);
+  return LK_OK;
+}
+
+/* A list that was given is not NULL, even if it is empty. */
+lk_narrowing lk_task_narrowing(const lk_task *task) {
+  const lk_job *job = &task->job;
+  if (job->op == LK_OP_VERIFY) return lk_narrowing_to_subject(&job->subject);
+  return (lk_narrowing){.tags = job->tags,
+                        .mask = job->mask,
+                        .keys = job->keys.given ? task->listed : NULL,
+                        .subjects = job->subjects.given ? task->listed + job->keys.count : NULL,
+                        .keys_count = job->keys.count,
+                        .subjects_count = job->subjects.count};
 }
 
 lk_policy_request lk_task_request(const lk_task *task) {

@@ -22,10 +22,12 @@ typedef struct lk_task {
   lk_queued queued;               /* first, so that the batcher's list is a list of tasks */
   struct lk_task *newer, **older; /* among the worker's tasks; `older` is where the pointer to this one stands */
   lk_delivery *delivery;
-  lk_priority priority;
-  char entry[48]; /* id in the stream */
+  uint32_t number;      /* of the gallery whose stream has the job */
+  lk_priority priority; /* of that stream */
+  char entry[48];       /* id in it */
   lk_job job;
-  lk_gallery *gallery;
+  lk_gallery *gallery;             /* NULL: the job was refused before */
+  lk_text *listed;                 /* the texts of its lists, keys first; NULL: it has none */
   float *prepared;                 /* its probes, as a search takes them; NULL until they were prepared */
   lk_authorisation *authorisation; /* NULL: nothing governs it */
   uint64_t deadline_ms;            /* by Redis' clock; UINT64_MAX: none */
@@ -44,6 +46,12 @@ static inline lk_task *lk_task_next(const lk_task *task) { return (lk_task *)tas
 lk_task *lk_task_new(lk_delivery *delivery);
 void lk_task_free(lk_task *task);
 void lk_delivery_release(lk_delivery *delivery);
+
+/* Reads the job's lists of keys and subjects. LK_EINTERNAL: out of memory. */
+lk_status lk_task_read_lists(lk_task *task, lk_error *error);
+
+/* The templates that its search is confined to. */
+lk_narrowing lk_task_narrowing(const lk_task *task);
 
 /* The request that the policy decides. */
 lk_policy_request lk_task_request(const lk_task *task);

@@ -25,6 +25,7 @@ enum { LK_TASKS_MOST = 4096 };
 typedef struct lk_worker {
   const lk_worker_options *options;
   char consumer[128];
+  lk_keys *keys;                       /* of each gallery */
   atomic_int_least64_t redis_ahead_ms; /* Redis' clock minus ours */
   atomic_uint_least64_t told;          /* the generation of the rules that the log says was read */
 
@@ -35,6 +36,8 @@ typedef struct lk_worker {
   uint32_t tasks;
   bool intake_over;
   uint32_t computing; /* threads of the compute stage that have not ended */
+  bool finish_over;
+  pthread_cond_t ended; /* signalled when the finish stage is over */
   lk_done slots[LK_DONE_SLOTS];
   lk_done *free_slots;
   lk_done *done_first, **done_last;
@@ -53,6 +56,10 @@ void *lk_intake_main(void *worker);
 void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 void *lk_scrubber_main(void *worker);
+
+/* Holds the lease of each gallery, so that clients and other workers see that this one lives; returns when the finish
+ * stage is over. */
+void lk_lease_keep(lk_worker *worker);
 
 /* Loads engine/queue/functions.lua into Redis. */
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);

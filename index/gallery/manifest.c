@@ -16,17 +16,12 @@ void lk_manifest_segment_name(uint32_t id, char name[LK_SEGMENT_NAME_MAX]) {
   snprintf(name, LK_SEGMENT_NAME_MAX, "segment-%06" PRIu32 ".lks", id);
 }
 
-static bool is_name(const char *name) {
-  if (name[0] == '\0' || name[0] == '.' || strlen(name) > LK_TEXT_MAX) return false;
-  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
-}
-
 lk_status lk_manifest_name_of(const char *folder, char name[LK_TEXT_MAX + 1], lk_error *error) {
   char resolved[PATH_MAX];
   if (realpath(folder, resolved) == NULL)
     return lk_fail(error, LK_EGALLERY, "%s: no such gallery: %s", folder, strerror(errno));
   const char *base = strrchr(resolved, '/') + 1;
-  if (!is_name(base))
+  if (!lk_text_is_name(lk_text_of(base)))
     return lk_fail(error, LK_EINVAL, "%s: invalid name: a gallery's name may have letters, digits, '.', '_' and '-'",
                    folder);
   strcpy(name, base);
@@ -138,8 +133,8 @@ static lk_status from_json(const char *name, json_t *root, lk_manifest *manifest
   status = lk_metric_parse(metric, &manifest->metric, NULL);
   if (status == LK_OK) status = lk_store_parse(store, &manifest->store, NULL);
   if (status != LK_OK || dim < 1 || dim > LK_DIM_MAX || strlen(model) > LK_TEXT_MAX ||
-      (gallery[0] != '\0' && !is_name(gallery)) || epoch < 0 || next_number < 0 || next_segment < 0 ||
-      next_segment > UINT32_MAX || !json_is_array(segments))
+      (gallery[0] != '\0' && !lk_text_is_name(lk_text_of(gallery))) || epoch < 0 || next_number < 0 ||
+      next_segment < 0 || next_segment > UINT32_MAX || !json_is_array(segments))
     return lk_fail(error, LK_EFORMAT, "%s: a field is out of range", name);
   manifest->dim = (uint32_t)dim;
   strcpy(manifest->name, gallery);

@@ -13,6 +13,19 @@ Test(text, equal_by_bytes) {
   cr_assert(lk_text_equal((lk_text){0}, lk_text_of("")));
 }
 
+Test(text, names) {
+  char longest[LK_TEXT_MAX + 2];
+  memset(longest, 'n', sizeof longest);
+  cr_assert(lk_text_is_name((lk_text){.bytes = longest, .length = LK_TEXT_MAX}));
+  cr_assert_not(lk_text_is_name((lk_text){.bytes = longest, .length = LK_TEXT_MAX + 1}));
+  static const char *const good[] = {"faces", "A.b_c-9", "_", "-", "0"};
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) cr_assert(lk_text_is_name(lk_text_of(good[i])));
+  static const char *const bad[] = {"", ".", ".a", "a b", "a/1", "a}b", "{", "caf\xc3\xa9", "a\n"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    cr_assert_not(lk_text_is_name(lk_text_of(bad[i])), "%s", bad[i]);
+  cr_assert_not(lk_text_is_name((lk_text){.bytes = "a\0b", .length = 3}));
+}
+
 Test(text, good_ones) {
   static const char *const good[] = {"",
                                      "a key",

@@ -87,6 +87,8 @@ void worker_start(process *worker, ...) {
   cr_assert(process_logs(worker, "serving faces", PROCESS_PATIENCE_MS), "%s", process_log(worker));
 }
 
+void workers_await(const char *workers) { cr_assert(redis_reaches(&redis, 1, "EXISTS", workers, NULL)); }
+
 void worker_stop(process *worker) {
   process_signal(worker, SIGTERM);
   int code = process_wait(worker, PROCESS_PATIENCE_MS);
@@ -102,7 +104,7 @@ static void add_text(lk_command *command, const char *name, const char *value, c
 
 static void build_job(lk_command *command, const test_job *job) {
   lk_command_add_string(command, "XADD");
-  add_text(command, job->stream != NULL ? job->stream : LK_STREAM_LO, job->entry, "*");
+  add_text(command, job->stream != NULL ? job->stream : FACES_LO, job->entry, "*");
   add_text(command, "v", job->v, "1");
   add_text(command, "op", job->op, "identify");
   add_text(command, "id", job->id, "j1");
@@ -159,13 +161,17 @@ void send_jobs(const char *stream, const char *prefix, const char *to, uint32_t 
 
 json_t *next_reply(const char *to) {
   char key[256];
-  snprintf(key, sizeof key, "%s%s", LK_REPLY_PREFIX, to);
+  snprintf(key, sizeof key, "%s%s", FACES_REPLIES, to);
+  return next_reply_at(key);
+}
+
+json_t *next_reply_at(const char *key) {
   lk_redis_reply *reply = NULL;
   for (int s = 0; s < PROCESS_PATIENCE_MS / 20000 && (reply == NULL || lk_redis_reply_elements(reply) == 0); s++) {
     lk_redis_reply_free(reply);
     reply = redis_ask(&redis, "BLPOP", key, "20", NULL);
   }
-  cr_assert_eq(lk_redis_reply_elements(reply), 2, "no reply to %s", to);
+  cr_assert_eq(lk_redis_reply_elements(reply), 2, "no reply in %s", key);
   size_t length;
   const char *bytes = lk_redis_reply_string(lk_redis_reply_element(reply, 1), &length);
   json_error_t error;
@@ -198,7 +204,7 @@ void expect_reply(const char *to, const char *id, const char *status, const char
 
 void expect_each_once(const char *to, const char *prefix, uint32_t n) {
   char key[256];
-  snprintf(key, sizeof key, "%s%s", LK_REPLY_PREFIX, to);
+  snprintf(key, sizeof key, "%s%s", FACES_REPLIES, to);
   cr_assert_eq(redis_number(&redis, "LLEN", key, NULL), n);
   uint8_t *met = calloc(n, 1);
   for (uint32_t i = 0; i < n; i++) {
@@ -216,7 +222,7 @@ void expect_each_once(const char *to, const char *prefix, uint32_t n) {
 
 int64_t pending(void) {
   int64_t sum = 0;
-  const char *const streams[] = {LK_STREAM_HI, LK_STREAM_LO};
+  const char *const streams[] = {FACES_HI, FACES_LO};
   for (int i = 0; i < 2; i++) {
     lk_redis_reply *reply = redis_ask(&redis, "XPENDING", streams[i], LK_GROUP, NULL);
     sum += lk_redis_reply_integer(lk_redis_reply_element(reply, 0));

@@ -12,6 +12,15 @@
 
 enum { FACES_DIM = 24, FACES_ROWS = 600, FACES_PROBES = 150 };
 
+/* The keys of the gallery "faces", as docs/protocol.md has them. */
+#define FACES_HI "lk:{faces}:q:hi"
+#define FACES_LO "lk:{faces}:q:lo"
+#define FACES_DEAD "lk:{faces}:dead"
+#define FACES_HEADS "lk:{faces}:heads"
+#define FACES_WORKERS "lk:{faces}:workers"
+#define FACES_REPLIES "lk:{faces}:r:"
+#define FACES_SIGNED "lk:{faces}:signed:"
+
 extern char faces[PATH_MAX], probes[PATH_MAX]; /* the gallery's folder, the file of the probes */
 extern redis_server redis;                     /* named, not started */
 extern float *faces_probes;                    /* FACES_PROBES x FACES_DIM */
@@ -29,6 +38,8 @@ void likeness_start(process *process, ...) __attribute__((sentinel));
 
 /* Starts a worker on "faces" with these further words and waits until it serves. */
 void worker_start(process *worker, ...) __attribute__((sentinel));
+/* Waits until clients see that a worker serves the gallery of these workers. */
+void workers_await(const char *workers);
 /* Sends SIGTERM and expects exit code 0. */
 void worker_stop(process *worker);
 
@@ -47,7 +58,9 @@ void send_job(const test_job *job);
 /* Sends n small jobs "<prefix>0", "<prefix>1", ... with replies to `to`, in one pipeline. */
 void send_jobs(const char *stream, const char *prefix, const char *to, uint32_t n);
 
-/* The next reply to `to`, as JSON; the caller frees it. Fails the test where none comes. */
+/* The next reply in the list of this key, as JSON; the caller frees it. Fails the test where none comes. */
+json_t *next_reply_at(const char *key);
+/* The next reply to `to` from the workers of "faces", as JSON; the caller frees it. Fails the test where none comes. */
 json_t *next_reply(const char *to);
 const char *reply_text(const json_t *reply, const char *field);
 int64_t reply_number(const json_t *reply, const char *field);

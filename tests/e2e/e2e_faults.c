@@ -61,7 +61,7 @@ Test(faults, redis_restarted_and_everything_in_it_gone) {
   cr_assert_eq(submit(), 0, "%s", process_log(&client));
   process_signal(&worker, SIGSTOP);
   likeness_start(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", NULL);
-  cr_assert(redis_reaches(&redis, 3, "XLEN", LK_STREAM_LO, NULL));
+  cr_assert(redis_reaches(&redis, 3, "XLEN", FACES_LO, NULL));
   redis_server_kill(&redis);
   cr_assert_eq(process_wait(&client, PROCESS_PATIENCE_MS), 1);
   expect_log(&client, "redis at unix:");
@@ -76,8 +76,8 @@ Test(faults, redis_restarted_and_everything_in_it_gone) {
 Test(faults, redis_lost_the_jobs_that_are_computed) {
   redis_server_start(&redis, true);
   worker_start(&worker, "--batch", "1", NULL);
-  send_jobs(LK_STREAM_LO, "x", "me", 3000);
-  cr_assert(redis_reaches(&redis, 10, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  send_jobs(FACES_LO, "x", "me", 3000);
+  cr_assert(redis_reaches(&redis, 10, "LLEN", FACES_REPLIES "me", NULL));
   redis_do(&redis, "FLUSHALL", NULL);
   redis_do(&redis, "FUNCTION", "FLUSH", NULL);
   cr_assert_eq(submit(), 0, "%s%s", process_log(&client), process_log(&worker));
@@ -91,14 +91,14 @@ Test(faults, redis_restarted_with_everything_still_there) {
   enum { JOBS = 3000 };
   redis.appendonly = true;
   redis_server_start(&redis, true);
-  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  send_jobs(FACES_LO, "x", "me", JOBS);
   worker_start(&worker, "--batch", "16", NULL);
   for (int64_t answered = 20; answered <= 1020; answered += 500) {
-    cr_assert(redis_reaches(&redis, answered, "LLEN", LK_REPLY_PREFIX "me", NULL));
+    cr_assert(redis_reaches(&redis, answered, "LLEN", FACES_REPLIES "me", NULL));
     redis_server_kill(&redis);
     redis_server_start(&redis, true);
   }
-  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL));
   worker_stop(&worker);
   expect_each_once("me", "x", JOBS);
   cr_assert_eq(pending(), 0);
@@ -108,20 +108,20 @@ Test(faults, redis_restarted_with_everything_still_there) {
 Test(faults, connections_break_all_the_time) {
   enum { JOBS = 3000 };
   redis_server_start(&redis, true);
-  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  send_jobs(FACES_LO, "x", "me", JOBS);
   worker_start(&worker, "--batch", "64", NULL);
   for (int i = 0; i < 8; i++) {
-    redis_reaches(&redis, 200 * i, "LLEN", LK_REPLY_PREFIX "me", NULL);
+    redis_reaches(&redis, 200 * i, "LLEN", FACES_REPLIES "me", NULL);
     redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
   }
-  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL));
   worker_stop(&worker);
   expect_each_once("me", "x", JOBS);
   cr_assert_eq(pending(), 0);
 }
 
 static void read_consumer(char name[128]) {
-  lk_redis_reply *reply = redis_ask(&redis, "XINFO", "CONSUMERS", LK_STREAM_LO, LK_GROUP, NULL);
+  lk_redis_reply *reply = redis_ask(&redis, "XINFO", "CONSUMERS", FACES_LO, LK_GROUP, NULL);
   size_t length;
   cr_assert_eq(lk_redis_reply_elements(reply), 1);
   snprintf(name, 128, "%s",
@@ -139,16 +139,43 @@ Test(faults, deliveries_that_never_arrived_are_read_again) {
   expect_reply("first", "j1", "OK", "");
   read_consumer(consumer);
   redis_do(&redis, "MULTI", NULL);
-  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
-  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, consumer, "COUNT", "1000", "STREAMS", LK_STREAM_LO, ">", NULL);
+  send_jobs(FACES_LO, "x", "me", JOBS);
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, consumer, "COUNT", "1000", "STREAMS", FACES_LO, ">", NULL);
   redis_do(&redis, "EXEC", NULL);
   cr_assert_eq(pending(), JOBS);
   redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
-  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL), "%s", process_log(&worker));
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL), "%s", process_log(&worker));
   worker_stop(&worker);
   expect_each_once("me", "x", JOBS);
   snprintf(stopped, sizeof stopped, "stopped after %d jobs", JOBS + 1);
   expect_log(&worker, stopped);
+}
+
+/* Entries that were taken out of the stream while they waited for a worker that had been given them: nobody knows any
+ * more whom to answer, and the reason is not that the job was malformed. */
+Test(faults, entries_deleted_while_pending) {
+  char consumer[128];
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.to = "first"});
+  expect_reply("first", "j1", "OK", "");
+  read_consumer(consumer);
+  redis_do(&redis, "MULTI", NULL);
+  send_job(&(test_job){.entry = "*"});
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, consumer, "STREAMS", FACES_LO, ">", NULL);
+  redis_do(&redis, "XTRIM", FACES_LO, "MAXLEN", "0", NULL);
+  redis_do(&redis, "EXEC", NULL);
+  cr_assert_eq(pending(), 1);
+  redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  cr_assert(redis_reaches(&redis, 1, "XLEN", FACES_DEAD, NULL), "%s", process_log(&worker));
+  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", FACES_DEAD, "+", "-", NULL);
+  const lk_redis_reply *fields = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
+  size_t length;
+  const char *reason = lk_redis_reply_string(lk_redis_reply_element(fields, 5), &length);
+  cr_assert_str_eq(reason, "the entry was deleted before it was answered");
+  lk_redis_reply_free(reply);
+  worker_stop(&worker);
+  cr_assert_eq(pending(), 0);
 }
 
 /* Redis refuses every command while it loads its data. The worker must not take that for a refused password. */
@@ -175,7 +202,36 @@ Test(faults, nobody_serves_the_gallery) {
   redis_server_start(&redis, true);
   cr_assert_eq(likeness(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--timeout", "1", NULL),
                1);
-  expect_log(&client, "no reply for 1 s");
+  expect_log(&client, "likeness: no worker serves the gallery 'faces'; the jobs wait for one");
+  expect_log(&client, "likeness submit: no worker serves the gallery 'faces': no reply for 1 s");
+}
+
+/* The client says at once what it waits for, and is served as soon as a worker comes. */
+Test(faults, a_worker_comes_while_the_client_waits) {
+  redis_server_start(&redis, true);
+  likeness_start(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--timeout", "60", NULL);
+  expect_log(&client, "no worker serves the gallery 'faces'");
+  worker_start(&worker, NULL);
+  cr_assert_eq(process_wait(&client, PROCESS_PATIENCE_MS), 0, "%s", process_log(&client));
+  worker_stop(&worker);
+  cr_assert_eq(redis_number(&redis, "EXISTS", FACES_WORKERS, NULL), 0, "it gave its lease back");
+}
+
+/* A worker that is killed, or stopped by a signal, cannot say so; a client still learns it. */
+Test(faults, a_lease_runs_out_with_its_worker) {
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  workers_await(FACES_WORKERS);
+  sleep_ms(LK_LEASE_MS + 500);
+  cr_assert_eq(redis_number(&redis, "EXISTS", FACES_WORKERS, NULL), 1, "it is renewed");
+  process_signal(&worker, SIGSTOP);
+  sleep_ms(LK_LEASE_MS + 100);
+  cr_assert_eq(redis_number(&redis, "EXISTS", FACES_WORKERS, NULL), 0);
+  likeness_start(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", NULL);
+  expect_log(&client, "no worker serves the gallery 'faces'");
+  process_signal(&worker, SIGCONT);
+  cr_assert_eq(process_wait(&client, PROCESS_PATIENCE_MS), 0, "%s", process_log(&client));
+  worker_stop(&worker);
 }
 
 static const char *write_password(const char *name, const char *password) {
@@ -216,8 +272,8 @@ Test(faults, passwords) {
 Test(faults, password_changed_in_the_middle) {
   redis_server_start(&redis, true);
   worker_start(&worker, "--batch", "1", NULL);
-  send_jobs(LK_STREAM_LO, "x", "me", 3000);
-  cr_assert(redis_reaches(&redis, 10, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  send_jobs(FACES_LO, "x", "me", 3000);
+  cr_assert(redis_reaches(&redis, 10, "LLEN", FACES_REPLIES "me", NULL));
   process_signal(&worker, SIGSTOP);
   redis_do(&redis, "CONFIG", "SET", "requirepass", "new", NULL);
   redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
@@ -245,11 +301,12 @@ Test(faults, users) {
   const char *const tcp[] = {"--port", port, "--bind", "127.0.0.1"};
   memcpy(redis.more, tcp, sizeof tcp);
   redis_server_start(&redis, true);
-  redis_do(&redis, "ACL", "SETUSER", "worker", "on", ">secret", "~lk:{0}:*", "+ping", "+time", "+function|load",
+  redis_do(&redis, "ACL", "SETUSER", "worker", "on", ">secret", "~lk:{faces}:*", "+ping", "+time", "+function|load",
            "+fcall", "+xgroup|create", "+xgroup|setid", "+xreadgroup", "+xpending", "+xack", "+xadd", "+xinfo|groups",
            "+xinfo|stream", "+xtrim", "+xrange", "+xrevrange", "+xdel", "+xsetid", "+exists", "+rpush", "+ltrim",
-           "+pexpire", NULL);
-  redis_do(&redis, "ACL", "SETUSER", "client", "on", ">secret", "~lk:{0}:*", "+ping", "+xadd", "+blpop", "+del", NULL);
+           "+pexpire", "+zadd", "+zrem", "+zremrangebyscore", "+zrange", "+zcard", "+pexpireat", NULL);
+  redis_do(&redis, "ACL", "SETUSER", "client", "on", ">secret", "~lk:{faces}:*", "+ping", "+xadd", "+blpop", "+exists",
+           "+del", NULL);
   snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
   cr_assert_eq(serve_with(url, password), 1, "a client may not serve");
   expect_log(&worker, "NOPERM");
@@ -257,7 +314,7 @@ Test(faults, users) {
   likeness_start(&worker, "serve", faces, "--redis", url, "--password-file", password, NULL);
   snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
   cr_assert_eq(submit_with(url, password), 0, "%s%s", process_log(&client), process_log(&worker));
-  send_jobs(LK_STREAM_LO, "x", "me", 100);
+  send_jobs(FACES_LO, "x", "me", 100);
   sleep_ms(1100);
   send_job(&(test_job){.id = "enemy", .to = "enemy", .entry = "18446744073709551615-18446744073709551615"});
   expect_reply("enemy", "enemy", "EBADJOB", "ahead");
@@ -265,7 +322,7 @@ Test(faults, users) {
   send_job(&(test_job){.to = "last"});
   expect_reply("last", "j1", "OK", "");
   worker_stop(&worker);
-  cr_assert_lt(redis_number(&redis, "XLEN", LK_STREAM_LO, NULL), 100, "it may trim");
+  cr_assert_lt(redis_number(&redis, "XLEN", FACES_LO, NULL), 100, "it may trim");
   cr_assert_null(strstr(process_log(&worker), "refused"), "%s", process_log(&worker));
 }
 
@@ -273,8 +330,8 @@ Test(faults, users) {
 Test(faults, stopped_without_redis) {
   redis_server_start(&redis, true);
   worker_start(&worker, "--batch", "1", NULL);
-  send_jobs(LK_STREAM_LO, "x", "me", 5000);
-  cr_assert(redis_reaches(&redis, 10, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  send_jobs(FACES_LO, "x", "me", 5000);
+  cr_assert(redis_reaches(&redis, 10, "LLEN", FACES_REPLIES "me", NULL));
   redis_server_kill(&redis);
   process_signal(&worker, SIGTERM);
   cr_assert_eq(process_wait(&worker, PROCESS_PATIENCE_MS), 1, "%s", process_log(&worker));

@@ -216,7 +216,7 @@ Test(governance, nothing_leaves_without_the_log) {
 /* The newest head in Redis. */
 static const char *published_head(void) {
   static char head[LK_AUDIT_HEAD_MAX];
-  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", LK_HEADS, "+", "-", "COUNT", "1", NULL);
+  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", FACES_HEADS, "+", "-", "COUNT", "1", NULL);
   cr_assert_eq(lk_redis_reply_elements(reply), 1, "no head");
   size_t length;
   const lk_redis_reply *fields = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
@@ -238,12 +238,12 @@ Test(governance, a_cut_is_found_against_a_head_in_redis) {
   cr_assert_eq(lk_signing_key_make(key, &error), LK_OK);
   write_policy(PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, "--audit-key", key, NULL);
-  cr_assert(redis_reaches(&redis, 1, "XLEN", LK_HEADS, NULL));
+  cr_assert(redis_reaches(&redis, 1, "XLEN", FACES_HEADS, NULL));
   cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
   send_demo("a", "3");
   expect_reply("me", "a", "OK", "");
   worker_stop(&worker);
-  cr_assert_eq(redis_number(&redis, "XLEN", LK_HEADS, NULL), 2);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_HEADS, NULL), 2);
   cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
   snprintf(path, sizeof path, "%s/audit-000001.log", audit);
   size_t size;
@@ -327,7 +327,7 @@ static void reload_policy(const char *text) {
 /* Starts a worker with this queue delay and waits until both of its connections are open. */
 static void start_patient(const char *delay_us) {
   worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", delay_us, NULL);
-  cr_assert(redis_reaches(&redis, 3, "EXISTS", LK_STREAM_HI, LK_STREAM_LO, LK_HEADS, NULL));
+  cr_assert(redis_reaches(&redis, 3, "EXISTS", FACES_HI, FACES_LO, FACES_HEADS, NULL));
 }
 
 /* Waits until the worker has taken n jobs from the queue. */
@@ -418,7 +418,8 @@ struct edge {
 };
 
 static void look(struct edge *edge) {
-  int64_t earlier_ms = redis_ms(), count = redis_number(&redis, "LLEN", "lk:{0}:r:me", NULL), later_ms = redis_ms();
+  int64_t earlier_ms = redis_ms(), count = redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL),
+          later_ms = redis_ms();
   if (later_ms < edge->at_ms) edge->before = count;
   if (earlier_ms >= edge->at_ms && edge->upto < 0) edge->upto = count;
 }
@@ -426,7 +427,7 @@ static void look(struct edge *edge) {
 static bool is_ok(int64_t index) {
   char number[24];
   snprintf(number, sizeof number, "%lld", (long long)index);
-  lk_redis_reply *reply = redis_ask(&redis, "LINDEX", "lk:{0}:r:me", number, NULL);
+  lk_redis_reply *reply = redis_ask(&redis, "LINDEX", FACES_REPLIES "me", number, NULL);
   size_t length;
   const char *text = lk_redis_reply_string(reply, &length);
   cr_assert(strstr(text, "\"status\":\"OK\"") != NULL || strstr(text, "\"status\":\"EPOLICY\"") != NULL, "%s", text);
@@ -470,7 +471,7 @@ Test(governance, a_moratorium_begins_and_ends_in_the_flow_of_jobs) {
     look(&begin);
     look(&end);
   }
-  cr_assert(redis_reaches(&redis, sent, "LLEN", "lk:{0}:r:me", NULL));
+  cr_assert(redis_reaches(&redis, sent, "LLEN", FACES_REPLIES "me", NULL));
   cr_assert(begin.before > 10 && end.before > begin.upto + 10 && sent > end.upto + 10, "%lld %lld %lld %lld of %lld",
             (long long)begin.before, (long long)begin.upto, (long long)end.before, (long long)end.upto,
             (long long)sent);

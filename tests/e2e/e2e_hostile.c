@@ -44,8 +44,8 @@ static void send_patiently(const char *id) {
   uint64_t end_ms = now_ms() + 10000;
   bool taken = false;
   while (!taken) {
-    const char *const words[] = {"XADD", LK_STREAM_LO, "*", "v", "1",       "op",    "identify", "id",   id,
-                                 "to",   "me",         "n", "1", "gallery", "faces", "flags",    "json", "f32"};
+    const char *const words[] = {"XADD", FACES_LO, "*", "v", "1",       "op",    "identify", "id",   id,
+                                 "to",   "me",     "n", "1", "gallery", "faces", "flags",    "json", "f32"};
     enum { WORDS = sizeof words / sizeof words[0] };
     lk_command command = {0};
     lk_redis_reply *reply = NULL;
@@ -91,15 +91,15 @@ Test(hostile, the_highest_id_does_not_stop_the_stream) {
 
 /* Jobs that wait below the highest id are answered once each, and those sent afterwards too. */
 Test(hostile, jobs_that_wait_below_the_highest_id_are_answered_once) {
-  send_jobs(LK_STREAM_LO, "x", "me", 300);
+  send_jobs(FACES_LO, "x", "me", 300);
   send_job(&(test_job){.id = "enemy", .to = "enemy", .entry = highest});
   worker_start(&worker, NULL);
   expect_reply("enemy", "enemy", "EBADJOB", "ahead");
-  cr_assert(redis_reaches(&redis, 300, "LLEN", LK_REPLY_PREFIX "me", NULL));
-  expect_ids_by_the_clock(LK_STREAM_LO);
+  cr_assert(redis_reaches(&redis, 300, "LLEN", FACES_REPLIES "me", NULL));
+  expect_ids_by_the_clock(FACES_LO);
   expect_each_once("me", "x", 300);
-  send_jobs(LK_STREAM_LO, "y", "me", 300);
-  cr_assert(redis_reaches(&redis, 300, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  send_jobs(FACES_LO, "y", "me", 300);
+  cr_assert(redis_reaches(&redis, 300, "LLEN", FACES_REPLIES "me", NULL));
   worker_stop(&worker);
   expect_each_once("me", "y", 300);
   cr_assert_eq(pending(), 0);
@@ -108,20 +108,20 @@ Test(hostile, jobs_that_wait_below_the_highest_id_are_answered_once) {
 /* XADD can trim the stream: then no entry is left to be read, only the last id. */
 Test(hostile, a_last_id_without_an_entry_does_not_stop_the_stream) {
   worker_start(&worker, NULL);
-  redis_do(&redis, "XADD", LK_STREAM_LO, "MAXLEN", "0", highest, "a", "b", NULL);
-  redis_do(&redis, "XADD", LK_STREAM_HI, "MAXLEN", "0", highest, "a", "b", NULL);
+  redis_do(&redis, "XADD", FACES_LO, "MAXLEN", "0", highest, "a", "b", NULL);
+  redis_do(&redis, "XADD", FACES_HI, "MAXLEN", "0", highest, "a", "b", NULL);
   send_patiently("after");
   expect_reply("me", "after", "OK", "");
-  expect_ids_by_the_clock(LK_STREAM_HI);
+  expect_ids_by_the_clock(FACES_HI);
 }
 
 /* Nor does one that nobody can answer. */
 Test(hostile, garbage_under_the_highest_id_does_not_stop_the_stream) {
-  redis_do(&redis, "XADD", LK_STREAM_LO, highest, "a", "b", NULL);
+  redis_do(&redis, "XADD", FACES_LO, highest, "a", "b", NULL);
   worker_start(&worker, NULL);
   send_patiently("after");
   expect_reply("me", "after", "OK", "");
-  cr_assert(redis_reaches(&redis, 1, "XLEN", LK_DEAD, NULL));
+  cr_assert(redis_reaches(&redis, 1, "XLEN", FACES_DEAD, NULL));
 }
 
 Test(hostile, an_id_far_ahead_is_refused_with_and_without_a_ttl) {
@@ -130,10 +130,10 @@ Test(hostile, an_id_far_ahead_is_refused_with_and_without_a_ttl) {
   expect_reply("enemy", "soon", "OK", "");
   send_job(&(test_job){.id = "far", .to = "enemy", .entry = id_ahead(90000), .ttl = "1"});
   expect_reply("enemy", "far", "EBADJOB", "ahead");
-  expect_ids_by_the_clock(LK_STREAM_LO);
+  expect_ids_by_the_clock(FACES_LO);
   send_job(&(test_job){.id = "farther", .to = "enemy", .entry = id_ahead(86400000)});
   expect_reply("enemy", "farther", "EBADJOB", "ahead");
-  expect_ids_by_the_clock(LK_STREAM_LO);
+  expect_ids_by_the_clock(FACES_LO);
   send_job(&(test_job){.id = "after"});
   expect_reply("me", "after", "OK", "");
 }
@@ -167,7 +167,7 @@ Test(hostile, two_workers_go_on) {
     refused += late;
     json_decref(reply);
     expect_reply("enemy", "enemy", "EBADJOB", "ahead");
-    expect_ids_by_the_clock(LK_STREAM_LO);
+    expect_ids_by_the_clock(FACES_LO);
   }
   cr_assert_leq(refused, ROUNDS / 2);
   send_job(&(test_job){.id = "last"});
@@ -175,5 +175,5 @@ Test(hostile, two_workers_go_on) {
   worker_stop(&worker);
   worker_stop(&other);
   cr_assert_eq(pending(), 0);
-  cr_assert_eq(redis_number(&redis, "LLEN", LK_REPLY_PREFIX "me", NULL), 0);
+  cr_assert_eq(redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL), 0);
 }

@@ -46,6 +46,7 @@ static void compare_outputs(const char *k, const char *threshold, const char *fo
 
 Test(queue, submit_prints_what_identify_prints) {
   worker_start(&worker, NULL);
+  workers_await(FACES_WORKERS);
   compare_outputs("10", "-1", "csv", "64");
   compare_outputs("3", "0.6", "json", "1");
   compare_outputs("600", "-1", "table", "4096");
@@ -94,6 +95,32 @@ Test(queue, jobs_keep_their_own_view) {
   worker_stop(&worker);
 }
 
+/* Only the listed templates and those of the listed subjects; an empty list is nobody, not everybody. Unlisted jobs
+ * that wait beside them see all. */
+Test(queue, jobs_with_lists) {
+  static const struct {
+    const char *field, *value;
+    size_t found;
+  } cases[] = {
+      {"keys", "t0\nt5\nnone", 2}, {"keys", "", 0}, {"subjects", "s1\ns7", 6}, {"subjects", "", 0}, {"x-", "", 400}};
+  worker_start(&worker, "--max-queue-delay-us", "50000", NULL);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char id[8];
+    snprintf(id, sizeof id, "%zu", i);
+    send_job(&(test_job){.id = id, .k = "400", .extra = cases[i].field, .extra_value = cases[i].value});
+  }
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    json_t *reply = next_reply("me");
+    cr_assert_str_eq(reply_text(reply, "status"), "OK", "%s", reply_text(reply, "text"));
+    size_t found = json_array_size(json_array_get(json_object_get(reply, "probes"), 0));
+    const int number = atoi(reply_text(reply, "id"));
+    cr_assert_eq(found, cases[number].found, "%d: %zu", number, found);
+    cr_assert_eq(reply_number(reply, "searched"), FACES_ROWS);
+    json_decref(reply);
+  }
+  worker_stop(&worker);
+}
+
 Test(queue, json_reply) {
   worker_start(&worker, NULL);
   send_job(&(test_job){.n = "2", .bytes = 2 * FACES_DIM * sizeof(float), .id = "j7"});
@@ -127,7 +154,7 @@ Test(queue, json_reply) {
     }
   }
   json_decref(reply);
-  cr_assert_gt(redis_number(&redis, "PTTL", LK_REPLY_PREFIX "me", NULL), -3);
+  cr_assert_gt(redis_number(&redis, "PTTL", FACES_REPLIES "me", NULL), -3);
 }
 
 /* The example of docs/protocol.md, literally. */
@@ -194,8 +221,8 @@ static void expect_order(uint32_t hi, uint32_t lo) {
 }
 
 Test(queue, hi_before_lo) {
-  send_jobs(LK_STREAM_LO, "l", "me", 8);
-  send_jobs(LK_STREAM_HI, "h", "me", 8);
+  send_jobs(FACES_LO, "l", "me", 8);
+  send_jobs(FACES_HI, "h", "me", 8);
   worker_start(&worker, "--batch", "1", NULL);
   expect_order(8, 8);
 }
@@ -230,7 +257,7 @@ Test(queue, every_error_of_a_bad_job) {
   } cases[] = {
       {{.f32 = faces_probes, .bytes = 20}, "EDIM", "5"},
       {{.f32 = large, .bytes = sizeof large}, "EDIM", "5000"},
-      {{.gallery = "none"}, "EGALLERY", "none"},
+      {{.gallery = "none"}, "EBADJOB", "'none', but the job is in a stream of the gallery 'faces'"},
       {{.model = "m2"}, "EMODEL", "m2"},
       {{.v = "2"}, "EVERSION", "2"},
       {{.v = NO_FIELD}, "EBADJOB", "v"},
@@ -254,6 +281,8 @@ Test(queue, every_error_of_a_bad_job) {
       {{.f32 = faces_probes, .bytes = 95}, "EBADJOB", "f32"},
       {{.extra = "f16", .extra_value = "ab"}, "EBADJOB", "f16"},
       {{.extra = "after", .extra_value = "1-1"}, "EBADJOB", "after"},
+      {{.extra = "Threshold", .extra_value = "0.5"}, "EBADJOB", "'Threshold'; did you mean 'threshold'?"},
+      {{.extra = "colour", .extra_value = "red"}, "EBADJOB", "'colour'"},
       {{.extra = "by", .extra_value = "person"}, "EBADJOB", "person"},
       {{.extra = "fuse", .extra_value = "median"}, "EBADJOB", "median"},
       {{.extra = "mask", .extra_value = "0x1"}, "EBADJOB", "mask"},
@@ -270,11 +299,11 @@ Test(queue, every_error_of_a_bad_job) {
   }
   send_job(&(test_job){.id = NO_FIELD});
   expect_reply("me", "", "EBADJOB", "id");
-  send_job(&(test_job){0});
+  send_job(&(test_job){.extra = "x-trace", .extra_value = "7"});
   expect_reply("me", "j1", "OK", "");
   worker_stop(&worker);
   cr_assert_eq(pending(), 0);
-  cr_assert_eq(redis_number(&redis, "EXISTS", LK_DEAD, NULL), 0);
+  cr_assert_eq(redis_number(&redis, "EXISTS", FACES_DEAD, NULL), 0);
 }
 
 /* JSON replies show bytes that are not UTF-8 as '?'; such bytes once stopped the worker. */
@@ -343,13 +372,13 @@ Test(queue, refused_jobs_are_answered_in_order) {
   for (int i = 0; i < 60; i++) {
     char id[16];
     snprintf(id, sizeof id, "%d", i);
-    expect_reply("me", id, "EGALLERY", "none");
+    expect_reply("me", id, "EBADJOB", "none");
   }
 }
 
 static void expect_dead(uint32_t count, const char *to, const char *reason) {
-  cr_assert(redis_reaches(&redis, count, "XLEN", LK_DEAD, NULL));
-  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", LK_DEAD, "+", "-", "COUNT", "1", NULL);
+  cr_assert(redis_reaches(&redis, count, "XLEN", FACES_DEAD, NULL));
+  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", FACES_DEAD, "+", "-", "COUNT", "1", NULL);
   const lk_redis_reply *fields = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
   cr_assert_eq(lk_redis_reply_elements(fields), 6);
   size_t length;
@@ -361,9 +390,9 @@ static void expect_dead(uint32_t count, const char *to, const char *reason) {
 
 Test(queue, replies_that_nobody_can_get) {
   worker_start(&worker, NULL);
-  redis_do(&redis, "SET", LK_REPLY_PREFIX "odd", "no list", NULL);
+  redis_do(&redis, "SET", FACES_REPLIES "odd", "no list", NULL);
   send_job(&(test_job){.to = "odd"});
-  expect_dead(1, LK_REPLY_PREFIX "odd", "WRONGTYPE");
+  expect_dead(1, FACES_REPLIES "odd", "WRONGTYPE");
   send_job(&(test_job){.to = NO_FIELD});
   expect_dead(2, "", "to");
   send_job(&(test_job){.to = "a\nb", .id = NO_FIELD});
@@ -377,12 +406,12 @@ Test(queue, replies_that_nobody_can_get) {
 /* Entries whose fields are not those of a job. */
 Test(queue, entries_that_are_no_jobs) {
   worker_start(&worker, NULL);
-  redis_do(&redis, "XADD", LK_STREAM_HI, "*", "hello", "world", NULL);
+  redis_do(&redis, "XADD", FACES_HI, "*", "hello", "world", NULL);
   expect_dead(1, "", "id");
   lk_command command = {0};
   char names[200][8];
   lk_command_add_string(&command, "XADD");
-  lk_command_add_string(&command, LK_STREAM_LO);
+  lk_command_add_string(&command, FACES_LO);
   const char *const first[] = {"*", "to", "me", "id", "many", "flags", "json"};
   for (int i = 0; i < 7; i++) lk_command_add_string(&command, first[i]);
   for (int i = 0; i < 200; i++) {
@@ -402,6 +431,7 @@ Test(queue, submit_to_two_workers) {
   process other = {0};
   worker_start(&worker, "--batch", "1", NULL);
   worker_start(&other, "--batch", "1", NULL);
+  workers_await(FACES_WORKERS);
   for (int i = 0; i < 10; i++) compare_outputs("2", "-1", "csv", i % 2 == 0 ? "1" : "2");
   process_close(&other);
 }
@@ -410,28 +440,28 @@ Test(queue, submit_to_two_workers) {
 static bool shrinks_to(int64_t most) {
   for (uint64_t end_ms = now_ms() + PROCESS_PATIENCE_MS; now_ms() < end_ms; sleep_ms(100)) {
     send_job(&(test_job){.to = "trim"});
-    if (redis_number(&redis, "XLEN", LK_STREAM_LO, NULL) <= most) return true;
+    if (redis_number(&redis, "XLEN", FACES_LO, NULL) <= most) return true;
   }
   return false;
 }
 
 Test(queue, trimming) {
-  redis_do(&redis, "XGROUP", "CREATE", LK_STREAM_LO, "slow", "0", "MKSTREAM", NULL);
-  send_jobs(LK_STREAM_LO, "x", "me", 400);
+  redis_do(&redis, "XGROUP", "CREATE", FACES_LO, "slow", "0", "MKSTREAM", NULL);
+  send_jobs(FACES_LO, "x", "me", 400);
   worker_start(&worker, NULL);
-  cr_assert(redis_reaches(&redis, 400, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  cr_assert(redis_reaches(&redis, 400, "LLEN", FACES_REPLIES "me", NULL));
   sleep_ms(1100);
   send_job(&(test_job){.to = "trim"});
   json_decref(next_reply("trim"));
   sleep_ms(50);
-  cr_assert_eq(redis_number(&redis, "XLEN", LK_STREAM_LO, NULL), 401, "the slow group has read nothing yet");
-  redis_do(&redis, "XREADGROUP", "GROUP", "slow", "c", "COUNT", "1000", "STREAMS", LK_STREAM_LO, ">", NULL);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_LO, NULL), 401, "the slow group has read nothing yet");
+  redis_do(&redis, "XREADGROUP", "GROUP", "slow", "c", "COUNT", "1000", "STREAMS", FACES_LO, ">", NULL);
   sleep_ms(1100);
   send_job(&(test_job){.to = "trim"});
   json_decref(next_reply("trim"));
   sleep_ms(50);
-  cr_assert_eq(redis_number(&redis, "XLEN", LK_STREAM_LO, NULL), 402, "the slow group has acknowledged nothing yet");
-  redis_do(&redis, "XGROUP", "DESTROY", LK_STREAM_LO, "slow", NULL);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_LO, NULL), 402, "the slow group has acknowledged nothing yet");
+  redis_do(&redis, "XGROUP", "DESTROY", FACES_LO, "slow", NULL);
   cr_assert(shrinks_to(200));
 }
 

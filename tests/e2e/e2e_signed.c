@@ -93,9 +93,9 @@ static void sign(signed_job *job, const lk_signing_key *by) {
 /* `deployment`: NULL for none. */
 static void make_job_for(signed_job *job, const char *deployment, const char *id, int64_t signed_ms,
                          const lk_signing_key *by) {
-  static const char *const usual[][2] = {{"v", "1"}, {"op", "identify"},  {"to", "me"},         {"gallery", "faces"},
-                                         {"k", "3"}, {"n", "1"},          {"flags", "json"},    {"actor", "desk"},
-                                         {"x", "?"}, {"purpose", "demo"}, {"threshold", "-0.5"}};
+  static const char *const usual[][2] = {{"v", "1"},  {"op", "identify"},  {"to", "me"},         {"gallery", "faces"},
+                                         {"k", "3"},  {"n", "1"},          {"flags", "json"},    {"actor", "desk"},
+                                         {"x-", "?"}, {"purpose", "demo"}, {"threshold", "-0.5"}};
   job->count = 0;
   for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) add(job, usual[i][0], usual[i][1]);
   add(job, "id", id);
@@ -115,7 +115,7 @@ static void send_as(const signed_job *job, const char *entry) {
   lk_command command = {0};
   lk_redis_reply *reply = NULL;
   lk_command_add_string(&command, "XADD");
-  lk_command_add_string(&command, LK_STREAM_LO);
+  lk_command_add_string(&command, FACES_LO);
   lk_command_add_string(&command, entry);
   for (size_t i = 0; i < job->count; i++) {
     lk_command_add(&command, job->fields[i].name.bytes, job->fields[i].name.length);
@@ -157,7 +157,7 @@ Test(signed, a_signed_job_is_searched_and_an_unsigned_one_is_not) {
 /* Fields that are changed, added or removed after signing. */
 Test(signed, an_altered_job_is_refused) {
   static const char *const changes[][2] = {{"k", "4"},         {"purpose", "other"}, {"threshold", "-0.6"},
-                                           {"id", "changed"},  {"x", "!"},           {"signed_ms", NULL},
+                                           {"id", "changed"},  {"x-", "!"},          {"signed_ms", NULL},
                                            {"actor", "other"}, {"to", "me2"},        {"deployment", "there"}};
   const uint32_t count = sizeof changes / sizeof changes[0];
   signed_job job;
@@ -182,7 +182,7 @@ Test(signed, an_altered_job_is_refused) {
   send(&job);
   expect_reply("me", "a", "EPOLICY", "signature");
   make_job(&job, "a", clock_ms(), &key);
-  *field_of(&job, "x") = job.fields[--job.count];
+  *field_of(&job, "x-") = job.fields[--job.count];
   send(&job);
   expect_reply("me", "a", "EPOLICY", "signature");
   expect_nothing_searched(count + 3);
@@ -315,7 +315,7 @@ static void expect_no_second(const signed_job *job, const char *id) {
   expect_reply("me", id, "EPOLICY", "received and decided before");
   redis_do(&redis, "FLUSHALL", NULL);
   for (int i = 0; i < 2; i++) {
-    redis_do(&redis, "DEL", LK_STREAM_LO, NULL);
+    redis_do(&redis, "DEL", FACES_LO, NULL);
     send_as(job, "5-1");
     expect_reply("me", id, "EPOLICY", "received and decided before");
   }
@@ -342,11 +342,11 @@ Test(signed, a_job_is_refused_after_redis_lost_its_data) {
 Test(signed, the_same_entry_read_again_is_no_copy) {
   signed_job job;
   unsigned char hash[32];
-  char remembered[128] = LK_SIGNED_PREFIX;
+  char remembered[128] = FACES_SIGNED;
   make_job(&job, "same", clock_ms(), &key);
   crypto_hash_sha256(hash, job.message, sizeof job.message);
   sodium_bin2hex(remembered + strlen(remembered), 65, hash, sizeof hash);
-  redis_do(&redis, "SET", remembered, LK_STREAM_LO " 5-1", NULL);
+  redis_do(&redis, "SET", remembered, FACES_LO " 5-1", NULL);
   send_as(&job, "5-1");
   start_worker();
   expect_reply("me", "same", "OK", "");

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/worker/serve.h"
@@ -49,7 +50,7 @@ Test(workers, many_clients_at_once) {
     process_close(&clients[c]);
   }
   process_close(&alone);
-  lk_redis_reply *left = redis_ask(&redis, "KEYS", LK_REPLY_PREFIX "*", NULL);
+  lk_redis_reply *left = redis_ask(&redis, "KEYS", FACES_REPLIES "*", NULL);
   cr_assert_eq(lk_redis_reply_elements(left), 0);
   lk_redis_reply_free(left);
 }
@@ -66,8 +67,8 @@ Test(workers, two_workers_on_one_stream) {
   process other = {0};
   worker_start(&worker, "--batch", "8", NULL);
   worker_start(&other, "--batch", "8", NULL);
-  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
-  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  send_jobs(FACES_LO, "x", "me", JOBS);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL));
   worker_stop(&worker);
   worker_stop(&other);
   expect_each_once("me", "x", JOBS);
@@ -103,8 +104,8 @@ Test(workers, two_batches_at_a_time) {
   cr_assert_eq(lk_gallery_open(faces, &gallery, &error), LK_OK);
   cr_assert_eq(lk_gallery_load(gallery, device, &error), LK_OK);
   cr_assert_eq(pthread_create(&thread, NULL, run_side_by_side, &error), 0);
-  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
-  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  send_jobs(FACES_LO, "x", "me", JOBS);
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL));
   atomic_store(&stop, true);
   pthread_join(thread, &failed);
   cr_assert_null(failed, "%s", error.text);
@@ -116,16 +117,16 @@ Test(workers, two_batches_at_a_time) {
 
 Test(workers, sigterm_in_the_middle) {
   enum { JOBS = 6000 };
-  send_jobs(LK_STREAM_LO, "x", "me", JOBS);
+  send_jobs(FACES_LO, "x", "me", JOBS);
   worker_start(&worker, "--batch", "1", NULL);
-  cr_assert(redis_reaches(&redis, 50, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  cr_assert(redis_reaches(&redis, 50, "LLEN", FACES_REPLIES "me", NULL));
   worker_stop(&worker);
-  int64_t answered = redis_number(&redis, "LLEN", LK_REPLY_PREFIX "me", NULL);
+  int64_t answered = redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL);
   cr_assert_eq(jobs_of(&worker), answered);
   cr_assert_eq(pending(), 0);
   cr_assert_lt(answered, JOBS, "too fast to be stopped in the middle");
   worker_start(&worker, NULL);
-  cr_assert(redis_reaches(&redis, JOBS, "LLEN", LK_REPLY_PREFIX "me", NULL));
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL));
   worker_stop(&worker);
   expect_each_once("me", "x", JOBS);
 }
@@ -145,12 +146,20 @@ static void damage(const char *folder) {
   close(file);
 }
 
+/* The reply to one more job for the gallery, which is sent and answered through keys of that gallery. */
+static json_t *ask_gallery(const char *gallery, const char *priority, const char *id) {
+  char stream[64], replies[64];
+  snprintf(stream, sizeof stream, "lk:{%s}:q:%s", gallery, priority);
+  snprintf(replies, sizeof replies, "lk:{%s}:r:me", gallery);
+  send_job(&(test_job){.stream = stream, .id = id, .gallery = gallery});
+  return next_reply_at(replies);
+}
+
 /* The status of one more job for the gallery. */
 static bool is_refused(const char *gallery, int turn) {
   char id[16];
   snprintf(id, sizeof id, "%s%d", gallery, turn);
-  send_job(&(test_job){.id = id, .gallery = gallery});
-  json_t *reply = next_reply("me");
+  json_t *reply = ask_gallery(gallery, "lo", id);
   bool refused = strcmp(reply_text(reply, "status"), "EINTERNAL") == 0;
   cr_assert_str_eq(reply_text(reply, "id"), id);
   cr_assert(refused ? strstr(reply_text(reply, "text"), "out of service") != NULL &&
@@ -158,6 +167,72 @@ static bool is_refused(const char *gallery, int turn) {
                     : strcmp(reply_text(reply, "status"), "OK") == 0);
   json_decref(reply);
   return refused;
+}
+
+/* Two galleries, two streams each: every reply comes to its gallery's list, also where both are refused together, and
+ * each gallery has the head of the log. */
+Test(workers, galleries_have_keys_of_their_own) {
+  const char *other = files_gallery("o-t.h_er", LK_COSINE, FACES_DIM), *audit = files_path("audit");
+  static const char *const names[] = {"faces", "o-t.h_er"}, *const priorities[] = {"hi", "lo"};
+  files_enroll(other, faces_probes, FACES_PROBES, FACES_DIM, NULL);
+  worker_start(&worker, other, "--audit", audit, NULL);
+  for (int i = 0; i < 4; i++) {
+    json_t *reply = ask_gallery(names[i / 2], priorities[i % 2], "a");
+    cr_assert_str_eq(reply_text(reply, "status"), "OK");
+    cr_assert_str_eq(reply_text(reply, "gallery"), names[i / 2]);
+    cr_assert_eq(reply_number(reply, "total"), i < 2 ? FACES_ROWS : FACES_PROBES);
+    json_decref(reply);
+  }
+  workers_await("lk:{o-t.h_er}:workers");
+  process_signal(&worker, SIGSTOP);
+  for (int i = 0; i < 20; i++) {
+    char id[16];
+    snprintf(id, sizeof id, "%d", i);
+    send_job(
+        &(test_job){.stream = i % 2 == 0 ? FACES_LO : "lk:{o-t.h_er}:q:lo", .id = id, .gallery = "o-t.h_er", .k = "0"});
+  }
+  process_signal(&worker, SIGCONT);
+  for (int i = 0; i < 20; i++) {
+    json_t *reply = next_reply_at(i % 2 == 0 ? FACES_REPLIES "me" : "lk:{o-t.h_er}:r:me");
+    cr_assert_eq(atoi(reply_text(reply, "id")), i);
+    cr_assert_str_eq(reply_text(reply, "status"), "EBADJOB");
+    json_decref(reply);
+  }
+  worker_stop(&worker);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_HEADS, NULL),
+               redis_number(&redis, "XLEN", "lk:{o-t.h_er}:heads", NULL));
+  cr_assert_eq(redis_number(&redis, "EXISTS", FACES_WORKERS, "lk:{o-t.h_er}:workers", NULL), 0);
+}
+
+/* After a broken connection each stream is read again from where it was. */
+Test(workers, galleries_recover_together) {
+  enum { JOBS = 1000 };
+  const char *other = files_gallery("other", LK_COSINE, FACES_DIM);
+  files_enroll(other, faces_probes, FACES_PROBES, FACES_DIM, NULL);
+  send_jobs(FACES_LO, "x", "me", JOBS);
+  send_jobs(FACES_HI, "y", "you", JOBS);
+  worker_start(&worker, other, "--batch", "16", NULL);
+  for (int i = 0; i < 6; i++) {
+    redis_reaches(&redis, 150 * i, "LLEN", FACES_REPLIES "me", NULL);
+    redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+    json_decref(ask_gallery("other", "lo", "o"));
+  }
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL));
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "you", NULL));
+  worker_stop(&worker);
+  expect_each_once("me", "x", JOBS);
+  expect_each_once("you", "y", JOBS);
+  cr_assert_eq(pending(), 0);
+}
+
+Test(workers, two_galleries_of_one_name_are_refused) {
+  char folder[PATH_MAX], again[PATH_MAX + 8];
+  strcpy(folder, files_path("sub"));
+  snprintf(again, sizeof again, "%s/faces", folder);
+  cr_assert_eq(mkdir(folder, 0700), 0);
+  files_enroll(files_gallery("sub/faces", LK_COSINE, FACES_DIM), faces_probes, 1, FACES_DIM, NULL);
+  cr_assert_eq(likeness(&worker, "serve", faces, again, "--redis", redis.url, NULL), 2);
+  cr_assert_not_null(strstr(process_log(&worker), "two galleries are named faces"), "%s", process_log(&worker));
 }
 
 Test(workers, a_gallery_that_is_damaged_meanwhile_is_taken_out_of_service) {

@@ -9,10 +9,10 @@
 enum { FIELDS = 24 };
 
 static const char *const names[] = {
-    "v",          "op",     "id",      "to",    "gallery",       "k",     "n",         "threshold",
-    "by",         "f32",    "f16",     "flags", "ttl",           "model", "subject",   "mask",
-    "fuse",       "tags",   "purpose", "actor", "pending_since", "case",  "signed_ms", LK_SIGNATURE_FIELD,
-    "deployment", "granted"};
+    "v",          "op",   "id",       "to",    "gallery",       "k",      "n",         "threshold",
+    "by",         "f32",  "f16",      "flags", "ttl",           "model",  "subject",   "mask",
+    "fuse",       "tags", "purpose",  "actor", "pending_since", "case",   "signed_ms", LK_SIGNATURE_FIELD,
+    "deployment", "keys", "subjects", "x-own", "Threshold",     "granted"};
 enum { NAMES = sizeof names / sizeof names[0] };
 
 /* Fields: a byte for the name, two for the length of the value, the value. */
@@ -36,6 +36,11 @@ static void check_good(const lk_job *job) {
   if (probes->rows < 1 || probes->rows > LK_JOB_PROBES_MAX || probes->dim < 1 || probes->dim > LK_DIM_MAX) abort();
   if (job->op == LK_OP_IDENTIFY && probes->rows * job->k > LK_JOB_CANDIDATES_MAX) abort();
   if (job->deployment.length > LK_JOB_DEPLOYMENT_MAX) abort();
+  static lk_text texts[LK_TEXT_LIST_MOST];
+  lk_text_list_split(&job->keys, texts);
+  for (uint32_t i = 0; i < job->keys.count; i++)
+    if (texts[i].length < 1 || lk_text_fault(texts[i]) != NULL) abort();
+  lk_text_list_split(&job->subjects, texts);
   static float row[LK_DIM_MAX];
   for (uint64_t r = 0; r < probes->rows; r++) lk_vector_prepare(LK_COSINE, probes, r, row);
 }

@@ -151,6 +151,8 @@ static void save_job(const char *name, const char *op, char vectors, size_t leng
   memset(signature, 'a', sizeof signature);
   add_field(&job, 23, signature, sizeof signature);
   add_field(&job, 14, "s", 1);
+  if (strcmp(op, "identify") == 0) add_field(&job, 25, "k1\nk2", 5);
+  add_field(&job, 27, "own", 3);
   save("fuzz_job", name, job.data, job.length);
   lk_bytes_free(&job);
 }

@@ -1,0 +1,84 @@
+/* A worker has a lease of each gallery that it serves, by which clients, and workers that look for jobs of a dead one,
+ * see that it lives. A worker that was killed or stopped lets it run out. The leases are renewed beside the stages,
+ * over a connection of their own: however long a batch or a wait for Redis takes, the worker lives. */
+#include <string.h>
+#include <time.h>
+
+#include "base/printable.h"
+#include "engine/queue/protocol.h"
+#include "engine/worker/worker.h"
+
+typedef struct lease {
+  lk_worker *worker;
+  lk_redis_session session;
+  lk_error refused; /* why Redis last refused it; "": it did not. Not logged twice in a row */
+} lease;
+
+static void log_refusal(lease *l, const char *refused) {
+  if (strncmp(l->refused.text, refused, sizeof l->refused.text - 1) == 0) return;
+  snprintf(l->refused.text, sizeof l->refused.text, "%s", refused);
+  lk_printable_line(l->session.log, "likeness: lease: redis refused %s: %s", LK_LEASE, refused);
+}
+
+/* Sets *missing where Redis has not got the function yet, or no longer. */
+static lk_status call(lease *l, const lk_keys *keys, uint32_t lease_ms, bool *missing, lk_error *error) {
+  char ms[16];
+  snprintf(ms, sizeof ms, "%u", lease_ms);
+  const char *const words[] = {"FCALL", LK_LEASE, "1", keys->workers, l->worker->consumer, ms};
+  lk_redis_reply *reply = NULL;
+  lk_status status = lk_redis_call_words(l->session.redis, &reply, error, sizeof words / sizeof words[0], words);
+  if (status != LK_OK) return status;
+  const char *refused = lk_redis_reply_error(reply);
+  *missing = refused != NULL && strstr(refused, "Function not found") != NULL;
+  if (refused == NULL)
+    l->refused.text[0] = '\0';
+  else if (!*missing)
+    log_refusal(l, refused);
+  lk_redis_reply_free(reply);
+  return LK_OK;
+}
+
+static lk_status take(lease *l, uint32_t lease_ms, lk_error *error) {
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < l->worker->options->galleries_count; i++) {
+    bool missing = false;
+    status = call(l, &l->worker->keys[i], lease_ms, &missing, error);
+    if (status == LK_OK && missing) status = lk_worker_load_functions(l->session.redis, error);
+    if (status == LK_OK && missing) status = call(l, &l->worker->keys[i], lease_ms, &missing, error);
+  }
+  return status;
+}
+
+static void renew(lease *l) {
+  lk_error error;
+  if (lk_redis_session_open(&l->session, &error) != LK_OK) return;
+  if (take(l, LK_LEASE_MS, &error) == LK_OK)
+    lk_redis_session_works(&l->session);
+  else
+    lk_redis_session_broke(&l->session, &error);
+}
+
+/* Waits until the next renewal is due. False: the worker has answered its last job. */
+static bool wait_for_turn(lk_worker *worker) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += LK_LEASE_RENEWED_MS * 1000000L;
+  until.tv_sec += until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  pthread_mutex_lock(&worker->lock);
+  int waited = 0;
+  while (!worker->finish_over && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
+  bool goes_on = !worker->finish_over;
+  pthread_mutex_unlock(&worker->lock);
+  return goes_on;
+}
+
+void lk_lease_keep(lk_worker *worker) {
+  const lk_worker_options *options = worker->options;
+  lease l = {.worker = worker, .session = {.address = &options->address, .stage = "lease", .log = options->log}};
+  do renew(&l);
+  while (wait_for_turn(worker));
+  lk_error error;
+  if (l.session.redis != NULL) (void)take(&l, 0, &error); /* if this fails, they run out */
+  lk_redis_session_close(&l.session);
+}
