@@ -100,16 +100,18 @@ static void save_manifest(void) {
 
 /* A log in one file and its head: the second seed is of another kind. */
 static void save_audit(void) {
-  char folder[4096], file[4200], head[LK_AUDIT_HEAD_MAX];
+  char folder[4096], file[4200], lock[4200], head[LK_AUDIT_HEAD_MAX];
   lk_audit_record record = {
       .type = LK_AUDIT_DECISION, .id = lk_text_of("d"), .signed_hash = lk_text_of("a0"), .rules = {lk_text_of("r")}};
   lk_audit *audit;
   snprintf(folder, sizeof folder, "%s.log", root);
   snprintf(file, sizeof file, "%s/audit-000001.log", folder);
+  snprintf(lock, sizeof lock, "%s/" LK_FOLDER_LOCK, folder);
   record.rules_count = 1;
   if (lk_audit_open(folder, &(lk_audit_options){0}, &audit, NULL) != LK_OK ||
       lk_audit_append(audit, &record, NULL, NULL) != LK_OK || lk_audit_head(audit, head, NULL) != LK_OK ||
-      lk_audit_close(audit, NULL) != LK_OK || rename(file, place("fuzz_audit", "log")) != 0 || rmdir(folder) != 0)
+      lk_audit_close(audit, NULL) != LK_OK || rename(file, place("fuzz_audit", "log")) != 0 || unlink(lock) != 0 ||
+      rmdir(folder) != 0)
     exit(1);
   save_text("fuzz_audit", "head", head);
 }
