@@ -22,7 +22,8 @@ static lk_status read_address(const lk_options *options, lk_address *address, lk
   return status;
 }
 
-/* Jobs name a gallery by the name in its manifest, which a copy of its folder has too. */
+/* Streams are named after the gallery's name in its manifest, which a copy of its folder has too: jobs for one would be
+ * searched in the other. */
 static lk_status check_name(const lk_options *options, lk_gallery *const *galleries, int number, lk_error *error) {
   lk_gallery_stat stat, other;
   lk_gallery_stat_get(galleries[number], &stat);

@@ -18,15 +18,6 @@ static void init_signals(lk_worker *worker) {
   pthread_condattr_destroy(&attributes);
 }
 
-/* Galleries of one name would share their streams, and jobs for one would be searched in the other. */
-static lk_status check_distinct(const lk_worker *worker, uint32_t count, lk_error *error) {
-  for (uint32_t i = 0; i < count; i++)
-    if (strcmp(worker->keys[i].gallery, worker->keys[count].gallery) == 0)
-      return lk_fail(error, LK_EINVAL, "two galleries are named %s; a worker serves one of a name",
-                     worker->keys[i].gallery);
-  return LK_OK;
-}
-
 static lk_status make_keys(lk_worker *worker, lk_error *error) {
   const lk_worker_options *options = worker->options;
   worker->keys = calloc(options->galleries_count, sizeof *worker->keys);
@@ -36,7 +27,6 @@ static lk_status make_keys(lk_worker *worker, lk_error *error) {
     lk_gallery_stat stat;
     lk_gallery_stat_get(options->galleries[i], &stat);
     status = lk_keys_make(stat.name, &worker->keys[i], error);
-    if (status == LK_OK) status = check_distinct(worker, i, error);
   }
   return status;
 }

@@ -11,7 +11,7 @@
 
 typedef struct lk_worker_options {
   lk_address address;
-  lk_gallery **galleries; /* loaded */
+  lk_gallery **galleries; /* loaded, each of another name, since their streams are named after them */
   uint32_t galleries_count;
   uint32_t searches;         /* that run side by side, of lk_device_searches; at least 1 */
   uint32_t batch_probes;     /* preferred */

@@ -92,7 +92,7 @@ Test(refused, every_refusal_is_the_same) {
 Test(refused, nor_does_a_binary_refusal_tell) {
   start();
   send_job(&(test_job){.id = "binary", .flags = ""});
-  lk_redis_reply *popped = redis_ask(&redis, "BLPOP", "lk:{0}:r:me", "10", NULL);
+  lk_redis_reply *popped = redis_ask(&redis, "BLPOP", FACES_REPLIES "me", "10", NULL);
   size_t length = 0;
   const char *data = lk_redis_reply_string(lk_redis_reply_element(popped, 1), &length);
   lk_reply_reader reader;
@@ -171,7 +171,7 @@ Test(refused, a_job_that_came_too_late_was_withheld) {
 Test(refused, new_rules_withhold_what_was_found) {
   static const char forbid[] = "policy: 1\nname: test\nrules:\n  - {id: halt, effect: forbid, text: Halted.}\n";
   worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", "3000000", NULL);
-  cr_assert(redis_reaches(&redis, 3, "EXISTS", LK_STREAM_HI, LK_STREAM_LO, LK_HEADS, NULL), "it reads no jobs");
+  cr_assert(redis_reaches(&redis, 3, "EXISTS", FACES_HI, FACES_LO, FACES_HEADS, NULL), "it reads no jobs");
   for (int i = 0; i < 3; i++) {
     test_job job = job_of(i, "demo");
     send_job(&job);
@@ -196,7 +196,7 @@ Test(refused, without_the_log_no_decision_is_a_permit) {
   expect_reply("me", "before", "OK", "");
   snprintf(words, sizeof words, "prlimit --pid %d --fsize=100", (int)worker.pid);
   cr_assert_eq(system(words), 0);
-  send_job(&(test_job){.stream = LK_STREAM_HI, .id = "a", .extra = "purpose", .extra_value = "demo"});
+  send_job(&(test_job){.stream = FACES_HI, .id = "a", .extra = "purpose", .extra_value = "demo"});
   expect_withheld("EINTERNAL");
 }
 
