@@ -131,6 +131,10 @@ lk_status lk_calibration_score(const lk_calibration *calibration, double fmr, fl
   return LK_OK;
 }
 
+bool lk_calibration_fits(const lk_calibration *calibration, lk_text model, lk_metric metric) {
+  return lk_text_equal(model, lk_text_of(calibration->model)) && metric == calibration->metric;
+}
+
 bool lk_calibration_threshold(const void *calibration, lk_text model, double max_fmr, float *threshold) {
   const lk_calibration *c = calibration;
   return lk_text_equal(model, lk_text_of(c->model)) && lk_calibration_score(c, max_fmr, threshold, NULL) == LK_OK;

@@ -43,6 +43,9 @@ lk_status lk_calibration_write(const char *path, const lk_calibration *calibrati
  * 3 / comparisons. */
 lk_status lk_calibration_score(const lk_calibration *calibration, double fmr, float *score, lk_error *error);
 
+/* Whether it was made with templates of this model, scored by this metric. */
+bool lk_calibration_fits(const lk_calibration *calibration, lk_text model, lk_metric metric);
+
 /* The same for a policy (lk_policy_calibration): `calibration` is a lk_calibration. False: it is of another model, or
  * the rate cannot be established. */
 bool lk_calibration_threshold(const void *calibration, lk_text model, double max_fmr, float *threshold);

@@ -50,7 +50,11 @@ uint64_t lk_found_add(lk_found *found, lk_text gallery, lk_text subject, uint64_
   hash_of(gallery, subject, hash);
   lk_found_slot *slot = found->capacity > 0 ? slot_of(found->slots, found->capacity, hash) : NULL;
   if (slot == NULL || (is_free(slot) && 2 * (found->count + 1) > found->capacity)) {
-    if (!rebuild(found, now_ms)) return UINT64_MAX;
+    if (found->full_ms != 0 && now_ms - found->full_ms < 1000) return UINT64_MAX;
+    if (!rebuild(found, now_ms)) {
+      found->full_ms = now_ms;
+      return UINT64_MAX;
+    }
     slot = slot_of(found->slots, found->capacity, hash);
   }
   if (is_free(slot)) found->count++;

@@ -20,6 +20,7 @@ typedef struct lk_found {
   lk_found_slot *slots;
   size_t capacity, count; /* slots, a power of two; those in use */
   uint64_t list;
+  uint64_t full_ms; /* when it was last found full: to look again takes milliseconds */
 } lk_found;
 
 /* Begins the candidate list of another probe. */

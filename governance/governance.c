@@ -224,6 +224,7 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
                      lk_error *error) {
   verdict->permitted = true;
   verdict->reason = LK_OK;
+  verdict->is_calibrated = g->is_calibrated && lk_calibration_fits(&g->calibration, request->model, request->metric);
   verdict->threshold = request->threshold;
   verdict->k = request->k;
   verdict->detail = (lk_score_detail){0};
@@ -240,8 +241,8 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   }
   lk_policy_decision decision;
   lk_policy_calibration calibration = {.threshold = lk_calibration_threshold, .context = &g->calibration};
-  lk_status status =
-      lk_policy_decide(g->policy, request, (int64_t)now_ms, g->is_calibrated ? &calibration : NULL, &decision, error);
+  lk_status status = lk_policy_decide(g->policy, request, (int64_t)now_ms, verdict->is_calibrated ? &calibration : NULL,
+                                      &decision, error);
   take_span(g->policy, request, &decision, now_ms, verdict);
   verdict->permitted = decision.permitted;
   verdict->reason = status;
@@ -489,7 +490,7 @@ lk_status lk_governance_head(lk_governance *governance, bool now, char head[LK_A
 bool lk_governance_expected_false(lk_governance *g, const lk_verdict *verdict, lk_text model, uint64_t searched,
                                   double *expected) {
   pthread_mutex_lock(&g->lock);
-  bool known = g->is_calibrated && verdict->permitted && lk_text_equal(model, lk_text_of(g->calibration.model));
+  bool known = verdict->is_calibrated && verdict->permitted && lk_text_equal(model, lk_text_of(g->calibration.model));
   if (known) *expected = lk_calibration_fmr(&g->calibration, verdict->threshold) * (double)searched;
   pthread_mutex_unlock(&g->lock);
   return known;

@@ -55,8 +55,9 @@ enum { LK_VERDICT_ID = 33, LK_VERDICT_POLICY = 65, LK_VERDICT_RULES = 32, LK_VER
 /* A decision, as it accompanies its operation. */
 typedef struct lk_verdict {
   bool permitted;
-  lk_status reason; /* why it is refused or withheld; LK_OK: it is permitted */
-  float threshold;  /* in effect */
+  lk_status reason;   /* why it is refused or withheld; LK_OK: it is permitted */
+  bool is_calibrated; /* the calibration is of the request's model and metric */
+  float threshold;    /* in effect */
   uint32_t k;
   lk_score_detail detail;
   uint32_t subject_probes_per_hour; /* LK_POLICY_NO_LIMIT: no limit */

@@ -14,11 +14,18 @@
 #include "base/text.h"
 #include "governance/recall.h"
 
-/* Where a log lies: its own name in a folder without links, so that a link, put where the log was, is the same place.
- */
+/* Where a log lies. An absolute path is taken as it is written, as a binding keeps it: a link that is put where the log
+ * or a folder above it was is the same place, and a folder above it may be gone. */
 static bool place_of(const char *folder, char place[PATH_MAX]) {
   char parent[PATH_MAX], last[PATH_MAX], real[PATH_MAX];
-  if (strlen(folder) >= PATH_MAX) return false;
+  size_t length = strlen(folder);
+  if (length >= PATH_MAX) return false;
+  if (folder[0] == '/') {
+    while (length > 1 && folder[length - 1] == '/') length--;
+    memcpy(place, folder, length);
+    place[length] = '\0';
+    return true;
+  }
   strcpy(parent, folder);
   strcpy(last, folder);
   if (realpath(dirname(parent), real) == NULL) return false;
@@ -98,7 +105,7 @@ lk_status lk_kept_log_open(const lk_kept_log *log, uint64_t valid_ms, lk_cases *
   if (status == LK_OK)
     *audit = opened;
   else
-    lk_audit_close(opened, NULL);
+    lk_audit_abandon(opened);
   return status;
 }
 

@@ -224,8 +224,9 @@ end
 -- Undoes an XADD with an id far ahead of the clock. Redis numbers later entries from there on, and can number none after
 -- the highest id: one such entry would stop the stream for ever.
 -- KEYS: the stream. ARGV: group, how far ahead of the clock an id may be in ms.
--- Deletes the entries that are further ahead and sets the last id back to the time, but only once the group was given
--- these entries: its workers refuse them, and a reply needs no entry. Returns 1 if it set the id back, else 0.
+-- Deletes the entries that are further ahead and sets the last id back, but only once the group was given these entries:
+-- its workers refuse them, and a reply needs no entry. No id that was ever taken can come again: the last id becomes the
+-- furthest that is. Returns 1 if it set the id back, else 0.
 local function mend(keys, argv)
   local stream, now = keys[1], now_ms()
   if redis.call('EXISTS', stream) == 0 then return 0 end
@@ -238,7 +239,7 @@ local function mend(keys, argv)
   end
   if not before(top, far) and before(delivered, top) then return 0 end
   delete_from(stream, far)
-  local id = string.format('%.0f-0', now)
+  local id = string.format('%.0f-0', now + tonumber(argv[2]))
   top = top_of(stream)
   set_back(stream, before(id, top) and top or id, groups, info['entries-added'])
   return 1

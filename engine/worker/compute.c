@@ -88,11 +88,19 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
   return status;
 }
 
-static lk_status compute(lk_done *done, uint32_t tasks, lk_error *error) {
+static lk_status search(lk_done *done, uint32_t tasks, lk_error *error) {
   const lk_task *head = done->tasks;
   if (head->job.op == LK_OP_IDENTIFY) return identify(done, tasks, error);
   lk_prepared_run run = lk_task_run(head);
   return lk_gallery_verify_prepared(head->gallery, &run, head->job.subject, done->result, error);
+}
+
+/* The gallery may be found damaged while its jobs wait, or during the search. */
+static lk_status compute(lk_worker *worker, lk_done *done, uint32_t tasks, lk_error *error) {
+  uint32_t number = done->tasks->number;
+  lk_status status = lk_worker_check_gallery(worker, number, error);
+  if (status == LK_OK) status = search(done, tasks, error);
+  return status == LK_OK ? lk_worker_check_gallery(worker, number, error) : status;
 }
 
 /* Damage is the operator's to see; clients learn no path. */
@@ -112,7 +120,7 @@ void *lk_compute_main(void *argument) {
     uint64_t begin_us = lk_clock_us();
     uint32_t tasks = check_deadlines(worker, done, &probes);
     lk_error error;
-    lk_status status = tasks > 0 ? compute(done, tasks, &error) : LK_OK;
+    lk_status status = tasks > 0 ? compute(worker, done, tasks, &error) : LK_OK;
     done->compute_us = (uint32_t)(lk_clock_us() - begin_us);
     if (status == LK_ECORRUPT || status == LK_EIO) fail_damaged(worker, done, &error);
     for (lk_task *task = done->tasks; status != LK_OK && task != NULL; task = lk_task_next(task)) {

@@ -1,23 +1,32 @@
 #include "engine/worker/head_publisher.h"
 
 #include "base/fail.h"
+#include "base/printable.h"
 #include "engine/queue/protocol.h"
 
-static lk_status add_to_stream(lk_redis *redis, const char *stream, const char *head, lk_error *error) {
+/* A stream that Redis refuses, because its key holds another type, say, keeps no head from the others. */
+static lk_status add_to_stream(lk_worker *worker, lk_redis *redis, const char *stream, const char *head, bool *refused,
+                               lk_error *error) {
   const char *const words[] = {"XADD", stream, "MAXLEN", "~", LK_HEADS_KEPT, "*", "head", head};
   lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
-  if (status == LK_OK && lk_redis_reply_error(reply) != NULL)
-    status = lk_fail(error, LK_EIO, "redis refused a head of the audit log: %s", lk_redis_reply_error(reply));
+  if (status != LK_OK) return status;
+  const char *why = lk_redis_reply_error(reply);
+  if (why != NULL && !worker->heads_refused)
+    lk_printable_line(worker->options->log, "likeness: finish: redis refused a head of the audit log in %s: %s", stream,
+                      why);
+  *refused |= why != NULL;
   lk_redis_reply_free(reply);
-  return status;
+  return LK_OK;
 }
 
 /* To the stream of each gallery: whoever watches over a gallery may not read another one's keys. */
-static lk_status add_to_all(const lk_worker *worker, lk_redis *redis, const char *head, lk_error *error) {
+static lk_status add_to_all(lk_worker *worker, lk_redis *redis, const char *head, lk_error *error) {
   lk_status status = LK_OK;
+  bool refused = false;
   for (uint32_t i = 0; status == LK_OK && i < worker->options->galleries_count; i++)
-    status = add_to_stream(redis, worker->keys[i].heads, head, error);
+    status = add_to_stream(worker, redis, worker->keys[i].heads, head, &refused, error);
+  worker->heads_refused = refused;
   return status;
 }
 

@@ -11,12 +11,12 @@
 typedef struct lease {
   lk_worker *worker;
   lk_redis_session session;
-  lk_error refused; /* why Redis last refused it; "": it did not. Not logged twice in a row */
+  bool refused, refuses; /* Redis refused one in the round before, which was logged; in this round */
 } lease;
 
 static void log_refusal(lease *l, const char *refused) {
-  if (strncmp(l->refused.text, refused, sizeof l->refused.text - 1) == 0) return;
-  snprintf(l->refused.text, sizeof l->refused.text, "%s", refused);
+  l->refuses = true;
+  if (l->refused) return;
   lk_printable_line(l->session.log, "likeness: lease: redis refused %s: %s", LK_LEASE, refused);
 }
 
@@ -30,22 +30,21 @@ static lk_status call(lease *l, const lk_keys *keys, uint32_t lease_ms, bool *mi
   if (status != LK_OK) return status;
   const char *refused = lk_redis_reply_error(reply);
   *missing = refused != NULL && strstr(refused, "Function not found") != NULL;
-  if (refused == NULL)
-    l->refused.text[0] = '\0';
-  else if (!*missing)
-    log_refusal(l, refused);
+  if (refused != NULL && !*missing) log_refusal(l, refused);
   lk_redis_reply_free(reply);
   return LK_OK;
 }
 
 static lk_status take(lease *l, uint32_t lease_ms, lk_error *error) {
   lk_status status = LK_OK;
+  l->refuses = false;
   for (uint32_t i = 0; status == LK_OK && i < l->worker->options->galleries_count; i++) {
     bool missing = false;
     status = call(l, &l->worker->keys[i], lease_ms, &missing, error);
     if (status == LK_OK && missing) status = lk_worker_load_functions(l->session.redis, error);
     if (status == LK_OK && missing) status = call(l, &l->worker->keys[i], lease_ms, &missing, error);
   }
+  l->refused = l->refuses;
   return status;
 }
 

@@ -4,16 +4,15 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/printable.h"
 #include "engine/queue/protocol.h"
 #include "engine/worker/worker.h"
 
 static const uint64_t every_us = 1000000;
 
 static void log_refusal(lk_mender *mender, const lk_redis_session *session, const char *refused) {
-  lk_error text;
-  lk_fail(&text, LK_EIO, "redis refused %s: %s", LK_MEND, refused);
-  if (strcmp(text.text, mender->refused.text) != 0) fprintf(session->log, "likeness: intake: %s\n", text.text);
-  mender->refused = text;
+  mender->refuses = true;
+  if (!mender->refused) lk_printable_line(session->log, "likeness: intake: redis refused %s: %s", LK_MEND, refused);
 }
 
 /* Another worker may have loaded functions of its own version, without this one. */
@@ -34,7 +33,6 @@ static lk_status mend(lk_mender *mender, lk_redis_session *session, const char *
   if (lk_redis_reply_error(reply) != NULL) {
     status = take_refusal(mender, session, lk_redis_reply_error(reply), error);
   } else {
-    mender->refused.text[0] = '\0';
     if (lk_redis_reply_integer(reply) == 1)
       fprintf(session->log,
               "likeness: intake: an entry far ahead of the time was added to %s; its last id is set back\n", stream);
@@ -47,8 +45,10 @@ lk_status lk_mender_run(lk_mender *mender, lk_redis_session *session, lk_error *
   uint64_t now_us = lk_clock_us();
   if (now_us < mender->due_us) return LK_OK;
   lk_status status = LK_OK;
+  mender->refuses = false;
   for (uint32_t i = 0; status == LK_OK && i < LK_PRIORITIES * mender->count; i++)
     status = mend(mender, session, mender->keys[i / LK_PRIORITIES].streams[i % LK_PRIORITIES], error);
+  mender->refused = mender->refuses;
   if (status == LK_OK) mender->due_us = now_us + every_us;
   return status;
 }

@@ -9,8 +9,8 @@
 typedef struct lk_mender {
   const lk_keys *keys; /* of each gallery */
   uint32_t count;
-  uint64_t due_us;  /* when to look at the streams again; 0: now */
-  lk_error refused; /* why Redis last refused to mend; "": it did not. Not logged twice in a row */
+  uint64_t due_us;       /* when to look at the streams again; 0: now */
+  bool refused, refuses; /* Redis refused to mend in the round before, which was logged; in this round */
 } lk_mender;
 
 /* Looks at all streams, once a second, and undoes such ids with the function lk_mend_3. LK_EIO: the connection broke.

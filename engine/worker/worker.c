@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/printable.h"
 #include "engine/queue/protocol.h"
 
 uint64_t lk_worker_redis_ms(const lk_worker *worker) {
@@ -26,7 +27,8 @@ void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_err
   bool before = worker->retired[number];
   worker->retired[number] = true;
   pthread_mutex_unlock(&worker->lock);
-  if (!before) fprintf(worker->options->log, "likeness: gallery %s is out of service: %s\n", stat.name, error->text);
+  if (!before)
+    lk_printable_line(worker->options->log, "likeness: gallery %s is out of service: %s", stat.name, error->text);
 }
 
 lk_status lk_worker_check_gallery(lk_worker *worker, uint32_t number, lk_error *error) {

@@ -49,6 +49,7 @@ typedef struct lk_worker {
 
   bool *retired; /* whether the gallery of that number is out of service */
 
+  bool heads_refused; /* Redis refused the last head, which was logged; the finish stage's, as is the next one */
   uint64_t published; /* record that the last head in Redis covers; the finish stage's */
 } lk_worker;
 

@@ -414,6 +414,10 @@ uint64_t lk_audit_latest_head(lk_audit *audit, char head[LK_AUDIT_HEAD_MAX]) {
   return sequence;
 }
 
+void lk_audit_abandon(lk_audit *audit) {
+  if (audit != NULL) discard(audit);
+}
+
 lk_status lk_audit_close(lk_audit *audit, lk_error *error) {
   if (audit == NULL) return LK_OK;
   lk_audit_entry entry = {.record.type = LK_AUDIT_CLOSED};

@@ -10,6 +10,9 @@
 lk_status lk_audit_open_seen(const char *folder, const lk_audit_options *options, const lk_anchor *seen,
                              lk_audit **audit, lk_error *error);
 
+/* Closes a log that was refused, without a record and without a head that would vouch for it. NULL is allowed. */
+void lk_audit_abandon(lk_audit *audit);
+
 /* The log's id. */
 const char *lk_audit_log_id(const lk_audit *audit);
 

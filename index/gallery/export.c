@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "index/gallery/authorise.h"
+#include "index/gallery/probes.h"
 
 lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector, lk_error *error) {
   uint32_t place;
@@ -10,7 +11,10 @@ lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t positi
   uint32_t dim = segment->shape.dim, row = lk_segment_row_at(segment, place);
   const float *x = lk_stored_row(segment->shape.store, segment->block.exact, row, dim, vector);
   if (x != vector) memcpy(vector, x, dim * sizeof *vector);
-  return lk_segment_check_row(segment, row, error);
+  fenv_t callers = lk_enter_arithmetic();
+  lk_status status = lk_segment_check_row(segment, row, error);
+  fesetenv(&callers);
+  return status;
 }
 
 static lk_status check_span(const lk_gallery *gallery, uint64_t position, uint64_t count, lk_error *error) {

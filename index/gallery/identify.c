@@ -171,7 +171,10 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
   lk_search_stats counted = stats != NULL ? *stats : (lk_search_stats){0};
   lk_answer_begin(&result->answer, gallery);
   lk_status status = check_usage(gallery, query, error);
-  if (status != LK_OK) return status;
+  if (status != LK_OK) {
+    lk_result_erase(result);
+    return status;
+  }
   status = authorise(gallery, &permitted, result, &authorisation, error);
   if (status == LK_OK) {
     status = run_search(result, &permitted, &counted, error);

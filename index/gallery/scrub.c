@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "index/gallery/gallery.h"
+#include "index/gallery/probes.h"
 
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -50,9 +51,11 @@ static lk_status hash_piece(lk_scrub *scrub, const lk_segment *segment, lk_error
 
 static lk_status check_tile(lk_scrub *scrub, const lk_segment *segment, lk_error *error) {
   lk_status status = LK_OK;
+  fenv_t callers = lk_enter_arithmetic();
   uint64_t end = scrub->at + LK_TILE_ROWS < segment->block.rows ? scrub->at + LK_TILE_ROWS : segment->block.rows;
   for (; status == LK_OK && scrub->at < end; scrub->at++)
     status = lk_segment_check_row(segment, (uint32_t)scrub->at, error);
+  fesetenv(&callers);
   return status;
 }
 

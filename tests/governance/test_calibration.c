@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tests/support/files.h"
 
 TestSuite(calibration, .init = files_setup, .fini = files_teardown);
@@ -191,4 +192,12 @@ Test(calibration, files_that_are_not_there_or_empty) {
   files_write(files_path("empty.json"), "", 0);
   cr_assert_eq(lk_calibration_open(files_path("empty.json"), &calibration, NULL, &error), LK_EFORMAT);
   cr_assert_not_null(strstr(error.text, "empty.json"));
+}
+
+/* Scores of another metric have another scale. */
+Test(calibration, fits_its_model_and_metric) {
+  lk_calibration c = {.metric = LK_L2, .model = "m"};
+  cr_assert(lk_calibration_fits(&c, lk_text_of("m"), LK_L2));
+  cr_assert(!lk_calibration_fits(&c, lk_text_of("m"), LK_COSINE));
+  cr_assert(!lk_calibration_fits(&c, lk_text_of("n"), LK_L2));
 }

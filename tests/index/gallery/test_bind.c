@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <likeness/audit.h>
@@ -296,8 +297,17 @@ static void cut_log(void) {
   cr_assert_eq(lk_audit_verify(audit, NULL, NULL, &report, &error), LK_OK, "%s", error.text);
 }
 
-static void (*const losses[])(void) = {delete_log, begin_log_anew, cut_log};
-enum { LOSSES = sizeof losses / sizeof losses[0] };
+/* Another folder in the place of one above the log. */
+static void link_above(void) {
+  char above[PATH_MAX];
+  strcpy(above, files_path("above"));
+  cr_assert_eq(rename(above, files_path("before")), 0);
+  cr_assert_eq(mkdir(files_path("after"), 0700), 0);
+  cr_assert_eq(symlink(files_path("after"), above), 0);
+}
+
+static void (*const losses[])(void) = {delete_log, begin_log_anew, cut_log, link_above};
+enum { LOSSES = 3 /* that can happen to a log in use */ };
 
 /* Binds and searches, with quotas of 12 probes a case; then the log is lost. */
 static void lose_log(int how) {
@@ -322,8 +332,11 @@ static void expect_nothing_without_its_log(void) {
   close_gallery();
 }
 
+/* To make the gallery once more fails, and makes nobody forget what it has seen. */
 Test(bind, a_log_that_was_deleted) {
   lose_log(0);
+  lk_gallery_options again = {.dim = DIM, .binding = &(lk_binding){.policy = policy, .audit = audit}};
+  cr_assert_eq(lk_gallery_create(folder, &again, &error), LK_EEXIST);
   expect_nothing_without_its_log();
 }
 
@@ -334,6 +347,14 @@ Test(bind, a_log_that_was_begun_anew) {
 
 Test(bind, a_log_that_was_cut_between_two_records) {
   lose_log(2);
+  expect_nothing_without_its_log();
+}
+
+Test(bind, a_link_above_the_log) {
+  strcpy(audit, files_path("above"));
+  cr_assert_eq(mkdir(audit, 0700), 0);
+  strcat(audit, "/audit");
+  lose_log(3);
   expect_nothing_without_its_log();
 }
 
