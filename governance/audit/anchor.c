@@ -26,9 +26,7 @@ static lk_status read_seen(lk_anchor *anchor, lk_error *error) {
   status = file.size <= LK_AUDIT_HEAD_MAX ? lk_audit_mark_parse(file.data, &anchor->seen, NULL) : LK_EFORMAT;
   lk_file_free(&file);
   if (status != LK_OK && errno == ENOMEM) return lk_fail_memory(error);
-  if (status != LK_OK)
-    return lk_fail(error, LK_EFORMAT, "%s: not what a gallery keeps of an audit log: damaged, or no head",
-                   anchor->path);
+  if (status != LK_OK) return lk_fail(error, LK_EFORMAT, "%s: damaged: not a head of an audit log", anchor->path);
   anchor->met = false;
   return LK_OK;
 }

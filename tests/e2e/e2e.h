@@ -21,6 +21,16 @@ enum { FACES_DIM = 24, FACES_ROWS = 600, FACES_PROBES = 150 };
 #define FACES_REPLIES "lk:{faces}:r:"
 #define FACES_SIGNED "lk:{faces}:signed:"
 
+/* A policy that permits the purpose "demo". More fields of its rule, and more rules, may follow. */
+#define DEMO_PERMIT                         \
+  "policy: 1\n"                             \
+  "name: test\n"                            \
+  "rules:\n"                                \
+  "  - id: demo\n"                          \
+  "    effect: permit\n"                    \
+  "    text: Demonstrations are allowed.\n" \
+  "    purposes: [demo]\n"
+
 extern char faces[PATH_MAX], probes[PATH_MAX]; /* the gallery's folder, the file of the probes */
 extern redis_server redis;                     /* named, not started */
 extern float *faces_probes;                    /* FACES_PROBES x FACES_DIM */

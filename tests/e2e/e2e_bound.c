@@ -10,21 +10,12 @@
 static process one, worker;
 static char policy[PATH_MAX], audit[PATH_MAX], labels[PATH_MAX];
 
-#define PERMIT                              \
-  "policy: 1\n"                             \
-  "name: test\n"                            \
-  "rules:\n"                                \
-  "  - id: demo\n"                          \
-  "    effect: permit\n"                    \
-  "    text: Demonstrations are allowed.\n" \
-  "    purposes: demo\n"
-
 static void setup(void) {
   e2e_setup();
   strcpy(policy, files_path("policy.yaml"));
   strcpy(audit, files_path("audit"));
   strcpy(labels, files_path("labels.csv"));
-  files_write(policy, PERMIT, strlen(PERMIT));
+  files_write(policy, DEMO_PERMIT, strlen(DEMO_PERMIT));
 }
 
 static void teardown(void) {
@@ -79,7 +70,7 @@ Test(bound, every_command_asks) {
 }
 
 Test(bound, limits_cut_what_is_printed) {
-  static const char limited[] = PERMIT "    max_candidates: 2\n    min_score: 0.4\n";
+  static const char limited[] = DEMO_PERMIT "    max_candidates: 2\n    min_score: 0.4\n";
   files_write(policy, limited, strlen(limited));
   bind();
   cr_assert_eq(likeness(&one, "identify", faces, probes, "-k", "9", "--purpose", "demo", "--format", "csv", NULL), 0);
@@ -154,7 +145,7 @@ Test(bound, a_worker_has_one_policy) {
   char other[PATH_MAX], second[PATH_MAX];
   strcpy(other, files_path("other.yaml"));
   strcpy(second, files_path("second"));
-  files_write(other, PERMIT, strlen(PERMIT));
+  files_write(other, DEMO_PERMIT, strlen(DEMO_PERMIT));
   bind();
   cr_assert_eq(likeness(&one, "serve", faces, "--redis", redis.url, "--policy", other, NULL), 2);
   cr_assert(strstr(process_log(&one), other) != NULL && strstr(process_log(&one), policy) != NULL, "%s",
@@ -179,7 +170,7 @@ Test(bound, a_worker_has_one_log) {
   cr_assert_not_null(strstr(process_log(&one), "is bound to the audit log"), "%s", process_log(&one));
 }
 
-/* At the command line a lost log is an error until a person owns up to it. */
+/* At the command line a lost log is an error until a person declares it lost. */
 Test(bound, a_lost_log) {
   char file[PATH_MAX + 32];
   bind();
@@ -218,7 +209,7 @@ static int submit_later(const char *purpose) {
 
 /* Nobody sends a signal: the worker sees it within a second, and its log says which file it read. */
 Test(bound, a_worker_follows_its_policy) {
-  static const char sport[] = PERMIT "  - {id: sport, effect: permit, text: yes, purposes: sport}\n";
+  static const char sport[] = DEMO_PERMIT "  - {id: sport, effect: permit, text: yes, purposes: sport}\n";
   char words[2 * PATH_MAX];
   redis_server_start(&redis, true);
   bind();
@@ -264,7 +255,7 @@ Test(bound, scores_that_are_rounded_or_withheld) {
   char text[1024];
   redis_server_start(&redis, true);
   for (int l = 0; l < 2; l++) {
-    snprintf(text, sizeof text, PERMIT "%s", lines[l]);
+    snprintf(text, sizeof text, DEMO_PERMIT "%s", lines[l]);
     files_write(policy, text, strlen(text));
     cr_assert_eq(likeness(&one, "bind", faces, "--policy", policy, NULL), 0, "%s", process_log(&one));
     process_close(&one);
@@ -287,7 +278,7 @@ Test(bound, scores_that_are_rounded_or_withheld) {
 }
 
 Test(bound, probes_that_find_one_subject_are_counted_by_the_worker) {
-  static const char limited[] = PERMIT "    min_score: 0.3\n    subject_probes_per_hour: 150\n";
+  static const char limited[] = DEMO_PERMIT "    min_score: 0.3\n    subject_probes_per_hour: 150\n";
   files_write(policy, limited, strlen(limited));
   redis_server_start(&redis, true);
   bind();

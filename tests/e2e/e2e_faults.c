@@ -129,15 +129,20 @@ static void read_consumer(char name[128]) {
   lk_redis_reply_free(reply);
 }
 
-/* Delivered to the worker, as Redis sees it; in one transaction, so that the worker cannot get them itself. */
-Test(faults, deliveries_that_never_arrived_are_read_again) {
-  enum { JOBS = 700 };
-  char consumer[128], stopped[64];
+/* Starts Redis and the worker, and reads the worker's name once it has answered a job. */
+static void start_consumer(char consumer[128]) {
   redis_server_start(&redis, true);
   worker_start(&worker, NULL);
   send_job(&(test_job){.to = "first"});
   expect_reply("first", "j1", "OK", "");
   read_consumer(consumer);
+}
+
+/* Delivered to the worker, as Redis sees it; in one transaction, so that the worker cannot get them itself. */
+Test(faults, deliveries_that_never_arrived_are_read_again) {
+  enum { JOBS = 700 };
+  char consumer[128], stopped[64];
+  start_consumer(consumer);
   redis_do(&redis, "MULTI", NULL);
   send_jobs(FACES_LO, "x", "me", JOBS);
   redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, consumer, "COUNT", "1000", "STREAMS", FACES_LO, ">", NULL);
@@ -155,11 +160,7 @@ Test(faults, deliveries_that_never_arrived_are_read_again) {
  * more whom to answer, and the reason is not that the job was malformed. */
 Test(faults, entries_deleted_while_pending) {
   char consumer[128];
-  redis_server_start(&redis, true);
-  worker_start(&worker, NULL);
-  send_job(&(test_job){.to = "first"});
-  expect_reply("first", "j1", "OK", "");
-  read_consumer(consumer);
+  start_consumer(consumer);
   redis_do(&redis, "MULTI", NULL);
   send_job(&(test_job){.entry = "*"});
   redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, consumer, "STREAMS", FACES_LO, ">", NULL);

@@ -31,15 +31,6 @@ TestSuite(governance, .init = setup, .fini = teardown);
 
 static void write_policy(const char *text) { files_write(policy, text, strlen(text)); }
 
-#define PERMIT                              \
-  "policy: 1\n"                             \
-  "name: test\n"                            \
-  "rules:\n"                                \
-  "  - id: demo\n"                          \
-  "    effect: permit\n"                    \
-  "    text: Demonstrations are allowed.\n" \
-  "    purposes: [demo]\n"
-
 static void send_demo(const char *id, const char *k) {
   send_job(&(test_job){.id = id, .k = k, .extra = "purpose", .extra_value = "demo"});
 }
@@ -75,7 +66,7 @@ Test(governance, without_rules_each_reply_says_so) {
 }
 
 Test(governance, permitted_within_limits_and_written_down) {
-  write_policy(PERMIT "    max_candidates: 2\n    min_score: 0.05\n    retention_hours: 24\n");
+  write_policy(DEMO_PERMIT "    max_candidates: 2\n    min_score: 0.05\n    retention_hours: 24\n");
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
   send_demo("demo", "50");
   json_t *reply = next_reply("me");
@@ -105,7 +96,8 @@ Test(governance, permitted_within_limits_and_written_down) {
 
 /* Refused before any compute: nothing was searched, and the reply says why. */
 Test(governance, refused_by_default_and_by_rule) {
-  write_policy(PERMIT "  - id: no-tests\n    effect: forbid\n    text: Tests are not allowed.\n    purposes: [test]\n");
+  write_policy(DEMO_PERMIT
+               "  - id: no-tests\n    effect: forbid\n    text: Tests are not allowed.\n    purposes: [test]\n");
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
   send_job(&(test_job){.id = "unsaid"});
   send_job(&(test_job){.id = "other", .extra = "purpose", .extra_value = "sport"});
@@ -129,7 +121,7 @@ Test(governance, refused_by_default_and_by_rule) {
 }
 
 Test(governance, submit_says_its_purpose) {
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   worker_start(&worker, "--policy", policy, NULL);
   cr_assert_eq(likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", NULL), 1);
   cr_assert_not_null(strstr(process_log(&other), "EPOLICY"), "%s", process_log(&other));
@@ -142,7 +134,7 @@ Test(governance, submit_says_its_purpose) {
 /* On SIGHUP the worker reloads the rules. Malformed rules refuse every job, and name the line, until they are mended.
  */
 Test(governance, reloaded_on_hangup) {
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
   send_demo("a", "3");
   expect_reply("me", "a", "OK", "");
@@ -155,7 +147,7 @@ Test(governance, reloaded_on_hangup) {
   cr_assert_str_eq(text_of(decision_of(reply), "policy"), "broken");
   cr_assert_str_eq(text_of(decision_of(reply), "decision"), "refuse");
   json_decref(reply);
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   process_signal(&worker, SIGHUP);
   cr_assert(process_logs(&worker, "policy was reloaded", 10000), "%s", process_log(&worker));
   send_demo("c", "3");
@@ -199,7 +191,7 @@ Test(governance, probes_of_a_case) {
 
 /* A result that cannot be logged is not released. A limit on the file size stands for a full disk. */
 Test(governance, nothing_leaves_without_the_log) {
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
   send_demo("a", "3");
   expect_reply("me", "a", "OK", "");
@@ -236,7 +228,7 @@ Test(governance, a_cut_is_found_against_a_head_in_redis) {
   lk_error error;
   strcpy(key, files_path("key"));
   cr_assert_eq(lk_signing_key_make(key, &error), LK_OK);
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, "--audit-key", key, NULL);
   cr_assert(redis_reaches(&redis, 1, "XLEN", FACES_HEADS, NULL));
   cr_assert_eq(verify_with(published_head(), &error), LK_OK, "%s", error.text);
@@ -269,7 +261,7 @@ static void expect_no_start(const char *words) {
 
 /* The worker still has the file open, but what it writes there is lost; and no worker begins a new log unasked. */
 Test(governance, a_log_that_is_deleted_while_the_worker_runs) {
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
   send_demo("a", "3");
   expect_reply("me", "a", "OK", "");
@@ -290,7 +282,7 @@ Test(governance, a_log_that_is_deleted_while_the_worker_runs) {
 
 /* A worker that was killed had no time to say where its log ends. */
 Test(governance, a_log_that_is_cut_after_the_worker_was_killed) {
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   worker_start(&worker, "--policy", policy, "--audit", audit, NULL);
   send_demo("a", "3");
   expect_reply("me", "a", "OK", "");
@@ -339,7 +331,7 @@ static void await_pending(int64_t n) {
 }
 
 Test(governance, new_rules_hold_for_jobs_that_were_permitted_before) {
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   start_patient("3000000");
   send_demo("a", "3");
   await_pending(1);
@@ -357,7 +349,7 @@ Test(governance, new_rules_hold_for_replies_that_wait_for_redis) {
   redis_server_close(&redis);
   redis.appendonly = true;
   redis_server_start(&redis, true);
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   start_patient("1000000");
   send_demo("a", "3");
   await_pending(1);
@@ -439,11 +431,11 @@ static bool is_ok(int64_t index) {
 /* The worker lets the reply leave before `from`; it reaches Redis, which is held up, after it. */
 Test(governance, a_reply_that_comes_too_late_is_decided_again) {
   char from[LK_TIMESTAMP_SIZE], text[1024];
-  write_policy(PERMIT);
+  write_policy(DEMO_PERMIT);
   start_patient("1000000");
   int64_t from_ms = redis_ms() + 2500;
   lk_timestamp_format(from_ms, from);
-  snprintf(text, sizeof text, PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n", from);
+  snprintf(text, sizeof text, DEMO_PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n", from);
   reload_policy(text);
   send_demo("late", "3");
   await_pending(1);
@@ -462,7 +454,8 @@ Test(governance, a_moratorium_begins_and_ends_in_the_flow_of_jobs) {
   lk_timestamp_format(begin.at_ms, from);
   lk_timestamp_format(end.at_ms, until);
   snprintf(text, sizeof text,
-           PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n    until: %s\n", from, until);
+           DEMO_PERMIT "  - id: halt\n    effect: forbid\n    text: Halted.\n    from: %s\n    until: %s\n", from,
+           until);
   write_policy(text);
   worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", "3000", NULL);
   int64_t sent = 0;

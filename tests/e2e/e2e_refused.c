@@ -10,21 +10,12 @@
 static process worker, one;
 static char policy[PATH_MAX], audit[PATH_MAX];
 
-#define PERMIT                              \
-  "policy: 1\n"                             \
-  "name: test\n"                            \
-  "rules:\n"                                \
-  "  - id: demo\n"                          \
-  "    effect: permit\n"                    \
-  "    text: Demonstrations are allowed.\n" \
-  "    purposes: [demo]\n"
-
 static void setup(void) {
   e2e_setup();
   redis_server_start(&redis, true);
   strcpy(policy, files_path("policy.yaml"));
   strcpy(audit, files_path("audit"));
-  files_write(policy, PERMIT, strlen(PERMIT));
+  files_write(policy, DEMO_PERMIT, strlen(DEMO_PERMIT));
 }
 
 static void teardown(void) {

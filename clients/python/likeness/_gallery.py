@@ -205,8 +205,8 @@ def bind(
 ) -> None:
     """Binds the gallery to a policy, its calibration and an audit log. All None removes the binding.
 
-    The logs that the gallery leaves and joins record it. `lost_audit_log` owns up to a log that is gone, cut or
-    replaced; the new log records that first."""
+    The logs that the gallery leaves and joins record it. `lost_audit_log` declares a log lost that is gone, cut
+    or replaced; the new log records that first."""
     given = {"policy": policy, "calibration": calibration, "audit": audit, "audit_key": audit_key}
     binding = c.Binding(**{name: checked.path(name, path) for name, path in given.items() if path is not None})
     function = "lk_gallery_bind_after_loss" if lost_audit_log else "lk_gallery_bind"
