@@ -55,10 +55,8 @@ static lk_status read_files(run *r, lk_error *error) {
 static lk_status authorise(run *r, lk_error *error) {
   const lk_vectors *probes = &r->probes.vectors;
   lk_text model = lk_text_of(r->options->model != NULL ? r->options->model : "");
-  lk_policy_request request = {.operation = LK_OPERATION_EVALUATE,
-                               .k = 1,
-                               .threshold = -INFINITY,
-                               .probes = probes->rows < UINT32_MAX ? (uint32_t)probes->rows : UINT32_MAX};
+  lk_policy_request request = {
+      .operation = LK_OPERATION_EVALUATE, .k = 1, .threshold = -INFINITY, .probes = lk_policy_probes(probes, 1)};
   lk_status status = lk_options_claims(r->options, &r->claims, &r->key, error);
   if (status != LK_OK) return status;
   lk_evidence evidence = {.fault = lk_gallery_check_probes(r->gallery, probes, model, error)};

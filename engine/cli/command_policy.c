@@ -27,8 +27,8 @@ static void warn_of_open_fields(const char *file, const lk_policy *policy, FILE 
   for (uint32_t i = 0; i < stat.rules; i++) {
     lk_text id = lk_policy_rule_get(policy, i).id;
     if (lk_policy_open_fields(policy, i, open, sizeof open))
-      fprintf(log, "%s: warning: the permit '%.*s' leaves fields open; it permits %s\n", file, (int)id.length, id.bytes,
-              open);
+      lk_printable_line(log, "%s: warning: the permit '%.*s' leaves fields open; it permits %s", file, (int)id.length,
+                        id.bytes, open);
   }
 }
 

@@ -117,7 +117,7 @@ static lk_status check_probes(const run *r, lk_error *error) {
   lk_policy_request request = {.operation = LK_OPERATION_IDENTIFY,
                                .k = query.k,
                                .threshold = query.threshold,
-                               .probes = probes->rows < UINT32_MAX ? (uint32_t)probes->rows : UINT32_MAX};
+                               .probes = lk_policy_probes(probes, 1)};
   lk_evidence evidence = lk_query_evidence(&query, fault);
   lk_status status = lk_gallery_authorise(&authorisation, r->gallery, &request, &evidence, query.claims, error);
   lk_gallery_authorise_end(&authorisation);

@@ -102,6 +102,13 @@ static lk_status decide_again(lk_gallery_authorisation *a, uint64_t now_ms, lk_e
   return status == LK_OK ? check_generation(a, error) : status;
 }
 
+uint32_t lk_policy_probes(const lk_vectors *runs, uint32_t runs_count) {
+  uint64_t probes = 0;
+  for (uint32_t i = 0; i < runs_count; i++)
+    if (__builtin_add_overflow(probes, runs[i].rows, &probes)) probes = UINT32_MAX;
+  return probes < UINT32_MAX ? (uint32_t)probes : UINT32_MAX;
+}
+
 lk_evidence lk_query_evidence(const lk_query *query, lk_status fault) {
   return (lk_evidence){.fault = fault,
                        .searches = true,

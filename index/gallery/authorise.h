@@ -25,6 +25,9 @@ lk_status lk_gallery_authorise(lk_gallery_authorisation *authorisation, const lk
                                const lk_policy_request *request, const lk_evidence *evidence, const lk_claims *claims,
                                lk_error *error);
 
+/* The probes of all runs, as the policy counts them: at most UINT32_MAX. */
+uint32_t lk_policy_probes(const lk_vectors *runs, uint32_t runs_count);
+
 /* The evidence of an identification, without its probes. */
 lk_evidence lk_query_evidence(const lk_query *query, lk_status fault);
 

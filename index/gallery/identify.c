@@ -138,19 +138,14 @@ lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *quer
   return status == LK_OK ? run_search(result, query, stats, error) : status;
 }
 
-static uint32_t count_probes(const lk_query *query) {
-  uint64_t probes = 0;
-  for (uint32_t i = 0; i < query->probes_count; i++)
-    if (__builtin_add_overflow(probes, query->probes[i].rows, &probes)) probes = UINT32_MAX;
-  return probes < UINT32_MAX ? (uint32_t)probes : UINT32_MAX;
-}
-
 /* Asks the policy, before anyone is told that the probes do not fit the gallery, and takes its limits. */
 static lk_status authorise(const lk_gallery *gallery, lk_query *query, lk_result *result,
                            lk_gallery_authorisation *authorisation, lk_error *error) {
   lk_workspace *w = &result->workspace;
-  lk_policy_request request = {
-      .operation = LK_OPERATION_IDENTIFY, .k = query->k, .threshold = query->threshold, .probes = count_probes(query)};
+  lk_policy_request request = {.operation = LK_OPERATION_IDENTIFY,
+                               .k = query->k,
+                               .threshold = query->threshold,
+                               .probes = lk_policy_probes(query->probes, query->probes_count)};
   lk_evidence evidence = lk_query_evidence(query, prepare(gallery, query, w, error));
   if (evidence.fault == LK_OK) {
     evidence.probes = w->probes;

@@ -69,10 +69,8 @@ static lk_status authorise(const lk_gallery *gallery, const lk_vectors *probes, 
                            const lk_claims *claims, lk_result *result, lk_gallery_authorisation *authorisation,
                            lk_error *error) {
   lk_workspace *w = &result->workspace;
-  lk_policy_request request = {.operation = LK_OPERATION_VERIFY,
-                               .k = 1,
-                               .threshold = -INFINITY,
-                               .probes = probes->rows < UINT32_MAX ? (uint32_t)probes->rows : UINT32_MAX};
+  lk_policy_request request = {
+      .operation = LK_OPERATION_VERIFY, .k = 1, .threshold = -INFINITY, .probes = lk_policy_probes(probes, 1)};
   lk_evidence evidence = {.searches = true, .narrowing = lk_narrowing_to_subject(subject)};
   evidence.fault = lk_workspace_prepare(w, gallery, probes, 1, -INFINITY, error);
   if (evidence.fault == LK_OK) {
