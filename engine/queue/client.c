@@ -93,7 +93,7 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
   snprintf(since, sizeof since, "%" PRId64, job->claims.pending_since_ms);
   lk_command_clear(&c->command);
   lk_command_add_string(&c->command, "XADD");
-  lk_command_add_string(&c->command, c->keys.streams[strcmp(job->priority, "hi") == 0 ? LK_HI : LK_LO]);
+  lk_command_add_string(&c->command, c->keys.lanes[strcmp(job->priority, "hi") == 0 ? LK_HI : LK_LO][0]);
   lk_command_add_string(&c->command, "*");
   c->fields_count = 0;
   add_field(c, "v", "1");

@@ -97,11 +97,7 @@ static void encode(finish *f, lk_task *task, const lk_done *done) {
 
 static const lk_keys *keys_of(const finish *f, const lk_task *task) { return &f->worker->keys[task->number]; }
 
-static const char *stream_of(const finish *f, const lk_task *task) { return keys_of(f, task)->streams[task->priority]; }
-
-static bool is_of_stream(const lk_task *task, const lk_task *first) {
-  return task->number == first->number && task->priority == first->priority;
-}
+static bool is_of_stream(const lk_task *task, const lk_task *first) { return task->stream == first->stream; }
 
 /* The number (from 1) of the task's reply list among the keys; adds a new list. */
 static uint32_t list_of(finish *f, const lk_task *task, uint32_t *lists) {
@@ -142,18 +138,17 @@ static void build_call(finish *f, const lk_task *first, size_t count, uint32_t l
   lk_command_add_string(command, "FCALL");
   lk_command_add_string(command, LK_FINISH);
   lk_command_add_string(command, keys_count);
-  lk_command_add_string(command, stream_of(f, first));
+  lk_command_add_string(command, first->stream);
   lk_command_add_string(command, keys_of(f, first)->dead);
   const char *key = f->keys.data;
   for (uint32_t i = 0; i < lists; i++, key += strlen(key) + 1) lk_command_add_string(command, key);
   lk_command_add_string(command, LK_GROUP);
-  lk_command_add_string(command, LK_REPLY_LIFE_MS);
-  lk_command_add_string(command, LK_REPLY_CAP);
   for (size_t i = 0, begin = 0; i < count; begin = f->ends[i++]) {
     lk_command_add_string(command, f->tasks[i]->entry);
     lk_command_add_string(command, f->tasks[i]->list);
     lk_command_add_string(command, f->tasks[i]->since);
     lk_command_add_string(command, f->tasks[i]->until);
+    lk_command_add(command, f->tasks[i]->job.id.bytes, f->tasks[i]->job.id.length);
     lk_command_add(command, f->replies.data + begin, f->ends[i] - begin);
   }
 }
@@ -230,7 +225,7 @@ static bool send_call(finish *f) {
 }
 
 static bool discard(finish *f, const lk_task *task) {
-  const char *const words[] = {"FCALL",     LK_DISCARD,      "2", stream_of(f, task), keys_of(f, task)->dead, LK_GROUP,
+  const char *const words[] = {"FCALL",     LK_DISCARD,      "2", task->stream, keys_of(f, task)->dead, LK_GROUP,
                                task->entry, task->error.text};
   lk_command_clear(&f->command);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) lk_command_add_string(&f->command, words[i]);
@@ -276,11 +271,12 @@ static void answer(finish *f, const lk_done *done) {
 static void trim(finish *f) {
   uint32_t streams = f->worker->options->galleries_count * LK_PRIORITIES;
   for (uint32_t s = 0; f->session.redis != NULL && s < streams; s++) {
-    const char *stream = f->worker->keys[s / LK_PRIORITIES].streams[s % LK_PRIORITIES];
-    const char *const words[] = {"FCALL", LK_TRIM, "1", stream};
+    const char *stream = f->worker->keys[s / LK_PRIORITIES].lanes[s % LK_PRIORITIES][0];
+    const char *const words[] = {LK_TRIM, "1", stream, LK_GROUP};
     lk_redis_reply *reply = NULL;
     lk_error error;
-    if (lk_redis_call_words(f->session.redis, &reply, &error, 4, words) != LK_OK) lk_redis_session_close(&f->session);
+    if (lk_functions_call_words(f->session.redis, &reply, &error, 4, words) != LK_OK)
+      lk_redis_session_close(&f->session);
     lk_redis_reply_free(reply);
   }
 }

@@ -2,14 +2,15 @@
 
 #include "base/fail.h"
 #include "base/printable.h"
+#include "engine/queue/functions.h"
 #include "engine/queue/protocol.h"
 
 /* A stream that Redis refuses, because its key holds another type, say, keeps no head from the others. */
 static lk_status add_to_stream(lk_worker *worker, lk_redis *redis, const char *stream, const char *head, bool *refused,
                                lk_error *error) {
-  const char *const words[] = {"XADD", stream, "MAXLEN", "~", LK_HEADS_KEPT, "*", "head", head};
+  const char *const words[] = {LK_HEAD, "1", stream, LK_HEADS_KEPT, head};
   lk_redis_reply *reply = NULL;
-  lk_status status = lk_redis_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
+  lk_status status = lk_functions_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
   if (status != LK_OK) return status;
   const char *why = lk_redis_reply_error(reply);
   if (why != NULL && !worker->heads_refused)

@@ -213,6 +213,7 @@ static lk_status take_entry(intake *in, lk_delivery *delivery, source *from, con
   if (task == NULL) return LK_OK;
   memcpy(task->entry, id, length);
   task->number = from->number;
+  task->stream = from->key;
   task->priority = from->priority;
   task->status = parse_task(in, task, lk_redis_reply_element(entry, 1));
   if (task->status == LK_EIO) {
@@ -314,7 +315,7 @@ static lk_status open_sources(intake *in, lk_error *error) {
     source *from = &in->sources[s];
     from->number = s % galleries;
     from->priority = (lk_priority)(s / galleries);
-    from->key = in->worker->keys[from->number].streams[from->priority];
+    from->key = in->worker->keys[from->number].lanes[from->priority][0];
   }
   return LK_OK;
 }

@@ -24,9 +24,9 @@ static void log_refusal(lease *l, const char *refused) {
 static lk_status call(lease *l, const lk_keys *keys, uint32_t lease_ms, bool *missing, lk_error *error) {
   char ms[16];
   snprintf(ms, sizeof ms, "%u", lease_ms);
-  const char *const words[] = {"FCALL", LK_LEASE, "1", keys->workers, l->worker->consumer, ms};
+  const char *const words[] = {LK_LEASE, "1", keys->workers, l->worker->consumer, ms, LK_GROUP};
   lk_redis_reply *reply = NULL;
-  lk_status status = lk_redis_call_words(l->session.redis, &reply, error, sizeof words / sizeof words[0], words);
+  lk_status status = lk_functions_call_words(l->session.redis, &reply, error, sizeof words / sizeof words[0], words);
   if (status != LK_OK) return status;
   const char *refused = lk_redis_reply_error(reply);
   *missing = refused != NULL && strstr(refused, "Function not found") != NULL;

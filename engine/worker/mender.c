@@ -26,9 +26,9 @@ static lk_status take_refusal(lk_mender *mender, const lk_redis_session *session
 static lk_status mend(lk_mender *mender, lk_redis_session *session, const char *stream, lk_error *error) {
   char ahead[24];
   snprintf(ahead, sizeof ahead, "%d", LK_ENTRY_AHEAD_MS);
-  const char *const words[] = {"FCALL", LK_MEND, "1", stream, LK_GROUP, ahead};
+  const char *const words[] = {LK_MEND, "1", stream, LK_GROUP, ahead};
   lk_redis_reply *reply = NULL;
-  lk_status status = lk_redis_call_words(session->redis, &reply, error, sizeof words / sizeof words[0], words);
+  lk_status status = lk_functions_call_words(session->redis, &reply, error, sizeof words / sizeof words[0], words);
   if (status != LK_OK) return status;
   if (lk_redis_reply_error(reply) != NULL) {
     status = take_refusal(mender, session, lk_redis_reply_error(reply), error);
@@ -47,7 +47,7 @@ lk_status lk_mender_run(lk_mender *mender, lk_redis_session *session, lk_error *
   lk_status status = LK_OK;
   mender->refuses = false;
   for (uint32_t i = 0; status == LK_OK && i < LK_PRIORITIES * mender->count; i++)
-    status = mend(mender, session, mender->keys[i / LK_PRIORITIES].streams[i % LK_PRIORITIES], error);
+    status = mend(mender, session, mender->keys[i / LK_PRIORITIES].lanes[i % LK_PRIORITIES][0], error);
   mender->refused = mender->refuses;
   if (status == LK_OK) mender->due_us = now_us + every_us;
   return status;

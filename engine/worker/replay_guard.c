@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "engine/queue/functions.h"
 
 /* Longer than a signature is valid by any policy and clock: Redis forgets only signatures that are too old to be used.
  */
@@ -30,19 +31,19 @@ lk_once lk_replay_guard_name(const lk_task *task) {
 lk_status lk_replay_guard_check(lk_redis *redis, const lk_keys *keys, const lk_task *task, const lk_once *once,
                                 uint64_t valid_ms, uint64_t now_ms, lk_error *error) {
   char hash[2 * sizeof once->hash + 1], key[LK_KEY_SIZE + sizeof hash], entry[LK_KEY_SIZE + sizeof task->entry];
-  snprintf(entry, sizeof entry, "%s %s", keys->streams[task->priority], task->entry);
+  snprintf(entry, sizeof entry, "%s %s", task->stream, task->entry);
   snprintf(key, sizeof key, "%s%s", keys->once, sodium_bin2hex(hash, sizeof hash, once->hash, sizeof once->hash));
-  const char *const words[] = {"SET", key, entry, "NX", "GET", "PX", remembered_ms};
+  const char *const words[] = {LK_ONCE, "1", key, entry, remembered_ms};
   lk_redis_reply *reply = NULL;
   lk_status status = check_age(task, valid_ms, now_ms, error);
-  if (status == LK_OK) status = lk_redis_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
+  if (status == LK_OK) status = lk_functions_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
   if (status != LK_OK) return status;
   size_t length;
   const char *first = lk_redis_reply_string(reply, &length);
   if (lk_redis_reply_error(reply) != NULL)
     status = lk_fail(error, lk_redis_reply_refusal(reply), "redis refused to remember a signed job: %s",
                      lk_redis_reply_error(reply));
-  else if (first != NULL && strcmp(first, entry) != 0) /* equal: this entry itself, read again */
+  else if (first != NULL && first[0] != '\0' && strcmp(first, entry) != 0) /* equal: this entry itself, read again */
     status = lk_fail(error, LK_EPOLICY, "refused: this signed job was received before, as %.350s", first);
   lk_redis_reply_free(reply);
   return status;

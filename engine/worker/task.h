@@ -23,6 +23,7 @@ typedef struct lk_task {
   struct lk_task *newer, **older; /* among the worker's tasks; `older` is where the pointer to this one stands */
   lk_delivery *delivery;
   uint32_t number;      /* of the gallery whose stream has the job */
+  const char *stream;   /* its key */
   lk_priority priority; /* of that stream */
   char entry[48];       /* id in it */
   lk_job job;

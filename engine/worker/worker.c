@@ -46,7 +46,7 @@ bool lk_worker_is_stopping(lk_worker *worker) {
 }
 
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error) {
-  const char *const words[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_lua};
+  const char *const words[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_library};
   lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(redis, &reply, error, 4, words);
   if (status != LK_OK) return status;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "engine/queue/functions.h"
 #include "engine/worker/redis_session.h"
 #include "engine/worker/task.h"
 #include "engine/worker/worker_options.h"

@@ -1,0 +1,38 @@
+-- Values per Lua call: unpack has a limit, and this is well below it.
+local CHUNK = 1000
+
+local function in_chunks(values, call)
+  for first = 1, #values, CHUNK do
+    local last = math.min(first + CHUNK - 1, #values)
+    local result = call(unpack(values, first, last))
+    if type(result) == 'table' and result.err then return result.err end
+  end
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The names and values of a reply in turn, as a table.
+local function map_of(list)
+  local map = {}
+  for i = 1, #list, 2 do map[list[i]] = list[i + 1] end
+  return map
+end
+
+local function count_up(part, name, by) redis.call('HINCRBY', part .. 'counts', name, by) end
+
+-- The pending entry as XPENDING tells it: its id, consumer, idle time and deliveries; nil: it is not pending.
+local function pending_entry(stream, group, entry)
+  local found = redis.pcall('XPENDING', stream, group, entry, entry, 1)
+  if found.err then error(found) end
+  return found[1]
+end
+
+-- Keeps entries that cannot be answered, with the reason, for people to look at.
+local function add_to_dead(dead, to, entries, reason)
+  for _, entry in ipairs(entries) do
+    redis.pcall('XADD', dead, 'MAXLEN', '~', 10000, '*', 'entry', entry, 'to', to, 'reason', reason)
+  end
+end

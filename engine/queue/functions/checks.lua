@@ -1,0 +1,76 @@
+-- What a caller gives is checked before anything is changed, since a function does not roll back. A check returns what is
+-- wrong, or nil.
+
+local functions = {} -- the name, callback and flags of each; by name the callback
+
+local function define(name, callback, fault, ...)
+  local function checked(keys, argv)
+    local wrong = fault(keys, argv)
+    if wrong then return redis.error_reply('ERR ' .. name .. ': ' .. wrong) end
+    return callback(keys, argv)
+  end
+  functions[#functions + 1] = {name, checked, {...}}
+  functions[name] = checked
+end
+
+local MOST = 2 ^ 53 -- as far as Lua counts
+local DAY_MS = 86400000
+
+local function whole(text, least, most)
+  local number = #text <= 16 and text:match('^%d+$') and tonumber(text)
+  return number and number >= least and number <= most
+end
+
+local function is_entry(text) return #text <= 41 and text:match('^%d+%-%d+$') end
+
+-- The part that all keys of the gallery begin with; nil: this is not that key of a gallery. A partition of a gallery is
+-- named `faces/1`.
+local function gallery_part(key, name)
+  local part, tag = key:match('^(lk:{([^{}]+)}:)' .. name .. '$')
+  return tag and (tag:match('^[%w._-]+$') or tag:match('^[%w._-]+/%d+$')) and part
+end
+
+-- The same for a stream of jobs: one of the 16 lanes of a priority.
+local function stream_part(key)
+  local part = gallery_part(key, 'q:hi') or gallery_part(key, 'q:lo')
+  local lane = key:match(':([1-9]%d?)$')
+  if part or not lane or tonumber(lane) > 15 then return part end
+  return gallery_part(key, 'q:hi:' .. lane) or gallery_part(key, 'q:lo:' .. lane)
+end
+
+-- A stream's name within its gallery.
+local function short(part, stream) return stream:sub(#part + 1) end
+
+-- The client whose list of replies this is, and the gallery's part.
+local function client_of(key)
+  local part, tag, to = key:match('^(lk:{([^{}]+)}:)r:(.+)$')
+  if part and gallery_part(part, '') then return to, part end
+end
+
+-- How many keys and arguments there must be; no greatest number: as many as there are.
+local function counts_fault(keys, argv, keys_least, keys_most, argv_least, argv_most)
+  if #keys < keys_least or (keys_most and #keys > keys_most) then return 'has the wrong number of keys, ' .. #keys end
+  if #argv < argv_least or (argv_most and #argv > argv_most) then
+    return 'has the wrong number of arguments, ' .. #argv
+  end
+end
+
+-- Keys from `first` on must be streams of jobs of one gallery, `part` if that is given.
+local function streams_fault(keys, first, part)
+  part = part or stream_part(keys[first])
+  for i = first, #keys do
+    if not part or stream_part(keys[i]) ~= part then return 'key ' .. i .. ' is not a stream of jobs' end
+  end
+end
+
+local function entries_fault(argv, first)
+  for i = first, #argv do
+    if not is_entry(argv[i]) then return 'argument ' .. i .. ' is not the id of an entry' end
+  end
+end
+
+local function empty_fault(argv, first, last)
+  for i = first, last do
+    if argv[i] == '' then return 'argument ' .. i .. ' is empty' end
+  end
+end

@@ -1,0 +1,1 @@
+return functions[table.remove(ARGV, 1)](KEYS, ARGV)

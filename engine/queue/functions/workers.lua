@@ -1,0 +1,89 @@
+-- Workers, while they live. A worker that was killed or hangs lets its lease run out; then the others take over what it
+-- holds. A worker that leaves gives back what it holds to the consumer `returned`, which never has a lease.
+
+local RETURNED = 'returned'
+
+local function running_fields(consumer) return consumer .. '/0', consumer .. '/1' end
+
+-- Says that a worker lives: it has the gallery's lease from now on, unless it renews it, for so long.
+-- KEYS: the gallery's workers, a sorted set by the end of the lease (Unix, ms). ARGV: the worker's name as a consumer, ms,
+-- group.
+-- Leases that are over are removed, and the key goes with the last one: it exists only while a worker lives.
+-- Returns the number of workers that live, and the time (Unix, ms).
+local function lease(keys, argv)
+  local workers, now, ms = keys[1], now_ms(), tonumber(argv[2])
+  redis.call('ZADD', workers, string.format('%.0f', now + ms), argv[1])
+  redis.call('ZREMRANGEBYSCORE', workers, '-inf', string.format('%.0f', now))
+  redis.call('PEXPIREAT', workers, redis.call('ZRANGE', workers, -1, -1, 'WITHSCORES')[2])
+  keep_group(gallery_part(workers, 'workers'), argv[3], now)
+  return {redis.call('ZCARD', workers), now}
+end
+
+-- Notes what a worker is about to search for: its jobs, a line each, of the stream's name within the gallery and the
+-- entry. KEYS: the gallery's running batches. ARGV: the worker's name with the number of its thread, the jobs ('': none).
+local function run(keys, argv)
+  if argv[2] == '' then return redis.call('HDEL', keys[1], argv[1]) end
+  return redis.call('HSET', keys[1], argv[1], argv[2])
+end
+
+-- Hands jobs back that a worker took and will not begin. KEYS: the stream. ARGV: group, the worker, entries. Returns how
+-- many it still held.
+local function hand_back(keys, argv)
+  local stream, group, held = keys[1], argv[1], {}
+  for i = 3, #argv do
+    local found = pending_entry(stream, group, argv[i])
+    if found and found[2] == argv[2] then table.insert(held, argv[i]) end
+  end
+  in_chunks(held, function(...)
+    local words = {...}
+    table.insert(words, 'JUSTID')
+    return redis.call('XCLAIM', stream, group, RETURNED, 0, unpack(words))
+  end)
+  return #held
+end
+
+local function forget_worker(part, consumer) redis.call('HDEL', part .. 'running', running_fields(consumer)) end
+
+-- A worker ends. KEYS: the gallery's workers, its streams. ARGV: group, the worker. What it still holds, others claim.
+local function leave(keys, argv)
+  local part = gallery_part(keys[1], 'workers')
+  redis.call('ZREM', keys[1], argv[2])
+  forget_worker(part, argv[2])
+  for i = 2, #keys do
+    for _, info in ipairs(infos_of('CONSUMERS', keys[i], argv[1])) do
+      if info['name'] == argv[2] and info['pending'] == 0 then
+        redis.call('XGROUP', 'DELCONSUMER', keys[i], argv[1], argv[2])
+      end
+    end
+  end
+  return redis.status_reply('OK')
+end
+
+local function lease_fault(keys, argv)
+  local fault = counts_fault(keys, argv, 1, 1, 3, 3) or empty_fault(argv, 1, 3)
+  if not fault and not gallery_part(keys[1], 'workers') then fault = 'key 1 is not the workers of a gallery' end
+  if not fault and not whole(argv[2], 1, DAY_MS) then fault = 'argument 2 is not a number of ms up to a day' end
+  return fault
+end
+
+local function run_fault(keys, argv)
+  return counts_fault(keys, argv, 1, 1, 2, 2) or empty_fault(argv, 1, 1) or
+    (not gallery_part(keys[1], 'running') and 'key 1 is not the running batches of a gallery' or nil)
+end
+
+local function hand_back_fault(keys, argv)
+  return counts_fault(keys, argv, 1, 1, 3) or streams_fault(keys, 1) or empty_fault(argv, 1, 2) or
+    entries_fault(argv, 3)
+end
+
+local function leave_fault(keys, argv)
+  local fault = counts_fault(keys, argv, 2, nil, 2, 2) or empty_fault(argv, 1, 2)
+  local part = not fault and gallery_part(keys[1], 'workers')
+  if not fault and not part then fault = 'key 1 is not the workers of a gallery' end
+  return fault or streams_fault(keys, 2, part)
+end
+
+define('lk_lease_4', lease, lease_fault, 'allow-oom')
+define('lk_run_4', run, run_fault, 'allow-oom')
+define('lk_return_4', hand_back, hand_back_fault, 'allow-oom')
+define('lk_leave_4', leave, leave_fault, 'allow-oom')
