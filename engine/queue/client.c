@@ -189,12 +189,11 @@ static lk_status receive(client *c, bool *received, lk_error *error) {
   lk_status status = lk_redis_call_words(c->redis, &reply, error, 3, words);
   *received = false;
   if (status != LK_OK) return status;
-  if (lk_redis_reply_error(reply) != NULL)
-    status = lk_fail(error, LK_EIO, "redis refused to wait for replies: %s", lk_redis_reply_error(reply));
-  else if (lk_redis_reply_elements(reply) == 2) {
-    *received = true;
+  *received = lk_redis_reply_elements(reply) == 2;
+  if (*received)
     status = keep_reply(c, lk_redis_reply_take_element(reply, 1), error);
-  }
+  else if (!lk_redis_reply_is_nil(reply))
+    status = lk_redis_reply_unexpected(reply, "BLPOP", error);
   lk_redis_reply_free(reply);
   return status;
 }

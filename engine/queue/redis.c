@@ -1,129 +1,156 @@
 #include "engine/queue/redis.h"
 
-#include <errno.h>
-#include <hiredis/hiredis.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
 
+enum { CALL_MS = 30000, TURNS_MOST = 5 };
+
 struct lk_redis {
-  redisContext *context;
-  char name[256];
+  lk_route *route;
+  lk_wire *wire; /* NULL: a turn led nowhere */
+  uint32_t timeout_ms;
+  size_t reply_limit;
+  lk_route own; /* of lk_redis_open */
+  lk_address address;
 };
 
-static const struct timeval connect_timeout = {.tv_sec = 5};
-static const struct timeval call_timeout = {.tv_sec = 30};
-
-void lk_command_add(lk_command *command, const void *bytes, size_t length) {
-  if (command->count == command->capacity) {
-    size_t capacity = command->capacity > 0 ? 2 * command->capacity : 16;
-    const char **arguments = realloc(command->arguments, capacity * sizeof *arguments);
-    if (arguments != NULL) command->arguments = arguments;
-    size_t *lengths = realloc(command->lengths, capacity * sizeof *lengths);
-    if (lengths != NULL) command->lengths = lengths;
-    if (arguments == NULL || lengths == NULL) {
-      command->failed = 1;
-      return;
-    }
-    command->capacity = capacity;
-  }
-  command->arguments[command->count] = bytes;
-  command->lengths[command->count++] = length;
-}
-
-void lk_command_add_string(lk_command *command, const char *string) { lk_command_add(command, string, strlen(string)); }
-
-void lk_command_clear(lk_command *command) {
-  command->count = 0;
-  command->failed = 0;
-}
-
-void lk_command_free(lk_command *command) {
-  free(command->arguments);
-  free(command->lengths);
-  *command = (lk_command){0};
-}
-
-static lk_status broken(const lk_redis *redis, lk_error *error) {
-  const char *why =
-      redis->context->err == REDIS_ERR_IO && errno == EAGAIN ? "no answer in time" : redis->context->errstr;
-  return lk_fail(error, LK_EIO, "redis at %s: %s", redis->name, why);
-}
-
-static lk_status expect_ok(lk_redis *redis, size_t count, const char *const *words, lk_error *error) {
-  lk_redis_reply *reply = NULL;
-  lk_status status = lk_redis_call_words(redis, &reply, error, count, words);
-  if (status != LK_OK) return status;
-  if (lk_redis_reply_error(reply) != NULL)
-    status = lk_fail(error, lk_redis_reply_refusal(reply), "redis at %s refused %s: %s", redis->name, words[0],
-                     lk_redis_reply_error(reply));
-  lk_redis_reply_free(reply);
+static lk_status open_by(lk_redis *opened, lk_redis **redis, lk_error *error) {
+  opened->timeout_ms = CALL_MS;
+  lk_status status = lk_route_open(opened->route, &opened->wire, error);
+  if (status == LK_OK)
+    *redis = opened;
+  else
+    lk_redis_close(opened);
   return status;
 }
 
-static lk_status introduce(lk_redis *redis, const lk_address *address, lk_error *error) {
-  lk_status status = LK_OK;
-  if (address->password[0] != '\0') {
-    const char *const with_user[] = {"AUTH", address->user, address->password};
-    const char *const without[] = {"AUTH", address->password};
-    status = address->user[0] != '\0' ? expect_ok(redis, 3, with_user, error) : expect_ok(redis, 2, without, error);
-  }
-  char database[16];
-  snprintf(database, sizeof database, "%d", address->database);
-  const char *const select[] = {"SELECT", database};
-  if (status == LK_OK && address->database != 0) status = expect_ok(redis, 2, select, error);
-  const char *const ping[] = {"PING"};
-  return status == LK_OK ? expect_ok(redis, 1, ping, error) : status;
+lk_status lk_redis_open_route(lk_route *route, lk_redis **redis, lk_error *error) {
+  lk_redis *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) return lk_fail_memory(error);
+  opened->route = route;
+  return open_by(opened, redis, error);
 }
 
 lk_status lk_redis_open(const lk_address *address, lk_redis **redis, lk_error *error) {
   lk_redis *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
-  strcpy(opened->name, address->text);
-  opened->context = address->path[0] != '\0' ? redisConnectUnixWithTimeout(address->path, connect_timeout)
-                                             : redisConnectWithTimeout(address->host, address->port, connect_timeout);
-  lk_status status = LK_OK;
-  if (opened->context == NULL)
-    status = lk_fail_memory(error);
-  else if (opened->context->err != 0)
-    status = lk_fail(error, LK_EIO, "redis at %s: %s", opened->name, opened->context->errstr);
-  else if (redisSetTimeout(opened->context, call_timeout) != REDIS_OK)
-    status = broken(opened, error);
-  if (status == LK_OK) status = introduce(opened, address, error);
-  if (status != LK_OK) {
-    lk_redis_close(opened);
-    return status;
-  }
-  *redis = opened;
-  return LK_OK;
+  opened->address = *address;
+  opened->own.address = &opened->address;
+  opened->route = &opened->own;
+  return open_by(opened, redis, error);
 }
 
 void lk_redis_close(lk_redis *redis) {
   if (redis == NULL) return;
-  if (redis->context != NULL) redisFree(redis->context);
+  lk_wire_close(redis->wire);
   free(redis);
 }
 
+void lk_redis_set_timeout(lk_redis *redis, uint32_t ms) { redis->timeout_ms = ms; }
+
+void lk_redis_set_reply_limit(lk_redis *redis, size_t bytes) { redis->reply_limit = bytes; }
+
+static lk_deadline deadline_of(const lk_redis *redis) {
+  return lk_deadline_in(redis->timeout_ms, redis->route->give_up);
+}
+
+static lk_status fail_without(const lk_redis *redis, lk_error *error) {
+  return lk_fail(error, LK_EIO, "redis at %s: there is no connection", redis->route->address->text);
+}
+
 lk_status lk_redis_send(lk_redis *redis, const lk_command *command, lk_error *error) {
-  if (command->failed) return lk_fail_memory(error);
-  if (redisAppendCommandArgv(redis->context, (int)command->count, command->arguments, command->lengths) == REDIS_OK)
-    return LK_OK;
-  return broken(redis, error);
+  return redis->wire != NULL ? lk_wire_send(redis->wire, command, error) : fail_without(redis, error);
+}
+
+lk_status lk_redis_flush(lk_redis *redis, lk_error *error) {
+  lk_deadline deadline = deadline_of(redis);
+  return redis->wire != NULL ? lk_wire_flush(redis->wire, &deadline, error) : fail_without(redis, error);
+}
+
+static lk_status fail_turn(const lk_place *from, const lk_redis_reply *reply, lk_error *error) {
+  char name[LK_PLACE_TEXT];
+  return lk_fail(error, LK_EIO, "redis at %s sends us elsewhere: %s", lk_place_text(from, name),
+                 lk_redis_reply_error(reply));
 }
 
 lk_status lk_redis_receive(lk_redis *redis, lk_redis_reply **reply, lk_error *error) {
-  void *received = NULL;
-  if (redisGetReply(redis->context, &received) != REDIS_OK) return broken(redis, error);
-  *reply = received;
-  return LK_OK;
+  if (redis->wire == NULL) return fail_without(redis, error);
+  lk_deadline deadline = deadline_of(redis);
+  lk_redis_reply *received = NULL;
+  lk_place to;
+  lk_status status = lk_wire_receive(redis->wire, &deadline, redis->reply_limit, &received, error);
+  if (status != LK_OK) return status;
+  const lk_place *from = lk_wire_place(redis->wire);
+  if (lk_route_turn(redis->route, received, from, &to) != LK_TURN_NONE) status = fail_turn(from, received, error);
+  if (status == LK_OK)
+    *reply = received;
+  else
+    lk_redis_reply_free(received);
+  return status;
+}
+
+/* A call on its way: the place that answered last. */
+typedef struct call {
+  lk_redis *redis;
+  const lk_command *command;
+  lk_deadline deadline;
+  lk_place from;
+  lk_redis_reply *reply;
+} call;
+
+static lk_status exchange(call *c, lk_wire *wire, lk_error *error) {
+  lk_redis_reply_free(c->reply);
+  c->reply = NULL;
+  c->from = *lk_wire_place(wire);
+  lk_status status = lk_wire_send(wire, c->command, error);
+  if (status != LK_OK) return status;
+  return lk_wire_receive(wire, &c->deadline, c->redis->reply_limit, &c->reply, error);
+}
+
+static lk_status go_over(call *c, const lk_place *to, lk_error *error) {
+  lk_redis *redis = c->redis;
+  lk_wire_close(redis->wire);
+  redis->wire = NULL;
+  lk_status status = lk_route_follow(redis->route, to, &c->deadline, &redis->wire, error);
+  return status == LK_OK ? exchange(c, redis->wire, error) : status;
+}
+
+static lk_status ask_there(call *c, const lk_place *to, lk_error *error) {
+  const char *const asking[] = {"ASKING"};
+  lk_wire *wire = NULL;
+  lk_redis_reply *reply = NULL;
+  lk_status status = lk_route_follow(c->redis->route, to, &c->deadline, &wire, error);
+  if (status == LK_OK) status = lk_wire_ask(wire, &c->deadline, &reply, error, 1, asking);
+  lk_redis_reply_free(reply); /* a node that refuses to be asked says MOVED to what follows */
+  if (status == LK_OK) status = exchange(c, wire, error);
+  lk_wire_close(wire);
+  return status;
+}
+
+static lk_status take_turns(call *c, lk_error *error) {
+  lk_place to;
+  for (int turns = 0;; turns++) {
+    lk_turn turn = lk_route_turn(c->redis->route, c->reply, &c->from, &to);
+    if (turn == LK_TURN_NONE) return LK_OK;
+    if (turn == LK_TURN_AWAY || turns == TURNS_MOST) return fail_turn(&c->from, c->reply, error);
+    lk_status status = turn == LK_TURN_MOVED ? go_over(c, &to, error) : ask_there(c, &to, error);
+    /* A password that this node refuses is no reason to end: another node took it. */
+    if (status != LK_OK) return status == LK_EPOLICY ? LK_EIO : status;
+  }
 }
 
 lk_status lk_redis_call(lk_redis *redis, const lk_command *command, lk_redis_reply **reply, lk_error *error) {
-  lk_status status = lk_redis_send(redis, command, error);
-  return status == LK_OK ? lk_redis_receive(redis, reply, error) : status;
+  if (redis->wire == NULL) return fail_without(redis, error);
+  call c = {.redis = redis, .command = command, .deadline = deadline_of(redis)};
+  lk_status status = exchange(&c, redis->wire, error);
+  if (status == LK_OK) status = take_turns(&c, error);
+  if (status == LK_OK)
+    *reply = c.reply;
+  else
+    lk_redis_reply_free(c.reply);
+  return status;
 }
 
 lk_status lk_redis_call_words(lk_redis *redis, lk_redis_reply **reply, lk_error *error, size_t count,
@@ -133,59 +160,4 @@ lk_status lk_redis_call_words(lk_redis *redis, lk_redis_reply **reply, lk_error 
   lk_status status = lk_redis_call(redis, &command, reply, error);
   lk_command_free(&command);
   return status;
-}
-
-static const redisReply *inner(const lk_redis_reply *reply) { return (const redisReply *)reply; }
-
-void lk_redis_reply_free(lk_redis_reply *reply) {
-  if (reply != NULL) freeReplyObject(reply);
-}
-
-const char *lk_redis_reply_error(const lk_redis_reply *reply) {
-  return inner(reply)->type == REDIS_REPLY_ERROR ? inner(reply)->str : NULL;
-}
-
-lk_status lk_redis_reply_refusal(const lk_redis_reply *reply) {
-  static const char *const passing[] = {"LOADING ",
-                                        "BUSY ",
-                                        "READONLY ",
-                                        "MASTERDOWN ",
-                                        "CLUSTERDOWN ",
-                                        "NOREPLICAS ",
-                                        "OOM ",
-                                        "MISCONF ",
-                                        "TRYAGAIN ",
-                                        "UNKILLABLE ",
-                                        "ERR max number of clients"};
-  const char *error = lk_redis_reply_error(reply);
-  for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
-    if (strncmp(error, passing[i], strlen(passing[i])) == 0) return LK_EIO;
-  return LK_EPOLICY;
-}
-
-size_t lk_redis_reply_elements(const lk_redis_reply *reply) {
-  return inner(reply)->type == REDIS_REPLY_ARRAY ? inner(reply)->elements : 0;
-}
-
-const lk_redis_reply *lk_redis_reply_element(const lk_redis_reply *reply, size_t i) {
-  return (const lk_redis_reply *)inner(reply)->element[i];
-}
-
-lk_redis_reply *lk_redis_reply_take_element(lk_redis_reply *reply, size_t i) {
-  redisReply *array = (redisReply *)reply, *element = array->element[i];
-  array->element[i] = NULL; /* freeReplyObject passes over it */
-  return (lk_redis_reply *)element;
-}
-
-const char *lk_redis_reply_string(const lk_redis_reply *reply, size_t *length) {
-  if (inner(reply)->type != REDIS_REPLY_STRING && inner(reply)->type != REDIS_REPLY_STATUS) return NULL;
-  *length = (size_t)inner(reply)->len;
-  return inner(reply)->str;
-}
-
-int64_t lk_redis_reply_integer(const lk_redis_reply *reply) {
-  if (inner(reply)->type == REDIS_REPLY_INTEGER) return inner(reply)->integer;
-  size_t length;
-  const char *string = lk_redis_reply_string(reply, &length);
-  return string != NULL ? strtoll(string, NULL, 10) : 0;
 }

@@ -196,7 +196,10 @@ static lk_status judge(finish *f, const lk_redis_reply *reply, lk_error *error) 
 /* False: the worker must stop, and Redis did not answer during the time of grace. */
 static bool may_try(finish *f) {
   if (!lk_worker_is_stopping(f->worker)) return true;
-  if (f->stopped_us == 0) f->stopped_us = lk_clock_us();
+  if (f->stopped_us == 0) {
+    f->stopped_us = lk_clock_us();
+    atomic_store(&f->worker->give_up, f->stopped_us + grace_us);
+  }
   return lk_clock_us() < f->stopped_us + grace_us;
 }
 
@@ -346,8 +349,7 @@ static void give_back(lk_worker *worker, lk_done *done, const lk_done *refused) 
 
 void *lk_finish_main(void *argument) {
   lk_worker *worker = argument;
-  finish f = {.worker = worker,
-              .session = {.address = &worker->options->address, .stage = "finish", .log = worker->options->log}};
+  finish f = {.worker = worker, .session = lk_worker_session(worker, "finish")};
   lk_done refused, *done;
   lk_head_publish(worker, &f.session, true);
   while (wait_for_batch(worker, &refused, &done)) {

@@ -54,9 +54,8 @@ static lk_status read_clock(intake *in, lk_error *error) {
   if (status != LK_OK) return status;
   int64_t now_ms = lk_redis_reply_integer(lk_redis_reply_element(reply, 0)) * 1000 +
                    lk_redis_reply_integer(lk_redis_reply_element(reply, 1)) / 1000;
-  if (lk_redis_reply_error(reply) != NULL)
-    status = lk_fail(error, lk_redis_reply_refusal(reply), "redis refused to tell the time: %s",
-                     lk_redis_reply_error(reply));
+  if (lk_redis_reply_elements(reply) != 2)
+    status = lk_redis_reply_unexpected(reply, "TIME", error);
   else
     atomic_store(&in->worker->redis_ahead_ms, now_ms - (int64_t)(lk_clock_us() / 1000));
   lk_redis_reply_free(reply);
@@ -268,8 +267,8 @@ static lk_status read_jobs(intake *in, lk_error *error) {
   lk_redis_reply *reply = NULL;
   lk_status status = read_entries(in, &reply, error);
   if (status != LK_OK) return status;
-  if (lk_redis_reply_error(reply) != NULL) {
-    status = lk_fail(error, LK_EIO, "redis refused to read the streams: %s", lk_redis_reply_error(reply));
+  if (!lk_redis_reply_is_array(reply) && !lk_redis_reply_is_nil(reply)) {
+    status = lk_redis_reply_unexpected(reply, "XREADGROUP", error);
     lk_redis_reply_free(reply);
     return status;
   }
@@ -328,24 +327,21 @@ static void turn(intake *in) {
   if (lk_worker_is_stopping(worker)) return;
   lk_error error;
   lk_status status = lk_redis_session_open(&in->session, &error);
-  if (status == LK_OK) {
-    status = step(in, reads, &error);
-    if (status == LK_OK) {
-      lk_redis_session_works(&in->session);
-      return;
-    }
-    lk_redis_session_broke(&in->session, &error);
-    in->set_up = false;
-  }
   if (status == LK_EPOLICY) lk_worker_fail(worker, status, &error);
+  if (status != LK_OK) return;
+  if (step(in, reads, &error) == LK_OK) {
+    lk_redis_session_works(&in->session);
+    return;
+  }
+  lk_redis_session_broke(&in->session, &error);
+  in->set_up = false;
 }
 
 void *lk_intake_main(void *argument) {
   lk_worker *worker = argument;
-  const lk_worker_options *options = worker->options;
   intake in = {.worker = worker,
-               .session = {.address = &options->address, .stage = "intake", .log = options->log},
-               .mender = {.keys = worker->keys, .count = options->galleries_count}};
+               .session = lk_worker_session(worker, "intake"),
+               .mender = {.keys = worker->keys, .count = worker->options->galleries_count}};
   lk_error error;
   lk_status status = open_sources(&in, &error);
   if (status != LK_OK) lk_worker_fail(worker, status, &error);

@@ -73,8 +73,7 @@ static bool wait_for_turn(lk_worker *worker) {
 }
 
 void lk_lease_keep(lk_worker *worker) {
-  const lk_worker_options *options = worker->options;
-  lease l = {.worker = worker, .session = {.address = &options->address, .stage = "lease", .log = options->log}};
+  lease l = {.worker = worker, .session = lk_worker_session(worker, "lease")};
   do renew(&l);
   while (wait_for_turn(worker));
   lk_error error;

@@ -43,7 +43,9 @@ lk_status lk_replay_guard_check(lk_redis *redis, const lk_keys *keys, const lk_t
   if (lk_redis_reply_error(reply) != NULL)
     status = lk_fail(error, lk_redis_reply_refusal(reply), "redis refused to remember a signed job: %s",
                      lk_redis_reply_error(reply));
-  else if (first != NULL && first[0] != '\0' && strcmp(first, entry) != 0) /* equal: this entry itself, read again */
+  else if (first == NULL)
+    status = lk_redis_reply_unexpected(reply, LK_ONCE, error);
+  else if (first[0] != '\0' && strcmp(first, entry) != 0) /* equal: this entry itself, read again */
     status = lk_fail(error, LK_EPOLICY, "refused: this signed job was received before, as %.350s", first);
   lk_redis_reply_free(reply);
   return status;

@@ -45,6 +45,14 @@ bool lk_worker_is_stopping(lk_worker *worker) {
   return failed || atomic_load(worker->options->stop);
 }
 
+lk_redis_session lk_worker_session(lk_worker *worker, const char *stage) {
+  return (lk_redis_session){.route = {.address = &worker->options->address, .give_up = &worker->give_up},
+                            .stage = stage,
+                            .log = worker->options->log,
+                            .stop = worker->options->stop,
+                            .reached = &worker->reached};
+}
+
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error) {
   const char *const words[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_library};
   lk_redis_reply *reply = NULL;

@@ -29,6 +29,8 @@ typedef struct lk_worker {
   lk_keys *keys;                       /* of each gallery */
   atomic_int_least64_t redis_ahead_ms; /* Redis' clock minus ours */
   atomic_uint_least64_t told;          /* the generation of the rules that the log says was read */
+  lk_give_up give_up;                  /* when nothing may wait for Redis any more */
+  atomic_bool reached;                 /* Redis was, at least once */
 
   pthread_mutex_t lock; /* all below */
   pthread_cond_t changed;
@@ -62,6 +64,9 @@ void *lk_scrubber_main(void *worker);
 /* Holds the lease of each gallery, so that clients and other workers see that this one lives; returns when the finish
  * stage is over. */
 void lk_lease_keep(lk_worker *worker);
+
+/* A session of a stage of this worker, not opened. */
+lk_redis_session lk_worker_session(lk_worker *worker, const char *stage);
 
 /* Loads engine/queue/functions.lua into Redis. */
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);

@@ -269,18 +269,29 @@ Test(faults, passwords) {
   worker_stop(&worker);
 }
 
-/* The password changes while the worker has replies to deliver: the worker must end, not retry. */
+/* The password changes while the worker has replies to deliver: it says so, once, and waits until its file has the new
+ * one. */
 Test(faults, password_changed_in_the_middle) {
+  enum { JOBS = 3000 };
+  char file[PATH_MAX];
+  strcpy(file, write_password("rotated", "old\n"));
+  redis.password = "old";
   redis_server_start(&redis, true);
-  worker_start(&worker, "--batch", "1", NULL);
-  send_jobs(FACES_LO, "x", "me", 3000);
+  worker_start(&worker, "--batch", "1", "--password-file", file, NULL);
+  send_jobs(FACES_LO, "x", "me", JOBS);
   cr_assert(redis_reaches(&redis, 10, "LLEN", FACES_REPLIES "me", NULL));
   process_signal(&worker, SIGSTOP);
   redis_do(&redis, "CONFIG", "SET", "requirepass", "new", NULL);
   redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
   process_signal(&worker, SIGCONT);
-  cr_assert_eq(process_wait(&worker, PROCESS_PATIENCE_MS), 1, "%s", process_log(&worker));
-  expect_log(&worker, "NOAUTH");
+  expect_log(&worker, "likeness: intake: redis at unix:");
+  expect_log(&worker, "refused AUTH: WRONGPASS");
+  cr_assert_eq(process_wait(&worker, 3000), PROCESS_LATE, "%s", process_log(&worker));
+  cr_assert_leq(count_words(process_log(&worker), "WRONGPASS"), 3, "once a stage: %s", process_log(&worker));
+  write_password("rotated", "new\n");
+  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL), "%s", process_log(&worker));
+  worker_stop(&worker);
+  expect_each_once("me", "x", JOBS);
 }
 
 static int free_port(void) {
@@ -309,8 +320,9 @@ Test(faults, users) {
   redis_do(&redis, "ACL", "SETUSER", "client", "on", ">secret", "~lk:{faces}:*", "+ping", "+xadd", "+blpop", "+exists",
            "+del", NULL);
   snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
-  cr_assert_eq(serve_with(url, password), 1, "a client may not serve");
-  expect_log(&worker, "NOPERM");
+  likeness_start(&worker, "serve", faces, "--redis", url, "--password-file", password, NULL);
+  expect_log(&worker, "intake: redis refused the functions: NOPERM"); /* a client may not serve */
+  worker_stop(&worker);
   snprintf(url, sizeof url, "redis://worker@127.0.0.1:%s/0", port);
   likeness_start(&worker, "serve", faces, "--redis", url, "--password-file", password, NULL);
   snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);

@@ -219,6 +219,8 @@ int main(int argc, char **argv) {
   save_policies();
   save_text("fuzz_address", "tcp", "redis://user@localhost:6379/5");
   save_text("fuzz_address", "unix", "unix:/run/redis.sock");
+  save_text("fuzz_address", "hosts", "redis://user@a:6379,[::1],b:1/5");
+  save_text("fuzz_address", "sentinel", "redis+sentinel://user@a,[::1]:26379/mymaster/5");
   save_text("fuzz_address", "tls", "rediss://:p@h/1");
   save_text("fuzz_entry", "now", "1700000000000-7");
   save_text("fuzz_entry", "highest", "18446744073709551615-18446744073709551615");

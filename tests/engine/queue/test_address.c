@@ -14,10 +14,12 @@ static lk_error error;
 static void expect(const char *url, const char *path, const char *user, const char *host, int port, int database) {
   cr_assert_eq(lk_address_parse(url, &address, &error), LK_OK, "%s", error.text);
   cr_assert_str_eq(address.text, url);
-  cr_assert_str_eq(address.path, path);
+  cr_assert_eq(address.places_count, 1, "%s", url);
+  cr_assert_str_eq(address.places[0].path, path);
   cr_assert_str_eq(address.user, user);
-  cr_assert_str_eq(address.host, host);
-  cr_assert(address.port == port && address.database == database, "%s", url);
+  cr_assert_str_eq(address.places[0].host, host);
+  cr_assert(address.places[0].port == port && address.database == database, "%s", url);
+  cr_assert_str_eq(address.master, "");
   cr_assert_str_eq(address.password, "");
 }
 
@@ -34,6 +36,45 @@ Test(address, forms) {
   expect("redis://localhost/", "", "", "localhost", 6379, 0);
   expect("redis://10.0.0.1:7000/3", "", "", "10.0.0.1", 7000, 3);
   expect("redis://ann@cache:1", "", "ann", "cache", 1, 0);
+  expect("redis://[::1]", "", "", "::1", 6379, 0);
+  expect("redis://ann@[fe80::1%eth0]:7/2", "", "ann", "fe80::1%eth0", 7, 2);
+}
+
+static void expect_place(uint32_t i, const char *host, int port) {
+  cr_assert_str_eq(address.places[i].host, host);
+  cr_assert_eq(address.places[i].port, port, "%s", host);
+}
+
+Test(address, several_hosts) {
+  cr_assert_eq(lk_address_parse("redis://ann@a,b:2,[::3]:3/4", &address, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(address.places_count, 3);
+  expect_place(0, "a", 6379);
+  expect_place(1, "b", 2);
+  expect_place(2, "::3", 3);
+  cr_assert(address.database == 4 && !address.tls);
+  cr_assert_str_eq(address.user, "ann");
+  cr_assert_str_eq(address.master, "");
+  expect_bad("redis://a,", "no host");
+  expect_bad("redis://,a", "no host");
+  expect_bad("redis://a,b:x", "port");
+  expect_bad("redis://1,2,3,4,5,6,7,8,9", "more than 8 hosts");
+}
+
+Test(address, sentinels) {
+  cr_assert_eq(lk_address_parse("redis+sentinel://ann@a,b:2/mymaster", &address, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(address.places_count, 2);
+  expect_place(0, "a", 26379);
+  expect_place(1, "b", 2);
+  cr_assert_str_eq(address.master, "mymaster");
+  cr_assert_eq(address.database, 0);
+  cr_assert_eq(lk_address_parse("redis+sentinel://a/mymaster/7", &address, &error), LK_OK, "%s", error.text);
+  cr_assert_str_eq(address.master, "mymaster");
+  cr_assert_eq(address.database, 7);
+  expect_bad("redis+sentinel://a", "name of a master");
+  expect_bad("redis+sentinel://a/", "name of a master");
+  expect_bad("redis+sentinel://a//7", "name of a master");
+  expect_bad("redis+sentinel://a/m/x", "database");
+  expect_bad("redis+sentinels://a/m", "must begin with");
 }
 
 Test(address, refusals) {
@@ -49,6 +90,11 @@ Test(address, refusals) {
   expect_bad("redis://h:65536", "port");
   expect_bad("redis://h:+1", "port");
   expect_bad("redis://h:1x", "port");
+  expect_bad("redis://h:0", "port");
+  expect_bad("redis://fe80::1", "brackets");
+  expect_bad("redis://[::1", "bracket");
+  expect_bad("redis://[]", "no host");
+  expect_bad("redis://[::1]x", "follows the host");
   expect_bad("redis://h/x", "database");
   expect_bad("redis://h/-1", "database");
   expect_bad("redis://h/9999999999999999999999", "database");
@@ -61,10 +107,10 @@ Test(address, a_password_is_refused_and_not_shown) {
 }
 
 Test(address, parts_that_are_too_long) {
-  char url[400];
+  char url[1000];
   const char *const forms[] = {"unix:%0*d", "redis://%0*d", "redis://%0*d@h"};
   for (size_t i = 0; i < 3; i++)
-    for (int length = 1; length < 380; length++) {
+    for (int length = 1; length < 980; length++) {
       snprintf(url, sizeof url, forms[i], length, 1);
       lk_status status = lk_address_parse(url, &address, &error);
       cr_assert_eq(status, length < (i == 0 ? 108 : 128) ? LK_OK : LK_EINVAL, "%s", url);
@@ -82,6 +128,7 @@ Test(address, password_file) {
   for (size_t i = 0; i < 4; i++) {
     cr_assert_eq(read_password(same[i], strlen(same[i])), LK_OK, "%s", error.text);
     cr_assert_str_eq(address.password, "secret");
+    cr_assert_str_eq(address.password_file, files_path("password"));
   }
   cr_assert_eq(read_password("", 0), LK_EFORMAT);
   cr_assert_eq(read_password("\nsecret\n", 8), LK_EFORMAT);
