@@ -12,6 +12,11 @@ static inline uint64_t lk_clock_us(void) {
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+/* The same time for pthread_cond_timedwait, by a condition with the monotonic clock. */
+static inline struct timespec lk_clock_timespec(uint64_t us) {
+  return (struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+}
+
 /* Milliseconds since 1970-01-01T00:00:00Z by this machine's clock. */
 static inline uint64_t lk_clock_unix_ms(void) {
   struct timespec now;
@@ -20,7 +25,8 @@ static inline uint64_t lk_clock_unix_ms(void) {
 }
 
 static inline void lk_clock_sleep_us(uint64_t us) {
-  nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000}, NULL);
+  const struct timespec time = lk_clock_timespec(us);
+  nanosleep(&time, NULL);
 }
 
 #endif

@@ -130,6 +130,7 @@ static lk_status serve_on(lk_device *device, const lk_options *options, const lk
                           const lk_streams *streams, lk_error *error) {
   lk_gallery *galleries[LK_WORDS_MOST] = {0};
   lk_governance *governance = NULL;
+  lk_serve_left left = LK_LEFT_NOTHING;
   lk_status status = open_galleries(options, galleries, error);
   if (status == LK_OK) status = open_governance(options, galleries, &governance, streams->log, error);
   if (status == LK_OK) status = load_galleries(options, device, galleries, streams->log, error);
@@ -144,11 +145,13 @@ static lk_status serve_on(lk_device *device, const lk_options *options, const lk
                                 .reload = streams->reload,
                                 .stop = streams->stop,
                                 .log = streams->log};
-    status = lk_serve(&worker, error);
+    status = lk_serve(&worker, &left, error);
   }
+  *streams->hangs = left != LK_LEFT_NOTHING;
+  if (left == LK_LEFT_ALL) return status;
   lk_status closed = lk_governance_close(governance, status == LK_OK ? error : NULL);
   if (status == LK_OK) status = closed;
-  for (int i = 0; i < options->words_count; i++) lk_gallery_close(galleries[i]);
+  for (int i = 0; left == LK_LEFT_NOTHING && i < options->words_count; i++) lk_gallery_close(galleries[i]);
   return status;
 }
 
@@ -162,7 +165,7 @@ lk_status lk_command_serve(const lk_options *options, const lk_streams *streams,
   status = lk_device_open(options->device, options->threads, &device, error);
   if (status != LK_OK) return status;
   status = serve_on(device, options, &address, streams, error);
-  lk_device_close(device);
+  if (!*streams->hangs) lk_device_close(device);
   return status;
 }
 

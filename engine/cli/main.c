@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/printable.h"
@@ -74,9 +75,14 @@ static const struct {
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
+enum { EXIT_SIGNAL = 128 }; /* and the signal's number, as shells have it */
+
 static atomic_bool stop, reload;
 
-static void on_signal(int signal) { atomic_store(signal == SIGHUP ? &reload : &stop, true); }
+/* Whoever asks twice to stop will not wait. */
+static void on_signal(int signal) {
+  if (atomic_exchange(signal == SIGHUP ? &reload : &stop, true) && signal != SIGHUP) _exit(EXIT_SIGNAL + signal);
+}
 
 static void catch_signals(bool serves) {
   struct sigaction action = {.sa_handler = on_signal};
@@ -117,17 +123,24 @@ static int show_usage(FILE *to, const char *word, int status) {
   return status;
 }
 
+static int end(int code, bool hangs) {
+  fflush(stderr);
+  if (hangs) _exit(code);
+  return code;
+}
+
 static int run(int i, const lk_options *options) {
   lk_error error = {0};
+  bool hangs = false;
   catch_signals(commands[i].run == lk_command_serve);
-  lk_status status =
-      commands[i].run(options, &(lk_streams){.out = stdout, .log = stderr, .stop = &stop, .reload = &reload}, &error);
+  lk_status status = commands[i].run(
+      options, &(lk_streams){.out = stdout, .log = stderr, .stop = &stop, .reload = &reload, .hangs = &hangs}, &error);
   if ((fflush(stdout) != 0 || ferror(stdout)) && status == LK_OK)
     status = lk_fail(&error, LK_EIO, "cannot write the output");
-  if (status == LK_OK) return EXIT_DONE;
+  if (status == LK_OK) return end(EXIT_DONE, hangs);
   lk_printable_line(stderr, "likeness %s: %s", commands[i].name,
                     error.text[0] != '\0' ? error.text : lk_status_words(status));
-  return status == LK_EINVAL ? EXIT_USAGE : EXIT_FAILED;
+  return end(status == LK_EINVAL ? EXIT_USAGE : EXIT_FAILED, hangs);
 }
 
 /* A word that begins several commands' names, such as `policy`, prints the usage of those commands only. */

@@ -135,23 +135,32 @@ static json_t *candidates_to_json(const lk_reply_part *part, uint32_t number) {
   return list;
 }
 
+static void append_printed(lk_bytes *out, json_t *json, size_t cut_off) {
+  char *text = lk_json_print(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
+  if (text == NULL)
+    out->failed = true;
+  else
+    lk_bytes_append(out, text, strlen(text) - cut_off);
+  free(text);
+  json_decref(json);
+}
+
+/* A tree of all candidates would take fifty times the memory of what they are printed as; so each list is printed by
+ * itself, into the reply's last member. */
 void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out) {
-  json_t *probes = json_array();
-  for (uint32_t list = 0; list < head->probes; list++) probes = append_json(probes, candidates_to_json(part, list));
   json_t *root =
-      json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "v", 1, "status",
+      json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:[]}", "v", 1, "status",
                 lk_status_name(head->status), "id", json_text(head->id), "gallery", json_text(head->gallery), "model",
                 json_text(head->model), "text", json_remark(head->text), "decision",
                 decision != NULL ? json_incref((json_t *)decision) : json_null(), "epoch", (json_int_t)head->epoch,
                 "searched", (json_int_t)head->searched, "total", (json_int_t)head->total, "wait_us",
-                (json_int_t)head->wait_us, "compute_us", (json_int_t)head->compute_us, "probes", probes);
-  char *text = lk_json_print(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
-  if (text == NULL)
-    out->failed = true;
-  else
-    lk_bytes_append(out, text, strlen(text));
-  free(text);
-  json_decref(root);
+                (json_int_t)head->wait_us, "compute_us", (json_int_t)head->compute_us, "probes");
+  append_printed(out, root, strlen("]}"));
+  for (uint32_t list = 0; list < head->probes; list++) {
+    if (list > 0) lk_bytes_append(out, ",", 1);
+    append_printed(out, candidates_to_json(part, list), 0);
+  }
+  lk_bytes_append(out, "]}", 2);
 }
 
 static uint32_t load_u16(const char *at) {

@@ -5,21 +5,18 @@
 #include "base/fail.h"
 #include "engine/worker/worker.h"
 
-/* Waits for a batch that is due and for a free slot, and moves the batch into the slot. False: there will be no more.
- */
+/* Waits for a batch that is due and for a free slot, and moves the batch into the slot. False: the worker stops. */
 static bool take_batch(lk_worker *worker, lk_done **slot) {
   pthread_mutex_lock(&worker->lock);
   lk_queued *batch = NULL;
-  while (batch == NULL) {
+  while (worker->stopped_us == 0) {
     uint64_t wake_us = UINT64_MAX;
-    if (worker->free_slots != NULL)
-      batch = lk_batcher_take(&worker->batcher, lk_clock_us(), worker->intake_over, &wake_us);
+    if (worker->free_slots != NULL) batch = lk_batcher_take(&worker->batcher, lk_clock_us(), false, &wake_us);
     if (batch != NULL) break;
-    if (worker->intake_over && worker->batcher.probes == 0) break;
     if (wake_us == UINT64_MAX) {
       pthread_cond_wait(&worker->changed, &worker->lock);
     } else {
-      struct timespec until = {.tv_sec = (time_t)(wake_us / 1000000), .tv_nsec = (long)(wake_us % 1000000) * 1000};
+      const struct timespec until = lk_clock_timespec(wake_us);
       pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
     }
   }
@@ -113,25 +110,36 @@ static void fail_damaged(lk_worker *worker, const lk_done *done, lk_error *error
   lk_fail(error, LK_EINTERNAL, "the gallery is out of service: its files are damaged");
 }
 
+/* Searches for the tasks that are in time. A search that was cancelled has nothing to answer with. */
+static void run_batch(lk_worker *worker, uint32_t thread, lk_done *done) {
+  uint64_t begin_us = lk_clock_us(), probes;
+  uint32_t tasks = check_deadlines(worker, done, &probes);
+  lk_error error;
+  if (tasks > 0) lk_running_note(&worker->running, thread, &worker->keys[done->tasks->number], done->tasks);
+  lk_status status = tasks > 0 ? compute(worker, done, tasks, &error) : LK_OK;
+  done->compute_us = (uint32_t)(lk_clock_us() - begin_us);
+  if (status == LK_ECANCELLED) {
+    lk_worker_leave_unanswered(worker, done->tasks);
+    lk_worker_free_slot(worker, done);
+    return;
+  }
+  if (status == LK_ECORRUPT || status == LK_EIO) fail_damaged(worker, done, &error);
+  for (lk_task *task = done->tasks; status != LK_OK && task != NULL; task = lk_task_next(task)) {
+    if (task->status != LK_OK) continue;
+    task->status = status == LK_ENOTFOUND ? LK_EBADJOB : status < LK_EINVAL ? status : LK_EINTERNAL;
+    task->error = error;
+  }
+  pass_to_finish(worker, done, probes);
+}
+
 void *lk_compute_main(void *argument) {
   lk_worker *worker = argument;
-  uint64_t probes;
-  for (lk_done *done; take_batch(worker, &done); pass_to_finish(worker, done, probes)) {
-    uint64_t begin_us = lk_clock_us();
-    uint32_t tasks = check_deadlines(worker, done, &probes);
-    lk_error error;
-    lk_status status = tasks > 0 ? compute(worker, done, tasks, &error) : LK_OK;
-    done->compute_us = (uint32_t)(lk_clock_us() - begin_us);
-    if (status == LK_ECORRUPT || status == LK_EIO) fail_damaged(worker, done, &error);
-    for (lk_task *task = done->tasks; status != LK_OK && task != NULL; task = lk_task_next(task)) {
-      if (task->status != LK_OK) continue;
-      task->status = status == LK_ENOTFOUND ? LK_EBADJOB : status < LK_EINVAL ? status : LK_EINTERNAL;
-      task->error = error;
-    }
-  }
+  uint32_t thread = atomic_fetch_add(&worker->computers_count, 1);
+  for (lk_done *done; take_batch(worker, &done);) run_batch(worker, thread, done);
   pthread_mutex_lock(&worker->lock);
-  worker->computing--;
+  bool last = --worker->computing == 0;
   pthread_cond_broadcast(&worker->changed);
   pthread_mutex_unlock(&worker->lock);
+  if (last) lk_running_end(&worker->running);
   return NULL;
 }

@@ -66,8 +66,8 @@ static bool wait_for_turn(lk_worker *worker) {
   until.tv_nsec %= 1000000000;
   pthread_mutex_lock(&worker->lock);
   int waited = 0;
-  while (!worker->finish_over && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
-  bool goes_on = !worker->finish_over;
+  while (!worker->over && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
+  bool goes_on = !worker->over;
   pthread_mutex_unlock(&worker->lock);
   return goes_on;
 }

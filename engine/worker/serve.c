@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
-#include "engine/worker/worker.h"
+#include "engine/worker/stop.h"
 
 static void init_signals(lk_worker *worker) {
   pthread_mutex_init(&worker->lock, NULL);
@@ -37,7 +37,9 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
   snprintf(worker->consumer, sizeof worker->consumer, "%s-%d-%llx", host, (int)getpid(),
            (unsigned long long)lk_clock_us());
   worker->options = options;
+  worker->computing = options->searches < LK_COMPUTE_MOST ? options->searches : LK_COMPUTE_MOST;
   init_signals(worker);
+  lk_running_init(&worker->running, worker->computing, worker->consumer, lk_worker_session(worker, "running"));
   lk_batcher_init(&worker->batcher, options->batch_probes, options->max_delay_us);
   worker->done_last = &worker->done_first;
   worker->refused_last = &worker->refused_first;
@@ -51,6 +53,11 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
 }
 
 static void close_worker(lk_worker *worker) {
+  for (lk_task *task = worker->taken, *next; task != NULL; task = next) {
+    next = task->newer;
+    lk_task_free(task);
+  }
+  lk_running_destroy(&worker->running);
   for (int i = 0; i < LK_DONE_SLOTS; i++) lk_result_close(worker->slots[i].result);
   free(worker->keys);
   free(worker->retired);
@@ -59,39 +66,116 @@ static void close_worker(lk_worker *worker) {
   pthread_mutex_destroy(&worker->lock);
 }
 
-/* The threads of all stages but compute, which has one or two. */
-enum { OTHERS = 3 };
-
-static lk_status run_stages(lk_worker *worker, lk_error *error) {
-  void *(*const stages[])(void *) = {lk_intake_main, lk_finish_main, lk_scrubber_main, lk_compute_main,
-                                     lk_compute_main};
-  pthread_t threads[OTHERS + LK_COMPUTE_MOST];
-  uint32_t searches = worker->options->searches, started = 0;
-  worker->computing = searches < LK_COMPUTE_MOST ? searches : LK_COMPUTE_MOST;
-  uint32_t wanted = OTHERS + worker->computing;
-  while (started < wanted && pthread_create(&threads[started], NULL, stages[started], worker) == 0) started++;
-  if (started < wanted) {
-    /* Ends the stages that did start: each waits for the others. */
-    pthread_mutex_lock(&worker->lock);
-    worker->intake_over = true;
-    worker->computing -= wanted - (started > OTHERS ? started : OTHERS);
-    pthread_mutex_unlock(&worker->lock);
-    lk_error text;
-    lk_worker_fail(worker, lk_fail(&text, LK_ENOMEM, "cannot start a thread"), &text);
-  }
-  if (started == wanted) lk_lease_keep(worker);
-  for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
-  if (worker->status != LK_OK) *error = worker->error;
-  return worker->status;
+static void *steward_main(void *worker) {
+  lk_lease_keep(worker);
+  return NULL;
 }
 
-lk_status lk_serve(const lk_worker_options *options, lk_error *error) {
+static void *running_main(void *argument) {
+  lk_worker *worker = argument;
+  lk_running_keep(&worker->running);
+  return NULL;
+}
+
+/* Compute comes last: it has one or two threads. */
+typedef void *stage_main(void *worker);
+static stage_main *const stages[] = {lk_stop_main, lk_finish_main,   lk_intake_main,  steward_main,
+                                     running_main, lk_scrubber_main, lk_compute_main, lk_compute_main};
+enum { STAGES = sizeof stages / sizeof stages[0], OTHERS = STAGES - LK_COMPUTE_MOST };
+
+typedef struct stage {
+  lk_worker *worker;
+  stage_main *main;
+  pthread_t thread;
+} stage;
+
+static void *run_stage(void *argument) {
+  stage *self = argument;
+  lk_worker *worker = self->worker;
+  self->main(worker);
+  pthread_mutex_lock(&worker->lock);
+  worker->threads--;
+  pthread_cond_broadcast(&worker->ended);
+  pthread_mutex_unlock(&worker->lock);
+  return NULL;
+}
+
+/* So that the stages that did start end: each waits for the others. */
+static void note_missing(lk_worker *worker, uint32_t started) {
+  lk_error error;
+  pthread_mutex_lock(&worker->lock);
+  worker->threads = started;
+  worker->computing = started > OTHERS ? started - OTHERS : 0;
+  for (uint32_t i = started; i < OTHERS; i++) {
+    worker->intake_over |= stages[i] == lk_intake_main;
+    worker->finish_over |= stages[i] == lk_finish_main;
+  }
+  bool computes = worker->computing > 0;
+  pthread_mutex_unlock(&worker->lock);
+  if (!computes) lk_running_end(&worker->running);
+  lk_worker_fail(worker, lk_fail(&error, LK_ENOMEM, "cannot start a thread"), &error);
+}
+
+/* Waits until all threads have ended, or until this time after the stop. Returns how many still run. */
+static uint32_t await_end(lk_worker *worker, uint64_t after_stop_us) {
+  pthread_mutex_lock(&worker->lock);
+  while (worker->threads > 0) {
+    uint64_t end_us = worker->stopped_us + after_stop_us;
+    if (worker->stopped_us == 0) {
+      pthread_cond_wait(&worker->ended, &worker->lock);
+    } else {
+      const struct timespec until = lk_clock_timespec(end_us);
+      if (lk_clock_us() >= end_us) break;
+      pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
+    }
+  }
+  uint32_t left = worker->threads;
+  pthread_mutex_unlock(&worker->lock);
+  return left;
+}
+
+static void cancel_searches(lk_worker *worker) { (void)worker; /* lk_search_cancel(&worker->computers[i].control) */ }
+
+static lk_serve_left what_is_left(lk_worker *worker) {
+  pthread_mutex_lock(&worker->lock);
+  bool only_searches = worker->intake_over && worker->finish_over;
+  pthread_mutex_unlock(&worker->lock);
+  return only_searches ? LK_LEFT_GALLERIES : LK_LEFT_ALL;
+}
+
+static lk_serve_left run_stages(lk_worker *worker) {
+  stage all[STAGES];
+  uint32_t started = 0, wanted = OTHERS + worker->computing;
+  worker->threads = wanted;
+  for (uint32_t i = 0; i < wanted; i++) all[i] = (stage){.worker = worker, .main = stages[i]};
+  while (started < wanted && pthread_create(&all[started].thread, NULL, run_stage, &all[started]) == 0) started++;
+  if (started < wanted) note_missing(worker, started);
+  if (await_end(worker, LK_STOP_CANCELS_US) > 0) cancel_searches(worker);
+  if (await_end(worker, LK_STOP_LEAVES_US) > 0) return what_is_left(worker);
+  for (uint32_t i = 0; i < started; i++) pthread_join(all[i].thread, NULL);
+  return LK_LEFT_NOTHING;
+}
+
+static lk_status report(lk_worker *worker, lk_serve_left left, lk_error *error) {
+  pthread_mutex_lock(&worker->lock);
+  fprintf(worker->options->log, "likeness: stopped after %llu jobs, %llu probes searched; %llu jobs handed back\n",
+          (unsigned long long)worker->jobs, (unsigned long long)worker->probes, (unsigned long long)worker->returned);
+  lk_status status = worker->status;
+  if (status != LK_OK) *error = worker->error;
+  pthread_mutex_unlock(&worker->lock);
+  return status == LK_OK && left != LK_LEFT_NOTHING ? lk_fail(error, LK_EINTERNAL, "a thread hangs") : status;
+}
+
+lk_status lk_serve(const lk_worker_options *options, lk_serve_left *left, lk_error *error) {
+  *left = LK_LEFT_NOTHING;
   lk_worker *worker = calloc(1, sizeof *worker);
   if (worker == NULL) return lk_fail_memory(error);
   lk_status status = open_worker(worker, options, error);
-  if (status == LK_OK) status = run_stages(worker, error);
-  fprintf(options->log, "likeness: stopped after %llu jobs, %llu probes searched\n", (unsigned long long)worker->jobs,
-          (unsigned long long)worker->probes);
+  if (status == LK_OK) {
+    *left = run_stages(worker);
+    status = report(worker, *left, error);
+  }
+  if (*left != LK_LEFT_NOTHING) return status;
   close_worker(worker);
   free(worker);
   return status;

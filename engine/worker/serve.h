@@ -6,8 +6,11 @@
 
 #include "engine/worker/worker_options.h"
 
-/* Runs until `stop` turns true. Fails if Redis refuses the password, or if replies cannot be delivered in time after
- * the stop; their jobs then stay pending in Redis. */
-lk_status lk_serve(const lk_worker_options *options, lk_error *error);
+/* What a thread that hangs still uses: the caller must not free it, and should leave the process. */
+typedef enum lk_serve_left { LK_LEFT_NOTHING, LK_LEFT_GALLERIES, LK_LEFT_ALL } lk_serve_left;
+
+/* Runs until `stop` turns true, and then for ten seconds at most. Fails if Redis refuses the password, or if jobs could
+ * be neither answered nor handed back in time; they stay pending in Redis. */
+lk_status lk_serve(const lk_worker_options *options, lk_serve_left *left, lk_error *error);
 
 #endif

@@ -53,6 +53,43 @@ lk_redis_session lk_worker_session(lk_worker *worker, const char *stage) {
                             .reached = &worker->reached};
 }
 
+uint32_t lk_worker_forget(lk_worker *worker, lk_task *tasks) {
+  uint32_t count = 0;
+  pthread_mutex_lock(&worker->lock);
+  for (lk_task *task = tasks; task != NULL; task = lk_task_next(task), count++) {
+    *task->older = task->newer;
+    if (task->newer != NULL) task->newer->older = task->older;
+  }
+  worker->tasks -= count;
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+  for (lk_task *next; tasks != NULL; tasks = next) {
+    next = lk_task_next(tasks);
+    lk_task_free(tasks);
+  }
+  return count;
+}
+
+void lk_worker_leave_unanswered(lk_worker *worker, lk_task *tasks) {
+  if (tasks == NULL) return;
+  lk_queued *last = &tasks->queued;
+  while (last->next != NULL) last = last->next;
+  pthread_mutex_lock(&worker->lock);
+  last->next = worker->unanswered;
+  worker->unanswered = &tasks->queued;
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+}
+
+void lk_worker_free_slot(lk_worker *worker, lk_done *slot) {
+  pthread_mutex_lock(&worker->lock);
+  slot->tasks = NULL;
+  slot->next = worker->free_slots;
+  worker->free_slots = slot;
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+}
+
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error) {
   const char *const words[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_library};
   lk_redis_reply *reply = NULL;

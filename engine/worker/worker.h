@@ -6,6 +6,7 @@
 
 #include "engine/queue/functions.h"
 #include "engine/worker/redis_session.h"
+#include "engine/worker/running.h"
 #include "engine/worker/task.h"
 #include "engine/worker/worker_options.h"
 
@@ -18,7 +19,7 @@ typedef struct lk_done {
 } lk_done;
 
 /* At most two batches are computed at a time; one more is being finished, and one waits between. */
-enum { LK_COMPUTE_MOST = 2, LK_DONE_SLOTS = LK_COMPUTE_MOST + 2 };
+enum { LK_COMPUTE_MOST = LK_RUNNING_MOST, LK_DONE_SLOTS = LK_COMPUTE_MOST + 2 };
 
 /* Intake stops reading at this many tasks: more than two batches of single probes. */
 enum { LK_TASKS_MOST = 4096 };
@@ -31,6 +32,8 @@ typedef struct lk_worker {
   atomic_uint_least64_t told;          /* the generation of the rules that the log says was read */
   lk_give_up give_up;                  /* when nothing may wait for Redis any more */
   atomic_bool reached;                 /* Redis was, at least once */
+  atomic_uint computers_count;         /* compute threads that have begun */
+  lk_running running;
 
   pthread_mutex_t lock; /* all below */
   pthread_cond_t changed;
@@ -40,15 +43,20 @@ typedef struct lk_worker {
   bool intake_over;
   uint32_t computing; /* threads of the compute stage that have not ended */
   bool finish_over;
-  pthread_cond_t ended; /* signalled when the finish stage is over */
+  uint64_t stopped_us;   /* when the worker saw that it must stop; 0: not yet */
+  lk_queued *unanswered; /* tasks that were begun, and are to be handed back */
+  bool over;             /* everything is answered or handed back, or it is too late */
+  uint32_t threads;      /* that have not ended */
+  pthread_cond_t ended;  /* signalled when one of the last three changes */
   lk_done slots[LK_DONE_SLOTS];
   lk_done *free_slots;
   lk_done *done_first, **done_last;
   lk_queued *refused_first, **refused_last; /* tasks that intake refused: to be answered, not computed */
   lk_status status;                         /* what the run ends with */
   lk_error error;
-  uint64_t jobs;   /* answered */
-  uint64_t probes; /* searched */
+  uint64_t jobs;     /* answered */
+  uint64_t probes;   /* searched */
+  uint64_t returned; /* jobs that were handed back */
 
   bool *retired; /* whether the gallery of that number is out of service */
 
@@ -61,12 +69,18 @@ void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 void *lk_scrubber_main(void *worker);
 
-/* Holds the lease of each gallery, so that clients and other workers see that this one lives; returns when the finish
- * stage is over. */
+/* Holds the lease of each gallery, so that clients and other workers see that this one lives; returns when the worker
+ * is over. */
 void lk_lease_keep(lk_worker *worker);
 
 /* A session of a stage of this worker, not opened. */
 lk_redis_session lk_worker_session(lk_worker *worker, const char *stage);
+
+/* Forgets and frees the tasks of a list. Returns how many they were. */
+uint32_t lk_worker_forget(lk_worker *worker, lk_task *tasks);
+/* Leaves the tasks of a list to be handed back. */
+void lk_worker_leave_unanswered(lk_worker *worker, lk_task *tasks);
+void lk_worker_free_slot(lk_worker *worker, lk_done *slot);
 
 /* Loads engine/queue/functions.lua into Redis. */
 lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);

@@ -79,7 +79,10 @@ Test(workers, two_workers_on_one_stream) {
 
 static lk_worker_options side_by_side;
 
-static void *run_side_by_side(void *error) { return lk_serve(&side_by_side, error) == LK_OK ? NULL : error; }
+static void *run_side_by_side(void *error) {
+  lk_serve_left left;
+  return lk_serve(&side_by_side, &left, error) == LK_OK ? NULL : error;
+}
 
 /* As on a GPU, which searches two batches at a time: the worker in this process, on a device that makes them wait for
  * each other. */

@@ -1,4 +1,4 @@
-#include "engine/worker/head_publisher.h"
+#include "engine/worker/finish/head_publisher.h"
 
 #include "base/fail.h"
 #include "base/printable.h"

@@ -1,7 +1,7 @@
 /* Publishes heads of the audit log in Redis. If the log on disk ends before a head that was published, records were cut
  * off (docs/audit.md). */
-#ifndef ENGINE_WORKER_HEAD_PUBLISHER_H
-#define ENGINE_WORKER_HEAD_PUBLISHER_H
+#ifndef ENGINE_WORKER_FINISH_HEAD_PUBLISHER_H
+#define ENGINE_WORKER_FINISH_HEAD_PUBLISHER_H
 
 #include "engine/worker/worker.h"
 
