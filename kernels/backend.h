@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/fail.h"
 #include "kernels/codes.h"
+#include "kernels/control.h"
 #include "kernels/half.h"
 #include "kernels/order.h"
 #include "kernels/score.h"
@@ -54,6 +55,7 @@ typedef struct lk_batch {
   const float *thresholds; /* count: a probe's candidates score at least its threshold. NULL: -INFINITY for all */
   bool by_subject;         /* at most one candidate a subject, its best; not with LK_K_ALL */
   lk_filter filter;
+  lk_search_control *control; /* NULL: none */
 } lk_batch;
 
 /* Candidate lists, one a probe, each in order. List p is hits[ends[p - 1]] up to, not including, hits[ends[p]]. The
@@ -91,6 +93,8 @@ typedef struct lk_backend_ops {
                       uint32_t count, lk_error *error);
 
   /* A pass searches for some probes: `begin`, then either `exact_scan` or `seed` and `rounds`, then `finish`.
+   * Where the batch's control was cancelled they may return early, with results that mean nothing. Such a pass ends
+   * anywhere, and the next one begins as after any other.
    * Begins a pass, each probe's bar at its own threshold. Only here memory grows; the next pass finds it. `visible`
    * receives how many rows the search may see. */
   lk_status (*begin)(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error);

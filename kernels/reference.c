@@ -13,6 +13,7 @@ static uint32_t score_all(const lk_block *blocks, uint32_t blocks_count, const l
   for (uint32_t b = 0; b < blocks_count; b++) {
     const uint64_t *allowed = batch->filter.allowed != NULL ? batch->filter.allowed[b] : NULL;
     for (uint32_t r = 0; r < blocks[b].rows; r++, row++) {
+      if (r % LK_TILE_ROWS == 0 && !lk_control_goes_on(batch->control)) return 0;
       if (!lk_visible(&blocks[b].visibility, &batch->filter, allowed, r)) continue;
       lk_hit hit = {.number = blocks[b].numbers[r], .row = row};
       const float *x = lk_stored_row(shape.store, blocks[b].exact, r, shape.dim, room);
@@ -64,7 +65,9 @@ lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, con
     uint32_t found = score_all(blocks, blocks_count, batch, p, all);
     qsort(all, found, sizeof *all, compare);
     status = append_best(batch, all, found, lists, error);
+    if (status == LK_OK) status = lk_control_check(batch->control, error);
   }
   free(all);
+  if (status == LK_ECANCELLED) lk_candidate_lists_clear(lists);
   return status;
 }

@@ -21,6 +21,20 @@ typedef struct lk_search_stats {
   uint32_t reruns;       /* rounds that overflowed their buffer and ran again in pieces */
 } lk_search_stats;
 
+/* Watches a search, and ends it. It starts as zeros. While searches that run in it go on, any thread, and a signal
+ * handler too, may call the functions below; nobody else reads or writes its members. It stays cancelled, for all
+ * searches that run in it or begin later, until it is zeros again. */
+typedef struct lk_search_control {
+  uint64_t progress;
+  uint32_t cancelled;
+} lk_search_control;
+
+/* Ends the search soon, with LK_ECANCELLED: on a CPU after some 100 ms of each thread's time at most. */
+LK_API void lk_search_cancel(lk_search_control *control);
+
+/* A number that rises as long as the search goes on. */
+LK_API uint64_t lk_search_progress(const lk_search_control *control);
+
 /* Any threads may share a device: searches that it cannot run at once take turns. A device starts threads of its own.
  */
 typedef struct lk_device lk_device;

@@ -9,6 +9,7 @@
 #include "index/formats/vector.h"
 #include "index/gallery/gallery.h"
 #include "index/gallery/unchecked.h"
+#include "kernels/control.h"
 #include "kernels/score.h"
 
 /* The probes of a batch stay in a core's cache while the templates stream past them. Every score is needed, so a scan
@@ -19,6 +20,7 @@ typedef struct comparison {
   const lk_gallery *gallery;
   const lk_vectors *probes;
   const lk_label_csv *labels;
+  lk_search_control *control;
   lk_pool *pool;
   lk_tally *tallies; /* one per thread */
   uint64_t first;    /* first probe of the batch */
@@ -51,12 +53,13 @@ static void compare_template(comparison *c, uint64_t position, lk_tally *tally) 
 static void compare_chunk(void *context, uint32_t thread, uint32_t item) {
   comparison *c = context;
   uint64_t begin = (uint64_t)item * CHUNK_TEMPLATES, end = begin + CHUNK_TEMPLATES;
+  if (!lk_control_goes_on(c->control)) return;
   for (uint64_t t = begin; t < end && t < c->gallery->catalog.rows; t++) compare_template(c, t, &c->tallies[thread]);
 }
 
 static void compare_batches(comparison *c, lk_progress *progress, void *context) {
   uint32_t chunks = (uint32_t)((c->gallery->catalog.rows + CHUNK_TEMPLATES - 1) / CHUNK_TEMPLATES);
-  for (; c->first < c->probes->rows; c->first += c->count) {
+  for (; c->first < c->probes->rows && !lk_control_is_cancelled(c->control); c->first += c->count) {
     uint64_t left = c->probes->rows - c->first;
     c->count = left < BATCH_PROBES ? (uint32_t)left : BATCH_PROBES;
     lk_pool_run(c->pool, c->count, prepare_probe, c);
@@ -82,15 +85,16 @@ static void close_comparison(comparison *c) {
 }
 
 lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels,
-                                   uint32_t threads, lk_progress *progress, void *context, lk_tally *tally,
-                                   lk_error *error) {
+                                   uint32_t threads, lk_search_control *control, lk_progress *progress, void *context,
+                                   lk_tally *tally, lk_error *error) {
   lk_error damage;
-  comparison c = {.gallery = gallery, .probes = probes, .labels = labels, .error = &damage};
+  comparison c = {.gallery = gallery, .probes = probes, .labels = labels, .control = control, .error = &damage};
   lk_status status = lk_gallery_check_probes(gallery, probes, (lk_text){0}, error);
   if (status == LK_OK) status = lk_pool_open(threads, &c.pool, error);
   if (status != LK_OK) return status;
   status = open_tallies(&c, error);
   if (status == LK_OK) compare_batches(&c, progress, context);
+  if (status == LK_OK) status = lk_control_check(control, error);
   if (status == LK_OK) status = lk_catalog_check_files(&gallery->catalog, error);
   if (status == LK_OK && atomic_load(&c.failed)) status = lk_fail(error, LK_ECORRUPT, "%s", damage.text);
   if (status == LK_OK) status = lk_file_check_at(probes->data, probes->name, error);

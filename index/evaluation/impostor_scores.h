@@ -7,9 +7,10 @@
 #include "index/evaluation/tally.h"
 
 /* Adds to `tally` the score of every probe with every template of another subject. The gallery need not be loaded.
- * `threads` 0: one per processor of this process. `progress` may be NULL. LK_EDIM, LK_EBADPROBE. */
+ * `threads` 0: one per processor of this process. `control` and `progress` may be NULL. LK_EDIM,
+ * LK_EBADPROBE. LK_ECANCELLED. */
 lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels,
-                                   uint32_t threads, lk_progress *progress, void *context, lk_tally *tally,
-                                   lk_error *error);
+                                   uint32_t threads, lk_search_control *control, lk_progress *progress, void *context,
+                                   lk_tally *tally, lk_error *error);
 
 #endif

@@ -117,9 +117,9 @@ static void take_batch(const lk_gallery *gallery, const lk_result *result, const
 }
 
 static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_vectors *probes,
-                             const lk_label_csv *labels, uint32_t k, lk_progress *progress, void *context,
-                             lk_trials *trials, lk_error *error) {
-  lk_query query = {.probes_count = 1, .k = k, .threshold = -INFINITY, .by_subject = true};
+                             const lk_label_csv *labels, uint32_t k, lk_search_control *control, lk_progress *progress,
+                             void *context, lk_trials *trials, lk_error *error) {
+  lk_query query = {.probes_count = 1, .k = k, .threshold = -INFINITY, .by_subject = true, .control = control};
   for (uint64_t first = 0; first < probes->rows;) {
     lk_vectors part = lk_vector_part(probes, first, BATCH_PROBES);
     query.probes = &part;
@@ -133,11 +133,11 @@ static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_ve
 }
 
 lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels, uint32_t k,
-                           lk_progress *progress, void *context, lk_trials *trials, lk_error *error) {
+                           lk_search_control *control, lk_progress *progress, void *context, lk_trials *trials, lk_error *error) {
   lk_result *result;
   lk_status status = lk_result_open(&result, error);
   if (status != LK_OK) return status;
-  status = search_into(result, gallery, probes, labels, k, progress, context, trials, error);
+  status = search_into(result, gallery, probes, labels, k, control, progress, context, trials, error);
   lk_result_close(result);
   return status == LK_OK ? check_kinds(gallery, trials, error) : status;
 }

@@ -76,6 +76,7 @@ lk_status lk_fuse_max(lk_result *result, const lk_query *query, lk_search_stats 
     lk_hit *hits = parts->hits + lk_candidate_lists_begin(parts, first);
     uint32_t count = (uint32_t)(parts->ends[end - 1] - lk_candidate_lists_begin(parts, first));
     status = append_list(&result->answer.lists, hits, keep_best(hits, count, query->by_subject, query->k), error);
+    if (status == LK_OK) status = lk_control_check(query->control, error);
     first = end;
   }
   return status;
@@ -138,13 +139,15 @@ static float mean_score(const lk_gallery *gallery, const lk_prepared_run *run, u
 }
 
 /* Gives the hits of each run's list their fused scores. */
-static void score_lists(lk_workspace *w) {
+static lk_status score_lists(lk_workspace *w, lk_search_control *control, lk_error *error) {
   for (uint32_t run = 0; run < w->runs_count; run++)
     for (uint64_t i = lk_candidate_lists_begin(&w->parts, run); i < w->parts.ends[run]; i++) {
+      if (!lk_control_goes_on(control)) return lk_control_check(control, error);
       lk_hit *hit = &w->parts.hits[i];
       hit->score = mean_score(w->gallery, &w->runs[run], hit->row);
       hit->subject = w->gallery->subjects[hit->row];
     }
+  return LK_OK;
 }
 
 /* The bar of step 2. Fewer than k found means that no other template reaches the threshold. */
@@ -163,8 +166,7 @@ static lk_status search_means(lk_workspace *w, const lk_query *query, uint32_t k
                            .k = k,
                            .by_subject = k != LK_K_ALL && query->by_subject};
   lk_status status = lk_workspace_search(w, query, &plain, &w->parts, stats, error);
-  if (status == LK_OK) score_lists(w);
-  return status;
+  return status == LK_OK ? score_lists(w, query->control, error) : status;
 }
 
 static lk_status append_best(lk_result *result, const lk_query *query, uint32_t run, lk_error *error) {
@@ -194,6 +196,9 @@ lk_status lk_fuse_mean(lk_result *result, const lk_query *query, lk_search_stats
   }
   if (status == LK_OK) status = search_means(w, query, LK_K_ALL, stats, error);
   result->answer.lists.visible = w->parts.visible;
-  for (uint32_t run = 0; status == LK_OK && run < runs; run++) status = append_best(result, query, run, error);
+  for (uint32_t run = 0; status == LK_OK && run < runs; run++) {
+    status = append_best(result, query, run, error);
+    if (status == LK_OK) status = lk_control_check(query->control, error);
+  }
   return status;
 }

@@ -26,9 +26,11 @@ lk_status lk_gallery_identify_unchecked(lk_gallery *gallery, const lk_query *que
 lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *query, const lk_prepared_run *runs,
                                        uint32_t runs_count, lk_result *result, lk_search_stats *stats, lk_error *error);
 
-/* lk_gallery_verify, of a prepared run; its threshold is not read. */
-lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_prepared_run *run, lk_text subject,
-                                     lk_result *result, lk_error *error);
+/* lk_gallery_verify, of a prepared run; its threshold is not read. Of the query only tags and mask are read, which the
+ * subject's templates must fit to be compared, and the control. A subject that has templates, but none that fits, has
+ * empty lists. */
+lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_query *query, const lk_prepared_run *run,
+                                     lk_text subject, lk_result *result, lk_error *error);
 
 /* For a caller that has rules of its own, taken from the galleries' bindings when it started. LK_EPOLICY: this gallery
  * was bound anew since it was opened, or its manifest cannot be read, so that nobody knows its rules. */

@@ -8,8 +8,9 @@
 #include "index/gallery/probes.h"
 
 typedef struct verification {
+  const lk_query *query; /* its tags, mask and control */
   lk_result *result;
-  uint32_t compared; /* templates */
+  uint32_t templates, compared; /* of the subject */
   lk_status status;
   lk_error *error;
 } verification;
@@ -21,7 +22,11 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   const lk_catalog *catalog = &w->gallery->catalog;
   const lk_segment *segment = &catalog->segments[segment_number];
   lk_shape shape = segment->shape;
+  lk_filter filter = {.tags = v->query->tags, .mask = v->query->mask};
   float buffer[LK_DIM_MAX];
+  v->templates++;
+  if (!lk_visible(&segment->block.visibility, &filter, NULL, row)) return;
+  if (v->status == LK_OK) v->status = lk_control_check(v->query->control, v->error);
   if (v->status == LK_OK) v->status = lk_segment_check_row(segment, row, v->error);
   if (v->status != LK_OK) return;
   const float *x = lk_stored_row(shape.store, segment->block.exact, row, shape.dim, buffer);
@@ -35,8 +40,8 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
 }
 
 /* Compares the probes in the workspace. */
-static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
-  verification v = {.result = result, .error = error};
+static lk_status compare(lk_result *result, const lk_query *query, lk_text subject, lk_error *error) {
+  verification v = {.query = query, .result = result, .error = error};
   const lk_gallery *gallery = result->answer.gallery;
   lk_candidate_lists *lists = &result->answer.lists;
   uint32_t probes = result->workspace.probes_count;
@@ -48,20 +53,20 @@ static lk_status compare(lk_result *result, lk_text subject, lk_error *error) {
   status = lk_catalog_check_files(&gallery->catalog, error);
   if (status == LK_OK) status = v.status;
   if (status != LK_OK) return status;
-  if (v.compared == 0)
+  if (v.templates == 0)
     return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no subject '%.*s'", gallery->manifest.name,
                    lk_text_shown(subject), subject.bytes);
   lists->visible = v.compared;
-  for (uint32_t p = 0; p < probes; p++) lists->ends[p] = p + 1;
+  for (uint32_t p = 0; p < probes; p++) lists->ends[p] = v.compared > 0 ? p + 1 : 0;
   lists->count = probes;
   return LK_OK;
 }
 
-lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_prepared_run *run, lk_text subject,
-                                     lk_result *result, lk_error *error) {
+lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_query *query, const lk_prepared_run *run,
+                                     lk_text subject, lk_result *result, lk_error *error) {
   lk_answer_begin(&result->answer, gallery);
   lk_status status = lk_workspace_take(&result->workspace, gallery, run, 1, error);
-  return status == LK_OK ? compare(result, subject, error) : status;
+  return status == LK_OK ? compare(result, query, subject, error) : status;
 }
 
 /* The policy is asked before the probes are refused or the subject is looked up: a refusal must not tell of either. */
@@ -86,7 +91,7 @@ lk_status lk_gallery_verify(const lk_gallery *gallery, const lk_vectors *probes,
   lk_answer_begin(&result->answer, gallery);
   lk_status status = authorise(gallery, probes, &subject, claims, result, &authorisation, error);
   if (status == LK_OK) {
-    status = compare(result, subject, error);
+    status = compare(result, &(lk_query){0}, subject, error);
     status = lk_gallery_release_search(&authorisation, status, result, error);
   } else {
     lk_gallery_refuse_search(&authorisation, result);

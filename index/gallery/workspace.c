@@ -13,7 +13,8 @@ lk_status lk_workspace_search(lk_workspace *workspace, const lk_query *query, co
                     .k = plain->k,
                     .thresholds = plain->thresholds,
                     .by_subject = plain->by_subject,
-                    .filter = {.tags = query->tags, .mask = query->mask}};
+                    .filter = {.tags = query->tags, .mask = query->mask},
+                    .control = query->control};
   if (lk_query_lists(query)) batch.filter.allowed = workspace->bitmaps.data;
   return lk_search(gallery->device, &batch, lists, stats, error);
 }

@@ -96,7 +96,8 @@ void lk_cpu_float_scan(lk_cpu *cpu, lk_cpu_thread *thread, const lk_tile_view *v
   take_rows(cpu, view, scratch.rows);
   for (uint32_t first = 0; first < probes; first += FLOAT_PROBES) {
     uint32_t count = most_at_once(probes - first);
-    if (!lk_cpu_has_room(&cpu->pass, thread, count)) return;
+    uint64_t products = (uint64_t)view->rows * width_of(cpu->pass.batch.shape) * count;
+    if (!lk_cpu_goes_on(&cpu->pass, thread, products) || !lk_cpu_has_room(&cpu->pass, thread, count)) return;
     scan_probes(cpu, thread, view, &scratch, first, count);
   }
   thread->scanned += (uint64_t)view->rows * probes;

@@ -33,6 +33,7 @@ typedef struct lk_cpu_thread {
   lk_pending *found; /* in a range search, the hits of the rounds before */
   size_t found_count;
   lk_buffer pending_buffer, found_buffer, float_buffer;
+  uint64_t unwatched; /* work since the thread last looked at the search's control */
   uint64_t visible, scanned, survivors, rescored;
 } lk_cpu_thread;
 
@@ -84,6 +85,24 @@ typedef struct lk_cpu {
  * tile always finds room. */
 #define LK_THREAD_HITS_LEAST (LK_TILE_ROWS * LK_PASS_PROBES)
 #define LK_THREAD_HITS_MOST (4 * LK_THREAD_HITS_LEAST)
+
+/* A thread looks at the search's control after so many products of two elements, or what takes as long: every 50 ms on
+ * a slow processor, every 30 microseconds on a fast one. */
+#define LK_UNWATCHED_MOST (UINT64_C(1) << 25)
+
+/* What takes as long as so many products: to look at a row's visibility, to code an element of a probe, to push a hit
+ * into a heap or to take it out. */
+enum { LK_ROW_PRODUCTS = 4, LK_CODING_PRODUCTS = 64, LK_HIT_PRODUCTS = 64 };
+
+/* Between pieces of a thread's work; `products`: what the next one takes. False: the search was cancelled. Then every
+ * further call says so at once. */
+static inline bool lk_cpu_goes_on(const lk_cpu_pass *pass, lk_cpu_thread *thread, uint64_t products) {
+  thread->unwatched += products;
+  if (thread->unwatched < LK_UNWATCHED_MOST) return true;
+  if (!lk_control_goes_on(pass->batch.control)) return false;
+  thread->unwatched = products;
+  return true;
+}
 
 static inline uint32_t lk_cpu_width(uint32_t dim) { return (dim + LK_STEP - 1) / LK_STEP * LK_STEP; }
 

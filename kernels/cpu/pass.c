@@ -76,6 +76,9 @@ static bool lay_out_threads(lk_cpu *cpu) {
     lk_cpu_thread *thread = &cpu->threads[t];
     thread->pending = lk_buffer_reserve(&thread->pending_buffer, room, sizeof *thread->pending);
     thread->pending_room = room;
+    thread->pending_count = 0;
+    thread->found_count = 0;
+    thread->scanned = thread->survivors = thread->rescored = 0;
     if (thread->pending == NULL || lk_buffer_reserve(&thread->float_buffer, float_bytes, 1) == NULL) return false;
   }
   return true;
@@ -85,6 +88,7 @@ static bool lay_out_threads(lk_cpu *cpu) {
 static void find_visible(void *context, uint32_t thread, uint32_t tile) {
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
+  if (!lk_cpu_goes_on(pass, &cpu->threads[thread], LK_TILE_ROWS * LK_ROW_PRODUCTS)) return;
   const lk_placement *placement = lk_cpu_placement_of_tile(pass, tile);
   const lk_filter *filter = &pass->batch.filter;
   const uint64_t *allowed = filter->allowed != NULL ? filter->allowed[placement - pass->placements] : NULL;
@@ -131,11 +135,11 @@ static void code_fitting(const lk_cpu *cpu, const float *q, const float *mean, i
 
 /* Codes a probe for the centres that share its code, and bounds it for each of them. */
 static void code_probe(void *context, uint32_t thread, uint32_t item) {
-  (void)thread;
   lk_cpu *cpu = context;
   lk_cpu_pass *pass = &cpu->pass;
   uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim), count = pass->batch.count;
   const float *q = pass->batch.probes + (size_t)(item % count) * dim;
+  if (!lk_cpu_goes_on(pass, &cpu->threads[thread], (uint64_t)width * (LK_CODING_PRODUCTS + pass->centres.count))) return;
   int8_t *code = pass->codes + item * lk_probe_stride(width);
   float *rotated = pass->rotated + (size_t)item * width;
   code_fitting(cpu, q, pass->centres.means[item / count], code, rotated, &pass->bounds[item]);
@@ -160,9 +164,10 @@ lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vis
 
 /* Sorts a probe's heap and copies it into the probe's list. */
 static void copy_out(void *context, uint32_t thread, uint32_t probe) {
-  (void)thread;
-  lk_cpu_pass *pass = &((lk_cpu *)context)->pass;
+  lk_cpu *cpu = context;
+  lk_cpu_pass *pass = &cpu->pass;
   uint32_t count = pass->heap_counts[probe];
+  if (!lk_cpu_goes_on(pass, &cpu->threads[thread], (uint64_t)count * LK_HIT_PRODUCTS)) return;
   lk_hit *heap = pass->heaps + (size_t)probe * pass->batch.k;
   lk_topk_sort(heap, count);
   memcpy(pass->lists->hits + lk_candidate_lists_begin(pass->lists, pass->first_list + probe), heap,
@@ -191,7 +196,6 @@ lk_status lk_cpu_finish(lk_backend *backend, lk_candidate_lists *lists, lk_searc
     stats->scanned += thread->scanned;
     stats->survivors += thread->survivors;
     stats->rescored += thread->rescored;
-    thread->scanned = thread->survivors = thread->rescored = 0;
   }
   lk_status status =
       cpu->pass.batch.k == LK_K_ALL ? lk_cpu_range_finish(cpu, lists, error) : finish_heaps(cpu, lists, error);

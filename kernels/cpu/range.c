@@ -20,14 +20,22 @@ void lk_cpu_range_keep(lk_cpu *cpu, lk_cpu_thread *thread) {
   thread->pending_count = 0;
 }
 
+/* A list may be as long as the gallery, so it is sorted piece by piece. */
+enum { SORTED_AT_ONCE = 1 << 16 };
+
 static void sort_list(void *context, uint32_t thread, uint32_t probe) {
   (void)thread;
   const lk_cpu_pass *pass = &((lk_cpu *)context)->pass;
   uint64_t begin = lk_candidate_lists_begin(pass->lists, pass->first_list + probe);
   uint32_t count = (uint32_t)(pass->lists->ends[pass->first_list + probe] - begin);
   lk_hit *list = pass->lists->hits + begin;
-  for (uint32_t i = 1; i < count; i++) lk_topk_rise(list, i, list[i]);
-  lk_topk_sort(list, count);
+  for (uint32_t i = 1; i < count; i++) {
+    if (i % SORTED_AT_ONCE == 0 && !lk_control_goes_on(pass->batch.control)) return;
+    lk_topk_rise(list, i, list[i]);
+  }
+  for (; count > SORTED_AT_ONCE && lk_control_goes_on(pass->batch.control); count -= SORTED_AT_ONCE)
+    lk_topk_sort_worst(list, count, SORTED_AT_ONCE);
+  if (count <= SORTED_AT_ONCE) lk_topk_sort(list, count);
 }
 
 /* Counts the hits of each probe. */
@@ -50,8 +58,10 @@ static lk_status bring_together(lk_cpu *cpu, lk_candidate_lists *lists, uint64_t
     end += count;
   }
   for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++)
-    for (size_t i = 0; i < cpu->threads[t].found_count; i++)
+    for (size_t i = 0; i < cpu->threads[t].found_count; i++) {
+      if (i % SORTED_AT_ONCE == 0 && !lk_control_goes_on(cpu->pass.batch.control)) return LK_OK;
       lists->hits[ends[cpu->threads[t].found[i].probe]++] = cpu->threads[t].found[i].hit;
+    }
   cpu->pass.lists = lists;
   cpu->pass.first_list = lists->count;
   lists->count += probes;
@@ -65,9 +75,6 @@ lk_status lk_cpu_range_finish(lk_cpu *cpu, lk_candidate_lists *lists, lk_error *
     lk_cpu_range_keep(cpu, &cpu->threads[t]);
     hits += cpu->threads[t].found_count;
   }
-  lk_status status = atomic_load(&cpu->pass.failed)
-                         ? lk_fail(error, LK_ENOMEM, "out of memory for the hits of a range search")
-                         : bring_together(cpu, lists, hits, error);
-  for (uint32_t t = 0; t < lk_pool_threads(cpu->pool); t++) cpu->threads[t].found_count = 0;
-  return status;
+  return atomic_load(&cpu->pass.failed) ? lk_fail(error, LK_ENOMEM, "out of memory for the hits of a range search")
+                                        : bring_together(cpu, lists, hits, error);
 }

@@ -48,11 +48,12 @@ static void take(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe, lk_hit hit)
   thread->pending[thread->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
 }
 
-/* Scores the visible rows of a block from `row` on and before `end`. The bar is still the caller's threshold. */
-static void score_rows(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe, const lk_placement *placement, uint64_t row,
+/* Scores the visible rows of a block from `row` on and before `end`. The bar is still the caller's threshold. False: the
+ * search was cancelled. */
+static bool score_rows(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe, const lk_placement *placement, uint64_t row,
                        uint64_t end) {
   lk_cpu_pass *pass = &cpu->pass;
-  uint32_t rescored = 0;
+  uint64_t rescored = 0, looked = (end - row) / 64;
   for (; row < end; row++) {
     if (pass->filtered) {
       uint64_t word = pass->visible[placement->first_word + row / 64] >> row % 64;
@@ -67,6 +68,7 @@ static void score_rows(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe, const
     rescored++;
   }
   thread->rescored += rescored;
+  return lk_cpu_goes_on(pass, thread, rescored * pass->batch.shape.dim + looked * LK_ROW_PRODUCTS);
 }
 
 /* The exact scan scores a group of probes with one slice of rows after the other: a slice stays in the cache. */
@@ -87,10 +89,12 @@ static void run_groups(lk_cpu *cpu, void (*task)(void *context, uint32_t thread,
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Packed codes lie so that a row's are spread over 8 KiB and more. To read them for every row would take longer than to
- * score it, so the exact scan certifies what is in the answer. */
-static void certify_heap(lk_cpu *cpu, uint32_t probe) {
+ * score it, so the exact scan certifies what is in the answer. False: the search was cancelled. */
+static bool certify_heap(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe) {
   const lk_hit *heap = cpu->pass.heaps + (size_t)probe * cpu->pass.batch.k;
-  for (uint32_t i = 0; i < cpu->pass.heap_counts[probe]; i++) lk_cpu_certify(cpu, probe, &heap[i]);
+  uint32_t count = cpu->pass.heap_counts[probe];
+  for (uint32_t i = 0; i < count; i++) lk_cpu_certify(cpu, probe, &heap[i]);
+  return lk_cpu_goes_on(&cpu->pass, thread, (uint64_t)count * cpu->pass.batch.shape.dim);
 }
 
 static void score_group(void *context, uint32_t thread, uint32_t group) {
@@ -100,9 +104,12 @@ static void score_group(void *context, uint32_t thread, uint32_t group) {
     const lk_placement *placement = &cpu->pass.placements[h];
     for (uint64_t row = 0, rows = placement->resident->base.rows; row < rows; row += SLICE_ROWS)
       for (uint32_t p = first; p < end; p++)
-        score_rows(cpu, &cpu->threads[thread], p, placement, row, rows - row < SLICE_ROWS ? rows : row + SLICE_ROWS);
+        if (!score_rows(cpu, &cpu->threads[thread], p, placement, row,
+                        rows - row < SLICE_ROWS ? rows : row + SLICE_ROWS))
+          return;
   }
-  for (uint32_t p = first; cpu->pass.batch.k != LK_K_ALL && p < end; p++) certify_heap(cpu, p);
+  for (uint32_t p = first; cpu->pass.batch.k != LK_K_ALL && p < end; p++)
+    if (!certify_heap(cpu, &cpu->threads[thread], p)) return;
 }
 
 void lk_cpu_exact_scan(lk_backend *backend) { run_groups((lk_cpu *)backend, score_group); }
@@ -247,9 +254,10 @@ static void scan_tile(void *context, uint32_t number, uint32_t item) {
     lk_cpu_float_scan(cpu, thread, &view);
     return;
   }
+  uint64_t products = (uint64_t)view.rows * lk_cpu_width(pass->batch.shape.dim);
   for (uint32_t first = 0; first < pass->batch.count; first += cpu->isa->scan_probes) {
     uint32_t left = pass->batch.count - first, most = cpu->isa->scan_probes, count = left < most ? left : most;
-    if (!lk_cpu_has_room(pass, thread, count)) return;
+    if (!lk_cpu_goes_on(pass, thread, products * count) || !lk_cpu_has_room(pass, thread, count)) return;
     scan_probes(cpu, thread, &view, first, count);
   }
 }
@@ -262,13 +270,15 @@ static void keep(void *context, uint32_t thread, uint32_t item) {
 
 /* Gives every `threads`-th probe its hits of the round, and raises its bar. */
 static void collect(void *context, uint32_t thread, uint32_t item) {
-  (void)thread;
   lk_cpu *cpu = context;
   uint32_t threads = lk_pool_threads(cpu->pool);
+  uint64_t products = cpu->pass.batch.by_subject ? LK_HIT_PRODUCTS + cpu->pass.batch.k : LK_HIT_PRODUCTS;
   for (uint32_t t = 0; t < threads; t++)
     for (uint32_t i = 0; i < cpu->threads[t].pending_count; i++) {
       const lk_pending *pending = &cpu->threads[t].pending[i];
-      if (pending->probe % threads == item) lk_cpu_push(&cpu->pass, pending->probe, pending->hit);
+      if (pending->probe % threads != item) continue;
+      if (!lk_cpu_goes_on(&cpu->pass, &cpu->threads[thread], products)) return;
+      lk_cpu_push(&cpu->pass, pending->probe, pending->hit);
     }
   for (uint32_t p = item; p < cpu->pass.batch.count; p += threads) raise_bar(&cpu->pass, p);
 }
@@ -298,6 +308,7 @@ uint32_t lk_cpu_rounds(lk_backend *backend, const lk_scan_order *order, const lk
   lk_cpu *cpu = (lk_cpu *)backend;
   for (uint32_t i = 0; i < count; i++) {
     uint32_t tiles = runs[i].end - runs[i].begin;
+    if (!lk_control_goes_on(cpu->pass.batch.control)) return i;
     if (!run_round(cpu, order->tiles + runs[i].begin, tiles, in_float, &done[i])) return i;
     if (!in_float && lk_plan_wants_float_scan(tiles, cpu->pass.batch.count, done[i].rescored, done[i].hits))
       return i + 1;

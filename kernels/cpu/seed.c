@@ -40,9 +40,10 @@ static void push_rows(lk_cpu_pass *pass, const lk_tile_view *view, uint32_t prob
   }
 }
 
-static void push_tile(lk_cpu *cpu, uint32_t tile, uint32_t first, uint32_t count) {
+static void push_tile(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t tile, uint32_t first, uint32_t count) {
   lk_tile_view view = lk_cpu_view_tile(&cpu->pass, tile);
   uint32_t width = lk_cpu_width(cpu->pass.batch.shape.dim), strips = (view.rows + LK_STRIP_ROWS - 1) / LK_STRIP_ROWS;
+  if (!lk_cpu_goes_on(&cpu->pass, thread, (uint64_t)view.rows * width * count)) return;
   int32_t sums[LK_SUM_PROBES * LK_TILE_ROWS];
   cpu->isa->sum(view.packed, strips, width, view.codes + first * lk_probe_stride(width), count, sums);
   for (uint32_t p = 0; p < count; p++) push_rows(&cpu->pass, &view, first + p, sums + p * LK_TILE_ROWS);
@@ -53,6 +54,7 @@ static void raise_to_worst(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe) {
   lk_cpu_pass *pass = &cpu->pass;
   uint32_t k = pass->batch.k, count = pass->heap_counts[probe];
   float worst = INFINITY;
+  if (!lk_cpu_goes_on(pass, thread, (uint64_t)count * pass->batch.shape.dim)) return;
   for (uint32_t i = 0; i < count; i++) {
     lk_hit *hit = &pass->heaps[(size_t)probe * k + i];
     const lk_placement *placement = lk_cpu_placement_of_row(pass, hit->row);
@@ -74,7 +76,8 @@ static void seed_probes(void *context, uint32_t thread, uint32_t item) {
   for (uint32_t i = 0; i < pass->seed_count; i += LK_TILE_ROWS / SAMPLED) {
     const lk_placement *placement = lk_cpu_placement_of_row(pass, pass->seed_rows[i]);
     uint64_t tile = placement->first_tile + (pass->seed_rows[i] - placement->first_row) / LK_TILE_ROWS;
-    if (tile != last) push_tile(cpu, (uint32_t)tile, first, count); /* a row that comes twice would raise a wrong bar */
+    /* A row that comes twice would raise a wrong bar. */
+    if (tile != last) push_tile(cpu, &cpu->threads[thread], (uint32_t)tile, first, count);
     last = tile;
   }
   for (uint32_t p = first; p < first + count; p++) raise_to_worst(cpu, &cpu->threads[thread], p);

@@ -39,13 +39,18 @@ static inline void lk_topk_push_subject(lk_hit *heap, uint32_t *count, uint32_t 
   lk_topk_push(heap, count, k, hit);
 }
 
-/* Turns the heap into a list in order, best first. */
-static inline void lk_topk_sort(lk_hit *heap, uint32_t count) {
-  while (count > 1) {
+/* Puts the worst `some` hits in order behind the others, which stay a heap. */
+static inline void lk_topk_sort_worst(lk_hit *heap, uint32_t count, uint32_t some) {
+  for (; some > 0; some--) {
     lk_hit worst = heap[0], last = heap[--count];
     lk_topk_sink(heap, count, 0, last);
     heap[count] = worst;
   }
+}
+
+/* Turns the heap into a list in order, best first. */
+static inline void lk_topk_sort(lk_hit *heap, uint32_t count) {
+  if (count > 1) lk_topk_sort_worst(heap, count, count - 1);
 }
 
 #endif

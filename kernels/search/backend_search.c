@@ -30,6 +30,7 @@ struct rounds {
   uint32_t probes;
   bool in_float;
   lk_search_stats *stats;
+  lk_search_control *control;
 };
 
 /* Runs some rounds; returns how many are complete. */
@@ -46,20 +47,24 @@ static uint32_t run_some(struct rounds *rounds, const lk_run *runs, uint32_t cou
   return complete;
 }
 
-/* Halves a round that overflowed until it fits; the bars rise between the halves. */
+/* Halves a round that overflowed until it fits; the bars rise between the halves. One that was cut short because the
+ * search is cancelled looks the same. */
 static void run_halves(struct rounds *rounds, lk_run run) {
   uint32_t middle = run.begin + (run.end - run.begin) / 2;
   lk_run halves[] = {{run.begin, middle}, {middle, run.end}};
   rounds->stats->reruns++;
-  for (uint32_t i = 0; i < 2; i++)
+  for (uint32_t i = 0; i < 2 && lk_control_goes_on(rounds->control); i++)
     if (run_some(rounds, &halves[i], 1) == 0) run_halves(rounds, halves[i]);
 }
 
-static void run_rounds(lk_backend_search *search, const lk_scan_order *order, uint32_t probes, lk_search_stats *stats) {
-  struct rounds rounds = {.backend = search->backend, .order = order, .probes = probes, .stats = stats};
+static void run_rounds(lk_backend_search *search, const lk_scan_order *order, const lk_batch *pass,
+                       lk_search_stats *stats) {
+  struct rounds rounds = {
+      .backend = search->backend, .order = order, .probes = pass->count, .stats = stats, .control = pass->control};
   for (uint32_t next = 0, complete; next < order->rounds_count; next += complete) {
     bool in_float = rounds.in_float;
     complete = run_some(&rounds, order->rounds + next, order->rounds_count - next);
+    if (!lk_control_goes_on(pass->control)) return;
     if (next + complete == order->rounds_count || rounds.in_float != in_float) continue;
     run_halves(&rounds, order->rounds[next + complete++]);
   }
@@ -70,14 +75,17 @@ static lk_status run_pass(lk_backend_search *search, const lk_plan *plan, const 
                           lk_error *error) {
   const lk_backend_ops *ops = search->backend->ops;
   lk_status status = ops->begin(search->backend, pass, &lists->visible, error);
+  if (status == LK_OK) status = lk_control_check(pass->control, error);
   if (status != LK_OK) return status;
   if (lk_plan_wants_exact_scan(rows, lists->visible, pass->k)) {
     ops->exact_scan(search->backend);
   } else {
     seed(search, plan, rows);
-    run_rounds(search, order, pass->count, stats);
+    run_rounds(search, order, pass, stats);
   }
-  return ops->finish(search->backend, lists, stats, error);
+  status = lk_control_check(pass->control, error);
+  if (status == LK_OK) status = ops->finish(search->backend, lists, stats, error);
+  return status == LK_OK ? lk_control_check(pass->control, error) : status;
 }
 
 lk_status lk_backend_search_run(lk_backend_search *search, const lk_batch *batch, lk_candidate_lists *lists,

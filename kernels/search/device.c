@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/host/cuda.h"
@@ -14,6 +15,8 @@ enum { NAME_BYTES = 64 }; /* of one backend's name in a list */
 /* A device whose backends have twins runs two searches at a time: while one copies, begins or waits for the host, the
  * other one has the GPU. */
 enum { SEARCHERS = 2 };
+
+enum { MOMENT_NS = 20000000 };
 
 /* What runs one search at a time: for each shard a search on its backend, or on the backend's twin. */
 struct searcher {
@@ -87,11 +90,20 @@ static bool have_twins(lk_backend *const *backends, uint32_t count) {
   return true;
 }
 
+/* Waits are measured by the monotonic clock. */
+static void init_freed(pthread_cond_t *freed) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(freed, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
 lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device **device, lk_error *error) {
   lk_device *made = calloc(1, sizeof *made + count * sizeof made->rows[0]);
   if (made == NULL) return lk_fail_memory(error);
   pthread_mutex_init(&made->lock, NULL);
-  pthread_cond_init(&made->freed, NULL);
+  init_freed(&made->freed);
   made->shards_count = count;
   made->name = join_names(backends, count);
   lk_status status = made->name == NULL ? lk_fail_memory(error) : LK_OK;
@@ -162,12 +174,27 @@ static struct searcher *find_free(lk_device *device) {
   return NULL;
 }
 
-/* Takes the first searcher that is free: so searches that follow each other run where memory has grown already. */
-static struct searcher *occupy_free(lk_device *device) {
-  struct searcher *searcher;
+/* Waits for a change; under a control only for a moment, since nobody wakes a search that is cancelled. */
+static void await_freed(lk_device *device, const lk_search_control *control) {
+  if (control == NULL) {
+    pthread_cond_wait(&device->freed, &device->lock);
+    return;
+  }
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += MOMENT_NS;
+  until.tv_sec += until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  pthread_cond_timedwait(&device->freed, &device->lock, &until);
+}
+
+/* Takes the first searcher that is free: so searches that follow each other run where memory has grown already. NULL:
+ * the search was cancelled. */
+static struct searcher *occupy_free(lk_device *device, const lk_search_control *control) {
+  struct searcher *searcher = NULL;
   pthread_mutex_lock(&device->lock);
-  while ((searcher = find_free(device)) == NULL) pthread_cond_wait(&device->freed, &device->lock);
-  searcher->busy = true;
+  while (!lk_control_is_cancelled(control) && (searcher = find_free(device)) == NULL) await_freed(device, control);
+  if (searcher != NULL) searcher->busy = true;
   pthread_mutex_unlock(&device->lock);
   return searcher;
 }
@@ -229,6 +256,12 @@ void lk_device_unload_block(lk_device *device, lk_resident_block *resident) {
   vacate(device, searcher);
 }
 
+void lk_search_cancel(lk_search_control *control) { __atomic_store_n(&control->cancelled, 1, __ATOMIC_RELAXED); }
+
+uint64_t lk_search_progress(const lk_search_control *control) {
+  return __atomic_load_n(&control->progress, __ATOMIC_RELAXED);
+}
+
 lk_status lk_search(lk_device *device, const lk_batch *batch, lk_candidate_lists *lists, lk_search_stats *stats,
                     lk_error *error) {
   uint64_t rows = 0;
@@ -238,10 +271,15 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_candidate_lists
                    (unsigned long long)rows, UINT32_MAX);
   lk_search_stats unseen = {0};
   if (stats == NULL) stats = &unseen;
-  struct searcher *searcher = occupy_free(device);
-  lk_status status = searcher->sharded != NULL
-                         ? lk_sharded_search_run(searcher->sharded, batch, lists, stats, error)
-                         : lk_backend_search_run(&searcher->searches[0], batch, lists, stats, error);
-  vacate(device, searcher);
+  struct searcher *searcher = occupy_free(device, batch->control);
+  lk_status status;
+  if (searcher == NULL)
+    status = lk_control_check(batch->control, error);
+  else if (searcher->sharded != NULL)
+    status = lk_sharded_search_run(searcher->sharded, batch, lists, stats, error);
+  else
+    status = lk_backend_search_run(&searcher->searches[0], batch, lists, stats, error);
+  if (searcher != NULL) vacate(device, searcher);
+  if (status == LK_ECANCELLED) lk_candidate_lists_clear(lists);
   return status;
 }

@@ -26,7 +26,8 @@ lk_status lk_device_update_block(lk_device *device, lk_resident_block *resident,
 void lk_device_unload_block(lk_device *device, lk_resident_block *resident);
 
 /* Fills `lists` with one list a probe, and adds to `stats` where it is not NULL. Any thread may call it; as many
- * searches run at a time as lk_device_searches says, and the others wait.
+ * searches run at a time as lk_device_searches says, and the others wait. LK_ECANCELLED, by the batch's control, leaves
+ * no lists, and the device as after any other search.
  * The result is the same bits on every device, with every number of threads and however probes are batched. */
 lk_status lk_search(lk_device *device, const lk_batch *batch, lk_candidate_lists *lists, lk_search_stats *stats,
                     lk_error *error);

@@ -150,6 +150,8 @@ static uint32_t row_of_all(const struct shard *shard, uint32_t row) {
   return shard->all_rows[block] + (row - shard->own_rows[block]);
 }
 
+enum { MERGED_AT_ONCE = 1 << 16 }; /* hits */
+
 /* A shard has at most one hit of a subject, its best there. Of each of the best k subjects every shard has the best
  * hit, or another shard has a better one. */
 static void merge_list(lk_sharded_search *sharded, const lk_batch *batch, uint32_t probe, lk_candidate_lists *lists) {
@@ -161,6 +163,7 @@ static void merge_list(lk_sharded_search *sharded, const lk_batch *batch, uint32
     shard->end = shard->lists.ends[probe];
   }
   for (struct shard *shard; end < last && (shard = first_shard(sharded)) != NULL;) {
+    if (end % MERGED_AT_ONCE == 0 && !lk_control_goes_on(batch->control)) break;
     lk_hit hit = shard->lists.hits[shard->next++];
     if (batch->by_subject && !is_new_subject(sharded, hit.subject)) continue;
     hit.row = row_of_all(shard, hit.row);
@@ -197,5 +200,5 @@ lk_status lk_sharded_search_run(lk_sharded_search *sharded, const lk_batch *batc
   for (uint32_t p = 0; p < batch->count; p++) merge_list(sharded, batch, p, lists);
   lists->count = batch->count;
   for (uint32_t i = 0; i < sharded->count; i++) lists->visible += sharded->shards[i].lists.visible;
-  return LK_OK;
+  return lk_control_check(batch->control, error);
 }

@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/host/cuda.h"
 #include "tests/emulator/emulated.h"
+#include "tests/support/cancel.h"
 #include "tests/support/damage.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -174,6 +175,12 @@ Test(emulated, by_the_float_scan_without_a_library) {
 Test(emulated, a_row_that_was_written_over_is_named) {
   lk_device *device = open_device(plenty);
   damage_check(device);
+  lk_device_close(device);
+}
+
+Test(emulated, a_search_that_is_cancelled) {
+  lk_device *device = open_device(plenty);
+  cancel_check(device, (cancel_sizes){.rows = 1500, .dim = 40, .probes = 9});
   lk_device_close(device);
 }
 

@@ -146,7 +146,7 @@ Test(data, faces_error_rates_as_known) {
   lk_label_csv probe_labels = {.of_row = of_row, .rows = count};
   lk_trials trials;
   cr_assert_eq(lk_trials_open(csv, &probe_labels, &trials, &error), LK_OK, "%s", error.text);
-  cr_assert_eq(lk_trials_search(l.gallery, &probes, &probe_labels, 10, NULL, NULL, &trials, &error), LK_OK, "%s",
+  cr_assert_eq(lk_trials_search(l.gallery, &probes, &probe_labels, 10, NULL, NULL, NULL, &trials, &error), LK_OK, "%s",
                error.text);
   cr_assert_eq(trials.groups_count, 2);
   for (int i = 0; i < 3; i++) check_rates(&trials, &wanted[i]);

@@ -133,6 +133,7 @@ class Query(Structure):
         ("keys_count", c_uint32),
         ("subjects_count", c_uint32),
         ("claims", POINTER(Claims)),
+        ("control", c_void_p),
     ]
 
 

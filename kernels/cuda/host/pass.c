@@ -192,6 +192,7 @@ lk_status lk_cuda_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vi
   cuda->found_count = 0;
   cuda->found_failed = false;
   cuda->scanned = cuda->seeded = false;
+  cuda->stats = (lk_search_stats){0};
   lk_status status = lay_out_blocks(cuda, error);
   if (status == LK_OK) status = send_placements(cuda, error);
   if (status == LK_OK) status = lay_out_lists(cuda, error);
@@ -232,7 +233,6 @@ lk_status lk_cuda_finish(lk_backend *backend, lk_candidate_lists *lists, lk_sear
   if (cuda->scanned) stats->scanned += cuda->all_rows * cuda->pass.probes;
   stats->survivors += cuda->stats.survivors;
   stats->rescored += cuda->stats.rescored;
-  cuda->stats = (lk_search_stats){0};
   lk_gpu *gpu = cuda->gpu;
   uint64_t *damaged = cuda->host[LK_BUFFER_DAMAGED].data;
   lk_status status = gpu->ops->check(gpu, error);

@@ -58,7 +58,7 @@ static void rescore_rows(lk_cuda *cuda, uint64_t first, uint64_t count) {
 /* Rescores all probes with all rows, in turns of as many rows as there is room for pairs. */
 static void rescore_all_rows(lk_cuda *cuda, uint64_t count) {
   uint64_t at_once = cuda->pass.probes > 0 ? cuda->pass.room / cuda->pass.probes : 1;
-  for (uint64_t first = 0; first < count; first += at_once) {
+  for (uint64_t first = 0; first < count && lk_control_goes_on(cuda->batch.control); first += at_once) {
     rescore_rows(cuda, first, count - first < at_once ? count - first : at_once);
     lk_cuda_counters counters = lk_cuda_count(cuda);
     cuda->stats.rescored += counters.rescored;
@@ -231,6 +231,7 @@ uint32_t lk_cuda_rounds(lk_backend *backend, const lk_scan_order *order, const l
                         bool in_float, lk_round *done) {
   lk_cuda *cuda = (lk_cuda *)backend;
   if (cuda->pass.k == LK_K_ALL) count = 1; /* its hits are read before the next round */
+  if (in_float && cuda->batch.control != NULL) count = 1; /* it takes long: between rounds the search may be cancelled */
   send_tiles(cuda, order);
   ask_or_replay(cuda, order, runs, count, in_float);
   const lk_cuda_counters *slots = count_slots(cuda, 1 + count);

@@ -84,7 +84,7 @@ Test(trials, are_what_brute_force_gives) {
   lk_error error = {0};
   lk_vectors vectors = files_vectors(probes, PROBES, DIM);
   open_trials(&trials);
-  cr_assert_eq(lk_trials_search(gallery, &vectors, &labels, K, watch, &last_done, &trials, &error), LK_OK, "%s",
+  cr_assert_eq(lk_trials_search(gallery, &vectors, &labels, K, NULL, watch, &last_done, &trials, &error), LK_OK, "%s",
                error.text);
   cr_assert_eq(last_done, PROBES);
   uint32_t beyond = 0;
@@ -120,9 +120,9 @@ Test(trials, impostors_are_added) {
   lk_vectors vectors = files_vectors(probes, 3, DIM), odd = files_vectors(probes, 3, DIM - 1);
   cr_assert_eq(lk_tally_open(&tally, NULL), LK_OK);
   for (int i = 0; i < 2; i++)
-    cr_assert_eq(lk_impostor_scores_tally(gallery, &vectors, &labels, 1, NULL, NULL, &tally, &error), LK_OK);
+    cr_assert_eq(lk_impostor_scores_tally(gallery, &vectors, &labels, 1, NULL, NULL, NULL, &tally, &error), LK_OK);
   cr_assert_eq(tally.total, 2 * 3 * (ROWS - 2));
-  cr_assert_eq(lk_impostor_scores_tally(gallery, &odd, &labels, 1, NULL, NULL, &tally, &error), LK_EDIM);
+  cr_assert_eq(lk_impostor_scores_tally(gallery, &odd, &labels, 1, NULL, NULL, NULL, &tally, &error), LK_EDIM);
   cr_assert_eq(tally.total, 2 * 3 * (ROWS - 2));
   lk_tally_close(&tally);
 }
@@ -141,7 +141,7 @@ Test(trials, impostor_comparisons_are_counted) {
   uint32_t count;
   lk_vectors vectors = files_vectors(probes, PROBES, DIM);
   cr_assert_eq(lk_tally_open(&tally, NULL), LK_OK);
-  cr_assert_eq(lk_impostor_scores_tally(gallery, &vectors, &labels, 2, watch, &last_done, &tally, &error), LK_OK, "%s",
+  cr_assert_eq(lk_impostor_scores_tally(gallery, &vectors, &labels, 2, NULL, watch, &last_done, &tally, &error), LK_OK, "%s",
                error.text);
   cr_assert_eq(last_done, PROBES);
   cr_assert_eq(tally.total, count_impostors(-INFINITY));
@@ -189,7 +189,7 @@ static void refuse_kinds(int person, const char *words) {
   lk_vectors vectors = files_vectors(probes, PROBES, DIM);
   for (int i = 0; i < PROBES; i++) probe_labels[i].subject = lk_text_of(names[person]);
   open_trials(&trials);
-  cr_assert_eq(lk_trials_search(gallery, &vectors, &labels, K, NULL, NULL, &trials, &error), LK_EFORMAT);
+  cr_assert_eq(lk_trials_search(gallery, &vectors, &labels, K, NULL, NULL, NULL, &trials, &error), LK_EFORMAT);
   cr_assert_not_null(strstr(error.text, words), "%s", error.text);
   lk_trials_close(&trials);
 }
