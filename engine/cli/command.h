@@ -10,9 +10,10 @@
 
 typedef struct lk_streams {
   FILE *out, *log;
-  const atomic_bool *stop; /* set on SIGTERM and SIGINT */
-  atomic_bool *reload;     /* set on SIGHUP, by serve only */
-  bool *hangs;             /* set by serve: a thread of it hangs, so the process must leave as it is */
+  const atomic_bool *stop;   /* set on SIGTERM and SIGINT */
+  lk_search_control *search; /* cancelled on SIGTERM and SIGINT */
+  atomic_bool *reload;       /* set on SIGHUP, by serve only */
+  bool *hangs;               /* set by serve: a thread of it hangs, so the process must leave as it is */
 } lk_streams;
 
 typedef lk_status lk_command_run(const lk_options *options, const lk_streams *streams, lk_error *error);

@@ -62,7 +62,8 @@ static lk_query query_of(const run *r) {
                     .keys_count = r->keys.count,
                     .subjects = r->subjects.texts,
                     .subjects_count = r->subjects.count,
-                    .claims = &r->claims};
+                    .claims = &r->claims,
+                    .control = r->streams->search};
 }
 
 /* The size of the next batch of a range search. A list may be as long as the gallery, so the batch is as large as would

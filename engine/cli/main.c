@@ -79,9 +79,12 @@ enum { EXIT_SIGNAL = 128 }; /* and the signal's number, as shells have it */
 
 static atomic_bool stop, reload;
 
+static lk_search_control search;
+
 /* Whoever asks twice to stop will not wait. */
 static void on_signal(int signal) {
   if (atomic_exchange(signal == SIGHUP ? &reload : &stop, true) && signal != SIGHUP) _exit(EXIT_SIGNAL + signal);
+  if (signal != SIGHUP) lk_search_cancel(&search);
 }
 
 static void catch_signals(bool serves) {
@@ -133,8 +136,9 @@ static int run(int i, const lk_options *options) {
   lk_error error = {0};
   bool hangs = false;
   catch_signals(commands[i].run == lk_command_serve);
-  lk_status status = commands[i].run(
-      options, &(lk_streams){.out = stdout, .log = stderr, .stop = &stop, .reload = &reload, .hangs = &hangs}, &error);
+  const lk_streams streams = {
+      .out = stdout, .log = stderr, .stop = &stop, .search = &search, .reload = &reload, .hangs = &hangs};
+  lk_status status = commands[i].run(options, &streams, &error);
   if ((fflush(stdout) != 0 || ferror(stdout)) && status == LK_OK)
     status = lk_fail(&error, LK_EIO, "cannot write the output");
   if (status == LK_OK) return end(EXIT_DONE, hangs);
