@@ -58,7 +58,7 @@ static uint32_t check_deadlines(const lk_worker *worker, lk_done *done, uint64_t
   return left;
 }
 
-static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
+static lk_status identify(lk_done *done, uint32_t tasks, lk_search_control *control, lk_error *error) {
   lk_prepared_run *runs = malloc(tasks * sizeof *runs);
   if (runs == NULL) return lk_fail_memory(error);
   const lk_task *last = NULL;
@@ -79,24 +79,28 @@ static lk_status identify(lk_done *done, uint32_t tasks, lk_error *error) {
                     .keys = narrowing.keys,
                     .subjects = narrowing.subjects,
                     .keys_count = narrowing.keys_count,
-                    .subjects_count = narrowing.subjects_count};
+                    .subjects_count = narrowing.subjects_count,
+                    .control = control};
   lk_status status = lk_gallery_identify_prepared(last->gallery, &query, runs, runs_count, done->result, NULL, error);
   free(runs);
   return status;
 }
 
-static lk_status search(lk_done *done, uint32_t tasks, lk_error *error) {
+static lk_status search(lk_done *done, uint32_t tasks, lk_search_control *control, lk_error *error) {
   const lk_task *head = done->tasks;
-  if (head->job.op == LK_OP_IDENTIFY) return identify(done, tasks, error);
+  if (head->job.op == LK_OP_IDENTIFY) return identify(done, tasks, control, error);
   lk_prepared_run run = lk_task_run(head);
-  return lk_gallery_verify_prepared(head->gallery, &run, head->job.subject, done->result, error);
+  lk_query query = {.tags = head->job.tags, .mask = head->job.mask, .control = control};
+  return lk_gallery_verify_prepared(head->gallery, &query, &run, head->job.subject, done->result, error);
 }
 
 /* The gallery may be found damaged while its jobs wait, or during the search. */
-static lk_status compute(lk_worker *worker, lk_done *done, uint32_t tasks, lk_error *error) {
+static lk_status compute(lk_worker *worker, lk_computer *computer, lk_done *done, uint32_t tasks, lk_error *error) {
   uint32_t number = done->tasks->number;
   lk_status status = lk_worker_check_gallery(worker, number, error);
-  if (status == LK_OK) status = search(done, tasks, error);
+  atomic_store(&computer->searches, true);
+  if (status == LK_OK) status = search(done, tasks, &computer->control, error);
+  atomic_store(&computer->searches, false);
   return status == LK_OK ? lk_worker_check_gallery(worker, number, error) : status;
 }
 
@@ -116,7 +120,7 @@ static void run_batch(lk_worker *worker, uint32_t thread, lk_done *done) {
   uint32_t tasks = check_deadlines(worker, done, &probes);
   lk_error error;
   if (tasks > 0) lk_running_note(&worker->running, thread, &worker->keys[done->tasks->number], done->tasks);
-  lk_status status = tasks > 0 ? compute(worker, done, tasks, &error) : LK_OK;
+  lk_status status = tasks > 0 ? compute(worker, &worker->computers[thread], done, tasks, &error) : LK_OK;
   done->compute_us = (uint32_t)(lk_clock_us() - begin_us);
   if (status == LK_ECANCELLED) {
     lk_worker_leave_unanswered(worker, done->tasks);

@@ -24,11 +24,19 @@ enum { LK_COMPUTE_MOST = LK_RUNNING_MOST, LK_DONE_SLOTS = LK_COMPUTE_MOST + 2 };
 /* Intake stops reading at this many tasks: more than two batches of single probes. */
 enum { LK_TASKS_MOST = 4096 };
 
+/* A thread of the compute stage, as others see it: whether it searches, and how the search goes on. */
+typedef struct lk_computer {
+  atomic_bool searches;
+  lk_search_control control;
+} lk_computer;
+
 typedef struct lk_worker {
   const lk_worker_options *options;
   char consumer[128];
   lk_keys *keys;                       /* of each gallery */
   atomic_int_least64_t redis_ahead_ms; /* Redis' clock minus ours */
+  lk_computer computers[LK_COMPUTE_MOST];
+  atomic_uint computers_count;
   atomic_uint_least64_t told;          /* the generation of the rules that the log says was read */
   lk_give_up give_up;                  /* when nothing may wait for Redis any more */
   atomic_bool reached;                 /* Redis was, at least once */
