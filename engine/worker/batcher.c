@@ -23,8 +23,15 @@ static lk_priority first_lane(const lk_batcher *batcher) {
   return turn_of_lo && batcher->lanes[LK_LO].first != NULL ? LK_LO : LK_HI;
 }
 
+/* Whether two jobs may share a batch. */
+static bool fit(const lk_queued *job, const lk_queued *other) {
+  const lk_batch_key *a = &job->key, *b = &other->key;
+  return !job->alone && !other->alone && a->gallery == b->gallery && a->k == b->k && a->fusion == b->fusion &&
+         a->by_subject == b->by_subject && a->tags == b->tags && a->mask == b->mask;
+}
+
 static bool joins(const lk_queued *head, const lk_queued *job, uint32_t probes, uint32_t most) {
-  return job == head || (head->key != 0 && job->key == head->key && probes + job->probes <= most);
+  return job == head || (fit(job, head) && probes + job->probes <= most);
 }
 
 /* Whether the batch of `head` is full: it has the preferred number of probes, or a waiting job does not fit in. */
@@ -32,7 +39,7 @@ static bool is_full(const lk_batcher *batcher, const lk_queued *head) {
   uint32_t probes = head->probes;
   for (int lane = 0; lane < LK_PRIORITIES; lane++)
     for (const lk_queued *job = batcher->lanes[lane].first; job != NULL; job = job->next) {
-      if (job == head || job->key != head->key) continue;
+      if (job == head || !fit(job, head)) continue;
       if (!joins(head, job, probes, batcher->preferred_probes)) return true;
       probes += job->probes;
     }
@@ -73,7 +80,7 @@ lk_queued *lk_batcher_take(lk_batcher *batcher, uint64_t now_us, bool flush, uin
   lk_queued *head = batcher->lanes[lane].first;
   if (head == NULL) return NULL;
   uint64_t due_us = head->since_us + batcher->max_delay_us;
-  if (!flush && now_us < due_us && head->key != 0 && !is_full(batcher, head)) {
+  if (!flush && now_us < due_us && !head->alone && !is_full(batcher, head)) {
     *wake_us = due_us;
     return NULL;
   }

@@ -1,7 +1,7 @@
 /* Dynamic batching with two priorities: it decides which jobs go together, and when. Pure: the clock is a number.
  *
  * A batch begins with the oldest job of priority hi; every fourth one begins with the oldest lo, if one waits. Jobs
- * with the same key join it, hi before lo, up to the preferred number of probes. A batch is due when it is full, or
+ * with an equal key join it, hi before lo, up to the preferred number of probes. A batch is due when it is full, or
  * when its first job has waited for the maximum delay. */
 #ifndef ENGINE_WORKER_BATCHER_H
 #define ENGINE_WORKER_BATCHER_H
@@ -9,12 +9,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <likeness/types.h>
 #include "engine/queue/keys.h"
+
+/* What the jobs of one batch have in common: a gallery, and what its templates are searched for. */
+typedef struct lk_batch_key {
+  uint32_t gallery; /* its number */
+  uint32_t k;
+  lk_fusion fusion;
+  bool by_subject;
+  uint64_t tags, mask;
+} lk_batch_key;
 
 /* A job as the batcher sees it. It is a member of the caller's struct. */
 typedef struct lk_queued {
   struct lk_queued *next;
-  uint64_t key; /* jobs of equal keys may share a batch; 0: it goes alone */
+  bool alone; /* it is a batch of its own, at once */
+  lk_batch_key key;
   uint32_t probes;
   uint64_t since_us;
 } lk_queued;

@@ -134,12 +134,7 @@ static lk_status admit(intake *in, lk_task *task, lk_error *error) {
   status = lk_worker_check_gallery(in->worker, task->number, error);
   if (status == LK_OK) status = prepare(task, error);
   status = lk_authorise_decide(worker, in->session.redis, task, status, error);
-  /* Identifications share a batch if their gallery, k, fusion and `by` are equal. A verification, or a search of some
-   * templates only, is a batch of its own. */
-  bool alone = job->op == LK_OP_VERIFY || job->mask != 0 || job->keys.given || job->subjects.given;
-  uint64_t shared = ((uint64_t)task->number + 1) << 32 | (uint64_t)job->fusion << 17 | (uint64_t)job->by_subject << 16;
-  task->queued.key = alone ? 0 : shared | job->k;
-  task->queued.probes = (uint32_t)job->probes.rows;
+  lk_task_queue_as(task);
   return status;
 }
 

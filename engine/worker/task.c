@@ -38,10 +38,28 @@ lk_status lk_task_read_lists(lk_task *task, lk_error *error) {
   return LK_OK;
 }
 
+/* A verification, or a search of listed templates, is a batch of its own. */
+void lk_task_queue_as(lk_task *task) {
+  const lk_job *job = &task->job;
+  task->queued.alone = job->op == LK_OP_VERIFY || job->keys.given || job->subjects.given;
+  task->queued.key = (lk_batch_key){.gallery = task->number,
+                                    .k = job->k,
+                                    .fusion = job->fusion,
+                                    .by_subject = job->by_subject,
+                                    .tags = job->tags,
+                                    .mask = job->mask};
+  task->queued.probes = (uint32_t)job->probes.rows;
+}
+
 /* A list that was given is not NULL, even if it is empty. */
 lk_narrowing lk_task_narrowing(const lk_task *task) {
   const lk_job *job = &task->job;
-  if (job->op == LK_OP_VERIFY) return lk_narrowing_to_subject(&job->subject);
+  if (job->op == LK_OP_VERIFY) {
+    lk_narrowing narrowing = lk_narrowing_to_subject(&job->subject);
+    narrowing.tags = job->tags;
+    narrowing.mask = job->mask;
+    return narrowing;
+  }
   return (lk_narrowing){.tags = job->tags,
                         .mask = job->mask,
                         .keys = job->keys.given ? task->listed : NULL,

@@ -51,6 +51,9 @@ void lk_delivery_release(lk_delivery *delivery);
 /* Reads the job's lists of keys and subjects. LK_EINTERNAL: out of memory. */
 lk_status lk_task_read_lists(lk_task *task, lk_error *error);
 
+/* Sets what the batcher sees of the task, when its gallery and the limits of its policy are known. */
+void lk_task_queue_as(lk_task *task);
+
 /* The templates that its search is confined to. */
 lk_narrowing lk_task_narrowing(const lk_task *task);
 

@@ -1,6 +1,7 @@
 #include "engine/worker/batcher.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,20 @@
 
 enum { PREFERRED = 64, DELAY_US = 500, JOBS_MOST = 400 };
 
-static lk_queued job_of(uint64_t key, uint32_t probes) { return (lk_queued){.key = key, .probes = probes}; }
+/* Each differs from the first in one member. */
+static const lk_batch_key keys[] = {{.k = 10},
+                                    {.k = 10, .gallery = 1},
+                                    {.k = 11},
+                                    {.k = 10, .fusion = LK_FUSE_MAX},
+                                    {.k = 10, .by_subject = true},
+                                    {.k = 10, .tags = 1},
+                                    {.k = 10, .mask = UINT64_C(1) << 63}};
+enum { KEYS = sizeof keys / sizeof keys[0] };
+
+/* A job with the key of this number, from 1; 0: it goes alone. */
+static lk_queued job_of(uint32_t number, uint32_t probes) {
+  return (lk_queued){.alone = number == 0, .key = keys[number > 0 ? number - 1 : 0], .probes = probes};
+}
 
 static uint32_t count(const lk_queued *batch) {
   uint32_t jobs = 0;
@@ -88,9 +102,21 @@ Test(batcher, other_keys_do_not_join) {
   cr_assert(batch == &jobs[1] && batch->next == &jobs[3] && count(batch) == 2);
 }
 
-Test(batcher, key_0_goes_alone_and_at_once) {
-  lk_queued jobs[2] = {job_of(0, 1), job_of(0, 1)};
-  for (int i = 0; i < 2; i++) lk_batcher_push(&batcher, LK_HI, &jobs[i], 0);
+Test(batcher, keys_that_differ_in_one_member) {
+  lk_queued jobs[2 * KEYS];
+  for (uint32_t i = 0; i < 2 * KEYS; i++) {
+    jobs[i] = job_of(1 + i % KEYS, 1);
+    lk_batcher_push(&batcher, LK_LO, &jobs[i], 0);
+  }
+  for (uint32_t i = 0; i < KEYS; i++) {
+    lk_queued *batch = lk_batcher_take(&batcher, DELAY_US, false, &wake_us);
+    cr_assert(batch == &jobs[i] && batch->next == &jobs[KEYS + i] && count(batch) == 2, "key %u", i + 1);
+  }
+}
+
+Test(batcher, a_job_that_is_alone_goes_at_once) {
+  lk_queued jobs[3] = {job_of(0, 1), job_of(0, 1), job_of(1, 1)};
+  for (int i = 0; i < 3; i++) lk_batcher_push(&batcher, LK_HI, &jobs[i], 0);
   for (int i = 0; i < 2; i++) {
     lk_queued *batch = lk_batcher_take(&batcher, 0, false, &wake_us);
     cr_assert(batch == &jobs[i] && count(batch) == 1);
@@ -123,6 +149,18 @@ Test(batcher, every_fourth_batch_begins_with_lo) {
   }
 }
 
+static void describe(const lk_queued *job, char text[80]) {
+  snprintf(text, 80, "%u %u %d %d %llx %llx", job->key.gallery, job->key.k, job->key.fusion, job->key.by_subject,
+           (unsigned long long)job->key.tags, (unsigned long long)job->key.mask);
+}
+
+static bool may_share(const lk_queued *a, const lk_queued *b) {
+  char of_a[80], of_b[80];
+  describe(a, of_a);
+  describe(b, of_b);
+  return !a->alone && !b->alone && strcmp(of_a, of_b) == 0;
+}
+
 /* The header's promise, written for clarity: one array in the order of arrival. */
 typedef struct model {
   struct {
@@ -151,7 +189,7 @@ static uint32_t choose(const model *m, int head, lk_queued *batch[], bool *full)
   for (lk_priority lane = LK_HI; lane <= LK_LO; lane++)
     for (uint32_t i = 0; i < m->count; i++) {
       lk_queued *job = m->waiting[i].job;
-      if ((int)i == head || m->waiting[i].lane != lane || job->key == 0 || job->key != batch[0]->key) continue;
+      if ((int)i == head || m->waiting[i].lane != lane || !may_share(job, batch[0])) continue;
       if (probes + job->probes > PREFERRED) {
         *full = true;
         continue;
@@ -159,7 +197,7 @@ static uint32_t choose(const model *m, int head, lk_queued *batch[], bool *full)
       probes += job->probes;
       batch[taken++] = job;
     }
-  *full |= probes >= PREFERRED || batch[0]->key == 0;
+  *full |= probes >= PREFERRED || batch[0]->alone;
   return taken;
 }
 
@@ -194,12 +232,12 @@ static void take_and_compare(model *m, uint64_t now_us, bool flush) {
 static void run_sequence(random_state *random) {
   static lk_queued jobs[JOBS_MOST];
   model m = {0};
-  uint32_t pushed = 0, sum = 0, keys = 1 + random_below(random, 4), largest = 1 + random_below(random, 2 * PREFERRED);
+  uint32_t pushed = 0, sum = 0, kinds = 1 + random_below(random, KEYS), largest = 1 + random_below(random, 2 * PREFERRED);
   setup();
   for (uint64_t now_us = 5; pushed < JOBS_MOST || m.count > 0; now_us += random_below(random, 2 * DELAY_US)) {
     for (uint32_t left = random_below(random, 12); left > 0 && pushed < JOBS_MOST; left--) {
       lk_priority lane = random_one_in(random, 3) ? LK_HI : LK_LO;
-      jobs[pushed] = job_of(random_below(random, keys + 1), 1 + random_below(random, largest));
+      jobs[pushed] = job_of(random_below(random, kinds + 1), 1 + random_below(random, largest));
       m.waiting[m.count].job = &jobs[pushed];
       m.waiting[m.count++].lane = lane;
       lk_batcher_push(&batcher, lane, &jobs[pushed++], now_us);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "index/formats/vector.h"
 #include "index/gallery/gallery.h"
+#include "index/gallery/unchecked.h"
 #include "tests/support/files.h"
 
 enum { ROWS = 3000, DIM = 24, PEOPLE = 400, PROBES = 6 };
@@ -225,4 +226,55 @@ Test(view, subjects_are_counted) {
   }
   cr_assert_eq(lk_gallery_subjects(w.gallery, &subjects, NULL), LK_OK);
   cr_assert_eq(subjects, wanted);
+}
+
+static lk_prepared_run prepare_probes(float *prepared) {
+  lk_vectors probes = files_vectors(w.probes, PROBES, DIM);
+  cr_assert_eq(lk_gallery_prepare(w.gallery, &probes, (lk_text){0}, prepared, NULL), LK_OK);
+  return (lk_prepared_run){.probes = prepared, .count = PROBES, .threshold = -INFINITY};
+}
+
+/* A verification among the subject's templates of some tags finds the first of a search for the same. */
+Test(view, verify_by_tags) {
+  float prepared[PROBES * DIM];
+  ranked list[ROWS];
+  lk_text subject = w.labels[7].subject;
+  lk_prepared_run run = prepare_probes(prepared);
+  for (uint64_t mask = 0; mask < 32; mask++) {
+    lk_query query = {
+        .tags = 7 & mask, .mask = mask, .threshold = -INFINITY, .subjects = &subject, .subjects_count = 1};
+    if (mask == 16) query.tags = 16; /* nobody's */
+    cr_assert_eq(lk_gallery_verify_prepared(w.gallery, &query, &run, subject, w.result, NULL), LK_OK);
+    for (uint32_t p = 0; p < PROBES; p++) {
+      uint32_t fit = rank_rows(&query, p, list);
+      cr_assert_eq(lk_result_searched(w.result), fit);
+      cr_assert(mask == 16 ? fit == 0 : fit > 0);
+      cr_assert_eq(lk_result_count(w.result, p), fit > 0 ? 1 : 0);
+      if (fit > 0) cr_assert_eq(lk_result_candidate(w.result, p, 0).found.number, list[0].row);
+    }
+  }
+  lk_query tagged = {.tags = 1, .mask = 1};
+  cr_assert_eq(lk_gallery_verify_prepared(w.gallery, &tagged, &run, lk_text_of("?"), w.result, NULL), LK_ENOTFOUND);
+}
+
+/* Whatever the search, its control is passed on: it counts, and it ends the search. */
+Test(view, a_search_that_is_cancelled) {
+  float prepared[PROBES * DIM];
+  lk_vectors probes = files_vectors(w.probes, PROBES, DIM);
+  lk_prepared_run run = prepare_probes(prepared);
+  for (lk_fusion fusion = LK_FUSE_NONE; fusion <= LK_FUSE_MEAN + 1; fusion++)
+    for (int cancelled = 0; cancelled < 2; cancelled++) {
+      lk_search_control control = {0};
+      lk_query query = all_of_it(5);
+      query.probes = &probes, query.probes_count = 1, query.control = &control;
+      query.fusion = fusion <= LK_FUSE_MEAN ? fusion : LK_FUSE_NONE;
+      if (cancelled) lk_search_cancel(&control);
+      lk_status status = fusion <= LK_FUSE_MEAN
+                             ? lk_gallery_identify(w.gallery, &query, w.result, NULL, NULL)
+                             : lk_gallery_verify_prepared(w.gallery, &query, &run, w.labels[7].subject, w.result, NULL);
+      cr_assert_eq(status, cancelled ? LK_ECANCELLED : LK_OK);
+      cr_assert_eq(lk_result_count(w.result, 0) > 0, !cancelled);
+      cr_assert_eq(lk_result_searched(w.result) > 0, !cancelled);
+      cr_assert_eq(lk_search_progress(&control) > 0, !cancelled);
+    }
 }
