@@ -134,7 +134,9 @@ static uint32_t await_end(lk_worker *worker, uint64_t after_stop_us) {
   return left;
 }
 
-static void cancel_searches(lk_worker *worker) { (void)worker; /* lk_search_cancel(&worker->computers[i].control) */ }
+static void cancel_searches(lk_worker *worker) {
+  for (uint32_t i = 0; i < LK_COMPUTE_MOST; i++) lk_search_cancel(&worker->computers[i].control);
+}
 
 static lk_serve_left what_is_left(lk_worker *worker) {
   pthread_mutex_lock(&worker->lock);

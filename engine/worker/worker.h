@@ -40,7 +40,6 @@ typedef struct lk_worker {
   atomic_uint_least64_t told;          /* the generation of the rules that the log says was read */
   lk_give_up give_up;                  /* when nothing may wait for Redis any more */
   atomic_bool reached;                 /* Redis was, at least once */
-  atomic_uint computers_count;         /* compute threads that have begun */
   lk_running running;
 
   pthread_mutex_t lock; /* all below */

@@ -339,7 +339,7 @@ Test(faults, users) {
   cr_assert_null(strstr(process_log(&worker), "refused"), "%s", process_log(&worker));
 }
 
-/* Redis is gone when the worker must stop: the worker gives up after five seconds with an error. */
+/* Redis is gone when the worker must stop: the worker tries for its last seconds, and ends with an error. */
 Test(faults, stopped_without_redis) {
   redis_server_start(&redis, true);
   worker_start(&worker, "--batch", "1", NULL);
