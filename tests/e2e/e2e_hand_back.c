@@ -108,6 +108,34 @@ Test(hand_back, redis_comes_back_in_time) {
   cr_assert_eq(pending(), held_by("returned"));
 }
 
+/* A batch of the most probes there may be, on one thread: its search is cancelled. */
+Test(hand_back, a_long_search_is_handed_back) {
+  enum { JOBS = 16, PROBES = 4096, ROWS = 600000 };
+  const char *const many = files_gallery("many", LK_COSINE, FACES_DIM);
+  random_state random = {12};
+  float *rows = files_random(&random, ROWS, FACES_DIM);
+  files_enroll(many, rows, ROWS, FACES_DIM, NULL);
+  for (int i = 0; i < JOBS; i++)
+    send_job(&(test_job){.stream = "lk:{many}:q:lo",
+                         .gallery = "many",
+                         .k = "64",
+                         .n = "4096",
+                         .flags = "",
+                         .f32 = rows,
+                         .bytes = PROBES * FACES_DIM * sizeof(float)});
+  free(rows);
+  worker_start(&worker, many, "--batch", "65536", "--max-queue-delay-us", "5000000", "--device", "cpu", "--threads",
+               "1", NULL);
+  cr_assert(redis_reaches(&redis, 1, "EXISTS", "lk:{many}:running", NULL));
+  process_signal(&worker, SIGTERM);
+  uint64_t begin_ms = now_ms();
+  expect_end(0, LEAVES_MS);
+  cr_assert_geq(now_ms() - begin_ms, 7900, "the search was too short to be cancelled");
+  unsigned long long jobs, returned;
+  read_end(&jobs, &returned);
+  cr_assert_eq(returned, JOBS, "%s", process_log(&worker));
+}
+
 Test(hand_back, a_second_signal_ends_it_now) {
   static const int signals[] = {SIGTERM, SIGINT};
   worker_start(&worker, NULL);

@@ -126,7 +126,6 @@ Test(workers, sigterm_in_the_middle) {
   worker_stop(&worker);
   int64_t answered = redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL);
   cr_assert_eq(jobs_of(&worker), answered);
-  cr_assert_eq(pending(), 0);
   cr_assert_lt(answered, JOBS, "too fast to be stopped in the middle");
   worker_start(&worker, NULL);
   cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL));

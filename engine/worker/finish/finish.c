@@ -82,7 +82,7 @@ static bool discard(finish *f, lk_task *task) {
 static bool finish_stream(finish *f, const lk_done *done, const lk_task *first) {
   lk_error error;
   lk_answer_call_next(&f->call, true);
-  for (;;) {
+  while (!lk_stop_is_late(f->worker)) {
     uint64_t before = f->generation;
     f->generation = lk_authorise_generation(f->worker);
     fill_call(f, done, first, f->generation != before);
@@ -95,11 +95,12 @@ static bool finish_stream(finish *f, const lk_done *done, const lk_task *first) 
     }
     if (!send_call(f, command, &f->call)) return false;
   }
+  return false;
 }
 
 /* Those of priority hi first. */
 static void finish_batch(finish *f, const lk_done *done) {
-  bool sent = !lk_stop_is_late(f->worker);
+  bool sent = true;
   for (int priority = 0; priority < LK_PRIORITIES; priority++)
     for (lk_task *task = done->tasks; sent && task != NULL; task = lk_task_next(task))
       if ((int)task->priority == priority && !task->finished)
