@@ -237,8 +237,9 @@ static lk_status exchange(client *c, const atomic_bool *stop, const lk_client_ca
   bool received = false;
   lk_status status = LK_OK;
   while (status == LK_OK && c->taken < c->jobs) {
-    status = send_jobs(c, error);
-    if (status == LK_OK && !received) status = look_for_workers(c, caller, error);
+    /* First of all, since a call is followed to another node of a cluster, and jobs that are sent ahead are not. */
+    if (!received) status = look_for_workers(c, caller, error);
+    if (status == LK_OK) status = send_jobs(c, error);
     if (status == LK_OK) status = receive(c, &received, error);
     if (status == LK_OK) status = pass_on_replies(c, caller, error);
     if (received) heard_us = lk_clock_us();

@@ -48,7 +48,7 @@ static lk_status check_role(lk_wire *wire, const lk_deadline *deadline, lk_error
   size_t length;
   const char *role = lk_redis_reply_string(lk_redis_reply_element(reply, 0), &length);
   if (lk_redis_reply_error(reply) == NULL && (role == NULL || strcmp(role, "master") != 0))
-    status = lk_fail(error, LK_EIO, "redis at %s is no master but a %.20s", lk_place_text(lk_wire_place(wire), name),
+    status = lk_fail(error, LK_EIO, "redis at %s is no master but a %.40s", lk_place_text(lk_wire_place(wire), name),
                      role != NULL ? role : "server of another kind");
   lk_redis_reply_free(reply);
   return status;

@@ -1,12 +1,9 @@
 /* What goes wrong around the worker: Redis away, Redis restarted, wrong passwords. */
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/e2e/e2e.h"
 
@@ -294,22 +291,12 @@ Test(faults, password_changed_in_the_middle) {
   expect_each_once("me", "x", JOBS);
 }
 
-static int free_port(void) {
-  struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof name;
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  cr_assert_eq(bind(listener, (struct sockaddr *)&name, size), 0);
-  cr_assert_eq(getsockname(listener, (struct sockaddr *)&name, &size), 0);
-  close(listener);
-  return ntohs(name.sin_port);
-}
-
 /* Users with the least permissions, over TCP. */
 Test(faults, users) {
   char url[80], port[16];
   char password[PATH_MAX];
   strcpy(password, write_password("password", "secret\n"));
-  snprintf(port, sizeof port, "%d", free_port());
+  snprintf(port, sizeof port, "%d", redis_free_port());
   const char *const tcp[] = {"--port", port, "--bind", "127.0.0.1"};
   memcpy(redis.more, tcp, sizeof tcp);
   redis_server_start(&redis, true);

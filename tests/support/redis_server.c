@@ -1,10 +1,13 @@
 #include "tests/support/redis_server.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { WORDS_MOST = 48 };
 
@@ -13,6 +16,16 @@ void redis_server_name(redis_server *server, const char *folder) {
   snprintf(server->folder, sizeof server->folder, "%s", folder);
   snprintf(server->socket, sizeof server->socket, "%s/redis", folder);
   snprintf(server->url, sizeof server->url, "unix:%s", server->socket);
+}
+
+int redis_free_port(void) {
+  struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof name;
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  cr_assert_eq(bind(listener, (struct sockaddr *)&name, size), 0);
+  cr_assert_eq(getsockname(listener, (struct sockaddr *)&name, &size), 0);
+  close(listener);
+  return ntohs(name.sin_port);
 }
 
 static void connect_to(redis_server *server) {

@@ -17,6 +17,8 @@ typedef struct redis_server {
 } redis_server;
 
 void redis_server_name(redis_server *server, const char *folder);
+/* A port of loopback that nobody listens at. */
+int redis_free_port(void);
 /* Returns when it answers; or, without `wait`, at once and without a connection. */
 void redis_server_start(redis_server *server, bool wait);
 /* SIGKILL. */
