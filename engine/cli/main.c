@@ -56,7 +56,9 @@ static const struct {
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
      "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
      "--audit-key --lost-audit-log",
-     "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT][/DB] [--password-file FILE]\n"
+     "DIR... --redis "
+     "unix:PATH|redis://[USER@]HOST[:PORT],...[/DB]|redis+sentinel://[USER@]HOST[:PORT],.../MASTER[/DB]\n"
+     "                    [--password-file FILE]\n"
      "                    [--device auto|cpu|cuda:N,...] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
      "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]\n"
      "                    [--lost-audit-log]"},
