@@ -147,7 +147,7 @@ static lk_status refuse_unknown(const reader *r) {
 
 /* Refuses fields of the protocol that this worker does not support: ignoring them would change the answer. */
 static lk_status refuse_unserved(const reader *r, lk_op op) {
-  static const char *const unserved[] = {"after", "version", "by", "fuse", "tags", "mask", "keys", "subjects"};
+  static const char *const unserved[] = {"after", "version", "by", "fuse", "keys", "subjects"};
   size_t count = op == LK_OP_VERIFY ? sizeof unserved / sizeof unserved[0] : 2;
   for (size_t i = 0; i < count; i++)
     if (find(r, unserved[i]) != NULL)

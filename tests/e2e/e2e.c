@@ -117,6 +117,7 @@ static void build_job(lk_command *command, const test_job *job) {
   add_text(command, "flags", job->flags, "json");
   add_text(command, "model", job->model, NULL);
   add_text(command, "subject", job->subject, NULL);
+  if (job->tags != NULL) add_text(command, "tags", job->tags, NULL);
   if (job->extra != NULL) add_text(command, job->extra, job->extra_value, NULL);
   if (job->f32 == NO_FIELD) return;
   lk_command_add_string(command, job->f32_name != NULL ? job->f32_name : "f32");

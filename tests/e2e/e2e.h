@@ -55,7 +55,7 @@ void worker_stop(process *worker);
 
 /* A job. A field that is NULL gets a usual value; NO_FIELD leaves it out. */
 typedef struct test_job {
-  const char *stream, *entry, *v, *op, *id, *to, *gallery, *k, *n, *threshold, *ttl, *flags, *model, *subject;
+  const char *stream, *entry, *v, *op, *id, *to, *gallery, *k, *n, *threshold, *ttl, *flags, *model, *subject, *tags;
   const char *extra, *extra_value;
   const void *f32;
   size_t bytes;

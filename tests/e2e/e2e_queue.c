@@ -207,6 +207,8 @@ Test(queue, verify) {
   json_decref(reply);
   send_job(&(test_job){.op = "verify", .subject = "nobody"});
   expect_reply("me", "j1", "EBADJOB", "nobody");
+  send_job(&(test_job){.op = "verify", .subject = "nobody", .extra = "tags", .extra_value = "1"});
+  expect_reply("me", "j1", "EBADJOB", "nobody");
   send_job(&(test_job){.op = "verify"});
   expect_reply("me", "j1", "EBADJOB", "subject");
 }

@@ -133,9 +133,13 @@ Test(refused, what_was_searched_is_what_was_compared) {
   start();
   expect_searched(&(test_job){.id = "all"}, FACES_ROWS);
   expect_searched(&(test_job){.id = "one", .op = "verify", .subject = "s3"}, 3);
+  expect_searched(&(test_job){.id = "two", .op = "verify", .subject = "s3", .tags = "1"}, 2);
+  expect_searched(&(test_job){.id = "none", .op = "verify", .subject = "s3", .tags = "4"}, 0);
   worker_stop(&worker);
   cr_assert_eq(records_with("\"searched\":3,"), 1);
+  cr_assert_eq(records_with("\"searched\":2,"), 1);
   cr_assert_eq(records_with("\"narrowing\":\"subject\""), 1);
+  cr_assert_eq(records_with("\"narrowing\":\"subject+tags\""), 2);
 }
 
 static void expect_withheld(const char *status) {

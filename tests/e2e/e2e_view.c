@@ -1,0 +1,82 @@
+/* Jobs that see a part of the gallery: tags, listed keys and subjects. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/e2e/e2e.h"
+
+static process worker;
+
+static void setup(void) {
+  e2e_setup();
+  redis_server_start(&redis, true);
+}
+
+static void teardown(void) {
+  process_close(&worker);
+  e2e_teardown();
+}
+
+TestSuite(view, .init = setup, .fini = teardown);
+
+/* Jobs of equal tags and mask share a batch, for which they wait; those of others do not see their templates. */
+Test(view, jobs_with_a_mask_share_batches) {
+  worker_start(&worker, "--batch", "8", "--max-queue-delay-us", "60000000", NULL);
+  for (int i = 0; i < 16; i++) {
+    char id[16], mask[8];
+    if (i == 14) { /* seven of each wait */
+      usleep(300000);
+      cr_assert_eq(redis_number(&redis, "EXISTS", FACES_REPLIES "me", NULL), 0);
+    }
+    snprintf(mask, sizeof mask, "%d", 1 + i % 2);
+    snprintf(id, sizeof id, "%d", i);
+    send_job(&(test_job){.id = id, .k = "400", .extra = "mask", .extra_value = mask});
+  }
+  for (int i = 0; i < 16; i++) {
+    json_t *reply = next_reply("me");
+    const json_t *list = json_array_get(json_object_get(reply, "probes"), 0);
+    const int bit = 1 + atoi(reply_text(reply, "id")) % 2;
+    cr_assert_eq(reply_number(reply, "searched"), FACES_ROWS / 2);
+    cr_assert_eq(json_array_size(list), FACES_ROWS / 2);
+    for (size_t c = 0; c < json_array_size(list); c++)
+      cr_assert_eq(atoi(reply_text(json_array_get(list, c), "key") + 1) % 8 & bit, 0);
+    json_decref(reply);
+  }
+  worker_stop(&worker);
+}
+
+/* The subject s5 has the templates t15, t16 and t17, of the tags 7, 0 and 1. The score is that of identify, which knows
+ * the template by its key. */
+static void expect_verified(const char *field, const char *value, int searched, const char *key) {
+  process p = {0};
+  json_error_t why;
+  send_job(&(test_job){.op = "verify", .subject = "s5", .extra = field, .extra_value = value});
+  json_t *reply = next_reply("me"), *list = json_array_get(json_object_get(reply, "probes"), 0);
+  cr_assert_str_eq(reply_text(reply, "status"), "OK", "%s", reply_text(reply, "text"));
+  cr_assert_eq(reply_number(reply, "searched"), searched, "%s %s", field, value);
+  cr_assert_eq(json_array_size(list), key != NULL ? 1 : 0);
+  if (key != NULL) {
+    files_write(files_path("key"), key, strlen(key));
+    cr_assert_eq(likeness(&p, "identify", faces, probes, "--keys", files_path("key"), "-k", "1", "--format", "json", NULL),
+                 0);
+    json_t *first = json_loads(process_out(&p), JSON_DISABLE_EOF_CHECK, &why);
+    const json_t *same = json_array_get(json_object_get(first, "candidates"), 0), *best = json_array_get(list, 0);
+    cr_assert_str_eq(reply_text(best, "key"), key);
+    cr_assert_eq((float)json_number_value(json_object_get(best, "score")),
+                 (float)json_number_value(json_object_get(same, "score")));
+    json_decref(first);
+  }
+  process_close(&p);
+  json_decref(reply);
+}
+
+Test(view, verify_among_templates_of_some_tags) {
+  worker_start(&worker, NULL);
+  expect_verified("tags", "7", 1, "t15");
+  expect_verified("mask", "1", 1, "t16");
+  expect_verified("tags", "4", 1, "t15");
+  expect_verified("tags", "8", 0, NULL);
+  worker_stop(&worker);
+}
