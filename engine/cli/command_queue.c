@@ -13,6 +13,7 @@
 #include "engine/queue/client.h"
 #include "engine/queue/job.h"
 #include "engine/worker/serve.h"
+#include "index/formats/id_list.h"
 
 static lk_status read_address(const lk_options *options, lk_address *address, lk_error *error) {
   if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is missing: the address of the queue");
@@ -207,53 +208,95 @@ static lk_status check_job(const lk_options *options, lk_error *error) {
   return status == LK_OK ? lk_options_check_k(options, error) : status;
 }
 
-lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
+/* One run of submit: what its options name. */
+typedef struct submission {
   lk_address address;
-  lk_vector_file file;
-  lk_signing_key key = {0};
+  lk_vector_file probes;
+  lk_text_list keys, subjects;
   lk_claims claims;
-  lk_status status = check_job(options, error);
-  if (status == LK_OK) status = lk_options_claims(options, &claims, &key, error);
-  if (status == LK_OK) status = read_address(options, &address, error);
-  if (status == LK_OK) status = lk_vector_file_open(options->words[0], &file, error);
-  if (status != LK_OK) {
-    lk_signing_key_forget(&key);
-    return status;
-  }
-  uint32_t most = LK_JOB_CANDIDATES_MAX / options->k, job_probes = options->job_probes;
-  if (options->fusion != LK_FUSE_NONE) job_probes = most = LK_JOB_PROBES_MAX < most ? LK_JOB_PROBES_MAX : most;
-  lk_client_job job = {.gallery = options->gallery,
-                       .model = options->model,
-                       .priority = options->priority,
-                       .probes = &file.vectors,
-                       .k = options->k,
-                       .threshold = options->threshold,
-                       .by_subject = options->by_subject,
-                       .fusion = options->fusion,
-                       .tags = options->tags,
-                       .mask = options->mask,
-                       .claims = claims,
-                       .deployment = options->deployment,
-                       .ttl_ms = options->ttl_ms,
-                       .job_probes = job_probes < most ? job_probes : most,
-                       .timeout_s = options->timeout_s};
+  lk_signing_key key; /* the claims point to it */
+} submission;
+
+static lk_status read_list(const char *path, lk_text_list *list, lk_error *error) {
+  if (path == NULL) return LK_OK;
+  lk_id_list lines;
+  lk_status status = lk_id_list_open(path, &lines, error);
+  if (status != LK_OK) return status;
+  status = lk_text_list_join(path, lines.texts, lines.count, list, error);
+  lk_id_list_close(&lines);
+  return status;
+}
+
+static lk_status open_submission(const lk_options *options, submission *s, lk_error *error) {
+  lk_status status = lk_options_claims(options, &s->claims, &s->key, error);
+  if (status == LK_OK) status = read_address(options, &s->address, error);
+  if (status == LK_OK) status = read_list(options->keys, &s->keys, error);
+  if (status == LK_OK) status = read_list(options->subjects, &s->subjects, error);
+  if (status == LK_OK) status = lk_vector_file_open(options->words[0], &s->probes, error);
+  if (status == LK_OK && s->probes.vectors.rows == 0)
+    status = lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", s->probes.vectors.name);
+  return status;
+}
+
+static void close_submission(submission *s) {
+  lk_vector_file_close(&s->probes);
+  lk_text_list_free(&s->keys);
+  lk_text_list_free(&s->subjects);
+  lk_signing_key_forget(&s->key);
+}
+
+/* The most probes that a job may have. */
+static uint32_t most_probes(const lk_options *options) {
+  uint32_t most = LK_JOB_CANDIDATES_MAX / options->k;
+  return most < LK_JOB_PROBES_MAX ? most : LK_JOB_PROBES_MAX;
+}
+
+static uint32_t job_probes(const lk_options *options) {
+  uint32_t most = most_probes(options);
+  return options->fusion != LK_FUSE_NONE || options->job_probes > most ? most : options->job_probes;
+}
+
+static lk_status submit(const lk_options *options, const submission *s, const lk_streams *streams, lk_error *error) {
+  uint64_t rows = s->probes.vectors.rows;
+  bool fused = options->fusion != LK_FUSE_NONE;
+  if (fused && rows > most_probes(options))
+    return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; with this k, at most %u can be fused in one job",
+                   s->probes.vectors.name, rows, most_probes(options));
+  const lk_client_job job = {.gallery = options->gallery,
+                             .model = options->model,
+                             .priority = options->priority,
+                             .probes = &s->probes.vectors,
+                             .k = options->k,
+                             .threshold = options->threshold,
+                             .by_subject = options->by_subject,
+                             .fusion = options->fusion,
+                             .tags = options->tags,
+                             .mask = options->mask,
+                             .keys = s->keys,
+                             .subjects = s->subjects,
+                             .claims = s->claims,
+                             .deployment = options->deployment,
+                             .ttl_ms = options->ttl_ms,
+                             .job_probes = job_probes(options),
+                             .timeout_s = options->timeout_s};
   printing p = {.out = streams->out,
                 .log = streams->log,
                 .format = options->format,
                 .bar = lk_bar_open(streams->log, "submit"),
-                .probes = file.vectors.rows,
-                .lists = options->fusion != LK_FUSE_NONE ? 1 : file.vectors.rows};
+                .probes = rows,
+                .lists = fused ? 1 : rows};
   const lk_client_caller caller = {.take = print_reply, .warn = print_warning, .context = &p};
-  if (file.vectors.rows == 0)
-    status = lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", file.vectors.name);
-  else if (options->fusion != LK_FUSE_NONE && file.vectors.rows > most)
-    status = lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " probes; with this k, at most %u can be fused in one job",
-                     file.vectors.name, file.vectors.rows, most);
-  else
-    lk_render_header(streams->out, options->format);
-  if (status == LK_OK) status = lk_client_run(&address, &job, streams->stop, &caller, error);
+  lk_render_header(streams->out, options->format);
+  lk_status status = lk_client_run(&s->address, &job, streams->stop, &caller, error);
   lk_bar_close(&p.bar);
-  lk_vector_file_close(&file);
-  lk_signing_key_forget(&key);
+  return status;
+}
+
+lk_status lk_command_submit(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  submission s = {0};
+  lk_status status = check_job(options, error);
+  if (status == LK_OK) status = open_submission(options, &s, error);
+  if (status == LK_OK) status = submit(options, &s, streams, error);
+  close_submission(&s);
   return status;
 }

@@ -63,11 +63,13 @@ static const struct {
      "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]\n"
      "                    [--lost-audit-log]"},
     {"submit", lk_command_submit, 1, 1,
-     "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --format --model --priority --ttl "
+     "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --keys --subjects --format --model "
+     "--priority --ttl "
      "--timeout --job-probes --deployment " CLAIMS,
      "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject]\n"
-     "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--model NAME] [--priority hi|lo]\n"
-     "                    [--ttl MS] [--timeout S] [--job-probes 64] [--format table|csv|json]\n"
+     "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--keys FILE] [--subjects FILE]\n"
+     "                    [--model NAME] [--priority hi|lo] [--ttl MS] [--timeout S] [--job-probes 64]\n"
+     "                    [--format table|csv|json]\n"
      "                    [--password-file FILE]\n" CLAIMS_USAGE " [--deployment ID]"},
     {"audit verify", lk_command_audit_verify, 1, 1, "--head --key", "PATH [--head FILE] [--key PUBLIC]"},
     {"audit show", lk_command_audit_show, 1, 1, "--format", "PATH [--format table|json]"},

@@ -110,6 +110,8 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
     add_field(c, "tags", tags);
     add_field(c, "mask", mask);
   }
+  if (job->keys.given) add_bytes(c, "keys", job->keys.bytes, job->keys.length);
+  if (job->subjects.given) add_bytes(c, "subjects", job->subjects.bytes, job->subjects.length);
   if (job->model != NULL) add_field(c, "model", job->model);
   add_claims(c, &job->claims);
   if (job->claims.granted) add_field(c, "granted", "yes");

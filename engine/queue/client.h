@@ -8,6 +8,7 @@
 #include <likeness/signing_key.h>
 #include "engine/queue/address.h"
 #include "engine/queue/reply.h"
+#include "engine/queue/text_list.h"
 
 typedef struct lk_client_job {
   const char *gallery, *model, *priority; /* model: NULL for none */
@@ -17,6 +18,7 @@ typedef struct lk_client_job {
   bool by_subject;
   lk_fusion fusion; /* of a job's probes */
   uint64_t tags, mask;
+  lk_text_list keys, subjects;
   lk_claims claims;       /* their key signs each job */
   const char *deployment; /* that signed jobs are for; NULL: none */
   uint64_t ttl_ms;        /* 0: no deadline */

@@ -80,3 +80,62 @@ Test(view, verify_among_templates_of_some_tags) {
   expect_verified("tags", "8", 0, NULL);
   worker_stop(&worker);
 }
+
+/* submit's output is that of identify with the same lists. */
+static void compare_lists(const char *keys, const char *subjects, const char *view, const char *value) {
+  process a = {0}, b = {0};
+  char lists[2][PATH_MAX];
+  strcpy(lists[0], files_path("keys"));
+  strcpy(lists[1], files_path("subjects"));
+  files_write(lists[0], keys, strlen(keys));
+  files_write(lists[1], subjects, strlen(subjects));
+  cr_assert_eq(likeness(&a, "identify", faces, probes, "--format", "csv", "--keys", lists[0], "--subjects", lists[1],
+                        view, value, NULL),
+               0, "%s", process_log(&a));
+  cr_assert_eq(likeness(&b, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--format", "csv", "--keys",
+                        lists[0], "--subjects", lists[1], view, value, NULL),
+               0, "%s", process_log(&b));
+  cr_assert_gt(strlen(process_out(&a)), 1000);
+  cr_assert_str_eq(process_out(&a), process_out(&b));
+  process_close(&a);
+  process_close(&b);
+}
+
+Test(view, submit_with_lists_prints_what_identify_prints) {
+  worker_start(&worker, NULL);
+  workers_await(FACES_WORKERS);
+  compare_lists("t0\nt5\r\n\nnobody\n", "s7\ns7\ns100", "-k", "20");
+  compare_lists("t1\n", "s2\n", "--by", "subject");
+  compare_lists("t8\nt9\nt10\nt11\n", "s0\n", "--mask", "1");
+  worker_stop(&worker);
+}
+
+/* One of both lists; and a list as long as a job may have, and one longer. */
+Test(view, submit_with_one_list) {
+  enum { LINES = 4097 };
+  static char lines[LINES * 8];
+  process a = {0}, b = {0};
+  size_t length = 0, most = 0;
+  char list[PATH_MAX];
+  strcpy(list, files_path("list"));
+  for (int i = 0; i < LINES; i++) {
+    most = length;
+    length += (size_t)snprintf(lines + length, 8, "t%d\n", i + 300);
+  }
+  worker_start(&worker, NULL);
+  workers_await(FACES_WORKERS);
+  files_write(list, lines, most);
+  cr_assert_eq(likeness(&a, "identify", faces, probes, "--keys", list, "-k", "400", NULL), 0);
+  cr_assert_eq(likeness(&b, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--keys", list, "-k", "400",
+                        "--job-probes", "50", NULL),
+               0, "%s", process_log(&b));
+  cr_assert_str_eq(process_out(&a), process_out(&b));
+  files_write(list, lines, length);
+  cr_assert_eq(likeness(&b, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--subjects", list, NULL), 2);
+  cr_assert_not_null(strstr(process_log(&b), "list: 4097 keys or subjects; a job may list at most 4096"), "%s",
+                     process_log(&b));
+  cr_assert_str_eq(process_out(&b), "");
+  process_close(&a);
+  process_close(&b);
+  worker_stop(&worker);
+}
