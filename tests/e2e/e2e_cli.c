@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <likeness/version.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -457,4 +458,21 @@ Test(cli, stats) {
   cr_assert_eq(stat_of("scanned"), 1100LL * FACES_ROWS);
   free(many);
   EXPECT(2, "--stats", "verify", faces, probes, "--subject", "s1", "--stats");
+}
+
+/* Of so many probes that it takes some seconds; what it printed before is whole. */
+Test(cli, identify_ends_at_once_when_it_is_interrupted) {
+  enum { MANY = 400000 };
+  const char *many = files_path("many.fvecs");
+  float *data = malloc(sizeof *data * MANY * FACES_DIM);
+  for (int i = 0; i < MANY * FACES_DIM; i++) data[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];
+  files_write_vecs(many, sizeof *data, MANY, FACES_DIM, data);
+  free(data);
+  likeness_start(&p, "identify", faces, many, "-k", "100", "--format", "csv", NULL);
+  for (int i = 0; i < 1000 && strlen(process_out(&p)) == 0; i++) sleep_ms(10);
+  process_signal(&p, SIGINT);
+  cr_assert_eq(process_wait(&p, 1000), 1);
+  cr_assert_str_eq(process_log(&p), "likeness identify: the search was cancelled\n");
+  const char *out = process_out(&p);
+  cr_assert(strlen(out) > 0 && out[strlen(out) - 1] == '\n');
 }
