@@ -1,6 +1,6 @@
-/* The control of a search (likeness/device.h), as the search itself uses it: between two pieces of its work it raises the
- * progress and looks whether it was cancelled. A search that was cut short has wrong results; it looks once more before
- * it hands them out. NULL controls nothing.
+/* The control of a search (likeness/device.h), as the search itself uses it: between two pieces of its work it raises
+ * the progress and looks whether it was cancelled. A search that was cut short has wrong results; it looks once more
+ * before it hands them out. NULL controls nothing.
  *
  * Atomic builtins, since a public header, which C++ reads too, cannot have C's atomic types. */
 #ifndef KERNELS_CONTROL_H

@@ -75,9 +75,8 @@ static lk_status load_gallery(run *r, lk_error *error) {
 static lk_status search(run *r, lk_error *error) {
   uint32_t k = r->options->rank > LK_RANKS_MOST ? r->options->rank : LK_RANKS_MOST;
   lk_bar bar = lk_bar_open(r->streams->log, "evaluate");
-  lk_status status =
-      lk_trials_search(r->gallery, &r->probes.vectors, &r->labels, k, r->streams->search, lk_bar_update, &bar,
-                       &r->trials, error);
+  lk_status status = lk_trials_search(r->gallery, &r->probes.vectors, &r->labels, k, r->streams->search, lk_bar_update,
+                                      &bar, &r->trials, error);
   lk_bar_close(&bar);
   return status;
 }
@@ -115,8 +114,8 @@ static lk_status compare(const run *r, lk_tally *tally, lk_error *error) {
   lk_status status = lk_tally_open(tally, error);
   if (status != LK_OK) return status;
   lk_bar bar = lk_bar_open(r->streams->log, "calibrate");
-  status = lk_impostor_scores_tally(r->gallery, &r->probes.vectors, &r->labels, r->options->threads, r->streams->search, lk_bar_update,
-                                    &bar, tally, error);
+  status = lk_impostor_scores_tally(r->gallery, &r->probes.vectors, &r->labels, r->options->threads, r->streams->search,
+                                    lk_bar_update, &bar, tally, error);
   lk_bar_close(&bar);
   return status;
 }

@@ -57,6 +57,10 @@ static void add_bytes(client *c, const char *name, const void *value, size_t len
 
 static void add_field(client *c, const char *name, const char *value) { add_bytes(c, name, value, strlen(value)); }
 
+static void add_list(client *c, const char *name, const lk_text_list *list) {
+  if (list->given) add_bytes(c, name, list->bytes, list->length);
+}
+
 static void add_claims(client *c, const lk_claims *claims) {
   for (int i = 0; i < LK_CLAIMS_TEXTS; i++) {
     lk_text text = lk_claims_text(claims, i);
@@ -110,8 +114,8 @@ static lk_status send_job(client *c, uint64_t number, lk_error *error) {
     add_field(c, "tags", tags);
     add_field(c, "mask", mask);
   }
-  if (job->keys.given) add_bytes(c, "keys", job->keys.bytes, job->keys.length);
-  if (job->subjects.given) add_bytes(c, "subjects", job->subjects.bytes, job->subjects.length);
+  add_list(c, "keys", &job->keys);
+  add_list(c, "subjects", &job->subjects);
   if (job->model != NULL) add_field(c, "model", job->model);
   add_claims(c, &job->claims);
   if (job->claims.granted) add_field(c, "granted", "yes");

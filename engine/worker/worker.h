@@ -37,9 +37,9 @@ typedef struct lk_worker {
   atomic_int_least64_t redis_ahead_ms; /* Redis' clock minus ours */
   lk_computer computers[LK_COMPUTE_MOST];
   atomic_uint computers_count;
-  atomic_uint_least64_t told;          /* the generation of the rules that the log says was read */
-  lk_give_up give_up;                  /* when nothing may wait for Redis any more */
-  atomic_bool reached;                 /* Redis was, at least once */
+  atomic_uint_least64_t told; /* the generation of the rules that the log says was read */
+  lk_give_up give_up;         /* when nothing may wait for Redis any more */
+  atomic_bool reached;        /* Redis was, at least once */
   lk_running running;
 
   pthread_mutex_t lock; /* all below */

@@ -133,7 +133,8 @@ static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_ve
 }
 
 lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels, uint32_t k,
-                           lk_search_control *control, lk_progress *progress, void *context, lk_trials *trials, lk_error *error) {
+                           lk_search_control *control, lk_progress *progress, void *context, lk_trials *trials,
+                           lk_error *error) {
   lk_result *result;
   lk_status status = lk_result_open(&result, error);
   if (status != LK_OK) return status;

@@ -14,6 +14,7 @@ void lk_trials_close(lk_trials *trials);
 /* Searches for each probe by subject, with `k` candidates, in a loaded gallery. `control` and `progress` may be NULL.
  * LK_EFORMAT: no probe is mated, or none is non-mated. Other errors as lk_gallery_identify_unchecked. */
 lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels, uint32_t k,
-                           lk_search_control *control, lk_progress *progress, void *context, lk_trials *trials, lk_error *error);
+                           lk_search_control *control, lk_progress *progress, void *context, lk_trials *trials,
+                           lk_error *error);
 
 #endif

@@ -139,7 +139,8 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
   lk_cpu_pass *pass = &cpu->pass;
   uint32_t dim = pass->batch.shape.dim, width = lk_cpu_width(dim), count = pass->batch.count;
   const float *q = pass->batch.probes + (size_t)(item % count) * dim;
-  if (!lk_cpu_goes_on(pass, &cpu->threads[thread], (uint64_t)width * (LK_CODING_PRODUCTS + pass->centres.count))) return;
+  if (!lk_cpu_goes_on(pass, &cpu->threads[thread], (uint64_t)width * (LK_CODING_PRODUCTS + pass->centres.count)))
+    return;
   int8_t *code = pass->codes + item * lk_probe_stride(width);
   float *rotated = pass->rotated + (size_t)item * width;
   code_fitting(cpu, q, pass->centres.means[item / count], code, rotated, &pass->bounds[item]);

@@ -48,8 +48,8 @@ static void take(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe, lk_hit hit)
   thread->pending[thread->pending_count++] = (lk_pending){.probe = probe, .hit = hit};
 }
 
-/* Scores the visible rows of a block from `row` on and before `end`. The bar is still the caller's threshold. False: the
- * search was cancelled. */
+/* Scores the visible rows of a block from `row` on and before `end`. The bar is still the caller's threshold. False:
+ * the search was cancelled. */
 static bool score_rows(lk_cpu *cpu, lk_cpu_thread *thread, uint32_t probe, const lk_placement *placement, uint64_t row,
                        uint64_t end) {
   lk_cpu_pass *pass = &cpu->pass;

@@ -59,8 +59,8 @@ static void expect_verified(const char *field, const char *value, int searched, 
   cr_assert_eq(json_array_size(list), key != NULL ? 1 : 0);
   if (key != NULL) {
     files_write(files_path("key"), key, strlen(key));
-    cr_assert_eq(likeness(&p, "identify", faces, probes, "--keys", files_path("key"), "-k", "1", "--format", "json", NULL),
-                 0);
+    cr_assert_eq(
+        likeness(&p, "identify", faces, probes, "--keys", files_path("key"), "-k", "1", "--format", "json", NULL), 0);
     json_t *first = json_loads(process_out(&p), JSON_DISABLE_EOF_CHECK, &why);
     const json_t *same = json_array_get(json_object_get(first, "candidates"), 0), *best = json_array_get(list, 0);
     cr_assert_str_eq(reply_text(best, "key"), key);

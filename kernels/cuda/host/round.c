@@ -230,8 +230,8 @@ static uint32_t complete_rounds(lk_cuda *cuda, const lk_cuda_counters *slots, ui
 uint32_t lk_cuda_rounds(lk_backend *backend, const lk_scan_order *order, const lk_run *runs, uint32_t count,
                         bool in_float, lk_round *done) {
   lk_cuda *cuda = (lk_cuda *)backend;
-  if (cuda->pass.k == LK_K_ALL) count = 1; /* its hits are read before the next round */
-  if (in_float && cuda->batch.control != NULL) count = 1; /* it takes long: between rounds the search may be cancelled */
+  if (cuda->pass.k == LK_K_ALL) count = 1;                /* its hits are read before the next round */
+  if (in_float && cuda->batch.control != NULL) count = 1; /* they take long: between two the search may be cancelled */
   send_tiles(cuda, order);
   ask_or_replay(cuda, order, runs, count, in_float);
   const lk_cuda_counters *slots = count_slots(cuda, 1 + count);

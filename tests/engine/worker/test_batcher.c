@@ -232,7 +232,8 @@ static void take_and_compare(model *m, uint64_t now_us, bool flush) {
 static void run_sequence(random_state *random) {
   static lk_queued jobs[JOBS_MOST];
   model m = {0};
-  uint32_t pushed = 0, sum = 0, kinds = 1 + random_below(random, KEYS), largest = 1 + random_below(random, 2 * PREFERRED);
+  uint32_t pushed = 0, sum = 0, kinds = 1 + random_below(random, KEYS),
+           largest = 1 + random_below(random, 2 * PREFERRED);
   setup();
   for (uint64_t now_us = 5; pushed < JOBS_MOST || m.count > 0; now_us += random_below(random, 2 * DELAY_US)) {
     for (uint32_t left = random_below(random, 12); left > 0 && pushed < JOBS_MOST; left--) {

@@ -141,8 +141,8 @@ Test(trials, impostor_comparisons_are_counted) {
   uint32_t count;
   lk_vectors vectors = files_vectors(probes, PROBES, DIM);
   cr_assert_eq(lk_tally_open(&tally, NULL), LK_OK);
-  cr_assert_eq(lk_impostor_scores_tally(gallery, &vectors, &labels, 2, NULL, watch, &last_done, &tally, &error), LK_OK, "%s",
-               error.text);
+  cr_assert_eq(lk_impostor_scores_tally(gallery, &vectors, &labels, 2, NULL, watch, &last_done, &tally, &error), LK_OK,
+               "%s", error.text);
   cr_assert_eq(last_done, PROBES);
   cr_assert_eq(tally.total, count_impostors(-INFINITY));
   cr_assert_eq(lk_tally_levels(&tally, &levels, &count, NULL), LK_OK);
