@@ -3,8 +3,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/fail.h"
-
 void lk_functions_begin(lk_command *command, const char *function, const char *keys_count) {
   lk_command_clear(command);
   lk_command_add_string(command, "FCALL");
@@ -15,19 +13,6 @@ void lk_functions_begin(lk_command *command, const char *function, const char *k
 static bool is_missing(const lk_redis_reply *reply) {
   const char *refused = lk_redis_reply_error(reply);
   return refused != NULL && strstr(refused, "Function not found") != NULL;
-}
-
-/* Sets *full where Redis is too full to load them. */
-static lk_status load(lk_redis *redis, bool *full, lk_error *error) {
-  const char *const words[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_library};
-  lk_redis_reply *reply = NULL;
-  lk_status status = lk_redis_call_words(redis, &reply, error, 4, words);
-  if (status != LK_OK) return status;
-  const char *refused = lk_redis_reply_error(reply);
-  *full = refused != NULL && strncmp(refused, "OOM", 3) == 0;
-  if (refused != NULL && !*full) status = lk_fail(error, LK_EIO, "redis refused the functions: %s", refused);
-  lk_redis_reply_free(reply);
-  return status;
 }
 
 /* "FCALL name n keys arguments" as "EVAL script n keys name arguments". */
@@ -48,13 +33,21 @@ static lk_status run_script(lk_redis *redis, const lk_command *call, lk_redis_re
 }
 
 lk_status lk_functions_call(lk_redis *redis, const lk_command *command, lk_redis_reply **reply, lk_error *error) {
+  static const char *const load[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_library};
   lk_status status = lk_redis_call(redis, command, reply, error);
   if (status != LK_OK || !is_missing(*reply)) return status;
   lk_redis_reply_free(*reply);
   *reply = NULL;
-  bool full = false;
-  status = load(redis, &full, error);
+  lk_redis_reply *loaded = NULL;
+  status = lk_redis_call_words(redis, &loaded, error, 4, load);
   if (status != LK_OK) return status;
+  const char *refused = lk_redis_reply_error(loaded);
+  bool full = refused != NULL && strncmp(refused, "OOM", 3) == 0;
+  if (refused != NULL && !full) {
+    *reply = loaded;
+    return LK_OK;
+  }
+  lk_redis_reply_free(loaded);
   return full ? run_script(redis, command, reply, error) : lk_redis_call(redis, command, reply, error);
 }
 

@@ -32,7 +32,8 @@ extern const char lk_functions_script[];  /* for EVAL: the first argument is the
 void lk_functions_begin(lk_command *command, const char *function, const char *keys_count);
 
 /* Calls the function. Where Redis has not got it, or no longer, loads all of them first; a Redis that is too full to
- * load them is given them as a script. LK_EIO: the connection broke. The reply may be an error of Redis. */
+ * load them is given them as a script. LK_EIO: the connection broke. The reply may be an error of Redis, also the one
+ * that refused to load them. */
 lk_status lk_functions_call(lk_redis *redis, const lk_command *command, lk_redis_reply **reply, lk_error *error);
 /* The same for a function, the number of its keys, keys and arguments, as C strings. */
 lk_status lk_functions_call_words(lk_redis *redis, lk_redis_reply **reply, lk_error *error, size_t count,

@@ -21,16 +21,29 @@ local function map_of(list)
   return map
 end
 
-local function count_up(part, name, by) redis.call('HINCRBY', part .. 'counts', name, by) end
-
--- The pending entry as XPENDING tells it: its id, consumer, idle time and deliveries; nil: it is not pending.
-local function pending_entry(stream, group, entry)
-  local found = redis.pcall('XPENDING', stream, group, entry, entry, 1)
-  if found.err then error(found) end
-  return found[1]
+-- Calls what reads a stream. One that is missing, has no such group, or is something else has nothing to read.
+local function read(...)
+  local found = redis.pcall(...)
+  if not found.err then return found end
+  for _, word in ipairs({'NOGROUP', 'no such key', 'WRONGTYPE'}) do
+    if found.err:find(word, 1, true) then return {} end
+  end
+  error(found)
 end
 
--- Keeps entries that cannot be answered, with the reason, for people to look at.
+local function infos_of(what, ...)
+  local infos = {}
+  for _, info in ipairs(read('XINFO', what, ...)) do table.insert(infos, map_of(info)) end
+  return infos
+end
+
+-- The pending entry as XPENDING tells it: its id, consumer, idle time and deliveries; nil: it is not pending.
+local function pending_entry(stream, group, entry) return read('XPENDING', stream, group, entry, entry, 1)[1] end
+
+-- What people look at. A counter or a stream of dead jobs that somebody spoilt stops no job: hence pcall.
+local function count_up(part, name, by) redis.pcall('HINCRBY', part .. 'counts', name, by) end
+
+-- Keeps entries that cannot be answered, with the reason.
 local function add_to_dead(dead, to, entries, reason)
   for _, entry in ipairs(entries) do
     redis.pcall('XADD', dead, 'MAXLEN', '~', 10000, '*', 'entry', entry, 'to', to, 'reason', reason)

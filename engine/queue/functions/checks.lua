@@ -21,7 +21,14 @@ local function whole(text, least, most)
   return number and number >= least and number <= most
 end
 
-local function is_entry(text) return #text <= 41 and text:match('^%d+%-%d+$') end
+-- As Redis writes it. Anything else would fail half way.
+local function is_entry(text)
+  local ms, seq = text:match('^(%d+)%-(%d+)$')
+  for _, number in ipairs({ms, seq}) do
+    if #number > 20 or number:match('^0.') or (#number == 20 and number > '18446744073709551615') then return false end
+  end
+  return ms ~= nil
+end
 
 -- The part that all keys of the gallery begin with; nil: this is not that key of a gallery. A partition of a gallery is
 -- named `faces/1`.

@@ -6,10 +6,6 @@ local DEATHS_LIFE_MS = 3600000
 
 local function job_name(part, stream, entry) return short(part, stream) .. ' ' .. entry end
 
-local function deaths_of(part, stream, entry)
-  return tonumber(redis.call('HGET', part .. 'deaths', job_name(part, stream, entry)) or 0)
-end
-
 local function forget_deaths(part, stream, entries)
   local key, names = part .. 'deaths', {}
   if redis.call('EXISTS', key) == 0 then return end
@@ -23,46 +19,62 @@ local function recipient_of(stream, entry)
 end
 
 local function count_death(part, group, consumer, name)
-  local stream, entry = name:match('^(%S+) (%S+)$')
-  local found = stream and pending_entry(part .. stream, group, entry)
+  local lane, entry = name:match('^(%S+) (%S+)$')
+  local stream = lane and stream_part(part .. lane) and is_entry(entry) and part .. lane
+  local found = stream and pending_entry(stream, group, entry)
   if not found or found[2] ~= consumer then return end
+  local deaths = redis.call('HINCRBY', part .. 'deaths', name, 1)
   redis.call('PEXPIRE', part .. 'deaths', DEATHS_LIFE_MS)
-  if redis.call('HINCRBY', part .. 'deaths', name, 1) ~= DEATHS_MOST then return end
+  if deaths ~= DEATHS_MOST then return end
   count_up(part, 'poison', 1)
-  add_to_dead(part .. 'dead', recipient_of(part .. stream, entry), {entry}, DEATHS_MOST .. ' workers died of it')
+  add_to_dead(part .. 'dead', recipient_of(stream, entry), {entry}, DEATHS_MOST .. ' workers died of it')
 end
 
 -- Counts, once, of which jobs a worker has died.
 local function count_deaths(part, group, consumer)
-  for _, field in ipairs({running_fields(consumer)}) do
-    local names = redis.call('HGET', part .. 'running', field)
+  for _, names in ipairs(redis.call('HMGET', part .. 'running', running_fields(consumer))) do
     for name in (names or ''):gmatch('[^\n]+') do count_death(part, group, consumer, name) end
   end
   forget_worker(part, consumer)
 end
 
--- Claims at most `most` entries of a consumer. Entries that were deleted while they were pending cannot be claimed, nor
--- answered.
+-- Claims at most `most` entries of a consumer.
 local function claim_from(part, stream, group, consumer, claimer, most)
   local entries = {}
-  for _, found in ipairs(redis.call('XPENDING', stream, group, '-', '+', most, consumer)) do
+  for _, found in ipairs(read('XPENDING', stream, group, '-', '+', most, consumer)) do
     table.insert(entries, found[1])
   end
-  local words = {stream, group, claimer, 0, unpack(entries)}
-  table.insert(words, 'JUSTID')
-  local claimed, is_claimed = redis.call('XCLAIM', unpack(words)), {}
-  for _, entry in ipairs(claimed) do is_claimed[entry] = true end
-  for _, entry in ipairs(entries) do
-    if not is_claimed[entry] then
-      add_to_dead(part .. 'dead', '', {entry}, 'the entry was deleted before it was answered')
-    end
-  end
-  return claimed
+  return hand_over(part, stream, group, claimer, entries)
 end
 
-local function lives(workers, consumer, now)
-  local till = redis.call('ZSCORE', workers, consumer)
-  return till and tonumber(till) > now
+-- The dead consumers of a stream, {name, number of pending entries}; `returned` is one that never lived. Of which jobs they
+-- died is counted before anybody claims one.
+local function dead_consumers(part, stream, group, claimer, now)
+  local dead = {}
+  for _, info in ipairs(infos_of('CONSUMERS', stream, group)) do
+    local name = info['name']
+    if name ~= claimer and not lives(part .. 'workers', name, now) then
+      count_deaths(part, group, name)
+      table.insert(dead, {name, info['pending']})
+    end
+  end
+  return dead
+end
+
+-- Claims at most `most` entries of a stream.
+local function claim_stream(part, stream, argv, now, most)
+  local group, claimer, entries = argv[1], argv[2], {}
+  local dead = {{RETURNED, 1}}
+  if argv[4] == 'all' then dead = dead_consumers(part, stream, group, claimer, now) end
+  for _, consumer in ipairs(dead) do
+    local name, pending, left = consumer[1], consumer[2], most - #entries
+    if pending == 0 then
+      redis.call('XGROUP', 'DELCONSUMER', stream, group, name)
+    elseif left > 0 then
+      for _, entry in ipairs(claim_from(part, stream, group, name, claimer, left)) do table.insert(entries, entry) end
+    end
+  end
+  return entries
 end
 
 -- Claims what the consumer `returned` holds and, where all is asked for, what workers without a lease hold; a consumer that
@@ -71,24 +83,11 @@ end
 -- `returned`.
 -- Returns for each claimed entry the number of its stream (from 1), the entry, and how many workers died of it.
 local function claim(keys, argv)
-  local workers, group, claimer, left = keys[1], argv[1], argv[2], tonumber(argv[3])
-  local part, now, jobs, counted = gallery_part(workers, 'workers'), now_ms(), {}, {}
+  local part, now, jobs = gallery_part(keys[1], 'workers'), now_ms(), {}
   for i = 2, #keys do
-    for _, info in ipairs(infos_of('CONSUMERS', keys[i], group)) do
-      local name = info['name']
-      local dead = name ~= claimer and name ~= RETURNED and argv[4] == 'all' and not lives(workers, name, now)
-      if dead and not counted[name] then
-        count_deaths(part, group, name)
-        counted[name] = true
-      end
-      if (dead or name == RETURNED) and info['pending'] == 0 then
-        redis.call('XGROUP', 'DELCONSUMER', keys[i], group, name)
-      elseif (dead or name == RETURNED) and left > 0 then
-        for _, entry in ipairs(claim_from(part, keys[i], group, name, claimer, left)) do
-          table.insert(jobs, {i - 1, entry, deaths_of(part, keys[i], entry)})
-          left = left - 1
-        end
-      end
+    for _, entry in ipairs(claim_stream(part, keys[i], argv, now, argv[3] - #jobs)) do
+      local deaths = redis.call('HGET', part .. 'deaths', job_name(part, keys[i], entry))
+      table.insert(jobs, {i - 1, entry, tonumber(deaths or 0)})
     end
   end
   return jobs

@@ -2,6 +2,12 @@
 
 local JOB = 6 -- arguments of one
 
+-- What remains of jobs that this group has finished.
+local function forget_jobs(part, stream, group, entries, groups)
+  delete_finished(stream, group, entries, groups)
+  forget_deaths(part, stream, entries)
+end
+
 -- Why lists can take no reply, by the numbers of the lists: their keys hold something else.
 local function refused_lists(keys)
   local refused = {}
@@ -12,8 +18,19 @@ local function refused_lists(keys)
   return refused
 end
 
--- Collects for each list the jobs that are pending, acknowledges them, and returns the rest. A list's key was looked at
--- before, and nothing can fail between: so what is acknowledged is pushed.
+-- The hashes in which the lists' clients have jobs that lk_submit_4 sent, by the numbers of the lists.
+local function kept_hashes(keys, part, now)
+  local kept = {}
+  for i = 3, #keys do
+    kept[i - 2] = {}
+    for _, key in ipairs(kept_keys(part, client_of(keys[i]), now)) do
+      if redis.call('TYPE', key).ok == 'hash' then table.insert(kept[i - 2], key) end
+    end
+  end
+  return kept
+end
+
+-- Acknowledges the jobs that are pending and in their time, and returns their places by list, and the rest.
 local function take_jobs(keys, argv, now)
   local lists, done, finished, untimely = {}, {}, 0, {}
   for i = 2, #argv, JOB do
@@ -31,19 +48,23 @@ local function take_jobs(keys, argv, now)
   return lists, done, finished, untimely
 end
 
--- Keeps the replies of the jobs at these places whose client sent them with lk_submit_4.
-local function keep_replies(part, stream, key, argv, places, now)
-  local keys = kept_keys(part, client_of(key), now)
-  if redis.call('EXISTS', keys[1], keys[2]) == 0 then return end
-  for _, i in ipairs(places) do
-    if argv[i + 4] ~= '' then keep_reply(part, keys, queued_text(part, stream, argv[i]), argv[i + 4], argv[i + 5]) end
-  end
-end
-
 local function values_at(argv, places, offset)
   local values = {}
   for _, i in ipairs(places) do table.insert(values, argv[i + offset]) end
   return values
+end
+
+local function keep_in(hashes, part, stream, argv, places)
+  for first = 1, #places, CHUNK do
+    local replies = {}
+    for p = first, math.min(first + CHUNK - 1, #places) do
+      local i = places[p]
+      if argv[i + 4] ~= '' then
+        table.insert(replies, {argv[i + 4], argv[i + 5], queued_text(part, stream, argv[i])})
+      end
+    end
+    for _, key in ipairs(hashes) do keep_replies(part, key, replies) end
+  end
 end
 
 -- Answers jobs, each once, however often it is called, and whichever worker does.
@@ -53,32 +74,37 @@ end
 -- Only Redis' clock decides whether a reply may be sent.
 -- Returns: the number of jobs answered, of jobs finished before, of jobs whose reply could not be delivered; the
 -- numbers (from 1) of the jobs outside their time limits; the time (Unix, ms).
+-- A job is acknowledged before its reply is pushed, which costs least. So whatever could refuse the reply is looked at
+-- before, and all are pushed before anything else is done.
 local function finish(keys, argv)
-  local stream, dead, group, part = keys[1], keys[2], argv[1], stream_part(keys[1])
-  local now, undelivered, refused = now_ms(), 0, refused_lists(keys)
+  local stream, dead, part, now = keys[1], keys[2], stream_part(keys[1]), now_ms()
+  if not redis.acl_check_cmd('RPUSH', keys[3], '') then return redis.error_reply('NOPERM rpush is not allowed') end
+  local refused, hashes = refused_lists(keys), kept_hashes(keys, part, now)
+  local groups, undelivered = living_groups(part, stream, argv[1], now), 0
   local lists, done, finished, untimely = take_jobs(keys, argv, now)
   for list, places in pairs(lists) do
-    local key, replies = keys[2 + list], values_at(argv, places, 5)
-    local reason = refused[list] or push_replies(part, key, replies)
-    if reason then
-      add_to_dead(dead, key, values_at(argv, places, 0), reason)
+    refused[list] = refused[list] or push_replies(keys[2 + list], values_at(argv, places, 5))
+  end
+  for list, places in pairs(lists) do
+    if refused[list] then
+      add_to_dead(dead, keys[2 + list], values_at(argv, places, 0), refused[list])
       undelivered = undelivered + #places
     else
-      keep_replies(part, stream, key, argv, places, now)
+      keep_in(hashes[list], part, stream, argv, places)
+      bound_list(part, keys[2 + list], values_at(argv, places, 5))
     end
   end
-  if #done > 0 then
-    delete_finished(part, stream, group, done, now)
-    forget_deaths(part, stream, done)
-  end
+  if #done > 0 then forget_jobs(part, stream, argv[1], done, groups) end
   return {#done - undelivered, finished, undelivered, untimely, now}
 end
 
 -- Discards a job that has no usable reply address. KEYS: the stream, the dead stream. ARGV: group, entry, reason.
 local function discard(keys, argv)
-  if redis.call('XACK', keys[1], argv[1], argv[2]) == 1 then
+  local stream, group, part = keys[1], argv[1], stream_part(keys[1])
+  local groups = living_groups(part, stream, group, now_ms())
+  if redis.call('XACK', stream, group, argv[2]) == 1 then
     add_to_dead(keys[2], '', {argv[2]}, argv[3])
-    delete_finished(stream_part(keys[1]), keys[1], argv[1], {argv[2]}, now_ms())
+    forget_jobs(part, stream, group, {argv[2]}, groups)
   end
   return redis.status_reply('OK')
 end

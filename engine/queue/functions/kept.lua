@@ -1,54 +1,72 @@
 -- What becomes of jobs that lk_submit_4 sent. A hash for each client and hour has the field of each job's id: `q` with the
 -- stream and the entry until the job is answered, `r` with the reply afterwards. The empty field counts the replies'
--- bytes. A job is found in this hour's hash and the last one's.
+-- bytes.
 
 local HOUR_MS = 3600000
-local KEPT_BYTES = 64 * 1024 * 1024 -- of a client, in an hour
+local KEPT_BYTES = 64 * 1024 * 1024 -- of a client's replies, in an hour
+local QUEUED_BYTES = 64             -- more than `q`, a stream and an entry have
 
+local function kept_key(part, to, hour) return string.format('%sj:%.0f:%s', part, hour, to) end
+
+-- A job is found in the hash of its hour and of the next. In the last minute of an hour that is already the next one, so
+-- that jobs are found when Redis' clock is set back by a minute.
 local function kept_keys(part, to, now)
-  local hour = math.floor(now / HOUR_MS)
-  local function key(n) return string.format('%sj:%.0f:%s', part, n, to) end
-  return {key(hour), key(hour - 1)}, (hour + 2) * HOUR_MS
+  local hour = math.floor((now + 60000) / HOUR_MS)
+  return {kept_key(part, to, hour), kept_key(part, to, hour - 1)}
 end
 
--- What is kept of the job, and the key of the hash that has it.
+-- What is kept of the job.
 local function find_kept(keys, id)
   for _, key in ipairs(keys) do
     local found = redis.call('HGET', key, id)
-    if found then return found, key end
+    if found then return found end
   end
 end
 
 local function queued_text(part, stream, entry) return 'q' .. short(part, stream) .. ' ' .. entry end
 
 local function note_queued(part, stream, entry, to, id, now)
-  local keys, till = kept_keys(part, to, now)
-  redis.call('HSET', keys[1], id, queued_text(part, stream, entry))
-  redis.call('PEXPIREAT', keys[1], string.format('%.0f', till), 'NX')
+  local hour = math.floor(now / HOUR_MS)
+  local key = kept_key(part, to, hour)
+  redis.call('HSET', key, id, queued_text(part, stream, entry))
+  redis.call('PEXPIREAT', key, string.format('%.0f', (hour + 2) * HOUR_MS), 'NX')
 end
 
-local function forget_kept(keys, id)
-  for _, key in ipairs(keys) do
-    local bytes = redis.call('HSTRLEN', key, id)
-    if bytes > 0 then
-      if redis.call('HGET', key, id):sub(1, 1) == 'r' then redis.call('HINCRBY', key, '', -bytes) end
-      redis.call('HDEL', key, id)
-      local left = redis.call('HLEN', key)
-      if left == 0 or (left == 1 and redis.call('HEXISTS', key, '') == 1) then redis.call('DEL', key) end
+-- How much of the client's share a field takes. A job that is queued takes nothing, so that nobody need look what a field
+-- holds when it goes.
+local function weight_of(bytes) return math.max(0, bytes - QUEUED_BYTES) end
+
+local function forget_kept(key, ids)
+  if redis.call('EXISTS', key) == 0 then return end
+  local freed = 0
+  for _, id in ipairs(ids) do freed = freed + weight_of(redis.call('HSTRLEN', key, id)) end
+  in_chunks(ids, function(...) return redis.call('HDEL', key, ...) end)
+  if freed > 0 then redis.call('HINCRBY', key, '', -freed) end
+  if redis.call('HLEN', key) == 1 and redis.call('HEXISTS', key, '') == 1 then redis.call('DEL', key) end
+end
+
+-- Keeps these replies, {id, reply, queued}, of jobs that lk_submit_4 sent; of the others nothing is known. A reply beyond
+-- the client's share is not kept: sent again, its job is searched again.
+local function keep_replies(part, key, replies)
+  local ids, pairs_kept, dropped = {''}, {}, {}
+  for _, job in ipairs(replies) do table.insert(ids, job[1]) end
+  local found = redis.call('HMGET', key, unpack(ids))
+  local bytes = tonumber(found[1]) or 0
+  for i, job in ipairs(replies) do
+    if found[i + 1] == job[3] then
+      local more = weight_of(#job[2] + 1)
+      if bytes + more > KEPT_BYTES then
+        table.insert(dropped, job[1])
+      else
+        bytes = bytes + more
+        table.insert(pairs_kept, job[1])
+        table.insert(pairs_kept, 'r' .. job[2])
+      end
     end
   end
-end
-
--- Keeps a reply, if lk_submit_4 sent the job. Beyond the client's share it is not kept: sent again, the job is searched
--- again.
-local function keep_reply(part, keys, queued, id, reply)
-  local found, key = find_kept(keys, id)
-  if found ~= queued then return end
-  if redis.call('HINCRBY', key, '', #reply + 1) > KEPT_BYTES then
-    redis.call('HINCRBY', key, '', -#reply - 1)
-    redis.call('HDEL', key, id)
-    count_up(part, 'replies_not_kept', 1)
-  else
-    redis.call('HSET', key, id, 'r' .. reply)
+  if #pairs_kept > 0 then redis.call('HSET', key, '', string.format('%.0f', bytes), unpack(pairs_kept)) end
+  if #dropped > 0 then
+    redis.call('HDEL', key, unpack(dropped))
+    count_up(part, 'replies_not_kept', #dropped)
   end
 end

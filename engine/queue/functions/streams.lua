@@ -1,5 +1,7 @@
 -- The streams of jobs and their groups.
 
+local DELETED_BYTES = 64 * 1024 * 1024 -- that a call looks at
+
 -- Ids have 64-bit numbers, which Lua's numbers do not hold; as digits without leading zeros they compare exactly.
 local function less(a, b) return #a < #b or (#a == #b and a < b) end
 
@@ -9,13 +11,6 @@ local function before(a, b)
   return less(a_ms, b_ms) or (a_ms == b_ms and less(a_seq, b_seq))
 end
 
-local function infos_of(what, ...)
-  local found, infos = redis.pcall('XINFO', what, ...), {}
-  if found.err then return infos end
-  for _, info in ipairs(found) do table.insert(infos, map_of(info)) end
-  return infos
-end
-
 -- A group is alive for a day after a worker of it last renewed its lease. So that no job is lost, workers may be away for
 -- so long; but a group that nobody reads any more keeps no entry for ever.
 local function keep_group(part, group, now)
@@ -23,55 +18,58 @@ local function keep_group(part, group, now)
   redis.call('PEXPIRE', part .. 'groups', DAY_MS)
 end
 
--- The stream's groups that count: the caller's own, and those that are alive.
-local function living_groups(part, stream, group, now)
-  local living = {}
+-- The stream's groups that count, by name: the caller's own, and those that are alive. One of them that the stream has
+-- not got, since somebody destroyed it, will be made again and read from the beginning.
+local function living_groups(part, stream, own, now)
+  local names = redis.call('ZRANGEBYSCORE', part .. 'groups', string.format('(%.0f', now), '+inf')
+  local living = {[own] = {['last-delivered-id'] = '0-0', pending = 0}}
+  for _, name in ipairs(names) do living[name] = living[own] end
   for _, info in ipairs(infos_of('GROUPS', stream)) do
-    local till = info['name'] ~= group and redis.call('ZSCORE', part .. 'groups', info['name'])
-    if info['name'] == group or (till and tonumber(till) > now) then table.insert(living, info) end
+    if living[info['name']] then living[info['name']] = info end
   end
   return living
 end
 
 -- Deletes entries that the caller's group has finished, unless another one still needs them: so a group that is destroyed
 -- and made again finds nothing that was answered.
-local function delete_finished(part, stream, group, entries, now)
+local function delete_finished(stream, own, entries, groups)
   local free = {}
-  local groups = living_groups(part, stream, group, now)
   for _, entry in ipairs(entries) do
     local needed = false
-    for _, info in ipairs(groups) do
-      needed = needed or info['name'] ~= group and
-        (before(info['last-delivered-id'], entry) or pending_entry(stream, info['name'], entry))
+    for name, info in pairs(groups) do
+      needed = needed or name ~= own and
+        (before(info['last-delivered-id'], entry) or pending_entry(stream, name, entry) ~= nil)
     end
     if not needed then table.insert(free, entry) end
   end
   in_chunks(free, function(...) return redis.call('XDEL', stream, ...) end)
 end
 
--- Makes the group where it is missing, at the stream's beginning. KEYS: streams of a gallery. ARGV: group.
+-- Makes the group where it is missing, at the stream's beginning. Redis then knows the group's lag, also where entries were
+-- deleted, which it would count if it were told that the group has read none. KEYS: streams of a gallery. ARGV: group.
 local function join(keys, argv)
-  for _, stream in ipairs(keys) do
-    local made = redis.pcall('XGROUP', 'CREATE', stream, argv[1], '0', 'MKSTREAM', 'ENTRIESREAD', '0')
-    if made.err and not made.err:match('BUSYGROUP') then return redis.error_reply(made.err .. ': ' .. stream) end
-  end
+  local wrong
   keep_group(stream_part(keys[1]), argv[1], now_ms())
-  return #keys
+  for _, stream in ipairs(keys) do
+    local made = redis.pcall('XGROUP', 'CREATE', stream, argv[1], '0', 'MKSTREAM')
+    if made.err and not made.err:find('BUSYGROUP') then wrong = wrong or made.err .. ': ' .. stream end
+  end
+  return wrong and redis.error_reply(wrong) or #keys
 end
 
 -- Removes the entries that every group has finished. A group still needs the entries from its oldest pending one on; if
 -- none is pending, from the last delivered one on. KEYS: streams of a gallery. ARGV: group. Returns the number of removed
 -- entries.
 local function trim(keys, argv)
-  local removed, now = 0, now_ms()
+  local part, removed, now = stream_part(keys[1]), 0, now_ms()
   for _, stream in ipairs(keys) do
     local least
-    for _, group in ipairs(living_groups(stream_part(stream), stream, argv[1], now)) do
+    for name, group in pairs(living_groups(part, stream, argv[1], now)) do
       local kept = group['last-delivered-id']
-      if group['pending'] > 0 then kept = redis.call('XPENDING', stream, group['name'])[2] end
+      if group['pending'] > 0 then kept = redis.call('XPENDING', stream, name)[2] end
       if not least or before(kept, least) then least = kept end
     end
-    if least then removed = removed + redis.call('XTRIM', stream, 'MINID', '~', least) end
+    if least ~= '0-0' then removed = removed + redis.call('XTRIM', stream, 'MINID', '~', least) end
   end
   return removed
 end
@@ -82,12 +80,17 @@ local function top_of(stream)
   return found[1] and found[1][1] or '0-0'
 end
 
--- A few at a time, since the range has the jobs' probes too.
+-- One at a time, since the range has the jobs' probes too, and not for long. Returns whether none is left.
 local function delete_from(stream, first)
-  repeat
-    local found = redis.call('XRANGE', stream, first, '+', 'COUNT', 16)
-    for _, entry in ipairs(found) do redis.call('XDEL', stream, entry[1]) end
-  until #found == 0
+  local bytes = 0
+  for _ = 1, CHUNK do
+    local found = redis.call('XRANGE', stream, first, '+', 'COUNT', 1)[1]
+    if not found then return true end
+    redis.call('XDEL', stream, found[1])
+    for _, value in ipairs(found[2]) do bytes = bytes + #value end
+    if bytes > DELETED_BYTES then return false end
+  end
+  return false
 end
 
 -- Sets the last id and the groups' positions back to `id`, which no entry exceeds. A group beyond it was given all
@@ -99,22 +102,32 @@ local function set_back(stream, id, groups, added)
   end
 end
 
+-- Whether the stream's last id may be far ahead. XINFO STREAM knows it, but copies two jobs, so this looks first: at an
+-- entry that far, or a group that was given one. An empty stream has no jobs to copy.
+local function may_be_far(stream, groups, far)
+  if redis.call('XLEN', stream) == 0 then return redis.call('EXISTS', stream) == 1 end
+  for _, group in ipairs(groups) do
+    if not before(group['last-delivered-id'], far) then return true end
+  end
+  return #redis.call('XRANGE', stream, far, '+', 'COUNT', 1) > 0
+end
+
 -- Undoes an XADD with an id far ahead of the clock. Redis numbers later entries from there on, and can number none after
 -- the highest id: one such entry would stop the stream for ever.
 -- Deletes the entries that are further ahead and sets the last id back, but only once the group was given these entries:
 -- its workers refuse them, and a reply needs no entry. No id that was ever taken can come again: the last id becomes the
 -- furthest that is. Returns 1 if it set the id back, else 0.
 local function mend_stream(stream, group_name, now, ahead_ms)
-  if redis.call('EXISTS', stream) == 0 then return 0 end
+  local far, groups = string.format('%.0f-0', now + ahead_ms + 1), infos_of('GROUPS', stream)
+  if not may_be_far(stream, groups, far) then return 0 end
   local info = map_of(redis.call('XINFO', 'STREAM', stream))
-  local far = string.format('%.0f-0', now + ahead_ms + 1)
   if before(info['last-generated-id'], far) then return 0 end
-  local groups, top, delivered = infos_of('GROUPS', stream), top_of(stream), '0-0'
+  local top, delivered = top_of(stream), '0-0'
   for _, group in ipairs(groups) do
     if group['name'] == group_name then delivered = group['last-delivered-id'] end
   end
   if not before(top, far) and before(delivered, top) then return 0 end
-  delete_from(stream, far)
+  if not delete_from(stream, far) then return 0 end
   local id = string.format('%.0f-0', now + ahead_ms)
   top = top_of(stream)
   set_back(stream, before(id, top) and top or id, groups, info['entries-added'])

@@ -6,7 +6,7 @@ local RETRY_MS = '200'
 
 local looked_ms, busy = 0, false
 
--- Whether Redis is so full that it should take no more jobs.
+-- Whether Redis is so full that it should take no more jobs. INFO costs as much as two jobs.
 local function is_busy(now)
   if now >= looked_ms and now < looked_ms + LOOK_EVERY_MS then return busy end
   local memory = redis.call('INFO', 'memory')
@@ -27,8 +27,11 @@ local function earlier(part, to, id, now)
   local found = find_kept(kept_keys(part, to, now), id)
   if not found then return end
   if found:sub(1, 1) == 'r' then
-    local refused = push_replies(part, part .. 'r:' .. to, {found:sub(2)})
-    return refused and redis.error_reply(refused) or {'ANSWERED', ''}
+    local list, replies = part .. 'r:' .. to, {found:sub(2)}
+    local refused = push_replies(list, replies)
+    if refused then return redis.error_reply(refused) end
+    bound_list(part, list, replies)
+    return {'ANSWERED', ''}
   end
   local stream, entry = found:match('^q(%S+) (%S+)$')
   if #redis.call('XRANGE', part .. stream, entry, entry) == 1 then return {'WAITING', entry} end
@@ -52,41 +55,56 @@ end
 local function forget(keys, argv)
   local to, part = client_of(keys[1])
   local kept = kept_keys(part, to, now_ms())
-  for _, id in ipairs(argv) do forget_kept(kept, id) end
+  for _, key in ipairs(kept) do forget_kept(key, argv) end
   return #argv
+end
+
+-- Forgets some cancelled jobs that are as old as a job can be; more than come with a call, so that few are kept.
+local function forget_cancelled(key, number, now)
+  local fields, old = redis.call('HRANDFIELD', key, number, 'WITHVALUES'), {}
+  for i = 1, #fields, 2 do
+    if now - fields[i + 1] > DAY_MS then table.insert(old, fields[i]) end
+  end
+  in_chunks(old, function(...) return redis.call('HDEL', key, ...) end)
 end
 
 -- Cancels jobs of a client: whoever takes one of them answers it with ECANCELLED. KEYS: the gallery's cancelled jobs.
 -- ARGV: the client, ids; without ids: all jobs that it has sent so far.
 local function cancel(keys, argv)
-  local now = string.format('%.0f', now_ms())
-  if #argv == 1 then redis.call('HSET', keys[1], argv[1], now) end
-  for i = 2, #argv do redis.call('HSET', keys[1], argv[1] .. '\n' .. argv[i], now) end
+  local now = now_ms()
+  local text = string.format('%.0f', now)
+  forget_cancelled(keys[1], 2 * #argv, now)
+  if #argv == 1 then redis.call('HSET', keys[1], argv[1], text) end
+  for i = 2, #argv do redis.call('HSET', keys[1], argv[1] .. '\n' .. argv[i], text) end
   redis.call('PEXPIRE', keys[1], DAY_MS)
   return #argv - 1
 end
 
-local function lag_of(stream, group)
+-- The group's last delivered entry, and how many entries it was not given yet: at most, where Redis does not know, since
+-- entries in between were deleted.
+local function position_of(stream, group)
   for _, info in ipairs(infos_of('GROUPS', stream)) do
-    if info['name'] == group then return info['lag'] or 0 end
+    if info['name'] == group then
+      return info['last-delivered-id'], info['lag'] or math.max(0, redis.call('XLEN', stream) - info['pending'])
+    end
   end
-  return redis.call('XLEN', stream)
+  return '0-0', redis.call('XLEN', stream)
 end
 
 -- Where a job is. KEYS: the stream, the gallery's workers. ARGV: group, entry. Returns: UNSERVED (no worker lives), QUEUED,
 -- HELD (a worker took it) or GONE (it was answered, or deleted); if it is queued, how many jobs are queued in this stream;
 -- if it is held, the worker, for how long (ms), and 1 if that worker lives, else 0.
 local function where(keys, argv)
-  local stream, now = keys[1], now_ms()
-  local found = redis.pcall('XPENDING', stream, argv[1], argv[2], argv[2], 1)
-  local held = not found.err and found[1]
-  if held and held[2] ~= 'returned' then
-    local till = redis.call('ZSCORE', keys[2], held[2])
-    return {'HELD', 0, held[2], held[3], till and tonumber(till) > now and 1 or 0}
+  local stream, workers, group, entry, now = keys[1], keys[2], argv[1], argv[2], now_ms()
+  local held = pending_entry(stream, group, entry)
+  if held and held[2] ~= RETURNED then
+    return {'HELD', 0, held[2], held[3], lives(workers, held[2], now) and 1 or 0}
   end
-  if not held and #redis.call('XRANGE', stream, argv[2], argv[2]) == 0 then return {'GONE', 0, '', 0, 0} end
-  local served = redis.call('ZCOUNT', keys[2], string.format('(%.0f', now), '+inf') > 0
-  return {served and 'QUEUED' or 'UNSERVED', lag_of(stream, argv[1]), '', 0, 0}
+  local delivered, queued = position_of(stream, group)
+  local waits = held or before(delivered, entry) and #redis.call('XRANGE', stream, entry, entry) == 1
+  if not waits then return {'GONE', 0, '', 0, 0} end
+  local served = redis.call('ZCOUNT', workers, string.format('(%.0f', now), '+inf') > 0
+  return {served and 'QUEUED' or 'UNSERVED', queued, '', 0, 0}
 end
 
 local function submit_fault(keys, argv)
@@ -107,6 +125,7 @@ end
 
 local function cancel_fault(keys, argv)
   return counts_fault(keys, argv, 1, 1, 1) or empty_fault(argv, 1, #argv) or
+    (argv[1]:find('\n') and 'the client has a line feed in its name' or nil) or
     (not gallery_part(keys[1], 'cancelled') and 'key 1 is not the cancelled jobs of a gallery' or nil)
 end
 

@@ -3,18 +3,28 @@
 
 local RETURNED = 'returned'
 
+local function lives(workers, consumer, now)
+  local till = redis.call('ZSCORE', workers, consumer)
+  return till and tonumber(till) > now
+end
+
 local function running_fields(consumer) return consumer .. '/0', consumer .. '/1' end
 
 -- Says that a worker lives: it has the gallery's lease from now on, unless it renews it, for so long.
 -- KEYS: the gallery's workers, a sorted set by the end of the lease (Unix, ms). ARGV: the worker's name as a consumer, ms,
 -- group.
--- Leases that are over are removed, and the key goes with the last one: it exists only while a worker lives.
+-- Leases that are over are removed, and the key goes with the last one: it exists only while a worker lives. One that ends
+-- later than the caller's is from before Redis' clock was set back: it ends with the caller's.
 -- Returns the number of workers that live, and the time (Unix, ms).
 local function lease(keys, argv)
-  local workers, now, ms = keys[1], now_ms(), tonumber(argv[2])
-  redis.call('ZADD', workers, string.format('%.0f', now + ms), argv[1])
+  local workers, now = keys[1], now_ms()
+  local till = string.format('%.0f', now + argv[2])
+  redis.call('ZADD', workers, till, argv[1])
   redis.call('ZREMRANGEBYSCORE', workers, '-inf', string.format('%.0f', now))
-  redis.call('PEXPIREAT', workers, redis.call('ZRANGE', workers, -1, -1, 'WITHSCORES')[2])
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', workers, '(' .. till, '+inf')) do
+    redis.call('ZADD', workers, till, name)
+  end
+  redis.call('PEXPIREAT', workers, till)
   keep_group(gallery_part(workers, 'workers'), argv[3], now)
   return {redis.call('ZCARD', workers), now}
 end
@@ -23,23 +33,39 @@ end
 -- entry. KEYS: the gallery's running batches. ARGV: the worker's name with the number of its thread, the jobs ('': none).
 local function run(keys, argv)
   if argv[2] == '' then return redis.call('HDEL', keys[1], argv[1]) end
+  redis.call('PEXPIRE', keys[1], DAY_MS)
   return redis.call('HSET', keys[1], argv[1], argv[2])
 end
 
+-- Gives pending entries to another consumer; returns them. Redis forgets those that were deleted while they were pending:
+-- nobody can answer them any more.
+local function hand_over(part, stream, group, consumer, entries)
+  local claimed, is_claimed = {}, {}
+  in_chunks(entries, function(...)
+    local words = {...}
+    table.insert(words, 'JUSTID')
+    for _, entry in ipairs(redis.call('XCLAIM', stream, group, consumer, 0, unpack(words))) do
+      table.insert(claimed, entry)
+      is_claimed[entry] = true
+    end
+  end)
+  for _, entry in ipairs(entries) do
+    if not is_claimed[entry] then
+      add_to_dead(part .. 'dead', '', {entry}, 'the entry was deleted before it was answered')
+    end
+  end
+  return claimed
+end
+
 -- Hands jobs back that a worker took and will not begin. KEYS: the stream. ARGV: group, the worker, entries. Returns how
--- many it still held.
+-- many it still held; the others are somebody else's.
 local function hand_back(keys, argv)
   local stream, group, held = keys[1], argv[1], {}
   for i = 3, #argv do
     local found = pending_entry(stream, group, argv[i])
     if found and found[2] == argv[2] then table.insert(held, argv[i]) end
   end
-  in_chunks(held, function(...)
-    local words = {...}
-    table.insert(words, 'JUSTID')
-    return redis.call('XCLAIM', stream, group, RETURNED, 0, unpack(words))
-  end)
-  return #held
+  return #hand_over(stream_part(stream), stream, group, RETURNED, held)
 end
 
 local function forget_worker(part, consumer) redis.call('HDEL', part .. 'running', running_fields(consumer)) end
@@ -68,6 +94,7 @@ end
 
 local function run_fault(keys, argv)
   return counts_fault(keys, argv, 1, 1, 2, 2) or empty_fault(argv, 1, 1) or
+    (not argv[1]:match('./[01]$') and 'argument 1 is not a worker with the number of its thread, 0 or 1' or nil) or
     (not gallery_part(keys[1], 'running') and 'key 1 is not the running batches of a gallery' or nil)
 end
 
