@@ -1,0 +1,104 @@
+#include "tests/e2e/calls.h"
+
+#include <criterion/criterion.h>
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_SIZE = 1 << 16 };
+
+void calls_setup(void) {
+  files_setup();
+  redis_server_name(&redis, files_root);
+  redis_server_start(&redis, true);
+  redis_do(&redis, "FUNCTION", "LOAD", lk_functions_library, NULL);
+  expect_call("1", LK_JOIN, "1", FACES_LO, LK_GROUP, NULL);
+}
+
+void calls_teardown(void) {
+  redis_server_close(&redis);
+  files_teardown();
+}
+
+/* How often anything was written. */
+static int64_t redis_changes(void) {
+  lk_redis_reply *reply = redis_ask(&redis, "INFO", "persistence", NULL);
+  size_t length;
+  const char *found = strstr(lk_redis_reply_string(reply, &length), "rdb_changes_since_last_save:");
+  cr_assert_not_null(found);
+  int64_t changes = strtoll(strchr(found, ':') + 1, NULL, 10);
+  lk_redis_reply_free(reply);
+  return changes;
+}
+
+static void render(const lk_redis_reply *reply, char *text) {
+  size_t length, used = strlen(text);
+  const char *string = lk_redis_reply_string(reply, &length), *refused = lk_redis_reply_error(reply);
+  char *end = text + used;
+  if (refused != NULL) {
+    snprintf(end, TEXT_SIZE - used, "!%s", refused);
+  } else if (string != NULL) {
+    snprintf(end, TEXT_SIZE - used, "%.*s", (int)length, string);
+  } else if (lk_redis_reply_elements(reply) == 0) {
+    snprintf(end, TEXT_SIZE - used, "%lld", (long long)lk_redis_reply_integer(reply));
+  } else {
+    strcat(end, "(");
+    for (size_t i = 0; i < lk_redis_reply_elements(reply); i++) {
+      if (i > 0) strcat(text, " ");
+      render(lk_redis_reply_element(reply, i), text);
+    }
+    strcat(text, ")");
+  }
+}
+
+static void expect(const char *pattern, size_t count, const char *const *words) {
+  static char text[TEXT_SIZE];
+  lk_redis_reply *reply = NULL;
+  lk_error error = {0};
+  cr_assert_eq(lk_redis_call_words(redis.link, &reply, &error, count, words), LK_OK, "%s", error.text);
+  text[0] = '\0';
+  render(reply, text);
+  lk_redis_reply_free(reply);
+  cr_assert_eq(fnmatch(pattern, text, 0), 0, "%s %s: '%s' is not '%s'", words[0], words[1], text, pattern);
+}
+
+static size_t collect(const char **words, size_t count, va_list more) {
+  while ((words[count] = va_arg(more, const char *)) != NULL) cr_assert_lt(++count, CALL_WORDS);
+  return count;
+}
+
+void expect_call(const char *pattern, ...) {
+  const char *words[CALL_WORDS] = {"FCALL"};
+  va_list more;
+  va_start(more, pattern);
+  size_t count = collect(words, 1, more);
+  va_end(more);
+  expect(pattern, count, words);
+}
+
+void expect_redis(const char *pattern, ...) {
+  const char *words[CALL_WORDS];
+  va_list more;
+  va_start(more, pattern);
+  size_t count = collect(words, 0, more);
+  va_end(more);
+  expect(pattern, count, words);
+}
+
+void expect_refused(const char *reason, const char *const *call) {
+  const char *words[CALL_WORDS] = {"FCALL"};
+  char pattern[256];
+  size_t count = 1;
+  for (size_t i = 0; call[i] != NULL; i++) words[count++] = call[i];
+  snprintf(pattern, sizeof pattern, "!ERR %s: *%s*", call[0], reason);
+  int64_t changes = redis_changes();
+  expect(pattern, count, words);
+  cr_assert_eq(redis_changes(), changes, "%s", reason);
+}
+
+void deliver(const char *entry, const char *worker) {
+  redis_do(&redis, "XADD", FACES_LO, entry, "to", "me", NULL);
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, worker, "STREAMS", FACES_LO, ">", NULL);
+}
