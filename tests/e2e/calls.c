@@ -53,48 +53,50 @@ static void render(const lk_redis_reply *reply, char *text) {
   }
 }
 
-static void expect(const char *pattern, size_t count, const char *const *words) {
+static void expect(const char *pattern, bool is_function, size_t count, const char *const *words) {
   static char text[TEXT_SIZE];
   lk_redis_reply *reply = NULL;
   lk_error error = {0};
-  cr_assert_eq(lk_redis_call_words(redis.link, &reply, &error, count, words), LK_OK, "%s", error.text);
+  lk_status status = is_function ? lk_functions_call_words(redis.link, &reply, &error, count, words)
+                                 : lk_redis_call_words(redis.link, &reply, &error, count, words);
+  cr_assert_eq(status, LK_OK, "%s", error.text);
   text[0] = '\0';
   render(reply, text);
   lk_redis_reply_free(reply);
   cr_assert_eq(fnmatch(pattern, text, 0), 0, "%s %s: '%s' is not '%s'", words[0], words[1], text, pattern);
 }
 
-static size_t collect(const char **words, size_t count, va_list more) {
+static size_t collect(const char **words, va_list more) {
+  size_t count = 0;
   while ((words[count] = va_arg(more, const char *)) != NULL) cr_assert_lt(++count, CALL_WORDS);
   return count;
 }
 
 void expect_call(const char *pattern, ...) {
-  const char *words[CALL_WORDS] = {"FCALL"};
+  const char *words[CALL_WORDS];
   va_list more;
   va_start(more, pattern);
-  size_t count = collect(words, 1, more);
+  size_t count = collect(words, more);
   va_end(more);
-  expect(pattern, count, words);
+  expect(pattern, true, count, words);
 }
 
 void expect_redis(const char *pattern, ...) {
   const char *words[CALL_WORDS];
   va_list more;
   va_start(more, pattern);
-  size_t count = collect(words, 0, more);
+  size_t count = collect(words, more);
   va_end(more);
-  expect(pattern, count, words);
+  expect(pattern, false, count, words);
 }
 
 void expect_refused(const char *reason, const char *const *call) {
-  const char *words[CALL_WORDS] = {"FCALL"};
   char pattern[256];
-  size_t count = 1;
-  for (size_t i = 0; call[i] != NULL; i++) words[count++] = call[i];
+  size_t count = 0;
+  while (call[count] != NULL) count++;
   snprintf(pattern, sizeof pattern, "!ERR %s: *%s*", call[0], reason);
   int64_t changes = redis_changes();
-  expect(pattern, count, words);
+  expect(pattern, true, count, call);
   cr_assert_eq(redis_changes(), changes, "%s", reason);
 }
 

@@ -24,7 +24,8 @@ enum { CALL_WORDS = 48 };
 void calls_setup(void);
 void calls_teardown(void);
 
-/* Calls a function: its name, the number of its keys, keys and arguments; expects this answer. */
+/* Calls a function, as lk_functions_call does: its name, the number of its keys, keys and arguments; expects this
+ * answer. */
 void expect_call(const char *pattern, ...) __attribute__((sentinel));
 /* The same for a command of Redis. */
 void expect_redis(const char *pattern, ...) __attribute__((sentinel));

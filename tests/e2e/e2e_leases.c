@@ -206,6 +206,15 @@ Test(leases, poison) {
   expect_redis("0", "EXISTS", FACES_DEATHS, NULL);
 }
 
+Test(leases, poison_though_the_counts_are_spoilt) {
+  redis_do(&redis, "SET", FACES_COUNTS, "text", NULL);
+  redis_do(&redis, "HSET", FACES_DEATHS, "q:lo 1-1", "2", NULL);
+  deliver("1-1", "a");
+  die_of("a", "q:lo 1-1");
+  CLAIM("((1 1-1 3))", "b", "9", "all");
+  expect_redis("1", "XLEN", FACES_DEAD, NULL);
+}
+
 Test(leases, workers_calls_check_what_they_are_given) {
   static const struct {
     const char *words[12], *expected;
