@@ -1,6 +1,6 @@
 /* Calls the functions of engine/queue/functions/ at a private Redis, and compares what comes back as text: numbers and
- * strings as they are, a list as "(a b)", an empty one and nothing as "0", an error as "!text". A pattern may have `*`, as
- * in fnmatch(3). */
+ * strings as they are, a list as "(a b)", an empty one and nothing as "0", an error as "!text". A pattern may have `*`,
+ * as in fnmatch(3). */
 #ifndef TESTS_E2E_CALLS_H
 #define TESTS_E2E_CALLS_H
 

@@ -291,41 +291,6 @@ Test(faults, password_changed_in_the_middle) {
   expect_each_once("me", "x", JOBS);
 }
 
-/* Users with the least permissions, over TCP. */
-Test(faults, users) {
-  char url[80], port[16];
-  char password[PATH_MAX];
-  strcpy(password, write_password("password", "secret\n"));
-  snprintf(port, sizeof port, "%d", redis_free_port());
-  const char *const tcp[] = {"--port", port, "--bind", "127.0.0.1"};
-  memcpy(redis.more, tcp, sizeof tcp);
-  redis_server_start(&redis, true);
-  redis_do(&redis, "ACL", "SETUSER", "worker", "on", ">secret", "~lk:{faces}:*", "+ping", "+time", "+function|load",
-           "+fcall", "+xgroup|create", "+xgroup|setid", "+xreadgroup", "+xpending", "+xack", "+xadd", "+xinfo|groups",
-           "+xinfo|stream", "+xtrim", "+xrange", "+xrevrange", "+xdel", "+xsetid", "+exists", "+rpush", "+ltrim",
-           "+pexpire", "+zadd", "+zrem", "+zremrangebyscore", "+zrange", "+zcard", "+pexpireat", NULL);
-  redis_do(&redis, "ACL", "SETUSER", "client", "on", ">secret", "~lk:{faces}:*", "+ping", "+xadd", "+blpop", "+exists",
-           "+del", NULL);
-  snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
-  likeness_start(&worker, "serve", faces, "--redis", url, "--password-file", password, NULL);
-  expect_log(&worker, "intake: redis refused the functions: NOPERM"); /* a client may not serve */
-  worker_stop(&worker);
-  snprintf(url, sizeof url, "redis://worker@127.0.0.1:%s/0", port);
-  likeness_start(&worker, "serve", faces, "--redis", url, "--password-file", password, NULL);
-  snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
-  cr_assert_eq(submit_with(url, password), 0, "%s%s", process_log(&client), process_log(&worker));
-  send_jobs(FACES_LO, "x", "me", 100);
-  sleep_ms(1100);
-  send_job(&(test_job){.id = "enemy", .to = "enemy", .entry = "18446744073709551615-18446744073709551615"});
-  expect_reply("enemy", "enemy", "EBADJOB", "ahead");
-  expect_log(&worker, "its last id is set back");
-  send_job(&(test_job){.to = "last"});
-  expect_reply("last", "j1", "OK", "");
-  worker_stop(&worker);
-  cr_assert_lt(redis_number(&redis, "XLEN", FACES_LO, NULL), 100, "it may trim");
-  cr_assert_null(strstr(process_log(&worker), "refused"), "%s", process_log(&worker));
-}
-
 /* Redis is gone when the worker must stop: the worker tries for its last seconds, and ends with an error. */
 Test(faults, stopped_without_redis) {
   redis_server_start(&redis, true);

@@ -1,5 +1,5 @@
-/* A Redis that has no memory left takes no job, and everything that a worker and a client need to empty it: also where its
- * functions are gone, and cannot be loaded again. */
+/* A Redis that has no memory left takes no job, and everything that a worker and a client need to empty it: also where
+ * its functions are gone, and cannot be loaded again. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

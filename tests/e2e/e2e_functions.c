@@ -68,8 +68,8 @@ Test(functions, a_reply_to_a_key_of_another_type_is_buried) {
   deliver_three();
   FINISH("(1 0 2 0 *)", "1-1", "1", ALWAYS, "", "a", "1-2", "2", ALWAYS, "", "b", "1-3", "1", ALWAYS, "", "c");
   expect_redis("(b)", "LRANGE", OTHER, "0", "-1", NULL);
-  expect_redis("((* (entry 1-1 to " LIST " reason the key of the replies holds a string)) *)", "XRANGE", FACES_DEAD, "-",
-               "+", NULL);
+  expect_redis("((* (entry 1-1 to " LIST " reason the key of the replies holds a string)) *)", "XRANGE", FACES_DEAD,
+               "-", "+", NULL);
   expect_redis("2", "XLEN", FACES_DEAD, NULL);
   expect_pending("0");
 }
@@ -104,7 +104,8 @@ Test(functions, finish_without_a_group_answers_nothing) {
   FINISH("(0 1 0 0 *)", "1-1", "1", ALWAYS, "", "a");
   expect_redis("0", "EXISTS", LIST, NULL);
   expect_call("1", LK_JOIN, "1", FACES_LO, LK_GROUP, NULL);
-  expect_redis("((" FACES_LO " ((1-1 (to me)))))", "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", FACES_LO, ">", NULL);
+  expect_redis("((" FACES_LO " ((1-1 (to me)))))", "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", FACES_LO, ">",
+               NULL);
 }
 
 Test(functions, a_group_made_again_finds_nothing_that_was_answered) {

@@ -1,5 +1,6 @@
-/* Three workers that read, claim, hand back, answer, die and answer all the same, against a model of what Redis must hold:
- * each job is answered exactly once, each call says what the model says, and nothing remains. LIKENESS_SEED: which. */
+/* Three workers that read, claim, hand back, answer, die and answer all the same, against a model of what Redis must
+ * hold: each job is answered exactly once, each call says what the model says, and nothing remains. LIKENESS_SEED:
+ * which. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,8 +75,8 @@ static void read_jobs(int worker) {
     const lk_redis_reply *entries = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
     for (size_t i = 0; i < lk_redis_reply_elements(entries); i++) {
       size_t length;
-      model_job *job = job_of(
-          lk_redis_reply_string(lk_redis_reply_element(lk_redis_reply_element(entries, i), 0), &length), lane);
+      model_job *job =
+          job_of(lk_redis_reply_string(lk_redis_reply_element(lk_redis_reply_element(entries, i), 0), &length), lane);
       cr_assert(!job->answered && !job->delivered, "%s is delivered again", job->entry);
       job->delivered = job->held[worker] = true;
     }
@@ -185,19 +186,35 @@ static void step(void) {
   switch (random_below(&chance, 16)) {
     case 0:
     case 1:
-    case 2: submit(); break;
+    case 2:
+      submit();
+      break;
     case 3:
     case 4:
-    case 5: read_jobs(worker); break;
+    case 5:
+      read_jobs(worker);
+      break;
     case 6:
-    case 7: claim(worker, random_one_in(&chance, 2) ? "all" : "returned"); break;
+    case 7:
+      claim(worker, random_one_in(&chance, 2) ? "all" : "returned");
+      break;
     case 8:
     case 9:
-    case 10: finish(worker); break;
-    case 11: hand_back(worker); break;
-    case 12: forget(); break;
-    case 13: lease(worker); break;
-    case 14: die(worker); break;
+    case 10:
+      finish(worker);
+      break;
+    case 11:
+      hand_back(worker);
+      break;
+    case 12:
+      forget();
+      break;
+    case 13:
+      lease(worker);
+      break;
+    case 14:
+      die(worker);
+      break;
     default:
       if (random_one_in(&chance, 8)) destroy_group();
       redis_do(&redis, "FCALL", LK_TRIM, "3", lanes[0], lanes[1], lanes[2], LK_GROUP, NULL);

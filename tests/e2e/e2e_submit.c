@@ -85,10 +85,8 @@ Test(submit, a_job_that_redis_lost_is_queued_again) {
 
 Test(submit, clients_are_told_apart) {
   static const char *const names[] = {"a", "a:b", "b", "a\nb", "\xc3\xa9", "{x}"};
-  for (int i = 0; i < 6; i++)
-    expect_call("(QUEUED *)", LK_SUBMIT, "1", STREAM, "id", "1", "to", names[i], NULL);
-  for (int i = 0; i < 6; i++)
-    expect_call("(WAITING *)", LK_SUBMIT, "1", STREAM, "id", "1", "to", names[i], NULL);
+  for (int i = 0; i < 6; i++) expect_call("(QUEUED *)", LK_SUBMIT, "1", STREAM, "id", "1", "to", names[i], NULL);
+  for (int i = 0; i < 6; i++) expect_call("(WAITING *)", LK_SUBMIT, "1", STREAM, "id", "1", "to", names[i], NULL);
   expect_redis("6", "XLEN", STREAM, NULL);
 }
 
@@ -221,8 +219,8 @@ Test(submit, a_list_has_a_greatest_number_of_replies) {
   expect_redis("90000", "LLEN", LIST, NULL);
   expect_redis("(old xxx)", "LRANGE", LIST, "-2", "-1", NULL);
   expect_redis("10001", "HGET", FACES_COUNTS, "replies_dropped", NULL);
-  expect_redis("((* (entry 0-0 to " LIST " reason 10001 replies were dropped: the client did not read them)))", "XRANGE",
-               FACES_DEAD, "-", "+", NULL);
+  expect_redis("((* (entry 0-0 to " LIST " reason 10001 replies were dropped: the client did not read them)))",
+               "XRANGE", FACES_DEAD, "-", "+", NULL);
   fill_list(1, 3);
   expect_redis("1", "XLEN", FACES_DEAD, NULL);
 }
