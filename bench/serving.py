@@ -1,8 +1,7 @@
-"""A worker to measure: a gallery of random vectors, a Redis of its own, and what each of them spends."""
+"""A worker to measure: a gallery of random vectors and a Redis of its own."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -27,12 +26,6 @@ def make_gallery(folder: Path, rows: int, dim: int) -> Path:
     subprocess.run([LIKENESS, "enroll", gallery, vectors], check=True, stdout=subprocess.DEVNULL)
     vectors.unlink()
     return gallery
-
-
-def cpu_seconds(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Serving:
