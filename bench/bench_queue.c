@@ -9,7 +9,7 @@
  *   --window N                    jobs of one probe outstanding in a closed loop (4096); four times the probes in
  * larger ones
  *   --rate N --poisson --seed N   of an open loop: jobs a second (half of the capacity), and how they arrive
- *   --seconds N                   that a load is measured for (3), after one that is not
+ *   --seconds N                   that a load is measured for (2), after one that is not
  *   --submit xadd|function        how jobs are sent
  *   --aof                         Redis writes its log; `saturation` measures both ways anyway
  *   --measure NAME[,NAME]         open, saturation, load, lone, library, sharing, priority (all) */
@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
                            .job_probes = 64,
                            .window = 4096,
                            .seed = 1,
-                           .seconds = 3};
+                           .seconds = 2};
   queue_options_parse(&options, argc, argv);
   check_names(options.measures);
   faces made;

@@ -1,13 +1,17 @@
 #include "bench/queue/faces.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <likeness/likeness.h>
+#include "base/clock.h"
 #include "base/pool.h"
 #include "bench/bench.h"
 #include "bench/data.h"
@@ -23,7 +27,25 @@ static int remove_one(const char *path, const struct stat *stat, int type, struc
   return remove(path);
 }
 
-static void remove_root(void) { nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
+/* A process of its own removes the root when this one has ended, however that was: then the pipe is closed. */
+static void remove_root_at_end(void) {
+  int ends[2];
+  char byte;
+  if (pipe2(ends, O_CLOEXEC) != 0) bench_fail("cannot make a pipe");
+  pid_t child = fork();
+  if (child < 0) bench_fail("cannot fork");
+  if (child > 0) {
+    close(ends[0]);
+    return;
+  }
+  setsid(); /* Ctrl-C does not reach it */
+  close(ends[1]);
+  while (read(ends[0], &byte, 1) < 0 && errno == EINTR) {
+  }
+  lk_clock_sleep_us(200000); /* Redis and the workers are being killed */
+  nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+  _exit(0);
+}
 
 static void check(lk_status status, const lk_error *error) {
   if (status != LK_OK) bench_fail(error->text);
@@ -61,7 +83,7 @@ static void make_folder(faces *f) {
   static uint32_t folders;
   if (folders == 0) {
     if (mkdtemp(root) == NULL) bench_fail("cannot make a folder in /tmp");
-    atexit(remove_root);
+    remove_root_at_end();
   }
   snprintf(f->folder, sizeof f->folder, "%s/%u", root, folders++);
   if (mkdir(f->folder, 0700) != 0) bench_fail("cannot make a folder in /tmp");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,8 +37,8 @@ static void check_lives(pid_t pid, const char *what) {
 
 static void start_redis(serving *s) {
   char log[LOG_PATH];
-  snprintf(log, sizeof log, "%s/redis.log", s->faces->folder);
-  snprintf(s->socket, sizeof s->socket, "%s/redis", s->faces->folder);
+  snprintf(log, sizeof log, "%s/redis.log", s->folder);
+  snprintf(s->socket, sizeof s->socket, "%s/redis", s->folder);
   const char *const words[] = {"redis-server",
                                "--port",
                                "0",
@@ -46,7 +47,7 @@ static void start_redis(serving *s) {
                                "--save",
                                "",
                                "--dir",
-                               s->faces->folder,
+                               s->folder,
                                "--appendonly",
                                s->options.aof ? "yes" : "no",
                                "--appendfsync",
@@ -66,7 +67,7 @@ static void start_redis(serving *s) {
 }
 
 static void worker_log(const serving *s, uint32_t worker, char path[LOG_PATH]) {
-  snprintf(path, LOG_PATH, "%s/worker-%u.log", s->faces->folder, worker);
+  snprintf(path, LOG_PATH, "%s/worker-%u.log", s->folder, worker);
 }
 
 static void start_worker(serving *s, uint32_t worker) {
@@ -95,7 +96,10 @@ int64_t serving_ask(serving *s, size_t count, const char *const *words) {
 
 void serving_open(serving *s, const faces *f, const serving_options *options) {
   const char *const count[] = {"ZCARD", "lk:{faces}:workers"};
+  static uint32_t folders;
   *s = (serving){.faces = f, .options = *options};
+  snprintf(s->folder, sizeof s->folder, "%s/%u", f->folder, folders++);
+  if (mkdir(s->folder, 0700) != 0) bench_fail("cannot make a folder");
   if (options->workers > SERVING_WORKERS_MOST) bench_fail("too many workers");
   start_redis(s);
   for (uint32_t w = 0; w < options->workers; w++) start_worker(s, w);
@@ -119,7 +123,6 @@ static uint64_t jobs_of(const serving *s, uint32_t worker) {
     if (at != NULL) jobs = strtoull(at + sizeof before - 1, NULL, 10);
   }
   fclose(log);
-  unlink(path);
   return jobs;
 }
 
@@ -138,7 +141,6 @@ void serving_close(serving *s, uint64_t jobs[SERVING_WORKERS_MOST]) {
   lk_redis_close(s->link);
   kill(s->redis, SIGKILL);
   waitpid(s->redis, NULL, 0);
-  unlink(s->socket);
 }
 
 double serving_cpu_us(pid_t pid) {

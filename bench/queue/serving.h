@@ -20,7 +20,7 @@ typedef struct serving_options {
 typedef struct serving {
   const faces *faces;
   serving_options options;
-  char socket[96];
+  char folder[64], socket[72]; /* the folder is this Redis' own: what one has logged, another must not load */
   pid_t redis, workers[SERVING_WORKERS_MOST];
   lk_redis *link;
 } serving;

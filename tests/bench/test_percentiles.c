@@ -32,6 +32,7 @@ Test(percentiles, of_small_values_are_exact) {
 Test(percentiles, never_exceed_the_greatest_value) {
   percentiles_add(&p, 1000000);
   cr_assert_eq(percentiles_at(&p, 0.5), 1000000);
+  cr_assert_float_eq(percentiles_mean(&p), 1e6, 1e-9);
   percentiles_add(&p, UINT64_MAX);
   cr_assert_eq(percentiles_at(&p, 1), UINT64_MAX);
 }
