@@ -1,4 +1,4 @@
-#include <arpa/inet.h>
+#include <hiredis/hiredis.h>
 #include <hiredis/hiredis_ssl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
