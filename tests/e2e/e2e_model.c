@@ -181,44 +181,31 @@ static void destroy_group(void) {
     if (jobs[i].lane == lane) jobs[i].delivered = false;
 }
 
+static void trim(void) { redis_do(&redis, "FCALL", LK_TRIM, "3", lanes[0], lanes[1], lanes[2], LK_GROUP, NULL); }
+
 static void step(void) {
   int worker = (int)random_below(&chance, WORKERS);
-  switch (random_below(&chance, 16)) {
-    case 0:
-    case 1:
-    case 2:
-      submit();
-      break;
-    case 3:
-    case 4:
-    case 5:
-      read_jobs(worker);
-      break;
-    case 6:
-    case 7:
-      claim(worker, random_one_in(&chance, 2) ? "all" : "returned");
-      break;
-    case 8:
-    case 9:
-    case 10:
-      finish(worker);
-      break;
-    case 11:
-      hand_back(worker);
-      break;
-    case 12:
-      forget();
-      break;
-    case 13:
-      lease(worker);
-      break;
-    case 14:
-      die(worker);
-      break;
-    default:
-      if (random_one_in(&chance, 8)) destroy_group();
-      redis_do(&redis, "FCALL", LK_TRIM, "3", lanes[0], lanes[1], lanes[2], LK_GROUP, NULL);
-  }
+  uint32_t what = random_below(&chance, 128);
+  if (what < 24)
+    submit();
+  else if (what < 48)
+    read_jobs(worker);
+  else if (what < 64)
+    claim(worker, what < 56 ? "all" : "returned");
+  else if (what < 88)
+    finish(worker);
+  else if (what < 96)
+    hand_back(worker);
+  else if (what < 104)
+    forget();
+  else if (what < 112)
+    lease(worker);
+  else if (what < 120)
+    die(worker);
+  else if (what < 127)
+    trim();
+  else
+    destroy_group();
 }
 
 static bool all_answered(void) {

@@ -21,13 +21,16 @@ local function whole(text, least, most)
   return number and number >= least and number <= most
 end
 
--- As Redis writes it. Anything else would fail half way.
+local MOST_64 = '18446744073709551615'
+
+-- As Redis writes the id of an entry. Anything else would fail half way.
+local function is_half(digits)
+  return digits == '0' or (digits:byte(1) ~= 48 and (#digits < #MOST_64 or (#digits == #MOST_64 and digits <= MOST_64)))
+end
+
 local function is_entry(text)
   local ms, seq = text:match('^(%d+)%-(%d+)$')
-  for _, number in ipairs({ms, seq}) do
-    if #number > 20 or number:match('^0.') or (#number == 20 and number > '18446744073709551615') then return false end
-  end
-  return ms ~= nil
+  return ms and is_half(ms) and is_half(seq)
 end
 
 -- The part that all keys of the gallery begin with; nil: this is not that key of a gallery. A partition of a gallery is

@@ -49,11 +49,11 @@ end
 
 -- The dead consumers of a stream, {name, number of pending entries}; `returned` is one that never lived. Of which jobs they
 -- died is counted before anybody claims one.
-local function dead_consumers(part, stream, group, claimer, now)
+local function dead_consumers(part, stream, group, living)
   local dead = {}
   for _, info in ipairs(infos_of('CONSUMERS', stream, group)) do
     local name = info['name']
-    if name ~= claimer and not lives(part .. 'workers', name, now) then
+    if not living[name] then
       count_deaths(part, group, name)
       table.insert(dead, {name, info['pending']})
     end
@@ -61,11 +61,10 @@ local function dead_consumers(part, stream, group, claimer, now)
   return dead
 end
 
--- Claims at most `most` entries of a stream.
-local function claim_stream(part, stream, argv, now, most)
-  local group, claimer, entries = argv[1], argv[2], {}
-  local dead = {{RETURNED, 1}}
-  if argv[4] == 'all' then dead = dead_consumers(part, stream, group, claimer, now) end
+-- Claims at most `most` entries of a stream. Without `living`: only what was returned.
+local function claim_stream(part, stream, group, claimer, living, most)
+  local dead, entries = {{RETURNED, 1}}, {}
+  if living then dead = dead_consumers(part, stream, group, living) end
   for _, consumer in ipairs(dead) do
     local name, pending, left = consumer[1], consumer[2], most - #entries
     if pending == 0 then
@@ -77,15 +76,24 @@ local function claim_stream(part, stream, argv, now, most)
   return entries
 end
 
+-- The workers that live, and the caller, as keys.
+local function living_workers(workers, caller, now)
+  local living = {[caller] = true}
+  local names = redis.call('ZRANGEBYSCORE', workers, string.format('(%.0f', now), '+inf')
+  for _, name in ipairs(names) do living[name] = true end
+  return living
+end
+
 -- Claims what the consumer `returned` holds and, where all is asked for, what workers without a lease hold; a consumer that
 -- is dead and holds nothing is removed.
 -- KEYS: the gallery's workers, its streams. ARGV: group, the worker that claims, how many entries at most, `all` or
 -- `returned`.
 -- Returns for each claimed entry the number of its stream (from 1), the entry, and how many workers died of it.
 local function claim(keys, argv)
-  local part, now, jobs = gallery_part(keys[1], 'workers'), now_ms(), {}
+  local part, group, claimer, jobs = gallery_part(keys[1], 'workers'), argv[1], argv[2], {}
+  local living = argv[4] == 'all' and living_workers(keys[1], claimer, now_ms())
   for i = 2, #keys do
-    for _, entry in ipairs(claim_stream(part, keys[i], argv, now, argv[3] - #jobs)) do
+    for _, entry in ipairs(claim_stream(part, keys[i], group, claimer, living, argv[3] - #jobs)) do
       local deaths = redis.call('HGET', part .. 'deaths', job_name(part, keys[i], entry))
       table.insert(jobs, {i - 1, entry, tonumber(deaths or 0)})
     end

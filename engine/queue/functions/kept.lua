@@ -6,13 +6,12 @@ local HOUR_MS = 3600000
 local KEPT_BYTES = 64 * 1024 * 1024 -- of a client's replies, in an hour
 local QUEUED_BYTES = 64             -- more than `q`, a stream and an entry have
 
-local function kept_key(part, to, hour) return string.format('%sj:%.0f:%s', part, hour, to) end
-
--- A job is found in the hash of its hour and of the next. In the last minute of an hour that is already the next one, so
--- that jobs are found when Redis' clock is set back by a minute.
+-- The client's hashes: that of this hour, in which its jobs are noted, and the other one in which they are found: the last
+-- hour's, or in the last minute of an hour the next one's, so that jobs are found when Redis' clock is set back by a minute.
 local function kept_keys(part, to, now)
-  local hour = math.floor((now + 60000) / HOUR_MS)
-  return {kept_key(part, to, hour), kept_key(part, to, hour - 1)}
+  local hour = math.floor(now / HOUR_MS)
+  local other = math.floor((now + 60000) / HOUR_MS) > hour and hour + 1 or hour - 1
+  return {part .. 'j:' .. hour .. ':' .. to, part .. 'j:' .. other .. ':' .. to}, (hour + 2) * HOUR_MS
 end
 
 -- What is kept of the job.
@@ -25,11 +24,9 @@ end
 
 local function queued_text(part, stream, entry) return 'q' .. short(part, stream) .. ' ' .. entry end
 
-local function note_queued(part, stream, entry, to, id, now)
-  local hour = math.floor(now / HOUR_MS)
-  local key = kept_key(part, to, hour)
-  redis.call('HSET', key, id, queued_text(part, stream, entry))
-  redis.call('PEXPIREAT', key, string.format('%.0f', (hour + 2) * HOUR_MS), 'NX')
+local function note_queued(key, expires_ms, id, text)
+  redis.call('HSET', key, id, text)
+  redis.call('PEXPIREAT', key, expires_ms, 'NX')
 end
 
 -- How much of the client's share a field takes. A job that is queued takes nothing, so that nobody need look what a field

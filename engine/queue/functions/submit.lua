@@ -23,8 +23,8 @@ local function field_of(argv, name)
 end
 
 -- What has become of the job that the client sent before under this id; nil: nothing is known of it.
-local function earlier(part, to, id, now)
-  local found = find_kept(kept_keys(part, to, now), id)
+local function earlier(part, to, id, kept)
+  local found = find_kept(kept, id)
   if not found then return end
   if found:sub(1, 1) == 'r' then
     local list, replies = part .. 'r:' .. to, {found:sub(2)}
@@ -43,11 +43,12 @@ end
 -- {'EBUSY', ms}: Redis is nearly full, send it again after so long.
 local function submit(keys, argv)
   local part, to, id, now = stream_part(keys[1]), field_of(argv, 'to'), field_of(argv, 'id'), now_ms()
-  local known = earlier(part, to, id, now)
+  local kept, expires_ms = kept_keys(part, to, now)
+  local known = earlier(part, to, id, kept)
   if known then return known end
   if is_busy(now) then return {'EBUSY', RETRY_MS} end
   local entry = redis.call('XADD', keys[1], '*', unpack(argv))
-  note_queued(part, keys[1], entry, to, id, now)
+  note_queued(kept[1], expires_ms, id, queued_text(part, keys[1], entry))
   return {'QUEUED', entry}
 end
 
@@ -89,6 +90,11 @@ local function position_of(stream, group)
     end
   end
   return '0-0', redis.call('XLEN', stream)
+end
+
+local function lives(workers, consumer, now)
+  local till = redis.call('ZSCORE', workers, consumer)
+  return till and tonumber(till) > now
 end
 
 -- Where a job is. KEYS: the stream, the gallery's workers. ARGV: group, entry. Returns: UNSERVED (no worker lives), QUEUED,

@@ -3,11 +3,6 @@
 
 local RETURNED = 'returned'
 
-local function lives(workers, consumer, now)
-  local till = redis.call('ZSCORE', workers, consumer)
-  return till and tonumber(till) > now
-end
-
 local function running_fields(consumer) return consumer .. '/0', consumer .. '/1' end
 
 -- Says that a worker lives: it has the gallery's lease from now on, unless it renews it, for so long.
