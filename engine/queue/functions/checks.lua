@@ -17,17 +17,17 @@ local MOST = 2 ^ 53 -- as far as Lua counts
 local DAY_MS = 86400000
 
 local function whole(text, least, most)
-  local number = #text <= 16 and text:match('^%d+$') and tonumber(text)
+  local number = #text <= 16 and text:find('^%d+$') and tonumber(text)
   return number and number >= least and number <= most
 end
 
 local MOST_64 = '18446744073709551615'
 
--- As Redis writes the id of an entry. Anything else would fail half way.
 local function is_half(digits)
   return digits == '0' or (digits:byte(1) ~= 48 and (#digits < #MOST_64 or (#digits == #MOST_64 and digits <= MOST_64)))
 end
 
+-- As Redis writes it. Anything else would fail half way.
 local function is_entry(text)
   local ms, seq = text:match('^(%d+)%-(%d+)$')
   return ms and is_half(ms) and is_half(seq)

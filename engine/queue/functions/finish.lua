@@ -30,7 +30,7 @@ local function kept_hashes(keys, part, now)
   return kept
 end
 
--- Acknowledges the jobs that are pending and in their time, and returns their places by list, and the rest.
+-- Acknowledges the jobs that are pending, and in their time, and returns their places by list, and the rest.
 local function take_jobs(keys, argv, now)
   local lists, done, finished, untimely = {}, {}, 0, {}
   for i = 2, #argv, JOB do
