@@ -12,7 +12,7 @@
 static void check(const char *name) {
   lk_device *device;
   if (lk_device_open(name, 2, &device, NULL) != LK_OK) return;
-  cancel_check(device, (cancel_sizes){.rows = 8000, .dim = 128, .probes = 512, .is_cpu = true});
+  cancel_check(device, (cancel_sizes){.rows = 8000, .dim = 128, .probes = 256, .is_cpu = true});
   lk_device_close(device);
 }
 
