@@ -101,11 +101,11 @@ static void *run_stage(void *argument) {
 }
 
 /* So that the stages that did start end: each waits for the others. */
-static void note_missing(lk_worker *worker, uint32_t started) {
+static void note_missing(lk_worker *worker, uint32_t started, uint32_t wanted) {
   lk_error error;
   pthread_mutex_lock(&worker->lock);
-  worker->threads = started;
-  worker->computing = started > OTHERS ? started - OTHERS : 0;
+  worker->threads -= wanted - started;
+  worker->computing -= wanted - (started > OTHERS ? started : OTHERS);
   for (uint32_t i = started; i < OTHERS; i++) {
     worker->intake_over |= stages[i] == lk_intake_main;
     worker->finish_over |= stages[i] == lk_finish_main;
@@ -151,7 +151,7 @@ static lk_serve_left run_stages(lk_worker *worker) {
   worker->threads = wanted;
   for (uint32_t i = 0; i < wanted; i++) all[i] = (stage){.worker = worker, .main = stages[i]};
   while (started < wanted && pthread_create(&all[started].thread, NULL, run_stage, &all[started]) == 0) started++;
-  if (started < wanted) note_missing(worker, started);
+  if (started < wanted) note_missing(worker, started, wanted);
   if (await_end(worker, LK_STOP_CANCELS_US) > 0) cancel_searches(worker);
   if (await_end(worker, LK_STOP_LEAVES_US) > 0) return what_is_left(worker);
   for (uint32_t i = 0; i < started; i++) pthread_join(all[i].thread, NULL);

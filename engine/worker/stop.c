@@ -16,16 +16,10 @@ typedef struct stop {
   lk_queued *held; /* tasks to be handed back */
 } stop;
 
-bool lk_stop_is_late(lk_worker *worker) {
-  pthread_mutex_lock(&worker->lock);
-  uint64_t stopped_us = worker->stopped_us;
-  pthread_mutex_unlock(&worker->lock);
-  return stopped_us != 0 && lk_clock_us() >= stopped_us + LK_STOP_CANCELS_US;
-}
-
 static void await(lk_worker *worker) {
   while (!lk_worker_is_stopping(worker)) lk_clock_sleep_us(LOOKS_EVERY_US);
   uint64_t now_us = lk_clock_us();
+  atomic_store(&worker->answers_end, now_us + LK_STOP_CANCELS_US);
   atomic_store(&worker->give_up, now_us + LK_STOP_GIVES_UP_US);
   pthread_mutex_lock(&worker->lock);
   worker->stopped_us = now_us;

@@ -13,7 +13,4 @@ enum { LK_STOP_CANCELS_US = 8000000, LK_STOP_GIVES_UP_US = 9000000, LK_STOP_LEAV
 /* Waits for the stop, and hands jobs back until no stage has one any more, or it is too late. */
 void *lk_stop_main(void *worker);
 
-/* Whether the time for answers is over. */
-bool lk_stop_is_late(lk_worker *worker);
-
 #endif

@@ -58,7 +58,7 @@ static lk_status try_call(finish *f, const lk_command *command, lk_answer_call *
 /* Sends until Redis has the call, or until the rules were read again, so that the tasks of `call` must be decided
  * again. `call` is NULL where the command answers nobody. False: it is too late. */
 static bool send_call(finish *f, const lk_command *command, lk_answer_call *call) {
-  while (!lk_stop_is_late(f->worker)) {
+  while (!lk_give_up_passed(&f->worker->answers_end)) {
     lk_error error;
     lk_authorise_reload(f->worker);
     if (call != NULL && lk_authorise_generation(f->worker) != f->generation) return true;
@@ -82,7 +82,7 @@ static bool discard(finish *f, lk_task *task) {
 static bool finish_stream(finish *f, const lk_done *done, const lk_task *first) {
   lk_error error;
   lk_answer_call_next(&f->call, true);
-  while (!lk_stop_is_late(f->worker)) {
+  while (!lk_give_up_passed(&f->worker->answers_end)) {
     uint64_t before = f->generation;
     f->generation = lk_authorise_generation(f->worker);
     fill_call(f, done, first, f->generation != before);
@@ -170,6 +170,7 @@ static void let_go(lk_worker *worker, lk_done *done) {
 void *lk_finish_main(void *argument) {
   lk_worker *worker = argument;
   finish f = {.worker = worker, .session = lk_worker_session(worker, "finish")};
+  f.session.route.give_up = &worker->answers_end;
   lk_done refused, *done;
   lk_head_publish(worker, &f.session, true);
   while (wait_for_batch(worker, &refused, &done)) {
@@ -180,6 +181,7 @@ void *lk_finish_main(void *argument) {
     }
     publish(&f);
   }
+  f.session.route.give_up = &worker->give_up;
   lk_head_publish(worker, &f.session, true);
   lk_redis_session_close(&f.session);
   lk_answer_call_free(&f.call);
