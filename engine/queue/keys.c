@@ -36,6 +36,7 @@ lk_status lk_keys_make(const char *gallery, lk_keys *keys, lk_error *error) {
   make(keys->heads, gallery, "heads");
   make(keys->workers, gallery, "workers");
   make(keys->running, gallery, "running");
+  make(keys->deaths, gallery, "deaths");
   make(keys->cancelled, gallery, "cancelled");
   make(keys->replies, gallery, "r:");
   make(keys->once, gallery, "signed:");

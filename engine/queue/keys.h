@@ -22,6 +22,7 @@ typedef struct lk_keys {
   char heads[LK_KEY_SIZE];                          /* stream of the heads of audit logs */
   char workers[LK_KEY_SIZE];                        /* the workers that live: a sorted set of leases */
   char running[LK_KEY_SIZE];                        /* what each worker is searching for */
+  char deaths[LK_KEY_SIZE];                         /* how many workers died of a job */
   char cancelled[LK_KEY_SIZE];                      /* jobs that need no search any more */
   char replies[LK_KEY_SIZE];                        /* prefix of a client's list */
   char once[LK_KEY_SIZE];                           /* prefix of what remembers a signed job */

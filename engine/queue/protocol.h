@@ -10,6 +10,8 @@
 #define LK_LEASE_MS 3000
 #define LK_LEASE_RENEWED_MS 500
 
+#define LK_DEATHS_MOST 3 /* so many workers may die of a job; then it is given up */
+
 #define LK_ENTRY_AHEAD_MS 60000 /* how far ahead of Redis' clock an entry's id may be */
 
 #endif

@@ -14,6 +14,7 @@ void lk_batcher_push(lk_batcher *batcher, lk_priority priority, lk_queued *job, 
   job->since_us = now_us;
   *batcher->lanes[priority].last = job;
   batcher->lanes[priority].last = &job->next;
+  batcher->lanes[priority].probes += job->probes;
   batcher->probes += job->probes;
 }
 
@@ -55,6 +56,7 @@ static void unlink_joining(lk_batcher *batcher, int lane, const lk_queued *head,
       continue;
     }
     *at = job->next;
+    batcher->lanes[lane].probes -= job->probes;
     *probes += job->probes;
     **tail = job;
     *tail = &job->next;
@@ -64,6 +66,7 @@ static void unlink_joining(lk_batcher *batcher, int lane, const lk_queued *head,
 
 static lk_queued *unlink_batch(lk_batcher *batcher, lk_priority lane, lk_queued *head) {
   batcher->lanes[lane].first = head->next;
+  batcher->lanes[lane].probes -= head->probes;
   if (head->next == NULL) batcher->lanes[lane].last = &batcher->lanes[lane].first;
   uint32_t probes = head->probes;
   lk_queued **tail = &head->next;

@@ -35,8 +35,9 @@ typedef struct lk_batcher {
   uint64_t max_delay_us;
   struct {
     lk_queued *first, **last;
+    uint32_t probes; /* queued */
   } lanes[LK_PRIORITIES];
-  uint32_t probes; /* queued */
+  uint32_t probes; /* queued in all */
   uint32_t batches;
 } lk_batcher;
 

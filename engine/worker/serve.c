@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "engine/worker/steward.h"
 #include "engine/worker/stop.h"
 
 static void init_signals(lk_worker *worker) {
@@ -67,7 +68,7 @@ static void close_worker(lk_worker *worker) {
 }
 
 static void *steward_main(void *worker) {
-  lk_lease_keep(worker);
+  lk_steward_run(worker);
   return NULL;
 }
 
@@ -79,8 +80,8 @@ static void *running_main(void *argument) {
 
 /* Compute comes last: it has one or two threads. */
 typedef void *stage_main(void *worker);
-static stage_main *const stages[] = {lk_stop_main, lk_finish_main,   lk_intake_main,  steward_main,
-                                     running_main, lk_scrubber_main, lk_compute_main, lk_compute_main};
+static stage_main *const stages[] = {lk_stop_main, lk_finish_main,   lk_intake_hi_main, lk_intake_lo_main, steward_main,
+                                     running_main, lk_scrubber_main, lk_compute_main,   lk_compute_main};
 enum { STAGES = sizeof stages / sizeof stages[0], OTHERS = STAGES - LK_COMPUTE_MOST };
 
 typedef struct stage {
@@ -107,9 +108,10 @@ static void note_missing(lk_worker *worker, uint32_t started, uint32_t wanted) {
   worker->threads -= wanted - started;
   worker->computing -= wanted - (started > OTHERS ? started : OTHERS);
   for (uint32_t i = started; i < OTHERS; i++) {
-    worker->intake_over |= stages[i] == lk_intake_main;
+    worker->intakes_over += stages[i] == lk_intake_hi_main || stages[i] == lk_intake_lo_main;
     worker->finish_over |= stages[i] == lk_finish_main;
   }
+  worker->intake_over = worker->intakes_over == LK_PRIORITIES;
   bool computes = worker->computing > 0;
   pthread_mutex_unlock(&worker->lock);
   if (!computes) lk_running_end(&worker->running);

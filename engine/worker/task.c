@@ -6,16 +6,31 @@
 #include "base/text.h"
 #include "governance/claims.h"
 
-lk_task *lk_task_new(lk_delivery *delivery) {
+lk_delivery *lk_delivery_new(lk_redis_reply *reply, atomic_size_t *held) {
+  lk_delivery *delivery = calloc(1, sizeof *delivery);
+  if (delivery == NULL) {
+    lk_redis_reply_free(reply);
+    return NULL;
+  }
+  delivery->reply = reply;
+  delivery->tasks = 1;
+  delivery->held = held;
+  return delivery;
+}
+
+lk_task *lk_task_new(lk_delivery *delivery, size_t bytes) {
   lk_task *task = calloc(1, sizeof *task);
   if (task == NULL) return NULL;
   task->delivery = delivery;
   atomic_fetch_add(&delivery->tasks, 1);
+  delivery->bytes += bytes;
+  atomic_fetch_add(delivery->held, bytes);
   return task;
 }
 
 void lk_delivery_release(lk_delivery *delivery) {
   if (atomic_fetch_sub(&delivery->tasks, 1) != 1) return;
+  atomic_fetch_sub(delivery->held, delivery->bytes);
   lk_redis_reply_free(delivery->reply);
   free(delivery);
 }
@@ -38,10 +53,10 @@ lk_status lk_task_read_lists(lk_task *task, lk_error *error) {
   return LK_OK;
 }
 
-/* A verification, or a search of listed templates, is a batch of its own. */
+/* A verification, a search of listed templates, or one that a worker died of is a batch of its own. */
 void lk_task_queue_as(lk_task *task) {
   const lk_job *job = &task->job;
-  task->queued.alone = job->op == LK_OP_VERIFY || job->keys.given || job->subjects.given;
+  task->queued.alone = task->deaths > 0 || job->op == LK_OP_VERIFY || job->keys.given || job->subjects.given;
   task->queued.key = (lk_batch_key){.gallery = task->number,
                                     .k = job->k,
                                     .fusion = job->fusion,

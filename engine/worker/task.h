@@ -12,10 +12,12 @@
 #include "governance/authorisation.h"
 #include "index/gallery/unchecked.h"
 
-/* The reply to one XREADGROUP. Its tasks read their fields in it; the last task frees it. */
+/* A reply of Redis that has entries. Its tasks read their fields in it; the last task frees it. */
 typedef struct lk_delivery {
   lk_redis_reply *reply;
   atomic_uint tasks;
+  size_t bytes;        /* of the entries that are tasks */
+  atomic_size_t *held; /* what all deliveries have in bytes */
 } lk_delivery;
 
 typedef struct lk_task {
@@ -26,6 +28,8 @@ typedef struct lk_task {
   const char *stream;   /* its key */
   lk_priority priority; /* of that stream */
   char entry[48];       /* id in it */
+  bool claimed;         /* another worker had it */
+  uint32_t deaths;      /* workers that died of it, as far as is known */
   lk_job job;
   lk_gallery *gallery;             /* NULL: the job was refused before */
   lk_text *listed;                 /* the texts of its lists, keys first; NULL: it has none */
@@ -43,10 +47,14 @@ typedef struct lk_task {
 
 static inline lk_task *lk_task_next(const lk_task *task) { return (lk_task *)task->queued.next; }
 
-/* Returns NULL when out of memory. */
-lk_task *lk_task_new(lk_delivery *delivery);
-void lk_task_free(lk_task *task);
+/* Takes the reply over, with one use of the delivery for the caller. Returns NULL when out of memory. */
+lk_delivery *lk_delivery_new(lk_redis_reply *reply, atomic_size_t *held);
+/* Ends a use. */
 void lk_delivery_release(lk_delivery *delivery);
+
+/* Returns NULL when out of memory. */
+lk_task *lk_task_new(lk_delivery *delivery, size_t bytes);
+void lk_task_free(lk_task *task);
 
 /* Reads the job's lists of keys and subjects. LK_EINTERNAL: out of memory. */
 lk_status lk_task_read_lists(lk_task *task, lk_error *error);

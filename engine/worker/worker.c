@@ -9,6 +9,16 @@ uint64_t lk_worker_redis_ms(const lk_worker *worker) {
   return (uint64_t)((int64_t)(lk_clock_us() / 1000) + atomic_load(&worker->redis_ahead_ms));
 }
 
+void lk_worker_set_redis_ms(lk_worker *worker, int64_t now_ms) {
+  atomic_store(&worker->redis_ahead_ms, now_ms - (int64_t)(lk_clock_us() / 1000));
+}
+
+size_t lk_worker_room_bytes(const lk_worker *worker, lk_priority priority) {
+  size_t kept = priority == LK_HI ? LK_ENTRY_BYTES_MOST : 2 * LK_ENTRY_BYTES_MOST;
+  size_t held = atomic_load(&worker->held_bytes);
+  return held + kept < LK_HELD_BYTES_MOST ? LK_HELD_BYTES_MOST - held - kept : 0;
+}
+
 void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error) {
   pthread_mutex_lock(&worker->lock);
   if (worker->status == LK_OK) {

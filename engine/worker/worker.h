@@ -30,6 +30,15 @@ typedef struct lk_computer {
   lk_search_control control;
 } lk_computer;
 
+/* A job of as many and as long probes as the protocol allows, and its other fields; and what all entries in the worker
+ * may have together. */
+#define LK_ENTRY_BYTES_MOST ((size_t)LK_JOB_PROBES_MAX * LK_DIM_MAX * sizeof(float) + (1 << 20))
+#define LK_HELD_BYTES_MOST ((size_t)256 << 20)
+
+/* Redis counts entries only: a reply may be larger than what there was room for. Beyond this, which is more than Redis
+ * takes as one entry unless it is told otherwise, it is given up and read again entry by entry. */
+#define LK_REPLY_BYTES_MOST ((size_t)1280 << 20)
+
 typedef struct lk_worker {
   const lk_worker_options *options;
   char consumer[128];
@@ -42,13 +51,17 @@ typedef struct lk_worker {
   lk_give_up give_up;         /* when nothing may wait for Redis any more */
   atomic_bool reached;        /* Redis was, at least once */
   lk_running running;
+  atomic_size_t held_bytes; /* of Redis' replies that tasks point into */
+  atomic_uint recoveries;   /* counts when entries were given to this worker that may not have arrived */
+  atomic_bool mends;        /* a stream has an id far ahead of the time */
 
   pthread_mutex_t lock; /* all below */
   pthread_cond_t changed;
   lk_batcher batcher;
   lk_task *taken; /* all tasks in the worker */
   uint32_t tasks;
-  bool intake_over;
+  uint32_t intakes_over;
+  bool intake_over;   /* all of them are: no more tasks are taken */
   uint32_t computing; /* threads of the compute stage that have not ended */
   bool finish_over;
   uint64_t stopped_us;   /* when the worker saw that it must stop; 0: not yet */
@@ -72,14 +85,11 @@ typedef struct lk_worker {
   uint64_t published; /* record that the last head in Redis covers; the finish stage's */
 } lk_worker;
 
-void *lk_intake_main(void *worker);
+void *lk_intake_hi_main(void *worker);
+void *lk_intake_lo_main(void *worker);
 void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 void *lk_scrubber_main(void *worker);
-
-/* Holds the lease of each gallery, so that clients and other workers see that this one lives; returns when the worker
- * is over. */
-void lk_lease_keep(lk_worker *worker);
 
 /* A session of a stage of this worker, not opened. */
 lk_redis_session lk_worker_session(lk_worker *worker, const char *stage);
@@ -105,5 +115,11 @@ void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error);
 bool lk_worker_is_stopping(lk_worker *worker);
 
 uint64_t lk_worker_redis_ms(const lk_worker *worker);
+/* Redis just said that it is this time. */
+void lk_worker_set_redis_ms(lk_worker *worker, int64_t now_ms);
+
+/* How many bytes of entries may be read now. Room for one of the largest is kept, since what an entry has is not known
+ * before; and for `hi` one more. */
+size_t lk_worker_room_bytes(const lk_worker *worker, lk_priority priority);
 
 #endif

@@ -223,9 +223,12 @@ void expect_each_once(const char *to, const char *prefix, uint32_t n) {
 
 int64_t pending(void) {
   int64_t sum = 0;
-  const char *const streams[] = {FACES_HI, FACES_LO};
-  for (int i = 0; i < 2; i++) {
-    lk_redis_reply *reply = redis_ask(&redis, "XPENDING", streams[i], LK_GROUP, NULL);
+  lk_keys keys;
+  cr_assert_eq(lk_keys_make("faces", &keys, NULL), LK_OK);
+  for (int i = 0; i < LK_PRIORITIES * LK_LANES; i++) {
+    const char *stream = keys.lanes[i / LK_LANES][i % LK_LANES];
+    if (redis_number(&redis, "EXISTS", stream, NULL) == 0) continue;
+    lk_redis_reply *reply = redis_ask(&redis, "XPENDING", stream, LK_GROUP, NULL);
     sum += lk_redis_reply_integer(lk_redis_reply_element(reply, 0));
     lk_redis_reply_free(reply);
   }

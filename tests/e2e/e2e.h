@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "engine/queue/keys.h"
 #include "engine/queue/protocol.h"
 #include "tests/support/files.h"
 #include "tests/support/process.h"
@@ -15,6 +16,9 @@ enum { FACES_DIM = 24, FACES_ROWS = 600, FACES_PROBES = 150 };
 /* The keys of the gallery "faces", as docs/protocol.md has them. */
 #define FACES_HI "lk:{faces}:q:hi"
 #define FACES_LO "lk:{faces}:q:lo"
+#define FACES_RUNNING "lk:{faces}:running"
+#define FACES_DEATHS "lk:{faces}:deaths"
+#define FACES_CANCELLED "lk:{faces}:cancelled"
 #define FACES_DEAD "lk:{faces}:dead"
 #define FACES_HEADS "lk:{faces}:heads"
 #define FACES_WORKERS "lk:{faces}:workers"
@@ -79,7 +83,7 @@ void expect_reply(const char *to, const char *id, const char *status, const char
 /* Expects the list of `to` to hold exactly one reply to each of the n jobs "<prefix>...". */
 void expect_each_once(const char *to, const char *prefix, uint32_t n);
 
-/* Entries that were delivered and not acknowledged, on both streams. */
+/* Entries that were delivered and not acknowledged, on all streams. */
 int64_t pending(void);
 
 #endif

@@ -1,0 +1,226 @@
+#include "engine/worker/admission.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/text.h"
+#include "engine/queue/entry.h"
+#include "engine/queue/protocol.h"
+#include "engine/worker/authorise.h"
+
+lk_admission lk_admission_of(lk_worker *worker, const char *stage) {
+  return (lk_admission){.worker = worker, .notes = {.stage = stage, .log = worker->options->log}};
+}
+
+void lk_admission_free(lk_admission *admission) { lk_notes_free(&admission->notes); }
+
+size_t lk_admission_bytes(const lk_redis_reply *fields) {
+  size_t bytes = 0, length;
+  for (size_t i = 0; i < lk_redis_reply_elements(fields); i++)
+    if (lk_redis_reply_string(lk_redis_reply_element(fields, i), &length) != NULL) bytes += length;
+  return bytes;
+}
+
+static size_t read_fields(const lk_redis_reply *list, lk_field fields[LK_FIELDS_MAX]) {
+  size_t count = 0;
+  for (size_t i = 0; i + 1 < lk_redis_reply_elements(list) && count < LK_FIELDS_MAX; i += 2) {
+    size_t length;
+    const char *name = lk_redis_reply_string(lk_redis_reply_element(list, i), &length);
+    lk_field *field = &fields[count];
+    field->name = (lk_text){.bytes = name, .length = (uint32_t)length};
+    field->value = lk_redis_reply_string(lk_redis_reply_element(list, i + 1), &field->length);
+    if (name != NULL && field->value != NULL) count++;
+  }
+  return count;
+}
+
+/* An entry has at least one field; of one that was deleted while it was pending, Redis knows only the id. */
+static lk_status parse(lk_task *task, const lk_redis_reply *list, size_t bytes) {
+  lk_field fields[LK_FIELDS_MAX];
+  if (list == NULL || lk_redis_reply_elements(list) == 0)
+    return lk_fail(&task->error, LK_EBADJOB, "the entry was deleted before it was answered");
+  lk_status status = lk_job_parse(fields, read_fields(list, fields), &task->job, &task->error);
+  if (lk_redis_reply_elements(list) > 2 * LK_FIELDS_MAX)
+    return lk_fail(&task->error, LK_EBADJOB, "more than %d fields", LK_FIELDS_MAX);
+  if (bytes > LK_ENTRY_BYTES_MOST)
+    return lk_fail(&task->error, LK_EBADJOB, "the job has %zu bytes; at most %zu are allowed", bytes,
+                   LK_ENTRY_BYTES_MOST);
+  return status;
+}
+
+/* Whether the worker already has a task for this entry. It forgets a task when it is finished; an entry that is read
+ * again just then is computed again, but the finish function answers it only once. */
+static bool is_taken(lk_worker *worker, const lk_given *given) {
+  pthread_mutex_lock(&worker->lock);
+  const lk_task *task = worker->taken;
+  while (task != NULL && (task->stream != given->from->key || strcmp(task->entry, given->id) != 0)) task = task->newer;
+  pthread_mutex_unlock(&worker->lock);
+  return task != NULL;
+}
+
+void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_given *given) {
+  size_t bytes = given->fields != NULL ? lk_admission_bytes(given->fields) : 0;
+  a->entries++;
+  a->weighed.bytes += bytes;
+  lk_task *task = NULL;
+  if (given->again && is_taken(a->worker, given)) return;
+  if (given->id_length < sizeof task->entry) task = lk_task_new(delivery, bytes);
+  if (task == NULL) {
+    atomic_fetch_add(&a->worker->recoveries, 1);
+    return;
+  }
+  memcpy(task->entry, given->id, given->id_length);
+  task->number = given->from->gallery;
+  task->stream = given->from->key;
+  task->priority = given->from->priority;
+  task->claimed = given->claimed;
+  task->deaths = given->deaths;
+  task->deadline_ms = UINT64_MAX;
+  task->status = parse(task, given->fields, bytes);
+  a->weighed.probes += task->job.probes.rows;
+  a->knows_no_deaths |= given->again && !given->claimed;
+  if (a->first == NULL) a->last = &a->first;
+  *a->last = &task->queued;
+  a->last = &task->queued.next;
+}
+
+/* The stream says who may send and read; so the job cannot name another gallery. */
+static lk_status find_gallery(const lk_worker *worker, lk_task *task, lk_error *error) {
+  const char *name = worker->keys[task->number].gallery;
+  if (!lk_text_equal(task->job.gallery, lk_text_of(name)))
+    return lk_fail(error, LK_EBADJOB, "field gallery: '%.*s', but the job is in a stream of the gallery '%s'",
+                   lk_text_shown(task->job.gallery), task->job.gallery.bytes, name);
+  task->gallery = worker->options->galleries[task->number];
+  return LK_OK;
+}
+
+/* Prepares the probes once, into the memory that the search reads. */
+static lk_status prepare(lk_task *task, lk_error *error) {
+  const lk_vectors *probes = &task->job.probes;
+  task->prepared = malloc(probes->rows * probes->dim * sizeof *task->prepared);
+  if (task->prepared == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
+  return lk_gallery_prepare(task->gallery, probes, task->job.model, task->prepared, error);
+}
+
+static lk_status read_clock(lk_worker *worker, lk_redis *redis, lk_error *error) {
+  const char *const words[] = {"TIME"};
+  lk_redis_reply *reply = NULL;
+  lk_status status = lk_redis_call_words(redis, &reply, error, 1, words);
+  if (status != LK_OK) return status;
+  if (lk_redis_reply_elements(reply) != 2)
+    status = lk_redis_reply_unexpected(reply, "TIME", error);
+  else
+    lk_worker_set_redis_ms(worker, lk_redis_reply_integer(lk_redis_reply_element(reply, 0)) * 1000 +
+                                       lk_redis_reply_integer(lk_redis_reply_element(reply, 1)) / 1000);
+  lk_redis_reply_free(reply);
+  return status;
+}
+
+/* Refuses an id far ahead of the time, which only a client can have chosen, or Redis after such an id. Our estimate of
+ * Redis' clock may be old; so Redis is asked before an entry is refused. */
+static lk_status check_entry(lk_worker *worker, lk_redis *redis, const lk_task *task, uint64_t *entered_ms,
+                             lk_error *error) {
+  lk_entry entry;
+  if (!lk_entry_parse(task->entry, strlen(task->entry), &entry))
+    return lk_fail(error, LK_EBADJOB, "the entry's id '%s' is malformed", task->entry);
+  lk_status status = LK_OK;
+  if (entry.ms > lk_worker_redis_ms(worker) + LK_ENTRY_AHEAD_MS) status = read_clock(worker, redis, error);
+  if (status != LK_OK) return status;
+  uint64_t now_ms = lk_worker_redis_ms(worker);
+  *entered_ms = entry.ms < now_ms ? entry.ms : now_ms;
+  if (entry.ms <= now_ms + LK_ENTRY_AHEAD_MS) return LK_OK;
+  atomic_store(&worker->mends, true);
+  return lk_fail(error, LK_EBADJOB, "the entry's id lies %llu s ahead of redis' time; send the job again",
+                 (unsigned long long)((entry.ms - now_ms) / 1000));
+}
+
+static lk_status decide(lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
+  if (task->deaths >= LK_DEATHS_MOST) return lk_fail(error, LK_EPOISON, "%u workers died of this job", task->deaths);
+  if (task->status != LK_OK) return task->status;
+  uint64_t entered_ms = 0;
+  lk_status status = check_entry(worker, redis, task, &entered_ms, error);
+  if (status != LK_OK) return status;
+  if (task->job.ttl_ms > 0) task->deadline_ms = entered_ms + task->job.ttl_ms;
+  status = find_gallery(worker, task, error);
+  if (status == LK_OK) status = lk_task_read_lists(task, error);
+  if (status != LK_OK) return status;
+  status = lk_worker_check_gallery(worker, task->number, error);
+  if (status == LK_OK) status = prepare(task, error);
+  status = lk_authorise_decide(worker, redis, task, status, error);
+  lk_task_queue_as(task);
+  return status;
+}
+
+static void queue_task(lk_worker *worker, lk_task *task) {
+  worker->tasks++;
+  task->newer = worker->taken;
+  task->older = &worker->taken;
+  if (task->newer != NULL) task->newer->older = &task->newer;
+  worker->taken = task;
+  if (task->status == LK_OK) {
+    lk_batcher_push(&worker->batcher, task->priority, &task->queued, lk_clock_us());
+  } else {
+    task->queued.next = NULL;
+    *worker->refused_last = &task->queued;
+    worker->refused_last = &task->queued.next;
+  }
+}
+
+static void free_tasks(lk_task *task) {
+  for (lk_task *next; task != NULL; task = next) {
+    next = lk_task_next(task);
+    lk_task_free(task);
+  }
+}
+
+/* A worker that ends takes no more; then the entries stay pending. */
+static void queue_tasks(lk_worker *worker, lk_task *task) {
+  pthread_mutex_lock(&worker->lock);
+  for (lk_task *next; task != NULL && !worker->intake_over; task = next) {
+    next = lk_task_next(task);
+    queue_task(worker, task);
+  }
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+  free_tasks(task);
+}
+
+static lk_status read_notes(lk_admission *a, lk_redis *redis, bool cancels, lk_error *error) {
+  lk_task *tasks = (lk_task *)a->first;
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < a->worker->options->galleries_count; i++) {
+    const lk_keys *keys = &a->worker->keys[i];
+    if (cancels) status = lk_notes_read_cancelled(&a->notes, redis, keys, i, tasks, error);
+    if (status == LK_OK && a->knows_no_deaths) status = lk_notes_read_deaths(&a->notes, redis, keys, i, tasks, error);
+  }
+  return status;
+}
+
+/* Decides the tasks in turn. Returns the end of those that are decided: there the connection broke, or the list ends.
+ */
+static lk_queued **decide_all(lk_admission *a, lk_redis *redis, lk_error *error) {
+  lk_queued **at = &a->first;
+  for (; *at != NULL; at = &(*at)->next) {
+    lk_task *task = (lk_task *)*at;
+    task->status = decide(a->worker, redis, task, &task->error);
+    if (task->status != LK_EIO) continue;
+    *error = task->error;
+    break;
+  }
+  return at;
+}
+
+lk_status lk_admission_run(lk_admission *a, lk_redis *redis, bool cancels, lk_error *error) {
+  if (a->first == NULL) return LK_OK;
+  lk_queued **end = &a->first;
+  if (read_notes(a, redis, cancels, error) == LK_OK) end = decide_all(a, redis, error);
+  lk_task *left = (lk_task *)*end;
+  *end = NULL;
+  if (a->first != NULL) queue_tasks(a->worker, (lk_task *)a->first);
+  free_tasks(left);
+  a->first = NULL;
+  a->knows_no_deaths = false;
+  return left == NULL ? LK_OK : LK_EIO;
+}

@@ -1,0 +1,185 @@
+#include "engine/worker/steward.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/printable.h"
+#include "engine/queue/protocol.h"
+#include "engine/worker/claimer.h"
+
+enum { TURN_MS = 250 };
+
+static const uint64_t claims_every_us = 1000000, trims_every_us = 1000000, mends_every_us = 5000000;
+/* After Redis was away, every worker looks dead until it has renewed its lease. */
+static const uint64_t claims_after_us = 5000000;
+
+/* What it does for each gallery. */
+typedef enum chore { LEASE, TRIM, MEND, LEAVE, CHORES } chore;
+
+static const char *const functions[CHORES] = {LK_LEASE, LK_TRIM, LK_MEND, LK_LEAVE};
+
+typedef struct steward {
+  lk_worker *worker;
+  lk_redis_session session;
+  lk_claimer claimer;
+  lk_command command;
+  uint64_t connected_us, leased_us, claimed_us, trimmed_us, mended_us; /* when it last was */
+  uint64_t trimmed_jobs;                                               /* answered when it last trimmed */
+  bool searched[LK_COMPUTE_MOST];     /* what each compute thread was doing at the last lease, */
+  uint64_t progress[LK_COMPUTE_MOST]; /* and how far it was */
+  lk_error logged[CHORES];            /* the last refusal of each, which is not logged twice in a row */
+} steward;
+
+/* The command points to these. */
+typedef struct numbers {
+  char keys[12], ms[12];
+} numbers;
+
+static void build(steward *s, chore what, const lk_keys *keys, numbers *text) {
+  bool workers = what == LEASE || what == LEAVE, streams = what != LEASE;
+  snprintf(text->keys, sizeof text->keys, "%d", (workers ? 1 : 0) + (streams ? LK_SOURCES : 0));
+  snprintf(text->ms, sizeof text->ms, "%d", what == LEASE ? LK_LEASE_MS : LK_ENTRY_AHEAD_MS);
+  lk_functions_begin(&s->command, functions[what], text->keys);
+  if (workers) lk_command_add_string(&s->command, keys->workers);
+  if (streams) lk_source_add_all(&s->command, keys);
+  if (what == LEASE) {
+    lk_command_add_string(&s->command, s->worker->consumer);
+    lk_command_add_string(&s->command, text->ms);
+  }
+  lk_command_add_string(&s->command, LK_GROUP);
+  if (what == MEND) lk_command_add_string(&s->command, text->ms);
+  if (what == LEAVE) lk_command_add_string(&s->command, s->worker->consumer);
+}
+
+static lk_status take_answer(steward *s, chore what, const lk_keys *keys, const lk_redis_reply *reply,
+                             lk_error *error) {
+  if (what == LEASE && lk_redis_reply_elements(reply) != 2) return lk_redis_reply_unexpected(reply, LK_LEASE, error);
+  if (what == LEASE) lk_worker_set_redis_ms(s->worker, lk_redis_reply_integer(lk_redis_reply_element(reply, 1)));
+  if (what == MEND && lk_redis_reply_integer(reply) > 0)
+    lk_printable_line(s->session.log,
+                      "likeness: steward: an entry far ahead of the time was added to a queue of the gallery %s; its "
+                      "last id is set back",
+                      keys->gallery);
+  return LK_OK;
+}
+
+static void log_refusal(steward *s, chore what, const char *refused) {
+  if (strcmp(s->logged[what].text, refused) == 0) return;
+  lk_fail(&s->logged[what], LK_EIO, "%s", refused);
+  lk_printable_line(s->session.log, "likeness: steward: redis refused %s: %s", functions[what], refused);
+}
+
+/* What Redis refuses is logged and tried again in its turn; the other chores go on. */
+static lk_status call(steward *s, chore what, const lk_keys *keys, lk_error *error) {
+  numbers text;
+  build(s, what, keys, &text);
+  lk_redis_reply *reply = NULL;
+  lk_status status = lk_functions_call(s->session.redis, &s->command, &reply, error);
+  if (status != LK_OK) return status;
+  const char *refused = lk_redis_reply_error(reply);
+  if (refused != NULL)
+    log_refusal(s, what, refused);
+  else
+    status = take_answer(s, what, keys, reply, error);
+  if (refused == NULL) s->logged[what].text[0] = '\0';
+  lk_redis_reply_free(reply);
+  return status;
+}
+
+static lk_status do_chore(steward *s, chore what, lk_error *error) {
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < s->worker->options->galleries_count; i++)
+    status = call(s, what, &s->worker->keys[i], error);
+  return status;
+}
+
+/* Whether as much time has passed since *last_us; then it is now. */
+static bool is_due(uint64_t *last_us, uint64_t every_us, uint64_t now_us) {
+  if (now_us < *last_us + every_us) return false;
+  *last_us = now_us;
+  return true;
+}
+
+/* Whether jobs were answered since the last time. */
+static bool has_finished(steward *s) {
+  pthread_mutex_lock(&s->worker->lock);
+  uint64_t jobs = s->worker->jobs;
+  pthread_mutex_unlock(&s->worker->lock);
+  bool more = jobs != s->trimmed_jobs;
+  s->trimmed_jobs = jobs;
+  return more;
+}
+
+/* A worker whose search hangs must lose its lease, so that others take over its jobs; a search that is only slow must
+ * not. False: a thread has searched since the last lease, and its search is where it was. */
+static bool makes_progress(steward *s) {
+  bool hangs = false;
+  for (uint32_t i = 0; i < LK_COMPUTE_MOST; i++) {
+    const lk_computer *computer = &s->worker->computers[i];
+    uint64_t progress = lk_search_progress(&computer->control);
+    bool searches = atomic_load(&computer->searches);
+    hangs |= searches && s->searched[i] && progress == s->progress[i];
+    s->searched[i] = searches;
+    s->progress[i] = progress;
+  }
+  return !hangs;
+}
+
+static lk_status claim(steward *s, uint64_t now_us, lk_error *error) {
+  if (lk_worker_is_stopping(s->worker)) return LK_OK;
+  bool all = now_us >= s->connected_us + claims_after_us && is_due(&s->claimed_us, claims_every_us, now_us);
+  return lk_claimer_run(&s->claimer, s->session.redis, all, error);
+}
+
+static lk_status do_chores(steward *s, lk_error *error) {
+  uint64_t now_us = lk_clock_us();
+  lk_status status = LK_OK;
+  if (is_due(&s->leased_us, LK_LEASE_RENEWED_MS * 1000, now_us) && makes_progress(s))
+    status = do_chore(s, LEASE, error);
+  if (atomic_exchange(&s->worker->mends, false)) s->mended_us = 0;
+  if (status == LK_OK && is_due(&s->mended_us, mends_every_us, now_us)) status = do_chore(s, MEND, error);
+  if (status == LK_OK) status = claim(s, now_us, error);
+  if (status == LK_OK && is_due(&s->trimmed_us, trims_every_us, now_us) && has_finished(s))
+    status = do_chore(s, TRIM, error);
+  return status;
+}
+
+static void turn(steward *s) {
+  lk_error error;
+  bool connects = s->session.redis == NULL;
+  if (lk_redis_session_open(&s->session, &error) != LK_OK) return;
+  if (connects) s->connected_us = lk_clock_us();
+  if (connects) s->leased_us = 0;
+  if (do_chores(s, &error) == LK_OK)
+    lk_redis_session_works(&s->session);
+  else
+    lk_redis_session_broke(&s->session, &error);
+}
+
+/* Waits until the next turn. False: the worker has answered its last job. */
+static bool wait_for_turn(lk_worker *worker) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += TURN_MS * 1000000L;
+  until.tv_sec += until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  pthread_mutex_lock(&worker->lock);
+  int waited = 0;
+  while (!worker->over && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
+  bool goes_on = !worker->over;
+  pthread_mutex_unlock(&worker->lock);
+  return goes_on;
+}
+
+void lk_steward_run(lk_worker *worker) {
+  steward s = {.worker = worker, .session = lk_worker_session(worker, "steward")};
+  lk_claimer_open(worker, &s.claimer);
+  do turn(&s);
+  while (wait_for_turn(worker));
+  lk_error error;
+  if (s.session.redis != NULL) (void)do_chore(&s, LEAVE, &error); /* if this fails, the leases run out */
+  lk_redis_session_close(&s.session);
+  lk_claimer_close(&s.claimer);
+  lk_command_free(&s.command);
+}

@@ -1,0 +1,306 @@
+/* What becomes of the jobs of workers that die, hang or are slow; who gets how many; and what is cancelled. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/queue/functions.h"
+#include "tests/e2e/e2e.h"
+
+enum { WORKERS = 3 };
+
+static process workers[WORKERS];
+
+static void setup(void) {
+  e2e_setup();
+  redis_server_start(&redis, true);
+}
+
+static void teardown(void) {
+  for (int i = 0; i < WORKERS; i++) process_close(&workers[i]);
+  e2e_teardown();
+}
+
+TestSuite(claims, .init = setup, .fini = teardown);
+
+static const char *lane(lk_priority priority, int number) {
+  static lk_keys keys;
+  cr_assert_eq(lk_keys_make("faces", &keys, NULL), LK_OK);
+  return keys.lanes[priority][number];
+}
+
+static void start_workers(int count, const char *batch) {
+  for (int i = 0; i < count; i++) worker_start(&workers[i], "--batch", batch, NULL);
+  cr_assert(redis_reaches(&redis, count, "ZCARD", FACES_WORKERS, NULL));
+}
+
+static int64_t replies_to(const char *to) {
+  char key[64];
+  snprintf(key, sizeof key, FACES_REPLIES "%s", to);
+  return redis_number(&redis, "LLEN", key, NULL);
+}
+
+static uint64_t await_replies(const char *to, int64_t count, uint64_t patience_ms) {
+  uint64_t begin_ms = now_ms();
+  while (replies_to(to) < count && now_ms() < begin_ms + patience_ms) sleep_ms(5);
+  cr_assert_geq(replies_to(to), count, "%lld of %lld", (long long)replies_to(to), (long long)count);
+  return now_ms() - begin_ms;
+}
+
+static int64_t consumers(void) {
+  lk_redis_reply *reply = redis_ask(&redis, "XINFO", "CONSUMERS", FACES_LO, LK_GROUP, NULL);
+  int64_t count = (int64_t)lk_redis_reply_elements(reply);
+  lk_redis_reply_free(reply);
+  return count;
+}
+
+/* A worker that takes so many jobs and never renews a lease: it never had one. Returns the first of them. */
+static const char *take_as(const char *consumer, const char *count) {
+  static char entry[48];
+  redis_do(&redis, "XGROUP", "CREATECONSUMER", FACES_LO, LK_GROUP, consumer, NULL);
+  lk_redis_reply *reply =
+      redis_ask(&redis, "XREADGROUP", "GROUP", LK_GROUP, consumer, "COUNT", count, "STREAMS", FACES_LO, ">", NULL);
+  const lk_redis_reply *entries = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
+  size_t length;
+  snprintf(entry, sizeof entry, "%s",
+           lk_redis_reply_string(lk_redis_reply_element(lk_redis_reply_element(entries, 0), 0), &length));
+  lk_redis_reply_free(reply);
+  return entry;
+}
+
+static void note_running(const char *consumer, const char *entry) {
+  char field[64], batch[128];
+  snprintf(field, sizeof field, "%s/0", consumer);
+  snprintf(batch, sizeof batch, "q:lo %s", entry);
+  redis_do(&redis, "HSET", FACES_RUNNING, field, batch, NULL);
+}
+
+static void make_group(void) {
+  redis_do(&redis, "XGROUP", "CREATE", FACES_LO, LK_GROUP, "0", "MKSTREAM", "ENTRIESREAD", "0", NULL);
+}
+
+Test(claims, a_worker_is_killed_among_three) {
+  enum { JOBS = 1200 };
+  send_jobs(FACES_LO, "x", "me", JOBS);
+  start_workers(3, "8");
+  cr_assert(redis_reaches(&redis, 20, "LLEN", FACES_REPLIES "me", NULL));
+  process_signal(&workers[1], SIGSTOP);
+  cr_assert_gt(JOBS - replies_to("me"), 100, "too fast to be killed in the middle");
+  process_signal(&workers[1], SIGKILL);
+  await_replies("me", JOBS, 15000);
+  uint64_t end_ms = now_ms() + 10000;
+  while (consumers() > 2 && now_ms() < end_ms) sleep_ms(20);
+  cr_assert_eq(consumers(), 2, "the dead one is removed");
+  worker_stop(&workers[0]);
+  worker_stop(&workers[2]);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(pending(), 0);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_LO, NULL), 0);
+  cr_assert_eq(consumers(), 0, "those that stop leave");
+}
+
+/* A job that kills its workers is given up; those that only waited beside it are not. */
+Test(claims, a_job_that_killed_three_workers_is_given_up) {
+  make_group();
+  send_jobs(FACES_LO, "x", "me", 20);
+  const char *poison = take_as("dead1", "20");
+  note_running("dead1", poison);
+  for (int i = 2; i <= 3; i++) {
+    char from[16];
+    snprintf(from, sizeof from, "dead%d", i);
+    lk_redis_reply *reply = NULL;
+    const char *const words[] = {LK_CLAIM, "2", FACES_WORKERS, FACES_LO, LK_GROUP, from, "100", "all"};
+    cr_assert_eq(lk_functions_call_words(redis.link, &reply, NULL, 8, words), LK_OK);
+    cr_assert_eq(lk_redis_reply_elements(reply), 20);
+    lk_redis_reply_free(reply);
+    note_running(from, poison);
+  }
+  start_workers(1, "8");
+  await_replies("me", 20, 20000);
+  int refused = 0;
+  for (int i = 0; i < 20; i++) {
+    json_t *reply = next_reply("me");
+    bool is_poison = strcmp(reply_text(reply, "id"), "x0") == 0;
+    refused += is_poison;
+    cr_assert_str_eq(reply_text(reply, "status"), is_poison ? "EPOISON" : "OK");
+    if (is_poison) cr_assert_not_null(strstr(reply_text(reply, "text"), "3 workers died of this job"));
+    json_decref(reply);
+  }
+  cr_assert_eq(refused, 1);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_DEAD, NULL), 1);
+  cr_assert_eq(redis_number(&redis, "EXISTS", FACES_DEATHS, NULL), 0);
+  worker_stop(&workers[0]);
+  cr_assert_eq(pending(), 0);
+}
+
+/* Longer than its lease: others take its jobs, and each is answered once all the same. */
+Test(claims, a_worker_hangs_and_comes_back) {
+  enum { JOBS = 600 };
+  start_workers(2, "8");
+  process_signal(&workers[0], SIGSTOP);
+  process_signal(&workers[1], SIGSTOP);
+  send_jobs(FACES_LO, "x", "me", JOBS);
+  process_signal(&workers[0], SIGCONT);
+  cr_assert(redis_reaches(&redis, 10, "LLEN", FACES_REPLIES "me", NULL));
+  process_signal(&workers[0], SIGSTOP);
+  process_signal(&workers[1], SIGCONT);
+  await_replies("me", JOBS, 20000);
+  process_signal(&workers[0], SIGCONT);
+  send_jobs(FACES_LO, "y", "you", 50);
+  await_replies("you", 50, 10000);
+  worker_stop(&workers[0]);
+  worker_stop(&workers[1]);
+  expect_each_once("me", "x", JOBS);
+  expect_each_once("you", "y", 50);
+  cr_assert_eq(pending(), 0);
+}
+
+/* After an outage everybody looks dead. */
+Test(claims, nothing_is_claimed_soon_after_a_reconnection) {
+  start_workers(1, "8");
+  sleep_ms(6000);
+  process_signal(&workers[0], SIGSTOP);
+  send_jobs(FACES_LO, "x", "me", 3);
+  take_as("dead1", "3");
+  redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  process_signal(&workers[0], SIGCONT);
+  uint64_t waited_ms = await_replies("me", 3, 20000);
+  cr_assert(waited_ms >= 5000 && waited_ms < 8000, "%llu ms", (unsigned long long)waited_ms);
+}
+
+/* Nobody waits for the 5 s where a worker handed jobs back. */
+Test(claims, what_was_handed_back_is_taken_at_once) {
+  start_workers(1, "8");
+  process_signal(&workers[0], SIGSTOP);
+  send_jobs(FACES_LO, "x", "me", 40);
+  take_as("returned", "40");
+  process_signal(&workers[0], SIGCONT);
+  cr_assert_lt(await_replies("me", 40, 20000), 2500);
+  worker_stop(&workers[0]);
+  expect_each_once("me", "x", 40);
+}
+
+Test(claims, cancelled_jobs_are_refused) {
+  make_group();
+  send_jobs(FACES_LO, "x", "me", 10);
+  send_jobs(FACES_LO, "y", "you", 10);
+  const char *const one[] = {LK_CANCEL, "1", FACES_CANCELLED, "me", "x3", "x7"};
+  const char *const all[] = {LK_CANCEL, "1", FACES_CANCELLED, "you"};
+  lk_redis_reply *reply = NULL;
+  cr_assert_eq(lk_functions_call_words(redis.link, &reply, NULL, 6, one), LK_OK);
+  lk_redis_reply_free(reply);
+  cr_assert_eq(lk_functions_call_words(redis.link, &reply, NULL, 4, all), LK_OK);
+  lk_redis_reply_free(reply);
+  sleep_ms(5);
+  send_jobs(FACES_LO, "y", "you", 1);
+  send_jobs(FACES_LO, "x3", "me", 1);
+  start_workers(1, "8");
+  await_replies("me", 11, 10000);
+  await_replies("you", 11, 10000);
+  int cancelled[2] = {0};
+  for (int i = 0; i < 22; i++) {
+    json_t *answer = next_reply(i < 11 ? "me" : "you");
+    if (strcmp(reply_text(answer, "status"), "ECANCELLED") == 0) {
+      cancelled[i / 11]++;
+      cr_assert_not_null(strstr(reply_text(answer, "text"), "cancelled by its client"));
+    }
+    json_decref(answer);
+  }
+  cr_assert_eq(cancelled[0], 2);
+  cr_assert_eq(cancelled[1], 10);
+  worker_stop(&workers[0]);
+  cr_assert_eq(pending(), 0);
+}
+
+/* How many jobs of `to` were answered before the list of `lone` had its reply. */
+static int64_t answered_before(const char *to, const char *lone) {
+  while (replies_to(lone) == 0) sleep_ms(1);
+  return replies_to(to);
+}
+
+Test(claims, a_lone_client_does_not_wait_for_a_long_queue) {
+  enum { JOBS = 4000, BATCH = 16 };
+  send_jobs(lane(LK_LO, 3), "x", "many", JOBS);
+  send_jobs(lane(LK_LO, 9), "y", "lone", 1);
+  start_workers(1, "16");
+  int64_t before = answered_before("many", "lone");
+  cr_assert_leq(before, 20 * BATCH, "%lld jobs were answered first", (long long)before);
+  await_replies("many", JOBS, 20000);
+  worker_stop(&workers[0]);
+  cr_assert_eq(pending(), 0);
+}
+
+/* Sends jobs of 1,024 probes. */
+static void send_large(const char *stream, const char *to, int count) {
+  enum { PROBES = 1024 };
+  float *many = malloc(sizeof *many * FACES_DIM * PROBES);
+  for (int i = 0; i < FACES_DIM * PROBES; i++) many[i] = faces_probes[i % (FACES_DIM * FACES_PROBES)];
+  for (int i = 0; i < count; i++)
+    send_job(&(test_job){.stream = stream,
+                         .id = "large",
+                         .to = to,
+                         .k = "1",
+                         .n = "1024",
+                         .f32 = many,
+                         .bytes = sizeof *many * FACES_DIM * PROBES});
+  free(many);
+}
+
+Test(claims, hi_does_not_wait_behind_lo) {
+  enum { JOBS = 256 };
+  send_large(FACES_LO, "lo", JOBS);
+  start_workers(1, "256");
+  cr_assert(redis_reaches(&redis, 4, "LLEN", FACES_REPLIES "lo", NULL));
+  int64_t before = replies_to("lo");
+  send_job(&(test_job){.stream = FACES_HI, .to = "hi"});
+  int64_t after = answered_before("lo", "hi");
+  cr_assert_leq(after - before, 6, "%lld jobs of lo came first", (long long)(after - before));
+}
+
+static uint32_t jobs_of(process *p) {
+  unsigned jobs = 0;
+  const char *line = strstr(process_log(p), "stopped after ");
+  cr_assert(line != NULL && sscanf(line, "stopped after %u jobs", &jobs) == 1);
+  return jobs;
+}
+
+Test(claims, two_workers_share_large_jobs) {
+  enum { JOBS = 40 };
+  start_workers(2, "256");
+  send_large(FACES_LO, "me", JOBS);
+  await_replies("me", JOBS, 30000);
+  worker_stop(&workers[0]);
+  worker_stop(&workers[1]);
+  uint32_t share = jobs_of(&workers[0]);
+  cr_assert_eq(share + jobs_of(&workers[1]), JOBS);
+  cr_assert(share >= 12 && share <= 28, "%u of 40", share);
+}
+
+/* Larger than any job can be. The worker goes on, and so do those jobs that are as large as can be. */
+Test(claims, entries_that_are_too_large_are_refused) {
+  const size_t most = (size_t)4096 * 4096 * sizeof(float);
+  char *bytes = calloc(1, most + (2 << 20));
+  start_workers(1, "8");
+  send_job(&(test_job){.id = "huge", .f32 = bytes, .bytes = most + (2 << 20)});
+  send_job(&(test_job){.id = "largest", .f32 = bytes, .bytes = most, .n = "4096"});
+  free(bytes);
+  expect_reply("me", "huge", "EBADJOB", "bytes; at most");
+  expect_reply("me", "largest", "EDIM", "4096");
+  send_job(&(test_job){.id = "after"});
+  expect_reply("me", "after", "OK", "");
+}
+
+/* A group that was destroyed is made again, and what was answered does not come twice. */
+Test(claims, the_group_is_destroyed) {
+  enum { JOBS = 2000 };
+  start_workers(1, "8");
+  send_jobs(FACES_LO, "x", "me", JOBS);
+  cr_assert(redis_reaches(&redis, 100, "LLEN", FACES_REPLIES "me", NULL));
+  redis_do(&redis, "XGROUP", "DESTROY", FACES_LO, LK_GROUP, NULL);
+  await_replies("me", JOBS, 20000);
+  worker_stop(&workers[0]);
+  expect_each_once("me", "x", JOBS);
+  cr_assert_eq(pending(), 0);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_LO, NULL), 0);
+}
