@@ -42,7 +42,7 @@ Test(faults, redis_is_away_at_the_start) {
   expect_log(&worker, "redis is back");
   cr_assert_eq(submit(), 0, "%s", process_log(&client));
   /* One line for each cause (no socket yet, nobody listening yet), and one when Redis is back. */
-  uint32_t remarks = count_words(process_log(&worker), "intake");
+  uint32_t remarks = count_words(process_log(&worker), "intake lo");
   cr_assert(remarks == 2 || remarks == 3, "%s", process_log(&worker));
   worker_stop(&worker);
 }
@@ -281,10 +281,10 @@ Test(faults, password_changed_in_the_middle) {
   redis_do(&redis, "CONFIG", "SET", "requirepass", "new", NULL);
   redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
   process_signal(&worker, SIGCONT);
-  expect_log(&worker, "likeness: intake: redis at unix:");
+  expect_log(&worker, "likeness: intake lo: redis at unix:");
   expect_log(&worker, "refused AUTH: WRONGPASS");
   cr_assert_eq(process_wait(&worker, 3000), PROCESS_LATE, "%s", process_log(&worker));
-  cr_assert_leq(count_words(process_log(&worker), "WRONGPASS"), 4, "once a stage: %s", process_log(&worker));
+  cr_assert_leq(count_words(process_log(&worker), "WRONGPASS"), 5, "once a stage: %s", process_log(&worker));
   write_password("rotated", "new\n");
   cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL), "%s", process_log(&worker));
   worker_stop(&worker);

@@ -63,13 +63,12 @@ static void send_patiently(const char *id) {
 /* Waits until the stream numbers its entries by the clock again. */
 static void expect_ids_by_the_clock(const char *stream) {
   uint64_t end_ms = now_ms() + 10000;
-  int64_t last_ms = INT64_MAX;
-  while (last_ms > redis_clock_ms() + 60000) {
-    cr_assert_lt(now_ms(), end_ms, "the last id stays %" PRId64, last_ms);
+  uint64_t last_ms = UINT64_MAX;
+  while (last_ms > (uint64_t)redis_clock_ms() + 60000) {
+    cr_assert_lt(now_ms(), end_ms, "the last id stays %" PRIu64, last_ms);
     lk_redis_reply *reply = redis_ask(&redis, "XINFO", "STREAM", stream, NULL);
     size_t length;
-    last_ms = (int64_t)(strtoull(lk_redis_reply_string(lk_redis_reply_element(reply, 7), &length), NULL, 10) >> 1) * 2;
-    if (last_ms < 0) last_ms = INT64_MAX;
+    last_ms = strtoull(lk_redis_reply_string(lk_redis_reply_element(reply, 7), &length), NULL, 10);
     lk_redis_reply_free(reply);
     sleep_ms(20);
   }
