@@ -214,9 +214,9 @@ Test(queue, verify) {
   expect_reply("me", "j1", "EBADJOB", "subject");
 }
 
-/* At the start lo may be read before hi: two batches, and the one that is searched. */
+/* Each priority is in order, and hi is done before most of lo. More cannot be said: hi and lo are read side by side, and
+ * what one of them has read is not kept waiting for the other. */
 static void expect_order(uint32_t hi, uint32_t lo) {
-  enum { READ_FIRST = 3 };
   uint32_t next_hi = 0, next_lo = 0, lo_early = 0;
   for (uint32_t i = 0; i < hi + lo; i++) {
     json_t *reply = next_reply("me");
@@ -224,9 +224,9 @@ static void expect_order(uint32_t hi, uint32_t lo) {
     uint32_t *next = id[0] == 'h' ? &next_hi : &next_lo;
     cr_assert_eq((uint32_t)atoi(id + 1), (*next)++, "%s is out of order", id);
     if (id[0] == 'l' && next_hi < hi) lo_early++;
-    cr_assert_leq(lo_early * 3, next_hi + 3 * READ_FIRST, "lo before its turn");
     json_decref(reply);
   }
+  cr_assert_leq(lo_early, 2 * lo / 3, "%u lo were answered before the last hi", lo_early);
 }
 
 Test(queue, hi_before_lo) {
