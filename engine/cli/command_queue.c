@@ -10,7 +10,7 @@
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/render.h"
-#include "engine/queue/client.h"
+#include "engine/queue/client/client.h"
 #include "engine/queue/job.h"
 #include "engine/worker/serve.h"
 #include "index/formats/id_list.h"

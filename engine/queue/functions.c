@@ -1,6 +1,5 @@
 #include "engine/queue/functions.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 void lk_functions_begin(lk_command *command, const char *function, const char *keys_count) {
@@ -10,7 +9,7 @@ void lk_functions_begin(lk_command *command, const char *function, const char *k
   lk_command_add_string(command, keys_count);
 }
 
-static bool is_missing(const lk_redis_reply *reply) {
+bool lk_functions_are_missing(const lk_redis_reply *reply) {
   const char *refused = lk_redis_reply_error(reply);
   return refused != NULL && strstr(refused, "Function not found") != NULL;
 }
@@ -35,7 +34,7 @@ static lk_status run_script(lk_redis *redis, const lk_command *call, lk_redis_re
 lk_status lk_functions_call(lk_redis *redis, const lk_command *command, lk_redis_reply **reply, lk_error *error) {
   static const char *const load[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_library};
   lk_status status = lk_redis_call(redis, command, reply, error);
-  if (status != LK_OK || !is_missing(*reply)) return status;
+  if (status != LK_OK || !lk_functions_are_missing(*reply)) return status;
   lk_redis_reply_free(*reply);
   *reply = NULL;
   lk_redis_reply *loaded = NULL;

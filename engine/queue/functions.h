@@ -3,6 +3,8 @@
 #ifndef ENGINE_QUEUE_FUNCTIONS_H
 #define ENGINE_QUEUE_FUNCTIONS_H
 
+#include <stdbool.h>
+
 #include "engine/queue/redis.h"
 
 /* The number in the names is the version of the arguments. Workers of another version can share a Redis: loading a
@@ -30,6 +32,9 @@ extern const char lk_functions_script[];  /* for EVAL: the first argument is the
 /* Begins a command that calls a function; its keys and arguments follow. The command keeps no copy of `keys_count`, a
  * decimal number. */
 void lk_functions_begin(lk_command *command, const char *function, const char *keys_count);
+
+/* Whether the reply says that Redis has not got the function. */
+bool lk_functions_are_missing(const lk_redis_reply *reply);
 
 /* Calls the function. Where Redis has not got it, or no longer, loads all of them first; a Redis that is too full to
  * load them is given them as a script. LK_EIO: the connection broke. The reply may be an error of Redis, also the one
