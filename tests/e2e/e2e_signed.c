@@ -392,3 +392,20 @@ Test(signed, submit_signs) {
   worker_stop(&worker);
   cr_assert_eq(records_with("\"authenticated\":true"), FACES_PROBES / 10);
 }
+
+/* Redis loses signed jobs that the worker took, and so remembers: they come again under a new signature. */
+Test(signed, submit_signs_again_what_redis_lost) {
+  worker_start(&worker, "--policy", policy, "--audit", audit, "--max-queue-delay-us", "1000000", NULL);
+  workers_await(FACES_WORKERS);
+  likeness_start(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--actor", "desk", "--purpose",
+                 "demo", "--sign", key_file, "--deployment", "here", NULL);
+  lk_redis_reply *reply = NULL;
+  do {
+    lk_redis_reply_free(reply);
+    reply = redis_ask(&redis, "KEYS", FACES_SIGNED "*", NULL);
+  } while (lk_redis_reply_elements(reply) < 3);
+  lk_redis_reply_free(reply);
+  redis_do(&redis, "FLUSHALL", NULL);
+  cr_assert_eq(process_wait(&other, PROCESS_PATIENCE_MS), 0, "%s%s", process_log(&other), process_log(&worker));
+  worker_stop(&worker);
+}

@@ -149,11 +149,9 @@ static lk_status receive(client *c, lk_error *error) {
   const char *const waits[] = {"BLMPOP", "0.25", "1", c->reply_key, "LEFT", "COUNT", most};
   const char *const now[] = {"LMPOP", "1", c->reply_key, "LEFT", "COUNT", most};
   snprintf(most, sizeof most, "%" PRIu64, c->window.opened - c->window.first);
-  if (lk_window_has_unsent(&c->window) && lk_clock_us() >= c->send_us)
-    lk_line_send_words(&c->line, sizeof now / sizeof now[0], now);
-  else
-    lk_line_send_words(&c->line, sizeof waits / sizeof waits[0], waits);
-  lk_redis_reply *reply = lk_line_receive(&c->line);
+  bool sends = lk_window_has_unsent(&c->window) && lk_clock_us() >= c->send_us;
+  lk_redis_reply *reply = sends ? lk_line_ask(&c->line, sizeof now / sizeof now[0], now)
+                                : lk_line_ask(&c->line, sizeof waits / sizeof waits[0], waits);
   lk_status status = LK_OK;
   if (reply == NULL) return LK_OK;
   if (lk_redis_reply_error(reply) != NULL) {

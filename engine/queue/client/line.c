@@ -53,16 +53,30 @@ void lk_line_send_words(lk_line *line, size_t count, const char *const *words) {
   lk_command_free(&command);
 }
 
-lk_redis_reply *lk_line_receive(lk_line *line) {
-  lk_error error;
-  lk_redis_reply *reply = NULL;
-  if (line->redis == NULL) return NULL;
-  if (lk_redis_receive(line->redis, &reply, &error) != LK_OK) {
-    lk_line_break(line, error.text);
+/* Of a call with this status. */
+static lk_redis_reply *take(lk_line *line, lk_status status, lk_redis_reply *reply, const lk_error *error) {
+  if (status != LK_OK) {
+    lk_line_break(line, error->text);
     return NULL;
   }
   if (lk_redis_reply_error(reply) == NULL) line->pause_ms = PAUSE_LEAST_MS;
   return reply;
+}
+
+lk_redis_reply *lk_line_receive(lk_line *line) {
+  lk_error error;
+  lk_redis_reply *reply = NULL;
+  if (line->redis == NULL) return NULL;
+  lk_status status = lk_redis_receive(line->redis, &reply, &error);
+  return take(line, status, reply, &error);
+}
+
+lk_redis_reply *lk_line_ask(lk_line *line, size_t count, const char *const *words) {
+  lk_error error;
+  lk_redis_reply *reply = NULL;
+  if (line->redis == NULL) return NULL;
+  lk_status status = lk_redis_call_words(line->redis, &reply, &error, count, words);
+  return take(line, status, reply, &error);
 }
 
 lk_status lk_line_refused(lk_line *line, const char *what, const lk_redis_reply *reply, lk_error *error) {

@@ -30,6 +30,8 @@ void lk_line_send(lk_line *line, const lk_command *command);
 void lk_line_send_words(lk_line *line, size_t count, const char *const *words);
 /* The next reply; the caller frees it. NULL: the line is down. */
 lk_redis_reply *lk_line_receive(lk_line *line);
+/* Sends and waits. Ask first on a new line: a cluster says then where the keys are, and only a call follows it. */
+lk_redis_reply *lk_line_ask(lk_line *line, size_t count, const char *const *words);
 
 /* For a reply that is a refusal of `what`: LK_EPOLICY with the reason. Where it is worth another try, breaks the line
  * and returns LK_OK. */

@@ -36,8 +36,7 @@ lk_status lk_whereabouts_ask(lk_line *line, const lk_keys *keys, const char *str
                              lk_whereabouts *where, lk_error *error) {
   const char *const words[] = {"FCALL", LK_WHERE, "2", stream, keys->workers, LK_GROUP, entry};
   *where = (lk_whereabouts){.kind = LK_WHERE_UNKNOWN};
-  lk_line_send_words(line, sizeof words / sizeof words[0], words);
-  lk_redis_reply *reply = lk_line_receive(line);
+  lk_redis_reply *reply = lk_line_ask(line, sizeof words / sizeof words[0], words);
   if (reply == NULL) return LK_OK;
   lk_status status = LK_OK;
   if (lk_redis_reply_error(reply) == NULL)
