@@ -4,6 +4,8 @@
 
 #include <likeness/likeness.h>
 
+#include "engine/queue/text_list.h"
+
 typedef struct lk_client_job {
   const char *gallery, *model, *priority; /* model: NULL for none */
   const lk_vectors *probes;
@@ -12,6 +14,7 @@ typedef struct lk_client_job {
   bool by_subject;
   lk_fusion fusion; /* of a job's probes */
   uint64_t tags, mask;
+  lk_text_list keys, subjects;
   lk_claims claims;       /* their key signs each job */
   const char *deployment; /* that signed jobs are for; NULL: none */
   uint64_t ttl_ms;        /* 0: no deadline */

@@ -45,6 +45,10 @@ static void add_field(lk_job_writer *w, const char *name, const char *value) {
   add_bytes(w, name, value, strlen(value));
 }
 
+static void add_list(lk_job_writer *w, const char *name, const lk_text_list *list) {
+  if (list->given) add_bytes(w, name, list->bytes, list->length);
+}
+
 static void add_claims(lk_job_writer *w, const lk_claims *claims) {
   for (int i = 0; i < LK_CLAIMS_TEXTS; i++) {
     lk_text text = lk_claims_text(claims, i);
@@ -72,6 +76,8 @@ static void add_search(lk_job_writer *w, uint64_t number) {
     add_field(w, "tags", w->tags);
     add_field(w, "mask", w->mask);
   }
+  add_list(w, "keys", &job->keys);
+  add_list(w, "subjects", &job->subjects);
 }
 
 /* Signs all fields that were added before. */

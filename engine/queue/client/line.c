@@ -6,7 +6,7 @@
 enum { PAUSE_LEAST_MS = 10, PAUSE_MOST_MS = 1000 };
 
 void lk_line_make(lk_line *line, const lk_address *address) {
-  *line = (lk_line){.address = address, .down_us = lk_clock_us(), .pause_ms = PAUSE_LEAST_MS};
+  *line = (lk_line){.route = {.address = address}, .down_us = lk_clock_us(), .pause_ms = PAUSE_LEAST_MS};
 }
 
 void lk_line_close(lk_line *line) {
@@ -24,7 +24,7 @@ lk_status lk_line_open(lk_line *line, bool *opened, lk_error *error) {
   *opened = false;
   if (line->redis != NULL || lk_clock_us() < line->retry_us) return LK_OK;
   lk_error trouble;
-  lk_status status = lk_redis_open(line->address, &line->redis, &trouble);
+  lk_status status = lk_redis_open_route(&line->route, &line->redis, &trouble);
   *opened = status == LK_OK;
   if (status == LK_OK) return LK_OK;
   if (status != LK_EIO) return lk_fail(error, status, "%s", trouble.text);

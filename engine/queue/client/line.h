@@ -7,8 +7,9 @@
 
 #include "engine/queue/redis.h"
 
+/* Do not move a line that was opened: its connection knows where it is. */
 typedef struct lk_line {
-  const lk_address *address;
+  lk_route route;
   lk_redis *redis;   /* NULL: it is down, */
   uint64_t down_us;  /* since then (lk_clock_us), */
   uint64_t retry_us; /* and not to be tried before then, */
