@@ -1,0 +1,168 @@
+#include "tests/faults/account.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { SHOWN_MOST = 10 };
+
+typedef struct line {
+  account_job job;
+  lk_entry entry;
+  uint64_t accepted_ms, answered_ms;
+  answer first, other; /* the first answer, and one that differs from it */
+  uint32_t answers;
+  bool accepted, contradicted;
+  const char *lost; /* why */
+} line;
+
+struct account {
+  pthread_mutex_t lock;
+  uint32_t jobs, jobs_most, strangers;
+  line *lines;
+};
+
+account *account_open(uint32_t jobs_most) {
+  account *a = calloc(1, sizeof *a);
+  line *lines = calloc(jobs_most, sizeof *lines);
+  if (a == NULL || lines == NULL) abort();
+  *a = (account){.lock = PTHREAD_MUTEX_INITIALIZER, .jobs_most = jobs_most, .lines = lines};
+  return a;
+}
+
+void account_close(account *a) {
+  free(a->lines);
+  free(a);
+}
+
+uint32_t account_send(account *a, const account_job *job) {
+  pthread_mutex_lock(&a->lock);
+  uint32_t number = a->jobs < a->jobs_most ? a->jobs++ : ACCOUNT_FULL;
+  if (number != ACCOUNT_FULL) a->lines[number].job = *job;
+  pthread_mutex_unlock(&a->lock);
+  return number;
+}
+
+account_job account_job_of(account *a, uint32_t number) {
+  pthread_mutex_lock(&a->lock);
+  account_job job = a->lines[number].job;
+  pthread_mutex_unlock(&a->lock);
+  return job;
+}
+
+void account_accept(account *a, uint32_t number, lk_entry entry, uint64_t now_ms) {
+  pthread_mutex_lock(&a->lock);
+  line *l = &a->lines[number];
+  if (!l->accepted) l->accepted_ms = now_ms;
+  l->accepted = true;
+  l->entry = entry;
+  l->lost = NULL;
+  pthread_mutex_unlock(&a->lock);
+}
+
+static bool equal(const answer *a, const answer *b) { return a->status == b->status && a->digest == b->digest; }
+
+static void enter(line *l, const answer *read, uint64_t now_ms) {
+  if (l->answers++ == 0) {
+    l->first = *read;
+    l->answered_ms = now_ms;
+  } else if (!equal(&l->first, read)) {
+    l->contradicted = true;
+    l->other = *read;
+  }
+}
+
+void account_answer(account *a, const char *reply, size_t length, uint64_t now_ms) {
+  answer read;
+  bool whole = answer_read(reply, length, &read);
+  pthread_mutex_lock(&a->lock);
+  if (whole && read.job < a->jobs)
+    enter(&a->lines[read.job], &read, now_ms);
+  else
+    a->strangers++;
+  pthread_mutex_unlock(&a->lock);
+}
+
+bool account_is_open(account *a, uint32_t number) {
+  pthread_mutex_lock(&a->lock);
+  bool open = a->lines[number].answers == 0 && a->lines[number].lost == NULL;
+  pthread_mutex_unlock(&a->lock);
+  return open;
+}
+
+static bool is_after(lk_entry a, lk_entry b) { return a.ms > b.ms || (a.ms == b.ms && a.sequence > b.sequence); }
+
+uint32_t account_lose(account *a, uint32_t stream, lk_entry last, const char *reason) {
+  uint32_t lost = 0;
+  pthread_mutex_lock(&a->lock);
+  for (line *l = a->lines; l < a->lines + a->jobs; l++) {
+    if (!l->accepted || l->answers > 0 || l->lost != NULL || l->job.stream != stream || !is_after(l->entry, last))
+      continue;
+    l->lost = reason;
+    lost++;
+  }
+  pthread_mutex_unlock(&a->lock);
+  return lost;
+}
+
+static bool is_right(const line *l) {
+  if (l->job.poison) return l->first.status == LK_EPOISON;
+  return l->first.status == LK_OK && l->first.digest == l->job.digest;
+}
+
+static void add(account_sums *sums, const line *l) {
+  bool answered = l->answers > 0;
+  uint64_t waited_ms = answered && l->accepted && l->answered_ms > l->accepted_ms ? l->answered_ms - l->accepted_ms : 0;
+  sums->sent++;
+  sums->accepted += l->accepted;
+  sums->answered += answered;
+  sums->repeated += l->answers > 1 && !l->contradicted;
+  sums->lost += !answered && l->lost != NULL;
+  sums->missing += l->accepted && !answered && l->lost == NULL;
+  sums->wrong += answered && !is_right(l);
+  sums->contradicted += l->contradicted;
+  sums->poison += l->accepted && l->job.poison;
+  sums->poison_answered += answered && l->job.poison;
+  if (waited_ms > sums->longest_ms) sums->longest_ms = waited_ms;
+}
+
+account_sums account_sum(account *a) {
+  account_sums sums = {0};
+  pthread_mutex_lock(&a->lock);
+  for (uint32_t i = 0; i < a->jobs; i++) add(&sums, &a->lines[i]);
+  sums.strangers = a->strangers;
+  pthread_mutex_unlock(&a->lock);
+  return sums;
+}
+
+static const char *fault_of(const line *l) {
+  if (l->contradicted) return "has two different answers";
+  if (l->answers > 0) return is_right(l) ? NULL : "has a wrong answer";
+  return l->accepted && l->lost == NULL ? "was accepted and never answered" : NULL;
+}
+
+static void show(FILE *out, uint32_t number, const line *l, const char *fault) {
+  fprintf(out, "  job %u (stream %u, entry %" PRIu64 "-%" PRIu64 ", probes %u+%u, k %u%s%s) %s", number, l->job.stream,
+          l->entry.ms, l->entry.sequence, l->job.first, l->job.n, l->job.k, l->job.json ? ", json" : "",
+          l->job.poison ? ", poison" : "", fault);
+  if (l->answers > 0)
+    fprintf(out, ": %s %016" PRIx64 ", not %s %016" PRIx64, lk_status_name(l->first.status), l->first.digest,
+            l->job.poison ? "EPOISON" : "OK", l->job.digest);
+  if (l->contradicted) fprintf(out, "; also %s %016" PRIx64, lk_status_name(l->other.status), l->other.digest);
+  fputc('\n', out);
+}
+
+bool account_judge(account *a, FILE *out) {
+  uint32_t shown = 0;
+  pthread_mutex_lock(&a->lock);
+  for (uint32_t i = 0; i < a->jobs && shown < SHOWN_MOST; i++) {
+    const char *fault = fault_of(&a->lines[i]);
+    if (fault == NULL) continue;
+    show(out, i, &a->lines[i], fault);
+    shown++;
+  }
+  bool clean = shown == 0 && a->strangers == 0;
+  if (a->strangers > 0) fprintf(out, "  %u replies answer no job that was sent\n", a->strangers);
+  pthread_mutex_unlock(&a->lock);
+  return clean;
+}
