@@ -9,7 +9,6 @@ enum { SHOWN_MOST = 10 };
 typedef struct line {
   account_job job;
   lk_entry entry;
-  uint64_t accepted_ms, answered_ms;
   answer first, other; /* the first answer, and one that differs from it */
   uint32_t answers;
   bool accepted, contradicted;
@@ -50,10 +49,9 @@ account_job account_job_of(account *a, uint32_t number) {
   return job;
 }
 
-void account_accept(account *a, uint32_t number, lk_entry entry, uint64_t now_ms) {
+void account_accept(account *a, uint32_t number, lk_entry entry) {
   pthread_mutex_lock(&a->lock);
   line *l = &a->lines[number];
-  if (!l->accepted) l->accepted_ms = now_ms;
   l->accepted = true;
   l->entry = entry;
   l->lost = NULL;
@@ -62,22 +60,21 @@ void account_accept(account *a, uint32_t number, lk_entry entry, uint64_t now_ms
 
 static bool equal(const answer *a, const answer *b) { return a->status == b->status && a->digest == b->digest; }
 
-static void enter(line *l, const answer *read, uint64_t now_ms) {
+static void enter(line *l, const answer *read) {
   if (l->answers++ == 0) {
     l->first = *read;
-    l->answered_ms = now_ms;
   } else if (!equal(&l->first, read)) {
     l->contradicted = true;
     l->other = *read;
   }
 }
 
-void account_answer(account *a, const char *reply, size_t length, uint64_t now_ms) {
+void account_answer(account *a, const char *reply, size_t length) {
   answer read;
   bool whole = answer_read(reply, length, &read);
   pthread_mutex_lock(&a->lock);
   if (whole && read.job < a->jobs)
-    enter(&a->lines[read.job], &read, now_ms);
+    enter(&a->lines[read.job], &read);
   else
     a->strangers++;
   pthread_mutex_unlock(&a->lock);
@@ -112,7 +109,6 @@ static bool is_right(const line *l) {
 
 static void add(account_sums *sums, const line *l) {
   bool answered = l->answers > 0;
-  uint64_t waited_ms = answered && l->accepted && l->answered_ms > l->accepted_ms ? l->answered_ms - l->accepted_ms : 0;
   sums->sent++;
   sums->accepted += l->accepted;
   sums->answered += answered;
@@ -123,7 +119,6 @@ static void add(account_sums *sums, const line *l) {
   sums->contradicted += l->contradicted;
   sums->poison += l->accepted && l->job.poison;
   sums->poison_answered += answered && l->job.poison;
-  if (waited_ms > sums->longest_ms) sums->longest_ms = waited_ms;
 }
 
 account_sums account_sum(account *a) {

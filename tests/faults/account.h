@@ -27,7 +27,6 @@ typedef struct account_sums {
   uint32_t missing, wrong, contradicted;       /* accepted and never answered; not as the reference; two answers */
   uint32_t strangers;                          /* replies that are none, or of no job that was sent */
   uint32_t poison, poison_answered;            /* of those accepted */
-  uint64_t longest_ms;                         /* from the acceptance to the answer */
 } account_sums;
 
 /* Ends the process where memory runs out. */
@@ -38,8 +37,8 @@ void account_close(account *account);
 uint32_t account_send(account *account, const account_job *job);
 account_job account_job_of(account *account, uint32_t number);
 /* Redis acknowledged it as this entry; a later one replaces it, when the job was sent again. */
-void account_accept(account *account, uint32_t number, lk_entry entry, uint64_t now_ms);
-void account_answer(account *account, const char *reply, size_t length, uint64_t now_ms);
+void account_accept(account *account, uint32_t number, lk_entry entry);
+void account_answer(account *account, const char *reply, size_t length);
 
 /* Whether it is neither answered nor lost. */
 bool account_is_open(account *account, uint32_t number);

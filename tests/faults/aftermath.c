@@ -13,10 +13,11 @@ enum { NODE_ENTRIES = 100, SILENCE_MS = 15000, SETTLES_MS = 10000, SPARE_BYTES =
 int64_t aftermath_data(store *s) { return store_info(s, "memory", "used_memory_dataset"); }
 
 void aftermath_await(weather *w) {
-  uint64_t heard_ms = now_ms();
+  uint64_t began_ms = now_ms(), heard_ms = began_ms;
   uint32_t answered = 0;
   for (;;) {
     account_sums sums = account_sum(w->account);
+    w->answered_after_ms = heard_ms - began_ms;
     if (sums.missing == 0 || now_ms() > heard_ms + SILENCE_MS) return;
     if (sums.answered > answered) heard_ms = now_ms();
     answered = sums.answered;
@@ -70,7 +71,10 @@ static int64_t pending_of(store *s, const char *stream) {
 
 static bool stream_settled(store *s, const char *stream, FILE *out) {
   if (store_number(s, "EXISTS", stream, NULL) == 0) return true;
-  int64_t count = pending_of(s, stream), entries = store_number(s, "XLEN", stream, NULL);
+  lk_redis_reply *groups = store_ask(s, "XINFO", "GROUPS", stream, NULL);
+  bool grouped = groups != NULL && lk_redis_reply_elements(groups) > 0;
+  lk_redis_reply_free(groups);
+  int64_t count = grouped ? pending_of(s, stream) : -1, entries = store_number(s, "XLEN", stream, NULL);
   uint32_t dead = count >= 0 ? dead_consumers(s, stream) : 0;
   if (count < 0) fprintf(out, "  %s has no group\n", stream);
   if (count > 0) fprintf(out, "  %s: %lld entries are pending\n", stream, (long long)count);

@@ -7,7 +7,7 @@
 /* Redis' data at a moment, in bytes, without what its connections and its log take. */
 int64_t aftermath_data(store *store);
 
-/* Waits until every accepted job is answered, or until none was for 15 s. */
+/* Waits until every accepted job is answered, or until none was for 15 s. Notes how long it took. */
 void aftermath_await(weather *weather);
 /* Waits until nothing is pending, the streams are trimmed, and the consumers and leases are those of the workers that
  * live. Writes what is not so; returns whether all of it is. */

@@ -120,7 +120,7 @@ static bool is_accepted(client *c, const lk_redis_reply *reply, uint32_t number)
   lk_entry entry;
   bool kept;
   if (reply == NULL || !read_entry(reply, &entry, &kept)) return false;
-  if (!kept) account_accept(c->options->account, number, entry, now_ms());
+  if (!kept) account_accept(c->options->account, number, entry);
   return true;
 }
 
@@ -148,7 +148,7 @@ static void take_answers(client *c, const lk_redis_reply *replies) {
   for (size_t i = 0; i < lk_redis_reply_elements(replies); i++) {
     size_t length;
     const char *bytes = lk_redis_reply_string(lk_redis_reply_element(replies, i), &length);
-    if (bytes != NULL) account_answer(c->options->account, bytes, length, now_ms());
+    if (bytes != NULL) account_answer(c->options->account, bytes, length);
   }
 }
 

@@ -136,7 +136,10 @@ bool pool_end(pool *p) {
   for (int i = 0; i < PLAN_WORKERS; i++) {
     if (p->workers[i].process.pid == 0) continue;
     int code = process_wait(&p->workers[i].process, LEAVES_WITHIN_MS);
-    if (code != 0) show_end(&p->workers[i], i, code);
+    if (code == PROCESS_LATE)
+      show_end(&p->workers[i], i, code);
+    else
+      count_end(p, i, code);
     well = well && code == 0;
   }
   return well;

@@ -96,7 +96,6 @@ static void accept_one(proxy *p, int number) {
 /* Passes on at most what is left until the cut. False: the connection is over. */
 static bool take_in(pipe_pair *pair, int end) {
   flow *f = &pair->flows[end];
-  if (f->first == f->end) f->first = f->end = 0;
   if (f->end == HELD_MOST) return true;
   size_t room = HELD_MOST - f->end < pair->left ? HELD_MOST - f->end : pair->left;
   ssize_t got = recv(pair->ends[end], f->bytes + f->end, room, 0);
@@ -113,6 +112,7 @@ static bool pass_on(pipe_pair *pair, int end) {
   ssize_t sent = send(pair->ends[1 - end], f->bytes + f->first, f->end - f->first, MSG_NOSIGNAL);
   if (sent < 0) return errno == EAGAIN;
   f->first += (size_t)sent;
+  if (f->first == f->end) f->first = f->end = 0;
   return true;
 }
 

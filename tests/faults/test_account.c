@@ -42,7 +42,7 @@ static uint64_t digest_of(float score) {
 
 static void send(bool poison) {
   uint32_t number = account_send(jobs, &(account_job){.n = 1, .k = 1, .poison = poison, .digest = digest_of(0.5F)});
-  account_accept(jobs, number, entry, 10);
+  account_accept(jobs, number, entry);
 }
 
 /* A reply as a worker's JSON has it. */
@@ -52,14 +52,14 @@ static void answer_json(uint32_t job, float score) {
                         "{\"status\":\"OK\",\"id\":\"%u\",\"probes\":[[{\"rank\":1,\"key\":\"t7\",\"subject\":\"s2\","
                         "\"score\":%.9g,\"number\":7}]]}",
                         job, (double)score);
-  account_answer(jobs, reply, (size_t)length, 20);
+  account_answer(jobs, reply, (size_t)length);
 }
 
 static void answer_error(const char *id, lk_status status) {
   lk_bytes bytes = {0};
   lk_reply_head head = {.status = status, .id = text_of(id), .gallery = text_of("faces"), .text = text_of("why")};
   lk_reply_encode(&head, &(lk_reply_part){0}, NULL, &bytes);
-  account_answer(jobs, bytes.data, bytes.length, 20);
+  account_answer(jobs, bytes.data, bytes.length);
   lk_bytes_free(&bytes);
 }
 
@@ -74,7 +74,6 @@ Test(account, one_right_answer) {
   answer_json(0, 0.5F);
   expect(true, "");
   cr_assert_eq(account_sum(jobs).answered, 1);
-  cr_assert_eq(account_sum(jobs).longest_ms, 10);
 }
 
 Test(account, the_same_answer_again_is_one) {
@@ -127,13 +126,13 @@ Test(account, replies_to_nobody) {
   send(false);
   answer_json(0, 0.5F);
   answer_json(1, 0.5F);
-  account_answer(jobs, "junk", 4, 20);
+  account_answer(jobs, "junk", 4);
   expect(false, "2 replies answer no job");
 }
 
 Test(account, only_what_redis_had_acknowledged_and_lacks_is_lost) {
   for (int i = 0; i < 3; i++) send(false);
-  account_accept(jobs, 1, (lk_entry){.ms = 5, .sequence = 2}, 10);
+  account_accept(jobs, 1, (lk_entry){.ms = 5, .sequence = 2});
   answer_json(2, 0.5F);
   cr_assert_eq(account_lose(jobs, 1, (lk_entry){0}, "another stream"), 0);
   cr_assert_eq(account_lose(jobs, 0, entry, "a kill"), 1);
