@@ -7,8 +7,6 @@
 
 enum { BURST_MOST = 256, READ_MOST = 256, AGAIN_AFTER_MS = 4000, FORGOTTEN_AFTER_MS = 20000, RESTING_MS = 500 };
 
-enum { POISONED_BATCH = 256 };
-
 static void rename_client(client *c) {
   snprintf(c->to, sizeof c->to, "c%u.%u", c->number, c->name++);
   c->name_jobs = 50 + random_below(&c->random, 200);
@@ -78,8 +76,8 @@ static void make_job(client *c, bool plain, bool poison) {
 }
 
 void client_poison(client *c) {
-  for (int i = 0; i < POISONED_BATCH && c->unsent_count < CLIENT_OPEN_MOST; i++)
-    make_job(c, true, i == POISONED_BATCH / 2);
+  for (int i = 0; i < CROWD_POISONED && c->unsent_count < CLIENT_OPEN_MOST; i++)
+    make_job(c, true, i == CROWD_POISONED / 2);
 }
 
 /* A job is signed again each time that it is sent: a copy of a signed job would be refused. */

@@ -5,7 +5,7 @@
 
 #include "tests/faults/client.h"
 
-enum { CLIENTS = 6, TURN_MS = 4 };
+enum { TURN_MS = 4 };
 
 typedef struct member {
   crowd *crowd;
@@ -15,7 +15,7 @@ typedef struct member {
 
 struct crowd {
   crowd_options options;
-  member members[CLIENTS];
+  member members[CROWD_CLIENTS];
   pthread_rwlock_t gate; /* a client has it while it uses its connection */
   atomic_bool shut, rests, over;
   atomic_uint poison;
@@ -31,9 +31,10 @@ static void drink(member *m) {
   }
 }
 
-/* New jobs that this client may make, so that all together keep the rate. */
+/* New jobs that this client may make now, so that all together keep the rate. */
 static uint32_t allowed(const crowd *c, uint32_t made) {
-  uint64_t due = (now_ms() - c->started_ms) * c->options.jobs_per_s / 1000 / CLIENTS;
+  uint64_t due = (now_ms() - c->started_ms) * c->options.jobs / c->options.lasts_ms / CROWD_CLIENTS;
+  if (due > c->options.jobs / CROWD_CLIENTS) due = c->options.jobs / CROWD_CLIENTS;
   return due > made ? (uint32_t)(due - made) : 0;
 }
 
@@ -62,7 +63,7 @@ crowd *crowd_open(const crowd_options *options) {
   if (c == NULL || pthread_rwlock_init(&c->gate, NULL) != 0) abort();
   c->options = *options;
   c->started_ms = now_ms();
-  for (uint32_t i = 0; i < CLIENTS; i++) {
+  for (uint32_t i = 0; i < CROWD_CLIENTS; i++) {
     c->members[i].crowd = c;
     client_start(&c->members[i].client, &c->options, kind_of(options, i), i);
     if (pthread_create(&c->members[i].thread, NULL, run, &c->members[i]) != 0) abort();
@@ -72,7 +73,7 @@ crowd *crowd_open(const crowd_options *options) {
 
 void crowd_close(crowd *c) {
   atomic_store(&c->over, true);
-  for (int i = 0; i < CLIENTS; i++) {
+  for (int i = 0; i < CROWD_CLIENTS; i++) {
     pthread_join(c->members[i].thread, NULL);
     client_end(&c->members[i].client);
   }
@@ -97,7 +98,7 @@ void crowd_rest(crowd *c) { atomic_store(&c->rests, true); }
 uint32_t crowd_signed(crowd *c) {
   uint32_t count = 0;
   crowd_shut(c);
-  for (int i = 0; i < CLIENTS; i++) count += c->members[i].client.signed_count;
+  for (int i = 0; i < CROWD_CLIENTS; i++) count += c->members[i].client.signed_count;
   crowd_let(c);
   return count;
 }

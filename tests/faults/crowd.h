@@ -12,6 +12,8 @@
 
 #include "tests/faults/store.h"
 
+enum { CROWD_CLIENTS = 6, CROWD_POISONED = 256 };
+
 typedef struct crowd crowd;
 
 typedef struct crowd_options {
@@ -19,7 +21,8 @@ typedef struct crowd_options {
   account *account;
   uint64_t seed;
   uint32_t lanes;            /* that clients use, of STORE_LANES */
-  uint32_t jobs_per_s;
+  uint32_t jobs;             /* that they send, */
+  uint64_t lasts_ms;         /* during this time */
   bool idempotent;           /* some clients use lk_submit_4 */
   const lk_signing_key *key; /* half of the jobs are signed by "desk"; NULL: none is */
 } crowd_options;
@@ -29,7 +32,7 @@ crowd *crowd_open(const crowd_options *options);
 /* Ends the threads: what is unread is left. */
 void crowd_close(crowd *crowd);
 
-/* One of them soon sends a batch of 256 single jobs, one of which is poison. */
+/* One of them soon sends CROWD_POISONED jobs more, at once, one of which is poison. */
 void crowd_poison(crowd *crowd);
 
 /* No client begins a call from here on until the gate is opened again; waits until each has ended the one that it is in.

@@ -158,7 +158,7 @@ static void print_table(const weather *w, const account_sums *s, FILE *out) {
 static void await_jobs(weather *w, uint32_t jobs) {
   for (uint64_t end_ms = now_ms() + PROCESS_PATIENCE_MS; now_ms() < end_ms; sleep_ms(10)) {
     pool_tick(w->pool);
-    if (account_sum(w->account).sent >= jobs) return;
+    if (account_sum(w->account).sent >= jobs / CROWD_CLIENTS * CROWD_CLIENTS) return;
   }
 }
 
@@ -192,13 +192,14 @@ static bool run_plan(const plan *p, const request *r) {
   list_words(words, p, proxy_url(between), policy);
   pool_open(&workers, words);
   int64_t before = aftermath_data(&redis_pair);
-  account *jobs = account_open(r->jobs);
+  account *jobs = account_open(r->jobs + CROWD_POISONED * p->faults_count);
   crowd *clients = crowd_open(&(crowd_options){.store = &redis_pair,
                                                .account = jobs,
                                                .seed = p->seed,
                                                .lanes = (r->with & WITH_LANES) != 0 ? STORE_LANES : 1,
                                                .idempotent = (r->with & WITH_SUBMIT) != 0,
-                                               .jobs_per_s = (uint32_t)(r->jobs * UINT64_C(1000) / lasts_ms) + 1,
+                                               .jobs = r->jobs,
+                                               .lasts_ms = lasts_ms,
                                                .key = p->guarded ? &key : NULL});
   weather sky = {.plan = p,
                  .store = &redis_pair,
