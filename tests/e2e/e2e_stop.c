@@ -88,7 +88,8 @@ Test(stop, the_others_take_over_at_once) {
   worker_stop(&other);
 }
 
-/* Redis answers nothing more, though its connections live: what was not answered stays pending, and the exit says so. */
+/* Redis answers nothing more, though its connections live: what was not answered stays pending, and the exit says so.
+ */
 Test(stop, redis_hangs) {
   enum { JOBS = 3000 };
   worker_start(&worker, "--batch", "1", NULL);

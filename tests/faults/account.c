@@ -4,7 +4,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { SHOWN_MOST = 10 };
+/* What can be wrong with a job, and how many of each are shown. */
+typedef enum flaw { RIGHT, MISSING, WRONG, CONTRADICTED, FLAWS } flaw;
+
+enum { SHOWN_MOST = 4 };
 
 typedef struct line {
   account_job job;
@@ -130,33 +133,33 @@ account_sums account_sum(account *a) {
   return sums;
 }
 
-static const char *fault_of(const line *l) {
-  if (l->contradicted) return "has two different answers";
-  if (l->answers > 0) return is_right(l) ? NULL : "has a wrong answer";
-  return l->accepted && l->lost == NULL ? "was accepted and never answered" : NULL;
+static flaw flaw_of(const line *l) {
+  if (l->answers == 0) return l->accepted && l->lost == NULL ? MISSING : RIGHT;
+  if (!is_right(l)) return WRONG;
+  return l->contradicted ? CONTRADICTED : RIGHT;
 }
 
-static void show(FILE *out, uint32_t number, const line *l, const char *fault) {
+static void show(FILE *out, uint32_t number, const line *l, flaw found) {
+  static const char *const words[FLAWS] = {[MISSING] = "was accepted and never answered",
+                                           [WRONG] = "has a wrong answer",
+                                           [CONTRADICTED] = "has two different answers"};
   fprintf(out, "  job %u (stream %u, entry %" PRIu64 "-%" PRIu64 ", probes %u+%u, k %u%s%s) %s", number, l->job.stream,
           l->entry.ms, l->entry.sequence, l->job.first, l->job.n, l->job.k, l->job.json ? ", json" : "",
-          l->job.poison ? ", poison" : "", fault);
-  if (l->answers > 0)
-    fprintf(out, ": %s %016" PRIx64 ", not %s %016" PRIx64, lk_status_name(l->first.status), l->first.digest,
-            l->job.poison ? "EPOISON" : "OK", l->job.digest);
-  if (l->contradicted) fprintf(out, "; also %s %016" PRIx64, lk_status_name(l->other.status), l->other.digest);
+          l->job.poison ? ", poison" : "", words[found]);
+  if (l->answers > 0) fprintf(out, ": %s %016" PRIx64, lk_status_name(l->first.status), l->first.digest);
+  if (found == WRONG) fprintf(out, ", not %s %016" PRIx64, l->job.poison ? "EPOISON" : "OK", l->job.digest);
+  if (l->contradicted) fprintf(out, ", and %s %016" PRIx64, lk_status_name(l->other.status), l->other.digest);
   fputc('\n', out);
 }
 
 bool account_judge(account *a, FILE *out) {
-  uint32_t shown = 0;
+  uint32_t shown[FLAWS] = {0};
   pthread_mutex_lock(&a->lock);
-  for (uint32_t i = 0; i < a->jobs && shown < SHOWN_MOST; i++) {
-    const char *fault = fault_of(&a->lines[i]);
-    if (fault == NULL) continue;
-    show(out, i, &a->lines[i], fault);
-    shown++;
+  for (uint32_t i = 0; i < a->jobs; i++) {
+    flaw found = flaw_of(&a->lines[i]);
+    if (found != RIGHT && shown[found]++ < SHOWN_MOST) show(out, i, &a->lines[i], found);
   }
-  bool clean = shown == 0 && a->strangers == 0;
+  bool clean = shown[MISSING] + shown[WRONG] + shown[CONTRADICTED] == 0 && a->strangers == 0;
   if (a->strangers > 0) fprintf(out, "  %u replies answer no job that was sent\n", a->strangers);
   pthread_mutex_unlock(&a->lock);
   return clean;

@@ -69,8 +69,8 @@ static bool read_status(const char *name, lk_status *status) {
 static bool read_json(const char *bytes, size_t length, answer *read) {
   json_t *json = json_loadb(bytes, length, 0, NULL);
   lk_text id = text_of(json, "id");
-  bool whole = read_status(json_string_value(json_object_get(json, "status")), &read->status) &&
-               id.bytes != NULL && read_number(id.bytes, id.length, &read->job);
+  bool whole = read_status(json_string_value(json_object_get(json, "status")), &read->status) && id.bytes != NULL &&
+               read_number(id.bytes, id.length, &read->job);
   size_t l, i;
   json_t *list, *object;
   json_array_foreach(json_object_get(json, "probes"), l, list) {

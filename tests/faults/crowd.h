@@ -35,7 +35,8 @@ void crowd_close(crowd *crowd);
 /* One of them soon sends CROWD_POISONED jobs more, at once, one of which is poison. */
 void crowd_poison(crowd *crowd);
 
-/* No client begins a call from here on until the gate is opened again; waits until each has ended the one that it is in.
+/* No client begins a call from here on until the gate is opened again; waits until each has ended the one that it is
+ * in.
  */
 void crowd_shut(crowd *crowd);
 void crowd_let(crowd *crowd);

@@ -21,7 +21,7 @@
 
 enum { SEEDS_MOST = 16, FAULT_MS = 1500, BYTES_A_SIGNATURE = 400 };
 
-enum { WITH_LANES = 1, WITH_SUBMIT = 2, WITH_ADDRESSES = 4 };
+enum { WITH_LANES = 1, WITH_SUBMIT = 2, WITH_ADDRESSES = 4, WITH_USUALLY = 0 };
 
 static const char *const parts[] = {"lanes", "submit", "addresses"};
 
@@ -67,7 +67,7 @@ static uint32_t read_list(const char *text, uint32_t (*bit_of)(const char *, siz
 }
 
 static request read_request(int count, char **words) {
-  request r = {.faults = 12, .jobs = 10000, .kinds = (1U << PLAN_KINDS) - 1};
+  request r = {.faults = 12, .jobs = 10000, .kinds = (1U << PLAN_KINDS) - 1, .with = WITH_USUALLY};
   for (int i = 1; i < count; i += 2) {
     if (i + 1 == count) fail_usage(words[i]);
     const char *name = words[i], *value = words[i + 1];
@@ -93,18 +93,20 @@ static request read_request(int count, char **words) {
   return r;
 }
 
-/* A policy that permits what is signed by "desk" and what has the purpose "demo". */
+/* A policy that permits the purpose "demo", and the purpose "desk" to who signs. */
 static void write_policy(const char *path, lk_signing_key *key) {
   lk_error error;
   const char *file = files_path("desk");
   char text[1024];
   if (lk_signing_key_make(file, &error) != LK_OK || lk_signing_key_read_secret(file, key, &error) != LK_OK)
     fprintf(stderr, "faults: %s\n", error.text), exit(2);
-  int length = snprintf(text, sizeof text,
-                        "policy: 1\nname: test\ndeployment: here\nkeys:\n  - {actor: desk, ed25519: %s}\nrules:\n"
-                        "  - id: signed\n    effect: permit\n    text: Who signs may search.\n    require: signature\n"
-                        "  - id: demo\n    effect: permit\n    text: Demonstrations are allowed.\n    purposes: [demo]\n",
-                        key->public_hex);
+  int length =
+      snprintf(text, sizeof text,
+               "policy: 1\nname: test\ndeployment: here\nkeys:\n  - {actor: desk, ed25519: %s}\nrules:\n"
+               "  - id: signed\n    effect: permit\n    text: Who signs may search.\n    purposes: [desk]\n"
+               "    require: signature\n"
+               "  - id: demo\n    effect: permit\n    text: Demonstrations are allowed.\n    purposes: [demo]\n",
+               key->public_hex);
   files_write(path, text, (size_t)length);
 }
 
@@ -118,7 +120,7 @@ static void list_words(const char *words[16], const plan *p, const char *url, co
 #endif
   snprintf(batch, sizeof batch, "%u", p->batch);
   /* The delay, so that whoever is struck holds jobs. */
-  const char *const serve[] = {LIKENESS_PROGRAM, "serve", faces, "--redis", url, "--batch", batch,
+  const char *const serve[] = {LIKENESS_PROGRAM,       "serve", faces, "--redis", url, "--batch", batch,
                                "--max-queue-delay-us", "30000"};
   memcpy(words + count, serve, sizeof serve);
   count += sizeof serve / sizeof serve[0];

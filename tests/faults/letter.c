@@ -45,7 +45,7 @@ void letter_write(letter *l, uint32_t number, const account_job *job, const char
   add(l, "gallery", "faces");
   add(l, "n", l->n);
   add(l, "k", l->k);
-  add(l, "purpose", "demo");
+  add(l, "purpose", key != NULL ? "desk" : "demo");
   if (job->json) add(l, "flags", "json");
   add_bytes(l, "f32", l->probes, job->n * FACES_DIM * sizeof(float));
   if (key != NULL) sign(l, key);

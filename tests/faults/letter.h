@@ -16,8 +16,8 @@ typedef struct letter {
   float probes[LETTER_PROBES_MOST * FACES_DIM];
 } letter;
 
-/* The probes of a poison job are multiples of 1, 2, 3, ..., which tests/faults/poison.c knows. `key`: NULL, or who signs
- * as "desk" now. The texts belong to the letter, `to` to the caller. */
+/* The probes of a poison job are multiples of 1, 2, 3, ..., which tests/faults/poison.c knows. `key`: NULL, or who
+ * signs as "desk" now. The texts belong to the letter, `to` to the caller. */
 void letter_write(letter *letter, uint32_t number, const account_job *job, const char *to, const lk_signing_key *key);
 /* Adds names and values. */
 void letter_add(const letter *letter, lk_command *command);

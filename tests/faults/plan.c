@@ -23,15 +23,23 @@ plan_kind plan_kind_of(const char *name, size_t length) {
 /* Lengths of what lasts: short ones are as likely as long ones. */
 static uint32_t length_of(plan_kind kind, random_state *random) {
   switch (kind) {
-    case PLAN_STOP: return random_log_uniform(random, 100, 8000);
-    case PLAN_FREEZE: return 4000 + random_below(random, 4000);
+    case PLAN_STOP:
+      return random_log_uniform(random, 100, 8000);
+    case PLAN_FREEZE:
+      return 4000 + random_below(random, 4000);
     case PLAN_REDIS:
-    case PLAN_PROMOTE: return random_log_uniform(random, 10, 1500);
-    case PLAN_MEMORY: return 2000;
-    case PLAN_DROP: return 500 + random_below(random, 1500);
-    case PLAN_PAUSE: return random_log_uniform(random, 100, 3000);
-    case PLAN_CUT: return 1000 + random_below(random, 3000);
-    default: return 0;
+    case PLAN_PROMOTE:
+      return random_log_uniform(random, 10, 1500);
+    case PLAN_MEMORY:
+      return 2000;
+    case PLAN_DROP:
+      return 500 + random_below(random, 1500);
+    case PLAN_PAUSE:
+      return random_log_uniform(random, 100, 3000);
+    case PLAN_CUT:
+      return 1000 + random_below(random, 3000);
+    default:
+      return 0;
   }
 }
 

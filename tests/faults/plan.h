@@ -6,20 +6,20 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define PLAN_FAULTS(X)                                                                   \
-  X(KILL, "kill", "a worker is killed")                                                  \
-  X(TERM, "term", "a worker gets SIGTERM, and another one starts")                       \
-  X(STOP, "stop", "a worker is stopped and continued")                                   \
-  X(FREEZE, "freeze", "a worker is stopped, and killed later")                           \
-  X(REDIS, "redis", "Redis is killed and started again")                                 \
-  X(FAILOVER, "failover", "the replica, which has everything, takes over")               \
-  X(PROMOTE, "promote", "Redis is killed, and the replica takes over with what it has")  \
-  X(FLUSH, "flush", "FUNCTION FLUSH")                                                    \
-  X(DESTROY, "destroy", "XGROUP DESTROY of a stream")                                    \
+#define PLAN_FAULTS(X)                                                                    \
+  X(KILL, "kill", "a worker is killed")                                                   \
+  X(TERM, "term", "a worker gets SIGTERM, and another one starts")                        \
+  X(STOP, "stop", "a worker is stopped and continued")                                    \
+  X(FREEZE, "freeze", "a worker is stopped, and killed later")                            \
+  X(REDIS, "redis", "Redis is killed and started again")                                  \
+  X(FAILOVER, "failover", "the replica, which has everything, takes over")                \
+  X(PROMOTE, "promote", "Redis is killed, and the replica takes over with what it has")   \
+  X(FLUSH, "flush", "FUNCTION FLUSH")                                                     \
+  X(DESTROY, "destroy", "XGROUP DESTROY of a stream")                                     \
   X(MEMORY, "memory", "maxmemory lies below what is used; half of the time with a flush") \
-  X(DROP, "drop", "CLIENT KILL TYPE normal again and again")                             \
-  X(PAUSE, "pause", "CLIENT PAUSE")                                                      \
-  X(CUT, "cut", "connections of workers are cut in the middle of calls")                 \
+  X(DROP, "drop", "CLIENT KILL TYPE normal again and again")                              \
+  X(PAUSE, "pause", "CLIENT PAUSE")                                                       \
+  X(CUT, "cut", "connections of workers are cut in the middle of calls")                  \
   X(POISON, "poison", "a job that kills who searches for it, in a batch of 256")
 
 #define PLAN_KIND(kind, name, words) PLAN_##kind,
@@ -38,10 +38,10 @@ typedef struct plan_fault {
 
 typedef struct plan {
   uint64_t seed;
-  bool always;  /* appendfsync always; else everysec */
-  bool replica; /* Redis has a replica */
+  bool always;    /* appendfsync always; else everysec */
+  bool replica;   /* Redis has a replica */
   uint32_t batch; /* of the workers, in probes */
-  bool guarded; /* the workers have a policy, and half of the jobs are signed */
+  bool guarded;   /* the workers have a policy, and half of the jobs are signed */
   uint32_t faults_count;
   plan_fault *faults;
 } plan;

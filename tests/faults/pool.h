@@ -7,10 +7,10 @@
 
 typedef struct pool_worker {
   process process;
-  bool frozen;                          /* SIGSTOP was sent, and no SIGCONT yet */
-  uint64_t cont_ms, kill_ms, start_ms;  /* when what comes next is due; 0: nothing is */
-  uint64_t term_ms;                     /* when SIGTERM was sent; 0: it was not */
-  bool told;                            /* it was told to go */
+  bool frozen;                         /* SIGSTOP was sent, and no SIGCONT yet */
+  uint64_t cont_ms, kill_ms, start_ms; /* when what comes next is due; 0: nothing is */
+  uint64_t term_ms;                    /* when SIGTERM was sent; 0: it was not */
+  bool told;                           /* it was told to go */
 } pool_worker;
 
 typedef struct pool {

@@ -118,12 +118,17 @@ static void start(store *s, unsigned number) {
   redis_server *server = &s->servers[number];
   unsigned used = atomic_load(&s->used);
   for (int i = 0; i < STORE_SERVERS; i++) snprintf(ports[i], sizeof ports[i], "%d", s->ports[i]);
-  const char *const words[] = {"--port",        ports[number],
-                               "--bind",        "127.0.0.1",
-                               "--appendfsync", s->always ? "always" : "everysec",
+  const char *const words[] = {"--port",
+                               ports[number],
+                               "--bind",
+                               "127.0.0.1",
+                               "--appendfsync",
+                               s->always ? "always" : "everysec",
                                "--repl-diskless-sync-delay",
-                               "0",             number != used ? "--replicaof" : NULL,
-                               "127.0.0.1",     ports[used],
+                               "0",
+                               number != used ? "--replicaof" : NULL,
+                               "127.0.0.1",
+                               ports[used],
                                NULL};
   memcpy(server->more, words, sizeof words);
   server->appendonly = true;
@@ -157,8 +162,9 @@ bool store_follows(store *s) {
   static const char *const words[] = {"ROLE"};
   lk_redis_reply *reply = ask(other_server(s), 1, words);
   size_t length = 0;
-  const char *state =
-      reply != NULL && lk_redis_reply_elements(reply) == 5 ? lk_redis_reply_string(lk_redis_reply_element(reply, 3), &length) : NULL;
+  const char *state = reply != NULL && lk_redis_reply_elements(reply) == 5
+                          ? lk_redis_reply_string(lk_redis_reply_element(reply, 3), &length)
+                          : NULL;
   bool follows = state != NULL && strcmp(state, "connected") == 0;
   lk_redis_reply_free(reply);
   return follows;

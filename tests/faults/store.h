@@ -37,7 +37,8 @@ void store_kill(store *store);
 void store_restart(store *store);
 /* Whether the replica is connected and has had all data once. */
 bool store_follows(store *store);
-/* The replica takes over once it has everything; returns false, with nothing changed, where it does not come that far. */
+/* The replica takes over once it has everything; returns false, with nothing changed, where it does not come that far.
+ */
 bool store_fail_over(store *store);
 /* The replica takes over from a server that was killed, which then starts as the replica. */
 void store_promote(store *store);

@@ -27,9 +27,7 @@ TestSuite(account, .init = setup, .fini = teardown);
 
 static const lk_entry entry = {.ms = 5, .sequence = 1};
 
-static lk_text text_of(const char *string) {
-  return (lk_text){.bytes = string, .length = (uint32_t)strlen(string)};
-}
+static lk_text text_of(const char *string) { return (lk_text){.bytes = string, .length = (uint32_t)strlen(string)}; }
 
 static lk_candidate candidate(float score) {
   return (lk_candidate){.found = {.number = 7, .key = text_of("t7"), .subject = text_of("s2")}, .score = score};

@@ -94,17 +94,28 @@ static void cut_connections(weather *w, const plan_fault *f) {
 /* False: there was nothing to strike. */
 static bool strike(weather *w, const plan_fault *f) {
   switch (f->kind) {
-    case PLAN_REDIS: return kill_redis(w, f), true;
-    case PLAN_FAILOVER: return fail_over(w);
-    case PLAN_PROMOTE: return promote(w, f);
-    case PLAN_FLUSH: return store_do(w->store, "FUNCTION", "FLUSH", NULL), true;
-    case PLAN_DESTROY: return destroy_group(w, f->draw);
-    case PLAN_MEMORY: return fill_memory(w, f), true;
-    case PLAN_DROP: return drop_clients(w, f), true;
-    case PLAN_PAUSE: return pause_clients(w, f), true;
-    case PLAN_CUT: return cut_connections(w, f), true;
-    case PLAN_POISON: return crowd_poison(w->crowd), true;
-    default: return strike_worker(w, f);
+    case PLAN_REDIS:
+      return kill_redis(w, f), true;
+    case PLAN_FAILOVER:
+      return fail_over(w);
+    case PLAN_PROMOTE:
+      return promote(w, f);
+    case PLAN_FLUSH:
+      return store_do(w->store, "FUNCTION", "FLUSH", NULL), true;
+    case PLAN_DESTROY:
+      return destroy_group(w, f->draw);
+    case PLAN_MEMORY:
+      return fill_memory(w, f), true;
+    case PLAN_DROP:
+      return drop_clients(w, f), true;
+    case PLAN_PAUSE:
+      return pause_clients(w, f), true;
+    case PLAN_CUT:
+      return cut_connections(w, f), true;
+    case PLAN_POISON:
+      return crowd_poison(w->crowd), true;
+    default:
+      return strike_worker(w, f);
   }
 }
 

@@ -17,7 +17,7 @@ typedef struct weather {
   bool fixed; /* workers know the addresses of both servers; else connections are cut at a failover */
   FILE *out;
   uint32_t counts[PLAN_KINDS], skipped, lost; /* lost: jobs, by Redis */
-  uint64_t answered_after_ms;             /* from the end of the last fault to the last answer */
+  uint64_t answered_after_ms;                 /* from the end of the last fault to the last answer */
 } weather;
 
 void weather_run(weather *weather);
