@@ -139,6 +139,14 @@ static flaw flaw_of(const line *l) {
   return l->contradicted ? CONTRADICTED : RIGHT;
 }
 
+static void show_answer(FILE *out, const char *before, const answer *shown) {
+  fprintf(out, "%s%s ", before, lk_status_name(shown->status));
+  if (shown->status == LK_OK)
+    fprintf(out, "%016" PRIx64, shown->digest);
+  else
+    fprintf(out, "'%s'", shown->text);
+}
+
 static void show(FILE *out, uint32_t number, const line *l, flaw found) {
   static const char *const words[FLAWS] = {[MISSING] = "was accepted and never answered",
                                            [WRONG] = "has a wrong answer",
@@ -146,9 +154,9 @@ static void show(FILE *out, uint32_t number, const line *l, flaw found) {
   fprintf(out, "  job %u (stream %u, entry %" PRIu64 "-%" PRIu64 ", probes %u+%u, k %u%s%s) %s", number, l->job.stream,
           l->entry.ms, l->entry.sequence, l->job.first, l->job.n, l->job.k, l->job.json ? ", json" : "",
           l->job.poison ? ", poison" : "", words[found]);
-  if (l->answers > 0) fprintf(out, ": %s %016" PRIx64, lk_status_name(l->first.status), l->first.digest);
+  if (l->answers > 0) show_answer(out, ": ", &l->first);
   if (found == WRONG) fprintf(out, ", not %s %016" PRIx64, l->job.poison ? "EPOISON" : "OK", l->job.digest);
-  if (l->contradicted) fprintf(out, ", and %s %016" PRIx64, lk_status_name(l->other.status), l->other.digest);
+  if (l->contradicted) show_answer(out, ", and ", &l->other);
   fputc('\n', out);
 }
 

@@ -1,6 +1,7 @@
 #include "tests/faults/answer.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -30,10 +31,15 @@ static bool read_number(const char *id, size_t length, uint32_t *number) {
   return *end == '\0';
 }
 
+static void keep_text(answer *read, lk_text text) {
+  snprintf(read->text, sizeof read->text, "%.*s", (int)text.length, text.bytes != NULL ? text.bytes : "");
+}
+
 static bool read_binary(const char *bytes, size_t length, answer *read) {
   lk_reply_reader reader;
   if (lk_reply_decode(bytes, length, &reader, NULL) != LK_OK) return false;
   read->status = reader.head.status;
+  keep_text(read, reader.head.text);
   for (uint32_t list = 0; list < reader.head.probes; list++) {
     uint32_t count = lk_reply_count(&reader, list);
     read->digest = answer_digest_count(read->digest, count);
@@ -71,6 +77,7 @@ static bool read_json(const char *bytes, size_t length, answer *read) {
   lk_text id = text_of(json, "id");
   bool whole = read_status(json_string_value(json_object_get(json, "status")), &read->status) && id.bytes != NULL &&
                read_number(id.bytes, id.length, &read->job);
+  keep_text(read, text_of(json, "text"));
   size_t l, i;
   json_t *list, *object;
   json_array_foreach(json_object_get(json, "probes"), l, list) {

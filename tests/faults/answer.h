@@ -13,6 +13,7 @@ typedef struct answer {
   uint32_t job; /* its id, which is a number here */
   lk_status status;
   uint64_t digest; /* 0 unless the status is LK_OK */
+  char text[80];   /* of an error, as far as it fits */
 } answer;
 
 /* Reads a reply of either form. False: it is none. */

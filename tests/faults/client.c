@@ -214,12 +214,12 @@ static void look_through_open(client *c) {
   c->open_count = kept;
 }
 
-/* A fickle client goes: it breaks off, and thinks no more of what was not acknowledged. */
+/* A fickle client goes: it breaks off without reading. What was not acknowledged it sends under its next name. */
 static void go(client *c) {
   client_past *past = &c->past[c->past_count++];
   strcpy(past->to, c->to);
   past->back_ms = now_ms() + random_log_uniform(&c->random, 500, 60000);
-  c->open_count = c->unsent_count = 0;
+  c->open_count = 0;
   disconnect(c);
   rename_client(c);
 }

@@ -3,7 +3,7 @@
  *
  * patient   sends with XADD and reads its list with LRANGE, then removes what it read, so that it loses nothing
  * idempotent  sends with lk_submit_4, reads with LPOP, and sends again what is not answered
- * fickle    sends under a name, goes without reading, and comes back to that name's list later, if ever before the end
+ * fickle    sends under a name, goes without reading, and comes back to that name's list later
  */
 #ifndef TESTS_FAULTS_CROWD_H
 #define TESTS_FAULTS_CROWD_H
