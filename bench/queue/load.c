@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "bench/bench.h"
 #include "bench/queue/job_reply.h"
 #include "tests/support/random.h"
@@ -51,7 +52,7 @@ load *load_open(serving *s, const load_plan *plan) {
   l->random = random_fork(plan->seed, 0);
   if (lk_keys_make("faces", &l->keys, &error) != LK_OK) bench_fail(error.text);
   l->submission = (submission){.way = plan->way,
-                               .stream = l->keys.streams[plan->priority],
+                               .stream = l->keys.lanes[plan->priority][lk_keys_lane(lk_text_of(l->client))],
                                .client = l->client,
                                .probes = plan->job_probes,
                                .k = s->faces->k,
