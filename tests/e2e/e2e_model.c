@@ -11,7 +11,7 @@
 
 TestSuite(model, .init = calls_setup, .fini = calls_teardown);
 
-enum { STEPS = 6000, JOBS = 3000, IDS = 40, CLIENTS = 3, LANES = 3, WORKERS = 3, FINISHED_MOST = 4 };
+enum { STEPS = 6000, JOBS = 3000, IDS = 40, CLIENTS = 3, LANES = 3, WORKERS = 3, FINISHED_MOST = 4, NOBODY = -1 };
 
 static const char *const lanes[LANES] = {FACES_HI, FACES_LO, FACES_LO_3};
 static const char *const clients[CLIENTS] = {"me", "you:", "h\xc3\xa9"};
@@ -20,13 +20,14 @@ static const char *const workers[WORKERS] = {"a", "b", "c"};
 /* A job as Redis has it. `held` are the workers that believe that they must answer it: not only the one that must. */
 typedef struct model_job {
   char entry[48];
-  int lane, client, id;
+  int lane, client, id, owner; /* whose it is while it is pending; NOBODY: it was handed back */
   bool delivered, answered, held[WORKERS];
 } model_job;
 
 static model_job jobs[JOBS];
 static int jobs_count, known[CLIENTS][IDS]; /* the job that the client's id stands for; -1: none */
 static int expected[CLIENTS];               /* replies in the client's list */
+static bool lives[WORKERS];
 static random_state chance;
 
 static void list_key(int client, char *key) { sprintf(key, FACES_REPLIES "%s", clients[client]); }
@@ -79,6 +80,7 @@ static void read_jobs(int worker) {
           job_of(lk_redis_reply_string(lk_redis_reply_element(lk_redis_reply_element(entries, i), 0), &length), lane);
       cr_assert(!job->answered && !job->delivered, "%s is delivered again", job->entry);
       job->delivered = job->held[worker] = true;
+      job->owner = worker;
     }
   }
   lk_redis_reply_free(reply);
@@ -93,6 +95,9 @@ static void claim(int worker, const char *whose) {
     model_job *job = job_of(lk_redis_reply_string(lk_redis_reply_element(claimed, 1), &length),
                             (int)lk_redis_reply_integer(lk_redis_reply_element(claimed, 0)) - 1);
     cr_assert(!job->answered && job->delivered, "%s need not be claimed", job->entry);
+    cr_assert(job->owner == NOBODY || (strcmp(whose, "all") == 0 && job->owner != worker && !lives[job->owner]),
+              "%s is taken from %d, who lives", job->entry, job->owner);
+    job->owner = worker;
     job->held[worker] = true;
   }
   lk_redis_reply_free(reply);
@@ -153,7 +158,9 @@ static void hand_back(int worker) {
   int lane = (int)random_below(&chance, LANES);
   model_job *job = some_job(worker, lane);
   if (job == NULL) return;
-  redis_do(&redis, "FCALL", LK_RETURN, "1", lanes[lane], LK_GROUP, workers[worker], job->entry, NULL);
+  bool is_its = job->delivered && !job->answered && job->owner == worker;
+  expect_call(is_its ? "1" : "0", LK_RETURN, "1", lanes[lane], LK_GROUP, workers[worker], job->entry, NULL);
+  if (is_its) job->owner = NOBODY;
   job->held[worker] = false;
 }
 
@@ -169,9 +176,13 @@ static void forget(void) {
 
 static void lease(int worker) {
   redis_do(&redis, "FCALL", LK_LEASE, "1", FACES_WORKERS, workers[worker], "600000", LK_GROUP, NULL);
+  lives[worker] = true;
 }
 
-static void die(int worker) { redis_do(&redis, "ZREM", FACES_WORKERS, workers[worker], NULL); }
+static void die(int worker) {
+  redis_do(&redis, "ZREM", FACES_WORKERS, workers[worker], NULL);
+  lives[worker] = false;
+}
 
 static void destroy_group(void) {
   int lane = (int)random_below(&chance, LANES);
