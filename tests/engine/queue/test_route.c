@@ -93,6 +93,7 @@ Test(route, moved) {
   expect_heard(1, "A\nB\nC\n");
   cr_assert_eq(reopen(), LK_OK, "%s", error.text);
   expect_answer("D", "home");
+  cr_assert(!lk_place_is_set(&route.moved));
   expect_heard(0, "A\nD\n");
 }
 
@@ -200,6 +201,7 @@ Test(route, a_replica_whose_role_is_secret) {
   expect_error(ask("A"), "sends us elsewhere: READONLY");
   cr_assert_eq(reopen(), LK_OK, "%s", error.text);
   expect_answer("A", "me");
+  expect_heard(0, "ROLE\nA\n");
 }
 
 Test(route, a_refused_password_is_told_before_a_host_that_is_away) {
