@@ -264,6 +264,14 @@ Test(client, waits_while_redis_is_nearly_full) {
   expect_all();
 }
 
+Test(client, gives_up_while_redis_is_nearly_full) {
+  redis_server_start(&redis, true);
+  fill();
+  submit_start("1");
+  expect_end(1);
+  expect_log("no reply for 1 s: redis refused probes 0 to 49: it is nearly full");
+}
+
 Test(client, a_reply_key_of_another_type) {
   char key[LK_KEY_SIZE + 64];
   redis_server_start(&redis, true);
