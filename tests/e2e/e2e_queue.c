@@ -214,8 +214,8 @@ Test(queue, verify) {
   expect_reply("me", "j1", "EBADJOB", "subject");
 }
 
-/* Each priority is in order, and hi is done before most of lo. More cannot be said: hi and lo are read side by side, and
- * what one of them has read is not kept waiting for the other. */
+/* Each priority is in order, and hi is done before most of lo. More cannot be said: hi and lo are read side by side,
+ * and what one of them has read is not kept waiting for the other. */
 static void expect_order(uint32_t hi, uint32_t lo) {
   uint32_t next_hi = 0, next_lo = 0, lo_early = 0;
   for (uint32_t i = 0; i < hi + lo; i++) {
