@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
-#include "engine/worker/steward.h"
 #include "engine/worker/stop.h"
 
 static void init_signals(lk_worker *worker) {

@@ -91,6 +91,9 @@ void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 void *lk_scrubber_main(void *worker);
 
+/* Keeps the leases and takes over what dead workers held, until the worker is over; then gives the leases back. */
+void lk_steward_run(lk_worker *worker);
+
 /* A session of a stage of this worker, not opened. */
 lk_redis_session lk_worker_session(lk_worker *worker, const char *stage);
 

@@ -1,8 +1,8 @@
 /* What to read next, and how much of it: no more than the worker can compute soon, since other workers cannot get the
  * jobs that wait here; and every lane in its turn, so that no client waits for another one's queue. Redis counts
  * entries only; so what an entry weighs is estimated from those that came lately. Pure: no clock, no Redis. */
-#ifndef ENGINE_WORKER_APPETITE_H
-#define ENGINE_WORKER_APPETITE_H
+#ifndef ENGINE_WORKER_INTAKE_APPETITE_H
+#define ENGINE_WORKER_INTAKE_APPETITE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* What Redis has noted of jobs that a worker just took: that their client cancelled them, and how many workers died of
  * them. */
-#ifndef ENGINE_WORKER_NOTES_H
-#define ENGINE_WORKER_NOTES_H
+#ifndef ENGINE_WORKER_INTAKE_NOTES_H
+#define ENGINE_WORKER_INTAKE_NOTES_H
 
 #include <stdio.h>
 

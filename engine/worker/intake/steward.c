@@ -1,12 +1,14 @@
-#include "engine/worker/steward.h"
-
+/* The steward keeps house beside the stages, over a connection of its own: however long a search or a wait for Redis
+ * takes, the worker is seen to live while it makes progress. It holds a lease of each gallery that the worker serves,
+ * by which clients and other workers see that this one lives; takes over the jobs of workers that do not; removes what
+ * is left over in the streams; and sets back ids far ahead of the time, from which Redis would number later entries. */
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/printable.h"
 #include "engine/queue/protocol.h"
-#include "engine/worker/claimer.h"
+#include "engine/worker/intake/claimer.h"
 
 enum { TURN_MS = 250 };
 

@@ -1,11 +1,11 @@
 /* Admission: an entry of a stream becomes a task of the worker, which is queued for a search, or refused and queued for
  * its answer. The intakes and the claimer each have one, in their own thread and on their own connection. */
-#ifndef ENGINE_WORKER_ADMISSION_H
-#define ENGINE_WORKER_ADMISSION_H
+#ifndef ENGINE_WORKER_INTAKE_ADMISSION_H
+#define ENGINE_WORKER_INTAKE_ADMISSION_H
 
-#include "engine/worker/appetite.h"
-#include "engine/worker/notes.h"
-#include "engine/worker/source.h"
+#include "engine/worker/intake/appetite.h"
+#include "engine/worker/intake/notes.h"
+#include "engine/worker/intake/source.h"
 #include "engine/worker/worker.h"
 
 /* An entry as Redis gave it. */

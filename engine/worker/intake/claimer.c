@@ -1,4 +1,4 @@
-#include "engine/worker/claimer.h"
+#include "engine/worker/intake/claimer.h"
 
 #include <string.h>
 

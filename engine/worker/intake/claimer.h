@@ -1,9 +1,9 @@
 /* Takes over jobs that other workers were given and will not answer: what a worker that ended handed back, and what
  * workers without a lease hold. */
-#ifndef ENGINE_WORKER_CLAIMER_H
-#define ENGINE_WORKER_CLAIMER_H
+#ifndef ENGINE_WORKER_INTAKE_CLAIMER_H
+#define ENGINE_WORKER_INTAKE_CLAIMER_H
 
-#include "engine/worker/admission.h"
+#include "engine/worker/intake/admission.h"
 
 enum { LK_CLAIMED_MOST = LK_READ_MOST };
 

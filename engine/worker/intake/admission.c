@@ -1,4 +1,4 @@
-#include "engine/worker/admission.h"
+#include "engine/worker/intake/admission.h"
 
 #include <stdlib.h>
 #include <string.h>

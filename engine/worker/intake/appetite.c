@@ -1,4 +1,4 @@
-#include "engine/worker/appetite.h"
+#include "engine/worker/intake/appetite.h"
 
 #include <stdlib.h>
 

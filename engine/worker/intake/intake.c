@@ -5,8 +5,8 @@
 
 #include "base/fail.h"
 #include "engine/queue/protocol.h"
-#include "engine/worker/admission.h"
 #include "engine/worker/authorise.h"
+#include "engine/worker/intake/admission.h"
 
 /* When so many reads in a row have failed, it may be that the replies are too large. */
 enum { FAILURES_MOST = 4 };

@@ -1,6 +1,6 @@
 /* The streams that a worker reads. A gallery's are numbered, those of priority hi first. */
-#ifndef ENGINE_WORKER_SOURCE_H
-#define ENGINE_WORKER_SOURCE_H
+#ifndef ENGINE_WORKER_INTAKE_SOURCE_H
+#define ENGINE_WORKER_INTAKE_SOURCE_H
 
 #include "engine/queue/keys.h"
 #include "engine/queue/redis.h"

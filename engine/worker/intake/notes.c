@@ -1,4 +1,4 @@
-#include "engine/worker/notes.h"
+#include "engine/worker/intake/notes.h"
 
 #include <string.h>
 
