@@ -7,10 +7,12 @@
 #include <stdio.h>
 
 #include "engine/cli/options.h"
+#include "engine/queue/link/deadline.h"
 
 typedef struct lk_streams {
   FILE *out, *log;
   const atomic_bool *stop;   /* set on SIGTERM and SIGINT */
+  const lk_give_up *give_up; /* set to a moment after them */
   lk_search_control *search; /* cancelled on SIGTERM and SIGINT */
   atomic_bool *reload;       /* set on SIGHUP, by serve only */
   bool *hangs;               /* set by serve: a thread of it hangs, so the process must leave as it is */

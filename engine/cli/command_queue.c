@@ -287,7 +287,8 @@ static lk_status submit(const lk_options *options, const submission *s, const lk
                 .lists = fused ? 1 : rows};
   const lk_client_caller caller = {.take = print_reply, .warn = print_warning, .context = &p};
   lk_render_header(streams->out, options->format);
-  lk_status status = lk_client_run(&s->address, &job, streams->stop, &caller, error);
+  const lk_client_stop stop = {streams->stop, streams->give_up};
+  lk_status status = lk_client_run(&s->address, &job, &stop, &caller, error);
   lk_bar_close(&p.bar);
   return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/printable.h"
 #include "engine/cli/command.h"
@@ -102,18 +103,25 @@ static const struct {
     {"key", lk_command_key, 1, 1, "", "FILE"},
 };
 
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum { COMMANDS = sizeof commands / sizeof commands[0], LEAVE_US = 300000 /* for a client to leave Redis tidy */ };
 
 enum { EXIT_SIGNAL = 128 }; /* and the signal's number, as shells have it */
 
 static atomic_bool stop, reload;
 
+static lk_give_up give_up;
+
 static lk_search_control search;
 
 /* Whoever asks twice to stop will not wait. */
 static void on_signal(int signal) {
-  if (atomic_exchange(signal == SIGHUP ? &reload : &stop, true) && signal != SIGHUP) _exit(EXIT_SIGNAL + signal);
-  if (signal != SIGHUP) lk_search_cancel(&search);
+  if (signal == SIGHUP) {
+    atomic_store(&reload, true);
+    return;
+  }
+  if (atomic_exchange(&stop, true)) _exit(EXIT_SIGNAL + signal);
+  atomic_store(&give_up, lk_clock_us() + LEAVE_US);
+  lk_search_cancel(&search);
 }
 
 static void catch_signals(bool serves) {
@@ -165,8 +173,13 @@ static int run(int i, const lk_options *options) {
   lk_error error = {0};
   bool hangs = false;
   catch_signals(commands[i].run == lk_command_serve);
-  const lk_streams streams = {
-      .out = stdout, .log = stderr, .stop = &stop, .search = &search, .reload = &reload, .hangs = &hangs};
+  const lk_streams streams = {.out = stdout,
+                              .log = stderr,
+                              .stop = &stop,
+                              .give_up = &give_up,
+                              .search = &search,
+                              .reload = &reload,
+                              .hangs = &hangs};
   lk_status status = commands[i].run(options, &streams, &error);
   if ((fflush(stdout) != 0 || ferror(stdout)) && status == LK_OK)
     status = lk_fail(&error, LK_EIO, "cannot write the output");

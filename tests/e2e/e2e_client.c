@@ -246,6 +246,27 @@ Test(client, a_client_without_redis_can_be_stopped) {
   expect_log("likeness submit: interrupted");
 }
 
+/* Redis is there and says nothing, neither to the calls of a connection nor to a new one. */
+Test(client, a_client_of_a_redis_that_hangs_can_be_stopped) {
+  redis_server_start(&redis, true);
+  submit_start("30");
+  cr_assert(await_queued(3));
+  process_signal(&redis.process, SIGSTOP);
+  sleep_ms(500);
+  process_signal(&client, SIGINT);
+  cr_assert_eq(process_wait(&client, 1000), 1);
+  expect_log("likeness submit: interrupted");
+}
+
+Test(client, gives_up_on_a_redis_that_hangs) {
+  redis_server_start(&redis, true);
+  submit_start("2");
+  cr_assert(await_queued(3));
+  process_signal(&redis.process, SIGSTOP);
+  expect_code(process_wait(&client, 10000), 1);
+  expect_log("no reply for 2 s: redis at unix:");
+}
+
 /* Fills Redis above the share of its memory up to which it takes jobs. */
 static void fill(void) {
   redis_do(&redis, "CONFIG", "SET", "maxmemory", "64mb", NULL);

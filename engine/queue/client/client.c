@@ -264,7 +264,7 @@ static lk_status fail_late(client *c, lk_error *error) {
   return lk_fail(error, LK_EDEADLINE, "no reply for %u s: %s", c->job->timeout_s, text.text);
 }
 
-static lk_status exchange(client *c, const atomic_bool *stop, lk_error *error) {
+static lk_status exchange(client *c, const lk_client_stop *stop, lk_error *error) {
   lk_status status = LK_OK;
   lk_window_open(&c->window);
   while (status == LK_OK && c->window.first < c->window.jobs) {
@@ -273,7 +273,7 @@ static lk_status exchange(client *c, const atomic_bool *stop, lk_error *error) {
     if (status == LK_OK) status = pass_on_replies(c, error);
     if (status == LK_OK) status = send_jobs(c, error);
     if (status == LK_OK) status = look(c, error);
-    if (status == LK_OK && atomic_load(stop)) status = lk_fail(error, LK_ECANCELLED, "interrupted");
+    if (status == LK_OK && atomic_load(stop->asked)) status = lk_fail(error, LK_ECANCELLED, "interrupted");
     if (status == LK_OK && lk_clock_us() > c->heard_us + c->job->timeout_s * UINT64_C(1000000))
       status = fail_late(c, error);
   }
@@ -306,12 +306,12 @@ static void leave(client *c, bool cancels) {
   }
 }
 
-static lk_status make_client(client *c, const lk_address *address, lk_error *error) {
+static lk_status make_client(client *c, const lk_route *route, lk_error *error) {
   const lk_client_job *job = c->job;
   uint64_t random = lk_clock_us();
   if (getrandom(&random, sizeof random, 0) < 0) random ^= (uint64_t)(uintptr_t)c;
   snprintf(c->to, sizeof c->to, "submit-%016" PRIx64, random);
-  lk_line_make(&c->line, address);
+  lk_line_make(&c->line, route, job->timeout_s);
   lk_status status = lk_keys_make(job->gallery, &c->keys, error);
   if (status != LK_OK) return status;
   snprintf(c->reply_key, sizeof c->reply_key, "%s%s", c->keys.replies, c->to);
@@ -324,13 +324,13 @@ static lk_status make_client(client *c, const lk_address *address, lk_error *err
   return lk_job_writer_make(&c->writer, job, c->stream, c->to, error);
 }
 
-lk_status lk_client_run(const lk_address *address, const lk_client_job *job, const atomic_bool *stop,
+lk_status lk_client_run(const lk_address *address, const lk_client_job *job, const lk_client_stop *stop,
                         const lk_client_caller *caller, lk_error *error) {
   client *c = calloc(1, sizeof *c);
   if (c == NULL) return lk_fail_memory(error);
   c->job = job;
   c->caller = caller;
-  lk_status status = make_client(c, address, error);
+  lk_status status = make_client(c, &(lk_route){.address = address, .give_up = stop->give_up}, error);
   if (status == LK_OK) {
     status = exchange(c, stop, error);
     leave(c, status != LK_OK);

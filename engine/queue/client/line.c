@@ -3,10 +3,11 @@
 #include "base/clock.h"
 #include "base/fail.h"
 
-enum { PAUSE_LEAST_MS = 10, PAUSE_MOST_MS = 1000 };
+enum { PAUSE_LEAST_MS = 10, PAUSE_MOST_MS = 1000, CALL_MOST_S = 30 };
 
-void lk_line_make(lk_line *line, const lk_address *address) {
-  *line = (lk_line){.route = {.address = address}, .down_us = lk_clock_us(), .pause_ms = PAUSE_LEAST_MS};
+void lk_line_make(lk_line *line, const lk_route *route, uint32_t timeout_s) {
+  *line = (lk_line){.route = *route, .down_us = lk_clock_us(), .pause_ms = PAUSE_LEAST_MS};
+  line->timeout_ms = timeout_s < 1 ? 1000 : timeout_s < CALL_MOST_S ? timeout_s * 1000 : CALL_MOST_S * 1000;
 }
 
 void lk_line_close(lk_line *line) {
@@ -26,6 +27,7 @@ lk_status lk_line_open(lk_line *line, bool *opened, lk_error *error) {
   lk_error trouble;
   lk_status status = lk_redis_open_route(&line->route, &line->redis, &trouble);
   *opened = status == LK_OK;
+  if (status == LK_OK) lk_redis_set_timeout(line->redis, line->timeout_ms);
   if (status == LK_OK) return LK_OK;
   if (status != LK_EIO) return lk_fail(error, status, "%s", trouble.text);
   line->trouble = trouble;

@@ -10,15 +10,16 @@
 /* Do not move a line that was opened: its connection knows where it is. */
 typedef struct lk_line {
   lk_route route;
-  lk_redis *redis;   /* NULL: it is down, */
-  uint64_t down_us;  /* since then (lk_clock_us), */
-  uint64_t retry_us; /* and not to be tried before then, */
-  uint32_t pause_ms; /* this long after it broke */
-  lk_error trouble;  /* what broke it last */
+  uint32_t timeout_ms; /* of a call */
+  lk_redis *redis;     /* NULL: it is down, */
+  uint64_t down_us;    /* since then (lk_clock_us), */
+  uint64_t retry_us;   /* and not to be tried before then, */
+  uint32_t pause_ms;   /* this long after it broke */
+  lk_error trouble;    /* what broke it last */
 } lk_line;
 
-/* It is down at first. The address must outlive it. */
-void lk_line_make(lk_line *line, const lk_address *address);
+/* It is down at first, and breaks where a call lasts for `timeout_s`. What the route points to must outlive it. */
+void lk_line_make(lk_line *line, const lk_route *route, uint32_t timeout_s);
 void lk_line_close(lk_line *line);
 
 /* Tries to connect, once the pause is over. *opened: it is up again, and what was sent before may be lost. LK_EPOLICY:
