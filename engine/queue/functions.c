@@ -14,6 +14,11 @@ bool lk_functions_are_missing(const lk_redis_reply *reply) {
   return refused != NULL && strstr(refused, "Function not found") != NULL;
 }
 
+bool lk_functions_are_forbidden(const lk_redis_reply *reply) {
+  const char *refused = lk_redis_reply_error(reply);
+  return refused != NULL && strncmp(refused, "NOPERM", 6) == 0 && strstr(refused, "function|load") != NULL;
+}
+
 /* "FCALL name n keys arguments" as "EVAL script n keys name arguments". */
 static lk_status run_script(lk_redis *redis, const lk_command *call, lk_redis_reply **reply, lk_error *error) {
   enum { NAME = 1, COUNT = 2, KEYS = 3 };

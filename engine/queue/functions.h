@@ -36,6 +36,9 @@ void lk_functions_begin(lk_command *command, const char *function, const char *k
 /* Whether the reply says that Redis has not got the function. */
 bool lk_functions_are_missing(const lk_redis_reply *reply);
 
+/* Whether Redis refused to load the functions for a user who may not. */
+bool lk_functions_are_forbidden(const lk_redis_reply *reply);
+
 /* Calls the function. Where Redis has not got it, or no longer, loads all of them first; a Redis that is too full to
  * load them is given them as a script. LK_EIO: the connection broke. The reply may be an error of Redis, also the one
  * that refused to load them. */

@@ -12,7 +12,6 @@
 #define FACES_DEATHS "lk:{faces}:deaths"
 #define FACES_CANCELLED "lk:{faces}:cancelled"
 #define FACES_COUNTS "lk:{faces}:counts"
-#define FACES_GROUPS "lk:{faces}:groups"
 #define FACES_MY_REPLIES FACES_REPLIES "me"
 
 /* Of a job's reply: without time limits. */

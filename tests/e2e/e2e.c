@@ -221,6 +221,21 @@ void expect_each_once(const char *to, const char *prefix, uint32_t n) {
   free(met);
 }
 
+int64_t queued(void) {
+  int64_t sum = 0;
+  lk_keys keys;
+  cr_assert_eq(lk_keys_make("faces", &keys, NULL), LK_OK);
+  for (int i = 0; i < LK_PRIORITIES * LK_LANES; i++)
+    sum += redis_number(&redis, "XLEN", keys.lanes[i / LK_LANES][i % LK_LANES], NULL);
+  return sum;
+}
+
+bool await_queued(int64_t jobs) {
+  for (uint64_t end_ms = now_ms() + PROCESS_PATIENCE_MS; now_ms() < end_ms; sleep_ms(2))
+    if (queued() == jobs) return true;
+  return false;
+}
+
 int64_t pending(void) {
   int64_t sum = 0;
   lk_keys keys;

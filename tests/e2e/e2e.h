@@ -22,6 +22,7 @@ enum { FACES_DIM = 24, FACES_ROWS = 600, FACES_PROBES = 150 };
 #define FACES_DEAD "lk:{faces}:dead"
 #define FACES_HEADS "lk:{faces}:heads"
 #define FACES_WORKERS "lk:{faces}:workers"
+#define FACES_GROUPS "lk:{faces}:groups"
 #define FACES_REPLIES "lk:{faces}:r:"
 #define FACES_SIGNED "lk:{faces}:signed:"
 
@@ -85,5 +86,10 @@ void expect_each_once(const char *to, const char *prefix, uint32_t n);
 
 /* Entries that were delivered and not acknowledged, on all streams. */
 int64_t pending(void);
+
+/* Entries in all streams. */
+int64_t queued(void);
+/* Waits until there are so many. False: there never were. */
+bool await_queued(int64_t jobs);
 
 #endif

@@ -419,7 +419,6 @@ Test(cli, bad_lists_are_named) {
   expect_bad_list("t1\tt2\n", "list.txt: line 1 has a control character");
   expect_bad_list(longest, "list.txt: line 1 is longer than 255 bytes");
   EXPECT(1, "none.txt", "identify", faces, probes, "--keys", files_path("none.txt"));
-  EXPECT(2, "unknown option --keys", "submit", probes, "--keys", files_path("list.txt"));
 }
 
 /* The field of the line that --stats prints. */

@@ -55,18 +55,6 @@ static void expect_all(void) {
   expect_output();
 }
 
-static int64_t queued(void) {
-  int64_t sum = 0;
-  for (int i = 0; i < LK_LANES; i++) sum += redis_number(&redis, "XLEN", keys.lanes[LK_LO][i], NULL);
-  return sum;
-}
-
-static bool await_queued(int64_t jobs) {
-  for (uint64_t end_ms = now_ms() + PROCESS_PATIENCE_MS; now_ms() < end_ms; sleep_ms(2))
-    if (queued() == jobs) return true;
-  return false;
-}
-
 /* The key of the client's replies, as its jobs in the stream tell; and with it the stream. */
 static const char *find_client(char key[LK_KEY_SIZE + 64]) {
   const char *stream = keys.lanes[LK_LO][0];

@@ -60,7 +60,7 @@ Test(faults, redis_restarted_and_everything_in_it_gone) {
   cr_assert_eq(submit(), 0, "%s", process_log(&client));
   process_signal(&worker, SIGSTOP);
   likeness_start(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", NULL);
-  cr_assert(redis_reaches(&redis, 3, "XLEN", FACES_LO, NULL));
+  cr_assert(await_queued(3));
   redis_server_kill(&redis);
   redis_server_start(&redis, true);
   process_signal(&worker, SIGCONT);

@@ -461,7 +461,7 @@ static bool shrinks_to(int64_t most) {
 
 Test(queue, trimming) {
   redis_do(&redis, "XGROUP", "CREATE", FACES_LO, "slow", "0", "MKSTREAM", NULL);
-  redis_do(&redis, "ZADD", "lk:{faces}:groups", "9999999999999", "slow", NULL); /* it is alive until then */
+  redis_do(&redis, "ZADD", FACES_GROUPS, "9999999999999", "slow", NULL); /* it is alive until then */
   send_jobs(FACES_LO, "x", "me", 400);
   worker_start(&worker, NULL);
   cr_assert(redis_reaches(&redis, 400, "LLEN", FACES_REPLIES "me", NULL));
@@ -477,6 +477,7 @@ Test(queue, trimming) {
   sleep_ms(50);
   cr_assert_eq(redis_number(&redis, "XLEN", FACES_LO, NULL), 402, "the slow group has acknowledged nothing yet");
   redis_do(&redis, "XGROUP", "DESTROY", FACES_LO, "slow", NULL);
+  redis_do(&redis, "ZREM", FACES_GROUPS, "slow", NULL);
   cr_assert(shrinks_to(200));
 }
 

@@ -1,6 +1,7 @@
 /* Text from outside, as a person at a terminal sees it: no key, reason, name or message may act on the terminal. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,11 +78,16 @@ static void use_terminal(void) {
   cr_assert_eq(tcsetattr(master, TCSANOW, &raw), 0);
 }
 
-/* What the program wrote to it. */
+/* What the program wrote to it, which the kernel hands over in pieces, up to a moment of silence. */
 static const char *terminal_text(void) {
   static char text[4096];
-  ssize_t length = read(master, text, sizeof text - 1);
-  cr_assert_gt(length, 0);
+  size_t length = 0;
+  struct pollfd ready = {.fd = master, .events = POLLIN};
+  while (length < sizeof text - 1 && poll(&ready, 1, length == 0 ? 10000 : 100) == 1) {
+    ssize_t got = read(master, text + length, sizeof text - 1 - length);
+    cr_assert_gt(got, 0);
+    length += (size_t)got;
+  }
   text[length] = '\0';
   return text;
 }

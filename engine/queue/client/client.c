@@ -88,15 +88,19 @@ static lk_status send_with_functions(client *c, lk_error *error) {
   c->lacks_functions = false;
   lk_status status = lk_job_writer_write(&c->writer, number, error);
   if (status != LK_OK || c->line.redis == NULL) return status;
-  if (lk_functions_call(c->line.redis, &c->writer.command, &receipt, &trouble) == LK_OK) {
-    status = take_receipt(c, number, receipt, error);
-    lk_redis_reply_free(receipt);
-    return status;
+  if (lk_functions_call(c->line.redis, &c->writer.command, &receipt, &trouble) != LK_OK) {
+    lk_line_break(&c->line, trouble.text);
+    return LK_OK;
   }
-  lk_line_break(&c->line, trouble.text);
-  if (!c->told_functions) warn(c, "no worker has served this redis yet; the jobs wait for one");
-  c->told_functions = true;
-  return LK_OK;
+  if (lk_functions_are_forbidden(receipt)) {
+    refuse(c, "no worker has served it yet", REFUSED_MS);
+    if (!c->told_functions) warn(c, "no worker has served this redis yet; the jobs wait for one");
+    c->told_functions = true;
+  } else {
+    status = take_receipt(c, number, receipt, error);
+  }
+  lk_redis_reply_free(receipt);
+  return status;
 }
 
 /* Tells Redis which replies it need not keep any more: those to the jobs from `first` up to `end`, at most
