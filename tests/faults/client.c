@@ -96,7 +96,6 @@ static bool send_one(client *c, uint32_t number) {
   lk_command_add_string(&c->command, store_stream(job.stream));
   if (c->kind != CLIENT_IDEMPOTENT) lk_command_add_string(&c->command, "*");
   letter_add(&c->letter, &c->command);
-  c->signed_count += signs;
   return c->link != NULL && lk_redis_send(c->link, &c->command, NULL) == LK_OK;
 }
 

@@ -36,7 +36,6 @@ typedef struct client {
   uint32_t open_count, unsent_count;
   client_past past[CLIENT_PAST_MOST];
   uint32_t past_count;
-  uint32_t signed_count;
 } client;
 
 void client_start(client *client, const crowd_options *options, client_kind kind, uint32_t number);

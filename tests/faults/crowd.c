@@ -94,11 +94,3 @@ void crowd_let(crowd *c) {
 }
 
 void crowd_rest(crowd *c) { atomic_store(&c->rests, true); }
-
-uint32_t crowd_signed(crowd *c) {
-  uint32_t count = 0;
-  crowd_shut(c);
-  for (int i = 0; i < CROWD_CLIENTS; i++) count += c->members[i].client.signed_count;
-  crowd_let(c);
-  return count;
-}

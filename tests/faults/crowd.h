@@ -43,7 +43,5 @@ void crowd_let(crowd *crowd);
 
 /* Nobody sends any more new jobs; all lists are read. */
 void crowd_rest(crowd *crowd);
-/* Jobs that were signed so far. */
-uint32_t crowd_signed(crowd *crowd);
 
 #endif
