@@ -112,7 +112,8 @@ bool aftermath_settles(weather *w, FILE *out) {
 
 /* The bytes of this key, if it is kept for a while and goes by itself: what remembers a signed job or a kept reply. */
 static int64_t expiring_bytes(store *s, const char *key) {
-  bool kept = strncmp(key, FACES_SIGNED, strlen(FACES_SIGNED)) == 0 || strncmp(key, FACES_KEPT, strlen(FACES_KEPT)) == 0;
+  bool kept =
+      strncmp(key, FACES_SIGNED, strlen(FACES_SIGNED)) == 0 || strncmp(key, FACES_KEPT, strlen(FACES_KEPT)) == 0;
   if (!kept || store_number(s, "PTTL", key, NULL) <= 0) return 0;
   return store_number(s, "MEMORY", "USAGE", key, "SAMPLES", "0", NULL);
 }
