@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/e2e/calls.h"
+#include "tests/e2e/functions/calls.h"
 
 static process worker, client;
 

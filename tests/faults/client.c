@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "engine/queue/keys.h"
 #include "tests/faults/reference.h"
 
 enum { BURST_MOST = 256, READ_MOST = 256, AGAIN_AFTER_MS = 4000, FORGOTTEN_AFTER_MS = 20000, RESTING_MS = 500 };
@@ -69,7 +71,7 @@ static void make_job(client *c, bool plain, bool poison) {
   job.k = plain || !random_one_in(&c->random, 4) ? REFERENCE_K_MOST : 3;
   job.json = random_one_in(&c->random, 2);
   job.poison = poison;
-  job.stream = (!plain && random_one_in(&c->random, 4) ? 0 : STORE_LANES) + letter_lane(c->to, c->options->lanes);
+  job.stream = (!plain && random_one_in(&c->random, 4) ? 0 : STORE_LANES) + lk_keys_lane(lk_text_of(c->to));
   job.digest = reference_digest(job.first, job.n, job.k);
   uint32_t number = account_send(c->options->account, &job);
   if (number != ACCOUNT_FULL) c->unsent[c->unsent_count++] = (client_job){.number = number};

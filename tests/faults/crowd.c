@@ -53,8 +53,8 @@ static void *run(void *argument) {
   return NULL;
 }
 
-static client_kind kind_of(const crowd_options *options, uint32_t number) {
-  if (number % 3 == 1 && options->idempotent) return CLIENT_IDEMPOTENT;
+static client_kind kind_of(uint32_t number) {
+  if (number % 3 == 1) return CLIENT_IDEMPOTENT;
   return number % 3 == 2 ? CLIENT_FICKLE : CLIENT_PATIENT;
 }
 
@@ -65,7 +65,7 @@ crowd *crowd_open(const crowd_options *options) {
   c->started_ms = now_ms();
   for (uint32_t i = 0; i < CROWD_CLIENTS; i++) {
     c->members[i].crowd = c;
-    client_start(&c->members[i].client, &c->options, kind_of(options, i), i);
+    client_start(&c->members[i].client, &c->options, kind_of(i), i);
     if (pthread_create(&c->members[i].thread, NULL, run, &c->members[i]) != 0) abort();
   }
   return c;

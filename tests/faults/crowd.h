@@ -20,10 +20,8 @@ typedef struct crowd_options {
   store *store;
   account *account;
   uint64_t seed;
-  uint32_t lanes;            /* that clients use, of STORE_LANES */
   uint32_t jobs;             /* that they send, */
   uint64_t lasts_ms;         /* during this time */
-  bool idempotent;           /* some clients use lk_submit_4 */
   const lk_signing_key *key; /* half of the jobs are signed by "desk"; NULL: none is */
 } crowd_options;
 

@@ -1,14 +1,12 @@
 /* The fault suite: real workers, real Redis, clients that know each right answer, and faults that a seed chooses. Every
  * accepted job must get exactly one distinct answer, and afterwards nothing may be left in Redis.
  *
- * faults [--seed N]... [--seconds S] [--jobs N] [--faults M] [--only KIND,...] [--with PART,...]
+ * faults [--seed N]... [--seconds S] [--jobs N] [--faults M] [--only KIND,...]
  *
  * --seconds  how long faults happen, about; else
  * --faults   how many there are, one every 1 to 2 s
  * --jobs     how many jobs are sent meanwhile
- * --only     kinds of faults (plan.h); else all that this program can
- * --with     what the worker under test has: "lanes" (16 a priority), "submit" (lk_submit_4), "addresses" (several in
- *            --redis) */
+ * --only     kinds of faults (plan.h); else all that this program can */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,13 +19,9 @@
 
 enum { SEEDS_MOST = 16, FAULT_MS = 1500 };
 
-enum { WITH_LANES = 1, WITH_SUBMIT = 2, WITH_ADDRESSES = 4, WITH_USUALLY = 0 };
-
-static const char *const parts[] = {"lanes", "submit", "addresses"};
-
 typedef struct request {
   uint64_t seeds[SEEDS_MOST];
-  uint32_t seeds_count, faults, jobs, kinds, with;
+  uint32_t seeds_count, faults, jobs, kinds;
 } request;
 
 static void fail_usage(const char *word) {
@@ -48,17 +42,11 @@ static uint32_t kind_bit(const char *word, size_t length) {
   return kind != PLAN_KINDS ? 1U << kind : 0;
 }
 
-static uint32_t part_bit(const char *word, size_t length) {
-  for (uint32_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-    if (strlen(parts[i]) == length && memcmp(parts[i], word, length) == 0) return 1U << i;
-  return 0;
-}
-
-static uint32_t read_list(const char *text, uint32_t (*bit_of)(const char *, size_t)) {
+static uint32_t read_kinds(const char *text) {
   uint32_t bits = 0;
   for (const char *word = text; *word != '\0'; word += *word == ',') {
     size_t length = strcspn(word, ",");
-    uint32_t bit = bit_of(word, length);
+    uint32_t bit = kind_bit(word, length);
     if (bit == 0) fail_usage(word);
     bits |= bit;
     word += length;
@@ -67,7 +55,7 @@ static uint32_t read_list(const char *text, uint32_t (*bit_of)(const char *, siz
 }
 
 static request read_request(int count, char **words) {
-  request r = {.faults = 12, .jobs = 10000, .kinds = (1U << PLAN_KINDS) - 1, .with = WITH_USUALLY};
+  request r = {.faults = 12, .jobs = 10000, .kinds = (1U << PLAN_KINDS) - 1};
   for (int i = 1; i < count; i += 2) {
     if (i + 1 == count) fail_usage(words[i]);
     const char *name = words[i], *value = words[i + 1];
@@ -80,9 +68,7 @@ static request read_request(int count, char **words) {
     else if (strcmp(name, "--jobs") == 0)
       r.jobs = (uint32_t)read_number(value);
     else if (strcmp(name, "--only") == 0)
-      r.kinds = read_list(value, kind_bit);
-    else if (strcmp(name, "--with") == 0)
-      r.with = read_list(value, part_bit);
+      r.kinds = read_kinds(value);
     else
       fail_usage(name);
   }
@@ -185,11 +171,10 @@ static bool run_plan(const plan *p, const request *r) {
   pool workers;
   lk_signing_key key;
   const char *words[16], *policy = files_path("policy.yaml");
-  bool fixed = (r->with & WITH_ADDRESSES) != 0 && p->replica;
   uint64_t lasts_ms = p->faults_count > 0 ? p->faults[p->faults_count - 1].at_ms : 1000;
   if (p->guarded) write_policy(policy, &key);
   store_open(&redis_pair, files_root, p->always, p->replica);
-  proxy *between = proxy_open(&redis_pair, p->seed, fixed);
+  proxy *between = proxy_open(&redis_pair, p->seed, p->replica);
   list_words(words, p, proxy_url(between), policy);
   pool_open(&workers, words);
   int64_t before = aftermath_data(&redis_pair);
@@ -197,8 +182,6 @@ static bool run_plan(const plan *p, const request *r) {
   crowd *clients = crowd_open(&(crowd_options){.store = &redis_pair,
                                                .account = jobs,
                                                .seed = p->seed,
-                                               .lanes = (r->with & WITH_LANES) != 0 ? STORE_LANES : 1,
-                                               .idempotent = (r->with & WITH_SUBMIT) != 0,
                                                .jobs = r->jobs,
                                                .lasts_ms = lasts_ms,
                                                .key = p->guarded ? &key : NULL});
@@ -208,7 +191,7 @@ static bool run_plan(const plan *p, const request *r) {
                  .pool = &workers,
                  .crowd = clients,
                  .account = jobs,
-                 .fixed = fixed,
+                 .fixed = p->replica,
                  .out = stdout};
   weather_run(&sky);
   await_jobs(&sky, r->jobs);

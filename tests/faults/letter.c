@@ -57,13 +57,3 @@ void letter_add(const letter *l, lk_command *command) {
     lk_command_add(command, l->fields[i].value, l->fields[i].length);
   }
 }
-
-uint32_t letter_lane(const char *to, uint32_t lanes) {
-  uint32_t crc = 0;
-  for (; *to != '\0'; to++) {
-    crc ^= (uint32_t)(unsigned char)*to << 8;
-    for (int bit = 0; bit < 8; bit++) crc = (crc & 0x8000) != 0 ? crc << 1 ^ 0x1021 : crc << 1;
-    crc &= 0xffff;
-  }
-  return crc % lanes;
-}

@@ -22,7 +22,4 @@ void letter_write(letter *letter, uint32_t number, const account_job *job, const
 /* Adds names and values. */
 void letter_add(const letter *letter, lk_command *command);
 
-/* The number of the client's lane, of `lanes`: CRC16/XMODEM of its name. */
-uint32_t letter_lane(const char *to, uint32_t lanes);
-
 #endif

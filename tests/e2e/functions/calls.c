@@ -1,4 +1,4 @@
-#include "tests/e2e/calls.h"
+#include "tests/e2e/functions/calls.h"
 
 #include <criterion/criterion.h>
 #include <fnmatch.h>

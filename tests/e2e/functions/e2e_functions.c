@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/e2e/calls.h"
+#include "tests/e2e/functions/calls.h"
 
 #define LIST FACES_MY_REPLIES
 #define OTHER FACES_REPLIES "you"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/e2e/calls.h"
+#include "tests/e2e/functions/calls.h"
 #include "tests/support/random.h"
 
 TestSuite(model, .init = calls_setup, .fini = calls_teardown);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/e2e/calls.h"
+#include "tests/e2e/functions/calls.h"
 
 TestSuite(submit, .init = calls_setup, .fini = calls_teardown);
 
