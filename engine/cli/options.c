@@ -199,7 +199,7 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
                           .job_probes = 64,
                           .probes = 1,
                           .timeout_s = 60,
-                          .max_queue_delay_us = 500};
+                          .max_queue_delay_us = 0};
   lk_status status = LK_OK;
   for (int i = 0; status == LK_OK && i < count; i++) {
     const char *argument = arguments[i];

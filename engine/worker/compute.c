@@ -13,12 +13,16 @@ static bool take_batch(lk_worker *worker, lk_done **slot) {
     uint64_t wake_us = UINT64_MAX;
     if (worker->free_slots != NULL) batch = lk_batcher_take(&worker->batcher, lk_clock_us(), false, &wake_us);
     if (batch != NULL) break;
+    bool idle = worker->free_slots != NULL;
+    worker->idle += idle;
+    if (idle) pthread_cond_broadcast(&worker->room);
     if (wake_us == UINT64_MAX) {
-      pthread_cond_wait(&worker->changed, &worker->lock);
+      pthread_cond_wait(&worker->work, &worker->lock);
     } else {
       const struct timespec until = lk_clock_timespec(wake_us);
-      pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+      pthread_cond_timedwait(&worker->work, &worker->lock, &until);
     }
+    worker->idle -= idle;
   }
   if (batch != NULL) {
     *slot = worker->free_slots;
@@ -26,7 +30,7 @@ static bool take_batch(lk_worker *worker, lk_done **slot) {
     (*slot)->next = NULL;
     (*slot)->tasks = (lk_task *)batch;
   }
-  pthread_cond_broadcast(&worker->changed); /* intake may read again */
+  pthread_cond_broadcast(&worker->room);
   pthread_mutex_unlock(&worker->lock);
   return batch != NULL;
 }
@@ -143,6 +147,7 @@ void *lk_compute_main(void *argument) {
   pthread_mutex_lock(&worker->lock);
   bool last = --worker->computing == 0;
   pthread_cond_broadcast(&worker->changed);
+  pthread_cond_broadcast(&worker->ended);
   pthread_mutex_unlock(&worker->lock);
   if (last) lk_running_end(&worker->running);
   return NULL;

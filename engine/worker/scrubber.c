@@ -19,7 +19,7 @@ static bool pause_between(lk_worker *worker) {
   until.tv_nsec %= 1000000000;
   pthread_mutex_lock(&worker->lock);
   int waited = 0;
-  while (worker->computing > 0 && waited == 0) waited = pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+  while (worker->computing > 0 && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
   bool goes_on = worker->computing > 0;
   pthread_mutex_unlock(&worker->lock);
   return goes_on;

@@ -13,6 +13,8 @@ static void init_signals(lk_worker *worker) {
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&worker->work, &attributes);
+  pthread_cond_init(&worker->room, &attributes);
   pthread_cond_init(&worker->changed, &attributes);
   pthread_cond_init(&worker->ended, &attributes);
   pthread_condattr_destroy(&attributes);
@@ -61,6 +63,8 @@ static void close_worker(lk_worker *worker) {
   for (int i = 0; i < LK_DONE_SLOTS; i++) lk_result_close(worker->slots[i].result);
   free(worker->keys);
   free(worker->retired);
+  pthread_cond_destroy(&worker->work);
+  pthread_cond_destroy(&worker->room);
   pthread_cond_destroy(&worker->changed);
   pthread_cond_destroy(&worker->ended);
   pthread_mutex_destroy(&worker->lock);

@@ -23,6 +23,8 @@ static void await(lk_worker *worker) {
   atomic_store(&worker->give_up, now_us + LK_STOP_GIVES_UP_US);
   pthread_mutex_lock(&worker->lock);
   worker->stopped_us = now_us;
+  pthread_cond_broadcast(&worker->work);
+  pthread_cond_broadcast(&worker->room);
   pthread_cond_broadcast(&worker->changed);
   pthread_cond_broadcast(&worker->ended);
   pthread_mutex_unlock(&worker->lock);

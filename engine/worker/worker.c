@@ -71,7 +71,7 @@ uint32_t lk_worker_forget(lk_worker *worker, lk_task *tasks) {
     if (task->newer != NULL) task->newer->older = task->older;
   }
   worker->tasks -= count;
-  pthread_cond_broadcast(&worker->changed);
+  pthread_cond_broadcast(&worker->room);
   pthread_mutex_unlock(&worker->lock);
   for (lk_task *next; tasks != NULL; tasks = next) {
     next = lk_task_next(tasks);
@@ -96,18 +96,6 @@ void lk_worker_free_slot(lk_worker *worker, lk_done *slot) {
   slot->tasks = NULL;
   slot->next = worker->free_slots;
   worker->free_slots = slot;
-  pthread_cond_broadcast(&worker->changed);
+  pthread_cond_broadcast(&worker->work);
   pthread_mutex_unlock(&worker->lock);
-}
-
-lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error) {
-  const char *const words[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_library};
-  lk_redis_reply *reply = NULL;
-  lk_status status = lk_redis_call_words(redis, &reply, error, 4, words);
-  if (status != LK_OK) return status;
-  if (lk_redis_reply_error(reply) != NULL)
-    status =
-        lk_fail(error, lk_redis_reply_refusal(reply), "redis refused the functions: %s", lk_redis_reply_error(reply));
-  lk_redis_reply_free(reply);
-  return status;
 }

@@ -55,14 +55,17 @@ typedef struct lk_worker {
   atomic_uint recoveries;   /* counts when entries were given to this worker that may not have arrived */
   atomic_bool mends;        /* a stream has an id far ahead of the time */
 
-  pthread_mutex_t lock; /* all below */
-  pthread_cond_t changed;
+  pthread_mutex_t lock;   /* all below */
+  pthread_cond_t work;    /* signalled when a batch may be due, or has a slot: for compute */
+  pthread_cond_t room;    /* when there may be room for more tasks, or compute has nothing to do: for the intakes */
+  pthread_cond_t changed; /* when there is something to answer or to hand back */
   lk_batcher batcher;
   lk_task *taken; /* all tasks in the worker */
   uint32_t tasks;
   uint32_t intakes_over;
   bool intake_over;   /* all of them are: no more tasks are taken */
-  uint32_t computing; /* threads of the compute stage that have not ended */
+  uint32_t computing; /* threads of the compute stage that have not ended, */
+  uint32_t idle;      /* and those that wait for a batch */
   bool finish_over;
   uint64_t stopped_us;   /* when the worker saw that it must stop; 0: not yet */
   lk_queued *unanswered; /* tasks that were begun, and are to be handed back */
@@ -102,9 +105,6 @@ uint32_t lk_worker_forget(lk_worker *worker, lk_task *tasks);
 /* Leaves the tasks of a list to be handed back. */
 void lk_worker_leave_unanswered(lk_worker *worker, lk_task *tasks);
 void lk_worker_free_slot(lk_worker *worker, lk_done *slot);
-
-/* Loads engine/queue/functions.lua into Redis. */
-lk_status lk_worker_load_functions(lk_redis *redis, lk_error *error);
 
 /* Takes the gallery out of service, because its files are damaged, and logs why. The other galleries go on. */
 void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_error *error);

@@ -80,7 +80,10 @@ Test(hand_back, what_waits_is_handed_back_at_once) {
 
 /* Redis hangs: nothing can be answered or handed back, and the worker still leaves in time. */
 Test(hand_back, redis_hangs) {
-  start_busy(12000);
+  redis_do(&redis, "XGROUP", "CREATE", FACES_LO, LK_GROUP, "0", "MKSTREAM", NULL);
+  worker_start(&worker, "--batch", "256", "--max-queue-delay-us", "60000000", NULL);
+  send_jobs(FACES_LO, "x", "me", 44);
+  for (int tries = 0; held_by("-") < 44 && tries < 100; tries++) sleep_ms(20);
   process_signal(&redis.process, SIGSTOP);
   process_signal(&worker, SIGTERM);
   expect_end(1, LEAVES_MS);

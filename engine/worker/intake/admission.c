@@ -182,7 +182,8 @@ static void queue_tasks(lk_worker *worker, lk_task *task) {
     next = lk_task_next(task);
     queue_task(worker, task);
   }
-  pthread_cond_broadcast(&worker->changed);
+  pthread_cond_broadcast(&worker->work);
+  if (worker->refused_first != NULL) pthread_cond_broadcast(&worker->changed);
   pthread_mutex_unlock(&worker->lock);
   free_tasks(task);
 }
