@@ -57,31 +57,6 @@ static const struct {
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
      "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
      "--audit-key --lost-audit-log",
-     "DIR... --redis unix:PATH|redis://[USER@]HOST[:PORT],...[/DB]\n"
-     "                            |redis+sentinel://[USER@]HOST[:PORT],.../MASTER[/DB] [--password-file FILE]\n"
-     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--format table|csv|json] "
-     "[--stats]\n" CLAIMS_USAGE},
-    {"verify", lk_command_verify, 2, 2, "--subject --threshold --format " CLAIMS,
-     "DIR PROBES --subject S [--threshold T] [--format table|csv|json]\n" CLAIMS_USAGE},
-    {"evaluate", lk_command_evaluate, 2, 2,
-     "--labels --fpir --threshold --rank --format --calibration --device --threads --model " CLAIMS,
-     "DIR PROBES --labels FILE.csv [--fpir 0.01 | --threshold T] [--rank 1] [--calibration FILE]\n"
-     "                    [--model NAME] [--device auto|cpu|cuda:N,...] [--threads N]\n"
-     "                    [--format table|json|svg]\n" CLAIMS_USAGE},
-    {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
-    {"stat", lk_command_stat, 1, 1, "", "DIR"},
-    {"check", lk_command_check, 1, 1, "", "DIR"},
-    {"policy check", lk_command_policy_check, 1, 1, "", "FILE"},
-    {"policy explain", lk_command_policy_explain, 1, 1,
-     "--operation --purpose --actor --jurisdiction --gallery --case --case-probes --authorisation --granted "
-     "--pending-since --signed --metric --model --probes --threshold -k --at --format",
-     "FILE --operation OP [--purpose P] [--actor A] [--signed] [--jurisdiction J] [--gallery G]\n"
-     "                    [--case C] [--case-probes N] [--authorisation W] [--granted | --pending-since DATE]\n"
-     "                    [--metric cosine|ip|l2] [--model NAME]\n"
-     "                    [--probes N] [--threshold T] [-k N] [--at DATE] [--format table|json]"},
-    {"serve", lk_command_serve, 1, LK_WORDS_MOST,
-     "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
-     "--audit-key --lost-audit-log",
      "DIR... --redis "
      "unix:PATH|redis://[USER@]HOST[:PORT],...[/DB]|redis+sentinel://[USER@]HOST[:PORT],.../MASTER[/DB]\n"
      "                    [--password-file FILE]\n"

@@ -475,3 +475,15 @@ Test(cli, identify_ends_at_once_when_it_is_interrupted) {
   const char *out = process_out(&p);
   cr_assert(strlen(out) > 0 && out[strlen(out) - 1] == '\n');
 }
+
+Test(cli, each_command_is_listed_once) {
+  cr_assert_eq(likeness(&p, NULL), 2);
+  const char *usage = process_log(&p);
+  uint32_t commands = 0;
+  for (const char *line = usage; (line = strstr(line, "\n  likeness ")) != NULL; line++, commands++) {
+    char name[40];
+    snprintf(name, sizeof name, "%.*s", (int)sizeof "\n  likeness policy check" - 1, line);
+    cr_assert_null(strstr(line + 1, name), "%s stands twice", name);
+  }
+  cr_assert_gt(commands, 10);
+}
