@@ -21,15 +21,16 @@ typedef struct lk_search_stats {
   uint32_t reruns;       /* rounds that overflowed their buffer and ran again in pieces */
 } lk_search_stats;
 
-/* Watches a search, and ends it. It starts as zeros. While searches that run in it go on, any thread, and a signal
- * handler too, may call the functions below; nobody else reads or writes its members. It stays cancelled, for all
- * searches that run in it or begin later, until it is zeros again. */
+/* Watches a search, and ends it. It starts as zeros. While searches that run under it go on, any thread, and a
+ * signal handler too, may call the functions below; nobody else reads or writes its members. It stays cancelled, for
+ * all searches that run under it or begin later, until it is zeros again. */
 typedef struct lk_search_control {
   uint64_t progress;
   uint32_t cancelled;
 } lk_search_control;
 
-/* Ends the search soon, with LK_ECANCELLED: on a CPU after some 100 ms of each thread's time at most. */
+/* Ends the search soon, with LK_ECANCELLED: on a CPU after some 100 ms of each thread's time at most; on a GPU when what
+ * it was given together is done, at most one pass over the codes, or one round of a float or an exact scan. */
 LK_API void lk_search_cancel(lk_search_control *control);
 
 /* A number that rises as long as the search goes on. */

@@ -150,7 +150,7 @@ typedef struct lk_query {
   const lk_text *keys, *subjects;
   uint32_t keys_count, subjects_count;
   const lk_claims *claims;    /* may be NULL */
-  lk_search_control *control; /* watches and ends the search; NULL: none */
+  lk_search_control *control; /* watches and ends the search, and must outlive it; NULL: none */
 } lk_query;
 
 /* Checks that these probes can be searched for in this gallery. LK_EDIM. LK_EMODEL. LK_EBADPROBE names the probe.
@@ -175,9 +175,9 @@ LK_API void lk_result_close(lk_result *result); /* NULL is allowed */
  * by score descending, then template number ascending. Adds the statistics of the search to `stats`, which may be NULL.
  * LK_EBADPROBE names the probe. LK_EDIM. LK_EMODEL. LK_EINVAL: k is out of range, or LK_K_ALL with by_subject; the
  * threshold is NaN; the gallery is not loaded; more than INT32_MAX probes, or such as lk_gallery_check_probes refuses;
- * a run is too long or empty; a list of keys or subjects is NULL and has a count. LK_ECANCELLED: by the
- * query's control. A policy can only lower k and raise the threshold; LK_K_ALL becomes the policy's number of
- * candidates, if it has one. */
+ * a run is too long or empty; a list of keys or subjects is NULL and has a count. LK_ECANCELLED:
+ * lk_search_cancel ended it; `result` has no lists. A policy can only lower k and raise the threshold; LK_K_ALL becomes
+ * the policy's number of candidates, if it has one. */
 LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                      lk_search_stats *stats, lk_error *error);
 

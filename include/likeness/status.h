@@ -20,7 +20,7 @@ extern "C" {
   X(7, EGALLERY, "no such gallery")                                       \
   X(8, EBADPROBE, "a probe cannot be searched for")                       \
   X(9, EPOLICY, "refused by policy")                                      \
-  X(10, ECANCELLED, "cancelled by the client")                            \
+  X(10, ECANCELLED, "cancelled")                                          \
   X(11, EPOISON, "the job was given up after repeated failures")          \
   X(12, EINTERNAL, "an internal error")                                   \
   X(13, EBADJOB, "a field of the job is missing or malformed")            \
