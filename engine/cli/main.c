@@ -57,8 +57,8 @@ static const struct {
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
      "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
      "--audit-key --lost-audit-log",
-     "DIR... --redis "
-     "unix:PATH|redis://[USER@]HOST[:PORT],...[/DB]|redis+sentinel://[USER@]HOST[:PORT],.../MASTER[/DB]\n"
+     "DIR... --redis unix:PATH|redis[s]://[USER@]HOST[:PORT],...[/DB]|\n"
+     "                            redis[s]+sentinel://[USER@]HOST[:PORT],.../MASTER[/DB]\n"
      "                    [--password-file FILE]\n"
      "                    [--device auto|cpu|cuda:N,...] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
      "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]\n"
@@ -78,7 +78,9 @@ static const struct {
     {"key", lk_command_key, 1, 1, "", "FILE"},
 };
 
-enum { COMMANDS = sizeof commands / sizeof commands[0], LEAVE_US = 300000 /* for a client to leave Redis tidy */ };
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+enum { LEAVE_US = 300000 }; /* after the first signal: how long a client may take to clean up in Redis */
 
 enum { EXIT_SIGNAL = 128 }; /* and the signal's number, as shells have it */
 

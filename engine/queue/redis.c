@@ -69,10 +69,10 @@ lk_status lk_redis_flush(lk_redis *redis, lk_error *error) {
   return redis->wire != NULL ? lk_wire_flush(redis->wire, &deadline, error) : fail_without(redis, error);
 }
 
-static lk_status fail_turn(const lk_place *from, const lk_redis_reply *reply, lk_error *error) {
+static lk_status fail_turn(lk_turn turn, const lk_place *from, const lk_redis_reply *reply, lk_error *error) {
   char name[LK_PLACE_TEXT];
-  return lk_fail(error, LK_EIO, "redis at %s sends us elsewhere: %s", lk_place_text(from, name),
-                 lk_redis_reply_error(reply));
+  const char *what = turn == LK_TURN_AWAY ? "cannot serve the queue" : "sends us elsewhere";
+  return lk_fail(error, LK_EIO, "redis at %s %s: %s", lk_place_text(from, name), what, lk_redis_reply_error(reply));
 }
 
 lk_status lk_redis_receive(lk_redis *redis, lk_redis_reply **reply, lk_error *error) {
@@ -83,7 +83,8 @@ lk_status lk_redis_receive(lk_redis *redis, lk_redis_reply **reply, lk_error *er
   lk_status status = lk_wire_receive(redis->wire, &deadline, redis->reply_limit, &received, error);
   if (status != LK_OK) return status;
   const lk_place *from = lk_wire_place(redis->wire);
-  if (lk_route_turn(redis->route, received, from, &to) != LK_TURN_NONE) status = fail_turn(from, received, error);
+  lk_turn turn = lk_route_turn(redis->route, received, from, &to);
+  if (turn != LK_TURN_NONE) status = fail_turn(turn, from, received, error);
   if (status == LK_OK)
     *reply = received;
   else
@@ -134,7 +135,7 @@ static lk_status take_turns(call *c, lk_error *error) {
   for (int turns = 0;; turns++) {
     lk_turn turn = lk_route_turn(c->redis->route, c->reply, &c->from, &to);
     if (turn == LK_TURN_NONE) return LK_OK;
-    if (turn == LK_TURN_AWAY || turns == TURNS_MOST) return fail_turn(&c->from, c->reply, error);
+    if (turn == LK_TURN_AWAY || turns == TURNS_MOST) return fail_turn(turn, &c->from, c->reply, error);
     lk_status status = turn == LK_TURN_MOVED ? go_over(c, &to, error) : ask_there(c, &to, error);
     /* A password that this node refuses is no reason to end: another node took it. */
     if (status != LK_OK) return status == LK_EPOLICY ? LK_EIO : status;

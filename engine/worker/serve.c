@@ -170,7 +170,7 @@ static lk_status report(lk_worker *worker, lk_serve_left left, lk_error *error) 
   lk_status status = worker->status;
   if (status != LK_OK) *error = worker->error;
   pthread_mutex_unlock(&worker->lock);
-  return status == LK_OK && left != LK_LEFT_NOTHING ? lk_fail(error, LK_EINTERNAL, "a thread hangs") : status;
+  return status == LK_OK && left != LK_LEFT_NOTHING ? lk_fail(error, LK_EINTERNAL, "a search or a call did not end in time; the worker leaves without it") : status;
 }
 
 lk_status lk_serve(const lk_worker_options *options, lk_serve_left *left, lk_error *error) {

@@ -1,4 +1,4 @@
-/* Users with the permissions that docs/protocol.md lists can do their work, and not more. */
+/* Users with the permissions that docs/protocol.md lists can do their work. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <ctype.h>
@@ -253,7 +253,7 @@ Test(acl, worker_and_client) {
   sleep_ms(1100);
   send_job(&(test_job){.id = "enemy", .to = "enemy", .entry = "18446744073709551615-18446744073709551615"});
   expect_reply("enemy", "enemy", "EBADJOB", "ahead");
-  cr_assert(process_logs(&worker, "its last id is set back", PROCESS_PATIENCE_MS), "%s", process_log(&worker));
+  cr_assert(process_logs(&worker, "last id was set back", PROCESS_PATIENCE_MS), "%s", process_log(&worker));
   send_job(&(test_job){.to = "last"});
   expect_reply("last", "j1", "OK", "");
   worker_stop(&worker);

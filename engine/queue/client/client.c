@@ -69,7 +69,7 @@ static lk_status take_receipt(client *c, uint64_t number, const lk_redis_reply *
   if (refused != NULL) {
     refuse(c, refused, REFUSED_MS);
   } else if (what == NULL || detail == NULL) {
-    return lk_fail(error, LK_EFORMAT, "redis answered " LK_SUBMIT " with something that is not of the protocol");
+    return lk_redis_reply_unexpected(receipt, LK_SUBMIT, error);
   } else if (strcmp(what, "EBUSY") == 0) {
     refuse(c, "it is nearly full and takes no more jobs", strtoull(detail, NULL, 10));
   } else {
@@ -93,8 +93,10 @@ static lk_status send_with_functions(client *c, lk_error *error) {
     return LK_OK;
   }
   if (lk_functions_are_forbidden(receipt)) {
-    refuse(c, "no worker has served it yet", REFUSED_MS);
-    if (!c->told_functions) warn(c, "no worker has served this redis yet; the jobs wait for one");
+    refuse(c, "it does not have the queue's functions, and this user may not load them", REFUSED_MS);
+    if (!c->told_functions)
+      warn(c, "redis does not have the queue's functions, and this user may not load them; the jobs wait for a worker, "
+              "which does");
     c->told_functions = true;
   } else {
     status = take_receipt(c, number, receipt, error);

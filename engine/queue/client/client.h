@@ -28,11 +28,11 @@ typedef struct lk_client_stop {
 } lk_client_stop;
 
 /* Sends all probes and passes all replies to `take`. Ends with the error of the first reply that has one. What keeps it
- * waiting (no worker serves the gallery, Redis is away) it warns of, and goes on: that may pass before the time is
- * over. However it ends, Redis has nothing of it afterwards that it could remove: what it leaves unanswered is
- * cancelled. LK_EINVAL: the gallery's name is none. LK_EPOLICY: Redis refuses what the client needs. LK_ECANCELLED: it
- * was told to stop. LK_EDEADLINE: no reply for timeout_s; the text says where the oldest job is. Then `take` was given
- * what had come, without the probes between that have no reply, and `warn` a list of these. */
+ * waiting (no worker serves the gallery, Redis is away) it warns of, and waits on until timeout_s have passed. However
+ * it ends, where Redis can be reached, it removes its list and kept replies, and cancels what is unanswered. LK_EINVAL:
+ * the gallery's name is none. LK_EPOLICY: Redis refuses what the client needs. LK_ECANCELLED: it was told to stop.
+ * LK_EDEADLINE: no reply for timeout_s; the text says where the oldest job is. Then `take` was given what had come,
+ * without the probes between that have no reply, and `warn` a list of these. */
 lk_status lk_client_run(const lk_address *address, const lk_client_job *job, const lk_client_stop *stop,
                         const lk_client_caller *caller, lk_error *error);
 

@@ -50,7 +50,7 @@ lk_status lk_whereabouts_ask(lk_line *line, const lk_keys *keys, const char *str
 }
 
 void lk_whereabouts_describe(const lk_whereabouts *where, const char *gallery, const char *probes, lk_error *text) {
-  static const char *const lease[] = {"whose lease is over", "whose lease lives"};
+  static const char *const lease[] = {"has run out", "is valid"};
   switch (where->kind) {
     case LK_WHERE_UNSERVED:
       lk_fail(text, LK_EDEADLINE, "no worker serves the gallery '%s'", gallery);
@@ -59,8 +59,8 @@ void lk_whereabouts_describe(const lk_whereabouts *where, const char *gallery, c
       lk_fail(text, LK_EDEADLINE, "%s are queued behind about %" PRIu64 " jobs", probes, where->queued);
       break;
     case LK_WHERE_HELD:
-      lk_fail(text, LK_EDEADLINE, "%s are held by the worker %s, silent for %" PRIu64 " s, %s", probes, where->worker,
-              where->held_ms / 1000, lease[where->lives]);
+      lk_fail(text, LK_EDEADLINE, "%s: the worker %s took them %" PRIu64 " s ago and has not answered; its lease %s",
+              probes, where->worker, where->held_ms / 1000, lease[where->lives]);
       break;
     case LK_WHERE_GONE:
       lk_fail(text, LK_EDEADLINE, "redis lost the job of %s", probes);

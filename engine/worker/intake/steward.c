@@ -60,8 +60,8 @@ static lk_status take_answer(steward *s, chore what, const lk_keys *keys, const 
   if (what == LEASE) lk_worker_set_redis_ms(s->worker, lk_redis_reply_integer(lk_redis_reply_element(reply, 1)));
   if (what == MEND && lk_redis_reply_integer(reply) > 0)
     lk_printable_line(s->session.log,
-                      "likeness: steward: an entry far ahead of the time was added to a queue of the gallery %s; its "
-                      "last id is set back",
+                      "likeness: steward: somebody added an entry with an id far ahead of the time to a stream of the "
+                      "gallery %s; the stream's last id was set back",
                       keys->gallery);
   return LK_OK;
 }

@@ -198,7 +198,7 @@ Test(route, a_replica_whose_role_is_secret) {
   fake_redis_start(&fakes[1], SCRIPT("-NOPERM role\r\n", "+me\r\n"));
   name_fakes("redis://127.0.0.1:%d,127.0.0.1:%d");
   cr_assert_eq(reopen(), LK_OK, "%s", error.text);
-  expect_error(ask("A"), "sends us elsewhere: READONLY");
+  expect_error(ask("A"), "cannot serve the queue: READONLY");
   cr_assert_eq(reopen(), LK_OK, "%s", error.text);
   expect_answer("A", "me");
   expect_heard(0, "ROLE\nA\n");
