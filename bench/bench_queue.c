@@ -6,8 +6,7 @@
  *   --workers N --threads N       the most workers at once (2); search threads of each (1)
  *   --batch N                     a worker's preferred probes a batch (its own)
  *   --job-probes N                of jobs of several probes (64)
- *   --window N                    jobs of one probe outstanding in a closed loop (4096); four times the probes in
- * larger ones
+ *   --window N                    jobs of one probe outstanding in a closed loop (4096); larger: 4 times the probes
  *   --rate N --poisson --seed N   of an open loop: jobs a second (half of the capacity), and how they arrive
  *   --seconds N                   that a load is measured for (2), after one that is not
  *   --submit xadd|function        how jobs are sent

@@ -42,7 +42,7 @@ static bool read_answers(lk_running_batch *batch) {
     lk_error error;
     if (lk_redis_receive(batch->session.redis, &reply, &error) != LK_OK) return false;
     const char *refused = lk_redis_reply_error(reply);
-    bool missing = refused != NULL && strstr(refused, "Function not found") != NULL;
+    bool missing = lk_functions_are_missing(reply);
     if (!missing) note_refusal(batch, refused);
     lk_redis_reply_free(reply);
     if (missing) return false;

@@ -11,7 +11,7 @@ void lk_command_add(lk_command *command, const void *bytes, size_t length) {
     size_t *lengths = realloc(command->lengths, capacity * sizeof *lengths);
     if (lengths != NULL) command->lengths = lengths;
     if (arguments == NULL || lengths == NULL) {
-      command->failed = 1;
+      command->failed = true;
       return;
     }
     command->capacity = capacity;
@@ -24,7 +24,7 @@ void lk_command_add_string(lk_command *command, const char *string) { lk_command
 
 void lk_command_clear(lk_command *command) {
   command->count = 0;
-  command->failed = 0;
+  command->failed = false;
 }
 
 void lk_command_free(lk_command *command) {

@@ -1,15 +1,15 @@
-/* A command for Redis. */
+/* A command for Redis that is being built. Its arguments must live until it is sent. */
 #ifndef ENGINE_QUEUE_LINK_COMMAND_H
 #define ENGINE_QUEUE_LINK_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* A command that is being built. Its arguments must live until it is sent. */
 typedef struct lk_command {
   const char **arguments;
   size_t *lengths;
   size_t count, capacity;
-  int failed; /* an argument could not be added; sending says so */
+  bool failed; /* an argument could not be added; sending says so */
 } lk_command;
 
 void lk_command_add(lk_command *command, const void *bytes, size_t length);

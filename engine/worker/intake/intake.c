@@ -14,7 +14,7 @@ enum { FAILURES_MOST = 4 };
 
 enum { GATHER_US = 500 };
 
-/* A stream that was begun to be read again from its start. */
+/* How far a stream has been read again from its start. */
 typedef struct progress {
   char seen[48]; /* the id up to which it was read again */
   bool over;     /* it has no more */
