@@ -407,7 +407,7 @@ Test(queue, replies_that_nobody_can_get) {
   worker_start(&worker, NULL);
   redis_do(&redis, "SET", FACES_REPLIES "odd", "no list", NULL);
   send_job(&(test_job){.to = "odd"});
-  expect_dead(1, FACES_REPLIES "odd", "holds a string");
+  expect_dead(1, "odd", "holds a string");
   send_job(&(test_job){.to = NO_FIELD});
   expect_dead(2, "", "to");
   send_job(&(test_job){.to = "a\nb", .id = NO_FIELD});

@@ -40,6 +40,9 @@ end
 -- The pending entry as XPENDING tells it: its id, consumer, idle time and deliveries; nil: it is not pending.
 local function pending_entry(stream, group, entry) return read('XPENDING', stream, group, entry, entry, 1)[1] end
 
+-- How other keys name a job.
+local function job_name(part, stream, entry) return short(part, stream) .. ' ' .. entry end
+
 -- What people look at. A counter or a stream of dead jobs that somebody spoilt stops no job: hence pcall.
 local function count_up(part, name, by) redis.pcall('HINCRBY', part .. 'counts', name, by) end
 

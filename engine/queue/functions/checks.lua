@@ -65,6 +65,11 @@ local function counts_fault(keys, argv, keys_least, keys_most, argv_least, argv_
   end
 end
 
+-- The first key must be this one of a gallery.
+local function key_fault(keys, name, what)
+  if not gallery_part(keys[1], name) then return 'key 1 is not ' .. what end
+end
+
 -- Keys from `first` on must be streams of jobs of one gallery, `part` if that is given.
 local function streams_fault(keys, first, part)
   part = part or stream_part(keys[first])
@@ -77,6 +82,10 @@ local function entries_fault(argv, first)
   for i = first, #argv do
     if not is_entry(argv[i]) then return 'argument ' .. i .. ' is not the id of an entry' end
   end
+end
+
+local function ms_fault(argv, i)
+  if not whole(argv[i], 1, DAY_MS) then return 'argument ' .. i .. ' is not a number of ms up to a day' end
 end
 
 local function empty_fault(argv, first, last)

@@ -4,8 +4,6 @@
 local DEATHS_MOST = 3
 local DEATHS_LIFE_MS = 3600000
 
-local function job_name(part, stream, entry) return short(part, stream) .. ' ' .. entry end
-
 local function forget_deaths(part, stream, entries)
   local key, names = part .. 'deaths', {}
   if redis.call('EXISTS', key) == 0 then return end
@@ -102,12 +100,11 @@ local function claim(keys, argv)
 end
 
 local function claim_fault(keys, argv)
-  local fault = counts_fault(keys, argv, 2, nil, 4, 4) or empty_fault(argv, 1, 2)
-  local part = not fault and gallery_part(keys[1], 'workers')
-  if not fault and not part then fault = 'key 1 is not the workers of a gallery' end
+  local fault = counts_fault(keys, argv, 2, nil, 4, 4) or empty_fault(argv, 1, 2) or
+    key_fault(keys, 'workers', 'the workers of a gallery')
   if not fault and not whole(argv[3], 0, CHUNK) then fault = 'argument 3 is not a number up to ' .. CHUNK end
   if not fault and argv[4] ~= 'all' and argv[4] ~= 'returned' then fault = 'argument 4 is not all or returned' end
-  return fault or streams_fault(keys, 2, part)
+  return fault or streams_fault(keys, 2, gallery_part(keys[1], 'workers'))
 end
 
 define('lk_claim_4', claim, claim_fault, 'allow-oom')

@@ -87,7 +87,7 @@ local function finish(keys, argv)
   end
   for list, places in pairs(lists) do
     if refused[list] then
-      add_to_dead(dead, keys[2 + list], values_at(argv, places, 0), refused[list])
+      add_to_dead(dead, client_of(keys[2 + list]), values_at(argv, places, 0), refused[list])
       undelivered = undelivered + #places
     else
       keep_in(hashes[list], part, stream, argv, places)

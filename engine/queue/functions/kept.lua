@@ -22,7 +22,7 @@ local function find_kept(keys, id)
   end
 end
 
-local function queued_text(part, stream, entry) return 'q' .. short(part, stream) .. ' ' .. entry end
+local function queued_text(part, stream, entry) return 'q' .. job_name(part, stream, entry) end
 
 local function note_queued(key, expires_ms, id, text)
   redis.call('HSET', key, id, text)

@@ -10,17 +10,14 @@ end
 local function head(keys, argv) return redis.call('XADD', keys[1], 'MAXLEN', '~', argv[1], '*', 'head', argv[2]) end
 
 local function once_fault(keys, argv)
-  local fault = counts_fault(keys, argv, 1, 1, 2, 2) or empty_fault(argv, 1, 1)
-  if not fault and not gallery_part(keys[1], 'signed:%x+') then fault = 'key 1 is not that of a signed job' end
-  if not fault and not whole(argv[2], 1, DAY_MS) then fault = 'argument 2 is not a number of ms up to a day' end
-  return fault
+  return counts_fault(keys, argv, 1, 1, 2, 2) or empty_fault(argv, 1, 1) or
+    key_fault(keys, 'signed:%x+', 'that of a signed job') or ms_fault(argv, 2)
 end
 
 local function head_fault(keys, argv)
-  local fault = counts_fault(keys, argv, 1, 1, 2, 2) or empty_fault(argv, 2, 2)
-  if not fault and not gallery_part(keys[1], 'heads') then fault = 'key 1 is not the heads of a gallery' end
-  if not fault and not whole(argv[1], 1, MOST) then fault = 'argument 1 is not a whole number above 0' end
-  return fault
+  return counts_fault(keys, argv, 1, 1, 2, 2) or empty_fault(argv, 2, 2) or
+    key_fault(keys, 'heads', 'the heads of a gallery') or
+    (not whole(argv[1], 1, MOST) and 'argument 1 is not a whole number above 0' or nil)
 end
 
 define('lk_once_4', once, once_fault, 'allow-oom')

@@ -35,5 +35,5 @@ local function bound_list(part, key, replies)
   end
   if dropped == 0 then return end
   count_up(part, 'replies_dropped', dropped)
-  add_to_dead(part .. 'dead', key, {'0-0'}, dropped .. ' replies were dropped: the client did not read them')
+  add_to_dead(part .. 'dead', client_of(key), {'0-0'}, dropped .. ' replies were dropped: the client did not read them')
 end

@@ -147,9 +147,7 @@ local function group_fault(keys, argv)
 end
 
 local function mend_fault(keys, argv)
-  local fault = counts_fault(keys, argv, 1, nil, 2, 2) or streams_fault(keys, 1) or empty_fault(argv, 1, 1)
-  if not fault and not whole(argv[2], 1, DAY_MS) then fault = 'argument 2 is not a number of ms up to a day' end
-  return fault
+  return counts_fault(keys, argv, 1, nil, 2, 2) or streams_fault(keys, 1) or empty_fault(argv, 1, 1) or ms_fault(argv, 2)
 end
 
 define('lk_join_4', join, group_fault, 'allow-oom')

@@ -132,7 +132,7 @@ end
 local function cancel_fault(keys, argv)
   return counts_fault(keys, argv, 1, 1, 1) or empty_fault(argv, 1, #argv) or
     (argv[1]:find('\n') and 'the client has a line feed in its name' or nil) or
-    (not gallery_part(keys[1], 'cancelled') and 'key 1 is not the cancelled jobs of a gallery' or nil)
+    key_fault(keys, 'cancelled', 'the cancelled jobs of a gallery')
 end
 
 local function where_fault(keys, argv)

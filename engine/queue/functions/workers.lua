@@ -28,8 +28,9 @@ end
 -- entry. KEYS: the gallery's running batches. ARGV: the worker's name with the number of its thread, the jobs ('': none).
 local function run(keys, argv)
   if argv[2] == '' then return redis.call('HDEL', keys[1], argv[1]) end
+  local added = redis.call('HSET', keys[1], argv[1], argv[2])
   redis.call('PEXPIRE', keys[1], DAY_MS)
-  return redis.call('HSET', keys[1], argv[1], argv[2])
+  return added
 end
 
 -- Gives pending entries to another consumer; returns them. Redis forgets those that were deleted while they were pending:
@@ -81,16 +82,14 @@ local function leave(keys, argv)
 end
 
 local function lease_fault(keys, argv)
-  local fault = counts_fault(keys, argv, 1, 1, 3, 3) or empty_fault(argv, 1, 3)
-  if not fault and not gallery_part(keys[1], 'workers') then fault = 'key 1 is not the workers of a gallery' end
-  if not fault and not whole(argv[2], 1, DAY_MS) then fault = 'argument 2 is not a number of ms up to a day' end
-  return fault
+  return counts_fault(keys, argv, 1, 1, 3, 3) or empty_fault(argv, 1, 3) or
+    key_fault(keys, 'workers', 'the workers of a gallery') or ms_fault(argv, 2)
 end
 
 local function run_fault(keys, argv)
   return counts_fault(keys, argv, 1, 1, 2, 2) or empty_fault(argv, 1, 1) or
     (not argv[1]:match('./[01]$') and 'argument 1 is not a worker with the number of its thread, 0 or 1' or nil) or
-    (not gallery_part(keys[1], 'running') and 'key 1 is not the running batches of a gallery' or nil)
+    key_fault(keys, 'running', 'the running batches of a gallery')
 end
 
 local function hand_back_fault(keys, argv)
@@ -99,10 +98,8 @@ local function hand_back_fault(keys, argv)
 end
 
 local function leave_fault(keys, argv)
-  local fault = counts_fault(keys, argv, 2, nil, 2, 2) or empty_fault(argv, 1, 2)
-  local part = not fault and gallery_part(keys[1], 'workers')
-  if not fault and not part then fault = 'key 1 is not the workers of a gallery' end
-  return fault or streams_fault(keys, 2, part)
+  return counts_fault(keys, argv, 2, nil, 2, 2) or empty_fault(argv, 1, 2) or
+    key_fault(keys, 'workers', 'the workers of a gallery') or streams_fault(keys, 2, gallery_part(keys[1], 'workers'))
 end
 
 define('lk_lease_4', lease, lease_fault, 'allow-oom')

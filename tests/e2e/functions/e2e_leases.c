@@ -149,6 +149,7 @@ Test(leases, leave) {
 
 Test(leases, run) {
   expect_call("1", LK_RUN, "1", FACES_RUNNING, "a/0", "q:lo 1-1\nq:hi:3 2-2", NULL);
+  cr_assert_gt(redis_number(&redis, "PTTL", FACES_RUNNING, NULL), 86000000, "it expires, from the first note on");
   expect_call("0", LK_RUN, "1", FACES_RUNNING, "a/0", "q:lo 1-2", NULL);
   expect_redis("(a/0 q:lo 1-2)", "HGETALL", FACES_RUNNING, NULL);
   expect_call("1", LK_RUN, "1", FACES_RUNNING, "a/0", "", NULL);
