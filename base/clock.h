@@ -12,7 +12,7 @@ static inline uint64_t lk_clock_us(void) {
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* The same time for pthread_cond_timedwait, by a condition with the monotonic clock. */
+/* The same, a time of that clock or a span, for the calls that take a timespec. */
 static inline struct timespec lk_clock_timespec(uint64_t us) {
   return (struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
 }

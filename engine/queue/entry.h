@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { LK_ENTRY_TEXT = 48 }; /* more than an id has as text, with its NUL */
+
 typedef struct lk_entry {
   uint64_t ms, sequence;
 } lk_entry;

@@ -59,7 +59,7 @@ lk_status lk_functions_call_words(lk_redis *redis, lk_redis_reply **reply, lk_er
                                   const char *const *words) {
   lk_command command = {0};
   lk_functions_begin(&command, words[0], words[1]);
-  for (size_t i = 2; i < count; i++) lk_command_add_string(&command, words[i]);
+  lk_command_add_words(&command, count - 2, words + 2);
   lk_status status = lk_functions_call(redis, &command, reply, error);
   lk_command_free(&command);
   return status;

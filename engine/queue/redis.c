@@ -157,7 +157,7 @@ lk_status lk_redis_call(lk_redis *redis, const lk_command *command, lk_redis_rep
 lk_status lk_redis_call_words(lk_redis *redis, lk_redis_reply **reply, lk_error *error, size_t count,
                               const char *const *words) {
   lk_command command = {0};
-  for (size_t i = 0; i < count; i++) lk_command_add_string(&command, words[i]);
+  lk_command_add_words(&command, count, words);
   lk_status status = lk_redis_call(redis, &command, reply, error);
   lk_command_free(&command);
   return status;

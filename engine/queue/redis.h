@@ -24,7 +24,8 @@ typedef struct lk_redis lk_redis;
 /* Connects, authenticates and selects the database, within five seconds for each place. The password is read again from
  * its file. LK_EPOLICY: Redis refuses the user, password or database. The route must outlive the connection. */
 lk_status lk_redis_open_route(lk_route *route, lk_redis **redis, lk_error *error);
-/* The same by a route of its own, which ends with the connection. */
+/* The same by a route of its own, which ends with the connection: for programs that do not connect again, as tests and
+ * benchmarks. */
 lk_status lk_redis_open(const lk_address *address, lk_redis **redis, lk_error *error);
 void lk_redis_close(lk_redis *redis);
 

@@ -4,19 +4,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "engine/worker/worker.h"
 #include "index/gallery/scrub.h"
 
-static const long pause_ns = 20000000;
+static const uint64_t pause_us = 20000;
 
 /* Waits a moment; false: the worker has computed its last batch. */
 static bool pause_between(lk_worker *worker) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += pause_ns;
-  until.tv_sec += until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  const struct timespec until = lk_clock_timespec(lk_clock_us() + pause_us);
   pthread_mutex_lock(&worker->lock);
   int waited = 0;
   while (worker->computing > 0 && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);

@@ -50,7 +50,7 @@ void lk_line_send(lk_line *line, const lk_command *command) {
 
 void lk_line_send_words(lk_line *line, size_t count, const char *const *words) {
   lk_command command = {0};
-  for (size_t i = 0; i < count; i++) lk_command_add_string(&command, words[i]);
+  lk_command_add_words(&command, count, words);
   lk_line_send(line, &command);
   lk_command_free(&command);
 }

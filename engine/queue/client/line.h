@@ -1,5 +1,6 @@
 /* A client's connection to Redis, which is made again, after growing pauses, whenever it breaks. While it is down,
- * sending does nothing and there are no replies. One thread uses it. */
+ * sending does nothing and there are no replies. Unlike a worker's lk_redis_session it never sleeps and logs nothing:
+ * the client goes on printing meanwhile. One thread uses it. */
 #ifndef ENGINE_QUEUE_CLIENT_LINE_H
 #define ENGINE_QUEUE_CLIENT_LINE_H
 

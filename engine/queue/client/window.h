@@ -3,10 +3,11 @@
 #ifndef ENGINE_QUEUE_CLIENT_WINDOW_H
 #define ENGINE_QUEUE_CLIENT_WINDOW_H
 
+#include "engine/queue/entry.h"
 #include "engine/queue/redis.h"
 #include "engine/queue/reply.h"
 
-enum { LK_WINDOW_MOST = 64, LK_ENTRY_TEXT = 48 };
+enum { LK_WINDOW_MOST = 64 };
 
 typedef struct lk_window_job {
   bool sent;                 /* Redis said that it has it */

@@ -22,6 +22,10 @@ void lk_command_add(lk_command *command, const void *bytes, size_t length) {
 
 void lk_command_add_string(lk_command *command, const char *string) { lk_command_add(command, string, strlen(string)); }
 
+void lk_command_add_words(lk_command *command, size_t count, const char *const *words) {
+  for (size_t i = 0; i < count; i++) lk_command_add_string(command, words[i]);
+}
+
 void lk_command_clear(lk_command *command) {
   command->count = 0;
   command->failed = false;

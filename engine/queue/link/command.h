@@ -14,6 +14,7 @@ typedef struct lk_command {
 
 void lk_command_add(lk_command *command, const void *bytes, size_t length);
 void lk_command_add_string(lk_command *command, const char *string);
+void lk_command_add_words(lk_command *command, size_t count, const char *const *words); /* each a C string */
 void lk_command_clear(lk_command *command); /* for the next command, in the same memory */
 void lk_command_free(lk_command *command);
 

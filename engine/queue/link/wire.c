@@ -176,7 +176,7 @@ lk_status lk_wire_receive(lk_wire *wire, const lk_deadline *deadline, size_t mos
 lk_status lk_wire_ask(lk_wire *wire, const lk_deadline *deadline, lk_redis_reply **reply, lk_error *error, size_t count,
                       const char *const *words) {
   lk_command command = {0};
-  for (size_t i = 0; i < count; i++) lk_command_add_string(&command, words[i]);
+  lk_command_add_words(&command, count, words);
   lk_status status = lk_wire_send(wire, &command, error);
   lk_command_free(&command);
   return status == LK_OK ? lk_wire_receive(wire, deadline, 0, reply, error) : status;
