@@ -6,22 +6,23 @@ enum { LO_EVERY = 4 };
 
 void lk_batcher_init(lk_batcher *batcher, uint32_t preferred_probes, uint64_t max_delay_us) {
   *batcher = (lk_batcher){.preferred_probes = preferred_probes, .max_delay_us = max_delay_us};
-  for (int lane = 0; lane < LK_PRIORITIES; lane++) batcher->lanes[lane].last = &batcher->lanes[lane].first;
+  for (int priority = 0; priority < LK_PRIORITIES; priority++)
+    batcher->queues[priority].last = &batcher->queues[priority].first;
 }
 
 void lk_batcher_push(lk_batcher *batcher, lk_priority priority, lk_queued *job, uint64_t now_us) {
   job->next = NULL;
   job->since_us = now_us;
-  *batcher->lanes[priority].last = job;
-  batcher->lanes[priority].last = &job->next;
-  batcher->lanes[priority].probes += job->probes;
+  *batcher->queues[priority].last = job;
+  batcher->queues[priority].last = &job->next;
+  batcher->queues[priority].probes += job->probes;
   batcher->probes += job->probes;
 }
 
-static lk_priority first_lane(const lk_batcher *batcher) {
-  if (batcher->lanes[LK_HI].first == NULL) return LK_LO;
+static lk_priority first_priority(const lk_batcher *batcher) {
+  if (batcher->queues[LK_HI].first == NULL) return LK_LO;
   bool turn_of_lo = batcher->batches % LO_EVERY == LO_EVERY - 1;
-  return turn_of_lo && batcher->lanes[LK_LO].first != NULL ? LK_LO : LK_HI;
+  return turn_of_lo && batcher->queues[LK_LO].first != NULL ? LK_LO : LK_HI;
 }
 
 /* Whether two jobs may share a batch. */
@@ -38,8 +39,8 @@ static bool joins(const lk_queued *head, const lk_queued *job, uint32_t probes, 
 /* Whether the batch of `head` is full: it has the preferred number of probes, or a waiting job does not fit in. */
 static bool is_full(const lk_batcher *batcher, const lk_queued *head) {
   uint32_t probes = head->probes;
-  for (int lane = 0; lane < LK_PRIORITIES; lane++)
-    for (const lk_queued *job = batcher->lanes[lane].first; job != NULL; job = job->next) {
+  for (int priority = 0; priority < LK_PRIORITIES; priority++)
+    for (const lk_queued *job = batcher->queues[priority].first; job != NULL; job = job->next) {
       if (job == head || !fit(job, head)) continue;
       if (!joins(head, job, probes, batcher->preferred_probes)) return true;
       probes += job->probes;
@@ -47,8 +48,9 @@ static bool is_full(const lk_batcher *batcher, const lk_queued *head) {
   return probes >= batcher->preferred_probes;
 }
 
-static void unlink_joining(lk_batcher *batcher, int lane, const lk_queued *head, uint32_t *probes, lk_queued ***tail) {
-  lk_queued **at = &batcher->lanes[lane].first;
+static void unlink_joining(lk_batcher *batcher, int priority, const lk_queued *head, uint32_t *probes,
+                           lk_queued ***tail) {
+  lk_queued **at = &batcher->queues[priority].first;
   while (*at != NULL) {
     lk_queued *job = *at;
     if (job == head || !joins(head, job, *probes, batcher->preferred_probes)) {
@@ -56,21 +58,21 @@ static void unlink_joining(lk_batcher *batcher, int lane, const lk_queued *head,
       continue;
     }
     *at = job->next;
-    batcher->lanes[lane].probes -= job->probes;
+    batcher->queues[priority].probes -= job->probes;
     *probes += job->probes;
     **tail = job;
     *tail = &job->next;
   }
-  batcher->lanes[lane].last = at;
+  batcher->queues[priority].last = at;
 }
 
-static lk_queued *unlink_batch(lk_batcher *batcher, lk_priority lane, lk_queued *head) {
-  batcher->lanes[lane].first = head->next;
-  batcher->lanes[lane].probes -= head->probes;
-  if (head->next == NULL) batcher->lanes[lane].last = &batcher->lanes[lane].first;
+static lk_queued *unlink_batch(lk_batcher *batcher, lk_priority priority, lk_queued *head) {
+  batcher->queues[priority].first = head->next;
+  batcher->queues[priority].probes -= head->probes;
+  if (head->next == NULL) batcher->queues[priority].last = &batcher->queues[priority].first;
   uint32_t probes = head->probes;
   lk_queued **tail = &head->next;
-  for (int l = 0; l < LK_PRIORITIES; l++) unlink_joining(batcher, l, head, &probes, &tail);
+  for (int p = 0; p < LK_PRIORITIES; p++) unlink_joining(batcher, p, head, &probes, &tail);
   *tail = NULL;
   batcher->probes -= probes;
   batcher->batches++;
@@ -79,13 +81,13 @@ static lk_queued *unlink_batch(lk_batcher *batcher, lk_priority lane, lk_queued 
 
 lk_queued *lk_batcher_take(lk_batcher *batcher, uint64_t now_us, bool flush, uint64_t *wake_us) {
   *wake_us = UINT64_MAX;
-  lk_priority lane = first_lane(batcher);
-  lk_queued *head = batcher->lanes[lane].first;
+  lk_priority priority = first_priority(batcher);
+  lk_queued *head = batcher->queues[priority].first;
   if (head == NULL) return NULL;
   uint64_t due_us = head->since_us + batcher->max_delay_us;
   if (!flush && now_us < due_us && !head->alone && !is_full(batcher, head)) {
     *wake_us = due_us;
     return NULL;
   }
-  return unlink_batch(batcher, lane, head);
+  return unlink_batch(batcher, priority, head);
 }

@@ -36,7 +36,7 @@ typedef struct lk_batcher {
   struct {
     lk_queued *first, **last;
     uint32_t probes; /* queued */
-  } lanes[LK_PRIORITIES];
+  } queues[LK_PRIORITIES];
   uint32_t probes; /* queued in all */
   uint32_t batches;
 } lk_batcher;

@@ -11,7 +11,7 @@ static const uint64_t first_pause_us = 50000, longest_pause_us = 2000000;
 static void pause_for(const lk_redis_session *session, uint64_t pause_us) {
   for (uint64_t slept_us = 0; slept_us < pause_us; slept_us += first_pause_us) {
     if (lk_give_up_passed(session->route.give_up)) return;
-    if (slept_us > 0 && session->stop != NULL && atomic_load(session->stop)) return;
+    if (slept_us > 0 && atomic_load(session->stop)) return;
     lk_clock_sleep_us(first_pause_us);
   }
 }
@@ -29,23 +29,14 @@ static void pause_after_failure(lk_redis_session *session, const lk_error *error
   pause_for(session, pause_us < longest_pause_us ? pause_us : longest_pause_us);
 }
 
-static bool was_reached(const lk_redis_session *session) {
-  return session->connected || (session->reached != NULL && atomic_load(session->reached));
-}
-
-static void note_reached(lk_redis_session *session) {
-  session->connected = true;
-  if (session->reached != NULL) atomic_store(session->reached, true);
-}
-
 lk_status lk_redis_session_open(lk_redis_session *session, lk_error *error) {
   if (session->redis != NULL) return LK_OK;
   lk_status status = lk_redis_open_route(&session->route, &session->redis, error);
   if (status == LK_OK)
-    note_reached(session);
+    atomic_store(session->reached, true);
   else
     pause_after_failure(session, error);
-  return status == LK_EPOLICY && was_reached(session) ? LK_EIO : status;
+  return status == LK_EPOLICY && atomic_load(session->reached) ? LK_EIO : status;
 }
 
 void lk_redis_session_works(lk_redis_session *session) {

@@ -14,11 +14,10 @@ typedef struct lk_redis_session {
   lk_route route;    /* its address and give_up are the caller's */
   const char *stage; /* for the log */
   FILE *log;
-  const atomic_bool *stop; /* once it is true, pauses are short; NULL: never */
-  atomic_bool *reached;    /* of all sessions of the process: whether one was ever connected; NULL: of this one only */
+  const atomic_bool *stop; /* once it is true, pauses are short */
+  atomic_bool *reached;    /* of all sessions of the process: whether one was ever connected */
   lk_redis *redis;         /* NULL while it is down */
   uint32_t failures;       /* since a call last went well */
-  bool connected;          /* at least once */
   lk_error logged;         /* the last line, which is not logged twice in a row */
 } lk_redis_session;
 

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "base/printable.h"
 #include "engine/queue/functions.h"
+#include "engine/worker/worker.h"
 
 /* An answer has had the time of a whole batch to come. */
 enum { ANSWER_MS = 5 };
@@ -15,6 +15,7 @@ void lk_running_init(lk_running *running, uint32_t threads, const char *consumer
   for (uint32_t i = 0; i < LK_RUNNING_MOST; i++) {
     lk_running_batch *batch = &running->batches[i];
     batch->session = session;
+    batch->refusals = (lk_refusal_log){.stage = session.stage, .log = session.log};
     snprintf(batch->field, sizeof batch->field, "%s/%u", consumer, i);
   }
 }
@@ -28,11 +29,10 @@ void lk_running_destroy(lk_running *running) {
   pthread_mutex_destroy(&running->lock);
 }
 
-/* What Redis refuses for good is logged, once until it takes a note again. */
-static void note_refusal(lk_running_batch *batch, const char *refused) {
-  if (refused != NULL && !batch->refused)
-    lk_printable_line(batch->session.log, "likeness: running: redis refused %s: %s", LK_RUN, refused);
-  batch->refused = refused != NULL;
+static void judge(lk_running_batch *batch, const lk_redis_reply *reply) {
+  const char *refused = lk_redis_reply_error(reply);
+  if (refused != NULL) lk_refusal_log_say(&batch->refusals, LK_RUN, refused);
+  lk_refusal_log_end_round(&batch->refusals);
 }
 
 /* Reads the answers to earlier notes. False: one did not come in time, or Redis has not got the function. */
@@ -41,9 +41,8 @@ static bool read_answers(lk_running_batch *batch) {
     lk_redis_reply *reply = NULL;
     lk_error error;
     if (lk_redis_receive(batch->session.redis, &reply, &error) != LK_OK) return false;
-    const char *refused = lk_redis_reply_error(reply);
     bool missing = lk_functions_are_missing(reply);
-    if (!missing) note_refusal(batch, refused);
+    if (!missing) judge(batch, reply);
     lk_redis_reply_free(reply);
     if (missing) return false;
   }
@@ -113,7 +112,7 @@ static bool mend(lk_running_batch *batch, const lk_keys *keys, const char *text)
       lk_redis_session_broke(&batch->session, &error);
       return false;
     }
-    note_refusal(batch, lk_redis_reply_error(reply));
+    judge(batch, reply);
     lk_redis_reply_free(reply);
   }
   lk_redis_session_works(&batch->session);
@@ -127,7 +126,8 @@ static lk_running_batch *find_broken(lk_running *running) {
   return NULL;
 }
 
-void lk_running_keep(lk_running *running) {
+void *lk_running_main(void *worker) {
+  lk_running *running = &((lk_worker *)worker)->running;
   lk_bytes text = {0};
   pthread_mutex_lock(&running->lock);
   while (!running->over) {
@@ -146,6 +146,7 @@ void lk_running_keep(lk_running *running) {
   }
   pthread_mutex_unlock(&running->lock);
   lk_bytes_free(&text);
+  return NULL;
 }
 
 void lk_running_end(lk_running *running) {

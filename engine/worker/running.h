@@ -11,6 +11,7 @@
 #include "engine/queue/bytes.h"
 #include "engine/queue/keys.h"
 #include "engine/worker/redis_session.h"
+#include "engine/worker/refusal_log.h"
 #include "engine/worker/task.h"
 
 enum { LK_RUNNING_MOST = 2 }; /* compute threads */
@@ -23,7 +24,7 @@ typedef struct lk_running_batch {
   lk_bytes text;       /* the batch, as it is noted, with its NUL */
   bool works;          /* the session is the compute thread's; else the keeper's */
   uint32_t unread;     /* answers, on this connection */
-  bool refused;        /* Redis refused the last note, which was logged */
+  lk_refusal_log refusals;
 } lk_running_batch;
 
 typedef struct lk_running {
@@ -41,9 +42,7 @@ void lk_running_destroy(lk_running *running);
  * thread. It takes some milliseconds at most. */
 void lk_running_note(lk_running *running, uint32_t thread, const lk_keys *keys, const lk_task *tasks);
 
-/* Keeps the connections, until the last note. */
-void lk_running_keep(lk_running *running);
-/* Call it after the last note. */
+/* Call it after the last note: lk_running_main (worker.h) then ends. */
 void lk_running_end(lk_running *running);
 
 #endif

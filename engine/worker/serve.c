@@ -45,6 +45,7 @@ static lk_status open_worker(lk_worker *worker, const lk_worker_options *options
   lk_batcher_init(&worker->batcher, options->batch_probes, options->max_delay_us);
   worker->done_last = &worker->done_first;
   worker->refused_last = &worker->refused_first;
+  worker->head_refusals = (lk_refusal_log){.stage = "finish", .log = options->log};
   lk_status status = make_keys(worker, error);
   for (int i = 0; status == LK_OK && i < LK_DONE_SLOTS; i++) {
     worker->slots[i].next = worker->free_slots;
@@ -70,21 +71,11 @@ static void close_worker(lk_worker *worker) {
   pthread_mutex_destroy(&worker->lock);
 }
 
-static void *steward_main(void *worker) {
-  lk_steward_run(worker);
-  return NULL;
-}
-
-static void *running_main(void *argument) {
-  lk_worker *worker = argument;
-  lk_running_keep(&worker->running);
-  return NULL;
-}
-
 /* Compute comes last: it has one or two threads. */
 typedef void *stage_main(void *worker);
-static stage_main *const stages[] = {lk_stop_main, lk_finish_main,   lk_intake_hi_main, lk_intake_lo_main, steward_main,
-                                     running_main, lk_scrubber_main, lk_compute_main,   lk_compute_main};
+static stage_main *const stages[] = {lk_stop_main,      lk_finish_main,  lk_intake_hi_main,
+                                     lk_intake_lo_main, lk_steward_main, lk_running_main,
+                                     lk_scrubber_main,  lk_compute_main, lk_compute_main};
 enum { STAGES = sizeof stages / sizeof stages[0], OTHERS = STAGES - LK_COMPUTE_MOST };
 
 typedef struct stage {
@@ -170,7 +161,9 @@ static lk_status report(lk_worker *worker, lk_serve_left left, lk_error *error) 
   lk_status status = worker->status;
   if (status != LK_OK) *error = worker->error;
   pthread_mutex_unlock(&worker->lock);
-  return status == LK_OK && left != LK_LEFT_NOTHING ? lk_fail(error, LK_EINTERNAL, "a search or a call did not end in time; the worker leaves without it") : status;
+  return status == LK_OK && left != LK_LEFT_NOTHING
+             ? lk_fail(error, LK_EINTERNAL, "a search or a call did not end in time; the worker leaves without it")
+             : status;
 }
 
 lk_status lk_serve(const lk_worker_options *options, lk_serve_left *left, lk_error *error) {

@@ -1,10 +1,7 @@
 #include "engine/worker/stop.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/fail.h"
-#include "base/printable.h"
 #include "engine/queue/protocol.h"
 
 enum { LOOKS_EVERY_US = 20000, ENTRIES_MOST = 1000 }; /* entries of a call */
@@ -79,13 +76,7 @@ static lk_task *take_call(stop *s) {
   return (lk_task *)call;
 }
 
-/* A group that is gone has none of the jobs any more. */
 static lk_status judge(stop *s, const lk_redis_reply *reply, lk_error *error) {
-  const char *refused = lk_redis_reply_error(reply);
-  if (refused != NULL && strstr(refused, "NOGROUP") != NULL) {
-    lk_printable_line(s->session.log, "likeness: stop: redis no longer has these jobs: %s", refused);
-    return LK_OK;
-  }
   if (!lk_redis_reply_is_integer(reply)) return lk_redis_reply_unexpected(reply, LK_RETURN, error);
   pthread_mutex_lock(&s->worker->lock);
   s->worker->returned += (uint64_t)lk_redis_reply_integer(reply);

@@ -6,6 +6,7 @@
 
 #include "engine/queue/functions.h"
 #include "engine/worker/redis_session.h"
+#include "engine/worker/refusal_log.h"
 #include "engine/worker/running.h"
 #include "engine/worker/task.h"
 #include "engine/worker/worker_options.h"
@@ -51,9 +52,9 @@ typedef struct lk_worker {
   lk_give_up give_up;         /* when nothing may wait for Redis any more */
   atomic_bool reached;        /* Redis was, at least once */
   lk_running running;
-  atomic_size_t held_bytes; /* of Redis' replies that tasks point into */
-  atomic_uint recoveries;   /* counts when entries were given to this worker that may not have arrived */
-  atomic_bool mends;        /* a stream has an id far ahead of the time */
+  atomic_size_t held_bytes;  /* of Redis' replies that tasks point into */
+  atomic_uint recoveries;    /* counts when entries were given to this worker that may not have arrived */
+  atomic_bool needs_mending; /* a stream has an id far ahead of the time */
 
   pthread_mutex_t lock;   /* all below */
   pthread_cond_t work;    /* signalled when a batch may be due, or has a slot: for compute */
@@ -78,14 +79,14 @@ typedef struct lk_worker {
   lk_queued *refused_first, **refused_last; /* tasks that intake refused: to be answered, not computed */
   lk_status status;                         /* what the run ends with */
   lk_error error;
-  uint64_t jobs;     /* answered */
+  uint64_t jobs;     /* finished: answered, or found to be answered already or lost */
   uint64_t probes;   /* searched */
   uint64_t returned; /* jobs that were handed back */
 
   bool *retired; /* whether the gallery of that number is out of service */
 
-  bool heads_refused; /* Redis refused the last head, which was logged; the finish stage's, as is the next one */
-  uint64_t published; /* record that the last head in Redis covers; the finish stage's */
+  lk_refusal_log head_refusals; /* the finish stage's, as is the next one */
+  uint64_t published;           /* record that the last head in Redis covers */
 } lk_worker;
 
 void *lk_intake_hi_main(void *worker);
@@ -93,9 +94,10 @@ void *lk_intake_lo_main(void *worker);
 void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 void *lk_scrubber_main(void *worker);
-
+/* Keeps the connections on which compute notes its batches, until the last note. */
+void *lk_running_main(void *worker);
 /* Keeps the leases and takes over what dead workers held, until the worker is over; then gives the leases back. */
-void lk_steward_run(lk_worker *worker);
+void *lk_steward_main(void *worker);
 
 /* A session of a stage of this worker, not opened. */
 lk_redis_session lk_worker_session(lk_worker *worker, const char *stage);

@@ -71,7 +71,7 @@ static bool discard(finish *f, lk_task *task) {
   const char *const words[] = {task->stream, keys_of(f, task)->dead, LK_GROUP, task->entry, task->error.text};
   lk_command command = {0};
   lk_functions_begin(&command, LK_DISCARD, "2");
-  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) lk_command_add_string(&command, words[i]);
+  lk_command_add_words(&command, sizeof words / sizeof words[0], words);
   task->finished = send_call(f, &command, NULL);
   lk_command_free(&command);
   return task->finished;
@@ -152,7 +152,7 @@ static bool wait_for_batch(lk_worker *worker, lk_done *refused, lk_done **done) 
   return more;
 }
 
-/* Parts the tasks that were answered from the others, which are then left to be handed back. */
+/* Parts the tasks that are finished from the others, which are then left to be handed back. */
 static void let_go(lk_worker *worker, lk_done *done) {
   lk_queued *lists[2] = {NULL, NULL};
   for (lk_task *task = done->tasks, *next; task != NULL; task = next) {
@@ -160,10 +160,10 @@ static void let_go(lk_worker *worker, lk_done *done) {
     task->queued.next = lists[task->finished];
     lists[task->finished] = &task->queued;
   }
-  uint32_t answered = lk_worker_forget(worker, (lk_task *)lists[true]);
+  uint32_t finished = lk_worker_forget(worker, (lk_task *)lists[true]);
   lk_worker_leave_unanswered(worker, (lk_task *)lists[false]);
   pthread_mutex_lock(&worker->lock);
-  worker->jobs += answered;
+  worker->jobs += finished;
   pthread_mutex_unlock(&worker->lock);
 }
 

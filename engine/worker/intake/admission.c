@@ -11,7 +11,7 @@
 #include "engine/worker/authorise.h"
 
 lk_admission lk_admission_of(lk_worker *worker, const char *stage) {
-  return (lk_admission){.worker = worker, .notes = {.stage = stage, .log = worker->options->log}};
+  return (lk_admission){.worker = worker, .notes.refusals = {.stage = stage, .log = worker->options->log}};
 }
 
 void lk_admission_free(lk_admission *admission) { lk_notes_free(&admission->notes); }
@@ -52,35 +52,35 @@ static lk_status parse(lk_task *task, const lk_redis_reply *list, size_t bytes) 
 
 /* Whether the worker already has a task for this entry. It forgets a task when it is finished; an entry that is read
  * again just then is computed again, but the finish function answers it only once. */
-static bool is_taken(lk_worker *worker, const lk_given *given) {
+static bool is_taken(lk_worker *worker, const lk_admission_entry *entry) {
   pthread_mutex_lock(&worker->lock);
   const lk_task *task = worker->taken;
-  while (task != NULL && (task->stream != given->from->key || strcmp(task->entry, given->id) != 0)) task = task->newer;
+  while (task != NULL && (task->stream != entry->from->key || strcmp(task->entry, entry->id) != 0)) task = task->newer;
   pthread_mutex_unlock(&worker->lock);
   return task != NULL;
 }
 
-void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_given *given) {
-  size_t bytes = given->fields != NULL ? lk_admission_bytes(given->fields) : 0;
+void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_admission_entry *entry) {
+  size_t bytes = entry->fields != NULL ? lk_admission_bytes(entry->fields) : 0;
   a->entries++;
   a->weighed.bytes += bytes;
   lk_task *task = NULL;
-  if (given->again && is_taken(a->worker, given)) return;
-  if (given->id_length < sizeof task->entry) task = lk_task_new(delivery, bytes);
+  if (entry->again && is_taken(a->worker, entry)) return;
+  if (entry->id_length < sizeof task->entry) task = lk_task_new(delivery, bytes);
   if (task == NULL) {
     atomic_fetch_add(&a->worker->recoveries, 1);
     return;
   }
-  memcpy(task->entry, given->id, given->id_length);
-  task->number = given->from->gallery;
-  task->stream = given->from->key;
-  task->priority = given->from->priority;
-  task->claimed = given->claimed;
-  task->deaths = given->deaths;
+  memcpy(task->entry, entry->id, entry->id_length);
+  task->number = entry->from->gallery;
+  task->stream = entry->from->key;
+  task->priority = entry->from->priority;
+  task->claimed = entry->claimed;
+  task->deaths = entry->deaths;
   task->deadline_ms = UINT64_MAX;
-  task->status = parse(task, given->fields, bytes);
+  task->status = parse(task, entry->fields, bytes);
   a->weighed.probes += task->job.probes.rows;
-  a->knows_no_deaths |= given->again && !given->claimed;
+  a->deaths_unknown |= entry->again && !entry->claimed;
   if (a->first == NULL) a->last = &a->first;
   *a->last = &task->queued;
   a->last = &task->queued.next;
@@ -131,7 +131,7 @@ static lk_status check_entry(lk_worker *worker, lk_redis *redis, const lk_task *
   uint64_t now_ms = lk_worker_redis_ms(worker);
   *entered_ms = entry.ms < now_ms ? entry.ms : now_ms;
   if (entry.ms <= now_ms + LK_ENTRY_AHEAD_MS) return LK_OK;
-  atomic_store(&worker->mends, true);
+  atomic_store(&worker->needs_mending, true);
   return lk_fail(error, LK_EBADJOB, "the entry's id lies %llu s ahead of redis' time; send the job again",
                  (unsigned long long)((entry.ms - now_ms) / 1000));
 }
@@ -194,8 +194,9 @@ static lk_status read_notes(lk_admission *a, lk_redis *redis, bool cancels, lk_e
   for (uint32_t i = 0; status == LK_OK && i < a->worker->options->galleries_count; i++) {
     const lk_keys *keys = &a->worker->keys[i];
     if (cancels) status = lk_notes_read_cancelled(&a->notes, redis, keys, i, tasks, error);
-    if (status == LK_OK && a->knows_no_deaths) status = lk_notes_read_deaths(&a->notes, redis, keys, i, tasks, error);
+    if (status == LK_OK && a->deaths_unknown) status = lk_notes_read_deaths(&a->notes, redis, keys, i, tasks, error);
   }
+  if (cancels || a->deaths_unknown) lk_refusal_log_end_round(&a->notes.refusals);
   return status;
 }
 
@@ -222,6 +223,6 @@ lk_status lk_admission_run(lk_admission *a, lk_redis *redis, bool cancels, lk_er
   if (a->first != NULL) queue_tasks(a->worker, (lk_task *)a->first);
   free_tasks(left);
   a->first = NULL;
-  a->knows_no_deaths = false;
+  a->deaths_unknown = false;
   return left == NULL ? LK_OK : LK_EIO;
 }

@@ -9,7 +9,7 @@
 #include "engine/worker/worker.h"
 
 /* An entry as Redis gave it. */
-typedef struct lk_given {
+typedef struct lk_admission_entry {
   const lk_source *from;
   const char *id; /* terminated */
   size_t id_length;
@@ -17,12 +17,12 @@ typedef struct lk_given {
   bool claimed;                 /* another worker had it */
   bool again;                   /* it may be a task of this worker already */
   uint32_t deaths;
-} lk_given;
+} lk_admission_entry;
 
 typedef struct lk_admission {
   lk_worker *worker;
   lk_queued *first, **last; /* tasks that were added */
-  bool knows_no_deaths;     /* of some of them */
+  bool deaths_unknown;      /* of some of them */
   uint32_t entries;         /* and what they weighed, since they were last set to 0 */
   lk_room weighed;
   lk_notes notes;
@@ -33,7 +33,7 @@ void lk_admission_free(lk_admission *admission);
 
 /* Reads the entry's fields. An entry for which there is no memory stays pending in Redis; the intakes are told to read
  * it again. */
-void lk_admission_add(lk_admission *admission, lk_delivery *delivery, const lk_given *given);
+void lk_admission_add(lk_admission *admission, lk_delivery *delivery, const lk_admission_entry *entry);
 
 /* Decides and queues all that was added. `cancels`: some client may have cancelled jobs. LK_EIO: the connection broke;
  * what was not decided stays pending in Redis, and is forgotten here. */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/printable.h"
 #include "engine/queue/protocol.h"
 
 enum { FETCHED_AT_ONCE = 64, ROUNDS_MOST = 4 };
@@ -11,7 +10,9 @@ enum { FETCHED_AT_ONCE = 64, ROUNDS_MOST = 4 };
 static const double fetched_bytes_at_once = 16 << 20;
 
 void lk_claimer_open(lk_worker *worker, lk_claimer *claimer) {
-  *claimer = (lk_claimer){.worker = worker, .admission = lk_admission_of(worker, "steward")};
+  *claimer = (lk_claimer){.worker = worker,
+                          .admission = lk_admission_of(worker, "steward"),
+                          .refusals = {.stage = "steward", .log = worker->options->log}};
 }
 
 void lk_claimer_close(lk_claimer *claimer) {
@@ -30,19 +31,13 @@ static lk_room find_room(lk_worker *worker) {
   return (lk_room){.probes = full || probes >= most ? 0 : most - probes, .bytes = lk_worker_room_bytes(worker, LK_LO)};
 }
 
-static void log_refusal(lk_claimer *c, const char *refused) {
-  if (strcmp(c->logged.text, refused) == 0) return;
-  lk_fail(&c->logged, LK_EIO, "%s", refused);
-  lk_printable_line(c->worker->options->log, "likeness: steward: redis refused %s: %s", LK_CLAIM, refused);
-}
-
 static void build_claim(lk_claimer *c, uint32_t gallery, const char *count, const char *most, bool all) {
   const lk_keys *keys = &c->worker->keys[gallery];
   lk_functions_begin(&c->command, LK_CLAIM, count);
   lk_command_add_string(&c->command, keys->workers);
   lk_source_add_all(&c->command, keys);
   const char *const words[] = {LK_GROUP, c->worker->consumer, most, all ? "all" : "returned"};
-  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) lk_command_add_string(&c->command, words[i]);
+  lk_command_add_words(&c->command, sizeof words / sizeof words[0], words);
 }
 
 static lk_status note_claimed(lk_claimer *c, uint32_t gallery, const lk_redis_reply *one, lk_error *error) {
@@ -63,10 +58,9 @@ static lk_status note_claimed(lk_claimer *c, uint32_t gallery, const lk_redis_re
 static lk_status note_all(lk_claimer *c, uint32_t gallery, const lk_redis_reply *reply, lk_error *error) {
   const char *refused = lk_redis_reply_error(reply);
   if (refused != NULL) {
-    log_refusal(c, refused);
+    lk_refusal_log_say(&c->refusals, LK_CLAIM, refused);
     return LK_OK;
   }
-  c->logged.text[0] = '\0';
   lk_status status = lk_redis_reply_is_array(reply) ? LK_OK : lk_redis_reply_unexpected(reply, LK_CLAIM, error);
   for (size_t i = 0; status == LK_OK && i < lk_redis_reply_elements(reply); i++)
     status = note_claimed(c, gallery, lk_redis_reply_element(reply, i), error);
@@ -96,6 +90,7 @@ static lk_status claim(lk_claimer *c, lk_redis *redis, bool all, uint32_t most, 
   c->count = c->fetched = 0;
   for (uint32_t i = 0; status == LK_OK && i < c->worker->options->galleries_count; i++)
     status = claim_of(c, redis, i, most - c->count, all, error);
+  lk_refusal_log_end_round(&c->refusals);
   return status;
 }
 
@@ -105,7 +100,7 @@ static lk_status send_fetches(lk_claimer *c, lk_redis *redis, uint32_t count, lk
     const lk_claimed *claimed = &c->claimed[c->fetched + i];
     const char *const words[] = {"XRANGE", claimed->from.key, claimed->id, claimed->id};
     lk_command_clear(&c->command);
-    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) lk_command_add_string(&c->command, words[w]);
+    lk_command_add_words(&c->command, sizeof words / sizeof words[0], words);
     status = lk_redis_send(redis, &c->command, error);
   }
   return status;
@@ -122,13 +117,13 @@ static lk_status take(lk_claimer *c, const lk_claimed *claimed, lk_redis_reply *
     status = lk_redis_reply_unexpected(reply, "XRANGE", error);
   else
     lk_admission_add(&c->admission, delivery,
-                     &(lk_given){.from = &claimed->from,
-                                 .id = claimed->id,
-                                 .id_length = strlen(claimed->id),
-                                 .fields = deleted ? NULL : lk_redis_reply_element(entry, 1),
-                                 .claimed = true,
-                                 .again = true,
-                                 .deaths = claimed->deaths});
+                     &(lk_admission_entry){.from = &claimed->from,
+                                           .id = claimed->id,
+                                           .id_length = strlen(claimed->id),
+                                           .fields = deleted ? NULL : lk_redis_reply_element(entry, 1),
+                                           .claimed = true,
+                                           .again = true,
+                                           .deaths = claimed->deaths});
   lk_delivery_release(delivery);
   return status;
 }

@@ -10,7 +10,7 @@ enum { LK_CLAIMED_MOST = LK_READ_MOST };
 /* An entry that is this worker's now. */
 typedef struct lk_claimed {
   lk_source from;
-  char id[48];
+  char id[LK_ENTRY_TEXT];
   uint32_t deaths;
 } lk_claimed;
 
@@ -21,7 +21,7 @@ typedef struct lk_claimer {
   lk_command command;
   lk_claimed claimed[LK_CLAIMED_MOST]; /* that are not fetched yet: claimed[fetched] .. claimed[count - 1] */
   uint32_t count, fetched;
-  lk_error logged; /* the last refusal, which is not logged twice in a row */
+  lk_refusal_log refusals;
 } lk_claimer;
 
 void lk_claimer_open(lk_worker *worker, lk_claimer *claimer);

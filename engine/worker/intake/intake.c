@@ -16,8 +16,8 @@ enum { GATHER_US = 500 };
 
 /* How far a stream has been read again from its start. */
 typedef struct progress {
-  char seen[48]; /* the id up to which it was read again */
-  bool over;     /* it has no more */
+  char seen[LK_ENTRY_TEXT]; /* the id up to which it was read again */
+  bool over;                /* it has no more */
 } progress;
 
 typedef struct intake {
@@ -91,7 +91,7 @@ static void build_read(intake *in, const lk_read *read, char count[12]) {
   snprintf(count, 12, "%u", read->count);
   const char *const words[] = {"XREADGROUP", "GROUP", LK_GROUP, in->worker->consumer, "COUNT", count};
   lk_command_clear(command);
-  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) lk_command_add_string(command, words[i]);
+  lk_command_add_words(command, sizeof words / sizeof words[0], words);
   if (read->blocks) lk_command_add_string(command, "BLOCK");
   if (read->blocks) lk_command_add_string(command, "200");
   lk_command_add_string(command, "STREAMS");
@@ -136,7 +136,7 @@ static lk_status receive_read(intake *in, lk_redis_reply **reply, bool *cancels,
 
 static lk_status add_entry(intake *in, lk_delivery *delivery, uint32_t source, const lk_redis_reply *entry,
                            lk_error *error) {
-  lk_given given = {.from = &in->sources[source], .again = in->recovering};
+  lk_admission_entry given = {.from = &in->sources[source], .again = in->recovering};
   if (lk_redis_reply_elements(entry) != 2) return lk_redis_reply_unexpected(entry, "XREADGROUP", error);
   given.id = lk_redis_reply_string(lk_redis_reply_element(entry, 0), &given.id_length);
   if (given.id == NULL) return lk_redis_reply_unexpected(entry, "XREADGROUP", error);
@@ -213,7 +213,7 @@ static lk_status read_jobs(intake *in, lk_room room, lk_error *error) {
  * time to read. */
 static bool find_room(const intake *in, lk_room *room) {
   lk_worker *worker = in->worker;
-  uint32_t batch = worker->options->batch_probes, queued = worker->batcher.lanes[in->priority].probes;
+  uint32_t batch = worker->options->batch_probes, queued = worker->batcher.queues[in->priority].probes;
   *room = (lk_room){.bytes = lk_worker_room_bytes(worker, in->priority)};
   if (worker->tasks >= LK_TASKS_MOST || queued >= batch) return false;
   room->probes = 2 * (uint64_t)batch - queued;
@@ -228,7 +228,7 @@ static bool wait_for_room(intake *in, lk_room *room) {
   pthread_mutex_lock(&worker->lock);
   bool has_room = find_room(in, room);
   while (now_us < end_us && !atomic_load(worker->options->stop) && worker->status == LK_OK) {
-    bool hurries = worker->idle > 0 || worker->batcher.lanes[in->priority].probes == 0;
+    bool hurries = worker->idle > 0 || worker->batcher.queues[in->priority].probes == 0;
     uint64_t ready_us = hurries ? 0 : in->gathers_until_us;
     if (has_room && now_us >= ready_us) break;
     const struct timespec until = lk_clock_timespec(has_room && ready_us < end_us ? ready_us : end_us);

@@ -1,9 +1,9 @@
 #include "engine/worker/intake/notes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/printable.h"
 #include "engine/queue/entry.h"
 
 void lk_notes_free(lk_notes *notes) {
@@ -18,9 +18,9 @@ static lk_task *of_gallery(lk_task *task, uint32_t gallery) {
 }
 
 static void log_refusal(lk_notes *n, const char *key, const char *refused) {
-  if (strcmp(n->logged.text, refused) == 0) return;
-  lk_fail(&n->logged, LK_EIO, "%s", refused);
-  lk_printable_line(n->log, "likeness: %s: redis refused to read %s: %s", n->stage, key, refused);
+  char what[LK_KEY_SIZE + 16];
+  snprintf(what, sizeof what, "to read %s", key);
+  lk_refusal_log_say(&n->refusals, what, refused);
 }
 
 /* Reads the fields that were added to the command. *reply is NULL where Redis refuses. */

@@ -3,17 +3,14 @@
 #ifndef ENGINE_WORKER_INTAKE_NOTES_H
 #define ENGINE_WORKER_INTAKE_NOTES_H
 
-#include <stdio.h>
-
 #include "engine/queue/bytes.h"
+#include "engine/worker/refusal_log.h"
 #include "engine/worker/task.h"
 
 typedef struct lk_notes {
-  const char *stage; /* for the log */
-  FILE *log;
   lk_command command;
   lk_bytes names;
-  lk_error logged; /* the last refusal, which is not logged twice in a row */
+  lk_refusal_log refusals; /* a round is what is asked of one list of tasks; the caller ends it */
 } lk_notes;
 
 void lk_notes_free(lk_notes *notes);

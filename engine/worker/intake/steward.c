@@ -10,8 +10,7 @@
 #include "engine/queue/protocol.h"
 #include "engine/worker/intake/claimer.h"
 
-enum { TURN_MS = 250 };
-
+static const uint64_t turns_every_us = 250000;
 static const uint64_t claims_every_us = 1000000, trims_every_us = 1000000, mends_every_us = 5000000;
 /* After Redis was away, every worker looks dead until it has renewed its lease. */
 static const uint64_t claims_after_us = 5000000;
@@ -30,7 +29,7 @@ typedef struct steward {
   uint64_t trimmed_jobs;                                               /* answered when it last trimmed */
   bool searched[LK_COMPUTE_MOST];     /* what each compute thread was doing at the last lease, */
   uint64_t progress[LK_COMPUTE_MOST]; /* and how far it was */
-  lk_error logged[CHORES];            /* the last refusal of each, which is not logged twice in a row */
+  lk_refusal_log refusals[CHORES];
 } steward;
 
 /* The command points to these. */
@@ -66,12 +65,6 @@ static lk_status take_answer(steward *s, chore what, const lk_keys *keys, const 
   return LK_OK;
 }
 
-static void log_refusal(steward *s, chore what, const char *refused) {
-  if (strcmp(s->logged[what].text, refused) == 0) return;
-  lk_fail(&s->logged[what], LK_EIO, "%s", refused);
-  lk_printable_line(s->session.log, "likeness: steward: redis refused %s: %s", functions[what], refused);
-}
-
 /* What Redis refuses is logged and tried again in its turn; the other chores go on. */
 static lk_status call(steward *s, chore what, const lk_keys *keys, lk_error *error) {
   numbers text;
@@ -81,10 +74,9 @@ static lk_status call(steward *s, chore what, const lk_keys *keys, lk_error *err
   if (status != LK_OK) return status;
   const char *refused = lk_redis_reply_error(reply);
   if (refused != NULL)
-    log_refusal(s, what, refused);
+    lk_refusal_log_say(&s->refusals[what], functions[what], refused);
   else
     status = take_answer(s, what, keys, reply, error);
-  if (refused == NULL) s->logged[what].text[0] = '\0';
   lk_redis_reply_free(reply);
   return status;
 }
@@ -93,6 +85,7 @@ static lk_status do_chore(steward *s, chore what, lk_error *error) {
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && i < s->worker->options->galleries_count; i++)
     status = call(s, what, &s->worker->keys[i], error);
+  lk_refusal_log_end_round(&s->refusals[what]);
   return status;
 }
 
@@ -139,7 +132,7 @@ static lk_status do_chores(steward *s, lk_error *error) {
   lk_status status = LK_OK;
   if (is_due(&s->leased_us, LK_LEASE_RENEWED_MS * 1000, now_us) && makes_progress(s))
     status = do_chore(s, LEASE, error);
-  if (atomic_exchange(&s->worker->mends, false)) s->mended_us = 0;
+  if (atomic_exchange(&s->worker->needs_mending, false)) s->mended_us = 0;
   if (status == LK_OK && is_due(&s->mended_us, mends_every_us, now_us)) status = do_chore(s, MEND, error);
   if (status == LK_OK) status = claim(s, now_us, error);
   if (status == LK_OK && is_due(&s->trimmed_us, trims_every_us, now_us) && has_finished(s))
@@ -161,11 +154,7 @@ static void turn(steward *s) {
 
 /* Waits until the next turn. False: the worker has answered its last job. */
 static bool wait_for_turn(lk_worker *worker) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += TURN_MS * 1000000L;
-  until.tv_sec += until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  const struct timespec until = lk_clock_timespec(lk_clock_us() + turns_every_us);
   pthread_mutex_lock(&worker->lock);
   int waited = 0;
   while (!worker->over && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
@@ -174,8 +163,11 @@ static bool wait_for_turn(lk_worker *worker) {
   return goes_on;
 }
 
-void lk_steward_run(lk_worker *worker) {
+void *lk_steward_main(void *argument) {
+  lk_worker *worker = argument;
   steward s = {.worker = worker, .session = lk_worker_session(worker, "steward")};
+  for (int what = 0; what < CHORES; what++)
+    s.refusals[what] = (lk_refusal_log){.stage = "steward", .log = worker->options->log};
   lk_claimer_open(worker, &s.claimer);
   do turn(&s);
   while (wait_for_turn(worker));
@@ -184,4 +176,5 @@ void lk_steward_run(lk_worker *worker) {
   lk_redis_session_close(&s.session);
   lk_claimer_close(&s.claimer);
   lk_command_free(&s.command);
+  return NULL;
 }

@@ -15,12 +15,16 @@ static lk_error error;
 static char *text;
 static size_t text_size;
 static lk_redis_session session;
+static atomic_bool stop, reached;
 
 #define SCRIPT(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void setup(void) {
-  session =
-      (lk_redis_session){.route = {.address = &address}, .stage = "stage", .log = open_memstream(&text, &text_size)};
+  session = (lk_redis_session){.route = {.address = &address},
+                               .stage = "stage",
+                               .log = open_memstream(&text, &text_size),
+                               .stop = &stop,
+                               .reached = &reached};
 }
 
 static void teardown(void) {
@@ -63,8 +67,6 @@ Test(redis_session, a_refused_password) {
 
 /* Another session of the process was connected before. */
 Test(redis_session, the_process_was_connected) {
-  atomic_bool reached = false;
-  session.reached = &reached;
   start(SCRIPT("-WRONGPASS typo\r\n", "-WRONGPASS changed\r\n", "+OK\r\n"));
   cr_assert_eq(lk_redis_session_open(&session, &error), LK_EPOLICY);
   atomic_store(&reached, true);
@@ -82,9 +84,7 @@ static uint64_t pause_ms(void) {
 
 /* At the worker's stop the growing pauses are short again; once it gives up there are none. */
 Test(redis_session, pauses_end_early) {
-  atomic_bool stop = false;
   lk_give_up give_up = 0;
-  session.stop = &stop;
   session.route.give_up = &give_up;
   session.failures = 20;
   cr_assert_geq(pause_ms(), 1900);
