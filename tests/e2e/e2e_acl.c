@@ -247,6 +247,7 @@ Test(acl, worker_and_client) {
   make_users();
   snprintf(url, sizeof url, "redis://worker@127.0.0.1:%s/0", port);
   likeness_start(&worker, "serve", faces, "--redis", url, "--password-file", password, NULL);
+  workers_await(FACES_WORKERS); /* a client may not load the functions */
   snprintf(url, sizeof url, "redis://client@127.0.0.1:%s", port);
   cr_assert_eq(submit_as(url, password), 0, "%s%s", process_log(&client), process_log(&worker));
   send_jobs(STREAM, "x", "me", 100);
