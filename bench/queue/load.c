@@ -28,7 +28,7 @@ struct load {
   random_state random;
   lk_keys keys;
   char client[24], reply_key[LK_KEY_SIZE + 24];
-  wire submits, replies;
+  generator_link submits, replies;
   bool waits;       /* for replies: Redis was asked for them */
   uint64_t *due_us; /* of each job that was sent; ANSWERED */
   uint64_t capacity, sent, taken, answered, batches, computed_us;
@@ -58,8 +58,8 @@ load *load_open(serving *s, const load_plan *plan) {
                                .k = s->faces->k,
                                .json = plan->json};
   snprintf(l->reply_key, sizeof l->reply_key, "%s%s", l->keys.replies, l->client);
-  wire_open(&l->submits, s->socket);
-  wire_open(&l->replies, s->socket);
+  generator_open(&l->submits, s->socket);
+  generator_open(&l->replies, s->socket);
   prctl(PR_SET_TIMERSLACK, 1);
   return l;
 }
@@ -114,13 +114,13 @@ static void send_due(load *l, uint64_t now_us) {
 static void ask_for_replies(load *l) {
   static const char *const words[] = {"BLMPOP", "1", "1", NULL, "LEFT", "COUNT", "1000"};
   if (l->waits) return;
-  wire_begin(&l->replies, sizeof words / sizeof words[0]);
+  generator_begin(&l->replies, sizeof words / sizeof words[0]);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-    wire_add_string(&l->replies, words[i] != NULL ? words[i] : l->reply_key);
+    generator_add_string(&l->replies, words[i] != NULL ? words[i] : l->reply_key);
   l->waits = true;
 }
 
-static void take_answer(load *l, const wire_part *part, uint64_t now_us) {
+static void take_answer(load *l, const generator_part *part, uint64_t now_us) {
   job_reply reply = job_reply_read(part->text, part->length);
   if (reply.id >= l->sent || l->due_us[reply.id] == ANSWERED) bench_fail("a reply to no job, or the second to one");
   uint64_t due_us = l->due_us[reply.id];
@@ -139,28 +139,28 @@ static void take_answer(load *l, const wire_part *part, uint64_t now_us) {
 }
 
 /* Redis' answer to BLMPOP: nothing, or the key and the replies. */
-static void take_answers(load *l, wire_reply replies, uint64_t now_us) {
-  wire_part part;
+static void take_answers(load *l, generator_reply replies, uint64_t now_us) {
+  generator_part part;
   l->waits = false;
-  wire_next(&replies, &part);
-  if (part.type == '-') wire_fail(&part);
+  generator_next(&replies, &part);
+  if (part.type == '-') generator_fail(&part);
   if (part.number < 0) return;
-  wire_next(&replies, &part);
-  wire_next(&replies, &part);
-  while (wire_next(&replies, &part)) take_answer(l, &part, now_us);
+  generator_next(&replies, &part);
+  generator_next(&replies, &part);
+  while (generator_next(&replies, &part)) take_answer(l, &part, now_us);
   l->heard_us = now_us;
 }
 
 /* Returns whether there was something to take. */
 static bool take(load *l) {
-  wire_reply reply;
+  generator_reply reply;
   bool taken = false;
-  while (wire_take(&l->submits, &reply)) {
+  while (generator_take(&l->submits, &reply)) {
     submission_check(&l->submission, reply);
     l->taken++;
   }
   uint64_t now_us = lk_clock_us();
-  while (wire_take(&l->replies, &reply)) {
+  while (generator_take(&l->replies, &reply)) {
     take_answers(l, reply, now_us);
     taken = true;
   }
@@ -171,8 +171,8 @@ static bool take(load *l) {
 /* Until something can be read or written, a job is due, or 100 ms are over. */
 static void wait(const load *l) {
   struct pollfd files[] = {
-      {.fd = l->submits.file, .events = (short)(POLLIN | (wire_has_output(&l->submits) ? POLLOUT : 0))},
-      {.fd = l->replies.file, .events = (short)(POLLIN | (wire_has_output(&l->replies) ? POLLOUT : 0))}};
+      {.fd = l->submits.file, .events = (short)(POLLIN | (generator_has_output(&l->submits) ? POLLOUT : 0))},
+      {.fd = l->replies.file, .events = (short)(POLLIN | (generator_has_output(&l->replies) ? POLLOUT : 0))}};
   double left_us = 100000;
   if (l->plan.rate > 0) left_us = fmin(left_us, fmax(l->next_us - (double)lk_clock_us(), 0));
   ppoll(files, 2, &(struct timespec){.tv_nsec = (long)(left_us * 1000)}, NULL);
@@ -210,8 +210,8 @@ static void work(load *l, bool collects) {
     note_time(l, now_us);
     send_due(l, now_us);
     if (collects) ask_for_replies(l);
-    wire_move(&l->submits);
-    wire_move(&l->replies);
+    generator_move(&l->submits);
+    generator_move(&l->replies);
     if (!take(l)) wait(l);
   }
   note_time(l, lk_clock_us());
@@ -243,8 +243,8 @@ void load_close(load *l, load_outcome *outcome) {
   l->outcome.workers_us = (l->last.workers_us - l->first.workers_us) / jobs;
   l->outcome.generator_us = (l->last.generator_us - l->first.generator_us) / jobs;
   *outcome = l->outcome;
-  wire_close(&l->submits);
-  wire_close(&l->replies);
+  generator_close(&l->submits);
+  generator_close(&l->replies);
   free(l->due_us);
   free(l);
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "bench/queue/wire.h"
+#include "bench/queue/generator_link.h"
 
 typedef enum submission_way { SUBMISSION_XADD, SUBMISSION_FUNCTION } submission_way;
 
@@ -16,9 +16,9 @@ typedef struct submission {
 } submission;
 
 /* Adds the command for the job of this id, which asks for `bytes` of probes in f32. */
-void submission_add(const submission *submission, wire *wire, uint64_t id, const float *probes, size_t bytes);
+void submission_add(const submission *submission, generator_link *link, uint64_t id, const float *probes, size_t bytes);
 
 /* Ends the process unless Redis took the job. */
-void submission_check(const submission *submission, wire_reply reply);
+void submission_check(const submission *submission, generator_reply reply);
 
 #endif
