@@ -70,6 +70,21 @@ static void expect_nothing_refused(void) {
   expect_redis("0", "ACL", "LOG", NULL);
 }
 
+/* Four jobs, of one of which three workers died. One is handed back. */
+static void take_over_from_the_dead(void) {
+  for (int i = 1; i <= 4; i++) {
+    char entry[8];
+    snprintf(entry, sizeof entry, "1-%d", i);
+    deliver(entry, "dead");
+  }
+  expect_call("1", LK_RUN, "1", FACES_RUNNING, "dead/0", "q:lo 1-1", NULL);
+  expect_call("((1 1-1 3) (1 1-2 0) (1 1-3 0) (1 1-4 0))", LK_CLAIM, "2", FACES_WORKERS, STREAM, LK_GROUP, "c", "9",
+              "all", NULL);
+  expect_call("0", LK_CLAIM, "2", FACES_WORKERS, STREAM, LK_GROUP, "c", "9", "all", NULL);
+  expect_call("0", LK_RUN, "1", FACES_RUNNING, "c/0", "", NULL);
+  expect_call("1", LK_RETURN, "1", STREAM, LK_GROUP, "c", "1-2", NULL);
+}
+
 Test(acl, a_worker_may_call_its_functions) {
   start();
   become("worker");
@@ -86,17 +101,7 @@ Test(acl, a_worker_may_call_its_functions) {
   redis_do(&redis, "ZADD", FACES_WORKERS, "9007199254740992", "d", NULL);
   expect_call("(2 *)", LK_LEASE, "1", FACES_WORKERS, "c", "60000", LK_GROUP, NULL);
   redis_do(&redis, "ZREM", FACES_WORKERS, "d", NULL);
-  for (int i = 1; i <= 4; i++) {
-    char entry[8];
-    snprintf(entry, sizeof entry, "1-%d", i);
-    deliver(entry, "dead");
-  }
-  expect_call("1", LK_RUN, "1", FACES_RUNNING, "dead/0", "q:lo 1-1", NULL);
-  expect_call("((1 1-1 3) (1 1-2 0) (1 1-3 0) (1 1-4 0))", LK_CLAIM, "2", FACES_WORKERS, STREAM, LK_GROUP, "c", "9",
-              "all", NULL);
-  expect_call("0", LK_CLAIM, "2", FACES_WORKERS, STREAM, LK_GROUP, "c", "9", "all", NULL);
-  expect_call("0", LK_RUN, "1", FACES_RUNNING, "c/0", "", NULL);
-  expect_call("1", LK_RETURN, "1", STREAM, LK_GROUP, "c", "1-2", NULL);
+  take_over_from_the_dead();
   expect_call("", LK_ONCE, "1", FACES_SIGNED "00", "1-1", "60000", NULL);
   expect_call("*-*", LK_HEAD, "1", FACES_HEADS, "10", "h", NULL);
   expect_call("(2 0 1 0 *)", LK_FINISH, "4", STREAM, FACES_DEAD, LIST, FACES_REPLIES "you", LK_GROUP, "1-1", "1",
