@@ -1,4 +1,5 @@
-/* What becomes of the jobs of workers that die, hang or are slow; who gets how many; and what is cancelled. */
+/* What becomes of the jobs of workers that die, hang or are slow; who gets how many; what is
+ * noted of them, and what is cancelled. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -328,4 +329,44 @@ Test(claims, the_group_is_destroyed) {
   expect_each_once("me", "x", JOBS);
   cr_assert_eq(pending(), 0);
   cr_assert_eq(redis_number(&redis, "XLEN", FACES_LO, NULL), 0);
+}
+
+/* Sends a job, awaits its reply, and returns whether the worker had noted that it runs it. */
+static bool is_noted(void) {
+  size_t length;
+  redis_do(&redis, "DEL", FACES_RUNNING, NULL);
+  send_job(&(test_job){.to = "me"});
+  lk_redis_reply *last = redis_ask(&redis, "XREVRANGE", FACES_LO, "+", "-", "COUNT", "1", NULL);
+  expect_reply("me", "j1", "OK", "");
+  lk_redis_reply *noted = redis_ask(&redis, "HVALS", FACES_RUNNING, NULL);
+  const char *text = lk_redis_reply_string(lk_redis_reply_element(noted, 0), &length);
+  const char *entry = lk_redis_reply_string(lk_redis_reply_element(lk_redis_reply_element(last, 0), 0), &length);
+  bool same = text != NULL && entry != NULL && strncmp(text, "q:lo ", 5) == 0 && strcmp(text + 5, entry) == 0;
+  lk_redis_reply_free(noted);
+  lk_redis_reply_free(last);
+  return same;
+}
+
+static void expect_noted_again(void) {
+  for (int tries = 0; tries < 200; tries++) {
+    if (is_noted()) return;
+    sleep_ms(20);
+  }
+  cr_assert_fail("%s", process_log(&workers[0]));
+}
+
+/* So that whoever finds the worker dead knows of which jobs it may have died. */
+Test(claims, what_runs_is_noted) {
+  start_workers(1, "8");
+  expect_noted_again();
+  redis_do(&redis, "FUNCTION", "FLUSH", NULL);
+  expect_noted_again();
+  redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+  expect_noted_again();
+  lk_redis_reply *fields = redis_ask(&redis, "HKEYS", FACES_RUNNING, NULL);
+  size_t length;
+  const char *field = lk_redis_reply_string(lk_redis_reply_element(fields, 0), &length);
+  cr_assert_str_eq(field + length - 2, "/0");
+  lk_redis_reply_free(fields);
+  worker_stop(&workers[0]);
 }

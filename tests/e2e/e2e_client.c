@@ -296,7 +296,8 @@ Test(client, gives_up_without_a_worker) {
   redis_server_start(&redis, true);
   submit_start("1");
   expect_end(1);
-  expect_log("no reply for 1 s: no worker serves the gallery 'faces'");
+  expect_log("likeness: no worker serves the gallery 'faces'; the jobs wait for one");
+  expect_log("likeness submit: no reply for 1 s: no worker serves the gallery 'faces'");
   expect_log("not answered: probes 0 to 149\n");
 }
 

@@ -197,14 +197,6 @@ Test(faults, redis_takes_its_time_to_load) {
   worker_stop(&worker);
 }
 
-Test(faults, nobody_serves_the_gallery) {
-  redis_server_start(&redis, true);
-  cr_assert_eq(likeness(&client, "submit", probes, "--redis", redis.url, "--gallery", "faces", "--timeout", "1", NULL),
-               1);
-  expect_log(&client, "likeness: no worker serves the gallery 'faces'; the jobs wait for one");
-  expect_log(&client, "likeness submit: no reply for 1 s: no worker serves the gallery 'faces'");
-}
-
 /* The client says at once what it waits for, and is served as soon as a worker comes. */
 Test(faults, a_worker_comes_while_the_client_waits) {
   redis_server_start(&redis, true);

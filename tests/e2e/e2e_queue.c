@@ -213,8 +213,8 @@ Test(queue, verify) {
   expect_reply("me", "j1", "EBADJOB", "subject");
 }
 
-/* Each priority is in order, and some of lo is left when hi is done. More cannot be said: they are read side by side, and
- * whatever has come in is searched for. */
+/* Each priority is in order, and some of lo is left when hi is done. More cannot be said: they are read side by side,
+ * and whatever has come in is searched for. */
 static void expect_order(uint32_t hi, uint32_t lo) {
   uint32_t next_hi = 0, next_lo = 0, lo_early = 0;
   for (uint32_t i = 0; i < hi + lo; i++) {
@@ -262,56 +262,50 @@ Test(queue, deadline) {
   json_decref(second);
 }
 
+typedef struct bad_job {
+  test_job job;
+  const char *status, *words;
+} bad_job;
+
+static const bad_job bad_jobs[] = {
+    {{.gallery = "none"}, "EBADJOB", "'none', but the job is in a stream of the gallery 'faces'"},
+    {{.model = "m2"}, "EMODEL", "m2"},
+    {{.v = "2"}, "EVERSION", "2"},
+    {{.v = NO_FIELD}, "EBADJOB", "v"},
+    {{.op = NO_FIELD}, "EBADJOB", "op"},
+    {{.op = "enroll"}, "EBADJOB", "enroll"},
+    {{.gallery = NO_FIELD}, "EBADJOB", "gallery"},
+    {{.n = NO_FIELD}, "EBADJOB", "n"},
+    {{.n = "0"}, "EBADJOB", "n"},
+    {{.n = "x"}, "EBADJOB", "n"},
+    {{.n = "4097"}, "EBADJOB", "4097"},
+    {{.n = "5"}, "EBADJOB", "f32"},
+    {{.k = "0"}, "EBADJOB", "k"},
+    {{.k = "4097"}, "EBADJOB", "4097"},
+    {{.k = "1e3"}, "EBADJOB", "k"},
+    {{.k = "\xff\xfe"}, "EBADJOB", "k"},
+    {{.k = "4096", .n = "65", .bytes = 65 * FACES_DIM * 4}, "EBADJOB", "266240"},
+    {{.threshold = "warm"}, "EBADJOB", "threshold"},
+    {{.ttl = "-1"}, "EBADJOB", "ttl"},
+    {{.extra = "f16", .extra_value = "ab"}, "EBADJOB", "f16"},
+    {{.extra = "after", .extra_value = "1-1"}, "EBADJOB", "after"},
+    {{.extra = "Threshold", .extra_value = "0.5"}, "EBADJOB", "'Threshold'; did you mean 'threshold'?"},
+    {{.extra = "colour", .extra_value = "red"}, "EBADJOB", "'colour'"},
+    {{.extra = "by", .extra_value = "person"}, "EBADJOB", "person"},
+    {{.extra = "fuse", .extra_value = "median"}, "EBADJOB", "median"},
+    {{.extra = "mask", .extra_value = "0x1"}, "EBADJOB", "mask"},
+};
+
+static void expect_errors(const bad_job *jobs, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    send_job(&jobs[i].job);
+    expect_reply("me", "j1", jobs[i].status, jobs[i].words);
+  }
+}
+
 Test(queue, every_error_of_a_bad_job) {
-  static const float large[5000];
-  float bad[FACES_DIM] = {0};
   worker_start(&worker, NULL);
-  const struct {
-    test_job job;
-    const char *status, *words;
-  } cases[] = {
-      {{.f32 = faces_probes, .bytes = 20}, "EDIM", "5"},
-      {{.f32 = large, .bytes = sizeof large}, "EDIM", "5000"},
-      {{.gallery = "none"}, "EBADJOB", "'none', but the job is in a stream of the gallery 'faces'"},
-      {{.model = "m2"}, "EMODEL", "m2"},
-      {{.v = "2"}, "EVERSION", "2"},
-      {{.v = NO_FIELD}, "EBADJOB", "v"},
-      {{.op = NO_FIELD}, "EBADJOB", "op"},
-      {{.op = "enroll"}, "EBADJOB", "enroll"},
-      {{.gallery = NO_FIELD}, "EBADJOB", "gallery"},
-      {{.n = NO_FIELD}, "EBADJOB", "n"},
-      {{.n = "0"}, "EBADJOB", "n"},
-      {{.n = "x"}, "EBADJOB", "n"},
-      {{.n = "4097"}, "EBADJOB", "4097"},
-      {{.n = "5"}, "EBADJOB", "f32"},
-      {{.k = "0"}, "EBADJOB", "k"},
-      {{.k = "4097"}, "EBADJOB", "4097"},
-      {{.k = "1e3"}, "EBADJOB", "k"},
-      {{.k = "\xff\xfe"}, "EBADJOB", "k"},
-      {{.k = "4096", .n = "65", .bytes = 65 * FACES_DIM * 4}, "EBADJOB", "266240"},
-      {{.threshold = "warm"}, "EBADJOB", "threshold"},
-      {{.ttl = "-1"}, "EBADJOB", "ttl"},
-      {{.f32 = NO_FIELD}, "EBADJOB", "f32"},
-      {{.f32 = faces_probes, .bytes = 0}, "EBADJOB", "f32"},
-      {{.f32 = faces_probes, .bytes = 95}, "EBADJOB", "f32"},
-      {{.extra = "f16", .extra_value = "ab"}, "EBADJOB", "f16"},
-      {{.extra = "after", .extra_value = "1-1"}, "EBADJOB", "after"},
-      {{.extra = "Threshold", .extra_value = "0.5"}, "EBADJOB", "'Threshold'; did you mean 'threshold'?"},
-      {{.extra = "colour", .extra_value = "red"}, "EBADJOB", "'colour'"},
-      {{.extra = "by", .extra_value = "person"}, "EBADJOB", "person"},
-      {{.extra = "fuse", .extra_value = "median"}, "EBADJOB", "median"},
-      {{.extra = "mask", .extra_value = "0x1"}, "EBADJOB", "mask"},
-      {{.f32 = bad, .bytes = sizeof bad}, "EBADPROBE", "zero"},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    send_job(&cases[i].job);
-    expect_reply("me", "j1", cases[i].status, cases[i].words);
-  }
-  for (int i = 0; i < 2; i++) {
-    bad[3] = i == 0 ? NAN : -INFINITY;
-    send_job(&(test_job){.f32 = bad, .bytes = sizeof bad});
-    expect_reply("me", "j1", "EBADPROBE", "probe 0");
-  }
+  expect_errors(bad_jobs, sizeof bad_jobs / sizeof bad_jobs[0]);
   send_job(&(test_job){.id = NO_FIELD});
   expect_reply("me", "", "EBADJOB", "id");
   send_job(&(test_job){.extra = "x-trace", .extra_value = "7"});
@@ -319,6 +313,28 @@ Test(queue, every_error_of_a_bad_job) {
   worker_stop(&worker);
   cr_assert_eq(pending(), 0);
   cr_assert_eq(redis_number(&redis, "EXISTS", FACES_DEAD, NULL), 0);
+}
+
+Test(queue, every_error_of_bad_probes) {
+  static const float large[5000];
+  float bad[FACES_DIM] = {0};
+  const bad_job jobs[] = {
+      {{.f32 = faces_probes, .bytes = 20}, "EDIM", "5"},
+      {{.f32 = large, .bytes = sizeof large}, "EDIM", "5000"},
+      {{.f32 = NO_FIELD}, "EBADJOB", "f32"},
+      {{.f32 = faces_probes, .bytes = 0}, "EBADJOB", "f32"},
+      {{.f32 = faces_probes, .bytes = 95}, "EBADJOB", "f32"},
+      {{.f32 = bad, .bytes = sizeof bad}, "EBADPROBE", "zero"},
+  };
+  worker_start(&worker, NULL);
+  expect_errors(jobs, sizeof jobs / sizeof jobs[0]);
+  for (int i = 0; i < 2; i++) {
+    bad[3] = i == 0 ? NAN : -INFINITY;
+    send_job(&(test_job){.f32 = bad, .bytes = sizeof bad});
+    expect_reply("me", "j1", "EBADPROBE", "probe 0");
+  }
+  worker_stop(&worker);
+  cr_assert_eq(pending(), 0);
 }
 
 /* JSON replies show bytes that are not UTF-8 as '?'; such bytes once stopped the worker. */
@@ -389,56 +405,6 @@ Test(queue, refused_jobs_are_answered_in_order) {
     snprintf(id, sizeof id, "%d", i);
     expect_reply("me", id, "EBADJOB", "none");
   }
-}
-
-static void expect_dead(uint32_t count, const char *to, const char *reason) {
-  cr_assert(redis_reaches(&redis, count, "XLEN", FACES_DEAD, NULL));
-  lk_redis_reply *reply = redis_ask(&redis, "XREVRANGE", FACES_DEAD, "+", "-", "COUNT", "1", NULL);
-  const lk_redis_reply *fields = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
-  cr_assert_eq(lk_redis_reply_elements(fields), 6);
-  size_t length;
-  cr_assert_str_eq(lk_redis_reply_string(lk_redis_reply_element(fields, 3), &length), to);
-  const char *given = lk_redis_reply_string(lk_redis_reply_element(fields, 5), &length);
-  cr_assert_not_null(strstr(given, reason), "%s", given);
-  lk_redis_reply_free(reply);
-}
-
-Test(queue, replies_that_nobody_can_get) {
-  worker_start(&worker, NULL);
-  redis_do(&redis, "SET", FACES_REPLIES "odd", "no list", NULL);
-  send_job(&(test_job){.to = "odd"});
-  expect_dead(1, "odd", "holds a string");
-  send_job(&(test_job){.to = NO_FIELD});
-  expect_dead(2, "", "to");
-  send_job(&(test_job){.to = "a\nb", .id = NO_FIELD});
-  expect_dead(3, "", "id");
-  send_job(&(test_job){0});
-  expect_reply("me", "j1", "OK", "");
-  worker_stop(&worker);
-  cr_assert_eq(pending(), 0);
-}
-
-/* Entries whose fields are not those of a job. */
-Test(queue, entries_that_are_no_jobs) {
-  worker_start(&worker, NULL);
-  redis_do(&redis, "XADD", FACES_HI, "*", "hello", "world", NULL);
-  expect_dead(1, "", "id");
-  lk_command command = {0};
-  char names[200][8];
-  lk_command_add_string(&command, "XADD");
-  lk_command_add_string(&command, FACES_LO);
-  const char *const first[] = {"*", "to", "me", "id", "many", "flags", "json"};
-  for (int i = 0; i < 7; i++) lk_command_add_string(&command, first[i]);
-  for (int i = 0; i < 200; i++) {
-    snprintf(names[i], sizeof names[i], "f%d", i);
-    lk_command_add_string(&command, names[i]);
-    lk_command_add_string(&command, "x");
-  }
-  lk_redis_reply *reply = NULL;
-  cr_assert_eq(lk_redis_call(redis.link, &command, &reply, NULL), LK_OK);
-  lk_redis_reply_free(reply);
-  lk_command_free(&command);
-  expect_reply("me", "many", "EBADJOB", "64 fields");
 }
 
 /* Replies of two workers come in any order; the client puts them right. */

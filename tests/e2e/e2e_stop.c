@@ -9,7 +9,7 @@
 #include "tests/e2e/e2e.h"
 
 /* A worker hands back at 8 s what it has begun, and is out at 10. */
-enum { OUT_WITHIN_MS = 10000, AT_ONCE_MS = 1000 };
+enum { OUT_WITHIN_MS = 10000, SOON_MS = 3000, AT_ONCE_MS = 1000 };
 
 static process worker, other;
 static float *long_probes;
@@ -29,12 +29,12 @@ static void teardown(void) {
 
 TestSuite(stop, .init = setup, .fini = teardown);
 
-static void expect_code(process *p, int expected, uint32_t within_ms) {
+static void expect_end(int code, uint32_t within_ms) {
   uint64_t began_ms = now_ms();
-  int code = process_wait(p, within_ms);
-  cr_assert_neq(code, PROCESS_LATE, "not out after %u ms: %s", within_ms, process_log(p));
-  cr_assert_eq(code, expected, "exit code %d after %llu ms: %s", code, (unsigned long long)(now_ms() - began_ms),
-               process_log(p));
+  int ended = process_wait(&worker, within_ms);
+  cr_assert_neq(ended, PROCESS_LATE, "not out after %u ms: %s", within_ms, process_log(&worker));
+  cr_assert_eq(ended, code, "exit code %d after %llu ms: %s", ended, (unsigned long long)(now_ms() - began_ms),
+               process_log(&worker));
 }
 
 static int64_t answered(const char *to) {
@@ -50,25 +50,63 @@ static void expect_all(const char *to, int64_t count, uint32_t within_ms) {
                (long long)answered(to), (long long)count, within_ms, (long long)pending());
 }
 
+/* The entries that this consumer, or one whose name has these words, holds. */
+static int64_t held_by(const char *words) {
+  int64_t held = 0;
+  lk_redis_reply *reply = redis_ask(&redis, "XPENDING", FACES_LO, LK_GROUP, NULL);
+  const lk_redis_reply *consumers = lk_redis_reply_element(reply, 3);
+  for (size_t i = 0; i < lk_redis_reply_elements(consumers); i++) {
+    const lk_redis_reply *consumer = lk_redis_reply_element(consumers, i);
+    size_t length;
+    const char *name = lk_redis_reply_string(lk_redis_reply_element(consumer, 0), &length);
+    if (strstr(name, words) != NULL) held += lk_redis_reply_integer(lk_redis_reply_element(consumer, 1));
+  }
+  lk_redis_reply_free(reply);
+  return held;
+}
+
+static void read_end(unsigned long long *jobs, unsigned long long *returned) {
+  const char *line = strstr(process_log(&worker), "stopped after ");
+  cr_assert(line != NULL && sscanf(line, "stopped after %llu jobs, %*u probes searched; %llu jobs handed back", jobs,
+                                   returned) == 2,
+            "%s", process_log(&worker));
+}
+
 /* Jobs that wait in the worker for company, so that it holds them when it is stopped. */
-static void hold_jobs(process *holder, uint32_t count) {
-  worker_start(holder, "--max-queue-delay-us", "60000000", "--batch", "4096", NULL);
+static void hold_jobs(uint32_t count) {
+  worker_start(&worker, "--max-queue-delay-us", "60000000", "--batch", "4096", NULL);
   cr_assert(redis_reaches(&redis, 2, "EXISTS", FACES_HI, FACES_LO, NULL), "the worker makes no groups");
   send_jobs(FACES_LO, "x", "me", count);
   for (uint64_t end_ms = now_ms() + PROCESS_PATIENCE_MS; pending() < (int64_t)count && now_ms() < end_ms;) sleep_ms(2);
   cr_assert_eq(pending(), (int64_t)count, "the worker does not hold the jobs");
 }
 
-/* It searches nothing that it has not begun: somebody else answers these jobs as soon as it has gone. */
-Test(stop, what_was_not_begun_is_handed_back) {
-  enum { JOBS = 200 };
-  hold_jobs(&worker, JOBS);
+/* A worker with many jobs queued, which has answered some. */
+static void start_busy(uint32_t jobs, int64_t answered_jobs) {
+  send_jobs(FACES_LO, "x", "me", jobs);
+  worker_start(&worker, "--batch", "1", NULL);
+  cr_assert(redis_reaches(&redis, answered_jobs, "LLEN", FACES_REPLIES "me", NULL));
+}
+
+/* One batch is full, and answered; the other jobs wait in the worker for company. Somebody else answers these as soon
+ * as it has gone. */
+Test(stop, what_waits_is_handed_back_at_once) {
+  enum { BATCH = 256, MORE = 44 };
+  unsigned long long jobs, returned;
+  worker_start(&worker, "--batch", "256", "--max-queue-delay-us", "60000000", NULL);
+  send_jobs(FACES_LO, "x", "me", BATCH + MORE);
+  cr_assert(redis_reaches(&redis, BATCH, "LLEN", FACES_REPLIES "me", NULL));
+  for (int tries = 0; held_by("-") < MORE && tries < 100; tries++) sleep_ms(20);
   process_signal(&worker, SIGTERM);
-  expect_code(&worker, 0, OUT_WITHIN_MS);
-  cr_assert_eq(answered("me"), 0, "the worker began %lld jobs after it was stopped", (long long)answered("me"));
+  expect_end(0, SOON_MS);
+  read_end(&jobs, &returned);
+  cr_assert(jobs == BATCH && returned == MORE, "%s", process_log(&worker));
+  cr_assert_eq(answered("me"), BATCH);
+  cr_assert_eq(held_by("returned"), MORE);
+  cr_assert_eq(pending(), MORE);
   worker_start(&other, NULL);
-  expect_all("me", JOBS, AT_ONCE_MS);
-  expect_each_once("me", "x", JOBS);
+  expect_all("me", BATCH + MORE, AT_ONCE_MS);
+  expect_each_once("me", "x", BATCH + MORE);
   cr_assert_eq(pending(), 0);
   worker_stop(&other);
 }
@@ -77,13 +115,13 @@ Test(stop, what_was_not_begun_is_handed_back) {
  * back. */
 Test(stop, the_others_take_over_at_once) {
   enum { JOBS = 200 };
-  hold_jobs(&worker, JOBS);
+  hold_jobs(JOBS);
   worker_start(&other, NULL);
   sleep_ms(AT_ONCE_MS);
   cr_assert_eq(answered("me"), 0, "the other worker took jobs of one that lives");
   process_signal(&worker, SIGTERM);
   expect_all("me", JOBS, AT_ONCE_MS);
-  expect_code(&worker, 0, OUT_WITHIN_MS);
+  expect_end(0, OUT_WITHIN_MS);
   expect_each_once("me", "x", JOBS);
   worker_stop(&other);
 }
@@ -92,13 +130,13 @@ Test(stop, the_others_take_over_at_once) {
  */
 Test(stop, redis_hangs) {
   enum { JOBS = 3000 };
-  worker_start(&worker, "--batch", "1", NULL);
-  send_jobs(FACES_LO, "x", "me", JOBS);
-  cr_assert(redis_reaches(&redis, 10, "LLEN", FACES_REPLIES "me", NULL));
+  start_busy(JOBS, 10);
   process_signal(&redis.process, SIGSTOP);
   sleep_ms(100);
   process_signal(&worker, SIGTERM);
-  expect_code(&worker, 1, OUT_WITHIN_MS);
+  expect_end(1, OUT_WITHIN_MS);
+  cr_assert_not_null(strstr(process_log(&worker), "jobs stay pending; other workers take them when the lease ends"),
+                     "%s", process_log(&worker));
   process_signal(&redis.process, SIGCONT);
   worker_start(&other, NULL);
   expect_all("me", JOBS, PROCESS_PATIENCE_MS);
@@ -107,64 +145,119 @@ Test(stop, redis_hangs) {
   worker_stop(&other);
 }
 
-/* Redis hangs before the worker has anything to answer. */
-Test(stop, redis_hangs_and_nothing_is_open) {
+Test(stop, redis_hangs_and_nothing_is_held) {
   worker_start(&worker, NULL);
-  workers_await(FACES_WORKERS);
+  send_job(&(test_job){.to = "me"});
+  expect_reply("me", "j1", "OK", "");
+  sleep_ms(500); /* so that the worker knows that Redis has its reply */
   process_signal(&redis.process, SIGSTOP);
-  sleep_ms(700);
   process_signal(&worker, SIGTERM);
-  int code = process_wait(&worker, OUT_WITHIN_MS);
-  cr_assert(code == 0 || code == 1, "exit code %d: %s", code, process_log(&worker));
+  expect_end(0, OUT_WITHIN_MS);
 }
 
-/* Whoever sends it twice means now. */
-Test(stop, the_second_sigterm) {
-  hold_jobs(&worker, 100);
+/* Redis hangs for some of the last seconds only. */
+static void stop_while_redis_hangs(void) {
+  unsigned long long jobs, returned;
   process_signal(&redis.process, SIGSTOP);
-  sleep_ms(100);
   process_signal(&worker, SIGTERM);
-  cr_assert_eq(process_wait(&worker, 500), PROCESS_LATE, "%s", process_log(&worker));
-  process_signal(&worker, SIGTERM);
-  expect_code(&worker, 128 + SIGTERM, 500);
+  sleep_ms(4000);
   process_signal(&redis.process, SIGCONT);
-  worker_start(&other, NULL);
-  expect_all("me", 100, PROCESS_PATIENCE_MS);
-  worker_stop(&other);
+  expect_end(0, SOON_MS);
+  read_end(&jobs, &returned);
+  cr_assert_eq(answered("me"), jobs, "%s", process_log(&worker));
+  cr_assert_eq(held_by("returned"), returned, "%s", process_log(&worker));
+  cr_assert_eq(pending(), returned, "%s", process_log(&worker));
 }
 
-/* The gallery "long", whose searches last: `rows` templates of LONG_DIM. */
+Test(stop, redis_comes_back_for_the_answers) {
+  enum { JOBS = 12000 };
+  start_busy(JOBS, 50);
+  stop_while_redis_hangs();
+  cr_assert_lt(answered("me"), JOBS, "too fast to be stopped in the middle");
+}
+
+Test(stop, redis_comes_back_for_what_waits) {
+  hold_jobs(200);
+  stop_while_redis_hangs();
+  cr_assert_eq(held_by("returned"), 200);
+}
+
+/* A batch of the most probes there may be, on one thread: its search is cancelled. */
+Test(stop, a_long_search_is_handed_back) {
+  enum { JOBS = 16, PROBES = 4096, ROWS = 600000 };
+  const char *const many = files_gallery("many", LK_COSINE, FACES_DIM);
+  random_state random = {12};
+  float *rows = files_random(&random, ROWS, FACES_DIM);
+  files_enroll(many, rows, ROWS, FACES_DIM, NULL);
+  for (int i = 0; i < JOBS; i++)
+    send_job(&(test_job){.stream = "lk:{many}:q:lo",
+                         .gallery = "many",
+                         .k = "64",
+                         .n = "4096",
+                         .flags = "",
+                         .f32 = rows,
+                         .bytes = PROBES * FACES_DIM * sizeof(float)});
+  free(rows);
+  worker_start(&worker, many, "--batch", "65536", "--max-queue-delay-us", "5000000", "--device", "cpu", "--threads",
+               "1", NULL);
+  cr_assert(redis_reaches(&redis, 1, "EXISTS", "lk:{many}:running", NULL));
+  process_signal(&worker, SIGTERM);
+  uint64_t begin_ms = now_ms();
+  expect_end(0, OUT_WITHIN_MS);
+  cr_assert_geq(now_ms() - begin_ms, 7900, "the search was too short to be cancelled");
+  unsigned long long jobs, returned;
+  read_end(&jobs, &returned);
+  cr_assert_eq(returned, JOBS, "%s", process_log(&worker));
+}
+
+Test(stop, a_second_signal_ends_it_now) {
+  static const int signals[] = {SIGTERM, SIGINT};
+  setenv("TSAN_OPTIONS", "report_thread_leaks=0", 1); /* nobody waits for the threads */
+  worker_start(&worker, NULL);
+  for (int i = 0; i < 2; i++) {
+    send_job(&(test_job){.to = "me"});
+    expect_reply("me", "j1", "OK", "");
+    process_signal(&redis.process, SIGSTOP);
+    process_signal(&worker, SIGTERM);
+    sleep_ms(200);
+    process_signal(&worker, signals[i]);
+    expect_end(128 + signals[i], SOON_MS);
+    process_signal(&redis.process, SIGCONT);
+    if (i == 0) worker_start(&worker, NULL);
+  }
+}
+
+/* The gallery "long", whose searches last. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { LONG_SLOWER = 4 }; /* times, at least, that a search takes */
+enum { LONG_ROWS = 1 << 13 }; /* each takes four times as long, at least */
 #else
-enum { LONG_SLOWER = 1 };
+enum { LONG_ROWS = 1 << 15 };
 #endif
-enum { LONG_DIM = 512, LONG_PROBES = 4096 };
+enum { LONG_DIM = 512, LONG_PROBES = 1024 };
 
 static char long_folder[PATH_MAX];
 
-static void make_long(uint32_t rows_count) {
+static void make_long(void) {
   random_state random = {11};
   strcpy(long_folder, files_gallery("long", LK_COSINE, LONG_DIM));
-  float *rows = files_random(&random, rows_count, LONG_DIM);
-  files_enroll(long_folder, rows, rows_count, LONG_DIM, NULL);
+  float *rows = files_random(&random, LONG_ROWS, LONG_DIM);
+  files_enroll(long_folder, rows, LONG_ROWS, LONG_DIM, NULL);
   free(rows);
   long_probes = files_random(&random, LONG_PROBES, LONG_DIM);
 }
 
-/* Jobs "x0", "x1", ... of so many probes each. */
-static void send_long_jobs(uint32_t count, uint32_t probes_count) {
-  char id[16], n[16];
-  snprintf(n, sizeof n, "%u", probes_count);
+/* Jobs "x0", "x1", ... */
+static void send_long_jobs(uint32_t count) {
+  char id[16];
   for (uint32_t i = 0; i < count; i++) {
     snprintf(id, sizeof id, "x%u", i);
     send_job(&(test_job){.stream = "lk:{long}:q:lo",
                          .id = id,
                          .gallery = "long",
-                         .n = n,
+                         .n = "1024",
                          .k = "1",
                          .f32 = long_probes,
-                         .bytes = sizeof(float) * LONG_DIM * probes_count});
+                         .bytes = sizeof(float) * LONG_DIM * LONG_PROBES});
   }
 }
 
@@ -195,35 +288,21 @@ static void expect_long_once(uint32_t count) {
  */
 Test(stop, under_a_backlog) {
   enum { JOBS = 160 };
-  make_long((1 << 15) / LONG_SLOWER);
-  send_long_jobs(JOBS, 1024);
+  make_long();
+  send_long_jobs(JOBS);
   start_long(&worker, "1");
   cr_assert(redis_reaches(&redis, 2, "LLEN", "lk:{long}:r:me", NULL));
   process_signal(&worker, SIGTERM);
-  expect_code(&worker, 0, OUT_WITHIN_MS);
+  expect_end(0, OUT_WITHIN_MS);
   cr_assert_lt(long_answered(), JOBS, "too fast to be stopped under a backlog");
   int64_t before = long_answered();
+  unsigned long long jobs, returned;
+  read_end(&jobs, &returned);
+  cr_assert_eq(jobs, before, "%s", process_log(&worker));
   start_long(&other, "2");
   uint64_t end_ms = now_ms() + AT_ONCE_MS;
   while (long_answered() == before && now_ms() < end_ms) sleep_ms(2);
   cr_assert_gt(long_answered(), before, "the other worker has no job of it %d ms later", AT_ONCE_MS);
-  expect_long_once(JOBS);
-  worker_stop(&other);
-}
-
-/* A search that would last longer is cancelled, and its job is handed back. */
-Test(stop, in_a_long_search) {
-  enum { JOBS = 2 };
-  make_long((1 << 18) / LONG_SLOWER);
-  start_long(&worker, "1");
-  send_long_jobs(JOBS, LONG_PROBES);
-  sleep_ms(500);
-  uint64_t began_ms = now_ms();
-  process_signal(&worker, SIGTERM);
-  expect_code(&worker, 0, OUT_WITHIN_MS);
-  cr_assert_lt(long_answered(), JOBS, "too fast to be stopped in a search: %llu ms",
-               (unsigned long long)(now_ms() - began_ms));
-  start_long(&other, "2");
   expect_long_once(JOBS);
   worker_stop(&other);
 }

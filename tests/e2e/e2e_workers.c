@@ -118,21 +118,6 @@ Test(workers, two_batches_at_a_time) {
   lk_device_close(device);
 }
 
-Test(workers, sigterm_in_the_middle) {
-  enum { JOBS = 6000 };
-  send_jobs(FACES_LO, "x", "me", JOBS);
-  worker_start(&worker, "--batch", "1", NULL);
-  cr_assert(redis_reaches(&redis, 50, "LLEN", FACES_REPLIES "me", NULL));
-  worker_stop(&worker);
-  int64_t answered = redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL);
-  cr_assert_eq(jobs_of(&worker), answered);
-  cr_assert_lt(answered, JOBS, "too fast to be stopped in the middle");
-  worker_start(&worker, NULL);
-  cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL));
-  worker_stop(&worker);
-  expect_each_once("me", "x", JOBS);
-}
-
 /* Adds to one element of a gallery's exact rows, by so little that no search can tell. */
 static void damage(const char *folder) {
   char path[PATH_MAX + 32];

@@ -8,9 +8,6 @@
 #include "tests/e2e/e2e.h"
 
 #define FACES_LO_3 "lk:{faces}:q:lo:3"
-#define FACES_RUNNING "lk:{faces}:running"
-#define FACES_DEATHS "lk:{faces}:deaths"
-#define FACES_CANCELLED "lk:{faces}:cancelled"
 #define FACES_COUNTS "lk:{faces}:counts"
 #define FACES_MY_REPLIES FACES_REPLIES "me"
 
