@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { WORDS_MOST = 48 };
+enum { WORDS_MOST = 48, OWN_CLOCK = 3 }; /* words before those of a server whose clock is the machine's */
 
 void redis_server_name(redis_server *server, const char *folder) {
   *server = (redis_server){0};
@@ -40,19 +42,32 @@ static void connect_to(redis_server *server) {
                process_log(&server->process));
 }
 
+void redis_clock_set(const char *clock, int64_t ahead_ms) {
+  int file = open(clock, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  cr_assert(file >= 0 && pwrite(file, &ahead_ms, sizeof ahead_ms, 0) == sizeof ahead_ms);
+  close(file);
+}
+
 void redis_server_start(redis_server *server, bool wait) {
-  const char *words[WORDS_MOST] = {
-      "redis-server", "--port",     "0",      "--unixsocket", server->socket, "--dir",
-      server->folder, "--save",     "",       "--appendonly", "no",           "--appendfsync",
-      "no",           "--loglevel", "warning"};
-  size_t count = 15;
-  if (server->appendonly) words[10] = "yes"; /* what is written outlives the process, if not the machine */
+  char clock[PATH_MAX + 16];
+  snprintf(clock, sizeof clock, "STEPPED_CLOCK=%s", server->clock != NULL ? server->clock : "");
+  const char *words[WORDS_MOST] = {"/usr/bin/env", "LD_PRELOAD=" STEPPED_CLOCK_LIBRARY, clock, "redis-server"};
+  const char *const usual[] = {
+      "--port",        "0",
+      "--unixsocket",  server->socket,
+      "--dir",         server->folder,
+      "--save",        "",
+      "--appendfsync", "no",
+      "--loglevel",    "warning",
+      "--appendonly",  server->appendonly ? "yes" : "no"}; /* with it, what is written outlives the process */
+  memcpy(words + OWN_CLOCK + 1, usual, sizeof usual);
+  size_t count = OWN_CLOCK + 1 + sizeof usual / sizeof usual[0];
   if (server->password != NULL) {
     words[count++] = "--requirepass";
     words[count++] = server->password;
   }
   for (size_t i = 0; server->more[i] != NULL; i++) words[count++] = server->more[i];
-  process_start(&server->process, words);
+  process_start(&server->process, server->clock != NULL ? words : words + OWN_CLOCK);
   if (wait) connect_to(server);
 }
 

@@ -11,6 +11,7 @@ typedef struct redis_server {
   char url[120];        /* for --redis */
   const char *more[16]; /* set before the start: further words of its command line */
   const char *password; /* set before the start; NULL: none */
+  const char *clock;    /* set before the start: a file of redis_clock_set; NULL: its clock is the machine's */
   bool appendonly;      /* set before the start: what is acknowledged survives its death */
   process process;
   lk_redis *link;
@@ -21,6 +22,8 @@ void redis_server_name(redis_server *server, const char *folder);
 int redis_free_port(void);
 /* Returns when it answers; or, without `wait`, at once and without a connection. */
 void redis_server_start(redis_server *server, bool wait);
+/* Sets the wall clock of the servers that have this file so far ahead of the machine's; makes the file. */
+void redis_clock_set(const char *clock, int64_t ahead_ms);
 /* SIGKILL. */
 void redis_server_kill(redis_server *server);
 void redis_server_close(redis_server *server);
