@@ -12,8 +12,10 @@
 
 static const uint64_t turns_every_us = 250000;
 static const uint64_t claims_every_us = 1000000, trims_every_us = 1000000, mends_every_us = 5000000;
-/* After Redis was away, every worker looks dead until it has renewed its lease. */
+/* After Redis was away, or its clock was set forward, every worker looks dead until it has renewed its lease. */
 static const uint64_t claims_after_us = 5000000;
+/* Between two leases Redis' clock and ours go the same way, but for what the answers take. */
+static const int64_t step_ms = 1000;
 
 /* What it does for each gallery. */
 typedef enum chore { LEASE, TRIM, MEND, LEAVE, CHORES } chore;
@@ -25,10 +27,12 @@ typedef struct steward {
   lk_redis_session session;
   lk_claimer claimer;
   lk_command command;
-  uint64_t connected_us, leased_us, claimed_us, trimmed_us, mended_us; /* when it last was */
-  uint64_t trimmed_jobs;                                               /* answered when it last trimmed */
-  bool searched[LK_COMPUTE_MOST];     /* what each compute thread was doing at the last lease, */
-  uint64_t progress[LK_COMPUTE_MOST]; /* and how far it was */
+  uint64_t leased_us, claimed_us, trimmed_us, mended_us; /* when it last was */
+  uint64_t doubted_us;                                   /* when leases last said nothing of who lives */
+  int64_t ahead_ms;                                      /* Redis' clock minus ours at the last lease */
+  uint64_t trimmed_jobs;                                 /* answered when it last trimmed */
+  bool searched[LK_COMPUTE_MOST];                        /* what each compute thread was doing at the last lease, */
+  uint64_t progress[LK_COMPUTE_MOST];                    /* and how far it was */
   lk_refusal_log refusals[CHORES];
 } steward;
 
@@ -53,10 +57,18 @@ static void build(steward *s, chore what, const lk_keys *keys, numbers *text) {
   if (what == LEAVE) lk_command_add_string(&s->command, s->worker->consumer);
 }
 
+static void take_time(steward *s, int64_t redis_ms) {
+  uint64_t now_us = lk_clock_us();
+  int64_t ahead_ms = redis_ms - (int64_t)(now_us / 1000);
+  if (ahead_ms > s->ahead_ms + step_ms) s->doubted_us = now_us;
+  s->ahead_ms = ahead_ms;
+  lk_worker_set_redis_ms(s->worker, redis_ms);
+}
+
 static lk_status take_answer(steward *s, chore what, const lk_keys *keys, const lk_redis_reply *reply,
                              lk_error *error) {
   if (what == LEASE && lk_redis_reply_elements(reply) != 2) return lk_redis_reply_unexpected(reply, LK_LEASE, error);
-  if (what == LEASE) lk_worker_set_redis_ms(s->worker, lk_redis_reply_integer(lk_redis_reply_element(reply, 1)));
+  if (what == LEASE) take_time(s, lk_redis_reply_integer(lk_redis_reply_element(reply, 1)));
   if (what == MEND && lk_redis_reply_integer(reply) > 0)
     lk_printable_line(s->session.log,
                       "likeness: steward: somebody added an entry with an id far ahead of the time to a stream of the "
@@ -121,20 +133,22 @@ static bool makes_progress(steward *s) {
   return !hangs;
 }
 
-static lk_status claim(steward *s, uint64_t now_us, lk_error *error) {
+/* Others are judged by their leases only right after this one's was renewed, which shows whether Redis' clock was set.
+ */
+static lk_status claim(steward *s, bool leased, uint64_t now_us, lk_error *error) {
   if (lk_worker_is_stopping(s->worker)) return LK_OK;
-  bool all = now_us >= s->connected_us + claims_after_us && is_due(&s->claimed_us, claims_every_us, now_us);
+  bool all = leased && now_us >= s->doubted_us + claims_after_us && is_due(&s->claimed_us, claims_every_us, now_us);
   return lk_claimer_run(&s->claimer, s->session.redis, all, error);
 }
 
 static lk_status do_chores(steward *s, lk_error *error) {
   uint64_t now_us = lk_clock_us();
   lk_status status = LK_OK;
-  if (is_due(&s->leased_us, LK_LEASE_RENEWED_MS * 1000, now_us) && makes_progress(s))
-    status = do_chore(s, LEASE, error);
+  bool leases = is_due(&s->leased_us, LK_LEASE_RENEWED_MS * 1000, now_us) && makes_progress(s);
+  if (leases) status = do_chore(s, LEASE, error);
+  if (status == LK_OK) status = claim(s, leases, now_us, error);
   if (atomic_exchange(&s->worker->needs_mending, false)) s->mended_us = 0;
   if (status == LK_OK && is_due(&s->mended_us, mends_every_us, now_us)) status = do_chore(s, MEND, error);
-  if (status == LK_OK) status = claim(s, now_us, error);
   if (status == LK_OK && is_due(&s->trimmed_us, trims_every_us, now_us) && has_finished(s))
     status = do_chore(s, TRIM, error);
   return status;
@@ -144,7 +158,7 @@ static void turn(steward *s) {
   lk_error error;
   bool connects = s->session.redis == NULL;
   if (lk_redis_session_open(&s->session, &error) != LK_OK) return;
-  if (connects) s->connected_us = lk_clock_us();
+  if (connects) s->doubted_us = lk_clock_us();
   if (connects) s->leased_us = 0;
   if (do_chores(s, &error) == LK_OK)
     lk_redis_session_works(&s->session);
