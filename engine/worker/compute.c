@@ -45,18 +45,18 @@ static void pass_to_finish(lk_worker *worker, lk_done *done, uint64_t searched) 
 }
 
 /* Fails the tasks whose deadline has passed; returns how many are left, and in *probes how many probes they have. */
-static uint32_t check_deadlines(const lk_worker *worker, lk_done *done, uint64_t *probes) {
-  uint64_t now_us = lk_clock_us(), now_ms = lk_worker_redis_ms(worker);
+static uint32_t check_deadlines(lk_done *done, uint64_t *probes) {
+  uint64_t now_us = lk_clock_us();
   uint32_t left = 0;
   *probes = 0;
   for (lk_task *task = done->tasks; task != NULL; task = lk_task_next(task)) {
     task->wait_us = (uint32_t)(now_us - task->queued.since_us);
-    if (now_ms < task->deadline_ms) {
+    if ((int64_t)now_us < task->deadline_us) {
       left++;
       *probes += task->job.probes.rows;
     } else {
-      task->status = lk_fail(&task->error, LK_EDEADLINE, "the deadline passed %llu ms before the search began",
-                             (unsigned long long)(now_ms - task->deadline_ms));
+      task->status = lk_fail(&task->error, LK_EDEADLINE, "the deadline passed %lld ms before the search began",
+                             (long long)((int64_t)now_us - task->deadline_us) / 1000);
     }
   }
   return left;
@@ -121,7 +121,7 @@ static void fail_damaged(lk_worker *worker, const lk_done *done, lk_error *error
 /* Searches for the tasks that are in time. A search that was cancelled has nothing to answer with. */
 static void run_batch(lk_worker *worker, uint32_t thread, lk_done *done) {
   uint64_t begin_us = lk_clock_us(), probes;
-  uint32_t tasks = check_deadlines(worker, done, &probes);
+  uint32_t tasks = check_deadlines(done, &probes);
   lk_error error;
   if (tasks > 0) lk_running_note(&worker->running, thread, &worker->keys[done->tasks->number], done->tasks);
   lk_status status = tasks > 0 ? compute(worker, &worker->computers[thread], done, tasks, &error) : LK_OK;

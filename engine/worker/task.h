@@ -36,7 +36,7 @@ typedef struct lk_task {
   lk_text *listed;                 /* the texts of its lists, keys first; NULL: it has none */
   float *prepared;                 /* its probes, as a search takes them; NULL until they were prepared */
   lk_authorisation *authorisation; /* NULL: nothing governs it */
-  uint64_t deadline_ms;            /* by Redis' clock; UINT64_MAX: none */
+  int64_t deadline_us;             /* lk_clock_us, perhaps before it began; INT64_MAX: none */
   lk_status status;
   lk_error error; /* where status is not LK_OK */
   uint32_t wait_us;

@@ -77,7 +77,7 @@ void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_admission
   task->priority = entry->from->priority;
   task->claimed = entry->claimed;
   task->deaths = entry->deaths;
-  task->deadline_ms = UINT64_MAX;
+  task->deadline_us = INT64_MAX;
   task->status = parse(task, entry->fields, bytes);
   a->weighed.probes += task->job.probes.rows;
   a->deaths_unknown |= entry->again && !entry->claimed;
@@ -118,18 +118,28 @@ static lk_status read_clock(lk_worker *worker, lk_redis *redis, lk_error *error)
   return status;
 }
 
+/* What is left of the job's time in ms, by Redis' clock as we know it. It entered at the latest now. INT64_MAX: it has
+ * no deadline. */
+static int64_t left_ms(const lk_worker *worker, const lk_task *task, uint64_t entry_ms) {
+  uint64_t now_ms = lk_worker_redis_ms(worker);
+  if (task->job.ttl_ms == 0) return INT64_MAX;
+  return (int64_t)((entry_ms < now_ms ? entry_ms : now_ms) + task->job.ttl_ms - now_ms);
+}
+
 /* Refuses an id far ahead of the time, which only a client can have chosen, or Redis after such an id. Our estimate of
- * Redis' clock may be old; so Redis is asked before an entry is refused. */
-static lk_status check_entry(lk_worker *worker, lk_redis *redis, const lk_task *task, uint64_t *entered_ms,
-                             lk_error *error) {
+ * Redis' clock may be old; so Redis is asked before an entry is refused, or found to be too old. The deadline is one of
+ * our own clock: a job that came in time does not expire when Redis' clock is set. */
+static lk_status check_entry(lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
   lk_entry entry;
   if (!lk_entry_parse(task->entry, strlen(task->entry), &entry))
     return lk_fail(error, LK_EBADJOB, "the entry's id '%s' is malformed", task->entry);
   lk_status status = LK_OK;
-  if (entry.ms > lk_worker_redis_ms(worker) + LK_ENTRY_AHEAD_MS) status = read_clock(worker, redis, error);
+  if (entry.ms > lk_worker_redis_ms(worker) + LK_ENTRY_AHEAD_MS || left_ms(worker, task, entry.ms) <= 0)
+    status = read_clock(worker, redis, error);
   if (status != LK_OK) return status;
   uint64_t now_ms = lk_worker_redis_ms(worker);
-  *entered_ms = entry.ms < now_ms ? entry.ms : now_ms;
+  int64_t left = left_ms(worker, task, entry.ms);
+  if (left != INT64_MAX) task->deadline_us = (int64_t)lk_clock_us() + left * 1000;
   if (entry.ms <= now_ms + LK_ENTRY_AHEAD_MS) return LK_OK;
   atomic_store(&worker->needs_mending, true);
   return lk_fail(error, LK_EBADJOB, "the entry's id lies %llu s ahead of redis' time; send the job again",
@@ -139,10 +149,8 @@ static lk_status check_entry(lk_worker *worker, lk_redis *redis, const lk_task *
 static lk_status decide(lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
   if (task->deaths >= LK_DEATHS_MOST) return lk_fail(error, LK_EPOISON, "%u workers died of this job", task->deaths);
   if (task->status != LK_OK) return task->status;
-  uint64_t entered_ms = 0;
-  lk_status status = check_entry(worker, redis, task, &entered_ms, error);
+  lk_status status = check_entry(worker, redis, task, error);
   if (status != LK_OK) return status;
-  if (task->job.ttl_ms > 0) task->deadline_ms = entered_ms + task->job.ttl_ms;
   status = find_gallery(worker, task, error);
   if (status == LK_OK) status = lk_task_read_lists(task, error);
   if (status != LK_OK) return status;
