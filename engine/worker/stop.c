@@ -16,6 +16,7 @@ typedef struct stop {
 static void await(lk_worker *worker) {
   while (!lk_worker_is_stopping(worker)) lk_clock_sleep_us(LOOKS_EVERY_US);
   uint64_t now_us = lk_clock_us();
+  atomic_store(&worker->reads_end, now_us + LK_STOP_READS_US);
   atomic_store(&worker->answers_end, now_us + LK_STOP_CANCELS_US);
   atomic_store(&worker->give_up, now_us + LK_STOP_GIVES_UP_US);
   pthread_mutex_lock(&worker->lock);

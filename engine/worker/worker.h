@@ -48,6 +48,7 @@ typedef struct lk_worker {
   lk_computer computers[LK_COMPUTE_MOST];
   atomic_uint computers_count;
   atomic_uint_least64_t told; /* the generation of the rules that the log says was read */
+  lk_give_up reads_end;       /* when intake no longer waits for Redis */
   lk_give_up answers_end;     /* when no answer leaves any more, and what is left is handed back */
   lk_give_up give_up;         /* when nothing may wait for Redis any more */
   atomic_bool reached;        /* Redis was, at least once */

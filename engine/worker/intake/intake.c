@@ -289,6 +289,7 @@ static void *run(lk_worker *worker, lk_priority priority, const char *stage) {
                .priority = priority,
                .session = lk_worker_session(worker, stage),
                .admission = lk_admission_of(worker, stage)};
+  in.session.route.give_up = &worker->reads_end;
   lk_error error;
   lk_status status = open_intake(&in, &error);
   if (status != LK_OK) lk_worker_fail(worker, status, &error);
