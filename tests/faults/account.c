@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What can be wrong with a job, and how many of each are shown. */
 typedef enum flaw { RIGHT, MISSING, WRONG, CONTRADICTED, FLAWS } flaw;
@@ -14,7 +15,8 @@ typedef struct line {
   lk_entry entry;
   answer first, other; /* the first answer, and one that differs from it */
   uint32_t answers;
-  bool accepted, contradicted;
+  bool accepted, cancelled, contradicted;
+  bool doubted;     /* Redis may have lost its answer */
   const char *lost; /* why */
 } line;
 
@@ -63,10 +65,22 @@ void account_accept(account *a, uint32_t number, lk_entry entry) {
 
 static bool equal(const answer *a, const answer *b) { return a->status == b->status && a->digest == b->digest; }
 
+/* Redis lost the answer, and then gave the job to a worker that remembers its signature. */
+static bool is_refused(const line *l, const answer *read) {
+  return l->doubted && read->status == LK_EPOLICY && strstr(read->text, "received and decided before") != NULL;
+}
+
+static bool is_right(const line *l, const answer *read) {
+  if (l->job.poison) return read->status == LK_EPOISON;
+  if (read->status == LK_OK) return read->digest == l->job.digest;
+  return (l->cancelled && read->status == LK_ECANCELLED) || is_refused(l, read);
+}
+
 static void enter(line *l, const answer *read) {
+  bool explained = l->doubted && is_right(l, read);
   if (l->answers++ == 0) {
     l->first = *read;
-  } else if (!equal(&l->first, read)) {
+  } else if (!equal(&l->first, read) && !explained) {
     l->contradicted = true;
     l->other = *read;
   }
@@ -83,6 +97,12 @@ void account_answer(account *a, const char *reply, size_t length) {
   pthread_mutex_unlock(&a->lock);
 }
 
+void account_cancel(account *a, uint32_t number) {
+  pthread_mutex_lock(&a->lock);
+  a->lines[number].cancelled = true;
+  pthread_mutex_unlock(&a->lock);
+}
+
 bool account_is_open(account *a, uint32_t number) {
   pthread_mutex_lock(&a->lock);
   bool open = a->lines[number].answers == 0 && a->lines[number].lost == NULL;
@@ -96,18 +116,14 @@ uint32_t account_lose(account *a, uint32_t stream, lk_entry last, const char *re
   uint32_t lost = 0;
   pthread_mutex_lock(&a->lock);
   for (line *l = a->lines; l < a->lines + a->jobs; l++) {
-    if (!l->accepted || l->answers > 0 || l->lost != NULL || l->job.stream != stream || !is_after(l->entry, last))
-      continue;
+    if (!l->accepted || l->job.stream != stream) continue;
+    l->doubted = true;
+    if (l->answers > 0 || l->lost != NULL || !is_after(l->entry, last)) continue;
     l->lost = reason;
     lost++;
   }
   pthread_mutex_unlock(&a->lock);
   return lost;
-}
-
-static bool is_right(const line *l) {
-  if (l->job.poison) return l->first.status == LK_EPOISON;
-  return l->first.status == LK_OK && l->first.digest == l->job.digest;
 }
 
 static void add(account_sums *sums, const line *l) {
@@ -118,7 +134,9 @@ static void add(account_sums *sums, const line *l) {
   sums->repeated += l->answers > 1 && !l->contradicted;
   sums->lost += !answered && l->lost != NULL;
   sums->missing += l->accepted && !answered && l->lost == NULL;
-  sums->wrong += answered && !is_right(l);
+  sums->wrong += answered && !is_right(l, &l->first);
+  sums->cancelled += answered && l->first.status == LK_ECANCELLED;
+  sums->refused += answered && is_refused(l, &l->first);
   sums->contradicted += l->contradicted;
   sums->poison += l->accepted && l->job.poison;
   sums->poison_answered += answered && l->job.poison;
@@ -135,7 +153,7 @@ account_sums account_sum(account *a) {
 
 static flaw flaw_of(const line *l) {
   if (l->answers == 0) return l->accepted && l->lost == NULL ? MISSING : RIGHT;
-  if (!is_right(l)) return WRONG;
+  if (!is_right(l, &l->first)) return WRONG;
   return l->contradicted ? CONTRADICTED : RIGHT;
 }
 

@@ -23,7 +23,8 @@ typedef struct account_job {
 
 typedef struct account_sums {
   uint32_t sent, accepted, answered, repeated; /* repeated: answered again, equally */
-  uint32_t lost;                               /* by Redis, which is explained */
+  uint32_t lost, refused;                      /* by Redis, which is explained; and as account_lose says */
+  uint32_t cancelled;                          /* answered so */
   uint32_t missing, wrong, contradicted;       /* accepted and never answered; not as the reference; two answers */
   uint32_t strangers;                          /* replies that are none, or of no job that was sent */
   uint32_t poison, poison_answered;            /* of those accepted */
@@ -40,10 +41,15 @@ account_job account_job_of(account *account, uint32_t number);
 void account_accept(account *account, uint32_t number, lk_entry entry);
 void account_answer(account *account, const char *reply, size_t length);
 
+/* Its client is about to cancel it: one right answer is ECANCELLED from now on. */
+void account_cancel(account *account, uint32_t number);
+
 /* Whether it is neither answered nor lost. */
 bool account_is_open(account *account, uint32_t number);
 /* Redis came back with less than it had acknowledged: in its data the newest entry that the stream ever had is `last`.
- * What was accepted after that and is not answered is lost for this reason (a static text). Returns how many are. */
+ * What was accepted after that and is not answered is lost for this reason (a static text). Returns how many are.
+ * What was accepted before may come again though it was answered: a worker then refuses a signed job that it had
+ * decided, and a job that was cancelled meanwhile. */
 uint32_t account_lose(account *account, uint32_t stream, lk_entry last, const char *reason);
 
 account_sums account_sum(account *account);

@@ -7,7 +7,14 @@
 #include "engine/queue/keys.h"
 #include "tests/faults/reference.h"
 
-enum { BURST_MOST = 256, READ_MOST = 256, AGAIN_AFTER_MS = 4000, FORGOTTEN_AFTER_MS = 20000, RESTING_MS = 500 };
+enum {
+  BURST_MOST = 256,
+  READ_MOST = 256,
+  AGAIN_AFTER_MS = 4000,
+  FORGOTTEN_AFTER_MS = 20000,
+  RESTING_MS = 500,
+  CANCELS_ONE_IN = 16
+};
 
 static void rename_client(client *c) {
   snprintf(c->to, sizeof c->to, "c%u.%u", c->number, c->name++);
@@ -244,11 +251,22 @@ static uint32_t make_jobs(client *c, uint32_t most) {
   return count;
 }
 
+/* Cancels a job that waits for its answer, perhaps too late. */
+static void cancel_one(client *c) {
+  char id[16];
+  uint32_t number = c->open[random_below(&c->random, c->open_count)].number;
+  const char *const words[] = {"FCALL", "lk_cancel_4", "1", FACES_CANCELLED, c->to, id};
+  snprintf(id, sizeof id, "%u", number);
+  account_cancel(c->options->account, number);
+  lk_redis_reply_free(call(c, sizeof words / sizeof words[0], words));
+}
+
 uint32_t client_turn(client *c, uint32_t most, bool rests) {
   uint32_t made = 0;
   if (!connect_client(c)) return 0;
   if (!rests) made = make_jobs(c, most);
   if (c->unsent_count > 0) send_unsent(c);
+  if (c->kind == CLIENT_IDEMPOTENT && c->open_count > 0 && random_one_in(&c->random, CANCELS_ONE_IN)) cancel_one(c);
   if (c->kind == CLIENT_IDEMPOTENT)
     read_without_care(c);
   else if (c->kind == CLIENT_PATIENT || rests)

@@ -131,6 +131,7 @@ static void print_table(const weather *w, const account_sums *s, FILE *out) {
           (double)w->answered_after_ms / 1000);
   fprintf(out, "           missing %u, wrong %u, contradicted %u, replies to nobody %u, lost by Redis %u\n", s->missing,
           s->wrong, s->contradicted, s->strangers, s->lost);
+  fprintf(out, "           cancelled %u; refused %u, since Redis lost their answers\n", s->cancelled, s->refused);
   fprintf(out, "           poison %u, answered %u\n", s->poison, s->poison_answered);
   fprintf(out, "  faults  ");
   for (int kind = 0; kind < PLAN_KINDS; kind++)

@@ -38,6 +38,8 @@ static uint32_t length_of(plan_kind kind, random_state *random) {
       return random_log_uniform(random, 100, 3000);
     case PLAN_CUT:
       return 1000 + random_below(random, 3000);
+    case PLAN_CLOCK:
+      return random_log_uniform(random, 100, 6000);
     default:
       return 0;
   }

@@ -20,6 +20,7 @@
   X(DROP, "drop", "CLIENT KILL TYPE normal again and again")                              \
   X(PAUSE, "pause", "CLIENT PAUSE")                                                       \
   X(CUT, "cut", "connections of workers are cut in the middle of calls")                  \
+  X(CLOCK, "clock", "Redis' clock is set 30 s forward or back, and then right again")     \
   X(POISON, "poison", "a job that kills who searches for it, in a batch of 256")
 
 #define PLAN_KIND(kind, name, words) PLAN_##kind,

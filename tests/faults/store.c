@@ -132,6 +132,7 @@ static void start(store *s, unsigned number) {
                                NULL};
   memcpy(server->more, words, sizeof words);
   server->appendonly = true;
+  server->clock = s->clock;
   redis_server_start(server, false);
   await(server);
 }
@@ -140,6 +141,8 @@ void store_open(store *s, const char *folder, bool always, bool replica) {
   s->always = always;
   s->replica = replica;
   atomic_store(&s->used, 0);
+  snprintf(s->clock, sizeof s->clock, "%s/clock", folder);
+  redis_clock_set(s->clock, 0);
   for (unsigned i = 0; i < STORE_SERVERS; i++) {
     char own[80];
     snprintf(own, sizeof own, "%s/%u", folder, i);

@@ -13,6 +13,7 @@ enum { STORE_SERVERS = 2, STORE_LANES = 16, STORE_STREAMS = 2 * STORE_LANES };
 typedef struct store {
   redis_server servers[STORE_SERVERS];
   int ports[STORE_SERVERS];
+  char clock[96]; /* the servers' (redis_clock_set) */
   bool always, replica;
   atomic_uint used; /* the number of the one in use */
 } store;

@@ -139,6 +139,43 @@ Test(account, only_what_redis_had_acknowledged_and_lacks_is_lost) {
   cr_assert_null(strstr(text, "job 1"), "%s", text);
 }
 
+Test(account, a_cancelled_job_has_either_answer_but_not_both) {
+  for (int i = 0; i < 3; i++) send(false);
+  for (uint32_t i = 0; i < 2; i++) account_cancel(jobs, i);
+  for (uint32_t i = 0; i < 3; i++) answer_error(i == 0 ? "0" : i == 1 ? "1" : "2", LK_ECANCELLED);
+  answer_json(1, 0.5F);
+  expect(false, "job 1 (stream 0, entry 5-1, probes 0+1, k 1) has two different answers");
+  cr_assert_null(strstr(text, "job 0"), "%s", text);
+  cr_assert_not_null(strstr(text, "job 2 (stream 0, entry 5-1, probes 0+1, k 1) has a wrong answer"), "%s", text);
+}
+
+static void refuse(uint32_t job) {
+  char reply[128];
+  int length = snprintf(reply, sizeof reply,
+                        "{\"status\":\"EPOLICY\",\"id\":\"%u\",\"text\":\"refused: this signed job was received and "
+                        "decided before\"}",
+                        job);
+  account_answer(jobs, reply, (size_t)length);
+}
+
+Test(account, a_signed_job_is_refused_again_only_where_redis_lost_answers) {
+  for (int i = 0; i < 2; i++) send(false);
+  answer_json(0, 0.5F);
+  account_lose(jobs, 0, entry, "a failover");
+  refuse(0);
+  refuse(1);
+  expect(true, "");
+  cr_assert_eq(account_sum(jobs).refused, 1);
+  answer_json(1, 0.25F);
+  expect(false, "job 1 (stream 0, entry 5-1, probes 0+1, k 1) has two different answers");
+}
+
+Test(account, a_signed_job_is_not_refused_where_redis_lost_nothing) {
+  send(false);
+  refuse(0);
+  expect(false, "job 0 (stream 0, entry 5-1, probes 0+1, k 1) has a wrong answer: EPOLICY");
+}
+
 Test(account, what_was_never_acknowledged_needs_no_answer) {
   account_send(jobs, &(account_job){.n = 1, .k = 1});
   expect(true, "");

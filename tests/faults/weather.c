@@ -4,7 +4,7 @@
 
 #include "engine/queue/protocol.h"
 
-enum { TICK_MS = 5, DROP_EVERY_MS = 50 };
+enum { TICK_MS = 5, DROP_EVERY_MS = 50, CLOCK_STEP_MS = 30000 };
 
 static void last(weather *w, uint64_t ms) {
   for (uint64_t end_ms = now_ms() + ms; now_ms() < end_ms; sleep_ms(TICK_MS)) pool_tick(w->pool);
@@ -91,6 +91,12 @@ static void cut_connections(weather *w, const plan_fault *f) {
   proxy_cuts(w->proxy, false);
 }
 
+static void set_clock(weather *w, const plan_fault *f) {
+  redis_clock_set(w->store->clock, f->also ? CLOCK_STEP_MS : -CLOCK_STEP_MS);
+  last(w, f->length_ms);
+  redis_clock_set(w->store->clock, 0);
+}
+
 /* False: there was nothing to strike. */
 static bool strike(weather *w, const plan_fault *f) {
   switch (f->kind) {
@@ -112,6 +118,8 @@ static bool strike(weather *w, const plan_fault *f) {
       return pause_clients(w, f), true;
     case PLAN_CUT:
       return cut_connections(w, f), true;
+    case PLAN_CLOCK:
+      return set_clock(w, f), true;
     case PLAN_POISON:
       return crowd_poison(w->crowd), true;
     default:
