@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "engine/queue/functions.h"
-#include "engine/worker/worker.h"
 
 /* An answer has had the time of a whole batch to come. */
 enum { ANSWER_MS = 5 };
@@ -126,8 +125,7 @@ static lk_running_batch *find_broken(lk_running *running) {
   return NULL;
 }
 
-void *lk_running_main(void *worker) {
-  lk_running *running = &((lk_worker *)worker)->running;
+void lk_running_keep(lk_running *running) {
   lk_bytes text = {0};
   pthread_mutex_lock(&running->lock);
   while (!running->over) {
@@ -146,7 +144,6 @@ void *lk_running_main(void *worker) {
   }
   pthread_mutex_unlock(&running->lock);
   lk_bytes_free(&text);
-  return NULL;
 }
 
 void lk_running_end(lk_running *running) {

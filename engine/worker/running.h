@@ -42,7 +42,9 @@ void lk_running_destroy(lk_running *running);
  * thread. It takes some milliseconds at most. */
 void lk_running_note(lk_running *running, uint32_t thread, const lk_keys *keys, const lk_task *tasks);
 
-/* Call it after the last note: lk_running_main (worker.h) then ends. */
+/* Keeps the connections, until the last note. */
+void lk_running_keep(lk_running *running);
+/* Call it after the last note. */
 void lk_running_end(lk_running *running);
 
 #endif

@@ -71,10 +71,16 @@ static void close_worker(lk_worker *worker) {
   pthread_mutex_destroy(&worker->lock);
 }
 
+static void *running_main(void *argument) {
+  lk_worker *worker = argument;
+  lk_running_keep(&worker->running);
+  return NULL;
+}
+
 /* Compute comes last: it has one or two threads. */
 typedef void *stage_main(void *worker);
 static stage_main *const stages[] = {lk_stop_main,      lk_finish_main,  lk_intake_hi_main,
-                                     lk_intake_lo_main, lk_steward_main, lk_running_main,
+                                     lk_intake_lo_main, lk_steward_main, running_main,
                                      lk_scrubber_main,  lk_compute_main, lk_compute_main};
 enum { STAGES = sizeof stages / sizeof stages[0], OTHERS = STAGES - LK_COMPUTE_MOST };
 

@@ -95,8 +95,6 @@ void *lk_intake_lo_main(void *worker);
 void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 void *lk_scrubber_main(void *worker);
-/* Keeps the connections on which compute notes its batches, until the last note. */
-void *lk_running_main(void *worker);
 /* Keeps the leases and takes over what dead workers held, until the worker is over; then gives the leases back. */
 void *lk_steward_main(void *worker);
 

@@ -29,8 +29,8 @@ typedef struct lk_search_control {
   uint32_t cancelled;
 } lk_search_control;
 
-/* Ends the search soon, with LK_ECANCELLED: on a CPU after some 100 ms of each thread's time at most; on a GPU when what
- * it was given together is done, at most one pass over the codes, or one round of a float or an exact scan. */
+/* Ends the search soon, with LK_ECANCELLED: on a CPU after some 100 ms of each thread's time at most; on a GPU when
+ * what it was given together is done, at most one pass over the codes, or one round of a float or an exact scan. */
 LK_API void lk_search_cancel(lk_search_control *control);
 
 /* A number that rises as long as the search goes on. */

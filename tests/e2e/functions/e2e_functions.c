@@ -68,8 +68,8 @@ Test(functions, a_reply_to_a_key_of_another_type_is_buried) {
   deliver_three();
   FINISH("(1 0 2 0 *)", "1-1", "1", ALWAYS, "", "a", "1-2", "2", ALWAYS, "", "b", "1-3", "1", ALWAYS, "", "c");
   expect_redis("(b)", "LRANGE", OTHER, "0", "-1", NULL);
-  expect_redis("((* (entry 1-1 to me reason the key of the replies holds a string)) *)", "XRANGE", FACES_DEAD,
-               "-", "+", NULL);
+  expect_redis("((* (entry 1-1 to me reason the key of the replies holds a string)) *)", "XRANGE", FACES_DEAD, "-", "+",
+               NULL);
   expect_redis("2", "XLEN", FACES_DEAD, NULL);
   expect_pending("0");
 }

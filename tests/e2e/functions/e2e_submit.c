@@ -225,8 +225,8 @@ Test(submit, a_list_has_a_greatest_number_of_replies) {
   expect_redis("90000", "LLEN", LIST, NULL);
   expect_redis("(old xxx)", "LRANGE", LIST, "-2", "-1", NULL);
   expect_redis("10001", "HGET", FACES_COUNTS, "replies_dropped", NULL);
-  expect_redis("((* (entry 0-0 to me reason 10001 replies were dropped: the client did not read them)))",
-               "XRANGE", FACES_DEAD, "-", "+", NULL);
+  expect_redis("((* (entry 0-0 to me reason 10001 replies were dropped: the client did not read them)))", "XRANGE",
+               FACES_DEAD, "-", "+", NULL);
   fill_list(1, 3);
   expect_redis("1", "XLEN", FACES_DEAD, NULL);
 }
