@@ -1,4 +1,4 @@
-/* Clients that may only XADD, and choose the ids of their entries. */
+/* Clients that may only XADD, and choose the ids of their entries; and keys of lanes that hold something else. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -175,4 +175,47 @@ Test(hostile, two_workers_go_on) {
   worker_stop(&other);
   cr_assert_eq(pending(), 0);
   cr_assert_eq(redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL), 0);
+}
+
+static uint32_t times_logged(const char *words) {
+  uint32_t times = 0;
+  for (const char *at = process_log(&worker); (at = strstr(at, words)) != NULL; at++) times++;
+  return times;
+}
+
+#define LANE "lk:{faces}:q:lo:5"
+
+/* The worker waits a second for company, so that it holds the jobs of the lane when that goes. */
+Test(hostile, a_lane_of_another_type_stops_nobody) {
+  worker_start(&worker, "--max-queue-delay-us", "1000000", NULL);
+  send_job(&(test_job){.id = "lost", .stream = LANE});
+  for (uint64_t end_ms = now_ms() + 900; pending() == 0;) cr_assert_lt(now_ms(), end_ms);
+  redis_do(&redis, "SET", LANE, "text", NULL);
+  send_job(&(test_job){.id = "hi", .stream = FACES_HI, .to = "hi"});
+  send_job(&(test_job){.id = "lo", .to = "lo"});
+  expect_reply("hi", "hi", "OK", "");
+  expect_reply("lo", "lo", "OK", "");
+  cr_assert(process_logs(&worker, "redis no longer has these jobs: NOGROUP " LANE " holds a string", 10000), "%s",
+            process_log(&worker));
+  redis_do(&redis, "DEL", LANE, NULL);
+  send_job(&(test_job){.id = "again", .stream = LANE, .to = "again"});
+  expect_reply("again", "again", "OK", "");
+  worker_stop(&worker);
+  cr_assert_eq(times_logged(LANE " holds a string, no jobs: it is left out"), 1, "%s", process_log(&worker));
+  cr_assert_eq(times_logged(LANE " is read again"), 1, "%s", process_log(&worker));
+}
+
+/* From the start, and all of a priority. */
+Test(hostile, a_priority_without_lanes) {
+  lk_keys keys;
+  cr_assert_eq(lk_keys_make("faces", &keys, NULL), LK_OK);
+  for (int i = 0; i < LK_LANES; i++) redis_do(&redis, "SET", keys.lanes[LK_LO][i], "text", NULL);
+  worker_start(&worker, NULL);
+  send_job(&(test_job){.id = "hi", .stream = FACES_HI});
+  expect_reply("me", "hi", "OK", "");
+  redis_do(&redis, "DEL", LANE, NULL);
+  send_job(&(test_job){.id = "lo", .stream = LANE});
+  expect_reply("me", "lo", "OK", "");
+  worker_stop(&worker);
+  cr_assert_eq(times_logged("it is left out"), LK_LANES, "%s", process_log(&worker));
 }

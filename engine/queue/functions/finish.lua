@@ -2,6 +2,12 @@
 
 local JOB = 6 -- arguments of one
 
+-- An error if the stream's key holds something else: then its jobs are gone.
+local function gone(stream)
+  local kind = redis.call('TYPE', stream).ok
+  if kind ~= 'stream' and kind ~= 'none' then return redis.error_reply('NOGROUP ' .. stream .. ' holds a ' .. kind) end
+end
+
 -- What remains of jobs that this group has finished.
 local function forget_jobs(part, stream, group, entries, groups)
   delete_finished(stream, group, entries, groups)
@@ -79,6 +85,8 @@ end
 local function finish(keys, argv)
   local stream, dead, part, now = keys[1], keys[2], stream_part(keys[1]), now_ms()
   if not redis.acl_check_cmd('RPUSH', keys[3], '') then return redis.error_reply('NOPERM rpush is not allowed') end
+  local nothing = gone(stream)
+  if nothing then return nothing end
   local refused, hashes = refused_lists(keys), kept_hashes(keys, part, now)
   local groups, undelivered = living_groups(part, stream, argv[1], now), 0
   local lists, done, finished, untimely = take_jobs(keys, argv, now)
@@ -100,7 +108,8 @@ end
 
 -- Discards a job that has no usable reply address. KEYS: the stream, the dead stream. ARGV: group, entry, reason.
 local function discard(keys, argv)
-  local stream, group, part = keys[1], argv[1], stream_part(keys[1])
+  local stream, group, part, nothing = keys[1], argv[1], stream_part(keys[1]), gone(keys[1])
+  if nothing then return nothing end
   local groups = living_groups(part, stream, group, now_ms())
   if redis.call('XACK', stream, group, argv[2]) == 1 then
     add_to_dead(keys[2], '', {argv[2]}, argv[3])

@@ -105,7 +105,8 @@ end
 -- Whether the stream's last id may be far ahead. XINFO STREAM knows it, but copies two jobs, so this looks first: at an
 -- entry that far, or a group that was given one. An empty stream has no jobs to copy.
 local function may_be_far(stream, groups, far)
-  if redis.call('XLEN', stream) == 0 then return redis.call('EXISTS', stream) == 1 end
+  if redis.call('TYPE', stream).ok ~= 'stream' then return false end
+  if redis.call('XLEN', stream) == 0 then return true end
   for _, group in ipairs(groups) do
     if not before(group['last-delivered-id'], far) then return true end
   end

@@ -115,9 +115,20 @@ static void note_answered(lk_answer_call *call, const lk_redis_reply *reply, ato
   }
 }
 
+bool lk_answer_jobs_are_gone(const lk_redis_reply *reply, FILE *log) {
+  const char *refused = lk_redis_reply_error(reply);
+  if (refused == NULL || strstr(refused, "NOGROUP") == NULL) return false;
+  lk_printable_line(log, "likeness: finish: redis no longer has these jobs: %s", refused);
+  return true;
+}
+
 lk_status lk_answer_call_judge(lk_answer_call *call, const lk_redis_reply *reply, const lk_keys *keys,
                                atomic_int_least64_t *ahead_ms, FILE *log, lk_error *error) {
   const char *refused = lk_redis_reply_error(reply);
+  if (lk_answer_jobs_are_gone(reply, log)) {
+    for (size_t i = 0; i < call->count; i++) call->tasks[i]->finished = true;
+    return LK_OK;
+  }
   if (refused != NULL) return lk_fail(error, LK_EIO, "redis refused to finish: %s", refused);
   if (lk_redis_reply_elements(reply) != 5) return lk_redis_reply_unexpected(reply, LK_FINISH, error);
   int64_t undelivered = lk_redis_reply_integer(lk_redis_reply_element(reply, 2));

@@ -47,4 +47,7 @@ const lk_command *lk_answer_call_build(lk_answer_call *call, const lk_keys *keys
 lk_status lk_answer_call_judge(lk_answer_call *call, const lk_redis_reply *reply, const lk_keys *keys,
                                atomic_int_least64_t *ahead_ms, FILE *log, lk_error *error);
 
+/* Whether this refusal, which is then logged, says that Redis has not got the jobs any more: nobody can answer them. */
+bool lk_answer_jobs_are_gone(const lk_redis_reply *reply, FILE *log);
+
 #endif

@@ -45,7 +45,7 @@ static lk_status try_call(finish *f, const lk_command *command, lk_answer_call *
   if (status == LK_OK && call != NULL)
     status = lk_answer_call_judge(call, reply, keys_of(f, call->tasks[0]), &f->worker->redis_ahead_ms, f->session.log,
                                   error);
-  else if (status == LK_OK && lk_redis_reply_error(reply) != NULL)
+  else if (status == LK_OK && lk_redis_reply_error(reply) != NULL && !lk_answer_jobs_are_gone(reply, f->session.log))
     status = lk_redis_reply_unexpected(reply, LK_DISCARD, error);
   lk_redis_reply_free(reply);
   if (status == LK_OK)

@@ -106,8 +106,23 @@ static lk_status send_fetches(lk_claimer *c, lk_redis *redis, uint32_t count, lk
   return status;
 }
 
+/* What cannot be fetched is read again by the intake, if it can. */
+static void note_unreadable(lk_claimer *c, const char *key, const char *refused) {
+  lk_error error;
+  lk_fail(&error, LK_EIO, "redis refused XRANGE of %s: %s", key, refused);
+  if (strcmp(c->logged.text, error.text) != 0)
+    lk_printable_line(c->worker->options->log, "likeness: steward: %s", error.text);
+  c->logged = error;
+  atomic_fetch_add(&c->worker->recoveries, 1);
+}
+
 /* The range has the entry alone, or nothing where it was deleted. */
 static lk_status take(lk_claimer *c, const lk_claimed *claimed, lk_redis_reply *reply, lk_error *error) {
+  if (lk_redis_reply_error(reply) != NULL) {
+    note_unreadable(c, claimed->from.key, lk_redis_reply_error(reply));
+    lk_redis_reply_free(reply);
+    return LK_OK;
+  }
   lk_delivery *delivery = lk_delivery_new(reply, &c->worker->held_bytes);
   if (delivery == NULL) return lk_fail(error, LK_EIO, "out of memory");
   const lk_redis_reply *entry = lk_redis_reply_element(reply, 0);

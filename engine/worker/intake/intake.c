@@ -8,11 +8,12 @@
 #include "engine/queue/protocol.h"
 #include "engine/worker/authorise.h"
 #include "engine/worker/intake/admission.h"
+#include "engine/worker/intake/lanes.h"
 
 /* When so many reads in a row have failed, it may be that the replies are too large. */
 enum { FAILURES_MOST = 4 };
 
-enum { GATHER_US = 500 };
+enum { GATHER_US = 500, NO_LANE_US = 100000 };
 
 /* How far a stream has been read again from its start. */
 typedef struct progress {
@@ -26,9 +27,8 @@ typedef struct intake {
   lk_redis_session session;
   lk_admission admission;
   lk_appetite appetite;
-  lk_source *sources;
-  uint32_t sources_count;
-  uint32_t *asked, *got; /* numbers of the sources of a read, and how many entries each gave */
+  lk_lanes lanes;
+  uint32_t *asked, *got; /* numbers of the lanes of a read, and how many entries each gave */
   lk_command command;
   bool joined;     /* the groups exist */
   bool recovering; /* entries are read again, since they were delivered but may not have arrived */
@@ -38,30 +38,47 @@ typedef struct intake {
   uint64_t gathers_until_us; /* while compute is busy, the next read waits until then */
 } intake;
 
-static lk_status join_gallery(intake *in, const lk_keys *keys, lk_error *error) {
+/* Makes the groups of the lanes of this priority. What Redis refuses is said in *refused; it has made all that it can.
+ */
+static lk_status join_gallery(intake *in, const lk_keys *keys, lk_error *refused, lk_error *error) {
   char count[12];
-  snprintf(count, sizeof count, "%d", LK_SOURCES);
+  snprintf(count, sizeof count, "%d", LK_LANES);
   lk_functions_begin(&in->command, LK_JOIN, count);
-  lk_source_add_all(&in->command, keys);
+  for (uint32_t i = 0; i < LK_LANES; i++) lk_command_add_string(&in->command, keys->lanes[in->priority][i]);
   lk_command_add_string(&in->command, LK_GROUP);
   lk_redis_reply *reply = NULL;
   lk_status status = lk_functions_call(in->session.redis, &in->command, &reply, error);
   if (status != LK_OK) return status;
-  if (!lk_redis_reply_is_integer(reply)) status = lk_redis_reply_unexpected(reply, LK_JOIN, error);
+  if (!lk_redis_reply_is_integer(reply)) lk_redis_reply_unexpected(reply, LK_JOIN, refused);
   lk_redis_reply_free(reply);
+  return LK_OK;
+}
+
+/* What is known of an entry's weight stays. */
+static lk_status look_at_lanes(intake *in, lk_error *error) {
+  lk_status status = lk_lanes_look(&in->lanes, in->session.redis, error);
+  if (status != LK_OK || in->appetite.lanes == in->lanes.count) return status;
+  lk_weight weight = in->appetite.weight;
+  lk_appetite_close(&in->appetite);
+  status = lk_appetite_open(in->lanes.count, &in->appetite, error);
+  in->appetite.weight = weight;
   return status;
 }
 
 static void begin_recovery(intake *in) {
   in->recoveries = atomic_load(&in->worker->recoveries);
   in->recovering = true;
-  for (uint32_t s = 0; s < in->sources_count; s++) in->again[s] = (progress){.seen = "0"};
+  for (uint32_t s = 0; s < in->lanes.count; s++) in->again[s] = (progress){.seen = "0"};
 }
 
 static lk_status join(intake *in, lk_error *error) {
   lk_status status = LK_OK;
+  lk_error refused = {0};
   for (uint32_t i = 0; status == LK_OK && i < in->worker->options->galleries_count; i++)
-    status = join_gallery(in, &in->worker->keys[i], error);
+    status = join_gallery(in, &in->worker->keys[i], &refused, error);
+  if (status == LK_OK) status = look_at_lanes(in, error);
+  if (status == LK_OK && refused.text[0] != '\0' && in->lanes.count == in->lanes.all)
+    status = lk_fail(error, LK_EIO, "%s", refused.text);
   if (status != LK_OK) return status;
   lk_redis_set_reply_limit(in->session.redis, LK_REPLY_BYTES_MOST);
   in->joined = true;
@@ -69,17 +86,24 @@ static lk_status join(intake *in, lk_error *error) {
   return LK_OK;
 }
 
+static lk_status look_again(intake *in, lk_error *error) {
+  uint32_t before = in->lanes.count;
+  lk_status status = lk_lanes_look(&in->lanes, in->session.redis, error);
+  in->joined = in->lanes.count == before;
+  return status;
+}
+
 /* What is read, in the order in which it is asked for. Again: of all streams that are not over, a few of each; or,
  * since replies may be too large to be taken, entry by entry. */
 static lk_read choose(intake *in, lk_room room) {
   if (!in->recovering) {
     lk_read read = lk_appetite_next(&in->appetite, room);
-    for (uint32_t i = 0; i < read.lanes; i++) in->asked[i] = (read.first + i) % in->sources_count;
+    for (uint32_t i = 0; i < read.lanes; i++) in->asked[i] = (read.first + i) % in->lanes.count;
     return read;
   }
   lk_read read = {.count = 1};
   bool one_by_one = in->failures >= FAILURES_MOST;
-  for (uint32_t s = 0; s < in->sources_count && !(one_by_one && read.lanes == 1); s++)
+  for (uint32_t s = 0; s < in->lanes.count && !(one_by_one && read.lanes == 1); s++)
     if (!in->again[s].over) in->asked[read.lanes++] = s;
   uint32_t fit = lk_weight_fit(&in->appetite.weight, room);
   if (!one_by_one && fit > read.lanes) read.count = fit / read.lanes;
@@ -95,7 +119,7 @@ static void build_read(intake *in, const lk_read *read, char count[12]) {
   if (read->blocks) lk_command_add_string(command, "BLOCK");
   if (read->blocks) lk_command_add_string(command, "200");
   lk_command_add_string(command, "STREAMS");
-  for (uint32_t i = 0; i < read->lanes; i++) lk_command_add_string(command, in->sources[in->asked[i]].key);
+  for (uint32_t i = 0; i < read->lanes; i++) lk_command_add_string(command, in->lanes.sources[in->asked[i]].key);
   for (uint32_t i = 0; i < read->lanes; i++)
     lk_command_add_string(command, in->recovering ? in->again[in->asked[i]].seen : ">");
 }
@@ -136,7 +160,7 @@ static lk_status receive_read(intake *in, lk_redis_reply **reply, bool *cancels,
 
 static lk_status add_entry(intake *in, lk_delivery *delivery, uint32_t source, const lk_redis_reply *entry,
                            lk_error *error) {
-  lk_admission_entry given = {.from = &in->sources[source], .again = in->recovering};
+  lk_admission_entry given = {.from = &in->lanes.sources[source], .again = in->recovering};
   if (lk_redis_reply_elements(entry) != 2) return lk_redis_reply_unexpected(entry, "XREADGROUP", error);
   given.id = lk_redis_reply_string(lk_redis_reply_element(entry, 0), &given.id_length);
   if (given.id == NULL) return lk_redis_reply_unexpected(entry, "XREADGROUP", error);
@@ -152,7 +176,7 @@ static lk_status add_stream(intake *in, lk_delivery *delivery, const lk_read *re
   if (lk_redis_reply_elements(stream) != 2) return lk_redis_reply_unexpected(stream, "XREADGROUP", error);
   const char *key = lk_redis_reply_string(lk_redis_reply_element(stream, 0), &length);
   uint32_t i = 0;
-  while (key != NULL && i < read->lanes && strcmp(in->sources[in->asked[i]].key, key) != 0) i++;
+  while (key != NULL && i < read->lanes && strcmp(in->lanes.sources[in->asked[i]].key, key) != 0) i++;
   if (key == NULL || i == read->lanes) return lk_redis_reply_unexpected(stream, "XREADGROUP", error);
   const lk_redis_reply *entries = lk_redis_reply_element(stream, 1);
   in->got[i] = (uint32_t)lk_redis_reply_elements(entries);
@@ -189,7 +213,7 @@ static void note_read(intake *in, const lk_read *read) {
   lk_weight_note(&in->appetite.weight, in->admission.entries, in->admission.weighed);
   for (uint32_t i = 0; i < read->lanes; i++) in->again[in->asked[i]].over = in->got[i] < read->count;
   in->recovering = false;
-  for (uint32_t s = 0; s < in->sources_count; s++) in->recovering |= !in->again[s].over;
+  for (uint32_t s = 0; s < in->lanes.count; s++) in->recovering |= !in->again[s].over;
   if (!in->recovering) in->failures = 0;
 }
 
@@ -251,8 +275,10 @@ static void turn(intake *in) {
   lk_status status = lk_redis_session_open(&in->session, &error);
   if (status == LK_EPOLICY) lk_worker_fail(worker, status, &error);
   if (status != LK_OK) return;
-  if (!in->joined) status = join(in, &error);
-  if (status == LK_OK && reads) status = read_jobs(in, room, &error);
+  if (in->joined && lk_lanes_are_due(&in->lanes)) status = look_again(in, &error);
+  if (status == LK_OK && !in->joined) status = join(in, &error);
+  if (in->lanes.count == 0) lk_clock_sleep_us(NO_LANE_US);
+  if (status == LK_OK && reads && in->lanes.count > 0) status = read_jobs(in, room, &error);
   if (status == LK_OK) {
     lk_redis_session_works(&in->session);
     return;
@@ -262,15 +288,14 @@ static void turn(intake *in) {
 }
 
 static lk_status open_intake(intake *in, lk_error *error) {
-  in->sources_count = in->worker->options->galleries_count * LK_LANES;
-  in->sources = calloc(in->sources_count, sizeof *in->sources);
-  in->again = calloc(in->sources_count, sizeof *in->again);
-  in->asked = calloc(in->sources_count, sizeof *in->asked);
-  in->got = calloc(in->sources_count, sizeof *in->got);
-  if (in->sources == NULL || in->again == NULL || in->asked == NULL || in->got == NULL) return lk_fail_memory(error);
-  for (uint32_t s = 0; s < in->sources_count; s++)
-    in->sources[s] = lk_source_of(in->worker->keys, s / LK_LANES, (uint32_t)in->priority * LK_LANES + s % LK_LANES);
-  return lk_appetite_open(in->sources_count, &in->appetite, error);
+  const lk_worker *worker = in->worker;
+  lk_status status = lk_lanes_open(worker->keys, worker->options->galleries_count, in->priority, &in->lanes, error);
+  if (status != LK_OK) return status;
+  in->again = calloc(in->lanes.all, sizeof *in->again);
+  in->asked = calloc(in->lanes.all, sizeof *in->asked);
+  in->got = calloc(in->lanes.all, sizeof *in->got);
+  if (in->again == NULL || in->asked == NULL || in->got == NULL) return lk_fail_memory(error);
+  return lk_appetite_open(in->lanes.all, &in->appetite, error);
 }
 
 static void close_intake(intake *in) {
@@ -278,7 +303,7 @@ static void close_intake(intake *in) {
   lk_admission_free(&in->admission);
   lk_appetite_close(&in->appetite);
   lk_command_free(&in->command);
-  free(in->sources);
+  lk_lanes_close(&in->lanes);
   free(in->again);
   free(in->asked);
   free(in->got);
@@ -288,6 +313,7 @@ static void *run(lk_worker *worker, lk_priority priority, const char *stage) {
   intake in = {.worker = worker,
                .priority = priority,
                .session = lk_worker_session(worker, stage),
+               .lanes = {.stage = stage, .log = worker->options->log},
                .admission = lk_admission_of(worker, stage)};
   in.session.route.give_up = &worker->reads_end;
   lk_error error;

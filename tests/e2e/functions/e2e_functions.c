@@ -108,6 +108,16 @@ Test(functions, finish_without_a_group_answers_nothing) {
                NULL);
 }
 
+/* Its jobs are gone, and the caller is told which key it is; but not for another key's sake. */
+Test(functions, a_stream_of_another_type_has_no_jobs) {
+  redis_do(&redis, "SET", FACES_LO, "text", NULL);
+  FINISH("!NOGROUP " FACES_LO " holds a string", "1-1", "1", ALWAYS, "", "a");
+  expect_call("!NOGROUP " FACES_LO " holds a string", LK_DISCARD, "2", FACES_LO, FACES_DEAD, LK_GROUP, "1-1", "why",
+              NULL);
+  expect_redis("0", "EXISTS", LIST, NULL);
+  expect_redis("0", "EXISTS", FACES_DEAD, NULL);
+}
+
 Test(functions, a_group_made_again_finds_nothing_that_was_answered) {
   deliver_three();
   FINISH("(2 0 0 0 *)", "1-1", "1", ALWAYS, "", "a", "1-3", "1", ALWAYS, "", "c");

@@ -119,6 +119,11 @@ Test(streams, mend_undoes_the_highest_id) {
   cr_assert_eq(pending_lo(), 4);
 }
 
+Test(streams, mend_passes_over_a_key_of_another_type) {
+  redis_do(&redis, "SET", FACES_LO_3, "text", NULL);
+  expect_call("0", LK_MEND, "2", FACES_LO_3, STREAM, LK_GROUP, "60000", NULL);
+}
+
 Test(streams, mend_undoes_an_id_that_left_no_entry) {
   redis_do(&redis, "XADD", STREAM, "MAXLEN", "0", HIGHEST, "a", "b", NULL);
   cr_assert_eq(mend(), 1);
