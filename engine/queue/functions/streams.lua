@@ -18,16 +18,28 @@ local function keep_group(part, group, now)
   redis.call('PEXPIRE', part .. 'groups', DAY_MS)
 end
 
--- The stream's groups that count, by name: the caller's own, and those that are alive. One of them that the stream has
--- not got, since somebody destroyed it, will be made again and read from the beginning.
+-- The stream's groups that count, by name: the caller's own, if it has one, and those that are alive. One of them that the
+-- stream has not got, since somebody destroyed it, will be made again and read from the beginning.
 local function living_groups(part, stream, own, now)
-  local names = redis.call('ZRANGEBYSCORE', part .. 'groups', string.format('(%.0f', now), '+inf')
-  local living = {[own] = {['last-delivered-id'] = '0-0', pending = 0}}
-  for _, name in ipairs(names) do living[name] = living[own] end
+  local living, new = {}, {['last-delivered-id'] = '0-0', pending = 0}
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', part .. 'groups', string.format('(%.0f', now), '+inf')) do
+    living[name] = new
+  end
+  if own then living[own] = new end
   for _, info in ipairs(infos_of('GROUPS', stream)) do
     if living[info['name']] then living[info['name']] = info end
   end
   return living
+end
+
+-- Whether one of the groups, except the one of this name, has yet to be given the entry or to finish it.
+local function is_needed(stream, entry, groups, except)
+  for name, info in pairs(groups) do
+    if name ~= except and (before(info['last-delivered-id'], entry) or pending_entry(stream, name, entry)) then
+      return true
+    end
+  end
+  return false
 end
 
 -- Deletes entries that the caller's group has finished, unless another one still needs them: so a group that is destroyed
@@ -35,12 +47,7 @@ end
 local function delete_finished(stream, own, entries, groups)
   local free = {}
   for _, entry in ipairs(entries) do
-    local needed = false
-    for name, info in pairs(groups) do
-      needed = needed or name ~= own and
-        (before(info['last-delivered-id'], entry) or pending_entry(stream, name, entry) ~= nil)
-    end
-    if not needed then table.insert(free, entry) end
+    if not is_needed(stream, entry, groups, own) then table.insert(free, entry) end
   end
   in_chunks(free, function(...) return redis.call('XDEL', stream, ...) end)
 end

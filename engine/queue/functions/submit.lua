@@ -22,8 +22,16 @@ local function field_of(argv, name)
   end
 end
 
+-- Whether somebody will answer the job in this entry: it is there, and a group that is alive needs it, or none is alive, and
+-- the next one begins at the stream's beginning.
+local function waits(part, stream, entry, now)
+  if #redis.call('XRANGE', stream, entry, entry) == 0 then return false end
+  local groups = living_groups(part, stream, nil, now)
+  return next(groups) == nil or is_needed(stream, entry, groups)
+end
+
 -- What has become of the job that the client sent before under this id; nil: nothing is known of it.
-local function earlier(part, to, id, kept)
+local function earlier(part, to, id, kept, now)
   local found = find_kept(kept, id)
   if not found then return end
   if found:sub(1, 1) == 'r' then
@@ -34,7 +42,7 @@ local function earlier(part, to, id, kept)
     return {'ANSWERED', ''}
   end
   local stream, entry = found:match('^q(%S+) (%S+)$')
-  if #redis.call('XRANGE', part .. stream, entry, entry) == 1 then return {'WAITING', entry} end
+  if waits(part, part .. stream, entry, now) then return {'WAITING', entry} end
 end
 
 -- Sends a job, unless the client sent one of the same id before: then the answer to that one is its answer.
@@ -44,7 +52,7 @@ end
 local function submit(keys, argv)
   local part, to, id, now = stream_part(keys[1]), field_of(argv, 'to'), field_of(argv, 'id'), now_ms()
   local kept, expires_ms = kept_keys(part, to, now)
-  local known = earlier(part, to, id, kept)
+  local known = earlier(part, to, id, kept, now)
   if known then return known end
   if is_busy(now) then return {'EBUSY', RETRY_MS} end
   local entry = redis.call('XADD', keys[1], '*', unpack(argv))
@@ -64,7 +72,7 @@ end
 local function forget_cancelled(key, number, now)
   local fields, old = redis.call('HRANDFIELD', key, number, 'WITHVALUES'), {}
   for i = 1, #fields, 2 do
-    if now - fields[i + 1] > DAY_MS then table.insert(old, fields[i]) end
+    if now - (tonumber(fields[i + 1]) or 0) > DAY_MS then table.insert(old, fields[i]) end
   end
   in_chunks(old, function(...) return redis.call('HDEL', key, ...) end)
 end

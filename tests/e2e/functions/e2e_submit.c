@@ -89,6 +89,28 @@ Test(submit, a_job_that_redis_lost_is_queued_again) {
   SUBMIT("(QUEUED *)", "a");
 }
 
+/* An administrator may have removed the consumer that held it, or moved the group on. As long as a group that is alive
+ * needs the entry, or none is alive, somebody will answer it. */
+Test(submit, a_job_that_no_group_needs_is_queued_again) {
+  submit("a");
+  read_all(LK_GROUP);
+  redis_do(&redis, "XGROUP", "DELCONSUMER", STREAM, LK_GROUP, "c", NULL);
+  SUBMIT("(QUEUED *)", "a");
+  redis_do(&redis, "XGROUP", "SETID", STREAM, LK_GROUP, "$", NULL);
+  SUBMIT("(QUEUED *)", "a");
+  SUBMIT("(WAITING *)", "a");
+  redis_do(&redis, "XGROUP", "SETID", STREAM, LK_GROUP, "$", NULL);
+  expect_call("1", LK_JOIN, "1", STREAM, "other", NULL);
+  SUBMIT("(WAITING *)", "a");
+  redis_do(&redis, "XGROUP", "SETID", STREAM, "other", "$", NULL);
+  redis_do(&redis, "DEL", FACES_GROUPS, NULL);
+  SUBMIT("(WAITING *)", "a");
+  redis_do(&redis, "ZADD", FACES_GROUPS, "1", LK_GROUP, "9007199254740992", "other", NULL);
+  SUBMIT("(QUEUED *)", "a");
+  redis_do(&redis, "XGROUP", "DESTROY", STREAM, "other", NULL);
+  SUBMIT("(WAITING *)", "a");
+}
+
 Test(submit, clients_are_told_apart) {
   static const char *const names[] = {"a", "a:b", "b", "a\nb", "\xc3\xa9", "{x}"};
   for (int i = 0; i < 6; i++) expect_call("(QUEUED *)", LK_SUBMIT, "1", STREAM, "id", "1", "to", names[i], NULL);
@@ -265,6 +287,13 @@ Test(submit, cancelled_jobs_are_forgotten_in_time) {
   for (int i = 0; i < 300; i++) expect_call("1", LK_CANCEL, "1", FACES_CANCELLED, "me", "same", NULL);
   cr_assert_leq(redis_number(&redis, "HLEN", FACES_CANCELLED, NULL), 3);
   expect_redis("1", "HEXISTS", FACES_CANCELLED, "me\nsame", NULL);
+}
+
+/* What is no time is as old as can be. */
+Test(submit, a_word_among_the_cancelled_jobs_goes) {
+  redis_do(&redis, "HSET", FACES_CANCELLED, "me", "nonsense", NULL);
+  for (int i = 0; i < 2; i++) expect_call("1", LK_CANCEL, "1", FACES_CANCELLED, "me", "b", NULL);
+  expect_redis("0", "HEXISTS", FACES_CANCELLED, "me", NULL);
 }
 
 #define WHERE(pattern, entry) expect_call(pattern, LK_WHERE, "2", STREAM, FACES_WORKERS, LK_GROUP, entry, NULL)
