@@ -91,3 +91,19 @@ lk_queued *lk_batcher_take(lk_batcher *batcher, uint64_t now_us, bool flush, uin
   }
   return unlink_batch(batcher, priority, head);
 }
+
+lk_queued *lk_batcher_begin(lk_batcher *batcher, uint64_t now_us, uint64_t *wake_us) {
+  const lk_queued *head = batcher->lanes[first_lane(batcher)].first;
+  *wake_us = UINT64_MAX;
+  if (head == NULL || batcher->guarded || (head->suspected && batcher->begun > 0)) return NULL;
+  lk_queued *batch = lk_batcher_take(batcher, now_us, false, wake_us);
+  if (batch == NULL) return NULL;
+  batcher->begun++;
+  batcher->guarded = batch->suspected;
+  return batch;
+}
+
+void lk_batcher_end(lk_batcher *batcher) {
+  batcher->begun--;
+  batcher->guarded = false;
+}

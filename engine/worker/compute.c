@@ -11,7 +11,7 @@ static bool take_batch(lk_worker *worker, lk_done **slot) {
   lk_queued *batch = NULL;
   while (worker->stopped_us == 0) {
     uint64_t wake_us = UINT64_MAX;
-    if (worker->free_slots != NULL) batch = lk_batcher_take(&worker->batcher, lk_clock_us(), false, &wake_us);
+    if (worker->free_slots != NULL) batch = lk_batcher_begin(&worker->batcher, lk_clock_us(), &wake_us);
     if (batch != NULL) break;
     bool idle = worker->free_slots != NULL;
     worker->idle += idle;

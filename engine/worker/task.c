@@ -56,7 +56,8 @@ lk_status lk_task_read_lists(lk_task *task, lk_error *error) {
 /* A verification, a search of listed templates, or one that a worker died of is a batch of its own. */
 void lk_task_queue_as(lk_task *task) {
   const lk_job *job = &task->job;
-  task->queued.alone = task->deaths > 0 || job->op == LK_OP_VERIFY || job->keys.given || job->subjects.given;
+  task->queued.suspected = task->deaths > 0;
+  task->queued.alone = task->queued.suspected || job->op == LK_OP_VERIFY || job->keys.given || job->subjects.given;
   task->queued.key = (lk_batch_key){.gallery = task->number,
                                     .k = job->k,
                                     .fusion = job->fusion,

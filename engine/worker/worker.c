@@ -96,6 +96,7 @@ void lk_worker_free_slot(lk_worker *worker, lk_done *slot) {
   slot->tasks = NULL;
   slot->next = worker->free_slots;
   worker->free_slots = slot;
+  lk_batcher_end(&worker->batcher);
   pthread_cond_broadcast(&worker->work);
   pthread_mutex_unlock(&worker->lock);
 }

@@ -149,6 +149,37 @@ Test(batcher, every_fourth_batch_begins_with_lo) {
   }
 }
 
+static lk_queued *begin(void) { return lk_batcher_begin(&batcher, DELAY_US, &wake_us); }
+
+/* Two batches may run at once; what a worker died of runs alone, whatever is beside it in the queue. */
+Test(batcher, a_suspected_job_runs_while_nothing_else_does) {
+  lk_queued jobs[5];
+  for (int i = 0; i < 5; i++) {
+    jobs[i] = job_of(0, 1);
+    jobs[i].suspected = i == 2 || i == 3;
+    lk_batcher_push(&batcher, LK_LO, &jobs[i], 0);
+  }
+  cr_assert(begin() == &jobs[0] && begin() == &jobs[1]);
+  cr_assert(begin() == NULL && wake_us == UINT64_MAX, "two run");
+  lk_batcher_end(&batcher);
+  cr_assert_null(begin(), "one runs");
+  lk_batcher_end(&batcher);
+  cr_assert_eq(begin(), &jobs[2]);
+  cr_assert(begin() == NULL && wake_us == UINT64_MAX, "it runs");
+  lk_batcher_end(&batcher);
+  cr_assert_eq(begin(), &jobs[3]);
+  cr_assert_null(begin(), "nor does anything else begin beside it");
+  lk_batcher_end(&batcher);
+  cr_assert_eq(begin(), &jobs[4]);
+}
+
+Test(batcher, a_job_that_is_not_due_does_not_begin) {
+  lk_queued job = job_of(1, 1);
+  lk_batcher_push(&batcher, LK_LO, &job, DELAY_US);
+  cr_assert(begin() == NULL && wake_us == 2 * DELAY_US);
+  cr_assert_eq(batcher.begun, 0);
+}
+
 static void describe(const lk_queued *job, char text[80]) {
   snprintf(text, 80, "%u %u %d %d %llx %llx", job->key.gallery, job->key.k, job->key.fusion, job->key.by_subject,
            (unsigned long long)job->key.tags, (unsigned long long)job->key.mask);
