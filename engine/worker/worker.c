@@ -71,12 +71,14 @@ uint32_t lk_worker_forget(lk_worker *worker, lk_task *tasks) {
     if (task->newer != NULL) task->newer->older = task->older;
   }
   worker->tasks -= count;
-  pthread_cond_broadcast(&worker->room);
   pthread_mutex_unlock(&worker->lock);
   for (lk_task *next; tasks != NULL; tasks = next) {
     next = lk_task_next(tasks);
     lk_task_free(tasks);
   }
+  pthread_mutex_lock(&worker->lock);
+  pthread_cond_broadcast(&worker->room);
+  pthread_mutex_unlock(&worker->lock);
   return count;
 }
 
