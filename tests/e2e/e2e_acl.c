@@ -21,7 +21,7 @@ static void teardown(void) {
 TestSuite(acl, .init = e2e_setup, .fini = teardown);
 
 #define STREAM FACES_LO
-#define LIST FACES_MY_REPLIES
+#define LIST FACES_REPLIES "submit-1"
 
 /* The blocks of permissions, as they stand in the document, each up to its closing fence. */
 static const char *document(void) {
@@ -95,7 +95,7 @@ Test(acl, a_worker_may_call_its_functions) {
   redis_do(&redis, "HSET", FACES_DEATHS, "q:lo 1-1", "2", NULL);
   redis_do(&redis, "SET", FACES_REPLIES "you", "text", NULL);
   become("client");
-  expect_call("(QUEUED *)", LK_SUBMIT, "1", FACES_HI, "id", "a", "to", "me", NULL);
+  expect_call("(QUEUED *)", LK_SUBMIT, "1", FACES_HI, "id", "a", "to", "submit-1", NULL);
   become("worker");
   expect_call("(1 *)", LK_LEASE, "1", FACES_WORKERS, "c", "60000", LK_GROUP, NULL);
   redis_do(&redis, "ZADD", FACES_WORKERS, "9007199254740992", "d", NULL);
@@ -130,13 +130,13 @@ Test(acl, a_client_may_call_its_functions) {
   expect_call("1", LK_JOIN, "1", STREAM, LK_GROUP, NULL);
   deliver("1-1", "c");
   become("client");
-  expect_call("(QUEUED *)", LK_SUBMIT, "1", STREAM, "id", "a", "to", "me", NULL);
-  expect_call("(WAITING *)", LK_SUBMIT, "1", STREAM, "id", "a", "to", "me", NULL);
+  expect_call("(QUEUED *)", LK_SUBMIT, "1", STREAM, "id", "a", "to", "submit-1", NULL);
+  expect_call("(WAITING *)", LK_SUBMIT, "1", STREAM, "id", "a", "to", "submit-1", NULL);
   expect_call("(HELD *)", LK_WHERE, "2", STREAM, FACES_WORKERS, LK_GROUP, "1-1", NULL);
   expect_call("(GONE *)", LK_WHERE, "2", STREAM, FACES_WORKERS, LK_GROUP, "9-9", NULL);
   expect_call("(UNSERVED *)", LK_WHERE, "2", STREAM, FACES_WORKERS, "none", "1-1", NULL);
-  expect_call("1", LK_CANCEL, "1", FACES_CANCELLED, "me", "b", NULL);
-  expect_call("1", LK_CANCEL, "1", FACES_CANCELLED, "me", "b", NULL);
+  expect_call("1", LK_CANCEL, "1", FACES_CANCELLED, "submit-1", "b", NULL);
+  expect_call("1", LK_CANCEL, "1", FACES_CANCELLED, "submit-1", "b", NULL);
   become("default");
   lk_redis_reply *reply = redis_ask(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", STREAM, ">", NULL);
   const lk_redis_reply *entries = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);
@@ -148,7 +148,7 @@ Test(acl, a_client_may_call_its_functions) {
   lk_redis_reply_free(reply);
   redis_do(&redis, "EVAL", "for i = 1, 100000 do redis.call('RPUSH', KEYS[1], 'old') end", "1", LIST, NULL);
   become("client");
-  expect_call("(ANSWERED )", LK_SUBMIT, "1", STREAM, "id", "a", "to", "me", NULL);
+  expect_call("(ANSWERED )", LK_SUBMIT, "1", STREAM, "id", "a", "to", "submit-1", NULL);
   expect_call("1", LK_FORGET, "1", LIST, "a", NULL);
   expect_redis("(* old)", "BLPOP", LIST, "1", NULL);
   expect_redis("89999", "LLEN", LIST, NULL);
@@ -207,6 +207,46 @@ Test(acl, a_sender_reads_only_its_replies) {
   expect_redis("!NOPERM*", "XRANGE", "lk:{other}:q:lo", "-", "+", NULL);
   expect_redis("!NOPERM*", "FLUSHALL", NULL);
   expect_redis("!NOPERM*", "KEYS", "*", NULL);
+}
+
+/* Neither by a command nor by a function. */
+Test(acl, a_client_harms_nobody) {
+  static const char *const users[] = {"client", "sender"};
+  start();
+  redis_do(&redis, "FUNCTION", "LOAD", lk_functions_library, NULL);
+  expect_call("1", LK_JOIN, "1", STREAM, LK_GROUP, NULL);
+  expect_call("(1 *)", LK_LEASE, "1", FACES_WORKERS, "c", "60000", LK_GROUP, NULL);
+  deliver("1-1", "c");
+  redis_do(&redis, "RPUSH", FACES_REPLIES "you", "answer", NULL);
+  redis_do(&redis, "HSET", "lk:{faces}:j:1:you", "id", "rfound", NULL);
+  static const char *const whole[] = {
+      STREAM,          FACES_WORKERS, FACES_GROUPS, FACES_REPLIES "you", "lk:{faces}:j:1:you",
+      FACES_CANCELLED, FACES_COUNTS,  FACES_DEAD,   FACES_RUNNING,       FACES_DEATHS};
+  for (int u = 0; u < 2; u++) {
+    become(users[u]);
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) expect_redis("!NOPERM*", "DEL", whole[i], NULL);
+    expect_redis("!NOPERM*", "XDEL", STREAM, "1-1", NULL);
+    expect_redis("!NOPERM*", "XTRIM", STREAM, "MAXLEN", "0", NULL);
+    expect_redis("!NOPERM*", "XACK", STREAM, LK_GROUP, "1-1", NULL);
+    expect_redis("!NOPERM*", "PEXPIRE", STREAM, "1", NULL);
+    expect_redis("!NOPERM*", "PEXPIRE", FACES_WORKERS, "1", NULL);
+    expect_redis("!NOPERM*", "ZADD", FACES_WORKERS, "1", "c", NULL);
+    expect_redis("!NOPERM*", "BLPOP", FACES_REPLIES "you", "1", NULL);
+    expect_redis("!NOPERM*", "RPUSH", FACES_REPLIES "you", "forged", NULL);
+    expect_redis("!NOPERM*", "HGET", "lk:{faces}:j:1:you", "id", NULL);
+    expect_call("!*", LK_LEAVE, "2", FACES_WORKERS, STREAM, LK_GROUP, "c", NULL);
+    expect_call("!*", LK_LEASE, "1", FACES_WORKERS, "d", "1", LK_GROUP, NULL);
+    expect_call("!*", LK_CLAIM, "2", FACES_WORKERS, STREAM, LK_GROUP, "d", "9", "all", NULL);
+    expect_call("!*", LK_FINISH, "3", STREAM, FACES_DEAD, FACES_REPLIES "you", LK_GROUP, "1-1", "1", ALWAYS, "", "x",
+                NULL);
+    expect_call("!*", LK_FORGET, "1", FACES_REPLIES "you", "id", NULL);
+    expect_call("!*", LK_SUBMIT, "1", STREAM, "id", "id", "to", "you", NULL);
+  }
+  become("default");
+  expect_redis("(c)", "ZRANGE", FACES_WORKERS, "0", "-1", NULL);
+  expect_redis("1", "XLEN", STREAM, NULL);
+  expect_redis("(answer)", "LRANGE", FACES_REPLIES "you", "0", "-1", NULL);
+  cr_assert_eq(pending(), 1);
 }
 
 Test(acl, an_admin_looks_and_clears) {
