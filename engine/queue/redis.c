@@ -53,7 +53,7 @@ void lk_redis_set_timeout(lk_redis *redis, uint32_t ms) { redis->timeout_ms = ms
 void lk_redis_set_reply_limit(lk_redis *redis, size_t bytes) { redis->reply_limit = bytes; }
 
 static lk_deadline deadline_of(const lk_redis *redis) {
-  return lk_deadline_in(redis->timeout_ms, redis->route->give_up);
+  return lk_deadline_of_silence(redis->timeout_ms, redis->route->give_up);
 }
 
 static lk_status fail_without(const lk_redis *redis, lk_error *error) {

@@ -29,7 +29,7 @@ lk_status lk_redis_open_route(lk_route *route, lk_redis **redis, lk_error *error
 lk_status lk_redis_open(const lk_address *address, lk_redis **redis, lk_error *error);
 void lk_redis_close(lk_redis *redis);
 
-/* How long a call may last, its reply included: 30 s unless set. */
+/* How long Redis may be silent in a call, before its reply and within it: 30 s unless set. */
 void lk_redis_set_timeout(lk_redis *redis, uint32_t ms);
 /* A reply of more bytes breaks the connection, before it is all here. 0, as it is unless set: there is no limit. */
 void lk_redis_set_reply_limit(lk_redis *redis, size_t bytes);

@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-const char FAKE_CLOSE[] = "close", FAKE_TRICKLE[] = "trickle";
+const char FAKE_CLOSE[] = "close", FAKE_TRICKLE[] = "trickle", FAKE_SLOW[] = "slow";
+
+enum { LONG_STRING = 1000000, SLOW_STRING = 50 };
 
 static void hang_up(fake_connection *c) {
   close(c->fd);
@@ -26,6 +28,17 @@ static void say(fake_connection *c, const char *bytes, size_t length) {
   }
 }
 
+static void begin_string(fake_connection *c, int length) {
+  char head[16];
+  say(c, head, (size_t)snprintf(head, sizeof head, "$%d\r\n", length));
+  c->trickles = length;
+}
+
+static void trickle(fake_connection *c) {
+  say(c, "x", 1);
+  if (--c->trickles == 0) say(c, "\r\n", 2);
+}
+
 static void answer(fake_redis *fake, fake_connection *c, const char *words) {
   if (strcmp(words, "PING\n") == 0) {
     say(c, "+PONG\r\n", 7);
@@ -39,8 +52,9 @@ static void answer(fake_redis *fake, fake_connection *c, const char *words) {
   if (reply == FAKE_CLOSE) {
     hang_up(c);
   } else if (reply == FAKE_TRICKLE) {
-    c->trickles = 1;
-    say(c, "$1000000\r\n", 10);
+    begin_string(c, LONG_STRING);
+  } else if (reply == FAKE_SLOW) {
+    begin_string(c, SLOW_STRING);
   } else {
     say(c, reply, strlen(reply));
   }
@@ -101,7 +115,7 @@ static void *run(void *argument) {
     for (int i = 0; i < FAKE_CONNECTIONS; i++) {
       fake_connection *c = &fake->connections[i];
       wanted[i + 1] = (struct pollfd){.fd = c->fd > 0 ? c->fd : -1, .events = POLLIN};
-      if (c->trickles) say(c, "x", 1);
+      if (c->trickles > 0) trickle(c);
     }
     if (poll(wanted, FAKE_CONNECTIONS + 1, 10) <= 0) continue;
     for (int i = 0; i < FAKE_CONNECTIONS; i++)

@@ -12,12 +12,13 @@ enum { FAKE_CONNECTIONS = 16, FAKE_HEARD = 1 << 14 };
 /* Answers that are no bytes. */
 extern const char FAKE_CLOSE[];   /* closes the connection */
 extern const char FAKE_TRICKLE[]; /* sends a byte of a long string every 10 ms */
+extern const char FAKE_SLOW[];    /* the same of a string of 50 bytes */
 
 typedef struct fake_connection {
   int fd; /* 0: none */
   char *in;
   size_t length;
-  int trickles;
+  int trickles; /* bytes that are left to send */
 } fake_connection;
 
 typedef struct fake_redis {

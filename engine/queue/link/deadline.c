@@ -8,6 +8,16 @@ lk_deadline lk_deadline_in(uint32_t ms, const lk_give_up *give_up) {
   return (lk_deadline){.end_us = lk_clock_us() + (uint64_t)ms * 1000, .give_up = give_up};
 }
 
+lk_deadline lk_deadline_of_silence(uint32_t ms, const lk_give_up *give_up) {
+  lk_deadline deadline = lk_deadline_in(ms, give_up);
+  deadline.patience_us = (uint64_t)ms * 1000;
+  return deadline;
+}
+
+void lk_deadline_extend(lk_deadline *deadline) {
+  if (deadline->patience_us > 0) deadline->end_us = lk_clock_us() + deadline->patience_us;
+}
+
 lk_deadline lk_deadline_within(const lk_deadline *deadline, uint32_t ms) {
   lk_deadline within = lk_deadline_in(ms, deadline->give_up);
   return within.end_us < deadline->end_us ? within : *deadline;

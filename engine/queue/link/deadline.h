@@ -12,12 +12,18 @@ typedef atomic_uint_least64_t lk_give_up;
 
 typedef struct lk_deadline {
   uint64_t end_us;           /* lk_clock_us */
+  uint64_t patience_us;      /* it ends so long after the last sign of progress; 0: no progress moves the end */
   const lk_give_up *give_up; /* NULL: none */
 } lk_deadline;
 
 lk_deadline lk_deadline_in(uint32_t ms, const lk_give_up *give_up);
+/* The same, but it ends when nothing has moved for so long. */
+lk_deadline lk_deadline_of_silence(uint32_t ms, const lk_give_up *give_up);
 /* The earlier of the deadline and `ms` from now. */
 lk_deadline lk_deadline_within(const lk_deadline *deadline, uint32_t ms);
+
+/* Something has moved. */
+void lk_deadline_extend(lk_deadline *deadline);
 
 bool lk_deadline_passed(const lk_deadline *deadline);
 bool lk_give_up_passed(const lk_give_up *give_up); /* NULL: never */

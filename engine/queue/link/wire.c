@@ -103,10 +103,11 @@ static lk_status read_some(lk_wire *wire, lk_error *error) {
 }
 
 /* Waits for `events`, and reads where there is something to read. *came has the events. */
-static lk_status wait_for(lk_wire *wire, short events, const lk_deadline *deadline, int *came, lk_error *error) {
+static lk_status wait_for(lk_wire *wire, short events, lk_deadline *deadline, int *came, lk_error *error) {
   *came = lk_socket_wait(wire->context->fd, events, deadline);
   if (*came < 0) return fail(wire, strerror(errno), error);
   if (*came == 0) return fail(wire, "no answer in time", error);
+  lk_deadline_extend(deadline);
   return (*came & ~POLLOUT) != 0 ? read_some(wire, error) : LK_OK;
 }
 
@@ -115,7 +116,7 @@ static lk_status write_some(lk_wire *wire, int *done, lk_error *error) {
 }
 
 /* Reads while it writes: Redis may have to be rid of replies before it reads on. */
-static lk_status write_piece(lk_wire *wire, const lk_deadline *deadline, lk_error *error) {
+static lk_status write_piece(lk_wire *wire, lk_deadline *deadline, lk_error *error) {
   size_t left = wire->length - wire->given, piece = left < PIECE ? left : PIECE;
   if (redisAppendFormattedCommand(wire->context, (const char *)wire->out.data + wire->given, piece) != REDIS_OK)
     return fail_context(wire, error);
@@ -130,13 +131,18 @@ static lk_status write_piece(lk_wire *wire, const lk_deadline *deadline, lk_erro
   return status;
 }
 
-lk_status lk_wire_flush(lk_wire *wire, const lk_deadline *deadline, lk_error *error) {
+static lk_status flush(lk_wire *wire, lk_deadline *deadline, lk_error *error) {
   if (wire->broken) return fail(wire, "the connection is broken", error);
   if (lk_deadline_passed(deadline)) return fail(wire, "no answer in time", error);
   lk_status status = LK_OK;
   while (status == LK_OK && wire->given < wire->length) status = write_piece(wire, deadline, error);
   wire->length = wire->given = 0;
   return status;
+}
+
+lk_status lk_wire_flush(lk_wire *wire, const lk_deadline *deadline, lk_error *error) {
+  lk_deadline moving = *deadline;
+  return flush(wire, &moving, error);
 }
 
 static lk_status fail_size(lk_wire *wire, size_t most, lk_error *error) {
@@ -163,10 +169,11 @@ lk_status lk_wire_receive(lk_wire *wire, const lk_deadline *deadline, size_t mos
                           lk_error *error) {
   void *received = NULL;
   int came;
-  lk_status status = lk_wire_flush(wire, deadline, error);
+  lk_deadline moving = *deadline;
+  lk_status status = flush(wire, &moving, error);
   if (status == LK_OK) status = parse(wire, most, &received, error);
   while (status == LK_OK && received == NULL) {
-    status = wait_for(wire, POLLIN, deadline, &came, error);
+    status = wait_for(wire, POLLIN, &moving, &came, error);
     if (status == LK_OK) status = parse(wire, most, &received, error);
   }
   if (status == LK_OK) *reply = received;

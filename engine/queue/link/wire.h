@@ -1,7 +1,7 @@
 /* A connection to one server that speaks Redis' protocol, and its replies. Only wire.c knows hiredis.
  *
- * No call waits beyond its deadline. After a call that failed, all further ones fail: close the wire. One thread uses a
- * wire. */
+ * No call waits beyond its deadline; bytes that come or go are progress, in that call. After a call that failed, all
+ * further ones fail: close the wire. One thread uses a wire. */
 #ifndef ENGINE_QUEUE_LINK_WIRE_H
 #define ENGINE_QUEUE_LINK_WIRE_H
 

@@ -128,10 +128,10 @@ Test(redis, broken_answers) {
 
 static uint64_t elapsed_ms(uint64_t since_us) { return (lk_clock_us() - since_us) / 1000; }
 
-/* Silence, half an answer, and an answer that never ends: none lasts longer than the call may. */
-Test(redis, a_call_has_a_deadline) {
-  static const char *const answers[] = {"", "$100\r\nhalf", "*2\r\n:1\r\n", FAKE_TRICKLE};
-  for (size_t i = 0; i < 4; i++) {
+/* Silence, at once or after half an answer. */
+Test(redis, silence_has_a_deadline) {
+  static const char *const answers[] = {"", "$100\r\nhalf", "*2\r\n:1\r\n"};
+  for (size_t i = 0; i < 3; i++) {
     const char *const script[] = {answers[i], NULL};
     open_fake(script);
     lk_redis_set_timeout(redis, 200);
@@ -145,6 +145,22 @@ Test(redis, a_call_has_a_deadline) {
   }
 }
 
+/* As long as bytes come; the one after it is waited for as long as the first. */
+Test(redis, a_slow_answer_is_waited_for) {
+  static const char *const script[] = {FAKE_SLOW, "", NULL};
+  open_fake(script);
+  lk_redis_set_timeout(redis, 200);
+  uint64_t since_us = lk_clock_us();
+  cr_assert_eq(ask("GET"), LK_OK, "%s", error.text);
+  cr_assert_geq(elapsed_ms(since_us), 300);
+  size_t length;
+  cr_assert_not_null(lk_redis_reply_string(reply, &length));
+  cr_assert_eq(length, 50);
+  since_us = lk_clock_us();
+  expect_failure("GET", "no answer in time");
+  cr_assert(elapsed_ms(since_us) >= 199 && elapsed_ms(since_us) < 400, "%d ms", (int)elapsed_ms(since_us));
+}
+
 static lk_give_up give_up;
 
 static void *give_up_soon(void *argument) {
@@ -153,11 +169,12 @@ static void *give_up_soon(void *argument) {
   return argument;
 }
 
-/* It is set while the call waits; and whatever comes later does not wait at all. */
-Test(redis, a_call_is_given_up) {
-  static const char *const script[] = {"", NULL};
+/* It is set while the call waits, also for the end of an answer; and whatever comes later does not wait at all. */
+static void expect_given_up(const char *answer) {
+  const char *const script[] = {answer, NULL};
   lk_address address;
   pthread_t thread;
+  atomic_store(&give_up, 0);
   fake_redis_start(&fake, script);
   cr_assert_eq(lk_address_parse(fake.url, &address, &error), LK_OK);
   lk_route route = {.address = &address, .give_up = &give_up};
@@ -172,6 +189,12 @@ Test(redis, a_call_is_given_up) {
   cr_assert_eq(lk_redis_open_route(&route, &redis, &error), LK_EIO);
   cr_assert_not_null(strstr(error.text, "in time"), "%s", error.text);
   cr_assert_lt(elapsed_ms(since_us), 320);
+  fake_redis_stop(&fake);
+}
+
+Test(redis, a_call_is_given_up) {
+  expect_given_up("");
+  expect_given_up(FAKE_TRICKLE);
 }
 
 /* A listener that accepts nobody: at first PING is not answered; its queue full, connecting hangs. */
