@@ -36,6 +36,7 @@ void lk_delivery_release(lk_delivery *delivery) {
 }
 
 void lk_task_free(lk_task *task) {
+  if (task->prepared != NULL) atomic_fetch_sub(task->delivery->held, lk_task_prepared_bytes(task));
   lk_delivery_release(task->delivery);
   free(task->authorisation);
   free(task->prepared);
@@ -51,6 +52,17 @@ lk_status lk_task_read_lists(lk_task *task, lk_error *error) {
   lk_text_list_split(keys, task->listed);
   lk_text_list_split(subjects, task->listed + keys->count);
   return LK_OK;
+}
+
+size_t lk_task_prepared_bytes(const lk_task *task) {
+  return task->job.probes.rows * task->job.probes.dim * sizeof *task->prepared;
+}
+
+lk_status lk_task_prepare(lk_task *task, lk_error *error) {
+  task->prepared = malloc(lk_task_prepared_bytes(task));
+  if (task->prepared == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
+  atomic_fetch_add(task->delivery->held, lk_task_prepared_bytes(task));
+  return lk_gallery_prepare(task->gallery, &task->job.probes, task->job.model, task->prepared, error);
 }
 
 /* A verification, a search of listed templates, or one that a worker died of is a batch of its own. */

@@ -18,7 +18,7 @@ typedef struct lk_delivery {
   lk_redis_reply *reply;
   atomic_uint tasks;
   size_t bytes;        /* of the entries that are tasks */
-  atomic_size_t *held; /* what all deliveries have in bytes */
+  atomic_size_t *held; /* what all deliveries have in bytes, and their tasks in prepared probes */
 } lk_delivery;
 
 typedef struct lk_task {
@@ -59,6 +59,12 @@ void lk_task_free(lk_task *task);
 
 /* Reads the job's lists of keys and subjects. LK_EINTERNAL: out of memory. */
 lk_status lk_task_read_lists(lk_task *task, lk_error *error);
+
+/* Prepares the probes, once, into the memory that the search reads. Fails as lk_gallery_prepare does, or with
+ * LK_EINTERNAL: out of memory. */
+lk_status lk_task_prepare(lk_task *task, lk_error *error);
+/* How many bytes that memory has. */
+size_t lk_task_prepared_bytes(const lk_task *task);
 
 /* Sets what the batcher sees of the task, when its gallery and the limits of its policy are known. */
 void lk_task_queue_as(lk_task *task);

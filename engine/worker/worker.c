@@ -14,9 +14,13 @@ void lk_worker_set_redis_ms(lk_worker *worker, int64_t now_ms) {
 }
 
 size_t lk_worker_room_bytes(const lk_worker *worker, lk_priority priority) {
-  size_t kept = priority == LK_HI ? LK_ENTRY_BYTES_MOST : 2 * LK_ENTRY_BYTES_MOST;
+  size_t kept = priority == LK_HI ? LK_TASK_BYTES_MOST : 2 * LK_TASK_BYTES_MOST;
   size_t held = atomic_load(&worker->held_bytes);
   return held + kept < LK_HELD_BYTES_MOST ? LK_HELD_BYTES_MOST - held - kept : 0;
+}
+
+bool lk_worker_has_place(const lk_worker *worker, lk_priority priority) {
+  return worker->tasks < LK_TASKS_MOST + (priority == LK_HI ? LK_TASKS_MORE_HI : 0);
 }
 
 void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error) {

@@ -22,8 +22,8 @@ typedef struct lk_done {
 /* At most two batches are computed at a time; one more is being finished, and one waits between. */
 enum { LK_COMPUTE_MOST = LK_RUNNING_MOST, LK_DONE_SLOTS = LK_COMPUTE_MOST + 2 };
 
-/* Intake stops reading at this many tasks: more than two batches of single probes. */
-enum { LK_TASKS_MOST = 4096 };
+/* Intake stops reading at this many tasks: more than two batches of single probes. Those of `hi` may be more. */
+enum { LK_TASKS_MOST = 4096, LK_TASKS_MORE_HI = LK_TASKS_MOST / 4 };
 
 /* A thread of the compute stage, as others see it: whether it searches, and how the search goes on. */
 typedef struct lk_computer {
@@ -31,10 +31,12 @@ typedef struct lk_computer {
   lk_search_control control;
 } lk_computer;
 
-/* A job of as many and as long probes as the protocol allows, and its other fields; and what all entries in the worker
- * may have together. */
-#define LK_ENTRY_BYTES_MOST ((size_t)LK_JOB_PROBES_MAX * LK_DIM_MAX * sizeof(float) + (1 << 20))
-#define LK_HELD_BYTES_MOST ((size_t)256 << 20)
+/* A job of as many and as long probes as the protocol allows, and its other fields; its task, which has the probes once
+ * more as they are searched; and what all tasks in the worker may have together. */
+#define LK_PROBES_BYTES_MOST ((size_t)LK_JOB_PROBES_MAX * LK_DIM_MAX * sizeof(float))
+#define LK_ENTRY_BYTES_MOST (LK_PROBES_BYTES_MOST + (1 << 20))
+#define LK_TASK_BYTES_MOST (LK_ENTRY_BYTES_MOST + LK_PROBES_BYTES_MOST)
+#define LK_HELD_BYTES_MOST ((size_t)512 << 20)
 
 /* Redis counts entries only: a reply may be larger than what there was room for. Beyond this, which is more than Redis
  * takes as one entry unless it is told otherwise, it is given up and read again entry by entry. */
@@ -53,7 +55,7 @@ typedef struct lk_worker {
   lk_give_up give_up;         /* when nothing may wait for Redis any more */
   atomic_bool reached;        /* Redis was, at least once */
   lk_running running;
-  atomic_size_t held_bytes;  /* of Redis' replies that tasks point into */
+  atomic_size_t held_bytes;  /* of Redis' replies that tasks point into, and of their probes */
   atomic_uint recoveries;    /* counts when entries were given to this worker that may not have arrived */
   atomic_bool needs_mending; /* a stream has an id far ahead of the time */
 
@@ -122,8 +124,10 @@ uint64_t lk_worker_redis_ms(const lk_worker *worker);
 /* Redis just said that it is this time. */
 void lk_worker_set_redis_ms(lk_worker *worker, int64_t now_ms);
 
-/* How many bytes of entries may be read now. Room for one of the largest is kept, since what an entry has is not known
+/* How many bytes of tasks may be read now. Room for one of the largest is kept, since what an entry has is not known
  * before; and for `hi` one more. */
 size_t lk_worker_room_bytes(const lk_worker *worker, lk_priority priority);
+/* Whether more tasks may be read. Call it with the lock. */
+bool lk_worker_has_place(const lk_worker *worker, lk_priority priority);
 
 #endif

@@ -80,6 +80,7 @@ void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_admission
   task->deadline_us = INT64_MAX;
   task->status = parse(task, entry->fields, bytes);
   a->weighed.probes += task->job.probes.rows;
+  a->weighed.bytes += lk_task_prepared_bytes(task);
   a->deaths_unknown |= entry->again && !entry->claimed;
   if (a->first == NULL) a->last = &a->first;
   *a->last = &task->queued;
@@ -94,14 +95,6 @@ static lk_status find_gallery(const lk_worker *worker, lk_task *task, lk_error *
                    lk_text_shown(task->job.gallery), task->job.gallery.bytes, name);
   task->gallery = worker->options->galleries[task->number];
   return LK_OK;
-}
-
-/* Prepares the probes once, into the memory that the search reads. */
-static lk_status prepare(lk_task *task, lk_error *error) {
-  const lk_vectors *probes = &task->job.probes;
-  task->prepared = malloc(probes->rows * probes->dim * sizeof *task->prepared);
-  if (task->prepared == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
-  return lk_gallery_prepare(task->gallery, probes, task->job.model, task->prepared, error);
 }
 
 static lk_status read_clock(lk_worker *worker, lk_redis *redis, lk_error *error) {
@@ -155,7 +148,7 @@ static lk_status decide(lk_worker *worker, lk_redis *redis, lk_task *task, lk_er
   if (status == LK_OK) status = lk_task_read_lists(task, error);
   if (status != LK_OK) return status;
   status = lk_worker_check_gallery(worker, task->number, error);
-  if (status == LK_OK) status = prepare(task, error);
+  if (status == LK_OK) status = lk_task_prepare(task, error);
   status = lk_authorise_decide(worker, redis, task, status, error);
   lk_task_queue_as(task);
   return status;

@@ -26,7 +26,7 @@ static lk_room find_room(lk_worker *worker) {
   pthread_mutex_lock(&worker->lock);
   for (const lk_task *task = worker->taken; task != NULL; task = task->newer)
     if (task->claimed) probes += task->job.probes.rows;
-  bool full = worker->tasks >= LK_TASKS_MOST || worker->intake_over;
+  bool full = !lk_worker_has_place(worker, LK_LO) || worker->intake_over;
   pthread_mutex_unlock(&worker->lock);
   return (lk_room){.probes = full || probes >= most ? 0 : most - probes, .bytes = lk_worker_room_bytes(worker, LK_LO)};
 }

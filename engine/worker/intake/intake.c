@@ -239,7 +239,7 @@ static bool find_room(const intake *in, lk_room *room) {
   lk_worker *worker = in->worker;
   uint32_t batch = worker->options->batch_probes, queued = worker->batcher.queues[in->priority].probes;
   *room = (lk_room){.bytes = lk_worker_room_bytes(worker, in->priority)};
-  if (worker->tasks >= LK_TASKS_MOST || queued >= batch) return false;
+  if (!lk_worker_has_place(worker, in->priority) || queued >= batch) return false;
   room->probes = 2 * (uint64_t)batch - queued;
   return room->bytes > 0;
 }
