@@ -170,6 +170,42 @@ Test(claims, nothing_is_claimed_soon_after_a_reconnection) {
   cr_assert(waited_ms >= 5000 && waited_ms < 8000, "%llu ms", (unsigned long long)waited_ms);
 }
 
+/* It may not remove consumers. What it claims beside that is answered all the same, and the refusal is said once. */
+Test(claims, a_claim_is_refused_midway) {
+  redis_do(&redis, "XGROUP", "CREATE", FACES_HI, LK_GROUP, "0", "MKSTREAM", NULL);
+  make_group();
+  send_jobs(FACES_HI, "x", "me", 1);
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "dead", "STREAMS", FACES_HI, ">", NULL);
+  redis_do(&redis, "XGROUP", "CREATECONSUMER", FACES_LO, LK_GROUP, "dead", NULL);
+  redis_do(&redis, "ACL", "SETUSER", "default", "-xgroup|delconsumer", NULL);
+  start_workers(1, "8");
+  await_replies("me", 1, 9000);
+  sleep_ms(3000);
+  const char *refusal = strstr(process_log(&workers[0]), "redis refused lk_claim_4");
+  cr_assert(refusal != NULL && strstr(refusal + 1, "redis refused lk_claim_4") == NULL, "%s", process_log(&workers[0]));
+  cr_assert_eq(pending(), 0);
+}
+
+/* A call that the worker gave up is executed late: it has the job, and knows nothing of it. */
+Test(claims, a_job_that_never_arrived_is_read_again) {
+  size_t length;
+  start_workers(1, "8");
+  process_signal(&workers[0], SIGSTOP);
+  sleep_ms(400); /* until its read waits no more */
+  send_jobs(FACES_LO, "x", "me", 2);
+  lk_redis_reply *reply = redis_ask(&redis, "ZRANGE", FACES_WORKERS, "0", "0", NULL);
+  take_as(lk_redis_reply_string(lk_redis_reply_element(reply, 0), &length), "1");
+  lk_redis_reply_free(reply);
+  process_signal(&workers[0], SIGCONT);
+  await_replies("me", 1, 2000);
+  cr_assert_eq(replies_to("me"), 1);
+  await_replies("me", 2, 15000);
+  cr_assert(process_logs(&workers[0], "did not arrive", 1000));
+  worker_stop(&workers[0]);
+  expect_each_once("me", "x", 2);
+  cr_assert_eq(pending(), 0);
+}
+
 /* A search that lasts longer than a lease does is slow, not dead. */
 Test(claims, a_slow_worker_keeps_its_lease) {
   enum { PROBES = 4096, ROWS = 600000, JOBS = 16 };

@@ -33,6 +33,14 @@ local function run(keys, argv)
   return added
 end
 
+-- What a consumer holds, at most `most` entries.
+local function held_by(stream, group, consumer, most)
+  local entries = {}
+  if most == 0 then return entries end
+  for _, found in ipairs(read('XPENDING', stream, group, '-', '+', most, consumer)) do table.insert(entries, found[1]) end
+  return entries
+end
+
 -- Gives pending entries to another consumer; returns them. Redis forgets those that were deleted while they were pending:
 -- nobody can answer them any more.
 local function hand_over(part, stream, group, consumer, entries)

@@ -2,17 +2,20 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "engine/queue/protocol.h"
 
-enum { FETCHED_AT_ONCE = 64, ROUNDS_MOST = 4 };
+/* What an entry weighs is not known before it is here: so many may be heavier than any before. */
+enum { FETCHED_AT_ONCE = 4, RUN_US = 250000 };
 
 static const double fetched_bytes_at_once = 16 << 20;
+static const char *const kinds[LK_WHOSE_KINDS] = {"returned", "uncounted", "all"};
 
 void lk_claimer_open(lk_worker *worker, lk_claimer *claimer) {
-  *claimer = (lk_claimer){.worker = worker,
-                          .admission = lk_admission_of(worker, "steward"),
-                          .refusals = {.stage = "steward", .log = worker->options->log}};
+  const lk_refusal_log log = {.stage = "steward", .log = worker->options->log};
+  *claimer = (lk_claimer){.worker = worker, .admission = lk_admission_of(worker, "steward"), .unread = log};
+  for (int whose = 0; whose < LK_WHOSE_KINDS; whose++) claimer->refusals[whose] = log;
 }
 
 void lk_claimer_close(lk_claimer *claimer) {
@@ -31,12 +34,12 @@ static lk_room find_room(lk_worker *worker) {
   return (lk_room){.probes = full || probes >= most ? 0 : most - probes, .bytes = lk_worker_room_bytes(worker, LK_LO)};
 }
 
-static void build_claim(lk_claimer *c, uint32_t gallery, const char *count, const char *most, bool all) {
+static void build_claim(lk_claimer *c, uint32_t gallery, const char *count, const char *most, lk_whose whose) {
   const lk_keys *keys = &c->worker->keys[gallery];
   lk_functions_begin(&c->command, LK_CLAIM, count);
   lk_command_add_string(&c->command, keys->workers);
   lk_source_add_all(&c->command, keys);
-  const char *const words[] = {LK_GROUP, c->worker->consumer, most, all ? "all" : "returned"};
+  const char *const words[] = {LK_GROUP, c->worker->consumer, most, kinds[whose]};
   lk_command_add_words(&c->command, sizeof words / sizeof words[0], words);
 }
 
@@ -55,10 +58,12 @@ static lk_status note_claimed(lk_claimer *c, uint32_t gallery, const lk_redis_re
   return LK_OK;
 }
 
-static lk_status note_all(lk_claimer *c, uint32_t gallery, const lk_redis_reply *reply, lk_error *error) {
+/* A refused claim has claimed nothing. */
+static lk_status note_all(lk_claimer *c, uint32_t gallery, lk_whose whose, const lk_redis_reply *reply,
+                          lk_error *error) {
   const char *refused = lk_redis_reply_error(reply);
   if (refused != NULL) {
-    lk_refusal_log_say(&c->refusals, LK_CLAIM, refused);
+    lk_refusal_log_say(&c->refusals[whose], LK_CLAIM, refused);
     return LK_OK;
   }
   lk_status status = lk_redis_reply_is_array(reply) ? LK_OK : lk_redis_reply_unexpected(reply, LK_CLAIM, error);
@@ -69,15 +74,16 @@ static lk_status note_all(lk_claimer *c, uint32_t gallery, const lk_redis_reply 
 
 /* Where the answer is lost, so is the knowledge of what was claimed: the intakes then read all that is this worker's.
  */
-static lk_status claim_of(lk_claimer *c, lk_redis *redis, uint32_t gallery, uint32_t most, bool all, lk_error *error) {
+static lk_status claim_of(lk_claimer *c, lk_redis *redis, uint32_t gallery, uint32_t most, lk_whose whose,
+                          lk_error *error) {
   char count[12], number[12];
   snprintf(count, sizeof count, "%d", LK_SOURCES + 1);
   snprintf(number, sizeof number, "%u", most);
-  build_claim(c, gallery, count, number, all);
+  build_claim(c, gallery, count, number, whose);
   lk_redis_reply *reply = NULL;
   lk_status status = lk_functions_call(redis, &c->command, &reply, error);
   if (status == LK_OK) {
-    status = note_all(c, gallery, reply, error);
+    status = note_all(c, gallery, whose, reply, error);
     lk_redis_reply_free(reply);
   }
   if (status != LK_OK) atomic_fetch_add(&c->worker->recoveries, 1);
@@ -85,12 +91,12 @@ static lk_status claim_of(lk_claimer *c, lk_redis *redis, uint32_t gallery, uint
 }
 
 /* Also where there is no room: then only consumers that are dead and empty are removed. */
-static lk_status claim(lk_claimer *c, lk_redis *redis, bool all, uint32_t most, lk_error *error) {
+static lk_status claim(lk_claimer *c, lk_redis *redis, lk_whose whose, uint32_t most, lk_error *error) {
   lk_status status = LK_OK;
   c->count = c->fetched = 0;
   for (uint32_t i = 0; status == LK_OK && i < c->worker->options->galleries_count; i++)
-    status = claim_of(c, redis, i, most - c->count, all, error);
-  lk_refusal_log_end_round(&c->refusals);
+    status = claim_of(c, redis, i, most - c->count, whose, error);
+  lk_refusal_log_end_round(&c->refusals[whose]);
   return status;
 }
 
@@ -106,21 +112,14 @@ static lk_status send_fetches(lk_claimer *c, lk_redis *redis, uint32_t count, lk
   return status;
 }
 
-/* What cannot be fetched is read again by the intake, if it can. */
-static void note_unreadable(lk_claimer *c, const char *key, const char *refused) {
-  lk_error error;
-  lk_fail(&error, LK_EIO, "redis refused XRANGE of %s: %s", key, refused);
-  if (strcmp(c->logged.text, error.text) != 0)
-    lk_printable_line(c->worker->options->log, "likeness: steward: %s", error.text);
-  c->logged = error;
-  atomic_fetch_add(&c->worker->recoveries, 1);
-}
-
-/* The range has the entry alone, or nothing where it was deleted. */
+/* The range has the entry alone, or nothing where it was deleted. What cannot be fetched is read again by the intake,
+ * if it can. */
 static lk_status take(lk_claimer *c, const lk_claimed *claimed, lk_redis_reply *reply, lk_error *error) {
-  if (lk_redis_reply_error(reply) != NULL) {
-    note_unreadable(c, claimed->from.key, lk_redis_reply_error(reply));
+  const char *refused = lk_redis_reply_error(reply);
+  if (refused != NULL) {
+    lk_refusal_log_say(&c->unread, claimed->from.key, refused);
     lk_redis_reply_free(reply);
+    atomic_fetch_add(&c->worker->recoveries, 1);
     return LK_OK;
   }
   lk_delivery *delivery = lk_delivery_new(reply, &c->worker->held_bytes);
@@ -179,21 +178,31 @@ static lk_status fetch_piece(lk_claimer *c, lk_redis *redis, lk_error *error) {
 }
 
 /* Entries that do not fit in now are fetched later; they are this worker's already. */
-static lk_status fetch(lk_claimer *c, lk_redis *redis, lk_error *error) {
+static lk_status fetch(lk_claimer *c, lk_redis *redis, uint64_t until_us, lk_error *error) {
   lk_status status = LK_OK;
-  while (status == LK_OK && c->fetched < c->count && lk_worker_room_bytes(c->worker, LK_LO) > 0)
+  while (status == LK_OK && c->fetched < c->count && lk_worker_room_bytes(c->worker, LK_LO) > 0 &&
+         lk_clock_us() < until_us)
     status = fetch_piece(c, redis, error);
   return status;
 }
 
-lk_status lk_claimer_run(lk_claimer *c, lk_redis *redis, bool all, lk_error *error) {
-  lk_status status = fetch(c, redis, error);
+lk_status lk_claimer_run(lk_claimer *c, lk_redis *redis, lk_whose whose, lk_error *error) {
+  uint64_t until_us = lk_clock_us() + RUN_US;
+  lk_status status = fetch(c, redis, until_us, error);
   bool more = c->fetched == c->count;
-  for (int round = 0; status == LK_OK && more && round < ROUNDS_MOST; round++) {
+  while (status == LK_OK && more && lk_clock_us() < until_us) {
     uint32_t most = lk_weight_fit(&c->weight, find_room(c->worker));
-    status = claim(c, redis, all, most, error);
-    if (status == LK_OK) status = fetch(c, redis, error);
+    status = claim(c, redis, whose, most, error);
+    if (status == LK_OK) status = fetch(c, redis, until_us, error);
     more = most > 0 && c->count == most && c->fetched == most;
   }
+  lk_refusal_log_end_round(&c->unread);
+  c->goes_on = lk_clock_us() >= until_us && (more || c->fetched < c->count);
   return status;
+}
+
+bool lk_claimer_holds(const lk_claimer *c, const char *stream, const char *entry) {
+  uint32_t i = c->fetched;
+  while (i < c->count && (c->claimed[i].from.key != stream || strcmp(c->claimed[i].id, entry) != 0)) i++;
+  return i < c->count;
 }

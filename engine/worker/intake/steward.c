@@ -15,6 +15,8 @@ static const uint64_t claims_every_us = 1000000, trims_every_us = 1000000, mends
 /* After Redis was away, or its clock was set forward, every worker looks dead until it has renewed its lease. */
 static const uint64_t claims_after_us = 5000000;
 /* Between two leases Redis' clock and ours go the same way, but for what the answers take. */
+/* By then they all have connected again, however long their pauses are. */
+static const uint64_t counts_after_us = 15000000;
 static const int64_t step_ms = 1000;
 
 /* What it does for each gallery. */
@@ -31,6 +33,8 @@ typedef struct steward {
   uint64_t doubted_us;                                   /* when leases last said nothing of who lives */
   int64_t ahead_ms;                                      /* Redis' clock minus ours at the last lease */
   uint64_t trimmed_jobs;                                 /* answered when it last trimmed */
+  uint64_t counts_from_us;                               /* when deaths may be counted */
+  bool connected;                                        /* at least once */
   bool searched[LK_COMPUTE_MOST];                        /* what each compute thread was doing at the last lease, */
   uint64_t progress[LK_COMPUTE_MOST];                    /* and how far it was */
   lk_refusal_log refusals[CHORES];
@@ -138,7 +142,8 @@ static bool makes_progress(steward *s) {
 static lk_status claim(steward *s, bool leased, uint64_t now_us, lk_error *error) {
   if (lk_worker_is_stopping(s->worker)) return LK_OK;
   bool all = leased && now_us >= s->doubted_us + claims_after_us && is_due(&s->claimed_us, claims_every_us, now_us);
-  return lk_claimer_run(&s->claimer, s->session.redis, all, error);
+  lk_whose dead = now_us >= s->counts_from_us ? LK_WHOSE_ALL : LK_WHOSE_UNCOUNTED;
+  return lk_claimer_run(&s->claimer, s->session.redis, all ? dead : LK_WHOSE_RETURNED, error);
 }
 
 static lk_status do_chores(steward *s, lk_error *error) {
@@ -158,8 +163,17 @@ static void turn(steward *s) {
   lk_error error;
   bool connects = s->session.redis == NULL;
   if (lk_redis_session_open(&s->session, &error) != LK_OK) return;
-  if (connects) s->doubted_us = lk_clock_us();
-  if (connects) s->leased_us = 0;
+  if (connects) begin_session(s);
+  /* A worker that starts has not seen Redis go away: it counts deaths from its first claim on, also those of itself
+   * before it was started again. */
+  static void begin_session(steward * s) {
+    s->doubted_us = lk_clock_us();
+    s->counts_from_us = s->connected ? s->doubted_us + counts_after_us : 0;
+    s->connected = true;
+    s->leased_us = 0;
+    lk_redis_set_reply_limit(s->session.redis, LK_REPLY_BYTES_MOST);
+  }
+
   if (do_chores(s, &error) == LK_OK)
     lk_redis_session_works(&s->session);
   else
@@ -167,8 +181,8 @@ static void turn(steward *s) {
 }
 
 /* Waits until the next turn. False: the worker has answered its last job. */
-static bool wait_for_turn(lk_worker *worker) {
-  const struct timespec until = lk_clock_timespec(lk_clock_us() + turns_every_us);
+static bool wait_for_turn(lk_worker *worker, uint64_t turn_us) {
+  const struct timespec until = lk_clock_timespec(lk_clock_us() + turn_us);
   pthread_mutex_lock(&worker->lock);
   int waited = 0;
   while (!worker->over && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
@@ -184,7 +198,7 @@ void *lk_steward_main(void *argument) {
     s.refusals[what] = (lk_refusal_log){.stage = "steward", .log = worker->options->log};
   lk_claimer_open(worker, &s.claimer);
   do turn(&s);
-  while (wait_for_turn(worker));
+  while (wait_for_turn(worker, s.claimer.goes_on ? 0 : turns_every_us));
   lk_error error;
   if (s.session.redis != NULL) (void)do_chore(&s, LEAVE, &error); /* if this fails, the leases run out */
   lk_redis_session_close(&s.session);
