@@ -1,5 +1,7 @@
 #include "engine/worker/worker.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/printable.h"
@@ -67,6 +69,15 @@ lk_redis_session lk_worker_session(lk_worker *worker, const char *stage) {
                             .reached = &worker->reached};
 }
 
+bool lk_worker_has(lk_worker *worker, const char *stream, const char *entry) {
+  pthread_mutex_lock(&worker->lock);
+  const lk_task *task = worker->taken;
+  while (task != NULL && (task->stream != stream || strcmp(task->entry, entry) != 0)) task = task->newer;
+  pthread_mutex_unlock(&worker->lock);
+  return task != NULL;
+}
+
+/* Whoever waits for room is told when the tasks' bytes are no longer held. */
 uint32_t lk_worker_forget(lk_worker *worker, lk_task *tasks) {
   uint32_t count = 0;
   pthread_mutex_lock(&worker->lock);

@@ -50,22 +50,14 @@ static lk_status parse(lk_task *task, const lk_redis_reply *list, size_t bytes) 
   return status;
 }
 
-/* Whether the worker already has a task for this entry. It forgets a task when it is finished; an entry that is read
- * again just then is computed again, but the finish function answers it only once. */
-static bool is_taken(lk_worker *worker, const lk_admission_entry *entry) {
-  pthread_mutex_lock(&worker->lock);
-  const lk_task *task = worker->taken;
-  while (task != NULL && (task->stream != entry->from->key || strcmp(task->entry, entry->id) != 0)) task = task->newer;
-  pthread_mutex_unlock(&worker->lock);
-  return task != NULL;
-}
-
+/* The worker forgets a task when it is finished; an entry that is read again just then is computed again, but the
+ * finish function answers it only once. */
 void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_admission_entry *entry) {
   size_t bytes = entry->fields != NULL ? lk_admission_bytes(entry->fields) : 0;
   a->entries++;
   a->weighed.bytes += bytes;
   lk_task *task = NULL;
-  if (entry->again && is_taken(a->worker, entry)) return;
+  if (entry->again && lk_worker_has(a->worker, entry->from->key, entry->id)) return;
   if (entry->id_length < sizeof task->entry) task = lk_task_new(delivery, bytes);
   if (task == NULL) {
     atomic_fetch_add(&a->worker->recoveries, 1);

@@ -8,10 +8,11 @@
 #include "base/fail.h"
 #include "base/printable.h"
 #include "engine/queue/protocol.h"
-#include "engine/worker/intake/claimer.h"
+#include "engine/worker/intake/strays.h"
 
 static const uint64_t turns_every_us = 250000;
-static const uint64_t claims_every_us = 1000000, trims_every_us = 1000000, mends_every_us = 5000000;
+static const uint64_t claims_every_us = 1000000, trims_every_us = 1000000, mends_every_us = 5000000,
+                      looks_every_us = 5000000;
 /* After Redis was away, or its clock was set forward, every worker looks dead until it has renewed its lease. */
 static const uint64_t claims_after_us = 5000000;
 /* Between two leases Redis' clock and ours go the same way, but for what the answers take. */
@@ -30,6 +31,7 @@ typedef struct steward {
   lk_claimer claimer;
   lk_command command;
   uint64_t leased_us, claimed_us, trimmed_us, mended_us; /* when it last was */
+  uint64_t looked_us;                                    /* when it last looked for strays */
   uint64_t doubted_us;                                   /* when leases last said nothing of who lives */
   int64_t ahead_ms;                                      /* Redis' clock minus ours at the last lease */
   uint64_t trimmed_jobs;                                 /* answered when it last trimmed */
@@ -158,6 +160,8 @@ static lk_status do_chores(steward *s, lk_error *error) {
     status = do_chore(s, TRIM, error);
   return status;
 }
+  if (status == LK_OK && is_due(&s->looked_us, looks_every_us, now_us) && !lk_worker_is_stopping(s->worker))
+    status = lk_strays_look(s->worker, &s->claimer, s->session.redis, error);
 
 static void turn(steward *s) {
   lk_error error;
