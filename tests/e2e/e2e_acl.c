@@ -118,7 +118,7 @@ Test(acl, a_worker_may_call_its_functions) {
   redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", STREAM, ">", NULL);
   expect_call("1", LK_MEND, "2", STREAM, FACES_LO_3, LK_GROUP, "60000", NULL);
   expect_call("*", LK_TRIM, "1", STREAM, LK_GROUP, NULL);
-  expect_call("OK", LK_LEAVE, "2", FACES_WORKERS, FACES_HI, LK_GROUP, "c", NULL);
+  expect_call("1", LK_LEAVE, "2", FACES_WORKERS, STREAM, LK_GROUP, "c", NULL);
   expect_nothing_refused();
 }
 

@@ -74,19 +74,24 @@ end
 
 local function forget_worker(part, consumer) redis.call('HDEL', part .. 'running', running_fields(consumer)) end
 
--- A worker ends. KEYS: the gallery's workers, its streams. ARGV: group, the worker. What it still holds, others claim.
+-- A worker ends: call it when it will answer nothing more, and again until it returns 0. KEYS: the gallery's workers, its
+-- streams. ARGV: group, the worker. What it still holds is handed back, at most 1000 entries a call. Returns how many they
+-- were. A consumer that cannot be removed is left to the others' claims, which say why.
 local function leave(keys, argv)
-  local part = gallery_part(keys[1], 'workers')
+  local part, left = gallery_part(keys[1], 'workers'), CHUNK
   redis.call('ZREM', keys[1], argv[2])
   forget_worker(part, argv[2])
   for i = 2, #keys do
+    local entries = held_by(keys[i], argv[1], argv[2], left)
+    hand_over(part, keys[i], argv[1], RETURNED, entries)
+    left = left - #entries
     for _, info in ipairs(infos_of('CONSUMERS', keys[i], argv[1])) do
       if info['name'] == argv[2] and info['pending'] == 0 then
-        redis.call('XGROUP', 'DELCONSUMER', keys[i], argv[1], argv[2])
+        redis.pcall('XGROUP', 'DELCONSUMER', keys[i], argv[1], argv[2])
       end
     end
   end
-  return redis.status_reply('OK')
+  return CHUNK - left
 end
 
 local function lease_fault(keys, argv)

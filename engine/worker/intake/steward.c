@@ -15,9 +15,9 @@ static const uint64_t claims_every_us = 1000000, trims_every_us = 1000000, mends
                       looks_every_us = 5000000;
 /* After Redis was away, or its clock was set forward, every worker looks dead until it has renewed its lease. */
 static const uint64_t claims_after_us = 5000000;
-/* Between two leases Redis' clock and ours go the same way, but for what the answers take. */
 /* By then they all have connected again, however long their pauses are. */
 static const uint64_t counts_after_us = 15000000;
+/* Between two leases Redis' clock and ours go the same way, but for what the answers take. */
 static const int64_t step_ms = 1000;
 
 /* What it does for each gallery. */
@@ -33,10 +33,11 @@ typedef struct steward {
   uint64_t leased_us, claimed_us, trimmed_us, mended_us; /* when it last was */
   uint64_t looked_us;                                    /* when it last looked for strays */
   uint64_t doubted_us;                                   /* when leases last said nothing of who lives */
-  int64_t ahead_ms;                                      /* Redis' clock minus ours at the last lease */
-  uint64_t trimmed_jobs;                                 /* answered when it last trimmed */
   uint64_t counts_from_us;                               /* when deaths may be counted */
   bool connected;                                        /* at least once */
+  int64_t ahead_ms;                                      /* Redis' clock minus ours at the last lease */
+  uint64_t trimmed_jobs;                                 /* answered when it last trimmed */
+  int64_t moved;                                         /* entries that the last LEAVE handed back */
   bool searched[LK_COMPUTE_MOST];                        /* what each compute thread was doing at the last lease, */
   uint64_t progress[LK_COMPUTE_MOST];                    /* and how far it was */
   lk_refusal_log refusals[CHORES];
@@ -75,6 +76,7 @@ static lk_status take_answer(steward *s, chore what, const lk_keys *keys, const 
                              lk_error *error) {
   if (what == LEASE && lk_redis_reply_elements(reply) != 2) return lk_redis_reply_unexpected(reply, LK_LEASE, error);
   if (what == LEASE) take_time(s, lk_redis_reply_integer(lk_redis_reply_element(reply, 1)));
+  if (what == LEAVE) s->moved = lk_redis_reply_integer(reply);
   if (what == MEND && lk_redis_reply_integer(reply) > 0)
     lk_printable_line(s->session.log,
                       "likeness: steward: somebody added an entry with an id far ahead of the time to a stream of the "
@@ -158,26 +160,26 @@ static lk_status do_chores(steward *s, lk_error *error) {
   if (status == LK_OK && is_due(&s->mended_us, mends_every_us, now_us)) status = do_chore(s, MEND, error);
   if (status == LK_OK && is_due(&s->trimmed_us, trims_every_us, now_us) && has_finished(s))
     status = do_chore(s, TRIM, error);
-  return status;
-}
   if (status == LK_OK && is_due(&s->looked_us, looks_every_us, now_us) && !lk_worker_is_stopping(s->worker))
     status = lk_strays_look(s->worker, &s->claimer, s->session.redis, error);
+  return status;
+}
+
+/* A worker that starts has not seen Redis go away: it counts deaths from its first claim on, also those of itself
+ * before it was started again. */
+static void begin_session(steward *s) {
+  s->doubted_us = lk_clock_us();
+  s->counts_from_us = s->connected ? s->doubted_us + counts_after_us : 0;
+  s->connected = true;
+  s->leased_us = 0;
+  lk_redis_set_reply_limit(s->session.redis, LK_REPLY_BYTES_MOST);
+}
 
 static void turn(steward *s) {
   lk_error error;
   bool connects = s->session.redis == NULL;
   if (lk_redis_session_open(&s->session, &error) != LK_OK) return;
   if (connects) begin_session(s);
-  /* A worker that starts has not seen Redis go away: it counts deaths from its first claim on, also those of itself
-   * before it was started again. */
-  static void begin_session(steward * s) {
-    s->doubted_us = lk_clock_us();
-    s->counts_from_us = s->connected ? s->doubted_us + counts_after_us : 0;
-    s->connected = true;
-    s->leased_us = 0;
-    lk_redis_set_reply_limit(s->session.redis, LK_REPLY_BYTES_MOST);
-  }
-
   if (do_chores(s, &error) == LK_OK)
     lk_redis_session_works(&s->session);
   else
@@ -195,6 +197,36 @@ static bool wait_for_turn(lk_worker *worker, uint64_t turn_us) {
   return goes_on;
 }
 
+/* Of each gallery it hands back what Redis still has noted as this worker's: nobody here will answer it. */
+static lk_status leave(steward *s, lk_error *error) {
+  lk_status status = lk_redis_session_open(&s->session, error);
+  for (uint32_t i = 0; status == LK_OK && i < s->worker->options->galleries_count; i++) {
+    do {
+      s->moved = 0;
+      status = call(s, LEAVE, &s->worker->keys[i], error);
+      pthread_mutex_lock(&s->worker->lock);
+      s->worker->returned += (uint64_t)s->moved;
+      pthread_mutex_unlock(&s->worker->lock);
+    } while (status == LK_OK && s->moved > 0);
+  }
+  if (status == LK_OK && s->refusals[LEAVE].logged.text[0] != '\0')
+    return lk_fail(error, LK_EPOLICY, "redis refused %s: jobs may stay pending", LK_LEAVE);
+  return status;
+}
+
+/* Where Redis cannot be reached, the leases run out. Then jobs stay pending only if some were claimed and not fetched,
+ * as far as this worker knows. */
+static void end(steward *s) {
+  lk_error error;
+  lk_status status = leave(s, &error);
+  if (status == LK_EIO) {
+    lk_redis_session_close(&s->session);
+    status = leave(s, &error);
+  }
+  if (status == LK_EPOLICY || (status != LK_OK && s->claimer.fetched < s->claimer.count))
+    lk_worker_fail(s->worker, LK_EIO, &error);
+}
+
 void *lk_steward_main(void *argument) {
   lk_worker *worker = argument;
   steward s = {.worker = worker, .session = lk_worker_session(worker, "steward")};
@@ -203,8 +235,7 @@ void *lk_steward_main(void *argument) {
   lk_claimer_open(worker, &s.claimer);
   do turn(&s);
   while (wait_for_turn(worker, s.claimer.goes_on ? 0 : turns_every_us));
-  lk_error error;
-  if (s.session.redis != NULL) (void)do_chore(&s, LEAVE, &error); /* if this fails, the leases run out */
+  end(&s);
   lk_redis_session_close(&s.session);
   lk_claimer_close(&s.claimer);
   lk_command_free(&s.command);

@@ -138,13 +138,41 @@ Test(leases, leave) {
   lease("b", "60000");
   expect_call("1", LK_RUN, "1", FACES_RUNNING, "a/0", "q:lo 1-1", NULL);
   expect_call("1", LK_RUN, "1", FACES_RUNNING, "b/1", "q:lo 1-2", NULL);
-  expect_call("OK", LK_LEAVE, "3", FACES_WORKERS, STREAM, FACES_HI, LK_GROUP, "a", NULL);
+  expect_call("1", LK_LEAVE, "3", FACES_WORKERS, STREAM, FACES_HI, LK_GROUP, "a", NULL);
   expect_redis("(b)", "ZRANGE", FACES_WORKERS, "0", "-1", NULL);
   expect_redis("(b/1)", "HKEYS", FACES_RUNNING, NULL);
-  expect_consumers("a:1 ");
-  CLAIM("((1 1-1 0))", "b", "9", "all");
-  expect_call("OK", LK_LEAVE, "2", FACES_WORKERS, STREAM, LK_GROUP, "a", NULL);
-  expect_consumers("b:1 ");
+  expect_consumers("returned:1 ");
+  CLAIM("((1 1-1 0))", "b", "9", "returned");
+  expect_call("0", LK_LEAVE, "2", FACES_WORKERS, STREAM, LK_GROUP, "a", NULL);
+  expect_consumers("b:1 returned:0 ");
+}
+
+/* In pieces, over all its streams. */
+Test(leases, what_a_worker_that_leaves_still_holds_is_handed_back) {
+  static const char *const moved[] = {"1000", "300", "0"};
+  expect_call("1", LK_JOIN, "1", FACES_LO_3, LK_GROUP, NULL);
+  for (int i = 0; i < 1300; i++) redis_do(&redis, "XADD", i < 700 ? STREAM : FACES_LO_3, "*", "a", "b", NULL);
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "a", "STREAMS", STREAM, FACES_LO_3, ">", ">", NULL);
+  deliver("9999999999999-1", "b");
+  for (int i = 0; i < 3; i++)
+    expect_call(moved[i], LK_LEAVE, "3", FACES_WORKERS, STREAM, FACES_LO_3, LK_GROUP, "a", NULL);
+  expect_consumers("b:1 returned:700 ");
+}
+
+/* Everything that may be refused is refused before anything is claimed; and what is claimed is told. */
+Test(leases, a_claim_that_is_refused_claims_nothing) {
+  deliver("1-1", "dead");
+  redis_do(&redis, "XGROUP", "CREATECONSUMER", STREAM, LK_GROUP, "empty", NULL);
+  redis_do(&redis, "SET", FACES_DEATHS, "text", NULL);
+  CLAIM("!*WRONGTYPE*", "me", "9", "all");
+  expect_consumers("dead:1 empty:0 ");
+  redis_do(&redis, "DEL", FACES_DEATHS, NULL);
+  redis_do(&redis, "ACL", "SETUSER", "default", "-xgroup|delconsumer", NULL);
+  CLAIM("((1 1-1 0))", "me", "9", "all");
+  CLAIM("!*can't run this command*", "me", "9", "all");
+  redis_do(&redis, "ACL", "SETUSER", "default", "+@all", NULL);
+  CLAIM("0", "me", "9", "all");
+  expect_consumers("me:1 ");
 }
 
 Test(leases, run) {
@@ -177,6 +205,32 @@ Test(leases, deaths_are_counted_of_what_ran) {
   CLAIM("((1 1-1 2))", "c", "1", "all");
   CLAIM("((1 1-2 1) (1 1-3 0))", "c", "9", "all");
   expect_redis("0", "EXISTS", FACES_COUNTS, NULL);
+}
+
+/* What was noted of workers goes with them, also where they are no consumers. */
+Test(leases, notes_of_the_dead_are_forgotten) {
+  deliver("1-1", "living");
+  lease("living", "60000");
+  die_of("living", "q:lo 1-1");
+  die_of("gone", "q:lo 1-1");
+  die_of("me", "q:lo 1-1");
+  CLAIM("0", "me", "9", "returned");
+  CLAIM("0", "me", "9", "uncounted");
+  expect_redis("3", "HLEN", FACES_RUNNING, NULL);
+  CLAIM("0", "me", "9", "all");
+  expect_redis("0", "HEXISTS", FACES_RUNNING, "gone/1", NULL);
+  expect_redis("2", "HLEN", FACES_RUNNING, NULL);
+  expect_redis("0", "EXISTS", FACES_DEATHS, NULL);
+}
+
+/* Who seems to be dead right after an outage may be alive. */
+Test(leases, deaths_are_not_counted_where_they_are_doubted) {
+  deliver("1-1", "a");
+  deliver("1-2", "a");
+  die_of("a", "q:lo 1-1\nq:lo 1-2");
+  CLAIM("((1 1-1 0))", "b", "1", "uncounted");
+  CLAIM("((1 1-2 1))", "c", "1", "all");
+  expect_redis("(q:lo 1-2 1)", "HGETALL", FACES_DEATHS, NULL);
 }
 
 /* One that another worker took from it, or that was answered, did not kill it. */
