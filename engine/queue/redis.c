@@ -75,13 +75,10 @@ static lk_status fail_turn(lk_turn turn, const lk_place *from, const lk_redis_re
   return lk_fail(error, LK_EIO, "redis at %s %s: %s", lk_place_text(from, name), what, lk_redis_reply_error(reply));
 }
 
-lk_status lk_redis_receive(lk_redis *redis, lk_redis_reply **reply, lk_error *error) {
-  if (redis->wire == NULL) return fail_without(redis, error);
-  lk_deadline deadline = deadline_of(redis);
-  lk_redis_reply *received = NULL;
+/* What was sent ahead follows no turn. */
+static lk_status take(const lk_redis *redis, lk_redis_reply *received, lk_redis_reply **reply, lk_error *error) {
   lk_place to;
-  lk_status status = lk_wire_receive(redis->wire, &deadline, redis->reply_limit, &received, error);
-  if (status != LK_OK) return status;
+  lk_status status = LK_OK;
   const lk_place *from = lk_wire_place(redis->wire);
   lk_turn turn = lk_route_turn(redis->route, received, from, &to);
   if (turn != LK_TURN_NONE) status = fail_turn(turn, from, received, error);
@@ -90,6 +87,22 @@ lk_status lk_redis_receive(lk_redis *redis, lk_redis_reply **reply, lk_error *er
   else
     lk_redis_reply_free(received);
   return status;
+}
+
+lk_status lk_redis_receive(lk_redis *redis, lk_redis_reply **reply, lk_error *error) {
+  if (redis->wire == NULL) return fail_without(redis, error);
+  lk_deadline deadline = deadline_of(redis);
+  lk_redis_reply *received = NULL;
+  lk_status status = lk_wire_receive(redis->wire, &deadline, redis->reply_limit, &received, error);
+  return status == LK_OK ? take(redis, received, reply, error) : status;
+}
+
+lk_status lk_redis_poll(lk_redis *redis, lk_redis_reply **reply, lk_error *error) {
+  *reply = NULL;
+  if (redis->wire == NULL) return fail_without(redis, error);
+  lk_redis_reply *received = NULL;
+  lk_status status = lk_wire_poll(redis->wire, redis->reply_limit, &received, error);
+  return status == LK_OK && received != NULL ? take(redis, received, reply, error) : status;
 }
 
 /* A call on its way: the place that answered last. */

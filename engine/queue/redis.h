@@ -40,6 +40,8 @@ lk_status lk_redis_send(lk_redis *redis, const lk_command *command, lk_error *er
 /* Hands what was sent to the system, without waiting for replies. */
 lk_status lk_redis_flush(lk_redis *redis, lk_error *error);
 lk_status lk_redis_receive(lk_redis *redis, lk_redis_reply **reply, lk_error *error);
+/* The same of what was flushed, without waiting; *reply is NULL where it has not all come. */
+lk_status lk_redis_poll(lk_redis *redis, lk_redis_reply **reply, lk_error *error);
 
 /* Sends and waits; where a cluster has the keys elsewhere, there, with at most five turns. */
 lk_status lk_redis_call(lk_redis *redis, const lk_command *command, lk_redis_reply **reply, lk_error *error);

@@ -4,8 +4,8 @@
 
 #include "engine/queue/functions.h"
 
-/* An answer has had the time of a whole batch to come. */
-enum { ANSWER_MS = 5 };
+/* How long a note may take to leave, and how many may be on their way: an answer that is late disturbs nobody. */
+enum { LEAVES_MS = 5, UNREAD_MOST = 256 };
 
 void lk_running_init(lk_running *running, uint32_t threads, const char *consumer, lk_redis_session session) {
   pthread_mutex_init(&running->lock, NULL);
@@ -34,12 +34,14 @@ static void judge(lk_running_batch *batch, const lk_redis_reply *reply) {
   lk_refusal_log_end_round(&batch->refusals);
 }
 
-/* Reads the answers to earlier notes. False: one did not come in time, or Redis has not got the function. */
+/* Reads the answers to earlier notes that have come. False: the connection is broken, too many have not come, or Redis
+ * has not got the function. */
 static bool read_answers(lk_running_batch *batch) {
   for (; batch->unread > 0; batch->unread--) {
     lk_redis_reply *reply = NULL;
     lk_error error;
-    if (lk_redis_receive(batch->session.redis, &reply, &error) != LK_OK) return false;
+    if (lk_redis_poll(batch->session.redis, &reply, &error) != LK_OK) return false;
+    if (reply == NULL) return batch->unread < UNREAD_MOST;
     bool missing = lk_functions_are_missing(reply);
     if (!missing) judge(batch, reply);
     lk_redis_reply_free(reply);
@@ -98,7 +100,7 @@ void lk_running_note(lk_running *running, uint32_t thread, const lk_keys *keys, 
   pthread_mutex_unlock(&running->lock);
 }
 
-/* Connects again, and notes the batch that runs meanwhile: with the functions loaded, or as a script. */
+/* Connects again, and notes the batch that runs: with the functions loaded, or as a script. */
 static bool mend(lk_running_batch *batch, const lk_keys *keys, const char *text) {
   lk_error error;
   lk_redis_session_close(&batch->session);
@@ -115,7 +117,7 @@ static bool mend(lk_running_batch *batch, const lk_keys *keys, const char *text)
     lk_redis_reply_free(reply);
   }
   lk_redis_session_works(&batch->session);
-  lk_redis_set_timeout(batch->session.redis, ANSWER_MS);
+  lk_redis_set_timeout(batch->session.redis, LEAVES_MS);
   return true;
 }
 
@@ -123,6 +125,14 @@ static lk_running_batch *find_broken(lk_running *running) {
   for (uint32_t i = 0; i < running->threads; i++)
     if (!running->batches[i].works) return &running->batches[i];
   return NULL;
+}
+
+/* Notes the batch that has begun since `text` of the gallery with the keys `before` was noted. */
+static bool catch_up(lk_running_batch *batch, const lk_keys *before, const lk_bytes *text) {
+  if (batch->keys == NULL) return true;
+  bool same = batch->keys == before && batch->text.length == text->length &&
+              memcmp(batch->text.data, text->data, text->length) == 0;
+  return same || send_notes(batch, before);
 }
 
 void lk_running_keep(lk_running *running) {
@@ -140,7 +150,7 @@ void lk_running_keep(lk_running *running) {
     pthread_mutex_unlock(&running->lock);
     bool works = mend(batch, text.failed ? NULL : keys, text.data);
     pthread_mutex_lock(&running->lock);
-    batch->works = works;
+    batch->works = works && catch_up(batch, keys, &text);
   }
   pthread_mutex_unlock(&running->lock);
   lk_bytes_free(&text);

@@ -180,6 +180,19 @@ lk_status lk_wire_receive(lk_wire *wire, const lk_deadline *deadline, size_t mos
   return status;
 }
 
+lk_status lk_wire_poll(lk_wire *wire, size_t most, lk_redis_reply **reply, lk_error *error) {
+  const lk_deadline now = {0};
+  void *received = NULL;
+  if (wire->broken) return fail(wire, "the connection is broken", error);
+  lk_status status = parse(wire, most, &received, error);
+  if (status == LK_OK && received == NULL && lk_socket_wait(wire->context->fd, POLLIN, &now) != 0) {
+    status = read_some(wire, error);
+    if (status == LK_OK) status = parse(wire, most, &received, error);
+  }
+  *reply = received;
+  return status;
+}
+
 lk_status lk_wire_ask(lk_wire *wire, const lk_deadline *deadline, lk_redis_reply **reply, lk_error *error, size_t count,
                       const char *const *words) {
   lk_command command = {0};

@@ -29,6 +29,9 @@ lk_status lk_wire_flush(lk_wire *wire, const lk_deadline *deadline, lk_error *er
 lk_status lk_wire_receive(lk_wire *wire, const lk_deadline *deadline, size_t most, lk_redis_reply **reply,
                           lk_error *error);
 
+/* The same of what was flushed, without waiting; *reply is NULL where it has not all come. */
+lk_status lk_wire_poll(lk_wire *wire, size_t most, lk_redis_reply **reply, lk_error *error);
+
 /* Sends and waits, for a command of C strings. */
 lk_status lk_wire_ask(lk_wire *wire, const lk_deadline *deadline, lk_redis_reply **reply, lk_error *error, size_t count,
                       const char *const *words);
