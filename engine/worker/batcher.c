@@ -93,7 +93,7 @@ lk_queued *lk_batcher_take(lk_batcher *batcher, uint64_t now_us, bool flush, uin
 }
 
 lk_queued *lk_batcher_begin(lk_batcher *batcher, uint64_t now_us, uint64_t *wake_us) {
-  const lk_queued *head = batcher->lanes[first_lane(batcher)].first;
+  const lk_queued *head = batcher->queues[first_priority(batcher)].first;
   *wake_us = UINT64_MAX;
   if (head == NULL || batcher->guarded || (head->suspected && batcher->begun > 0)) return NULL;
   lk_queued *batch = lk_batcher_take(batcher, now_us, false, wake_us);

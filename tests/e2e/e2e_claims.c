@@ -406,3 +406,33 @@ Test(claims, what_runs_is_noted) {
   lk_redis_reply_free(fields);
   worker_stop(&workers[0]);
 }
+
+static int64_t connections(void) {
+  size_t length;
+  long long count = 0;
+  lk_redis_reply *reply = redis_ask(&redis, "INFO", "stats", NULL);
+  const char *line = strstr(lk_redis_reply_string(reply, &length), "total_connections_received:");
+  cr_assert(line != NULL && sscanf(line, "total_connections_received:%lld", &count) == 1);
+  lk_redis_reply_free(reply);
+  return count;
+}
+
+/* Redis answers each call late. No connection is given up for it. */
+Test(claims, notes_to_a_slow_redis) {
+  enum { TURNS = 60, JOBS = 8 };
+  redis_server_close(&redis);
+  redis.more[0] = "--enable-debug-command";
+  redis.more[1] = "local";
+  redis_server_start(&redis, true);
+  start_workers(1, "1");
+  expect_noted_again();
+  int64_t before = connections();
+  for (int i = 0; i < TURNS; i++) {
+    send_jobs(FACES_LO, "x", "you", JOBS);
+    redis_do(&redis, "DEBUG", "SLEEP", "0.02", NULL);
+  }
+  cr_assert(redis_reaches(&redis, TURNS * JOBS, "LLEN", FACES_REPLIES "you", NULL));
+  cr_assert_eq(connections(), before);
+  cr_assert(is_noted());
+  worker_stop(&workers[0]);
+}

@@ -81,18 +81,6 @@ static uint32_t pushes(void) {
   return calls;
 }
 
-static uint64_t peak_bytes(const process *p) {
-  char path[64], line[256];
-  unsigned long long peak_kib = 0;
-  snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
-  FILE *status = fopen(path, "r");
-  cr_assert_not_null(status);
-  while (fgets(line, sizeof line, status) != NULL) sscanf(line, "VmHWM: %llu", &peak_kib);
-  fclose(status);
-  cr_assert_gt(peak_kib, 0);
-  return peak_kib << 10;
-}
-
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { LARGE_JOBS = 4, LARGE_PEAK_MB = 16384 }; /* slow, and memory of its own */
 #else
@@ -124,7 +112,7 @@ Test(finish, large_replies_leave_one_by_one) {
     snprintf(list, sizeof list, "lk:{many}:r:%s", clients[i]);
     cr_assert(redis_reaches(&redis, LARGE_JOBS / CLIENTS, "LLEN", list, NULL), "%s", process_log(&worker));
   }
-  uint64_t peak_mb = peak_bytes(&worker) >> 20;
+  uint64_t peak_mb = process_peak_bytes(&worker) >> 20;
   cr_assert_lt(peak_mb, LARGE_PEAK_MB, "%llu MB", (unsigned long long)peak_mb);
   cr_assert_eq(redis_number(&redis, "SLOWLOG", "LEN", NULL), 0);
   cr_assert_eq(pushes(), LARGE_JOBS);

@@ -311,3 +311,52 @@ Test(stop, under_a_backlog) {
   expect_long_once(JOBS);
   worker_stop(&other);
 }
+
+/* Jobs that a worker left behind: many small ones, then many of `bytes`. */
+static void leave_behind(int small, int large, size_t bytes) {
+  char *rest = calloc(1, bytes);
+  redis_do(&redis, "XGROUP", "CREATE", FACES_LO, LK_GROUP, "0", "MKSTREAM", NULL);
+  send_jobs(FACES_LO, "x", "me", (uint32_t)small);
+  memset(rest, 'a', bytes - 1);
+  for (int i = 0; i < large; i++) send_job(&(test_job){.to = "me", .extra = "x-rest", .extra_value = rest});
+  free(rest);
+  for (int i = 0; i < small + large; i += 10)
+    redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "dead", "COUNT", "10", "STREAMS", FACES_LO, ">", NULL);
+}
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { CLAIMED_PEAK_MB = 16384 };
+#else
+enum { CLAIMED_PEAK_MB = 300 };
+#endif
+
+/* They are held in memory no further than there is room. */
+Test(stop, large_jobs_of_the_dead_come_one_by_one) {
+  enum { SMALL = 340, LARGE = 60 };
+  leave_behind(SMALL, LARGE, 10 << 20);
+  worker_start(&worker, NULL);
+  for (int tries = 0; redis_number(&redis, "EXISTS", FACES_REPLIES "me", NULL) == 0 && tries < 500; tries++)
+    sleep_ms(20);
+  cr_assert(redis_reaches(&redis, SMALL + LARGE, "LLEN", FACES_REPLIES "me", NULL), "%s", process_log(&worker));
+  cr_assert_leq(process_peak_bytes(&worker) >> 20, CLAIMED_PEAK_MB);
+  worker_stop(&worker);
+  cr_assert_eq(pending(), 0);
+}
+
+/* What is handed back is also what was claimed and has no room yet. */
+Test(stop, what_was_claimed_is_handed_back) {
+  enum { SMALL = 340, LARGE = 20, CLAIMED_LEAST = SMALL + 8 };
+  leave_behind(SMALL, LARGE, 20 << 20);
+  worker_start(&worker, "--batch", "4096", "--max-queue-delay-us", "60000000", NULL);
+  for (int tries = 0; held_by("-") < CLAIMED_LEAST && tries < 500; tries++) sleep_ms(20);
+  sleep_ms(1500);
+  int64_t held = held_by("-");
+  cr_assert_geq(held, CLAIMED_LEAST);
+  process_signal(&worker, SIGTERM);
+  expect_end(0, SOON_MS);
+  unsigned long long jobs, returned;
+  read_end(&jobs, &returned);
+  cr_assert(jobs == 0 && returned == (unsigned long long)held, "%s", process_log(&worker));
+  cr_assert_eq(held_by("returned"), held);
+  cr_assert_eq(held_by("-"), 0);
+}

@@ -91,6 +91,18 @@ bool process_logs(process *p, const char *text, uint32_t timeout_ms) {
   }
 }
 
+uint64_t process_peak_bytes(const process *p) {
+  char path[64], line[256];
+  unsigned long long peak_kib = 0;
+  snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
+  FILE *status = fopen(path, "r");
+  cr_assert_not_null(status);
+  while (fgets(line, sizeof line, status) != NULL) sscanf(line, "VmHWM: %llu", &peak_kib);
+  fclose(status);
+  cr_assert_gt(peak_kib, 0);
+  return peak_kib << 10;
+}
+
 void process_close(process *p) {
   if (p->pid > 0) {
     kill(p->pid, SIGKILL);

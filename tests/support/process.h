@@ -30,6 +30,9 @@ bool process_logs(process *process, const char *text, uint32_t timeout_ms);
 const char *process_out(process *process);
 const char *process_log(process *process);
 
+/* The most memory that it has had so far. */
+uint64_t process_peak_bytes(const process *process);
+
 /* Kills it where it still runs. */
 void process_close(process *process);
 
