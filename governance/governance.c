@@ -200,16 +200,6 @@ static void take_rules(const lk_policy *policy, const lk_policy_decision *decisi
   }
 }
 
-void lk_verdict_withhold(lk_verdict *verdict, lk_status reason) {
-  verdict->permitted = false;
-  verdict->reason = reason;
-  verdict->threshold = INFINITY;
-  verdict->detail = (lk_score_detail){.hidden = true};
-  verdict->k = 0;
-  verdict->retention_hours = 0;
-  verdict->rules_count = 0;
-}
-
 /* Sets the span in which this decision holds, as far as only the clock can end it. */
 static void take_span(const lk_policy *policy, const lk_policy_request *request, const lk_policy_decision *decision,
                       uint64_t now_ms, lk_verdict *verdict) {
@@ -255,20 +245,9 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   return status;
 }
 
-static void name_rules(const lk_verdict *verdict, lk_audit_record *record) {
-  record->rules_count = verdict->rules_count;
-  for (uint32_t i = 0; i < verdict->rules_count; i++) record->rules[i] = lk_text_of(verdict->rules[i]);
-}
-
-static lk_text reason_of(const lk_verdict *verdict) {
-  return lk_text_of(verdict->permitted ? "" : lk_status_name(verdict->reason));
-}
-
 static lk_status log_decision(lk_governance *g, const lk_policy_request *request, const lk_evidence_text *evidence,
-                              const lk_once *once, uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
+                              uint64_t now_ms, lk_verdict *verdict, lk_error *error) {
   if (g->audit == NULL) return LK_OK;
-  char hash[2 * LK_SEEN_HASH + 1] = "";
-  if (once != NULL) sodium_bin2hex(hash, sizeof hash, once->hash, sizeof once->hash);
   lk_audit_record record = {.type = LK_AUDIT_DECISION,
                             .time_ms = now_ms,
                             .id = lk_text_of(verdict->id),
@@ -281,33 +260,41 @@ static lk_status log_decision(lk_governance *g, const lk_policy_request *request
                             .gallery = request->gallery,
                             .model = request->model,
                             .policy = lk_text_of(verdict->policy),
-                            .signed_hash = lk_text_of(hash),
+                            .signed_hash = lk_text_of(verdict->once.hash),
+                            .entry = lk_text_of(verdict->once.entry),
                             .narrowing = lk_text_of(evidence->narrowing),
                             .probes_hash = lk_text_of(evidence->probes),
                             .filter_hash = lk_text_of(evidence->filter),
-                            .reason = reason_of(verdict),
+                            .reason = lk_verdict_reason(verdict),
                             .authenticated = request->actor_signed,
                             .permitted = verdict->permitted,
                             .threshold = verdict->permitted ? verdict->threshold : -INFINITY,
                             .cap = verdict->k,
                             .probes = request->probes};
-  name_rules(verdict, &record);
+  lk_verdict_name_rules(verdict, &record);
   return lk_audit_append(g->audit, &record, &verdict->sequence, error);
 }
 
 /* A request on its way to its decision. */
 typedef struct inquiry {
   const lk_policy_request *request;
-  const lk_once *once;
+  lk_seen_slot *seen; /* the signed job; NULL: it is not signed */
   lk_status fault;
   lk_evidence_text evidence;
   uint64_t now_ms;
 } inquiry;
 
+/* Whether the case's probes have those of this job already, which was decided before. */
+static bool is_counted(const inquiry *a) {
+  return a->seen != NULL && a->seen->counted && a->request->case_id.length > 0;
+}
+
 /* The policy comes first: only a caller that it permits is told of the request's fault. */
 static lk_status judge(lk_governance *g, const inquiry *a, lk_verdict *verdict, lk_error *error) {
   lk_policy_request request = *a->request;
-  request.case_probes = verdict->case_probes = lk_cases_probes(&g->cases, request.case_id);
+  request.case_probes = lk_cases_probes(&g->cases, request.case_id);
+  if (is_counted(a)) request.case_probes -= request.probes;
+  verdict->case_probes = request.case_probes;
   lk_status status = ask(g, &request, a->now_ms, verdict, error);
   if (status != LK_OK) return status;
   if (a->fault != LK_OK)
@@ -321,7 +308,7 @@ static lk_status judge(lk_governance *g, const inquiry *a, lk_verdict *verdict, 
 /* Writes the decision down. `status` is that of the verdict; a decision that is not in the log is none. */
 static lk_status note(lk_governance *g, const inquiry *a, lk_status status, lk_verdict *verdict, lk_error *error) {
   lk_error log_error;
-  lk_status logged = log_decision(g, a->request, &a->evidence, a->once, a->now_ms, verdict, &log_error);
+  lk_status logged = log_decision(g, a->request, &a->evidence, a->now_ms, verdict, &log_error);
   if (logged == LK_OK) return status;
   lk_verdict_withhold(verdict, logged);
   *error = log_error;
@@ -330,8 +317,9 @@ static lk_status note(lk_governance *g, const inquiry *a, lk_status status, lk_v
 
 static lk_status decide(lk_governance *g, const inquiry *a, lk_verdict *verdict, lk_error *error) {
   lk_status status = note(g, a, judge(g, a, verdict, error), verdict, error);
-  if (status == LK_OK)
+  if (status == LK_OK && !is_counted(a))
     lk_cases_add(&g->cases, a->request->case_id, a->request->probes); /* cannot fail: the slot is reserved */
+  if (a->seen != NULL) lk_seen_decide(a->seen, status == LK_OK);
   return status;
 }
 
@@ -353,12 +341,15 @@ static inquiry start(const lk_governance *g, const lk_policy_request *request, c
   return a;
 }
 
-/* Takes a signed job, which may be taken once. */
-static lk_status take_once(lk_governance *g, const lk_once *once, uint64_t now_ms, lk_error *error) {
+/* Takes a signed job, which counts once. */
+static lk_status take_once(lk_governance *g, const lk_once *once, inquiry *a, lk_verdict *verdict, lk_error *error) {
   if (once == NULL) return LK_OK;
-  if (lk_seen_has(&g->seen, once->hash, once->signed_ms))
+  if (lk_seen_refuses(&g->seen, once))
     return lk_fail(error, LK_EPOLICY, "refused: this signed job was received and decided before");
-  return lk_seen_add(&g->seen, once->hash, now_ms, signature_ms(g)) ? LK_OK : lk_fail_memory(error);
+  a->seen = lk_seen_take(&g->seen, once, a->now_ms, signature_ms(g));
+  if (a->seen == NULL) return lk_fail_memory(error);
+  verdict->once = *once;
+  return LK_OK;
 }
 
 lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
@@ -366,13 +357,11 @@ lk_status lk_governance_decide(lk_governance *governance, const lk_policy_reques
   inquiry a = start(governance, request, evidence, now_ms, verdict);
   lk_governance_follow(governance);
   pthread_mutex_lock(&governance->lock);
-  lk_status status = take_once(governance, once, now_ms, error);
-  if (status == LK_OK) {
-    a.once = once;
+  lk_status status = take_once(governance, once, &a, verdict, error);
+  if (status == LK_OK)
     status = decide(governance, &a, verdict, error);
-  } else {
+  else
     status = refuse(governance, &a, status, verdict, error);
-  }
   pthread_mutex_unlock(&governance->lock);
   return status;
 }
@@ -434,8 +423,16 @@ lk_status lk_governance_count_finds(lk_governance *governance, const lk_policy_r
       verdict->subject_probes_per_hour);
 }
 
+static void note_answer(lk_governance *g, const lk_once *once) {
+  if (once->hash[0] == '\0') return;
+  pthread_mutex_lock(&g->lock);
+  lk_seen_answer(&g->seen, once);
+  pthread_mutex_unlock(&g->lock);
+}
+
 lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                    const lk_verdict *verdict, const lk_release *release, lk_error *error) {
+  note_answer(governance, &verdict->once);
   if (governance->audit == NULL) return LK_OK;
   lk_audit_record record = {.type = LK_AUDIT_RESULT,
                             .time_ms = now_ms,
@@ -443,7 +440,8 @@ lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_re
                             .gallery = request->gallery,
                             .policy = lk_text_of(verdict->policy),
                             .threshold = -INFINITY,
-                            .reason = reason_of(verdict),
+                            .reason = lk_verdict_reason(verdict),
+                            .signed_hash = lk_text_of(verdict->once.hash),
                             .reply_hash = lk_text_of(verdict->permitted ? release->reply : ""),
                             .released = verdict->permitted,
                             .probes = request->probes,
@@ -451,7 +449,7 @@ lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_re
                             .searched = release->searched,
                             .total = release->total,
                             .candidates = verdict->permitted ? release->candidates : 0};
-  name_rules(verdict, &record);
+  lk_verdict_name_rules(verdict, &record);
   return lk_audit_append(governance->audit, &record, NULL, error);
 }
 

@@ -12,7 +12,7 @@
 #include "governance/evidence.h"
 #include "governance/found.h"
 #include "governance/policy/proof.h"
-#include "governance/seen.h"
+#include "governance/verdict.h"
 
 /* Paths; NULL: none. They must outlive the governance. */
 typedef struct lk_governance_options {
@@ -50,27 +50,6 @@ bool lk_governance_tell(lk_governance *governance, char *text, size_t size);
 /* The number of reloads. A decision that was made under another number must be made again. */
 uint64_t lk_governance_generation(const lk_governance *governance);
 
-enum { LK_VERDICT_ID = 33, LK_VERDICT_POLICY = 65, LK_VERDICT_RULES = 32, LK_VERDICT_RULE = 65 };
-
-/* A decision, as it accompanies its operation. */
-typedef struct lk_verdict {
-  bool permitted;
-  lk_status reason;   /* why it is refused or withheld; LK_OK: it is permitted */
-  bool is_calibrated; /* the calibration is of the request's model and metric */
-  float threshold;    /* in effect */
-  uint32_t k;
-  lk_score_detail detail;
-  uint32_t subject_probes_per_hour; /* LK_POLICY_NO_LIMIT: no limit */
-  uint64_t since_ms, until_ms;      /* it holds from since_ms to before until_ms */
-  uint64_t sequence;                /* of its record in the audit log; 0: no log */
-  uint64_t case_probes;             /* the case's probes before this request */
-  uint32_t retention_hours;         /* LK_POLICY_NO_LIMIT: no limit */
-  char id[LK_VERDICT_ID];
-  char policy[LK_VERDICT_POLICY]; /* the policy's hash in hex, "none" or "broken" */
-  char rules[LK_VERDICT_RULES][LK_VERDICT_RULE];
-  uint32_t rules_count;
-} lk_verdict;
-
 /* Checks whether one of the keys that the policy lists for the actor made the signature, and whether for this policy's
  * deployment. LK_EPOLICY: no. Without a valid policy: LK_OK and not authenticated. */
 lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, const lk_proof *proof,
@@ -79,20 +58,14 @@ lk_status lk_governance_authenticate(lk_governance *governance, lk_text actor, c
 /* How old the signature of a job may be, by the policy. */
 uint64_t lk_governance_signature_ms(lk_governance *governance);
 
-/* What identifies a signed job, which is decided only once. */
-typedef struct lk_once {
-  uint8_t hash[LK_SEEN_HASH]; /* SHA-256 of the signed message */
-  uint64_t signed_ms;         /* at most LK_SIGNED_AHEAD_MS after the time of the decision */
-} lk_once;
-
 /* Records a refusal that no rule made. The caller has written the reason into `error`. Returns LK_EPOLICY and leaves
  * `error` unchanged, or LK_EIO if the log fails. */
 lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
                                uint64_t now_ms, lk_verdict *verdict, lk_error *error);
 
 /* Decides a request and records the decision. The verdict's threshold and k are the request's or stricter. `once`:
- * NULL, or refuses what this governance, or an earlier one with the same log, has decided. LK_EPOLICY: refused; the
- * error gives the reason. The evidence's fault, whose reason the caller has written into `error`: the policy permits a
+ * NULL, or refuses what this governance, or an earlier one with the same log, has decided (lk_seen_refuses). LK_EPOLICY:
+ * refused; the error gives the reason. The evidence's fault, whose reason the caller has written into `error`: the policy permits a
  * request that cannot be done; it is refused, and does not count for its case. LK_EIO: the log failed. Any error means
  * refused. */
 lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
@@ -107,10 +80,6 @@ lk_status lk_governance_release(lk_governance *governance, const lk_policy_reque
  * hour than the verdict permits, so the result is withheld; these probes count, too. */
 lk_status lk_governance_count_finds(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                     lk_verdict *verdict, const lk_finds *finds, lk_error *error);
-
-/* Turns a permit into a refusal, since its result cannot be released for this reason. No decision may say permit where
- * nothing was handed out. */
-void lk_verdict_withhold(lk_verdict *verdict, lk_status reason);
 
 /* Whether there is a log: without one, nobody needs an answer's hash. */
 bool lk_governance_has_log(const lk_governance *governance);

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "engine/queue/signature.h"
-#include "governance/claims.h"
+#include "governance/policy/claims.h"
 
 static const char *const names[] = {
     "v",          "op",      "id",        "to",    "gallery",       "k",         "n",

@@ -9,7 +9,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "engine/queue/field_names.h"
-#include "governance/claims.h"
+#include "governance/policy/claims.h"
 
 typedef struct reader {
   const lk_field *fields;

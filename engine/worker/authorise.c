@@ -50,11 +50,11 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
                           .evidence = evidence_of(task, fault)};
   lk_proof proof = proof_of(&task->job);
   lk_status status = lk_authorisation_authenticate(a, &proof, error);
-  lk_once once = lk_replay_guard_name(task);
+  const lk_keys *keys = &worker->keys[task->number];
+  lk_once once = lk_replay_guard_name(keys, task);
   bool is_signed = a->request.actor_signed;
   if (is_signed)
-    status = lk_replay_guard_check(redis, &worker->keys[task->number], task, &once,
-                                   lk_governance_signature_ms(a->governance), now_ms, error);
+    status = lk_replay_guard_check(redis, keys, task, &once, lk_governance_signature_ms(a->governance), now_ms, error);
   if (status == LK_EIO) return status;
   if (status == LK_OK) status = lk_gallery_check_binding(task->gallery, error);
   status = lk_authorisation_decide(a, status, is_signed ? &once : NULL, now_ms, error);

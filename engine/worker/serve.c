@@ -24,7 +24,9 @@ static lk_status make_keys(lk_worker *worker, lk_error *error) {
   const lk_worker_options *options = worker->options;
   worker->keys = calloc(options->galleries_count, sizeof *worker->keys);
   worker->retired = calloc(options->galleries_count, sizeof *worker->retired);
-  lk_status status = worker->keys != NULL && worker->retired != NULL ? LK_OK : lk_fail_memory(error);
+  worker->newest = calloc(options->galleries_count, LK_PRIORITIES * LK_LANES * sizeof *worker->newest);
+  bool made = worker->keys != NULL && worker->retired != NULL && worker->newest != NULL;
+  lk_status status = made ? LK_OK : lk_fail_memory(error);
   for (uint32_t i = 0; status == LK_OK && i < options->galleries_count; i++) {
     lk_gallery_stat stat;
     lk_gallery_stat_get(options->galleries[i], &stat);
@@ -64,6 +66,7 @@ static void close_worker(lk_worker *worker) {
   for (int i = 0; i < LK_DONE_SLOTS; i++) lk_result_close(worker->slots[i].result);
   free(worker->keys);
   free(worker->retired);
+  free(worker->newest);
   pthread_cond_destroy(&worker->work);
   pthread_cond_destroy(&worker->room);
   pthread_cond_destroy(&worker->changed);

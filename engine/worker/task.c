@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
-#include "governance/claims.h"
+#include "governance/policy/claims.h"
 
 lk_delivery *lk_delivery_new(lk_redis_reply *reply, atomic_size_t *held) {
   lk_delivery *delivery = calloc(1, sizeof *delivery);

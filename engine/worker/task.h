@@ -36,13 +36,14 @@ typedef struct lk_task {
   lk_text *listed;                 /* the texts of its lists, keys first; NULL: it has none */
   float *prepared;                 /* its probes, as a search takes them; NULL until they were prepared */
   lk_authorisation *authorisation; /* NULL: nothing governs it */
+  char once[LK_ONCE_HASH];         /* hash of the signed job that it brought first; "": none */
   int64_t deadline_us;             /* lk_clock_us, perhaps before it began; INT64_MAX: none */
   lk_status status;
   lk_error error; /* where status is not LK_OK */
   uint32_t wait_us;
-  uint32_t first; /* its first list in the batch's result */
-  bool finished;  /* a finish call has taken it */
-  char list[12];  /* its arguments in the finish call: number of its reply list, and when the reply may leave */
+  uint32_t first;       /* its first list in the batch's result */
+  atomic_bool finished; /* a finish call has taken it */
+  char list[12];        /* its arguments in the finish call: number of its reply list, and when the reply may leave */
   char since[24], until[24];
 } lk_task;
 

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "engine/queue/entry.h"
 #include "engine/queue/functions.h"
 #include "engine/worker/redis_session.h"
 #include "engine/worker/refusal_log.h"
@@ -64,7 +65,8 @@ typedef struct lk_worker {
   pthread_cond_t room;    /* when there may be room for more tasks, or compute has nothing to do: for the intakes */
   pthread_cond_t changed; /* when there is something to answer or to hand back */
   lk_batcher batcher;
-  lk_task *taken; /* all tasks in the worker */
+  lk_task *taken;   /* all tasks in the worker */
+  lk_entry *newest; /* of each stream, numbered as its gallery and there, the greatest entry that was a task */
   uint32_t tasks;
   uint32_t intakes_over;
   bool intake_over;   /* all of them are: no more tasks are taken */

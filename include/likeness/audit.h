@@ -59,7 +59,8 @@ typedef struct lk_audit_record {
   lk_text policy;      /* its hash */
   lk_text file;        /* the policy's */
   lk_text other;       /* the id of another log: the one left, joined or lost */
-  lk_text signed_hash; /* SHA-256 of what the actor signed, in hex, if it may be decided only once */
+  lk_text signed_hash; /* SHA-256 of what the actor signed, in hex, if it counts only once */
+  lk_text entry;       /* the entry of the queue that brought it */
   lk_text narrowing;   /* what a search was confined by: "none", "subject", "tags", "keys+tags", ... */
   lk_text probes_hash, filter_hash, reply_hash; /* in hex; docs/audit.md says of what */
   lk_text reason;                               /* why it was refused or withheld: the name of a status */

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/text.h"
-#include "governance/claims.h"
+#include "governance/policy/claims.h"
 #include "governance/decision_record.h"
 
 static lk_status check_claims(const lk_claims *claims, lk_error *error) {

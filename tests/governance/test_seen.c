@@ -1,26 +1,26 @@
 #include <criterion/criterion.h>
-#include <string.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "governance/seen.h"
 
 static const uint64_t minute = 60000;
 
-static void name(uint64_t job, uint8_t hash[LK_SEEN_HASH]) {
+static lk_once name(uint64_t job, uint64_t signed_ms) {
+  lk_once once = {.signed_ms = signed_ms};
   uint64_t spread = (job + 1) * UINT64_C(0x9e3779b97f4a7c15);
-  memset(hash, 0, LK_SEEN_HASH);
-  memcpy(hash, &spread, sizeof spread);
+  snprintf(once.hash, sizeof once.hash, "%016" PRIx64 "%048d", spread, 0);
+  return once;
 }
 
 static bool add(lk_seen *seen, uint64_t job, uint64_t now_ms, uint64_t valid_ms) {
-  uint8_t hash[LK_SEEN_HASH];
-  name(job, hash);
-  return lk_seen_add(seen, hash, now_ms, valid_ms);
+  lk_once once = name(job, now_ms);
+  return lk_seen_take(seen, &once, now_ms, valid_ms) != NULL;
 }
 
 static bool has(const lk_seen *seen, uint64_t job, uint64_t signed_ms) {
-  uint8_t hash[LK_SEEN_HASH];
-  name(job, hash);
-  return lk_seen_has(seen, hash, signed_ms);
+  lk_once once = name(job, signed_ms);
+  return lk_seen_refuses(seen, &once);
 }
 
 Test(seen, what_was_added_and_nothing_else) {
@@ -35,10 +35,76 @@ Test(seen, what_was_added_and_nothing_else) {
 
 Test(seen, a_hash_of_zeros_is_a_job_too) {
   lk_seen seen = {0};
-  static const uint8_t zeros[LK_SEEN_HASH];
-  cr_assert(lk_seen_add(&seen, zeros, minute, minute));
-  cr_assert(lk_seen_has(&seen, zeros, minute));
+  lk_once zeros = {.signed_ms = minute};
+  snprintf(zeros.hash, sizeof zeros.hash, "%064d", 0);
+  cr_assert(lk_seen_take(&seen, &zeros, minute, minute));
+  cr_assert(lk_seen_refuses(&seen, &zeros));
   cr_assert_not(has(&seen, 0, minute));
+  lk_seen_free(&seen);
+}
+
+static lk_once brought_by(const char *entry, bool waits) {
+  lk_once once = name(1, minute);
+  snprintf(once.entry, sizeof once.entry, "%s", entry);
+  once.waits = waits;
+  return once;
+}
+
+static bool refuses(const lk_seen *seen, const char *entry, bool waits) {
+  lk_once once = brought_by(entry, waits);
+  return lk_seen_refuses(seen, &once);
+}
+
+/* Until an answer may have been sent, whatever the queue has forgotten; then only as long as the queue says that none
+ * arrived. */
+Test(seen, its_own_entry_may_come_again_until_it_is_answered) {
+  lk_seen seen = {0};
+  lk_once once = brought_by("q:lo 5-1", false);
+  for (int again = 0; again < 3; again++) {
+    cr_assert_not(refuses(&seen, "q:lo 5-1", false));
+    lk_seen_decide(lk_seen_take(&seen, &once, minute, minute), true);
+  }
+  cr_assert_eq(seen.count, 1);
+  cr_assert_not(refuses(&seen, "q:lo 5-1", true));
+  lk_seen_answer(&seen, &once);
+  cr_assert(refuses(&seen, "q:lo 5-1", false));
+  cr_assert_not(refuses(&seen, "q:lo 5-1", true));
+  lk_seen_free(&seen);
+}
+
+Test(seen, a_refusal_is_an_answer) {
+  lk_seen seen = {0};
+  lk_once once = brought_by("q:lo 5-1", false);
+  lk_seen_decide(lk_seen_take(&seen, &once, minute, minute), false);
+  cr_assert(refuses(&seen, "q:lo 5-1", false));
+  cr_assert_not(refuses(&seen, "q:lo 5-1", true));
+  lk_seen_free(&seen);
+}
+
+Test(seen, another_entry_is_a_copy) {
+  lk_seen seen = {0};
+  lk_once once = brought_by("q:lo 5-1", false), nobody = brought_by("", false);
+  lk_seen_decide(lk_seen_take(&seen, &once, minute, minute), true);
+  cr_assert(refuses(&seen, "q:lo 5-2", false));
+  cr_assert(refuses(&seen, "q:lo 5-2", true));
+  cr_assert(refuses(&seen, "q:hi 5-1", true));
+  lk_seen_free(&seen);
+  lk_seen_decide(lk_seen_take(&seen, &nobody, minute, minute), true);
+  cr_assert(refuses(&seen, "q:lo 5-1", true), "a log of before names no entry");
+  cr_assert(refuses(&seen, "", true));
+  lk_seen_free(&seen);
+}
+
+/* A table that grows and forgets keeps what it knows of the entries. */
+Test(seen, a_table_that_grows_keeps_entries_and_answers) {
+  lk_seen seen = {0};
+  lk_once once = brought_by("q:lo 5-1", false);
+  lk_seen_decide(lk_seen_take(&seen, &once, minute, minute), true);
+  for (uint64_t job = 2; job < 1000; job++) cr_assert(add(&seen, job, minute, minute));
+  cr_assert_not(refuses(&seen, "q:lo 5-1", false));
+  cr_assert(refuses(&seen, "q:lo 5-2", true));
+  lk_seen_answer(&seen, &once);
+  cr_assert(refuses(&seen, "q:lo 5-1", false));
   lk_seen_free(&seen);
 }
 

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/queue/functions.h"
-#include "governance/claims.h"
+#include "governance/policy/claims.h"
 #include "index/formats/vector.h"
 
 static lk_status check_probes(const lk_job_writer *writer, lk_error *error) {

@@ -1,6 +1,27 @@
 -- Answers jobs.
 
 local JOB = 6 -- arguments of one
+local ANSWERED = ' answered'
+
+-- The part of the gallery whose signed job this key remembers.
+local function signed_part(key) return gallery_part(key, 'signed:%x+') end
+
+-- The number of the last list of replies; keys of signed jobs follow.
+local function last_list(keys)
+  local last = #keys
+  while last > 3 and signed_part(keys[last]) do last = last - 1 end
+  return last
+end
+
+-- Remembers of signed jobs that the entry which brought them first is answered: it may come again no more.
+local function note_answered(keys, first, stream, done)
+  local is_done = {}
+  for _, entry in ipairs(done) do is_done[stream .. ' ' .. entry] = true end
+  for i = first, #keys do
+    local brought_by = redis.pcall('GET', keys[i])
+    if is_done[brought_by] then redis.call('SET', keys[i], brought_by .. ANSWERED, 'KEEPTTL') end
+  end
+end
 
 -- An error if the stream's key holds something else: then its jobs are gone.
 local function gone(stream)
@@ -15,9 +36,9 @@ local function forget_jobs(part, stream, group, entries, groups)
 end
 
 -- Why lists can take no reply, by the numbers of the lists: their keys hold something else.
-local function refused_lists(keys)
+local function refused_lists(keys, last)
   local refused = {}
-  for i = 3, #keys do
+  for i = 3, last do
     local kind = redis.call('TYPE', keys[i]).ok
     if kind ~= 'list' and kind ~= 'none' then refused[i - 2] = 'the key of the replies holds a ' .. kind end
   end
@@ -25,9 +46,9 @@ local function refused_lists(keys)
 end
 
 -- The hashes in which the lists' clients have jobs that lk_submit_4 sent, by the numbers of the lists.
-local function kept_hashes(keys, part, now)
+local function kept_hashes(keys, last, part, now)
   local kept = {}
-  for i = 3, #keys do
+  for i = 3, last do
     kept[i - 2] = {}
     for _, key in ipairs(kept_keys(part, client_of(keys[i]), now)) do
       if redis.call('TYPE', key).ok == 'hash' then table.insert(kept[i - 2], key) end
@@ -74,7 +95,7 @@ local function keep_in(hashes, part, stream, argv, places)
 end
 
 -- Answers jobs, each once, however often it is called, and whichever worker does.
--- KEYS: the stream, the dead stream, then the reply lists.
+-- KEYS: the stream, the dead stream, then the reply lists, then those of signed jobs.
 -- ARGV: group, then for each job: entry, number of its list (from 1), the times (Unix, ms) from which and before which its
 -- reply may be sent, its id, reply.
 -- Only Redis' clock decides whether a reply may be sent.
@@ -83,11 +104,14 @@ end
 -- A job is acknowledged before its reply is pushed, which costs least. So whatever could refuse the reply is looked at
 -- before, and all are pushed before anything else is done.
 local function finish(keys, argv)
-  local stream, dead, part, now = keys[1], keys[2], stream_part(keys[1]), now_ms()
+  local stream, dead, part, last, now = keys[1], keys[2], stream_part(keys[1]), last_list(keys), now_ms()
   if not redis.acl_check_cmd('RPUSH', keys[3], '') then return redis.error_reply('NOPERM rpush is not allowed') end
   local nothing = gone(stream)
   if nothing then return nothing end
-  local refused, hashes = refused_lists(keys), kept_hashes(keys, part, now)
+  if last < #keys and not redis.acl_check_cmd('GET', keys[#keys]) then
+    return redis.error_reply('NOPERM get is not allowed')
+  end
+  local refused, hashes = refused_lists(keys, last), kept_hashes(keys, last, part, now)
   local groups, undelivered = living_groups(part, stream, argv[1], now), 0
   local lists, done, finished, untimely = take_jobs(keys, argv, now)
   for list, places in pairs(lists) do
@@ -102,7 +126,10 @@ local function finish(keys, argv)
       bound_list(part, keys[2 + list], values_at(argv, places, 5))
     end
   end
-  if #done > 0 then forget_jobs(part, stream, argv[1], done, groups) end
+  if #done > 0 then
+    forget_jobs(part, stream, argv[1], done, groups)
+    note_answered(keys, last + 1, stream, done)
+  end
   return {#done - undelivered, finished, undelivered, untimely, now}
 end
 
@@ -122,9 +149,13 @@ local function keys_fault(keys)
   local part = stream_part(keys[1])
   if not part then return 'key 1 is not a stream of jobs' end
   if keys[2] ~= part .. 'dead' then return 'key 2 is not ' .. part .. 'dead' end
-  for i = 3, #keys do
+  local last = last_list(keys)
+  for i = 3, last do
     local _, its = client_of(keys[i])
     if its ~= part then return 'key ' .. i .. ' is no list of replies' end
+  end
+  for i = last + 1, #keys do
+    if signed_part(keys[i]) ~= part then return 'key ' .. i .. ' is not that of a signed job of ' .. part end
   end
 end
 
@@ -139,7 +170,7 @@ local function finish_fault(keys, argv)
   if #argv < 1 or (#argv - 1) % JOB ~= 0 then return 'needs 1 argument and 6 for each job, not ' .. #argv end
   if argv[1] == '' then return 'the group has no name' end
   for i = 2, #argv, JOB do
-    local fault = job_fault(argv, i, #keys - 2)
+    local fault = job_fault(argv, i, last_list(keys) - 2)
     if fault then return 'job ' .. (i + 4) / JOB .. ' ' .. fault end
   end
   return keys_fault(keys)

@@ -1,7 +1,7 @@
 -- What workers write beside replies; as functions, so that a full Redis takes it.
 
 -- Remembers which entry first brought a signed job. KEYS: the job's. ARGV: entry, for how long (ms). Returns the entry that
--- brought it before, or ''.
+-- brought it before, with ANSWERED behind it if it was answered; or ''.
 local function once(keys, argv)
   return redis.call('SET', keys[1], argv[1], 'NX', 'GET', 'PX', argv[2]) or ''
 end

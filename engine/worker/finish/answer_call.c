@@ -75,6 +75,13 @@ static uint32_t list_of(lk_answer_call *call, const lk_keys *keys, const lk_task
   return call->keys.failed ? 0 : ++call->lists;
 }
 
+static void add_signed(lk_answer_call *call, const lk_keys *keys, const lk_task *task) {
+  if (task->once[0] == '\0') return;
+  lk_bytes_append(&call->keys, keys->once, strlen(keys->once));
+  lk_bytes_append(&call->keys, task->once, sizeof task->once);
+  call->signed_jobs++;
+}
+
 static void add_task(lk_answer_call *call, size_t i) {
   const lk_task *task = call->tasks[i];
   size_t begin = i > 0 ? call->ends[i - 1] : 0;
@@ -88,18 +95,20 @@ static void add_task(lk_answer_call *call, size_t i) {
 
 const lk_command *lk_answer_call_build(lk_answer_call *call, const lk_keys *keys) {
   lk_bytes_free(&call->keys);
-  call->lists = 0;
+  call->lists = call->signed_jobs = 0;
   for (size_t i = 0; i < call->count; i++) {
     lk_task *task = call->tasks[i];
     snprintf(task->list, sizeof task->list, "%u", list_of(call, keys, task));
   }
+  for (size_t i = 0; i < call->count; i++) add_signed(call, keys, call->tasks[i]);
   if (call->keys.failed) return NULL;
-  snprintf(call->keys_count, sizeof call->keys_count, "%u", call->lists + 2);
+  uint32_t more = call->lists + call->signed_jobs;
+  snprintf(call->keys_count, sizeof call->keys_count, "%u", more + 2);
   lk_functions_begin(&call->command, LK_FINISH, call->keys_count);
   lk_command_add_string(&call->command, call->tasks[0]->stream);
   lk_command_add_string(&call->command, keys->dead);
   const char *key = call->keys.data;
-  for (uint32_t i = 0; i < call->lists; i++, key += strlen(key) + 1) lk_command_add_string(&call->command, key);
+  for (uint32_t i = 0; i < more; i++, key += strlen(key) + 1) lk_command_add_string(&call->command, key);
   lk_command_add_string(&call->command, LK_GROUP);
   for (size_t i = 0; i < call->count; i++) add_task(call, i);
   return call->command.failed ? NULL : &call->command;

@@ -21,8 +21,8 @@ typedef struct lk_answer_call {
   size_t count;   /* tasks that the call answers */
   size_t encoded; /* the same, or one more, whose reply begins the next call since it did not fit into this one */
   size_t capacity;
-  lk_bytes keys; /* the names of the reply lists, each with its NUL */
-  uint32_t lists;
+  lk_bytes keys; /* of the reply lists, then of the signed jobs; each with its NUL */
+  uint32_t lists, signed_jobs;
   char keys_count[12];
   lk_command command;
 } lk_answer_call;

@@ -50,14 +50,42 @@ static lk_status parse(lk_task *task, const lk_redis_reply *list, size_t bytes) 
   return status;
 }
 
-/* The worker forgets a task when it is finished; an entry that is read again just then is computed again, but the
- * finish function answers it only once. */
+static lk_entry *newest_of(lk_worker *worker, uint32_t gallery, const char *stream) {
+  return &worker->newest[gallery * LK_SOURCES + lk_source_number(&worker->keys[gallery], stream)];
+}
+
+static bool is_newer(const lk_entry *a, const lk_entry *b) {
+  return a->ms != b->ms ? a->ms > b->ms : a->sequence > b->sequence;
+}
+
+/* Whether the worker may have a task for this entry already: it is read again, or the group was destroyed and made
+ * again, so that entries come as new that are not. */
+static bool may_be_taken(lk_worker *worker, const lk_admission_entry *given) {
+  lk_entry entry;
+  return given->again || !lk_entry_parse(given->id, given->id_length, &entry) ||
+         !is_newer(&entry, newest_of(worker, given->from->gallery, given->from->key));
+}
+
+/* One that is finished counts no more: an entry that is read again just then is computed again, but the finish function
+ * answers it only once. */
+static bool is_taken(lk_worker *worker, const lk_admission_entry *given) {
+  pthread_mutex_lock(&worker->lock);
+  bool may_be = may_be_taken(worker, given);
+  pthread_mutex_unlock(&worker->lock);
+  return may_be && lk_worker_has(worker, given->from->key, given->id);
+}
+
+static void note_newest(lk_worker *worker, const lk_task *task) {
+  lk_entry entry, *newest = newest_of(worker, task->number, task->stream);
+  if (lk_entry_parse(task->entry, strlen(task->entry), &entry) && is_newer(&entry, newest)) *newest = entry;
+}
+
 void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_admission_entry *entry) {
   size_t bytes = entry->fields != NULL ? lk_admission_bytes(entry->fields) : 0;
   a->entries++;
   a->weighed.bytes += bytes;
   lk_task *task = NULL;
-  if (entry->again && lk_worker_has(a->worker, entry->from->key, entry->id)) return;
+  if (is_taken(a->worker, entry)) return;
   if (entry->id_length < sizeof task->entry) task = lk_task_new(delivery, bytes);
   if (task == NULL) {
     atomic_fetch_add(&a->worker->recoveries, 1);
@@ -152,6 +180,7 @@ static void queue_task(lk_worker *worker, lk_task *task) {
   task->older = &worker->taken;
   if (task->newer != NULL) task->newer->older = &task->newer;
   worker->taken = task;
+  note_newest(worker, task);
   if (task->status == LK_OK) {
     lk_batcher_push(&worker->batcher, task->priority, &task->queued, lk_clock_us());
   } else {

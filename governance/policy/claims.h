@@ -1,6 +1,6 @@
 /* The texts of the claims as a table, so that jobs, options and messages share their names. */
-#ifndef GOVERNANCE_CLAIMS_H
-#define GOVERNANCE_CLAIMS_H
+#ifndef GOVERNANCE_POLICY_CLAIMS_H
+#define GOVERNANCE_POLICY_CLAIMS_H
 
 #include <likeness/policy.h>
 

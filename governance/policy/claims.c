@@ -1,4 +1,4 @@
-#include "governance/claims.h"
+#include "governance/policy/claims.h"
 
 #include <stddef.h>
 
