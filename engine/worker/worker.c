@@ -72,7 +72,8 @@ lk_redis_session lk_worker_session(lk_worker *worker, const char *stage) {
 bool lk_worker_has(lk_worker *worker, const char *stream, const char *entry) {
   pthread_mutex_lock(&worker->lock);
   const lk_task *task = worker->taken;
-  while (task != NULL && (task->stream != stream || strcmp(task->entry, entry) != 0)) task = task->newer;
+  while (task != NULL && (task->stream != stream || task->finished || strcmp(task->entry, entry) != 0))
+    task = task->newer;
   pthread_mutex_unlock(&worker->lock);
   return task != NULL;
 }

@@ -102,10 +102,11 @@ Test(acl, a_worker_may_call_its_functions) {
   expect_call("(2 *)", LK_LEASE, "1", FACES_WORKERS, "c", "60000", LK_GROUP, NULL);
   redis_do(&redis, "ZREM", FACES_WORKERS, "d", NULL);
   take_over_from_the_dead();
-  expect_call("", LK_ONCE, "1", FACES_SIGNED "00", "1-1", "60000", NULL);
+  expect_call("", LK_ONCE, "1", FACES_SIGNED "00", STREAM " 1-1", "60000", NULL);
   expect_call("*-*", LK_HEAD, "1", FACES_HEADS, "10", "h", NULL);
-  expect_call("(2 0 1 0 *)", LK_FINISH, "4", STREAM, FACES_DEAD, LIST, FACES_REPLIES "you", LK_GROUP, "1-1", "1",
-              ALWAYS, "b", "x", "1-2", "1", ALWAYS, "", "y", "1-3", "2", ALWAYS, "", "z", NULL);
+  expect_call("(2 0 1 0 *)", LK_FINISH, "5", STREAM, FACES_DEAD, LIST, FACES_REPLIES "you", FACES_SIGNED "00", LK_GROUP,
+              "1-1", "1", ALWAYS, "b", "x", "1-2", "1", ALWAYS, "", "y", "1-3", "2", ALWAYS, "", "z", NULL);
+  expect_call(STREAM " 1-1 answered", LK_ONCE, "1", FACES_SIGNED "00", STREAM " 1-1", "60000", NULL);
   expect_call("OK", LK_DISCARD, "2", STREAM, FACES_DEAD, LK_GROUP, "1-4", "why", NULL);
   lk_redis_reply *reply = redis_ask(&redis, "XREADGROUP", "GROUP", LK_GROUP, "c", "STREAMS", FACES_HI, ">", NULL);
   const lk_redis_reply *entries = lk_redis_reply_element(lk_redis_reply_element(reply, 0), 1);

@@ -338,20 +338,66 @@ Test(signed, a_job_is_refused_after_redis_lost_its_data) {
   expect_reply("me", "new", "OK", "");
 }
 
+static void name_memory(const signed_job *job, char name[128]) {
+  unsigned char hash[32];
+  crypto_hash_sha256(hash, job->message, sizeof job->message);
+  strcpy(name, FACES_SIGNED);
+  sodium_bin2hex(name + strlen(name), 65, hash, sizeof hash);
+}
+
 /* The worker that had remembered it lost its connection before it had taken it. */
 Test(signed, the_same_entry_read_again_is_no_copy) {
   signed_job job;
-  unsigned char hash[32];
-  char remembered[128] = FACES_SIGNED;
+  char remembered[128];
   make_job(&job, "same", clock_ms(), &key);
-  crypto_hash_sha256(hash, job.message, sizeof job.message);
-  sodium_bin2hex(remembered + strlen(remembered), 65, hash, sizeof hash);
+  name_memory(&job, remembered);
   redis_do(&redis, "SET", remembered, FACES_LO " 5-1", NULL);
   send_as(&job, "5-1");
   start_worker();
   expect_reply("me", "same", "OK", "");
   send_as(&job, "5-2");
   expect_reply("me", "same", "EPOLICY", "5-1");
+}
+
+/* An answer that was given; and then a failover to a Redis that had the job, but not yet that it was answered. */
+static void lose_answer(const signed_job *job) {
+  char remembered[128];
+  name_memory(job, remembered);
+  redis_do(&redis, "DEL", FACES_LO, NULL);
+  redis_do(&redis, "SET", remembered, FACES_LO " 5-1", NULL);
+  send_as(job, "5-1");
+}
+
+Test(signed, what_redis_has_not_as_answered_is_answered) {
+  signed_job job;
+  start_worker();
+  make_job(&job, "lost", clock_ms(), &key);
+  send_as(&job, "5-1");
+  expect_reply("me", "lost", "OK", "");
+  lose_answer(&job);
+  expect_reply("me", "lost", "OK", "");
+  worker_stop(&worker);
+  process_close(&worker);
+  start_worker();
+  lose_answer(&job);
+  expect_reply("me", "lost", "OK", "");
+  send(&job);
+  expect_reply("me", "lost", "EPOLICY", "was received before");
+}
+
+/* The very entry that brought a job, after it was answered, to a worker that knows nothing of it. */
+Test(signed, redis_knows_what_was_answered) {
+  signed_job job;
+  start_worker();
+  make_job(&job, "once", clock_ms(), &key);
+  send_as(&job, "5-1");
+  expect_reply("me", "once", "OK", "");
+  worker_stop(&worker);
+  process_close(&worker);
+  redis_do(&redis, "DEL", FACES_LO, NULL);
+  worker_start(&other, "--policy", policy, NULL);
+  send_as(&job, "5-1");
+  expect_reply("me", "once", "EPOLICY", "received and decided before");
 }
 
 /* A key that was taken off the list while a job waited. */

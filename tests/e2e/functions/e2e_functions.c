@@ -170,6 +170,29 @@ Test(functions, once) {
   expect_redis("60", "TTL", SIGNED, NULL);
 }
 
+/* Of the jobs that a call answers, those are noted that their entry brought first; an entry out of its time is not
+ * answered, and another's memory is left alone. */
+Test(functions, what_is_answered_is_remembered) {
+  static const char *const hashes[] = {"01", "02", "03", "04"};
+  static const char *const brought[] = {FACES_LO " 1-1", FACES_LO " 1-2", FACES_LO " 9-9", FACES_LO " 1-3"};
+  for (int i = 0; i < 4; i++) {
+    char key[64], entry[8];
+    snprintf(key, sizeof key, FACES_SIGNED "%s", hashes[i]);
+    snprintf(entry, sizeof entry, "1-%d", i + 1);
+    deliver(entry, "c");
+    if (i < 3) expect_call("", LK_ONCE, "1", key, brought[i], "60000", NULL);
+  }
+  redis_do(&redis, "RPUSH", FACES_SIGNED "04", "no text", NULL);
+  expect_call("(3 0 0 (2) *)", LK_FINISH, "7", FACES_LO, FACES_DEAD, LIST, FACES_SIGNED "01", FACES_SIGNED "02",
+              FACES_SIGNED "03", FACES_SIGNED "04", LK_GROUP, "1-1", "1", ALWAYS, "", "a", "1-2", "1", "0", "1", "", "b",
+              "1-3", "1", ALWAYS, "", "c", "1-4", "1", ALWAYS, "", "d", NULL);
+  expect_call(FACES_LO " 1-1 answered", LK_ONCE, "1", FACES_SIGNED "01", brought[0], "60000", NULL);
+  expect_call(brought[1], LK_ONCE, "1", FACES_SIGNED "02", brought[1], "60000", NULL);
+  expect_call(brought[2], LK_ONCE, "1", FACES_SIGNED "03", "1-4", "60000", NULL);
+  expect_redis("60", "TTL", FACES_SIGNED "01", NULL);
+  expect_redis("list", "TYPE", FACES_SIGNED "04", NULL);
+}
+
 Test(functions, head) {
   expect_call("*-0", LK_HEAD, "1", FACES_HEADS, "10", "h", NULL);
   expect_redis("((* (head h)))", "XRANGE", FACES_HEADS, "-", "+", NULL);
@@ -214,6 +237,10 @@ Test(functions, finish_checks_what_it_is_given) {
       {{"3", STREAM, FACES_DEAD, "other", LK_GROUP, GOOD}, "key 3 is no list of replies"},
       {{"3", STREAM, FACES_DEAD, "lk:{other}:r:me", LK_GROUP, GOOD}, "key 3 is no list of replies"},
       {{"4", STREAM, FACES_DEAD, LIST, FACES_REPLIES, LK_GROUP, GOOD}, "key 4 is no list of replies"},
+      {{"3", STREAM, FACES_DEAD, SIGNED, LK_GROUP, GOOD}, "key 3 is no list of replies"},
+      {{"4", STREAM, FACES_DEAD, LIST, FACES_SIGNED "me", LK_GROUP, GOOD}, "key 4 is no list of replies"},
+      {{"4", STREAM, FACES_DEAD, LIST, "lk:{other}:signed:00", LK_GROUP, GOOD}, "key 4 is not that of a signed job"},
+      {{"5", STREAM, FACES_DEAD, LIST, SIGNED, LIST, LK_GROUP, GOOD}, "key 4 is no list of replies"},
   };
   deliver("1-1", "c");
   deliver("1-2", "c");
