@@ -64,10 +64,10 @@ lk_status lk_governance_refuse(lk_governance *governance, const lk_policy_reques
                                uint64_t now_ms, lk_verdict *verdict, lk_error *error);
 
 /* Decides a request and records the decision. The verdict's threshold and k are the request's or stricter. `once`:
- * NULL, or refuses what this governance, or an earlier one with the same log, has decided (lk_seen_refuses). LK_EPOLICY:
- * refused; the error gives the reason. The evidence's fault, whose reason the caller has written into `error`: the policy permits a
- * request that cannot be done; it is refused, and does not count for its case. LK_EIO: the log failed. Any error means
- * refused. */
+ * NULL, or refuses what this governance, or an earlier one with the same log, has decided (lk_seen_refuses).
+ * LK_EPOLICY: refused; the error gives the reason. The evidence's fault, whose reason the caller has written into
+ * `error`: the policy permits a request that cannot be done; it is refused, and does not count for its case. LK_EIO:
+ * the log failed. Any error means refused. */
 lk_status lk_governance_decide(lk_governance *governance, const lk_policy_request *request, const lk_evidence *evidence,
                                const lk_once *once, uint64_t now_ms, lk_verdict *verdict, lk_error *error);
 

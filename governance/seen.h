@@ -1,6 +1,6 @@
-/* Remembers which signed jobs were decided, for as long as their signatures are accepted: each counts once. The entry of
- * the queue that brought a job first may come again until it is answered; everything else that has its signed message is
- * a copy. */
+/* Remembers which signed jobs were decided, for as long as their signatures are accepted: each counts once. The entry
+ * of the queue that brought a job first may come again until it is answered; everything else that has its signed
+ * message is a copy. */
 #ifndef GOVERNANCE_SEEN_H
 #define GOVERNANCE_SEEN_H
 

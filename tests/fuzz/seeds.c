@@ -101,8 +101,11 @@ static void save_manifest(void) {
 /* A log in one file and its head: the second seed is of another kind. */
 static void save_audit(void) {
   char folder[4096], file[4200], lock[4200], head[LK_AUDIT_HEAD_MAX];
-  lk_audit_record record = {
-      .type = LK_AUDIT_DECISION, .id = lk_text_of("d"), .signed_hash = lk_text_of("a0"), .rules = {lk_text_of("r")}};
+  lk_audit_record record = {.type = LK_AUDIT_DECISION,
+                            .id = lk_text_of("d"),
+                            .signed_hash = lk_text_of("a0"),
+                            .entry = lk_text_of("q:lo 5-1"),
+                            .rules = {lk_text_of("r")}};
   lk_audit *audit;
   snprintf(folder, sizeof folder, "%s.log", root);
   snprintf(file, sizeof file, "%s/audit-000001.log", folder);

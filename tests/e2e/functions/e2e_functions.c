@@ -184,8 +184,8 @@ Test(functions, what_is_answered_is_remembered) {
   }
   redis_do(&redis, "RPUSH", FACES_SIGNED "04", "no text", NULL);
   expect_call("(3 0 0 (2) *)", LK_FINISH, "7", FACES_LO, FACES_DEAD, LIST, FACES_SIGNED "01", FACES_SIGNED "02",
-              FACES_SIGNED "03", FACES_SIGNED "04", LK_GROUP, "1-1", "1", ALWAYS, "", "a", "1-2", "1", "0", "1", "", "b",
-              "1-3", "1", ALWAYS, "", "c", "1-4", "1", ALWAYS, "", "d", NULL);
+              FACES_SIGNED "03", FACES_SIGNED "04", LK_GROUP, "1-1", "1", ALWAYS, "", "a", "1-2", "1", "0", "1", "",
+              "b", "1-3", "1", ALWAYS, "", "c", "1-4", "1", ALWAYS, "", "d", NULL);
   expect_call(FACES_LO " 1-1 answered", LK_ONCE, "1", FACES_SIGNED "01", brought[0], "60000", NULL);
   expect_call(brought[1], LK_ONCE, "1", FACES_SIGNED "02", brought[1], "60000", NULL);
   expect_call(brought[2], LK_ONCE, "1", FACES_SIGNED "03", "1-4", "60000", NULL);

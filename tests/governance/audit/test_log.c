@@ -94,7 +94,7 @@ Test(audit, the_longest_record_fits) {
   memset(longest, '"', sizeof longest);
   lk_text t = {longest, sizeof longest};
   lk_audit_record r = {.type = LK_AUDIT_DECISION, .id = t, .operation = t, .purpose = t, .actor = t, .jurisdiction = t};
-  r.case_id = r.authorisation = r.gallery = r.model = r.policy = r.signed_hash = t;
+  r.case_id = r.authorisation = r.gallery = r.model = r.policy = r.signed_hash = r.entry = t;
   r.rules_count = LK_AUDIT_RULES_MAX;
   for (int i = 0; i < LK_AUDIT_RULES_MAX; i++) r.rules[i] = t;
   r.time_ms = r.cap = r.epoch = r.searched = r.total = r.probes = INT64_MAX;
