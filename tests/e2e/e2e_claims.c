@@ -162,6 +162,7 @@ Test(claims, nothing_is_claimed_soon_after_a_reconnection) {
   start_workers(1, "8");
   sleep_ms(6000);
   process_signal(&workers[0], SIGSTOP);
+  sleep_ms(300); /* its read, which waits at Redis, is over then */
   send_jobs(FACES_LO, "x", "me", 3);
   take_as("dead1", "3");
   redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
