@@ -187,12 +187,24 @@ Test(claims, a_claim_is_refused_midway) {
   cr_assert_eq(pending(), 0);
 }
 
+/* The workers are stopped; their last reads may still wait for jobs. */
+static void await_no_reader(void) {
+  for (int quiet = 0; quiet < 3; sleep_ms(50)) {
+    size_t length;
+    lk_redis_reply *reply = redis_ask(&redis, "INFO", "clients", NULL);
+    quiet = strstr(lk_redis_reply_string(reply, &length), "blocked_clients:0\r") != NULL ? quiet + 1 : 0;
+    lk_redis_reply_free(reply);
+  }
+}
+
 /* A call that the worker gave up is executed late: it has the job, and knows nothing of it. */
 Test(claims, a_job_that_never_arrived_is_read_again) {
   size_t length;
   start_workers(1, "8");
+  send_jobs(FACES_LO, "y", "you", 1);
+  await_replies("you", 1, 5000);
   process_signal(&workers[0], SIGSTOP);
-  sleep_ms(400); /* until its read waits no more */
+  await_no_reader();
   send_jobs(FACES_LO, "x", "me", 2);
   lk_redis_reply *reply = redis_ask(&redis, "ZRANGE", FACES_WORKERS, "0", "0", NULL);
   take_as(lk_redis_reply_string(lk_redis_reply_element(reply, 0), &length), "1");
@@ -418,13 +430,18 @@ static int64_t connections(void) {
   return count;
 }
 
-/* Redis answers each call late. No connection is given up for it. */
-Test(claims, notes_to_a_slow_redis) {
-  enum { TURNS = 60, JOBS = 8 };
+/* A Redis that can be made to answer late. */
+static void start_slow_redis(void) {
   redis_server_close(&redis);
   redis.more[0] = "--enable-debug-command";
   redis.more[1] = "local";
   redis_server_start(&redis, true);
+}
+
+/* Redis answers each call late. No connection is given up for it. */
+Test(claims, notes_to_a_slow_redis) {
+  enum { TURNS = 60, JOBS = 8 };
+  start_slow_redis();
   start_workers(1, "1");
   expect_noted_again();
   int64_t before = connections();
@@ -436,4 +453,22 @@ Test(claims, notes_to_a_slow_redis) {
   cr_assert_eq(connections(), before);
   cr_assert(is_noted());
   worker_stop(&workers[0]);
+}
+
+/* However long it takes to claim them all, the worker lives. */
+Test(claims, a_lease_is_kept_while_much_is_claimed) {
+  enum { JOBS = 1500 };
+  start_slow_redis();
+  redis_do(&redis, "XGROUP", "CREATE", FACES_LO, LK_GROUP, "0", "MKSTREAM", NULL);
+  start_workers(1, "256");
+  process_signal(&workers[0], SIGSTOP);
+  send_jobs(FACES_LO, "x", "me", JOBS);
+  redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, "returned", "STREAMS", FACES_LO, ">", NULL);
+  process_signal(&workers[0], SIGCONT);
+  while (redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL) < JOBS) {
+    cr_assert_eq(redis_number(&redis, "EXISTS", FACES_WORKERS, NULL), 1, "%s", process_log(&workers[0]));
+    redis_do(&redis, "DEBUG", "SLEEP", "0.02", NULL);
+  }
+  worker_stop(&workers[0]);
+  expect_each_once("me", "x", JOBS);
 }
