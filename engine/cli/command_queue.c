@@ -1,10 +1,12 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <likeness/vector_file.h>
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/printable.h"
 #include "engine/cli/command.h"
@@ -14,6 +16,8 @@
 #include "engine/queue/job.h"
 #include "engine/worker/serve.h"
 #include "index/formats/id_list.h"
+
+enum { LOOKS_EVERY_US = 10000 };
 
 static lk_status read_address(const lk_options *options, lk_address *address, lk_error *error) {
   if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is missing: the address of the queue");
@@ -46,17 +50,54 @@ static lk_status open_galleries(const lk_options *options, lk_gallery **gallerie
   return status;
 }
 
-static lk_status load_galleries(const lk_options *options, lk_device *device, lk_gallery *const *galleries, FILE *log,
-                                lk_error *error) {
-  for (int i = 0; i < options->words_count; i++) {
-    lk_status status = lk_gallery_load(galleries[i], device, error);
-    if (status != LK_OK) return status;
+/* Loading may take minutes, and a worker that loads holds nothing: so it is done in a thread of its own, which is left
+ * behind when the worker is to stop. */
+typedef struct loading {
+  lk_device *device;
+  lk_gallery *galleries[LK_WORDS_MOST];
+  int count;
+  const lk_streams *streams;
+  atomic_bool over;
+  lk_status status;
+  lk_error error;
+} loading;
+
+static void *load_all(void *argument) {
+  loading *l = argument;
+  for (int i = 0; i < l->count && l->status == LK_OK && !atomic_load(l->streams->stop); i++) {
+    l->status = lk_gallery_load(l->galleries[i], l->device, &l->error);
+    if (l->status != LK_OK || atomic_load(l->streams->stop)) break;
     lk_gallery_stat stat;
-    lk_gallery_stat_get(galleries[i], &stat);
-    lk_printable_line(log, "likeness: serving %s: %" PRIu64 " templates of dimension %u, %s, on %s", stat.name,
-                      stat.templates, stat.dim, lk_metric_name(stat.metric), lk_device_name(device));
+    lk_gallery_stat_get(l->galleries[i], &stat);
+    lk_printable_line(l->streams->log, "likeness: serving %s: %" PRIu64 " templates of dimension %u, %s, on %s",
+                      stat.name, stat.templates, stat.dim, lk_metric_name(stat.metric), lk_device_name(l->device));
   }
-  return LK_OK;
+  atomic_store(&l->over, true);
+  return NULL;
+}
+
+static lk_status load_galleries(const lk_options *options, lk_device *device, lk_gallery *const *galleries,
+                                const lk_streams *streams, lk_serve_left *left, lk_error *error) {
+  pthread_t thread;
+  loading *l = calloc(1, sizeof *l);
+  if (l == NULL) return lk_fail_memory(error);
+  *l = (loading){.device = device, .count = options->words_count, .streams = streams};
+  memcpy(l->galleries, galleries, (size_t)l->count * sizeof galleries[0]);
+  if (pthread_create(&thread, NULL, load_all, l) != 0) {
+    free(l);
+    return lk_fail(error, LK_ENOMEM, "cannot start a thread");
+  }
+  while (!atomic_load(&l->over) && !atomic_load(streams->stop)) lk_clock_sleep_us(LOOKS_EVERY_US);
+  if (!atomic_load(&l->over)) {
+    *left = LK_LEFT_GALLERIES;
+    lk_printable_line(streams->log, "likeness: stopped while the galleries were loaded");
+    return LK_OK;
+  }
+  pthread_join(thread, NULL);
+  lk_status status = l->status;
+  *error = l->error;
+  free(l);
+  return status;
 }
 
 static bool is_same_file(const char *a, const char *b) {
@@ -134,8 +175,8 @@ static lk_status serve_on(lk_device *device, const lk_options *options, const lk
   lk_serve_left left = LK_LEFT_NOTHING;
   lk_status status = open_galleries(options, galleries, error);
   if (status == LK_OK) status = open_governance(options, galleries, &governance, streams->log, error);
-  if (status == LK_OK) status = load_galleries(options, device, galleries, streams->log, error);
-  if (status == LK_OK) {
+  if (status == LK_OK) status = load_galleries(options, device, galleries, streams, &left, error);
+  if (status == LK_OK && !atomic_load(streams->stop)) {
     lk_worker_options worker = {.address = *address,
                                 .galleries = galleries,
                                 .galleries_count = (uint32_t)options->words_count,

@@ -236,3 +236,17 @@ Test(workers, a_gallery_that_is_damaged_meanwhile_is_taken_out_of_service) {
   cr_assert_not_null(strstr(process_log(&worker), "gallery faces is out of service"), "%s", process_log(&worker));
   cr_assert_not_null(strstr(process_log(&worker), "faces/segment-000001.lks: at offset"), "%s", process_log(&worker));
 }
+
+#ifdef SLOW_LOAD_LIBRARY
+/* It holds nothing yet. */
+Test(workers, sigterm_while_the_galleries_load) {
+  const char *const words[] = {
+      "/usr/bin/env", "LD_PRELOAD=" SLOW_LOAD_LIBRARY, LIKENESS_PROGRAM, "serve", faces, "--redis", redis.url, NULL};
+  process_start(&worker, words);
+  cr_assert(process_logs(&worker, "it loads", PROCESS_PATIENCE_MS), "%s", process_log(&worker));
+  process_signal(&worker, SIGTERM);
+  cr_assert_eq(process_wait(&worker, 2000), 0, "%s", process_log(&worker));
+  cr_assert_not_null(strstr(process_log(&worker), "stopped while the galleries were loaded"), "%s",
+                     process_log(&worker));
+}
+#endif
