@@ -69,12 +69,10 @@ lk_redis_session lk_worker_session(lk_worker *worker, const char *stage) {
                             .reached = &worker->reached};
 }
 
-bool lk_worker_has(lk_worker *worker, const char *stream, const char *entry) {
-  pthread_mutex_lock(&worker->lock);
+bool lk_worker_has(const lk_worker *worker, const char *stream, const char *entry) {
   const lk_task *task = worker->taken;
   while (task != NULL && (task->stream != stream || task->finished || strcmp(task->entry, entry) != 0))
     task = task->newer;
-  pthread_mutex_unlock(&worker->lock);
   return task != NULL;
 }
 

@@ -105,8 +105,8 @@ void *lk_steward_main(void *worker);
 /* A session of a stage of this worker, not opened. */
 lk_redis_session lk_worker_session(lk_worker *worker, const char *stage);
 
-/* Whether there is a task for this entry of the stream with this key. */
-bool lk_worker_has(lk_worker *worker, const char *stream, const char *entry);
+/* Whether there is an unfinished task for this entry of the stream with this key. Under the lock. */
+bool lk_worker_has(const lk_worker *worker, const char *stream, const char *entry);
 /* Forgets and frees the tasks of a list. Returns how many they were. */
 uint32_t lk_worker_forget(lk_worker *worker, lk_task *tasks);
 /* Leaves the tasks of a list to be handed back. */

@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/text.h"
-#include "governance/policy/claims.h"
 #include "governance/decision_record.h"
+#include "governance/policy/claims.h"
 
 static lk_status check_claims(const lk_claims *claims, lk_error *error) {
   for (int i = 0; claims != NULL && i < LK_CLAIMS_TEXTS; i++) {

@@ -58,21 +58,20 @@ static bool is_newer(const lk_entry *a, const lk_entry *b) {
   return a->ms != b->ms ? a->ms > b->ms : a->sequence > b->sequence;
 }
 
-/* Whether the worker may have a task for this entry already: it is read again, or the group was destroyed and made
- * again, so that entries come as new that are not. */
-static bool may_be_taken(lk_worker *worker, const lk_admission_entry *given) {
+/* Whether the worker already has a task for this entry: it is read again, or it comes as new since the group was
+ * destroyed and made again. A task that is finished counts no more: an entry that is read again just then is computed
+ * again, but the finish function answers it only once. Under the lock. */
+static bool is_taken(lk_worker *worker, uint32_t gallery, const char *stream, const char *id) {
   lk_entry entry;
-  return given->again || !lk_entry_parse(given->id, given->id_length, &entry) ||
-         !is_newer(&entry, newest_of(worker, given->from->gallery, given->from->key));
+  if (lk_entry_parse(id, strlen(id), &entry) && is_newer(&entry, newest_of(worker, gallery, stream))) return false;
+  return lk_worker_has(worker, stream, id);
 }
 
-/* One that is finished counts no more: an entry that is read again just then is computed again, but the finish function
- * answers it only once. */
-static bool is_taken(lk_worker *worker, const lk_admission_entry *given) {
+static bool is_given_twice(lk_worker *worker, const lk_admission_entry *given) {
   pthread_mutex_lock(&worker->lock);
-  bool may_be = may_be_taken(worker, given);
+  bool taken = is_taken(worker, given->from->gallery, given->from->key, given->id);
   pthread_mutex_unlock(&worker->lock);
-  return may_be && lk_worker_has(worker, given->from->key, given->id);
+  return taken;
 }
 
 static void note_newest(lk_worker *worker, const lk_task *task) {
@@ -85,7 +84,7 @@ void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_admission
   a->entries++;
   a->weighed.bytes += bytes;
   lk_task *task = NULL;
-  if (is_taken(a->worker, entry)) return;
+  if (is_given_twice(a->worker, entry)) return;
   if (entry->id_length < sizeof task->entry) task = lk_task_new(delivery, bytes);
   if (task == NULL) {
     atomic_fetch_add(&a->worker->recoveries, 1);
@@ -197,16 +196,24 @@ static void free_tasks(lk_task *task) {
   }
 }
 
-/* A worker that ends takes no more; then the entries stay pending. */
+/* A worker that ends takes no more; then the entries stay pending. An entry that was claimed while it was read again
+ * came in on both ways: one task is enough. */
 static void queue_tasks(lk_worker *worker, lk_task *task) {
+  lk_task *twice = NULL;
   pthread_mutex_lock(&worker->lock);
   for (lk_task *next; task != NULL && !worker->intake_over; task = next) {
     next = lk_task_next(task);
-    queue_task(worker, task);
+    if (!is_taken(worker, task->number, task->stream, task->entry)) {
+      queue_task(worker, task);
+      continue;
+    }
+    task->queued.next = (lk_queued *)twice;
+    twice = task;
   }
   pthread_cond_broadcast(&worker->work);
   if (worker->refused_first != NULL) pthread_cond_broadcast(&worker->changed);
   pthread_mutex_unlock(&worker->lock);
+  free_tasks(twice);
   free_tasks(task);
 }
 

@@ -26,8 +26,15 @@ static lk_status send_looks(const lk_worker *worker, const lk_keys *keys, lk_red
   return status;
 }
 
+static bool has_task(lk_worker *worker, const char *stream, const char *entry) {
+  pthread_mutex_lock(&worker->lock);
+  bool has = lk_worker_has(worker, stream, entry);
+  pthread_mutex_unlock(&worker->lock);
+  return has;
+}
+
 static bool is_stray(lk_worker *worker, const lk_claimer *claimer, const char *stream, const char *entry) {
-  return entry != NULL && !lk_claimer_holds(claimer, stream, entry) && !lk_worker_has(worker, stream, entry);
+  return entry != NULL && !lk_claimer_holds(claimer, stream, entry) && !has_task(worker, stream, entry);
 }
 
 /* A stream that has no group, or is none, has no strays either; and whoever may not look is told so where it claims. */
