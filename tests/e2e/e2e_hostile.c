@@ -188,6 +188,7 @@ static uint32_t times_logged(const char *words) {
 /* The worker waits a second for company, so that it holds the jobs of the lane when that goes. */
 Test(hostile, a_lane_of_another_type_stops_nobody) {
   worker_start(&worker, "--max-queue-delay-us", "1000000", NULL);
+  workers_await(FACES_WORKERS);
   send_job(&(test_job){.id = "lost", .stream = LANE});
   for (uint64_t end_ms = now_ms() + 900; pending() == 0;) cr_assert_lt(now_ms(), end_ms);
   redis_do(&redis, "SET", LANE, "text", NULL);
