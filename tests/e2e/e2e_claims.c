@@ -34,6 +34,7 @@ static const char *lane(lk_priority priority, int number) {
 static void start_workers(int count, const char *batch) {
   for (int i = 0; i < count; i++) worker_start(&workers[i], "--batch", batch, NULL);
   cr_assert(redis_reaches(&redis, count, "ZCARD", FACES_WORKERS, NULL));
+  cr_assert(redis_reaches(&redis, 1, "EXISTS", FACES_LO, NULL), "its group is made with it");
 }
 
 static int64_t replies_to(const char *to) {

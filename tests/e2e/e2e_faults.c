@@ -274,7 +274,6 @@ Test(faults, password_changed_in_the_middle) {
   redis_do(&redis, "CONFIG", "SET", "requirepass", "new", NULL);
   redis_do(&redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
   process_signal(&worker, SIGCONT);
-  expect_log(&worker, "likeness: intake lo: redis at unix:");
   expect_log(&worker, "refused AUTH: WRONGPASS");
   cr_assert_eq(process_wait(&worker, 3000), PROCESS_LATE, "%s", process_log(&worker));
   cr_assert_leq(count_words(process_log(&worker), "WRONGPASS"), 5, "once a stage: %s", process_log(&worker));
