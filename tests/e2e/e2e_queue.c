@@ -247,6 +247,7 @@ Test(queue, deadline) {
   send_job(&(test_job){.id = "before", .ttl = "60000"});
   expect_reply("me", "before", "OK", "");
   process_signal(&worker, SIGSTOP);
+  sleep_ms(50); /* until all its threads have stopped */
   send_job(&(test_job){.id = "short", .ttl = "1"});
   send_job(&(test_job){.id = "long", .ttl = "600000"});
   sleep_ms(20);

@@ -86,7 +86,7 @@ lk_status lk_wire_send(lk_wire *wire, const lk_command *command, lk_error *error
   char *end = put_head(all + wire->length, '*', command->count);
   for (size_t i = 0; i < command->count; i++) {
     end = put_head(end, '$', command->lengths[i]);
-    memcpy(end, command->arguments[i], command->lengths[i]);
+    if (command->lengths[i] > 0) memcpy(end, command->arguments[i], command->lengths[i]);
     end += command->lengths[i];
     *end++ = '\r';
     *end++ = '\n';
