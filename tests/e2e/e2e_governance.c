@@ -29,7 +29,13 @@ static void teardown(void) {
 
 TestSuite(governance, .init = setup, .fini = teardown);
 
-static void write_policy(const char *text) { files_write(policy, text, strlen(text)); }
+/* At once, as policies should be: a worker may look at any moment. */
+static void write_policy(const char *text) {
+  char fresh[PATH_MAX];
+  snprintf(fresh, sizeof fresh, "%s", files_path("fresh.yaml"));
+  files_write(fresh, text, strlen(text));
+  cr_assert_eq(rename(fresh, policy), 0);
+}
 
 static void send_demo(const char *id, const char *k) {
   send_job(&(test_job){.id = id, .k = k, .extra = "purpose", .extra_value = "demo"});
