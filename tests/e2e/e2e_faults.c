@@ -139,7 +139,7 @@ static void start_consumer(char consumer[128]) {
 /* Delivered to the worker, as Redis sees it; in one transaction, so that the worker cannot get them itself. */
 Test(faults, deliveries_that_never_arrived_are_read_again) {
   enum { JOBS = 700 };
-  char consumer[128], stopped[64];
+  char consumer[128];
   start_consumer(consumer);
   redis_do(&redis, "MULTI", NULL);
   send_jobs(FACES_LO, "x", "me", JOBS);
@@ -150,8 +150,11 @@ Test(faults, deliveries_that_never_arrived_are_read_again) {
   cr_assert(redis_reaches(&redis, JOBS, "LLEN", FACES_REPLIES "me", NULL), "%s", process_log(&worker));
   worker_stop(&worker);
   expect_each_once("me", "x", JOBS);
-  snprintf(stopped, sizeof stopped, "stopped after %d jobs", JOBS + 1);
-  expect_log(&worker, stopped);
+  /* One that is read again just when it was finished is computed again, and answered once. */
+  int jobs = 0;
+  const char *line = strstr(process_log(&worker), "stopped after ");
+  cr_assert(line != NULL && sscanf(line, "stopped after %d jobs", &jobs) == 1, "%s", process_log(&worker));
+  cr_assert(jobs > JOBS && jobs <= 2 * JOBS, "%d", jobs);
 }
 
 /* Entries that were taken out of the stream while they waited for a worker that had been given them: nobody knows any
