@@ -276,8 +276,9 @@ static int64_t long_answered(void) { return redis_number(&redis, "LLEN", "lk:{lo
 /* Each of the jobs gets its one reply. */
 static void expect_long_once(uint32_t count) {
   uint8_t *met = calloc(count, 1);
-  cr_assert(redis_reaches(&redis, count, "LLEN", "lk:{long}:r:me", NULL), "%lld of %u jobs are answered",
-            (long long)long_answered(), count);
+  for (int tries = 0; long_answered() < count && tries < 4; tries++) /* ThreadSanitizer is slow */
+    (void)redis_reaches(&redis, count, "LLEN", "lk:{long}:r:me", NULL);
+  cr_assert_eq(long_answered(), count);
   for (uint32_t i = 0; i < count; i++) {
     json_t *reply = next_reply_at("lk:{long}:r:me");
     uint32_t number = (uint32_t)atoi(reply_text(reply, "id") + 1);

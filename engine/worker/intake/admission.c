@@ -116,7 +116,7 @@ static lk_status find_gallery(const lk_worker *worker, lk_task *task, lk_error *
   return LK_OK;
 }
 
-static lk_status read_clock(lk_worker *worker, lk_redis *redis, lk_error *error) {
+lk_status lk_admission_read_clock(lk_worker *worker, lk_redis *redis, lk_error *error) {
   const char *const words[] = {"TIME"};
   lk_redis_reply *reply = NULL;
   lk_status status = lk_redis_call_words(redis, &reply, error, 1, words);
@@ -147,7 +147,7 @@ static lk_status check_entry(lk_worker *worker, lk_redis *redis, lk_task *task, 
     return lk_fail(error, LK_EBADJOB, "the entry's id '%s' is malformed", task->entry);
   lk_status status = LK_OK;
   if (entry.ms > lk_worker_redis_ms(worker) + LK_ENTRY_AHEAD_MS || left_ms(worker, task, entry.ms) <= 0)
-    status = read_clock(worker, redis, error);
+    status = lk_admission_read_clock(worker, redis, error);
   if (status != LK_OK) return status;
   uint64_t now_ms = lk_worker_redis_ms(worker);
   int64_t left = left_ms(worker, task, entry.ms);

@@ -42,4 +42,7 @@ lk_status lk_admission_run(lk_admission *admission, lk_redis *redis, bool cancel
 /* The bytes of an entry's fields, as they are held. */
 size_t lk_admission_bytes(const lk_redis_reply *fields);
 
+/* Asks Redis for its time, which no job may be judged without. */
+lk_status lk_admission_read_clock(lk_worker *worker, lk_redis *redis, lk_error *error);
+
 #endif

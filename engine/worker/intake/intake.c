@@ -79,6 +79,7 @@ static lk_status join(intake *in, lk_error *error) {
   if (status == LK_OK) status = look_at_lanes(in, error);
   if (status == LK_OK && refused.text[0] != '\0' && in->lanes.count == in->lanes.all)
     status = lk_fail(error, LK_EIO, "%s", refused.text);
+  if (status == LK_OK) status = lk_admission_read_clock(in->worker, in->session.redis, error);
   if (status != LK_OK) return status;
   lk_redis_set_reply_limit(in->session.redis, LK_REPLY_BYTES_MOST);
   in->joined = true;
