@@ -48,6 +48,11 @@ void e2e_setup(void) {
   redis_server_name(&redis, files_root);
 }
 
+void e2e_setup_with_redis(void) {
+  e2e_setup();
+  redis_server_start(&redis, true);
+}
+
 void e2e_teardown(void) {
   redis_server_close(&redis);
   free(faces_probes);
@@ -88,6 +93,26 @@ void worker_start(process *worker, ...) {
 }
 
 void workers_await(const char *workers) { cr_assert(redis_reaches(&redis, 1, "EXISTS", workers, NULL)); }
+
+void worker_start_long(process *worker) {
+  enum { PROBES = 4096, ROWS = 600000 };
+  const char *const many = files_gallery("many", LK_COSINE, FACES_DIM);
+  random_state random = {12};
+  float *rows = files_random(&random, ROWS, FACES_DIM);
+  files_enroll(many, rows, ROWS, FACES_DIM, NULL);
+  for (int i = 0; i < LONG_JOBS; i++)
+    send_job(&(test_job){.stream = "lk:{many}:q:lo",
+                         .gallery = "many",
+                         .k = "64",
+                         .n = "4096",
+                         .flags = "",
+                         .f32 = rows,
+                         .bytes = PROBES * FACES_DIM * sizeof(float)});
+  free(rows);
+  worker_start(worker, many, "--batch", "65536", "--max-queue-delay-us", "5000000", "--device", "cpu", "--threads", "1",
+               NULL);
+  cr_assert(redis_reaches(&redis, 1, "EXISTS", "lk:{many}:running", NULL));
+}
 
 void worker_stop(process *worker) {
   process_signal(worker, SIGTERM);

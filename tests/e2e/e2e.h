@@ -44,6 +44,8 @@ extern float *faces_probes;                    /* FACES_PROBES x FACES_DIM */
  * row i has tags i % 8), and "probes.npy".
  */
 void e2e_setup(void);
+/* The same, and starts Redis. */
+void e2e_setup_with_redis(void);
 void e2e_teardown(void);
 
 /* Runs the program with these words (the last is NULL) to its end; returns the exit code. */
@@ -55,6 +57,10 @@ void likeness_start(process *process, ...) __attribute__((sentinel));
 void worker_start(process *worker, ...) __attribute__((sentinel));
 /* Waits until clients see that a worker serves the gallery of these workers. */
 void workers_await(const char *workers);
+/* Starts a worker that is busy for many seconds: one thread searches a large gallery, "many", for all its LONG_JOBS
+ * jobs in one batch, with replies to "me". */
+enum { LONG_JOBS = 16 };
+void worker_start_long(process *worker);
 /* Sends SIGTERM and expects exit code 0. */
 void worker_stop(process *worker);
 

@@ -1,12 +1,9 @@
 /* Users with the permissions that docs/protocol.md lists can do their work. */
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/e2e/functions/calls.h"
 
@@ -266,16 +263,6 @@ Test(acl, an_admin_looks_and_clears) {
   expect_redis("!NOPERM*", "ACL", "SETUSER", "admin", "+@all", NULL);
 }
 
-static int free_port(void) {
-  struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof name;
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  cr_assert_eq(bind(listener, (struct sockaddr *)&name, size), 0);
-  cr_assert_eq(getsockname(listener, (struct sockaddr *)&name, &size), 0);
-  close(listener);
-  return ntohs(name.sin_port);
-}
-
 static int submit_as(const char *url, const char *password) {
   return likeness(&client, "submit", probes, "--redis", url, "--gallery", "faces", "--timeout", "20", "--password-file",
                   password, NULL);
@@ -286,7 +273,7 @@ Test(acl, worker_and_client) {
   char url[80], port[16], password[PATH_MAX];
   strcpy(password, files_path("password"));
   files_write(password, "secret\n", 7);
-  snprintf(port, sizeof port, "%d", free_port());
+  snprintf(port, sizeof port, "%d", redis_free_port());
   const char *const tcp[] = {"--port", port, "--bind", "127.0.0.1"};
   memcpy(redis.more, tcp, sizeof tcp);
   redis_server_start(&redis, true);

@@ -13,17 +13,12 @@ enum { WORKERS = 3 };
 
 static process workers[WORKERS];
 
-static void setup(void) {
-  e2e_setup();
-  redis_server_start(&redis, true);
-}
-
 static void teardown(void) {
   for (int i = 0; i < WORKERS; i++) process_close(&workers[i]);
   e2e_teardown();
 }
 
-TestSuite(claims, .init = setup, .fini = teardown);
+TestSuite(claims, .init = e2e_setup_with_redis, .fini = teardown);
 
 static const char *lane(lk_priority priority, int number) {
   static lk_keys keys;
@@ -222,23 +217,7 @@ Test(claims, a_job_that_never_arrived_is_read_again) {
 
 /* A search that lasts longer than a lease does is slow, not dead. */
 Test(claims, a_slow_worker_keeps_its_lease) {
-  enum { PROBES = 4096, ROWS = 600000, JOBS = 16 };
-  const char *const many = files_gallery("many", LK_COSINE, FACES_DIM);
-  random_state random = {12};
-  float *rows = files_random(&random, ROWS, FACES_DIM);
-  files_enroll(many, rows, ROWS, FACES_DIM, NULL);
-  for (int i = 0; i < JOBS; i++)
-    send_job(&(test_job){.stream = "lk:{many}:q:lo",
-                         .gallery = "many",
-                         .k = "64",
-                         .n = "4096",
-                         .flags = "",
-                         .f32 = rows,
-                         .bytes = PROBES * FACES_DIM * sizeof(float)});
-  free(rows);
-  worker_start(&workers[0], many, "--batch", "65536", "--max-queue-delay-us", "5000000", "--device", "cpu", "--threads",
-               "1", NULL);
-  cr_assert(redis_reaches(&redis, 1, "EXISTS", "lk:{many}:running", NULL));
+  worker_start_long(&workers[0]);
   for (uint64_t end_ms = now_ms() + 2 * LK_LEASE_MS; now_ms() < end_ms; sleep_ms(50)) {
     cr_assert_eq(redis_number(&redis, "EXISTS", "lk:{many}:workers", NULL), 1);
     cr_assert_eq(redis_number(&redis, "EXISTS", "lk:{many}:r:me", NULL), 0, "the search was too short");

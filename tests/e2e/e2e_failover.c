@@ -117,16 +117,21 @@ Test(failover, the_wrong_node_of_a_cluster) {
   cr_assert_eq(pending(), 0);
 }
 
-/* The master dies and the replica is promoted by hand. */
-Test(failover, a_replica_takes_over) {
+/* A master, `other`, its replica, `redis`, and a worker that is given both. */
+static void serve_pair(char url[80]) {
   const char *const replica[] = {"--replicaof", "127.0.0.1", ports[1]};
-  char url[80];
   start_server(&other, ports[1], replica, 0);
   start_server(&redis, ports[0], replica, 3);
   await_replica(&redis);
-  snprintf(url, sizeof url, "redis://127.0.0.1:%s,127.0.0.1:%s", ports[1], ports[0]);
+  snprintf(url, 80, "redis://127.0.0.1:%s,127.0.0.1:%s", ports[1], ports[0]);
   start_worker(url);
   expect_submit(url);
+}
+
+/* The master dies and the replica is promoted by hand. */
+Test(failover, a_replica_takes_over) {
+  char url[80];
+  serve_pair(url);
   redis_server_kill(&other);
   expect_log(&worker, "is no master but a slave");
   redis_do(&redis, "REPLICAOF", "NO", "ONE", NULL);
@@ -137,14 +142,8 @@ Test(failover, a_replica_takes_over) {
 
 /* The two change roles, and no connection breaks: the old master refuses to write. */
 Test(failover, master_and_replica_change_roles) {
-  const char *const replica[] = {"--replicaof", "127.0.0.1", ports[1]};
   char url[80];
-  start_server(&other, ports[1], replica, 0);
-  start_server(&redis, ports[0], replica, 3);
-  await_replica(&redis);
-  snprintf(url, sizeof url, "redis://127.0.0.1:%s,127.0.0.1:%s", ports[1], ports[0]);
-  start_worker(url);
-  expect_submit(url);
+  serve_pair(url);
   redis_do(&redis, "REPLICAOF", "NO", "ONE", NULL);
   redis_do(&other, "REPLICAOF", "127.0.0.1", ports[0], NULL);
   expect_service("a");

@@ -8,17 +8,12 @@
 
 static process worker;
 
-static void setup(void) {
-  e2e_setup();
-  redis_server_start(&redis, true);
-}
-
 static void teardown(void) {
   process_close(&worker);
   e2e_teardown();
 }
 
-TestSuite(finish, .init = setup, .fini = teardown);
+TestSuite(finish, .init = e2e_setup_with_redis, .fini = teardown);
 
 static void expect_dead(uint32_t count, const char *to, const char *reason) {
   cr_assert(redis_reaches(&redis, count, "XLEN", FACES_DEAD, NULL));

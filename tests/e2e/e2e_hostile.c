@@ -10,18 +10,13 @@
 
 static process worker, other;
 
-static void setup(void) {
-  e2e_setup();
-  redis_server_start(&redis, true);
-}
-
 static void teardown(void) {
   process_close(&worker);
   process_close(&other);
   e2e_teardown();
 }
 
-TestSuite(hostile, .init = setup, .fini = teardown);
+TestSuite(hostile, .init = e2e_setup_with_redis, .fini = teardown);
 
 static const char highest[] = "18446744073709551615-18446744073709551615";
 

@@ -11,17 +11,12 @@
 
 static process worker;
 
-static void setup(void) {
-  e2e_setup();
-  redis_server_start(&redis, true);
-}
-
 static void teardown(void) {
   process_close(&worker);
   e2e_teardown();
 }
 
-TestSuite(queue, .init = setup, .fini = teardown);
+TestSuite(queue, .init = e2e_setup_with_redis, .fini = teardown);
 
 /* submit's output is that of identify, byte for byte; `view` are two further words. */
 static void compare_views(const char *k, const char *threshold, const char *format, const char *job_probes,

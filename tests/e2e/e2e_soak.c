@@ -10,17 +10,12 @@ enum { ROUND = 2000, ROUNDS = 5, MORE_KIB_MOST = 4096 };
 
 static process worker;
 
-static void setup(void) {
-  e2e_setup();
-  redis_server_start(&redis, true);
-}
-
 static void teardown(void) {
   process_close(&worker);
   e2e_teardown();
 }
 
-TestSuite(soak, .init = setup, .fini = teardown);
+TestSuite(soak, .init = e2e_setup_with_redis, .fini = teardown);
 
 /* What the kernel says of the worker's own memory. */
 static long resident_kib(void) {

@@ -19,11 +19,6 @@ enum { SOON_MS = 3000, AT_ONCE_MS = 1000 };
 static process worker, other;
 static float *long_probes;
 
-static void setup(void) {
-  e2e_setup();
-  redis_server_start(&redis, true);
-}
-
 static void teardown(void) {
   if (redis.process.pid > 0) process_signal(&redis.process, SIGCONT);
   process_close(&worker);
@@ -32,7 +27,7 @@ static void teardown(void) {
   e2e_teardown();
 }
 
-TestSuite(stop, .init = setup, .fini = teardown);
+TestSuite(stop, .init = e2e_setup_with_redis, .fini = teardown);
 
 static void expect_end(int code, uint32_t within_ms) {
   uint64_t began_ms = now_ms();
@@ -189,30 +184,14 @@ Test(stop, redis_comes_back_for_what_waits) {
 
 /* A batch of the most probes there may be, on one thread: its search is cancelled. */
 Test(stop, a_long_search_is_handed_back) {
-  enum { JOBS = 16, PROBES = 4096, ROWS = 600000 };
-  const char *const many = files_gallery("many", LK_COSINE, FACES_DIM);
-  random_state random = {12};
-  float *rows = files_random(&random, ROWS, FACES_DIM);
-  files_enroll(many, rows, ROWS, FACES_DIM, NULL);
-  for (int i = 0; i < JOBS; i++)
-    send_job(&(test_job){.stream = "lk:{many}:q:lo",
-                         .gallery = "many",
-                         .k = "64",
-                         .n = "4096",
-                         .flags = "",
-                         .f32 = rows,
-                         .bytes = PROBES * FACES_DIM * sizeof(float)});
-  free(rows);
-  worker_start(&worker, many, "--batch", "65536", "--max-queue-delay-us", "5000000", "--device", "cpu", "--threads",
-               "1", NULL);
-  cr_assert(redis_reaches(&redis, 1, "EXISTS", "lk:{many}:running", NULL));
+  worker_start_long(&worker);
   process_signal(&worker, SIGTERM);
   uint64_t begin_ms = now_ms();
   expect_end(0, OUT_WITHIN_MS);
   cr_assert_geq(now_ms() - begin_ms, 7900, "the search was too short to be cancelled");
   unsigned long long jobs, returned;
   read_end(&jobs, &returned);
-  cr_assert_eq(returned, JOBS, "%s", process_log(&worker));
+  cr_assert_eq(returned, LONG_JOBS, "%s", process_log(&worker));
 }
 
 Test(stop, a_second_signal_ends_it_now) {

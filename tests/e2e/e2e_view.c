@@ -8,17 +8,12 @@
 
 static process worker;
 
-static void setup(void) {
-  e2e_setup();
-  redis_server_start(&redis, true);
-}
-
 static void teardown(void) {
   process_close(&worker);
   e2e_teardown();
 }
 
-TestSuite(view, .init = setup, .fini = teardown);
+TestSuite(view, .init = e2e_setup_with_redis, .fini = teardown);
 
 static void expect_tagged(int mask) {
   json_t *reply = next_reply("me");

@@ -16,17 +16,12 @@
 
 static process worker;
 
-static void setup(void) {
-  e2e_setup();
-  redis_server_start(&redis, true);
-}
-
 static void teardown(void) {
   process_close(&worker);
   e2e_teardown();
 }
 
-TestSuite(workers, .init = setup, .fini = teardown);
+TestSuite(workers, .init = e2e_setup_with_redis, .fini = teardown);
 
 Test(workers, many_clients_at_once) {
   enum { CLIENTS = 8 };

@@ -19,7 +19,7 @@ static lk_status send_looks(const lk_worker *worker, const lk_keys *keys, lk_red
         "XPENDING",      keys->lanes[i / LK_LANES][i % LK_LANES], LK_GROUP, "IDLE", ON_ITS_WAY_MS, "-", "+", most,
         worker->consumer};
     lk_command_clear(&command);
-    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) lk_command_add_string(&command, words[w]);
+    lk_command_add_words(&command, sizeof words / sizeof words[0], words);
     status = lk_redis_send(redis, &command, error);
   }
   lk_command_free(&command);
