@@ -169,8 +169,9 @@ local function finish_fault(keys, argv)
   if #keys < 3 then return 'needs at least 3 keys, not ' .. #keys end
   if #argv < 1 or (#argv - 1) % JOB ~= 0 then return 'needs 1 argument and 6 for each job, not ' .. #argv end
   if argv[1] == '' then return 'the group has no name' end
+  local lists = last_list(keys) - 2
   for i = 2, #argv, JOB do
-    local fault = job_fault(argv, i, last_list(keys) - 2)
+    local fault = job_fault(argv, i, lists)
     if fault then return 'job ' .. (i + 4) / JOB .. ' ' .. fault end
   end
   return keys_fault(keys)

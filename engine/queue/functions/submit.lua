@@ -6,7 +6,7 @@ local RETRY_MS = '200'
 
 local looked_ms, busy = 0, false
 
--- Whether Redis is so full that it should take no more jobs. INFO costs as much as two jobs.
+-- Whether Redis is so full that it should take no more jobs. INFO is too dear to ask for each.
 local function is_busy(now)
   if now >= looked_ms and now < looked_ms + LOOK_EVERY_MS then return busy end
   local memory = redis.call('INFO', 'memory')
