@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/host/cuda.h"
 #include "kernels/search/sharded_search.h"
@@ -16,7 +16,7 @@ enum { NAME_BYTES = 64 }; /* of one backend's name in a list */
  * other one has the GPU. */
 enum { SEARCHERS = 2 };
 
-enum { MOMENT_NS = 20000000 };
+enum { MOMENT_US = 20000 };
 
 /* What runs one search at a time: for each shard a search on its backend, or on the backend's twin. */
 struct searcher {
@@ -180,11 +180,7 @@ static void await_freed(lk_device *device, const lk_search_control *control) {
     pthread_cond_wait(&device->freed, &device->lock);
     return;
   }
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += MOMENT_NS;
-  until.tv_sec += until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  const struct timespec until = lk_clock_timespec(lk_clock_us() + MOMENT_US);
   pthread_cond_timedwait(&device->freed, &device->lock, &until);
 }
 
