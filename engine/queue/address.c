@@ -33,14 +33,15 @@ static lk_status parse_database(const char *digits, lk_address *address, lk_erro
 
 /* Hosts, with commas between them. */
 static lk_status parse_places(const char *list, const char *end, int usual_port, lk_address *address, lk_error *error) {
-  for (const char *next = list; next != NULL; list = next + 1) {
-    next = memchr(list, ',', (size_t)(end - list));
+  while (true) {
     if (address->places_count == LK_PLACES_MOST) return bad(address, "has more than 8 hosts", error);
-    size_t length = (size_t)((next != NULL ? next : end) - list);
+    const char *comma = memchr(list, ',', (size_t)(end - list));
+    size_t length = (size_t)((comma != NULL ? comma : end) - list);
     const char *why = lk_place_parse(list, length, usual_port, &address->places[address->places_count++]);
     if (why != NULL) return bad(address, why, error);
+    if (comma == NULL) return LK_OK;
+    list = comma + 1;
   }
-  return LK_OK;
 }
 
 /* Takes "user@" off the front. */
