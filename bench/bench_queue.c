@@ -3,6 +3,7 @@
  *
  *   --rows N --dim N --k N        the gallery and the candidates (4096 x 512, 10)
  *   --small-rows N                of the gallery of `saturation` (256), whose search is to be a small part
+ *   --large-rows N                of the gallery of `load` (65536), whose search is to be the greater part
  *   --workers N --threads N       the most workers at once (2); search threads of each (1)
  *   --batch N                     a worker's preferred probes a batch (its own)
  *   --job-probes N                of jobs of several probes (64)
@@ -30,6 +31,7 @@ static void check_names(const char *names) {
 int main(int argc, char **argv) {
   queue_options options = {.rows = 4096,
                            .small_rows = 256,
+                           .large_rows = 65536,
                            .dim = 512,
                            .k = 10,
                            .workers = 2,

@@ -12,7 +12,7 @@
 #include "bench/queue/job_reply.h"
 #include "tests/support/random.h"
 
-enum { OUTPUT_MOST = 4 << 20, PATIENCE_US = 180000000 };
+enum { OUTPUT_MOST = 4 << 20, PATIENCE_US = 180000000, TICK_US = 250 };
 #define ANSWERED UINT64_MAX
 
 /* What was spent and done until then. */
@@ -174,7 +174,7 @@ static void wait(const load *l) {
       {.fd = l->submits.file, .events = (short)(POLLIN | (generator_has_output(&l->submits) ? POLLOUT : 0))},
       {.fd = l->replies.file, .events = (short)(POLLIN | (generator_has_output(&l->replies) ? POLLOUT : 0))}};
   double left_us = 100000;
-  if (l->plan.rate > 0) left_us = fmin(left_us, fmax(l->next_us - (double)lk_clock_us(), 0));
+  if (l->plan.rate > 0) left_us = fmin(left_us, fmax(l->next_us - (double)lk_clock_us(), TICK_US));
   ppoll(files, 2, &(struct timespec){.tv_nsec = (long)(left_us * 1000)}, NULL);
 }
 

@@ -14,6 +14,7 @@ static bool parse_number(queue_options *o, const char *name, const char *value) 
     uint32_t *number, most;
   } numbers[] = {{"--rows", &o->rows, UINT32_MAX},
                  {"--small-rows", &o->small_rows, UINT32_MAX},
+                 {"--large-rows", &o->large_rows, UINT32_MAX},
                  {"--dim", &o->dim, LK_DIM_MAX},
                  {"--k", &o->k, LK_K_MAX},
                  {"--workers", &o->workers, SERVING_WORKERS_MOST},

@@ -9,9 +9,9 @@
 
 typedef struct queue_options {
   uint32_t rows, dim, k;
-  uint32_t small_rows;       /* of the gallery that tells the queue's own cost */
-  uint32_t workers, threads; /* the most workers at once; search threads of each */
-  uint32_t batch;            /* a worker's preferred probes; 0: the program's own */
+  uint32_t small_rows, large_rows; /* of the galleries where a job's search is the smaller part, and the greater */
+  uint32_t workers, threads;       /* the most workers at once; search threads of each */
+  uint32_t batch;                  /* a worker's preferred probes; 0: the program's own */
   uint32_t job_probes, window;
   uint32_t rate; /* jobs a second in open loop; 0: half of what was found to be sustained */
   uint32_t seed, seconds;
