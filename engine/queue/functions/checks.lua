@@ -36,16 +36,22 @@ end
 -- The part that all keys of the gallery begin with; nil: this is not that key of a gallery. A partition of a gallery is
 -- named `faces/1`.
 local function gallery_part(key, name)
-  local part, tag = key:match('^(lk:{([^{}]+)}:)' .. name .. '$')
-  return tag and (tag:match('^[%w._-]+$') or tag:match('^[%w._-]+/%d+$')) and part
+  local part, tag, named = key:match('^(lk:{([^{}]+)}:)(' .. name .. ')$')
+  return tag and (tag:match('^[%w._-]+$') or tag:match('^[%w._-]+/%d+$')) and part, named
 end
+
+local known_stream, part_of_known -- patterns cost more than the rest of a call, so the last answer is kept
 
 -- The same for a stream of jobs: one of the 16 lanes of a priority.
 local function stream_part(key)
-  local part = gallery_part(key, 'q:hi') or gallery_part(key, 'q:lo')
-  local lane = key:match(':([1-9]%d?)$')
-  if part or not lane or tonumber(lane) > 15 then return part end
-  return gallery_part(key, 'q:hi:' .. lane) or gallery_part(key, 'q:lo:' .. lane)
+  if key == known_stream then return part_of_known end
+  local part, name = gallery_part(key, 'q:%l%l:?%d*')
+  if not part then return end
+  local lane = name:match('^q:hi(.*)$') or name:match('^q:lo(.*)$')
+  local number = lane and lane:match('^:([1-9]%d?)$')
+  if lane ~= '' and (not number or tonumber(number) > 15) then return end
+  known_stream, part_of_known = key, part
+  return part
 end
 
 -- A stream's name within its gallery.

@@ -15,11 +15,13 @@ local function is_busy(now)
   return busy
 end
 
--- The last field of this name counts.
-local function field_of(argv, name)
-  for i = #argv - 1, 1, -2 do
-    if argv[i] == name then return argv[i + 1] end
+-- The job's client and id. The last field of a name counts.
+local function sender_of(argv)
+  local to, id
+  for i = 1, #argv, 2 do
+    if argv[i] == 'to' then to = argv[i + 1] elseif argv[i] == 'id' then id = argv[i + 1] end
   end
+  return to, id
 end
 
 -- Whether somebody will answer the job in this entry: it is there, and a group that is alive needs it, or none is alive, and
@@ -50,7 +52,7 @@ end
 -- Returns {'QUEUED', entry}; {'WAITING', entry}: it was queued before; {'ANSWERED', ''}: its reply was pushed again; or
 -- {'EBUSY', ms}: Redis is nearly full, send it again after so long.
 local function submit(keys, argv)
-  local part, to, id, now = stream_part(keys[1]), field_of(argv, 'to'), field_of(argv, 'id'), now_ms()
+  local part, now, to, id = stream_part(keys[1]), now_ms(), sender_of(argv)
   local kept, expires_ms = kept_keys(part, to, now)
   local known = earlier(part, to, id, kept, now)
   if known then return known end
@@ -121,15 +123,17 @@ local function where(keys, argv)
   return {served and 'QUEUED' or 'UNSERVED', queued, '', 0, 0}
 end
 
+local function sender_fault(name, value)
+  if not value or value == '' then return 'the field ' .. name .. ' is missing' end
+  if #value > 128 then return 'the field ' .. name .. ' is longer than 128 bytes' end
+end
+
 local function submit_fault(keys, argv)
   local fault = counts_fault(keys, argv, 1, 1, 4, 128) or streams_fault(keys, 1)
   if fault then return fault end
   if #argv % 2 == 1 then return 'the last field has no value' end
-  for _, name in ipairs({'id', 'to'}) do
-    local value = field_of(argv, name)
-    if not value or value == '' then return 'the field ' .. name .. ' is missing' end
-    if #value > 128 then return 'the field ' .. name .. ' is longer than 128 bytes' end
-  end
+  local to, id = sender_of(argv)
+  return sender_fault('id', id) or sender_fault('to', to)
 end
 
 local function forget_fault(keys, argv)
