@@ -144,7 +144,7 @@ Test(hostile, a_ttl_does_not_begin_in_the_future) {
 /* Two workers, and an enemy between the rounds of an honest client. Redis takes each honest job in the end, and each is
  * answered once: with its result, or, if Redis numbered it beyond the enemy's, with the advice to send it again. */
 Test(hostile, two_workers_go_on) {
-  enum { ROUNDS = 40 };
+  enum { ROUNDS = 10 };
   worker_start(&worker, NULL);
   worker_start(&other, NULL);
   int64_t refused = 0;

@@ -180,7 +180,7 @@ Test(emulated, a_row_that_was_written_over_is_named) {
 
 Test(emulated, a_search_that_is_cancelled) {
   lk_device *device = open_device(plenty);
-  cancel_check(device, (cancel_sizes){.rows = 1500, .dim = 40, .probes = 9});
+  cancel_check(device, (cancel_sizes){.rows = 600, .dim = 40, .probes = 9});
   lk_device_close(device);
 }
 
