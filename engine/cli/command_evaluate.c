@@ -42,7 +42,7 @@ static lk_status check(const lk_options *o, lk_error *error) {
 
 static lk_status read_files(run *r, lk_error *error) {
   const lk_options *o = r->options;
-  lk_status status = lk_vector_file_open(o->words[1], &r->probes, error);
+  lk_status status = lk_vector_file_open(o->words[1], LK_ROLE_PROBES, &r->probes, error);
   if (status == LK_OK && r->probes.vectors.rows == 0)
     status = lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", o->words[1]);
   if (status == LK_OK) status = lk_label_csv_open(o->labels, r->probes.vectors.rows, &r->labels, error);

@@ -53,7 +53,7 @@ static lk_status enroll(const lk_options *options, const lk_streams *streams, co
 
 lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_vector_file file;
-  lk_status status = lk_vector_file_open(options->words[1], &file, error);
+  lk_status status = lk_vector_file_open(options->words[1], LK_ROLE_TEMPLATES, &file, error);
   if (status != LK_OK) return status;
   lk_label_csv labels = {0};
   lk_claims claims;

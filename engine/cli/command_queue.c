@@ -273,7 +273,7 @@ static lk_status open_submission(const lk_options *options, submission *s, lk_er
   if (status == LK_OK) status = read_address(options, &s->address, error);
   if (status == LK_OK) status = read_list(options->keys, &s->keys, error);
   if (status == LK_OK) status = read_list(options->subjects, &s->subjects, error);
-  if (status == LK_OK) status = lk_vector_file_open(options->words[0], &s->probes, error);
+  if (status == LK_OK) status = lk_vector_file_open(options->words[0], LK_ROLE_PROBES, &s->probes, error);
   if (status == LK_OK && s->probes.vectors.rows == 0)
     status = lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", s->probes.vectors.name);
   return status;

@@ -135,7 +135,7 @@ static lk_status check_k(const lk_options *options, lk_error *error) {
 static lk_status read_files(run *r, lk_error *error) {
   const lk_options *options = r->options;
   lk_status status = lk_options_claims(options, &r->claims, &r->key, error);
-  if (status == LK_OK) status = lk_vector_file_open(options->words[1], &r->probes, error);
+  if (status == LK_OK) status = lk_vector_file_open(options->words[1], LK_ROLE_PROBES, &r->probes, error);
   if (status == LK_OK && options->keys != NULL) status = lk_id_list_open(options->keys, &r->keys, error);
   if (status == LK_OK && options->subjects != NULL) status = lk_id_list_open(options->subjects, &r->subjects, error);
   return status;

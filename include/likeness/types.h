@@ -35,17 +35,31 @@ typedef struct lk_text {
   uint32_t length;
 } lk_text;
 
-typedef enum lk_element { LK_F32, LK_F64, LK_F16, LK_U8 } lk_element;
+typedef enum lk_element {
+  LK_F32,
+  LK_F64,
+  LK_F16,
+  LK_U8,
+  LK_I8,
+  LK_U16,
+  LK_I16,
+  LK_U32,
+  LK_I32,
+  LK_U64,
+  LK_I64
+} lk_element;
 
-/* Input vectors: rows x dim elements, little-endian, aligned or not. A row's elements are contiguous. A row is valid if
- * its elements are finite and its length is within 2^-40 .. 2^40, or zero under ip and l2. */
+/* Input vectors: rows x dim elements, aligned or not. A row is valid if its elements are finite and its length is
+ * within 2^-40 .. 2^40, or zero under ip and l2. */
 typedef struct lk_vectors {
   const char *name; /* for messages: a file's path, "job 17", ... */
   const void *data;
   uint64_t rows;
   uint32_t dim;
   lk_element element;
-  uint64_t stride_bytes; /* from one row's first byte to the next row's; 0: rows are contiguous */
+  uint64_t stride_bytes;         /* from one row's first byte to the next row's; 0: rows are contiguous */
+  uint64_t element_stride_bytes; /* from one element of a row to the next; 0: a row's elements are contiguous */
+  bool big_endian;
 } lk_vectors;
 
 /* The label of a vector at enrollment. An empty text means the default: for the key the template number in decimal, for

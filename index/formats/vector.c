@@ -6,25 +6,32 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "index/formats/element.h"
 #include "kernels/half.h"
 
-static uint64_t row_bytes(const lk_vectors *vectors) {
-  static const uint64_t sizes[] = {[LK_F32] = 4, [LK_F64] = 8, [LK_F16] = 2, [LK_U8] = 1};
-  return vectors->dim * sizes[vectors->element];
+static uint64_t element_stride(const lk_vectors *v) {
+  return v->element_stride_bytes != 0 ? v->element_stride_bytes : lk_element_bytes(v->element);
 }
 
-static uint64_t stride_of(const lk_vectors *vectors) {
-  return vectors->stride_bytes != 0 ? vectors->stride_bytes : row_bytes(vectors);
+static uint64_t stride_of(const lk_vectors *v) {
+  return v->stride_bytes != 0 ? v->stride_bytes : v->dim * (uint64_t)lk_element_bytes(v->element);
+}
+
+/* False: the vectors reach beyond the end of memory. */
+static bool has_extent(const lk_vectors *v) {
+  uint64_t rows, row, bytes;
+  return v->dim == 0 ||
+         (!__builtin_mul_overflow(v->rows - 1, stride_of(v), &rows) &&
+          !__builtin_mul_overflow(v->dim - 1, element_stride(v), &row) && !__builtin_add_overflow(rows, row, &bytes) &&
+          !__builtin_add_overflow(bytes, lk_element_bytes(v->element), &bytes) && bytes <= PTRDIFF_MAX);
 }
 
 lk_status lk_vectors_check(const lk_vectors *v, lk_error *error) {
-  uint64_t bytes;
-  if ((unsigned)v->element > LK_U8)
+  if ((unsigned)v->element > LK_I64)
     return lk_fail(error, LK_EINVAL, "%s: invalid element %d", v->name, (int)v->element);
   if (v->rows == 0) return LK_OK;
   if (v->data == NULL) return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " rows, but no data", v->name, v->rows);
-  if (__builtin_mul_overflow(v->rows - 1, stride_of(v), &bytes) ||
-      __builtin_add_overflow(bytes, row_bytes(v), &bytes) || bytes > PTRDIFF_MAX)
+  if (!has_extent(v))
     return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " rows, each %" PRIu64 " bytes after the one before, exceed memory",
                    v->name, v->rows, stride_of(v));
   return LK_OK;
@@ -41,31 +48,23 @@ lk_vectors lk_vector_part(const lk_vectors *vectors, uint64_t first, uint64_t mo
   return part;
 }
 
-static float element_at(lk_element element, const char *row, size_t i) {
-  float f32;
-  double f64;
-  uint16_t f16;
-  switch (element) {
-    case LK_F32:
-      memcpy(&f32, row + i * sizeof f32, sizeof f32);
-      return f32;
-    case LK_F64:
-      memcpy(&f64, row + i * sizeof f64, sizeof f64);
-      return (float)f64;
-    case LK_F16:
-      memcpy(&f16, row + i * sizeof f16, sizeof f16);
-      return lk_half_to_float(f16);
-    case LK_U8:
-      break;
-  }
-  return ((const uint8_t *)row)[i];
+void lk_vector_to_f32(const lk_vectors *vectors, uint64_t first, uint64_t rows, float *out) {
+  for (uint64_t r = first; r < first + rows; r++, out += vectors->dim)
+    lk_element_to_f32(vectors->element, vectors->big_endian, lk_vector_at(vectors, r), element_stride(vectors),
+                      vectors->dim, out);
 }
 
-void lk_vector_to_f32(const lk_vectors *vectors, uint64_t first, uint64_t rows, float *out) {
-  for (uint64_t r = first; r < first + rows; r++) {
-    const char *row = lk_vector_at(vectors, r);
-    for (uint32_t i = 0; i < vectors->dim; i++) *out++ = element_at(vectors->element, row, i);
+/* Whether the row itself has an infinite element: that of a float may also come of a double beyond its range. */
+static bool has_infinity(const lk_vectors *vectors, uint64_t row) {
+  if (vectors->element != LK_F64) return true;
+  const char *at = lk_vector_at(vectors, row);
+  for (uint32_t i = 0; i < vectors->dim; i++, at += element_stride(vectors)) {
+    uint64_t bits;
+    memcpy(&bits, at, sizeof bits);
+    if (vectors->big_endian) bits = __builtin_bswap64(bits);
+    if (bits << 1 == UINT64_C(0x7ff) << 53) return true;
   }
+  return false;
 }
 
 const char *lk_vector_prepare(lk_metric metric, const lk_vectors *vectors, uint64_t row, float *out) {
@@ -73,7 +72,7 @@ const char *lk_vector_prepare(lk_metric metric, const lk_vectors *vectors, uint6
   double squares = 0;
   for (uint32_t i = 0; i < vectors->dim; i++) squares += (double)out[i] * out[i];
   if (isnan(squares)) return "has a NaN";
-  if (isinf(squares)) return "has an infinite element";
+  if (isinf(squares) && has_infinity(vectors, row)) return "has an infinite element";
   double norm = sqrt(squares);
   if (norm == 0 && metric == LK_COSINE) return "is all zeros";
   if (norm != 0 && (norm < 0x1p-40 || norm > 0x1p40)) return "has a length outside 2^-40 .. 2^40";

@@ -62,7 +62,7 @@ Test(e2e_data, faces_rank_1_is_right_for_1418_of_1422) {
   const char *path = LIKENESS_DATA_DIR "/faces158.npy";
   if (access(path, R_OK) != 0) cr_skip_test("%s is not there", path);
   lk_vector_file file;
-  cr_assert_eq(lk_vector_file_open(path, &file, NULL), LK_OK);
+  cr_assert_eq(lk_vector_file_open(path, LK_ROLE_TEMPLATES, &file, NULL), LK_OK);
   cr_assert(file.vectors.rows == ROWS && file.vectors.dim == DIM && file.vectors.element == LK_F32);
   strcpy(faces, files_path("faces"));
   strcpy(probes, files_path("probes.npy"));

@@ -287,7 +287,7 @@ static void open_half(void) {
   if (access(path, R_OK) != 0) cr_skip_test("%s is not there", path);
   lk_vector_file file;
   size_t size;
-  cr_assert_eq(lk_vector_file_open(path, &file, NULL), LK_OK);
+  cr_assert_eq(lk_vector_file_open(path, LK_ROLE_TEMPLATES, &file, NULL), LK_OK);
   cr_assert(file.vectors.rows == FACES && file.vectors.dim == 512 && file.vectors.element == LK_F32);
   char *bytes = files_read(LIKENESS_DATA_DIR "/faces158.csv", &size), *records = strndup(bytes, size);
   enroll_half(&file.vectors, records);

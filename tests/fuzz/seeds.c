@@ -202,10 +202,13 @@ int main(int argc, char **argv) {
   save_npy("f4", 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }\n");
   save_npy("u1", 2, "{'descr': '|u1', 'fortran_order': False, 'shape': (8, 3), }\n");
   save_npy("f2", 3, "{'descr': '<f2', 'fortran_order': False, 'shape': (12, 1)}\n");
+  save_npy("columns", 1, "{'descr': '>i2', 'fortran_order': True, 'shape': (3, 1, 4), }\n");
+  save_npy("records", 1, "{'descr': [('id', '<i4'), ('v', '>f4', (2,))], 'fortran_order': False, 'shape': (2,)}");
   save_vecs("fuzz_fvecs", "rows", 3, 4, 4);
   save_vecs("fuzz_fvecs", "narrow", 1, 9, 4);
   save_vecs("fuzz_bvecs", "rows", 3, 4, 1);
   save_vecs("fuzz_bvecs", "wide", 60, 2, 1);
+  save_vecs("fuzz_ivecs", "rows", 3, 4, 4);
   save_text("fuzz_id_list", "lines", "t1\nZ\xc3\xbcrich\r\n\n\r\nlast");
   save_text("fuzz_id_list", "mark",
             "\xef\xbb\xbf"

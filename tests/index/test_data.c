@@ -21,7 +21,7 @@ static lk_vector_file open_data(const char *name, char path[PATH_MAX]) {
   if (access(path, R_OK) != 0) cr_skip_test("%s is not there", path);
   lk_vector_file file;
   lk_error error = {0};
-  cr_assert_eq(lk_vector_file_open(path, &file, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_vector_file_open(path, LK_ROLE_TEMPLATES, &file, &error), LK_OK, "%s", error.text);
   return file;
 }
 

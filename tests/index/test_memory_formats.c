@@ -34,7 +34,9 @@ Test(memory_formats, labels) {
 
 static lk_vector_file vector_file;
 
-static lk_status open_vectors(lk_error *error) { return lk_vector_file_open(files_path("v.npy"), &vector_file, error); }
+static lk_status open_vectors(lk_error *error) {
+  return lk_vector_file_open(files_path("v.npy"), LK_ROLE_TEMPLATES, &vector_file, error);
+}
 static void check_vectors(void) { cr_assert(vector_file.vectors.rows == 2 && vector_file.vectors.dim == 8); }
 static void close_vectors(void) { lk_vector_file_close(&vector_file); }
 

@@ -46,6 +46,8 @@ class Vectors(Structure):
         ("dim", c_uint32),
         ("element", c_int),
         ("stride_bytes", c_uint64),
+        ("element_stride_bytes", c_uint64),
+        ("big_endian", c_bool),
     ]
 
 

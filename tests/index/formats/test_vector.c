@@ -41,9 +41,11 @@ Test(vector, no_numbers_and_infinities) {
 Test(vector, a_double_too_large_for_a_float) {
   float out[DIM];
   for (lk_metric metric = LK_COSINE; metric <= LK_L2; metric++) {
-    cr_assert_not_null(prepare_f64(metric, 1e300, out));
-    cr_assert_not_null(prepare_f64(metric, -1e39, out));
-    cr_assert_not_null(prepare_f64(metric, (double)NAN, out));
+    cr_assert_str_eq(prepare_f64(metric, 1e300, out), "has a length outside 2^-40 .. 2^40");
+    cr_assert_str_eq(prepare_f64(metric, -1e39, out), "has a length outside 2^-40 .. 2^40");
+    cr_assert_str_eq(prepare_f64(metric, (double)NAN, out), "has a NaN");
+    cr_assert_str_eq(prepare_f64(metric, (double)INFINITY, out), "has an infinite element");
+    cr_assert_str_eq(prepare_f64(metric, (double)-INFINITY, out), "has an infinite element");
   }
 }
 

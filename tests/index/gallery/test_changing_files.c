@@ -214,7 +214,7 @@ Test(changing_files, a_source_that_is_cut_off_is_named) {
   lk_vector_file source;
   lk_error error;
   const char *folder = files_gallery("g", LK_IP, DIM);
-  cr_assert_eq(lk_vector_file_open(files_path("v.npy"), &source, NULL), LK_OK);
+  cr_assert_eq(lk_vector_file_open(files_path("v.npy"), LK_ROLE_TEMPLATES, &source, NULL), LK_OK);
   cr_assert_eq(truncate(files_path("v.npy"), 4096), 0);
   cr_assert_eq(lk_gallery_enroll(folder, &source.vectors, NULL, NULL, NULL, NULL, NULL, &error), LK_EIO);
   cr_assert_not_null(strstr(error.text, "v.npy: the file was cut off"), "%s", error.text);

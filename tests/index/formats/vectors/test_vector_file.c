@@ -17,7 +17,7 @@ static void check(const char *path, lk_element element) {
   lk_vector_file file;
   lk_error error = {0};
   float rows[ROWS * DIM];
-  cr_assert_eq(lk_vector_file_open(path, &file, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_vector_file_open(path, LK_ROLE_TEMPLATES, &file, &error), LK_OK, "%s", error.text);
   cr_assert(file.vectors.rows == ROWS && file.vectors.dim == DIM && file.vectors.element == element);
   cr_assert_str_eq(file.vectors.name, path);
   lk_vector_to_f32(&file.vectors, 0, ROWS, rows);
@@ -39,15 +39,38 @@ Test(vector_file, the_name_picks_the_format) {
 static void check_refused(const char *name, lk_status status, const char *words) {
   lk_vector_file file;
   lk_error error = {0};
-  cr_assert_eq(lk_vector_file_open(files_path(name), &file, &error), status, "%s", name);
+  cr_assert_eq(lk_vector_file_open(files_path(name), LK_ROLE_TEMPLATES, &file, &error), status, "%s", name);
   cr_assert_not_null(strstr(error.text, words), "'%s' is not in '%s'", words, error.text);
   cr_assert_not_null(strstr(error.text, name), "%s", error.text);
 }
 
-Test(vector_file, other_names) {
-  static const char *const names[] = {"f.ivecs", "f.npz", "f.npyx", "f.NPY", "npy", "f", "f.", "f.npy.gz"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    check_refused(names[i], LK_EFORMAT, ": the name of a vector file must end in .npy, .fvecs or .bvecs");
+Test(vector_file, content_before_name) {
+  static const char *const names[] = {"f.NPY", "npy", "f", "f.", "f.npy.old"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    files_write_npy(files_path(names[i]), "<f4", ROWS, DIM, floats, sizeof floats);
+    check(files_path(names[i]), LK_F32);
+  }
+  files_write_npy(files_path("f.fvecs"), "<f4", ROWS, DIM, floats, sizeof floats);
+  check_refused("f.fvecs", LK_EFORMAT,
+                "by its content it is a NumPy array, whose name ends in .npy, not a TEXMEX file");
+}
+
+Test(vector_file, neither_content_nor_name) {
+  static const char *const names[] = {"f.dat", "f.npyx", "npy", "f", "f."};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    files_write(files_path(names[i]), "0123456789abcdef", 16);
+    check_refused(names[i], LK_EFORMAT, "not a vector file by its name, nor by its content; names end in .npy");
+  }
+}
+
+Test(vector_file, a_member_of_what_has_none) {
+  lk_vector_file file;
+  lk_error error = {0};
+  files_write_npy(files_path("f.npy"), "<f4", ROWS, DIM, floats, sizeof floats);
+  cr_assert_eq(lk_vector_file_open(files_path("f.npy:x"), LK_ROLE_TEMPLATES, &file, &error), LK_EFORMAT);
+  cr_assert_not_null(strstr(error.text, "f.npy:x: a NumPy array has one array, without a name"), "%s", error.text);
+  files_write_npy(files_path("f.npy:x"), "<f4", ROWS, DIM, floats, sizeof floats);
+  check(files_path("f.npy:x"), LK_F32);
 }
 
 Test(vector_file, contents_that_are_none) {
@@ -57,7 +80,7 @@ Test(vector_file, contents_that_are_none) {
   files_write(files_path("text.bvecs"), "PK\x03\x04 a zip, as .npz files are", 28);
   check_refused("empty.npy", LK_EFORMAT, "empty.npy: the file is empty");
   check_refused("empty.fvecs", LK_EFORMAT, "empty.fvecs: the file is empty");
-  check_refused("text.npy", LK_EFORMAT, "not an .npy file");
+  check_refused("text.npy", LK_EFORMAT, "not a NumPy array, as its name says");
   check_refused("text.bvecs", LK_EDIM, "text.bvecs: row 0 has dimension 67324752");
   check_refused("missing.npy", LK_EIO, "cannot open");
   files_gallery("folder.npy", LK_COSINE, 2);

@@ -1,4 +1,4 @@
-#include "index/formats/vecs.h"
+#include "index/formats/vectors/vecs.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,9 +1,11 @@
-#include "index/formats/vecs.h"
+#include "index/formats/vectors/vecs.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/fail.h"
+#include "index/formats/element.h"
+#include "index/formats/vectors/vector_format.h"
 
 enum { HEAD = sizeof(int32_t) };
 
@@ -33,7 +35,7 @@ lk_status lk_vecs_parse(const char *name, const void *data, size_t size, lk_elem
   if (dim < 1 || dim > LK_DIM_MAX)
     return lk_fail(error, LK_EDIM, "%s: row 0 has dimension %" PRId32 "; 1 to %d can be searched", name, dim,
                    LK_DIM_MAX);
-  size_t stride = HEAD + (size_t)dim * (element == LK_F32 ? sizeof(float) : 1), rest = size % stride;
+  size_t stride = HEAD + (size_t)dim * lk_element_bytes(element), rest = size % stride;
   lk_status status = check_dims(name, data, size, stride, error);
   if (status == LK_OK && rest != 0)
     status = lk_fail(
@@ -49,3 +51,29 @@ lk_status lk_vecs_parse(const char *name, const void *data, size_t size, lk_elem
                           .stride_bytes = stride};
   return LK_OK;
 }
+
+static lk_status open_as(lk_element element, const lk_vector_source *source, lk_vectors *vectors, lk_error *error) {
+  return lk_vecs_parse(source->name, source->file.data, source->file.size, element, vectors, error);
+}
+
+static lk_status open_fvecs(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+  (void)decoded;
+  return open_as(LK_F32, source, vectors, error);
+}
+
+static lk_status open_bvecs(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+  (void)decoded;
+  return open_as(LK_U8, source, vectors, error);
+}
+
+static lk_status open_ivecs(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+  (void)decoded;
+  return open_as(LK_I32, source, vectors, error);
+}
+
+const lk_vector_format lk_fvecs_format = {
+    .name = "TEXMEX file of floats", .endings = ".fvecs", .holds = "rows of float32", .open = open_fvecs};
+const lk_vector_format lk_bvecs_format = {
+    .name = "TEXMEX file of bytes", .endings = ".bvecs", .holds = "rows of uint8", .open = open_bvecs};
+const lk_vector_format lk_ivecs_format = {
+    .name = "TEXMEX file of integers", .endings = ".ivecs", .holds = "rows of int32", .open = open_ivecs};

@@ -1,0 +1,61 @@
+#include "index/formats/vectors/vector_format.h"
+
+#include <string.h>
+#include <strings.h>
+
+const lk_vector_format *const lk_vector_formats[] = {&lk_npy_format, &lk_fvecs_format, &lk_bvecs_format,
+                                                     &lk_ivecs_format, NULL};
+
+static bool has_ending(const char *path, const char *ending, size_t length) {
+  size_t all = strlen(path);
+  return all > length && strncasecmp(path + all - length, ending, length) == 0;
+}
+
+static bool is_named(const lk_vector_format *format, const char *path) {
+  for (const char *ending = format->endings; *ending != '\0';) {
+    size_t length = strcspn(ending, " ");
+    if (has_ending(path, ending, length)) return true;
+    ending += length + (ending[length] == ' ');
+  }
+  return false;
+}
+
+static bool is_marked(const lk_vector_format *format, const lk_file *file) {
+  return format->magic_bytes > 0 && file->size >= format->magic_bytes &&
+         memcmp(file->data, format->magic, format->magic_bytes) == 0;
+}
+
+static lk_status refuse_name(const lk_vector_source *source, lk_error *error) {
+  char endings[128] = "";
+  for (int i = 0; lk_vector_formats[i] != NULL; i++) {
+    if (i > 0) strcat(endings, " ");
+    strcat(endings, lk_vector_formats[i]->endings);
+  }
+  return lk_fail(error, LK_EFORMAT, "%s: not a vector file by its name, nor by its content; names end in %s",
+                 source->name, endings);
+}
+
+lk_status lk_vector_format_find(const lk_vector_source *source, const lk_vector_format **format, lk_error *error) {
+  const lk_vector_format *named = NULL, *marked = NULL;
+  for (int i = 0; lk_vector_formats[i] != NULL; i++) {
+    if (is_named(lk_vector_formats[i], source->path)) named = lk_vector_formats[i];
+    if (is_marked(lk_vector_formats[i], &source->file)) marked = lk_vector_formats[i];
+  }
+  *format = marked != NULL ? marked : named;
+  if (*format == NULL) return refuse_name(source, error);
+  if (marked != NULL && named != NULL && marked != named)
+    return lk_fail(error, LK_EFORMAT, "%s: by its content it is a %s, whose name ends in %s, not a %s", source->name,
+                   marked->name, marked->endings, named->name);
+  if (named != NULL && marked == NULL && named->magic_bytes > 0)
+    return lk_fail(error, LK_EFORMAT, "%s: not a %s, as its name says: it begins with other bytes", source->name,
+                   named->name);
+  if (source->member != NULL && !(*format)->has_members)
+    return lk_fail(error, LK_EFORMAT, "%s: a %s has one array, without a name", source->name, (*format)->name);
+  return LK_OK;
+}
+
+lk_status lk_vector_format_check_dim(const char *name, uint64_t dim, lk_error *error) {
+  if (dim >= 1 && dim <= LK_DIM_MAX) return LK_OK;
+  return lk_fail(error, LK_EDIM, "%s: rows of %llu elements; 1 to %d can be searched", name, (unsigned long long)dim,
+                 LK_DIM_MAX);
+}
