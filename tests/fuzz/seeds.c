@@ -209,6 +209,10 @@ int main(int argc, char **argv) {
   save_vecs("fuzz_bvecs", "rows", 3, 4, 1);
   save_vecs("fuzz_bvecs", "wide", 60, 2, 1);
   save_vecs("fuzz_ivecs", "rows", 3, 4, 4);
+  save("fuzz_fbin", "rows", "\1\0\0\0\2\0\0\0abcdefgh", 16);
+  save("fuzz_ibin", "rows", "\2\0\0\0\1\0\0\0abcdefgh", 16);
+  save("fuzz_u8bin", "rows", "\2\0\0\0\3\0\0\0abcdef", 14);
+  save("fuzz_i8bin", "rows", "\3\0\0\0\2\0\0\0abcdef", 14);
   save_text("fuzz_id_list", "lines", "t1\nZ\xc3\xbcrich\r\n\n\r\nlast");
   save_text("fuzz_id_list", "mark",
             "\xef\xbb\xbf"

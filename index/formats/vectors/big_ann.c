@@ -1,0 +1,45 @@
+/* The files of big-ann-benchmarks: the number of rows and that of a row's elements, two little-endian uint32, then the
+ * rows without gaps. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "index/formats/element.h"
+#include "index/formats/vectors/vector_format.h"
+
+static lk_status open_as(lk_element element, const lk_vector_source *source, lk_vectors *vectors, lk_error *error) {
+  uint32_t head[2];
+  size_t size = source->file.size;
+  if (size < sizeof head)
+    return lk_fail(error, LK_EFORMAT, "%s: the file has %zu bytes; it must begin with the %zu bytes of its sizes",
+                   source->name, size, sizeof head);
+  memcpy(head, source->file.data, sizeof head);
+  lk_status status = lk_vector_format_check_dim(source->name, head[1], error);
+  if (status != LK_OK) return status;
+  uint64_t row_bytes = (uint64_t)head[1] * lk_element_bytes(element), body = size - sizeof head;
+  if (body != head[0] * row_bytes)
+    return lk_fail(error, LK_EFORMAT,
+                   "%s: its first bytes promise %" PRIu32 " rows of %" PRIu64 " bytes, but %" PRIu64
+                   " bytes follow them",
+                   source->name, head[0], row_bytes, body);
+  *vectors = (lk_vectors){.name = source->name,
+                          .data = (const char *)source->file.data + sizeof head,
+                          .rows = head[0],
+                          .dim = head[1],
+                          .element = element};
+  return LK_OK;
+}
+
+#define FORMAT(type, ending, element, words)                                                          \
+  static lk_status open_##type(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, \
+                               lk_error *error) {                                                     \
+    (void)decoded;                                                                                    \
+    return open_as(element, source, vectors, error);                                                  \
+  }                                                                                                   \
+  const lk_vector_format lk_##type##_format = {                                                       \
+      .name = "big-ann-benchmarks file of " words, .endings = ending, .holds = "rows of " words, .open = open_##type}
+
+FORMAT(fbin, ".fbin", LK_F32, "float32");
+FORMAT(ibin, ".ibin", LK_I32, "int32");
+FORMAT(u8bin, ".u8bin", LK_U8, "uint8");
+FORMAT(i8bin, ".i8bin", LK_I8, "int8");
