@@ -12,6 +12,7 @@
 #include "governance/calibration.h"
 #include "index/gallery/manifest.h"
 #include "index/gallery/segment.h"
+#include "tests/support/zip.h"
 
 static const char *root;
 
@@ -56,6 +57,19 @@ static void save_vecs(const char *target, const char *name, int32_t dim, int row
     memset(image + (size_t)r * stride + sizeof dim, 0x40 + r, stride - sizeof dim);
   }
   save(target, name, image, (size_t)rows * stride);
+}
+
+static void save_npz(void) {
+  static zip_image zip;
+  char npy[256];
+  size_t size = zip_make_npy(npy, "'<f4'", "(2, 2)", (float[]){1, 2, 3, 4}, 4 * sizeof(float));
+  zip_add(&zip, "a.npy", npy, size, ZIP_DEFLATED);
+  zip_end(&zip, false);
+  save("fuzz_npz", "deflated", zip.bytes, zip.size);
+  zip = (zip_image){0};
+  zip_add(&zip, "a.npy", npy, size, ZIP_WIDE);
+  zip_end(&zip, true);
+  save("fuzz_npz", "wide", zip.bytes, zip.size);
 }
 
 static void save_segment(void) {
@@ -219,6 +233,7 @@ int main(int argc, char **argv) {
             "t1\n");
   save_text("fuzz_label_csv", "all", "row,key,subject,group,tags,x\r\n0,\"a \"\"b\",s,F,0x1f,\r\n3,,,M,7,y\r\n");
   save_text("fuzz_label_csv", "mark", "\xef\xbb\xbfkey,row\nZ\xc3\xbcrich,11\n");
+  save_npz();
   save_segment();
   save_manifest();
   save_audit();
