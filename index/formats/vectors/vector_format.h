@@ -35,11 +35,11 @@ typedef struct lk_vector_format {
 } lk_vector_format;
 
 extern const lk_vector_format lk_npy_format, lk_npz_format, lk_fvecs_format, lk_bvecs_format, lk_ivecs_format,
-    lk_fbin_format, lk_ibin_format, lk_u8bin_format, lk_i8bin_format;
+    lk_fbin_format, lk_ibin_format, lk_u8bin_format, lk_i8bin_format, lk_number_text_format;
 
 /* All formats, and then NULL. */
 extern const lk_vector_format lk_npy_format, lk_npz_format, lk_fvecs_format, lk_bvecs_format, lk_ivecs_format,
-    lk_fbin_format, lk_ibin_format, lk_u8bin_format, lk_i8bin_format;
+    lk_fbin_format, lk_ibin_format, lk_u8bin_format, lk_i8bin_format, lk_number_text_format;
 
 /* The format of the file by its first bytes or, where these say nothing, by its path's ending. LK_EFORMAT: neither
  * names a format, or each another one. */

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
-const lk_vector_format *const lk_vector_formats[] = {&lk_npy_format,   &lk_fvecs_format, &lk_bvecs_format,
-                                                     &lk_ivecs_format, &lk_fbin_format,  &lk_ibin_format,
-                                                     &lk_u8bin_format, &lk_i8bin_format, NULL};
+const lk_vector_format *const lk_vector_formats[] = {
+    &lk_npy_format,  &lk_fvecs_format, &lk_bvecs_format, &lk_ivecs_format,       &lk_fbin_format,
+    &lk_ibin_format, &lk_u8bin_format, &lk_i8bin_format, &lk_number_text_format, NULL};
 
 static bool has_ending(const char *path, const char *ending, size_t length) {
   size_t all = strlen(path);
