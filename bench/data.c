@@ -40,7 +40,7 @@ static void make_spread(data *d) {
 
 static void open_file(data *d, const char *path) {
   lk_error error;
-  if (lk_vector_file_open(path, &d->file, &error) != LK_OK) bench_fail(error.text);
+  if (lk_vector_file_open(path, LK_ROLE_TEMPLATES, &d->file, &error) != LK_OK) bench_fail(error.text);
   const char *slash = strrchr(path, '/');
   d->name = slash != NULL ? slash + 1 : path;
   d->dim = d->file.vectors.dim;

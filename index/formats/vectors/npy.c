@@ -31,7 +31,7 @@ static lk_status find_element(const char *name, const lk_npy_header *h, lk_eleme
     return lk_fail(error, LK_EFORMAT,
                    "%s: a structured dtype, whose fields are neither floats of one type nor one array of floats", name);
   for (size_t i = 0; i < sizeof elements / sizeof elements[0]; i++)
-    if (h->descr[0] != '\0' && strcmp(h->descr + 1, elements[i].kind_and_size) == 0) {
+    if (h->kind != '?' && strcmp(h->descr + 1, elements[i].kind_and_size) == 0) {
       *element = elements[i].element;
       return LK_OK;
     }

@@ -14,7 +14,7 @@ enum { LK_NPY_DIMENSIONS = 4, LK_NPY_DESCR = 24 };
 typedef struct lk_npy_header {
   char descr[LK_NPY_DESCR]; /* of an element: its order, kind and size, as "<f4"; cut off */
   bool big_endian;
-  char kind;             /* f, i, u, U, S, ... */
+  char kind;             /* f, i, u, U, S, ...; '?': `descr` is none */
   uint64_t element_size; /* the number in `descr`: bytes, or characters under U */
   /* An item of the array is a record of elements if its dtype is structured, else an element. */
   bool is_structured, is_uniform;                    /* uniform: its elements lie together and have one type, `descr` */

@@ -188,9 +188,9 @@ static lk_status take_rows(text *t, lk_error *error) {
 
 static lk_status skip_mark(text *t, lk_error *error) {
   size_t size = (size_t)(t->end - t->at);
-  if (size >= 3 && memcmp(t->at, "\xef\xbb\xbf", 3) == 0) t->at += 3;
   if (size >= 2 && (memcmp(t->at, "\xff\xfe", 2) == 0 || memcmp(t->at, "\xfe\xff", 2) == 0))
     return lk_fail(error, LK_EFORMAT, "%s: the text is UTF-16; save it as UTF-8", t->name);
+  if (size >= 3 && memcmp(t->at, "\xef\xbb\xbf", 3) == 0) t->at += 3;
   return LK_OK;
 }
 

@@ -196,6 +196,7 @@ static const struct {
     {RECORDS("('x', '<f4', (4097,))", "(1,)"), 16388, LK_EDIM, "rows of 4097 elements"},
     {RECORDS("('x', '<f4', (4294967296, 4294967296))", "(1,)"), 4, LK_EFORMAT, "malformed"},
     {RECORDS("", "(1,)"), 4, LK_EFORMAT, "a structured dtype"},
+    {HEADER("Ef2", "(211, )"), 0, LK_EFORMAT, "unsupported element type 'Ef2'"},
     {HEADER("", "(3, 2)"), 24, LK_EFORMAT, "''"},
     {HEADER("<f4", "()"), 4, LK_EFORMAT, "has 0 dimensions"},
     {HEADER("<f4", "(3, 2, 1)"), 24, LK_EFORMAT, "has 3 dimensions;"},

@@ -73,6 +73,7 @@ Test(number_text, refused_by_line_and_column) {
   check_refused("a,b\n", LK_EFORMAT, "the file has no rows");
   check_refused("\n#\n\n", LK_EFORMAT, "the file has no rows");
   check_refused(",a\n0\n", LK_EDIM, "rows of 0 elements");
+  check_refused("\xef\xbb\xbf\"", LK_EFORMAT, "the file has no rows");
   check_bytes_refused(&lk_number_text_format, "\xff\xfe\x31\0\n\0", 6, LK_EFORMAT, "UTF-16; save it as UTF-8");
 }
 
