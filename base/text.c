@@ -44,3 +44,38 @@ size_t lk_text_append(char *text, size_t size, size_t used, const char *format, 
   }
   return (size_t)length < size - used ? used + (size_t)length : size - 1;
 }
+
+enum { NAME_MOST = 16, DISTANCE_MOST = 2 };
+
+static char small(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Levenshtein's distance, row by row. `to` has at most NAME_MOST bytes. */
+static size_t distance(lk_text from, const char *to) {
+  size_t row[NAME_MOST + 1], length = strlen(to);
+  for (size_t j = 0; j <= length; j++) row[j] = j;
+  for (size_t i = 0; i < from.length; i++) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < length; j++) {
+      size_t replaced = diagonal + (small(from.bytes[i]) != small(to[j]));
+      diagonal = row[j + 1];
+      row[j + 1] = least(replaced, least(row[j], diagonal) + 1);
+    }
+  }
+  return row[length];
+}
+
+const char *lk_text_nearest(lk_text text, lk_text_name *name_of, int names) {
+  const char *nearest = NULL;
+  size_t best = DISTANCE_MOST + 1;
+  if (text.length > NAME_MOST + DISTANCE_MOST) return NULL;
+  for (int i = 0; i < names; i++) {
+    size_t far = distance(text, name_of(i));
+    if (far >= best || far >= strlen(name_of(i))) continue; /* nothing of a short name is left */
+    best = far;
+    nearest = name_of(i);
+  }
+  return nearest;
+}

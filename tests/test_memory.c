@@ -9,7 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include <likeness/label_csv.h>
+#include <likeness/label_file.h>
 #include <likeness/vector_file.h>
 #include "base/text.h"
 #include "engine/cli/render.h"

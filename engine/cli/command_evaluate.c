@@ -21,7 +21,7 @@ typedef struct run {
   const lk_options *options;
   const lk_streams *streams;
   lk_vector_file probes;
-  lk_label_csv labels;
+  lk_label_file labels;
   lk_trials trials;
   lk_device *device;
   lk_gallery *gallery;
@@ -45,7 +45,7 @@ static lk_status read_files(run *r, lk_error *error) {
   lk_status status = lk_vector_file_open(o->words[1], LK_ROLE_PROBES, &r->probes, error);
   if (status == LK_OK && r->probes.vectors.rows == 0)
     status = lk_fail(error, LK_EBADPROBE, "%s: the file has no rows", o->words[1]);
-  if (status == LK_OK) status = lk_label_csv_open(o->labels, r->probes.vectors.rows, &r->labels, error);
+  if (status == LK_OK) status = lk_label_file_open(o->labels, o->key_column, r->probes.vectors.rows, &r->labels, error);
   if (status == LK_OK) status = lk_trials_open(o->labels, &r->labels, &r->trials, error);
   return status;
 }
@@ -147,7 +147,7 @@ static void close_run(run *r) {
   lk_gallery_close(r->gallery);
   lk_device_close(r->device);
   lk_trials_close(&r->trials);
-  lk_label_csv_close(&r->labels);
+  lk_label_file_close(&r->labels);
   lk_vector_file_close(&r->probes);
   lk_signing_key_forget(&r->key);
 }

@@ -1,7 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <likeness/label_csv.h>
+#include <likeness/label_file.h>
 #include <likeness/vector_file.h>
 #include "base/fail.h"
 #include "base/printable.h"
@@ -40,7 +40,7 @@ lk_status lk_command_bind(const lk_options *options, const lk_streams *streams, 
 }
 
 static lk_status enroll(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
-                        const lk_label_csv *labels, const lk_claims *claims, lk_error *error) {
+                        const lk_label_file *labels, const lk_claims *claims, lk_error *error) {
   uint64_t first;
   lk_bar bar = lk_bar_open(streams->log, "enroll");
   lk_status status =
@@ -55,15 +55,15 @@ lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams
   lk_vector_file file;
   lk_status status = lk_vector_file_open(options->words[1], LK_ROLE_TEMPLATES, &file, error);
   if (status != LK_OK) return status;
-  lk_label_csv labels = {0};
+  lk_label_file labels = {0};
   lk_claims claims;
   lk_signing_key key;
   status = lk_options_claims(options, &claims, &key, error);
   if (status == LK_OK && options->labels != NULL)
-    status = lk_label_csv_open(options->labels, file.vectors.rows, &labels, error);
+    status = lk_label_file_open(options->labels, options->key_column, file.vectors.rows, &labels, error);
   if (status == LK_OK) status = enroll(options, streams, &file.vectors, &labels, &claims, error);
   lk_signing_key_forget(&key);
-  lk_label_csv_close(&labels);
+  lk_label_file_close(&labels);
   lk_vector_file_close(&file);
   return status;
 }

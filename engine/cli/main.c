@@ -29,7 +29,8 @@ static const struct {
     {"bind", lk_command_bind, 1, 1, "--policy --calibration --audit --audit-key --lost-audit-log",
      "DIR --policy FILE|none [--calibration FILE]\n"
      "                    [--audit FOLDER [--audit-key FILE] [--lost-audit-log]]"},
-    {"enroll", lk_command_enroll, 2, 2, "--labels " CLAIMS, "DIR VECTORS [--labels FILE.csv]\n" CLAIMS_USAGE},
+    {"enroll", lk_command_enroll, 2, 2, "--labels --key-column " CLAIMS,
+     "DIR VECTORS [--labels FILE [--key-column NAME]]\n" CLAIMS_USAGE},
     {"identify", lk_command_identify, 2, 2,
      "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats " CLAIMS,
      "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--fuse max|mean]\n"
@@ -39,8 +40,9 @@ static const struct {
     {"verify", lk_command_verify, 2, 2, "--subject --threshold --format " CLAIMS,
      "DIR PROBES --subject S [--threshold T] [--format table|csv|json]\n" CLAIMS_USAGE},
     {"evaluate", lk_command_evaluate, 2, 2,
-     "--labels --fpir --threshold --rank --format --calibration --device --threads --model " CLAIMS,
-     "DIR PROBES --labels FILE.csv [--fpir 0.01 | --threshold T] [--rank 1] [--calibration FILE]\n"
+     "--labels --key-column --fpir --threshold --rank --format --calibration --device --threads --model " CLAIMS,
+     "DIR PROBES --labels FILE [--key-column NAME] [--fpir 0.01 | --threshold T] [--rank 1]\n"
+     "                    [--calibration FILE]\n"
      "                    [--model NAME] [--device auto|cpu|cuda:N,...] [--threads N]\n"
      "                    [--format table|json|svg]\n" CLAIMS_USAGE},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},

@@ -136,6 +136,7 @@ static const struct {
     {"--job-probes", read_u32, offsetof(lk_options, job_probes)},
     {"--jurisdiction", read_text, offsetof(lk_options, jurisdiction)},
     {"--key", read_text, offsetof(lk_options, key)},
+    {"--key-column", read_text, offsetof(lk_options, key_column)},
     {"--keys", read_text, offsetof(lk_options, keys)},
     {"--labels", read_text, offsetof(lk_options, labels)},
     {"--lost-audit-log", read_flag, offsetof(lk_options, lost_audit_log)},
@@ -201,9 +202,12 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
                           .timeout_s = 60,
                           .max_queue_delay_us = 0};
   lk_status status = LK_OK;
+  bool ended = false; /* by "--": what follows are operands */
   for (int i = 0; status == LK_OK && i < count; i++) {
     const char *argument = arguments[i];
-    if (argument[0] == '-' && argument[1] != '\0') {
+    if (!ended && strcmp(argument, "--") == 0) {
+      ended = true;
+    } else if (!ended && argument[0] == '-' && argument[1] != '\0') {
       status = read_option(count, arguments, &i, allowed, options, error);
     } else if (options->words_count == LK_WORDS_MOST) {
       status = lk_fail(error, LK_EINVAL, "more than %d operands", LK_WORDS_MOST);

@@ -19,7 +19,7 @@ enum { BATCH_PROBES = 256, CHUNK_TEMPLATES = 64 };
 typedef struct comparison {
   const lk_gallery *gallery;
   const lk_vectors *probes;
-  const lk_label_csv *labels;
+  const lk_label_file *labels;
   lk_search_control *control;
   lk_pool *pool;
   lk_tally *tallies; /* one per thread */
@@ -84,7 +84,7 @@ static void close_comparison(comparison *c) {
   lk_pool_close(c->pool);
 }
 
-lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels,
+lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *probes, const lk_label_file *labels,
                                    uint32_t threads, lk_search_control *control, lk_progress *progress, void *context,
                                    lk_tally *tally, lk_error *error) {
   lk_error damage;

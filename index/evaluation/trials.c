@@ -25,7 +25,7 @@ static uint32_t group_of(const lk_trials *trials, lk_text name) {
 }
 
 /* Inserts each name in order, so that the list never has duplicates. */
-static lk_status list_groups(const char *name, const lk_label_csv *labels, lk_trials *trials, lk_error *error) {
+static lk_status list_groups(const char *name, const lk_label_file *labels, lk_trials *trials, lk_error *error) {
   trials->groups = malloc(LK_GROUPS_MAX * sizeof *trials->groups);
   if (trials->groups == NULL) return lk_fail_memory(error);
   for (uint64_t row = 0; row < labels->rows; row++) {
@@ -39,12 +39,7 @@ static lk_status list_groups(const char *name, const lk_label_csv *labels, lk_tr
   return LK_OK;
 }
 
-/* Refuses an unknown column, unlike enrollment: "Group" for "group" would hide the groups. */
-static lk_status check_labels(const char *name, const lk_label_csv *labels, lk_error *error) {
-  lk_text unknown = labels->unknown_column;
-  if (unknown.bytes != NULL)
-    return lk_fail(error, LK_EFORMAT, "%s: unknown column '%.*s'; known are row, key, subject, group, tags", name,
-                   (int)(unknown.length < 64 ? unknown.length : 64), unknown.bytes);
+static lk_status check_labels(const char *name, const lk_label_file *labels, lk_error *error) {
   if (labels->rows > INT32_MAX) return lk_fail(error, LK_EFORMAT, "%s: more than %d probes", name, INT32_MAX);
   for (uint64_t row = 0; row < labels->rows; row++)
     if (labels->of_row[row].subject.length == 0)
@@ -52,7 +47,7 @@ static lk_status check_labels(const char *name, const lk_label_csv *labels, lk_e
   return LK_OK;
 }
 
-lk_status lk_trials_open(const char *name, const lk_label_csv *labels, lk_trials *trials, lk_error *error) {
+lk_status lk_trials_open(const char *name, const lk_label_file *labels, lk_trials *trials, lk_error *error) {
   *trials = (lk_trials){0};
   lk_status status = check_labels(name, labels, error);
   if (status == LK_OK) status = list_groups(name, labels, trials, error);
@@ -117,7 +112,7 @@ static void take_batch(const lk_gallery *gallery, const lk_result *result, const
 }
 
 static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_vectors *probes,
-                             const lk_label_csv *labels, uint32_t k, lk_search_control *control, lk_progress *progress,
+                             const lk_label_file *labels, uint32_t k, lk_search_control *control, lk_progress *progress,
                              void *context, lk_trials *trials, lk_error *error) {
   lk_query query = {.probes_count = 1, .k = k, .threshold = -INFINITY, .by_subject = true, .control = control};
   for (uint64_t first = 0; first < probes->rows;) {
@@ -132,7 +127,7 @@ static lk_status search_into(lk_result *result, lk_gallery *gallery, const lk_ve
   return LK_OK;
 }
 
-lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_label_csv *labels, uint32_t k,
+lk_status lk_trials_search(lk_gallery *gallery, const lk_vectors *probes, const lk_label_file *labels, uint32_t k,
                            lk_search_control *control, lk_progress *progress, void *context, lk_trials *trials,
                            lk_error *error) {
   lk_result *result;

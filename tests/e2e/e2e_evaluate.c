@@ -67,10 +67,11 @@ static void expect_bad_labels(const char *labels, const char *words) {
 }
 
 Test(evaluate, bad_labels) {
-  expect_bad_labels("row,subject\n0,s1\n1,s2\n", "labels.csv: row 2 has no subject");
-  expect_bad_labels("row,key\n0,s1\n", "labels.csv: row 0 has no subject");
-  expect_bad_labels("row,subject,Group\n0,s1,F\n", "unknown column 'Group'; known are row, key, subject, group, tags");
-  expect_bad_labels("row,subject\n150,s1\n", "no such row");
+  expect_bad_labels("row,subject\n0,s1\n1,s2\n", "labels.csv: has 2 labels, but there are 150 vectors");
+  write_labels("row,key,group\n", 300, usual_groups);
+  EXPECT(1, "labels.csv: row 0 has no subject", faces, probes, "--labels", csv);
+  expect_bad_labels("row,subject,Group\n0,s1,F\n", "unknown column 'Group'; did you mean 'group'?");
+  expect_bad_labels("row,subject\n150,s1\n", "there is no row 150 of the 150 vectors");
   expect_bad_labels("", "empty");
   write_labels("row,subject,group\n", 200, usual_groups);
   EXPECT(1, "FPIR needs non-mated searches", faces, probes, "--labels", csv);

@@ -72,6 +72,14 @@ static void save_npz(void) {
   save("fuzz_npz", "wide", zip.bytes, zip.size);
 }
 
+static void save_label_arrays(void) {
+  char npy[256];
+  save("fuzz_labels", "texts", npy,
+       zip_make_npy(npy, "'<U2'", "(3,)", "a\0\0\0b\0\0\0c\0\0\0\0\0\0\0d\0\0\0\0\0\0", 24));
+  save("fuzz_labels", "bytes", npy, zip_make_npy(npy, "'|S3'", "(3, 1)", "ab\0c\0\0def", 9));
+  save("fuzz_labels", "numbers", npy, zip_make_npy(npy, "'>i2'", "(3,)", "\0\1\xff\xff\0\7", 6));
+}
+
 static void save_segment(void) {
   float rows[6] = {1, 2, 3, 4, 5, 6};
   lk_template templates[3] = {
@@ -234,8 +242,11 @@ int main(int argc, char **argv) {
   save_text("fuzz_id_list", "mark",
             "\xef\xbb\xbf"
             "t1\n");
-  save_text("fuzz_label_csv", "all", "row,key,subject,group,tags,x\r\n0,\"a \"\"b\",s,F,0x1f,\r\n3,,,M,7,y\r\n");
-  save_text("fuzz_label_csv", "mark", "\xef\xbb\xbfkey,row\nZ\xc3\xbcrich,11\n");
+  save_text("fuzz_labels", "csv", "row,key,subject,group,tags,x-\r\n0,\"a \"\"b\",s,F,0x1f,\r\n2,,,M,7,y\r\n1\r\n");
+  save_text("fuzz_labels", "tabs", "\xef\xbb\xbfkey\tsubject\nZ\xc3\xbcrich\t\na\tb\nc\td\n");
+  save("fuzz_labels", "utf16", "\xff\xfek\0e\0y\0\n\0a\0\n\0\xac\x20\n\0c\0", 20);
+  save_text("fuzz_labels", "lines", "one\ntwo\r\nthree\n");
+  save_label_arrays();
   save_npz();
   save_segment();
   save_manifest();

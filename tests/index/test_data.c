@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <likeness/label_csv.h>
+#include <likeness/label_file.h>
 #include <likeness/vector_file.h>
 #include "base/text.h"
 #include "index/evaluation/trials.h"
@@ -75,11 +75,11 @@ Test(data, faces_rank_1_is_right_for_1418_of_1422) {
   char path[PATH_MAX], csv[PATH_MAX];
   lk_vector_file file = open_data("faces158.npy", path);
   snprintf(csv, sizeof csv, "%s/faces158.csv", LIKENESS_DATA_DIR);
-  lk_label_csv labels;
+  lk_label_file labels;
   lk_error error = {0};
   uint64_t rows = file.vectors.rows;
   cr_assert(rows == PEOPLE * PHOTOGRAPHS && file.vectors.dim == 512);
-  cr_assert_eq(lk_label_csv_open(csv, rows, &labels, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_label_file_open(csv, NULL, rows, &labels, &error), LK_OK, "%s", error.text);
   float *data = malloc(rows * 512 * sizeof *data);
   lk_label *of_row = malloc(rows * sizeof *of_row);
 
@@ -97,7 +97,7 @@ Test(data, faces_rank_1_is_right_for_1418_of_1422) {
   unload(&l);
   free(data);
   free(of_row);
-  lk_label_csv_close(&labels);
+  lk_label_file_close(&labels);
   lk_vector_file_close(&file);
 }
 
@@ -127,9 +127,9 @@ Test(data, faces_error_rates_as_known) {
   char path[PATH_MAX], csv[PATH_MAX];
   lk_vector_file file = open_data("faces158.npy", path);
   snprintf(csv, sizeof csv, "%s/faces158.csv", LIKENESS_DATA_DIR);
-  lk_label_csv labels;
+  lk_label_file labels;
   lk_error error = {0};
-  cr_assert_eq(lk_label_csv_open(csv, file.vectors.rows, &labels, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_label_file_open(csv, NULL, file.vectors.rows, &labels, &error), LK_OK, "%s", error.text);
   float *data = malloc(file.vectors.rows * 512 * sizeof *data);
   lk_label *of_row = malloc(file.vectors.rows * sizeof *of_row);
   pick(&file, true, labels.of_row, data, of_row);
@@ -143,7 +143,7 @@ Test(data, faces_error_rates_as_known) {
   }
   cr_assert_eq(count, 1501);
   lk_vectors probes = files_vectors(data, count, 512);
-  lk_label_csv probe_labels = {.of_row = of_row, .rows = count};
+  lk_label_file probe_labels = {.of_row = of_row, .rows = count};
   lk_trials trials;
   cr_assert_eq(lk_trials_open(csv, &probe_labels, &trials, &error), LK_OK, "%s", error.text);
   cr_assert_eq(lk_trials_search(l.gallery, &probes, &probe_labels, 10, NULL, NULL, NULL, &trials, &error), LK_OK, "%s",
@@ -154,7 +154,7 @@ Test(data, faces_error_rates_as_known) {
   unload(&l);
   free(data);
   free(of_row);
-  lk_label_csv_close(&labels);
+  lk_label_file_close(&labels);
   lk_vector_file_close(&file);
 }
 

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include <likeness/label_csv.h>
+#include <likeness/label_file.h>
 #include <likeness/vector_file.h>
 
 #include "base/text.h"
@@ -12,24 +12,24 @@
 
 TestSuite(memory_formats, .init = files_setup, .fini = files_teardown);
 
-static lk_label_csv parsed;
+static lk_label_file parsed;
 
 static lk_status parse_labels(lk_error *error) {
   static const char csv[] = "row,key,subject,tags,group\n0,a,\"a \"\"long\"\" subject, longer than 128 bytes: "
                             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",7,g\n2,c,,,\n";
-  return lk_label_csv_parse("labels", csv, sizeof csv - 1, 3, &parsed, error);
+                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",7,g\n2,c,,,\n1\n";
+  return lk_label_file_parse("labels", csv, sizeof csv - 1, NULL, 3, &parsed, error);
 }
 static void check_parsed(void) {
   cr_assert(lk_text_equal(parsed.of_row[2].key, lk_text_of("c")) && parsed.of_row[0].tags == 7);
   cr_assert_eq(parsed.of_row[1].key.length, 0);
 }
-static void close_labels(void) { lk_label_csv_close(&parsed); }
+static void close_labels(void) { lk_label_file_close(&parsed); }
 
 Test(memory_formats, labels) {
   static const allocations_trial trial = {"labels", allocations_nothing, parse_labels,
                                           NULL,     check_parsed,        close_labels};
-  allocations_try_all(&trial, 5);
+  allocations_try_all(&trial, 6);
 }
 
 static lk_vector_file vector_file;

@@ -87,8 +87,16 @@ Test(options, unknown_ones) {
   cr_assert_eq(PARSE("--colour=red"), LK_EINVAL);
   cr_assert_null(strstr(error.text, "red"));
   cr_assert_eq(PARSE("--thresh", "1"), LK_EINVAL, "no abbreviations");
-  cr_assert_eq(PARSE("--"), LK_EINVAL);
+  cr_assert_eq(PARSE("---"), LK_EINVAL);
   cr_assert_eq(PARSE("-k7"), LK_EINVAL);
+}
+
+Test(options, operands_that_look_like_options) {
+  cr_assert_eq(PARSE("-k", "7", "--", "-x.npy", "--", "--threshold"), LK_OK, "%s", error.text);
+  cr_assert(options.k == 7 && options.words_count == 3);
+  cr_assert_str_eq(options.words[0], "-x.npy");
+  cr_assert_str_eq(options.words[1], "--");
+  cr_assert_str_eq(options.words[2], "--threshold");
 }
 
 /* Options of other commands, and names that are part of another option's name. */

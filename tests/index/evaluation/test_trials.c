@@ -17,7 +17,7 @@ enum { DIM = 6, SUBJECTS = 40, ROWS = 2 * SUBJECTS, PEOPLE = 60, PROBES = 1300, 
 static float *rows, *probes;
 static char names[PEOPLE][8];
 static lk_label row_labels[ROWS], probe_labels[PROBES];
-static const lk_label_csv labels = {.of_row = probe_labels, .rows = PROBES};
+static const lk_label_file labels = {.of_row = probe_labels, .rows = PROBES};
 static lk_device *device;
 static lk_gallery *gallery;
 
@@ -151,7 +151,7 @@ Test(trials, impostor_comparisons_are_counted) {
   lk_tally_close(&tally);
 }
 
-static void refuse(const lk_label_csv *bad, const char *words) {
+static void refuse(const lk_label_file *bad, const char *words) {
   lk_trials trials;
   lk_error error;
   cr_assert_eq(lk_trials_open("l.csv", bad, &trials, &error), LK_EFORMAT);
@@ -161,9 +161,6 @@ static void refuse(const lk_label_csv *bad, const char *words) {
 }
 
 Test(trials, labels_that_will_not_do) {
-  lk_label_csv bad = labels;
-  bad.unknown_column = lk_text_of("Group");
-  refuse(&bad, "unknown column 'Group'; known are");
   probe_labels[1234].subject = (lk_text){0};
   refuse(&labels, "row 1234 has no subject");
 }
