@@ -3,7 +3,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
 # What liblikeness is linked with, in this one list: the build, likeness.pc and the CMake package take it from here.
-set(LIKENESS_MODULES jansson libsodium libutf8proc libxxhash yaml-0.1 zlib) # as pkg-config names them
+set(LIKENESS_MODULES hdf5 jansson libsodium libutf8proc libxxhash yaml-0.1 zlib) # as pkg-config names them
 set(LIKENESS_LIBS csv pthread m)                                       # those that pkg-config does not know
 pkg_check_modules(LIKENESS_MODULES REQUIRED IMPORTED_TARGET ${LIKENESS_MODULES})
 
@@ -18,6 +18,7 @@ endif()
 # What else the program and the tests use.
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)

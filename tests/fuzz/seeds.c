@@ -1,5 +1,6 @@
 /* Writes one good file of each binary format, for the fuzzers to start from: seeds FOLDER, with a folder in it for each
  * target. */
+#include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,17 @@ static void save_npz(void) {
   zip_add(&zip, "a.npy", npy, size, ZIP_WIDE);
   zip_end(&zip, true);
   save("fuzz_npz", "wide", zip.bytes, zip.size);
+}
+
+static void save_hdf5(const char *name, bool chunked) {
+  static const hsize_t shape[] = {4, 2}, chunk[] = {2, 2};
+  static const float rows[] = {1, 2, 3, 4, 5, 6, 7, 8};
+  hid_t plist = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(2, shape, NULL);
+  if (chunked && (H5Pset_chunk(plist, 2, chunk) < 0 || H5Pset_deflate(plist, 6) < 0)) exit(1);
+  hid_t file = H5Fcreate(place("fuzz_hdf5", name), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t set = H5Dcreate2(file, "rows", H5T_IEEE_F32LE, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+  if (H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, rows) < 0) exit(1);
+  if (H5Dclose(set) < 0 || H5Fclose(file) < 0 || H5Sclose(space) < 0 || H5Pclose(plist) < 0) exit(1);
 }
 
 static void save_label_arrays(void) {
@@ -248,6 +260,8 @@ int main(int argc, char **argv) {
   save_text("fuzz_labels", "lines", "one\ntwo\r\nthree\n");
   save_label_arrays();
   save_npz();
+  save_hdf5("contiguous", false);
+  save_hdf5("packed", true);
   save_segment();
   save_manifest();
   save_audit();

@@ -34,16 +34,18 @@ typedef struct lk_vector_format {
   lk_vector_opener *open;
 } lk_vector_format;
 
-extern const lk_vector_format lk_npy_format, lk_npz_format, lk_fvecs_format, lk_bvecs_format, lk_ivecs_format,
-    lk_fbin_format, lk_ibin_format, lk_u8bin_format, lk_i8bin_format, lk_number_text_format;
+extern const lk_vector_format lk_npy_format, lk_npz_format, lk_hdf5_format, lk_fvecs_format, lk_bvecs_format,
+    lk_ivecs_format, lk_fbin_format, lk_ibin_format, lk_u8bin_format, lk_i8bin_format, lk_number_text_format;
 
 /* All formats, and then NULL. */
-extern const lk_vector_format lk_npy_format, lk_npz_format, lk_fvecs_format, lk_bvecs_format, lk_ivecs_format,
-    lk_fbin_format, lk_ibin_format, lk_u8bin_format, lk_i8bin_format, lk_number_text_format;
+extern const lk_vector_format *const lk_vector_formats[];
 
 /* The format of the file by its first bytes or, where these say nothing, by its path's ending. LK_EFORMAT: neither
  * names a format, or each another one. */
 lk_status lk_vector_format_find(const lk_vector_source *source, const lk_vector_format **format, lk_error *error);
+
+/* Whether the path ends in one of the endings. */
+bool lk_vector_format_is_named(const char *endings, const char *path);
 
 /* LK_EDIM: a row of so many elements cannot be searched. */
 lk_status lk_vector_format_check_dim(const char *name, uint64_t dim, lk_error *error);

@@ -1,9 +1,12 @@
 #include <likeness/vector_file.h>
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "index/formats/vector.h"
+#include "index/formats/vectors/foreign.h"
 #include "tests/support/files.h"
 
 TestSuite(vector_file, .init = files_setup, .fini = files_teardown);
@@ -39,7 +42,8 @@ Test(vector_file, the_name_picks_the_format) {
 static void check_refused(const char *name, lk_status status, const char *words) {
   lk_vector_file file;
   lk_error error = {0};
-  cr_assert_eq(lk_vector_file_open(files_path(name), LK_ROLE_TEMPLATES, &file, &error), status, "%s", name);
+  cr_assert_eq(lk_vector_file_open(files_path(name), LK_ROLE_TEMPLATES, &file, &error), status, "%s: %s", name,
+               error.text);
   cr_assert_not_null(strstr(error.text, words), "'%s' is not in '%s'", words, error.text);
   cr_assert_not_null(strstr(error.text, name), "%s", error.text);
 }
@@ -76,13 +80,66 @@ Test(vector_file, a_member_of_what_has_none) {
 Test(vector_file, contents_that_are_none) {
   files_write(files_path("empty.npy"), "", 0);
   files_write(files_path("empty.fvecs"), "", 0);
-  files_write(files_path("text.npy"), "PK\x03\x04 a zip, as .npz files are", 28);
-  files_write(files_path("text.bvecs"), "PK\x03\x04 a zip, as .npz files are", 28);
+  files_write(files_path("text.npy"), "NUMPY, but not an array", 23);
+  files_write(files_path("zip.bvecs"), "PK\x03\x04 a zip, as .npz files are", 28);
+  files_write(files_path("wide.bvecs"), "PK, but not a zip", 17);
   check_refused("empty.npy", LK_EFORMAT, "empty.npy: the file is empty");
   check_refused("empty.fvecs", LK_EFORMAT, "empty.fvecs: the file is empty");
   check_refused("text.npy", LK_EFORMAT, "not a NumPy array, as its name says");
-  check_refused("text.bvecs", LK_EDIM, "text.bvecs: row 0 has dimension 67324752");
+  check_refused("zip.bvecs", LK_EFORMAT, "by its content it is a NumPy archive, whose name ends in .npz, not a TEXMEX");
+  check_refused("wide.bvecs", LK_EDIM, "wide.bvecs: row 0 has dimension 539773776");
   check_refused("missing.npy", LK_EIO, "cannot open");
   files_gallery("folder.npy", LK_COSINE, 2);
   check_refused("folder.npy", LK_EFORMAT, "not a regular file");
+}
+
+static void check_foreign(const char *name, const char *content, const char *words) {
+  files_write(files_path(name), content, strlen(content));
+  check_refused(name, LK_EFORMAT, words);
+  check_refused(name, LK_EFORMAT, "it is not read. Convert it: ");
+}
+
+Test(vector_file, formats_that_are_not_read) {
+  check_foreign("e.pkl", "x", "a Python pickle, which may run code");
+  check_foreign("e.PICKLE", "x",
+                "python3 -c \"import numpy, pickle; numpy.save('x.npy', pickle.load(open('x.pkl', 'rb')))\"");
+  check_foreign("e.npy", "\x80\x04\x95 and so on", "a Python pickle");
+  check_foreign("embeddings", "\x80\x05\x95 and so on", "a Python pickle");
+  check_foreign("e.pt", "PK\3\4", "a PyTorch file");
+  check_foreign("e.mat", "x", "a MATLAB file");
+  check_foreign("e", "PAR1", "a Parquet file");
+  check_foreign("e.npz", "\x1f\x8b", "a gzip file");
+  check_foreign("e.npy.gz", "x", "a gzip file");
+}
+
+/* Dimensions whose bytes are those that a pickle begins with. */
+Test(vector_file, a_name_before_a_foreign_content) {
+  enum { WIDE = 0x380 };
+  static const float row[WIDE] = {1};
+  lk_vector_file file;
+  files_write_vecs(files_path("f.fvecs"), sizeof(float), 1, WIDE, row);
+  cr_assert_eq(lk_vector_file_open(files_path("f.fvecs"), LK_ROLE_TEMPLATES, &file, NULL), LK_OK);
+  cr_assert(file.vectors.rows == 1 && file.vectors.dim == WIDE);
+  lk_vector_file_close(&file);
+}
+
+Test(vector_file, decoded_rows_are_kept) {
+  files_write(files_path("f.csv"), "1,2\n3,4\n5,6\n", 12);
+  check(files_path("f.csv"), LK_F32);
+}
+
+/* The table in the docs is what the descriptions say. */
+Test(vector_file, the_documents_have_the_descriptions) {
+  size_t size;
+  char row[1024], *text = files_read(LIKENESS_SOURCE "/docs/files.md", &size);
+  for (int i = 0; lk_vector_formats[i] != NULL; i++) {
+    const lk_vector_format *f = lk_vector_formats[i];
+    snprintf(row, sizeof row, "\n| %s | `%s` | %s |\n", f->name, f->endings, f->holds);
+    cr_assert_not_null(strstr(text, row), "docs/files.md lacks: %s", row);
+  }
+  for (const lk_foreign_format *f = lk_foreign_formats; f->name != NULL; f++) {
+    snprintf(row, sizeof row, "\n| %s | `%s` | `%s` |\n", f->name, f->endings, f->convert);
+    cr_assert(f->endings[0] == '\0' || strstr(text, row) != NULL, "docs/files.md lacks: %s", row);
+  }
+  free(text);
 }

@@ -1,0 +1,221 @@
+#include "index/formats/vectors/hdf5_dataset.h"
+
+#include <hdf5.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/text.h"
+#include "index/formats/element.h"
+
+enum { RANK_MOST = 3, BLOCK_BYTES = 4 << 20, BLOCK_MOST = 1 << 28, EXPANDS_MOST = 1032 };
+
+/* The names of a file's datasets that could be vectors. */
+typedef struct listing {
+  char only[256], text[256]; /* of the last that has rows of numbers; of all, for messages */
+  size_t used;
+  uint32_t tables, lists; /* with two or more dimensions; with one */
+  bool has_train, has_test;
+} listing;
+
+typedef struct handles {
+  hid_t file, dataset, type, space, plist;
+} handles;
+
+static lk_status fail(const lk_vector_source *source, const char *what, lk_error *error) {
+  return lk_fail(error, LK_EFORMAT, "%s: %s", source->name, what);
+}
+
+/* The innermost of the library's errors is the first one. */
+static herr_t keep_first(unsigned number, const H5E_error2_t *each, void *context) {
+  const char **text = context;
+  if (number == 0 && each->desc != NULL) *text = each->desc;
+  return 0;
+}
+
+static lk_status fail_inside(const lk_vector_source *source, const char *what, lk_error *error) {
+  const char *text = "no reason is given";
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &text);
+  return lk_fail(error, LK_EFORMAT, "%s: %s: %s", source->name, what, text);
+}
+
+static bool is_number(hid_t type) {
+  H5T_class_t class = H5Tget_class(type);
+  return class == H5T_INTEGER || class == H5T_FLOAT;
+}
+
+static void note(listing *all, const char *name, hid_t dataset) {
+  hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
+  int rank = H5Sget_simple_extent_ndims(space);
+  if (is_number(type) && rank >= 1) {
+    bool first = all->tables + all->lists == 0;
+    if (all->tables == 0 || rank > 1) snprintf(all->only, sizeof all->only, "%s", name);
+    all->tables += rank > 1;
+    all->lists += rank == 1;
+    all->used = lk_text_append(all->text, sizeof all->text, all->used, "%s%s", first ? "" : ", ", name);
+    all->has_train = all->has_train || strcmp(name, "train") == 0;
+    all->has_test = all->has_test || strcmp(name, "test") == 0;
+  }
+  if (type >= 0) H5Tclose(type);
+  if (space >= 0) H5Sclose(space);
+}
+
+static herr_t visit(hid_t root, const char *name, const H5O_info_t *info, void *context) {
+  if (info->type != H5O_TYPE_DATASET) return 0;
+  hid_t dataset = H5Dopen2(root, name, H5P_DEFAULT);
+  if (dataset >= 0) note(context, name, dataset);
+  if (dataset >= 0) H5Dclose(dataset);
+  return 0;
+}
+
+static lk_status choose(const lk_vector_source *source, hid_t file, char name[256], lk_error *error) {
+  listing all = {0};
+  if (H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, visit, &all, H5O_INFO_BASIC) < 0)
+    return fail_inside(source, "its datasets cannot be listed", error);
+  if (all.has_train && all.has_test)
+    strcpy(name, source->role == LK_ROLE_PROBES ? "test" : "train");
+  else if (all.tables == 1 || (all.tables == 0 && all.lists == 1))
+    memcpy(name, all.only, sizeof all.only);
+  else if (all.tables + all.lists == 0)
+    return fail(source, "it has no dataset of numbers", error);
+  else
+    return lk_fail(error, LK_EFORMAT, "%s: it has several datasets; name one, as FILE.h5:NAME: %s", source->name,
+                   all.text);
+  return LK_OK;
+}
+
+/* IEEE's floats, which h5py also writes with 2 bytes. */
+static bool is_ieee(hid_t type, size_t size) {
+  static const struct {
+    size_t size, sign, exponent, exponent_size, mantissa_size, bias;
+  } kinds[] = {{2, 15, 10, 5, 10, 15}, {4, 31, 23, 8, 23, 127}, {8, 63, 52, 11, 52, 1023}};
+  size_t sign, exponent, exponent_size, mantissa, mantissa_size;
+  if (H5Tget_fields(type, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) < 0) return false;
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if (kinds[i].size == size)
+      return kinds[i].sign == sign && kinds[i].exponent == exponent && kinds[i].exponent_size == exponent_size &&
+             mantissa == 0 && kinds[i].mantissa_size == mantissa_size && kinds[i].bias == H5Tget_ebias(type);
+  return false;
+}
+
+static lk_status find_element(const lk_vector_source *source, hid_t type, lk_hdf5_dataset *dataset, lk_error *error) {
+  static const lk_element whole[2][9] = {{[1] = LK_U8, [2] = LK_U16, [4] = LK_U32, [8] = LK_U64},
+                                         {[1] = LK_I8, [2] = LK_I16, [4] = LK_I32, [8] = LK_I64}};
+  static const lk_element floats[9] = {[2] = LK_F16, [4] = LK_F32, [8] = LK_F64};
+  H5T_class_t class = H5Tget_class(type);
+  size_t size = H5Tget_size(type);
+  H5T_order_t order = H5Tget_order(type);
+  if (class == H5T_ENUM)
+    return fail(source, "its elements are an enumeration, such as truth values; save numbers", error);
+  if (!is_number(type)) return fail(source, "its elements are not numbers", error);
+  bool known = (size == 1 || size == 2 || size == 4 || size == 8) && (order == H5T_ORDER_LE || order == H5T_ORDER_BE) &&
+               H5Tget_precision(type) == 8 * size && H5Tget_offset(type) == 0;
+  if (!known || (class == H5T_FLOAT && !is_ieee(type, size)))
+    return fail(source, "its elements are numbers of an unusual type; save them as float32", error);
+  dataset->element = class == H5T_FLOAT ? floats[size] : whole[H5Tget_sign(type) != H5T_SGN_NONE][size];
+  dataset->big_endian = order == H5T_ORDER_BE;
+  return LK_OK;
+}
+
+/* As an .npy file has them: (d) is one row, and (n, 1, d) and (1, n, d) are n. */
+static lk_status find_shape(const lk_vector_source *source, hid_t space, hsize_t shape[RANK_MOST], int *rank,
+                            lk_hdf5_dataset *dataset, lk_error *error) {
+  *rank = H5Sget_simple_extent_ndims(space);
+  if (*rank < 1 || *rank > RANK_MOST || H5Sget_simple_extent_dims(space, shape, NULL) < 0 ||
+      (*rank == 3 && shape[0] != 1 && shape[1] != 1))
+    return lk_fail(error, LK_EFORMAT, "%s: has %d dimensions; two are needed, rows x elements", source->name, *rank);
+  dataset->dim = shape[*rank - 1];
+  dataset->rows = *rank == 1 ? 1 : *rank == 2 || shape[0] != 1 ? shape[0] : shape[1];
+  return lk_vector_format_check_dim(source->name, dataset->dim, error);
+}
+
+static lk_status open_dataset(const lk_vector_source *source, handles *h, lk_error *error) {
+  char name[256];
+  H5O_info_t of_root, of_dataset;
+  hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_file_locking(access, false, true);
+  h->file = H5Fopen(source->path, H5F_ACC_RDONLY, access);
+  if (h->file < 0) return fail_inside(source, "the HDF5 file cannot be opened", error);
+  lk_status status = source->member == NULL ? choose(source, h->file, name, error) : LK_OK;
+  if (status != LK_OK) return status;
+  h->dataset = H5Dopen2(h->file, source->member != NULL ? source->member : name, H5P_DEFAULT);
+  if (h->dataset < 0) return fail_inside(source, "the dataset cannot be opened", error);
+  h->type = H5Dget_type(h->dataset);
+  h->space = H5Dget_space(h->dataset);
+  h->plist = H5Dget_create_plist(h->dataset);
+  if (h->type < 0 || h->space < 0 || h->plist < 0 || H5Oget_info2(h->file, &of_root, H5O_INFO_BASIC) < 0 ||
+      H5Oget_info2(h->dataset, &of_dataset, H5O_INFO_BASIC) < 0)
+    return fail_inside(source, "the dataset cannot be opened", error);
+  bool elsewhere = of_root.fileno != of_dataset.fileno || H5Pget_external_count(h->plist) != 0 ||
+                   H5Pget_layout(h->plist) == H5D_VIRTUAL;
+  return elsewhere ? fail(source, "its rows lie in other files", error) : LK_OK;
+}
+
+/* What says how much there is must be possible for a file of this size: deflate, the usual filter, packs at the most
+ * 1032 bytes into one. `*block`: rows to be read at once, as many as whole chunks have. */
+static lk_status find_block(const lk_vector_source *source, const handles *h, const lk_hdf5_dataset *dataset,
+                            uint64_t row_bytes, uint64_t *block, lk_error *error) {
+  hsize_t chunk[H5S_MAX_RANK] = {0};
+  uint64_t bytes, chunk_rows = 1, chunk_bytes = lk_element_bytes(dataset->element);
+  int rank = H5Pget_layout(h->plist) == H5D_CHUNKED ? H5Pget_chunk(h->plist, H5S_MAX_RANK, chunk) : 0;
+  for (int i = 0; i < rank; i++)
+    if (__builtin_mul_overflow(chunk_bytes, chunk[i], &chunk_bytes)) chunk_bytes = UINT64_MAX;
+  for (int i = 0; i + 1 < rank; i++) chunk_rows = chunk[i] > chunk_rows ? chunk[i] : chunk_rows;
+  if (__builtin_mul_overflow(dataset->rows, row_bytes, &bytes)) bytes = UINT64_MAX;
+  if (bytes / EXPANDS_MOST > source->file.size || (bytes > 0 && H5Dget_storage_size(h->dataset) == 0))
+    return fail(source, "it cannot have as many rows as it says", error);
+  if (chunk_bytes / EXPANDS_MOST > source->file.size || chunk_bytes > BLOCK_MOST)
+    return fail(source, "its chunks are too large", error);
+  uint64_t most = BLOCK_MOST / row_bytes;
+  *block = BLOCK_BYTES / row_bytes / chunk_rows * chunk_rows;
+  if (*block < chunk_rows) *block = chunk_rows < most ? chunk_rows : most;
+  if (*block == 0) *block = 1;
+  return LK_OK;
+}
+
+static lk_status copy_rows(const lk_vector_source *source, const handles *h, const hsize_t shape[RANK_MOST], int rank,
+                           const lk_hdf5_dataset *dataset, uint64_t block, lk_scratch *scratch, lk_error *error) {
+  uint64_t row_bytes = dataset->dim * lk_element_bytes(dataset->element);
+  if (block > dataset->rows) block = dataset->rows;
+  void *rows = malloc(block * row_bytes + 1);
+  if (rows == NULL) return lk_fail_memory(error);
+  lk_status status = LK_OK;
+  int axis = rank == 3 && shape[0] == 1 ? 1 : 0;
+  for (uint64_t first = 0; status == LK_OK && first < dataset->rows; first += block) {
+    hsize_t start[RANK_MOST] = {0}, count[RANK_MOST] = {1, 1, 1};
+    uint64_t some = dataset->rows - first < block ? dataset->rows - first : block;
+    if (rank > 1) start[axis] = first, count[axis] = some;
+    count[rank - 1] = dataset->dim;
+    hid_t memory = H5Screate_simple(rank, count, NULL);
+    if (memory < 0 || H5Sselect_hyperslab(h->space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+        H5Dread(h->dataset, h->type, memory, h->space, H5P_DEFAULT, rows) < 0)
+      status = fail_inside(source, "its rows cannot be read", error);
+    if (memory >= 0) H5Sclose(memory);
+    if (status == LK_OK) status = lk_scratch_write(scratch, rows, some * row_bytes, error);
+  }
+  free(rows);
+  return status;
+}
+
+/* Everything is closed with the process. */
+lk_status lk_hdf5_dataset_read(const lk_vector_source *source, lk_scratch *scratch, void (*found)(void),
+                               lk_hdf5_dataset *dataset, lk_error *error) {
+  handles h = {0};
+  hsize_t shape[RANK_MOST] = {0};
+  int rank = 0;
+  uint64_t block = 1;
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  lk_status status = open_dataset(source, &h, error);
+  if (status == LK_OK) status = find_element(source, h.type, dataset, error);
+  if (status == LK_OK) status = find_shape(source, h.space, shape, &rank, dataset, error);
+  uint64_t row_bytes = status == LK_OK ? dataset->dim * lk_element_bytes(dataset->element) : 0;
+  if (status == LK_OK) status = find_block(source, &h, dataset, row_bytes, &block, error);
+  if (status != LK_OK) return status;
+  haddr_t offset = H5Pget_layout(h.plist) == H5D_CONTIGUOUS && H5Pget_nfilters(h.plist) == 0 ? H5Dget_offset(h.dataset)
+                                                                                             : HADDR_UNDEF;
+  found();
+  dataset->offset = offset != HADDR_UNDEF ? offset : LK_HDF5_COPIED;
+  if (dataset->offset != LK_HDF5_COPIED) return LK_OK;
+  return copy_rows(source, &h, shape, rank, dataset, block, scratch, error);
+}
