@@ -174,6 +174,20 @@ static lk_status find_block(const lk_vector_source *source, const handles *h, co
   return LK_OK;
 }
 
+static lk_status check_filters(const lk_vector_source *source, hid_t plist, lk_error *error) {
+  for (int i = 0, filters = H5Pget_nfilters(plist); i < filters; i++) {
+    char name[64] = "";
+    unsigned flags;
+    size_t values = 0;
+    H5Z_filter_t filter = H5Pget_filter2(plist, (unsigned)i, &flags, &values, NULL, sizeof name, name, NULL);
+    if (filter < 0 || H5Zfilter_avail(filter) <= 0)
+      return lk_fail(error, LK_EFORMAT,
+                     "%s: its rows are packed by a filter that libhdf5 has not here: '%s'; save them with gzip",
+                     source->name, name);
+  }
+  return LK_OK;
+}
+
 static lk_status copy_rows(const lk_vector_source *source, const handles *h, const hsize_t shape[RANK_MOST], int rank,
                            const lk_hdf5_dataset *dataset, uint64_t block, lk_scratch *scratch, lk_error *error) {
   uint64_t row_bytes = dataset->dim * lk_element_bytes(dataset->element);
@@ -209,6 +223,7 @@ lk_status lk_hdf5_dataset_read(const lk_vector_source *source, lk_scratch *scrat
   lk_status status = open_dataset(source, &h, error);
   if (status == LK_OK) status = find_element(source, h.type, dataset, error);
   if (status == LK_OK) status = find_shape(source, h.space, shape, &rank, dataset, error);
+  if (status == LK_OK) status = check_filters(source, h.plist, error);
   uint64_t row_bytes = status == LK_OK ? dataset->dim * lk_element_bytes(dataset->element) : 0;
   if (status == LK_OK) status = find_block(source, &h, dataset, row_bytes, &block, error);
   if (status != LK_OK) return status;
