@@ -135,9 +135,11 @@ static int show_usage(FILE *to, const char *word, int status) {
       fprintf(to, "  likeness %-8s %s\n", name, commands[i].usage);
   }
   if (word == NULL)
-    fputs("\nVECTORS and PROBES are vector files: .npy, .fvecs or .bvecs. --keys and --subjects name text files with "
-          "one\n"
-          "key or subject per line; the search then covers only those templates.\n",
+    fputs("\nVECTORS and PROBES are files of vectors: .npy, .npz, .h5, .csv, .fvecs, .bvecs, .fbin and others; "
+          "FILE:NAME is\n"
+          "one array of several. --labels names a csv, .npy, .npz or .txt file. --keys and --subjects name text files "
+          "with\n"
+          "one key or subject per line; the search then covers only those templates. -- ends the options.\n",
           to);
   return status;
 }

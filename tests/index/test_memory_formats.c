@@ -48,6 +48,17 @@ Test(memory_formats, vector_file) {
   allocations_try_all(&trial, 1);
 }
 
+static lk_status open_decoded(lk_error *error) {
+  return lk_vector_file_open(files_path("v.csv"), LK_ROLE_TEMPLATES, &vector_file, error);
+}
+
+Test(memory_formats, decoded_vectors) {
+  static const allocations_trial trial = {"decoded vectors", allocations_nothing, open_decoded, NULL,
+                                          check_vectors,     close_vectors};
+  files_write(files_path("v.csv"), "1,2,3,4,5,6,7,8\n1,2,3,4,5,6,7,8\n", 32);
+  allocations_try_all(&trial, 3);
+}
+
 static lk_id_list lines;
 
 static lk_status open_lines(lk_error *error) { return lk_id_list_open(files_path("lines"), &lines, error); }

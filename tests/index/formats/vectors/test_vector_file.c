@@ -128,6 +128,22 @@ Test(vector_file, decoded_rows_are_kept) {
   check(files_path("f.csv"), LK_F32);
 }
 
+Test(vector_file, no_place_for_what_is_decoded) {
+  files_write(files_path("f.csv"), "1,2\n", 4);
+  setenv("TMPDIR", files_path("none"), 1);
+  check_refused("f.csv", LK_EIO, "f.csv: cannot put its decoded content into a file in ");
+}
+
+/* Nothing is left of it where it was. */
+Test(vector_file, what_is_decoded_has_no_name) {
+  lk_vector_file file;
+  setenv("TMPDIR", files_root, 1);
+  files_write(files_path("f.csv"), "1,2\n", 4);
+  cr_assert_eq(lk_vector_file_open(files_path("f.csv"), LK_ROLE_TEMPLATES, &file, NULL), LK_OK);
+  cr_assert_eq(files_count(files_root), 1);
+  lk_vector_file_close(&file);
+}
+
 /* The table in the docs is what the descriptions say. */
 Test(vector_file, the_documents_have_the_descriptions) {
   size_t size;
