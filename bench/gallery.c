@@ -13,6 +13,10 @@ static uint32_t rows_from(uint32_t first, uint32_t rows, uint32_t most) {
 
 static float *row_at(const gallery *g, uint32_t row) { return g->exact + (size_t)row * g->shape.dim; }
 
+static const double *reciprocals_from(const gallery *g, uint32_t row) {
+  return g->reciprocals != NULL ? g->reciprocals + row : NULL;
+}
+
 static void fill_tile(void *context, uint32_t thread, uint32_t tile) {
   (void)thread;
   gallery *g = context;
@@ -20,6 +24,7 @@ static void fill_tile(void *context, uint32_t thread, uint32_t tile) {
   for (uint32_t r = first; r < end; r++) {
     data_row(g->data, r, row_at(g, r));
     g->numbers[r] = r;
+    if (g->reciprocals != NULL) g->reciprocals[r] = lk_score_reciprocal(g->shape.metric, row_at(g, r), g->shape.dim);
   }
 }
 
@@ -58,7 +63,7 @@ static void make_block(void *context, uint32_t thread, uint32_t b) {
   uint32_t dim = g->shape.dim, first = b * BLOCK_ROWS, rows = rows_from(first, g->rows, BLOCK_ROWS);
   float *mean = g->means + (size_t)b * dim;
   double *sum = bench_allocate(dim, sizeof *sum);
-  lk_codes_sum(row_at(g, first), rows, dim, sum);
+  lk_codes_sum(row_at(g, first), reciprocals_from(g, first), rows, dim, sum);
   lk_codes_mean(sum, rows, dim, mean);
   free(sum);
   if (g->shape.metric != LK_COSINE) order_rows(g, first, rows, mean);
@@ -66,6 +71,7 @@ static void make_block(void *context, uint32_t thread, uint32_t b) {
   g->blocks[b] = (lk_block){.rows = rows,
                             .mean = mean,
                             .exact = row_at(g, first),
+                            .reciprocals = reciprocals_from(g, first),
                             .codes = g->codes + (size_t)first * dim,
                             .tiles = g->tiles + first / LK_TILE_ROWS,
                             .bounds = g->bounds + first,
@@ -76,7 +82,7 @@ static void make_block(void *context, uint32_t thread, uint32_t b) {
 static void code_tile(void *context, uint32_t thread, uint32_t tile) {
   gallery *g = context;
   uint32_t dim = g->shape.dim, first = tile * LK_TILE_ROWS;
-  lk_codes_tile(row_at(g, first), rows_from(first, g->rows, LK_TILE_ROWS), dim,
+  lk_codes_tile(row_at(g, first), reciprocals_from(g, first), rows_from(first, g->rows, LK_TILE_ROWS), dim,
                 g->means + (size_t)(first / BLOCK_ROWS) * dim, g->work + (size_t)thread * LK_TILE_ROWS * dim,
                 g->codes + (size_t)first * dim, g->tiles + tile, g->bounds + first);
 }
@@ -87,6 +93,7 @@ gallery gallery_make(const data *d, uint32_t rows, lk_pool *pool) {
   size_t elements = (size_t)rows * d->dim;
   gallery g = {.data = d, .shape = {.metric = d->metric, .dim = d->dim}, .rows = rows, .blocks_count = blocks};
   g.exact = bench_allocate(elements, sizeof *g.exact);
+  if (d->metric == LK_COSINE) g.reciprocals = bench_allocate(rows, sizeof *g.reciprocals);
   g.means = bench_allocate((size_t)blocks * d->dim, sizeof *g.means);
   g.codes = bench_allocate(elements, sizeof *g.codes);
   g.tiles = bench_allocate(tiles, sizeof *g.tiles);
@@ -103,8 +110,8 @@ gallery gallery_make(const data *d, uint32_t rows, lk_pool *pool) {
 }
 
 void gallery_free(gallery *g) {
-  void *memory[] = {g->exact, g->means,   g->codes,    g->tiles,  g->bounds,
-                    g->order, g->numbers, g->subjects, g->blocks, g->work};
+  void *memory[] = {g->exact, g->reciprocals, g->means,    g->codes,  g->tiles, g->bounds,
+                    g->order, g->numbers,     g->subjects, g->blocks, g->work};
   for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) free(memory[i]);
 }
 

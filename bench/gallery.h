@@ -11,6 +11,7 @@ typedef struct gallery {
   lk_shape shape;
   uint32_t rows, blocks_count;
   float *exact, *means;
+  double *reciprocals; /* of the rows, under cosine; else NULL */
   int8_t *codes;
   lk_tile *tiles;
   lk_row_bound *bounds;

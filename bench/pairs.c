@@ -52,9 +52,9 @@ static tile_view view_tile(const gallery *g, uint32_t sampled, uint32_t of) {
   return (tile_view){.block = block, .tile = tile, .first = first, .rows = left < LK_TILE_ROWS ? left : LK_TILE_ROWS};
 }
 
-/* v - mean in float, or v where there is no mean. */
-static void centre(const float *v, const float *mean, uint32_t dim, float *out) {
-  for (uint32_t i = 0; i < dim; i++) out[i] = mean != NULL ? v[i] - mean[i] : v[i];
+/* v - mean in float, or v where there is no mean; of v as a vector of length 1 under cosine. */
+static void centre(const float *v, double reciprocal, const float *mean, uint32_t dim, float *out) {
+  for (uint32_t i = 0; i < dim; i++) out[i] = (float)(v[i] * reciprocal - (mean != NULL ? (double)mean[i] : 0));
 }
 
 static void code_probes(measuring *m, const lk_block *block) {
@@ -63,9 +63,10 @@ static void code_probes(measuring *m, const lk_block *block) {
   for (uint32_t p = 0; p < m->probes_count; p++) {
     const float *q = m->probes + (size_t)p * shape.dim;
     coded_probe *coded = &m->coded[p];
-    lk_codes_probe(shape.metric, q, shape.dim, block->mean, m->isa->probe_limit, coded->exact, coded->code,
+    double reciprocal = lk_score_reciprocal(shape.metric, q, shape.dim);
+    lk_codes_probe(shape.metric, q, reciprocal, shape.dim, block->mean, m->isa->probe_limit, coded->exact, coded->code,
                    coded->rotated, &coded->bound);
-    centre(q, mean, shape.dim, m->float_probes + (size_t)p * m->float_width);
+    centre(q, reciprocal, mean, shape.dim, m->float_probes + (size_t)p * m->float_width);
   }
 }
 
@@ -75,9 +76,10 @@ static void take_rows(measuring *m, const tile_view *view) {
   for (uint32_t r = 0; r < view->rows; r++) {
     const float *x = (const float *)block->exact + (size_t)(view->first + r) * dim;
     double *y = m->rows + (size_t)r * dim;
-    for (uint32_t i = 0; i < dim; i++) y[i] = (double)x[i] - (double)block->mean[i];
+    double reciprocal = lk_score_reciprocal(m->gallery->shape.metric, x, dim);
+    for (uint32_t i = 0; i < dim; i++) y[i] = x[i] * reciprocal - (double)block->mean[i];
     lk_rotate(y, dim);
-    centre(x, block->mean, dim, m->float_rows + (size_t)r * m->float_width);
+    centre(x, reciprocal, block->mean, dim, m->float_rows + (size_t)r * m->float_width);
   }
   lk_isa_pack(block->codes + (size_t)view->first * dim, view->rows, dim, m->width, m->packed);
   m->isa->multiply(m->float_rows, view->rows, m->float_probes, m->probes_count, m->float_width, m->products);
@@ -113,7 +115,7 @@ static void measure_pair(measuring *m, const tile_view *view, uint32_t row, uint
   note(&m->found, PAIRS_RESCREEN, product - (double)tile->scale * m->isa->dot(packed, m->width, q->rotated),
        lk_bound_row_loss(dim, &q->bound, tile, bound));
   note(&m->found, PAIRS_FLOAT, product - m->products[(size_t)row * m->probes_count + probe],
-       lk_bound_float_loss(m->float_width / LK_FLOAT_STEP, &q->bound, bound->norm));
+       lk_bound_float_loss(m->gallery->shape.metric, m->float_width / LK_FLOAT_STEP, &q->bound, bound->norm));
   double score = m->gallery->shape.metric == LK_L2 ? product - dot(y, y, dim) / 2 : product;
   moments *of = &m->moments[probe];
   *of = (moments){of->sum + score, of->squares + score * score, of->losses + loss, of->count + 1};

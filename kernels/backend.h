@@ -32,6 +32,7 @@ typedef struct lk_block {
   uint32_t rows;
   const float *mean;          /* dim */
   const void *exact;          /* rows x dim, as stored: floats or halves */
+  const double *reciprocals;  /* rows; lk_score_reciprocal of each. NULL unless the metric is cosine */
   const int8_t *codes;        /* rows x dim */
   const lk_tile *tiles;       /* ceil(rows / LK_TILE_ROWS) */
   const lk_row_bound *bounds; /* rows */
@@ -49,7 +50,7 @@ typedef struct lk_batch {
   lk_shape shape;
   lk_resident_block *const *blocks;
   uint32_t blocks_count;
-  const float *probes; /* count x dim; under cosine already normalised */
+  const float *probes; /* count x dim, as they came */
   uint32_t count;
   uint32_t k;              /* 1 .. LK_K_MAX, or LK_K_ALL */
   const float *thresholds; /* count: a probe's candidates score at least its threshold. NULL: -INFINITY for all */

@@ -8,6 +8,7 @@
  *         row's code;
  *     (c) product >= lk_bound_float(probe, the row's length, B), where product is that of the float vectors q (l2:
  *         q - m) and x - m.
+ * Under cosine q and x stand for q r(q) and x r(x) throughout, with r of kernels/score.h: vectors of length 1.
  * So a row that fails one of them is not in the answer, and a search that drops such rows drops nothing that belongs
  * in it. And (d): the canonical score of (q, x) lies where lk_bound_allows says. A score that does not was computed
  * from another row than was coded: one of the two has changed.
@@ -19,9 +20,14 @@
  *     p.y = p.x^ + p.r_x            <=  p.x^ + |p||r_x|                                                         (2)
  *     p.y                           <=  |p||y|                                                                  (3)
  * q^.x^ is exactly probe scale * tile scale * acc. Rounding adds the following, with u = 2^-53 and dim <= 4096:
+ *   - Cosine: r(v)^2 is within 2^-45 of 1 / |v|^2, relatively, since a sum of squares is within 133 u of its own value.
+ *     The score multiplies a sum within 2^-45 |q||x| of the product of the raw vectors with r(q) r(x), two roundings
+ *     more: it is within 2^-44 of q.x, and of the cosine within 2^-43. lk_bound_bar subtracts LK_COSINE_ERROR, so no
+ *     length of q or x enters. x_i r(x) is rounded before the mean is subtracted, by u |x_i r(x)|: where the next lines
+ *     have |y|, cosine has |y| + 1.
  *   - The score is rounded to float once: score >= B means that the double sum is at least the float below B.
- *   - The double sum has at most 128 + 5 additions on any path; its products are exact (dot) or within 2u (l2). So it
- *     is within 2^-44 |q||x| of q.x, and within 2^-44 |q-x|^2 of |q-x|^2. |x| <= |m| + |y|.
+ *   - ip, l2: the double sum has at most 128 + 5 additions on any path; its products are exact (dot) or within 2u (l2).
+ *     So it is within 2^-44 |q||x| of q.x, and within 2^-44 |q-x|^2 of |q-x|^2. |x| <= |m| + |y|.
  *   - The rotation in double takes at most 12 butterflies and a scaling in each of two blocks. Each of these steps is
  *     orthogonal and rounds an element by u, and so does the subtraction of m. Together this is within
  *     LK_ROTATE_ERROR |y|. Every stored residual includes it, and the 2^-40 of a sum of 4096 squares; the residual is
@@ -32,7 +38,8 @@
  *     with |x^| <= |y| + |r_x|.
  *   - For the product in (c) each element of x - m and q - m is rounded to float, and so is each product, which then
  *     goes through at most terms + 4 additions: within (terms + 8) 2^-24 |p||y|. A device that takes subnormal numbers
- *     for zero loses at most 2^-120 (|p| + |y|) of the elements and dim 2^-125 of the products.
+ *     for zero loses at most 2^-120 (|p| + |y|) of the elements and dim 2^-125 of the products. Under cosine x r(x) - m
+ *     is computed in double before it is rounded to float: that loses another LK_ROTATE_ERROR |p|.
  *   - (d) is (2) in both directions. The rounding of the score, and of the double sum of l2, is within 2^-23 of it.
  *     `offset_slack` is how much was added to the offset outward. What the sums and this header round of products of
  *     lengths, 2^-43 of |p||y|, is far below the (dim + 8) 2^-24 |p||y| of the loss.
@@ -78,14 +85,16 @@ typedef struct lk_probe_bound {
   int32_t code_sum;   /* sum of the codes, for kernels that shift the rows' codes to unsigned */
 } lk_probe_bound;
 
-#define LK_ROTATE_ERROR 0x1p-45  /* of the vector's length */
+#define LK_ROTATE_ERROR 0x1p-45  /* of the vector's length; under cosine of 1 besides */
 #define LK_SQUARES_ERROR 0x1p-40 /* relative, of a sum of up to 4096 squares or products in double */
 #define LK_SCORE_ERROR 0x1p-44
+#define LK_COSINE_ERROR 0x1p-43
 #define LK_ARITHMETIC_ERROR 0x1p-46
 
 /* No real value below this one rounds to a score of at least `bar`. */
 LK_INLINE double lk_bound_bar(lk_metric metric, float bar) {
   double below = nextafterf(bar, -INFINITY);
+  if (metric == LK_COSINE) return below - LK_COSINE_ERROR;
   return metric == LK_L2 ? below * (1 + LK_SCORE_ERROR) : below;
 }
 
@@ -98,7 +107,7 @@ LK_INLINE double lk_bound_product(lk_metric metric, const lk_probe_bound *probe,
     double shortest = norm_min * (1 - LK_SQUARES_ERROR);
     least = (least + shortest * shortest) / 2;
     magnitude += shortest * shortest;
-  } else {
+  } else if (metric == LK_IP) {
     least -= LK_SCORE_ERROR * probe->norm * norm_max;
   }
   return least - LK_ARITHMETIC_ERROR * magnitude;
@@ -118,8 +127,9 @@ LK_INLINE double lk_bound_row_loss(uint32_t dim, const lk_probe_bound *probe, co
 
 /* How far the product of float vectors may be from p.y for a row no longer than `norm_max`, where no element's product
  * goes through more than `terms` + 4 additions: (3) times what rounding adds. */
-LK_INLINE double lk_bound_float_loss(uint32_t terms, const lk_probe_bound *probe, double norm_max) {
-  return (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
+LK_INLINE double lk_bound_float_loss(lk_metric metric, uint32_t terms, const lk_probe_bound *probe, double norm_max) {
+  double loss = (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
+  return metric == LK_COSINE ? loss + LK_ROTATE_ERROR * probe->norm : loss;
 }
 
 /* The least integer product of codes with which a row that fits this tile can reach the bar. INT32_MIN: every row may.
@@ -162,6 +172,7 @@ LK_INLINE bool lk_bound_allows(lk_metric metric, uint32_t dim, const lk_probe_bo
     most = 2 * most - shortest * shortest;
   }
   double error = fabs(score) * 0x1p-23 + 0x1p-149 + LK_ARITHMETIC_ERROR * fabs(probe->offset);
+  if (metric == LK_COSINE) error += LK_COSINE_ERROR;
   return score >= probe->offset - probe->offset_slack + least - error && score <= probe->offset + most + error &&
          fabs(score) < INFINITY;
 }
@@ -172,7 +183,7 @@ LK_INLINE float lk_bound_float(lk_metric metric, uint32_t terms, const lk_probe_
                                double norm_max, float bar) {
   if (bar == -INFINITY) return -INFINITY;
   double needed = lk_bound_product(metric, probe, norm_min, norm_max, lk_bound_bar(metric, bar));
-  double loss = lk_bound_float_loss(terms, probe, norm_max);
+  double loss = lk_bound_float_loss(metric, terms, probe, norm_max);
   return nextafterf((float)(needed - loss - LK_ARITHMETIC_ERROR * (fabs(needed) + loss)), -INFINITY);
 }
 

@@ -21,10 +21,11 @@ uint32_t lk_centres_coded(const lk_centres *centres) {
   return centres->metric == LK_L2 || centres->count == 0 ? centres->count : 1;
 }
 
-void lk_centres_bound(const lk_centres *centres, const float *q, lk_probe_bound *bounds, size_t stride) {
+void lk_centres_bound(const lk_centres *centres, const float *q, double reciprocal, lk_probe_bound *bounds,
+                      size_t stride) {
   for (uint32_t c = 1; centres->metric != LK_L2 && c < centres->count; c++) {
     bounds[c * stride] = bounds[0];
-    lk_codes_set_offset(centres->metric, q, centres->dim, centres->means[c], &bounds[c * stride]);
+    lk_codes_set_offset(centres->metric, q, reciprocal, centres->dim, centres->means[c], &bounds[c * stride]);
   }
 }
 

@@ -25,7 +25,8 @@ uint32_t lk_centres_add(lk_centres *centres, const float *mean);
 uint32_t lk_centres_coded(const lk_centres *centres);
 /* Bounds a probe for the centres that share its code. Its bound for centre c is bounds[c * stride]; the first is there
  * already. Under l2 no centres share a code: it does nothing. */
-void lk_centres_bound(const lk_centres *centres, const float *q, lk_probe_bound *bounds, size_t stride);
+void lk_centres_bound(const lk_centres *centres, const float *q, double reciprocal, lk_probe_bound *bounds,
+                      size_t stride);
 void lk_centres_free(lk_centres *centres);
 
 #endif

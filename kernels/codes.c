@@ -67,9 +67,11 @@ void lk_rotate(double *v, uint32_t dim) {
   if (block < dim) rotate_block(v + dim - block, block, signs + LK_DIM_MAX);
 }
 
-void lk_codes_sum(const float *x, uint32_t rows, uint32_t dim, double *sum) {
-  for (uint32_t r = 0; r < rows; r++)
-    for (uint32_t i = 0; i < dim; i++) sum[i] += x[(size_t)r * dim + i];
+void lk_codes_sum(const float *x, const double *reciprocals, uint32_t rows, uint32_t dim, double *sum) {
+  for (uint32_t r = 0; r < rows; r++) {
+    double reciprocal = reciprocals != NULL ? reciprocals[r] : 1;
+    for (uint32_t i = 0; i < dim; i++) sum[i] += x[(size_t)r * dim + i] * reciprocal;
+  }
 }
 
 void lk_codes_mean(const double *sum, uint32_t rows, uint32_t dim, float *mean) {
@@ -165,10 +167,13 @@ static double encode(const double *v, uint32_t dim, double scale, int limit, int
   return sqrt(add_lanes(lane));
 }
 
-/* Bounds the true residual by the computed one and the length of the coded vector. */
-static double bound_residual(double residual, double norm) {
-  return residual * (1 + LK_SQUARES_ERROR) + norm * LK_ROTATE_ERROR;
+/* Bounds the true residual by the computed one and the length of the coded vector. `unit`: 1 where the vector was made
+ * one of length 1 before it was centred, else 0. */
+static double bound_residual(double residual, double norm, double unit) {
+  return residual * (1 + LK_SQUARES_ERROR) + (norm + unit) * LK_ROTATE_ERROR;
 }
+
+static double bound_norm(double norm, double unit) { return norm * (1 + LK_SQUARES_ERROR) + unit * LK_ROTATE_ERROR; }
 
 /* At most one of so many rows of a tile is an outlier: one whose largest element is so many times larger than that of
  * all others, which would cost them two bits. To look at an outlier costs a search as much as to scan thirty rows. */
@@ -192,23 +197,26 @@ static double tile_peak(const double *y, uint32_t rows, uint32_t dim) {
   return top[i];
 }
 
-static void centre_and_rotate(const float *x, uint32_t dim, const float *mean, double *y) {
-  for (uint32_t i = 0; i < dim; i++) y[i] = (double)x[i] - (double)mean[i];
+static void centre_and_rotate(const float *x, const double *reciprocal, uint32_t dim, const float *mean, double *y) {
+  double scale = reciprocal != NULL ? *reciprocal : 1;
+  for (uint32_t i = 0; i < dim; i++) y[i] = x[i] * scale - (double)mean[i];
   lk_rotate(y, dim);
 }
 
-void lk_codes_tile(const float *x, uint32_t rows, uint32_t dim, const float *mean, double *work, int8_t *codes,
-                   lk_tile *tile, lk_row_bound *bounds) {
-  for (uint32_t r = 0; r < rows; r++) centre_and_rotate(x + (size_t)r * dim, dim, mean, work + (size_t)r * dim);
+void lk_codes_tile(const float *x, const double *reciprocals, uint32_t rows, uint32_t dim, const float *mean,
+                   double *work, int8_t *codes, lk_tile *tile, lk_row_bound *bounds) {
+  for (uint32_t r = 0; r < rows; r++)
+    centre_and_rotate(x + (size_t)r * dim, reciprocals != NULL ? &reciprocals[r] : NULL, dim, mean,
+                      work + (size_t)r * dim);
   double peak = tile_peak(work, rows, dim), scale = fmax(peak / LK_CODE_MAX, smallest_scale);
-  double norms[LK_TILE_ROWS];
+  double norms[LK_TILE_ROWS], unit = reciprocals != NULL ? 1 : 0;
   *tile = (lk_tile){.scale = (float)scale, .norm_min = INFINITY};
   for (uint32_t r = 0; r < rows; r++) {
     const double *y = work + (size_t)r * dim;
     norms[r] = length(y, dim);
     double residual = encode(y, dim, tile->scale, LK_CODE_MAX, codes + (size_t)r * dim);
-    bounds[r].residual = round_up(bound_residual(residual, norms[r]));
-    bounds[r].norm = round_up(norms[r] * (1 + LK_SQUARES_ERROR));
+    bounds[r].residual = round_up(bound_residual(residual, norms[r], unit));
+    bounds[r].norm = round_up(bound_norm(norms[r], unit));
     if (largest(y, dim) <= peak) tile->residual = fmaxf(tile->residual, bounds[r].residual);
   }
   for (uint32_t r = 0; r < rows; r++) {
@@ -216,6 +224,19 @@ void lk_codes_tile(const float *x, uint32_t rows, uint32_t dim, const float *mea
     tile->norm_max = fmaxf(tile->norm_max, bounds[r].norm);
     tile->norm_min = fminf(tile->norm_min, round_down(norms[r]));
   }
+}
+
+/* x r(x) is as far from x as 1 is from |x|, which is within 2^-45 of 1 / r(x). norm_min plays no part under cosine. */
+void lk_codes_widen(const double *reciprocals, uint32_t rows, lk_tile *tile, lk_row_bound *bounds) {
+  float most = 0;
+  for (uint32_t r = 0; r < rows; r++) {
+    double apart = fabs(1 / reciprocals[r] - 1) * (1 + LK_SQUARES_ERROR) + LK_COSINE_ERROR;
+    if (lk_row_fits(tile, &bounds[r])) most = fmaxf(most, round_up(bounds[r].residual + apart));
+    bounds[r] = (lk_row_bound){round_up(bounds[r].residual + apart), round_up(bounds[r].norm + apart)};
+  }
+  tile->residual = most;
+  for (uint32_t r = 0; r < rows; r++)
+    if (lk_row_fits(tile, &bounds[r])) tile->norm_max = fmaxf(tile->norm_max, bounds[r].norm);
 }
 
 /* Length of the code's loss, summed as `encode` sums it, so that the row that was coded loses exactly what it did. */
@@ -228,41 +249,44 @@ static double length_lost(const double *v, uint32_t dim, double scale, const int
   return sqrt(add_lanes(lane));
 }
 
-bool lk_codes_hold_row(const float *x, uint32_t dim, const float *mean, double *work, const int8_t *code,
-                       const lk_tile *tile, const lk_row_bound *bound) {
-  centre_and_rotate(x, dim, mean, work);
-  double norm = length(work, dim), lost = bound_residual(length_lost(work, dim, tile->scale, code), norm);
-  if (!(bound->residual >= lost) || !(bound->norm >= norm * (1 + LK_SQUARES_ERROR))) return false;
+bool lk_codes_hold_row(const float *x, const double *reciprocal, uint32_t dim, const float *mean, double *work,
+                       const int8_t *code, const lk_tile *tile, const lk_row_bound *bound) {
+  centre_and_rotate(x, reciprocal, dim, mean, work);
+  double norm = length(work, dim), unit = reciprocal != NULL ? 1 : 0;
+  if (!(bound->residual >= bound_residual(length_lost(work, dim, tile->scale, code), norm, unit))) return false;
+  if (!(bound->norm >= bound_norm(norm, unit))) return false;
   return !lk_row_fits(tile, bound) || tile->norm_min <= norm;
 }
 
-void lk_codes_set_offset(lk_metric metric, const float *q, uint32_t dim, const float *mean, lk_probe_bound *bound) {
+void lk_codes_set_offset(lk_metric metric, const float *q, double reciprocal, uint32_t dim, const float *mean,
+                         lk_probe_bound *bound) {
   if (metric == LK_L2) {
     /* `norm` may be longer than the vector by 2 * LK_SQUARES_ERROR. */
     double squares = bound->norm * bound->norm;
     bound->offset = -squares * (1 - 8 * LK_SQUARES_ERROR);
     bound->offset_slack = round_up(squares * (8 * LK_SQUARES_ERROR + LK_ARITHMETIC_ERROR));
   } else {
-    double lengths = sqrt(dot(q, q, dim) * dot(mean, mean, dim)), error = 2 * LK_SQUARES_ERROR + LK_SCORE_ERROR;
-    bound->offset = dot(q, mean, dim) + lengths * error;
+    double lengths = sqrt(dot(q, q, dim) * dot(mean, mean, dim)) * reciprocal;
+    double error = 2 * LK_SQUARES_ERROR + LK_SCORE_ERROR;
+    bound->offset = dot(q, mean, dim) * reciprocal + lengths * error;
     bound->offset_slack = round_up(lengths * (2 * error + LK_ARITHMETIC_ERROR));
   }
 }
 
-lk_rotated_probe lk_codes_rotate_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, double *work,
-                                       float *rotated, lk_probe_bound *bound) {
-  for (uint32_t i = 0; i < dim; i++) work[i] = metric == LK_L2 ? (double)q[i] - (double)mean[i] : (double)q[i];
+lk_rotated_probe lk_codes_rotate_probe(lk_metric metric, const float *q, double reciprocal, uint32_t dim,
+                                       const float *mean, double *work, float *rotated, lk_probe_bound *bound) {
+  for (uint32_t i = 0; i < dim; i++) work[i] = metric == LK_L2 ? (double)q[i] - (double)mean[i] : q[i] * reciprocal;
   lk_rotate(work, dim);
   for (uint32_t i = 0; i < dim; i++) rotated[i] = (float)work[i];
   lk_rotated_probe probe = {.elements = work, .dim = dim, .norm = length(work, dim), .peak = largest(work, dim)};
   bound->norm = probe.norm * (1 + LK_SQUARES_ERROR);
-  lk_codes_set_offset(metric, q, dim, mean, bound);
+  lk_codes_set_offset(metric, q, reciprocal, dim, mean, bound);
   return probe;
 }
 
 void lk_codes_encode_probe(const lk_rotated_probe *probe, int limit, int8_t *code, lk_probe_bound *bound) {
   bound->scale = probe->peak > 0 ? probe->peak / limit : 1;
-  bound->residual = bound_residual(encode(probe->elements, probe->dim, bound->scale, limit, code), probe->norm);
+  bound->residual = bound_residual(encode(probe->elements, probe->dim, bound->scale, limit, code), probe->norm, 0);
   int32_t sum = 0, squares = 0;
   for (uint32_t i = 0; i < probe->dim; i++) {
     sum += code[i];
@@ -272,8 +296,8 @@ void lk_codes_encode_probe(const lk_rotated_probe *probe, int limit, int8_t *cod
   bound->code_norm = bound->scale * sqrt(squares) * (1 + LK_SQUARES_ERROR);
 }
 
-void lk_codes_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit, double *work,
-                    int8_t *code, float *rotated, lk_probe_bound *bound) {
-  lk_rotated_probe probe = lk_codes_rotate_probe(metric, q, dim, mean, work, rotated, bound);
+void lk_codes_probe(lk_metric metric, const float *q, double reciprocal, uint32_t dim, const float *mean, int limit,
+                    double *work, int8_t *code, float *rotated, lk_probe_bound *bound) {
+  lk_rotated_probe probe = lk_codes_rotate_probe(metric, q, reciprocal, dim, mean, work, rotated, bound);
   lk_codes_encode_probe(&probe, limit, code, bound);
 }

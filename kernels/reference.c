@@ -9,6 +9,7 @@ static uint32_t score_all(const lk_block *blocks, uint32_t blocks_count, const l
   lk_shape shape = batch->shape;
   const float *probe = batch->probes + (size_t)p * shape.dim;
   float threshold = batch->thresholds != NULL ? batch->thresholds[p] : -INFINITY, room[LK_DIM_MAX];
+  double reciprocal = lk_score_reciprocal(shape.metric, probe, shape.dim);
   uint32_t found = 0, row = 0;
   for (uint32_t b = 0; b < blocks_count; b++) {
     const uint64_t *allowed = batch->filter.allowed != NULL ? batch->filter.allowed[b] : NULL;
@@ -17,7 +18,8 @@ static uint32_t score_all(const lk_block *blocks, uint32_t blocks_count, const l
       if (!lk_visible(&blocks[b].visibility, &batch->filter, allowed, r)) continue;
       lk_hit hit = {.number = blocks[b].numbers[r], .row = row};
       const float *x = lk_stored_row(shape.store, blocks[b].exact, r, shape.dim, room);
-      hit.score = lk_score(shape.metric, probe, x, shape.dim);
+      hit.score = lk_score_known(shape.metric, probe, x, shape.dim,
+                                 reciprocal * lk_score_reciprocal(shape.metric, x, shape.dim));
       if (batch->by_subject) hit.subject = blocks[b].subjects[r];
       if (hit.score >= threshold) all[found++] = hit;
     }

@@ -5,7 +5,7 @@
 
 #include "kernels/candidate_lists.h"
 
-/* Reads neither the blocks' codes, tiles and bounds nor the batch's resident blocks. */
+/* Reads neither the blocks' codes, tiles, bounds and reciprocals nor the batch's resident blocks. */
 lk_status lk_reference_search(const lk_block *blocks, uint32_t blocks_count, const lk_batch *batch,
                               lk_candidate_lists *lists, lk_error *error);
 

@@ -25,8 +25,9 @@ typedef struct comparison {
   lk_tally *tallies; /* one per thread */
   uint64_t first;    /* first probe of the batch */
   uint32_t count;
-  float *prepared;    /* count x dim */
-  atomic_bool failed; /* a template is damaged: `error` says which, by whoever found it first */
+  float *prepared;     /* count x dim */
+  double *reciprocals; /* of them: lk_score_reciprocal */
+  atomic_bool failed;  /* a template is damaged: `error` says which, by whoever found it first */
   lk_error *error;
 } comparison;
 
@@ -35,7 +36,9 @@ static void prepare_probe(void *context, uint32_t thread, uint32_t item) {
   (void)thread;
   comparison *c = context;
   lk_shape shape = lk_gallery_shape(c->gallery);
-  lk_vector_prepare(shape.metric, c->probes, c->first + item, c->prepared + (size_t)item * shape.dim);
+  float *q = c->prepared + (size_t)item * shape.dim;
+  lk_vector_prepare(shape.metric, c->probes, c->first + item, q);
+  c->reciprocals[item] = lk_score_reciprocal(shape.metric, q, shape.dim);
 }
 
 static void compare_template(comparison *c, uint64_t position, lk_tally *tally) {
@@ -45,9 +48,11 @@ static void compare_template(comparison *c, uint64_t position, lk_tally *tally) 
   lk_error error;
   if (lk_gallery_export_unchecked(c->gallery, position, x, &error) != LK_OK && !atomic_exchange(&c->failed, true))
     *c->error = error;
+  double reciprocal = lk_score_reciprocal(shape.metric, x, shape.dim);
   for (uint32_t p = 0; p < c->count; p++)
     if (!lk_text_equal(c->labels->of_row[c->first + p].subject, subject))
-      lk_tally_add(tally, lk_score(shape.metric, c->prepared + (size_t)p * shape.dim, x, shape.dim));
+      lk_tally_add(tally, lk_score_known(shape.metric, c->prepared + (size_t)p * shape.dim, x, shape.dim,
+                                         c->reciprocals[p] * reciprocal));
 }
 
 static void compare_chunk(void *context, uint32_t thread, uint32_t item) {
@@ -72,7 +77,9 @@ static lk_status open_tallies(comparison *c, lk_error *error) {
   uint32_t threads = lk_pool_threads(c->pool);
   c->tallies = calloc(threads, sizeof *c->tallies);
   c->prepared = malloc(sizeof(float) * BATCH_PROBES * c->gallery->manifest.dim);
-  lk_status status = c->tallies != NULL && c->prepared != NULL ? LK_OK : lk_fail_memory(error);
+  c->reciprocals = malloc(sizeof(double) * BATCH_PROBES);
+  lk_status status =
+      c->tallies != NULL && c->prepared != NULL && c->reciprocals != NULL ? LK_OK : lk_fail_memory(error);
   for (uint32_t t = 0; status == LK_OK && t < threads; t++) status = lk_tally_open(&c->tallies[t], error);
   return status;
 }
@@ -81,6 +88,7 @@ static void close_comparison(comparison *c) {
   for (uint32_t t = 0; c->tallies != NULL && t < lk_pool_threads(c->pool); t++) lk_tally_close(&c->tallies[t]);
   free(c->tallies);
   free(c->prepared);
+  free(c->reciprocals);
   lk_pool_close(c->pool);
 }
 

@@ -76,12 +76,32 @@ const char *lk_vector_prepare(lk_metric metric, const lk_vectors *vectors, uint6
   double norm = sqrt(squares);
   if (norm == 0 && metric == LK_COSINE) return "is all zeros";
   if (norm != 0 && (norm < 0x1p-40 || norm > 0x1p40)) return "has a length outside 2^-40 .. 2^40";
-  for (uint32_t i = 0; metric == LK_COSINE && i < vectors->dim; i++) out[i] = (float)(out[i] / norm);
   return NULL;
 }
 
-const char *lk_vector_round(lk_store store, float *v, uint32_t dim) {
+/* Whether halves lose more of the vector than they do of numbers in their normal range: 2^-11 of its length. */
+static bool is_beyond_halves(const float *v, uint32_t dim) {
+  double lost = 0, squares = 0;
+  for (uint32_t i = 0; i < dim; i++) {
+    double difference = lk_half_to_float(lk_half_from_float(v[i])) - (double)v[i];
+    lost += difference * difference;
+    squares += (double)v[i] * v[i];
+  }
+  return !(lost <= squares * 0x1p-22);
+}
+
+/* Multiplies it with the power of two that takes its largest element into 1/2 .. 1. */
+static void scale_to_halves(float *v, uint32_t dim) {
+  float peak = 0;
+  int exponent;
+  for (uint32_t i = 0; i < dim; i++) peak = fmaxf(peak, fabsf(v[i]));
+  frexpf(peak, &exponent);
+  for (uint32_t i = 0; i < dim; i++) v[i] = ldexpf(v[i], -exponent);
+}
+
+const char *lk_vector_round(lk_metric metric, lk_store store, float *v, uint32_t dim) {
   if (store == LK_STORE_F32) return NULL;
+  if (metric == LK_COSINE && is_beyond_halves(v, dim)) scale_to_halves(v, dim);
   bool was_zero = true, is_zero = true;
   for (uint32_t i = 0; i < dim; i++) {
     was_zero &= v[i] == 0;

@@ -4,10 +4,12 @@
  * k best by its largest score, fewer than k templates are better than it with the probe that gave that score.
  *
  * Mean. Up to rounding, the mean of a template's scores is its score with the mean of the probes (minus a constant
- * under l2). So two searches for the mean probe suffice:
+ * under l2, times the mean's length under cosine, where it is the mean of the probes as vectors of length 1). So two
+ * searches for the mean probe suffice:
  *   1. the k best of the mean probe; the least of their fused scores is a bar that the k best fused scores reach;
  *   2. all templates whose score with the mean probe lets their fused score reach that bar, by least_score below; their
  *      fused scores, computed as defined, decide.
+ * Under cosine, where probes cancel out, their mean says nothing: then any probe takes its place, with every template.
  *
  * The proof of least_score. Up to 4096 probes q_p of mean length M, their exact mean c, the float mean probe q;
  * u = 2^-24.
@@ -15,7 +17,10 @@
  *     2 u M + 2^-140.
  *   - A canonical score is within u (and 2^-44 of the lengths' product) of the true one; the fused score F is rounded
  *     once more.
- *   - dot: F(x) >= B means c.x >= B - 2.1 u M |x|; so q.x >= B - 4.1 u M |x|, and its score is 1.1 u M |x| off at most.
+ *   - cosine: with x and q_p as vectors of length 1, F(x) >= B means c.x >= B - 2.1 u, since scores are within u of
+ *     cosines, which are at most 1; |q - c| <= u |c| + 2^-40 and |c| <= 1, so q.x >= B - 3.2 u. The score with q is
+ *     within 1.1 u of q.x / |q|.
+ *   - ip: F(x) >= B means c.x >= B - 2.1 u M |x|; so q.x >= B - 4.1 u M |x|, and its score is 1.1 u M |x| off at most.
  *   - l2: the mean of |q_p - x|^2 is |c - x|^2 + V, V the mean of |q_p - c|^2. F(x) >= B means |c - x|^2 + V <=
  *     -B (1 + 2.2 u), and |q - x| <= |c - x| + |q - c|. V is summed in double, 2^-40 (V + M^2) outward.
  *   - Squares and products below float's normal range are off by 2^-149 each at most: 2^-100 covers them. */
@@ -23,6 +28,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fail.h"
 
@@ -86,7 +92,25 @@ lk_status lk_fuse_max(lk_result *result, const lk_query *query, lk_search_stats 
 typedef struct centre {
   double magnitude; /* mean length of the probes */
   double spread;    /* mean squared distance of the probes from their mean */
+  double length;    /* of the mean */
 } centre;
+
+/* Below this length, under cosine, the rounding of scores would be more than their differences. */
+static const double least_length = 0x1p-20;
+
+static centre find_cosine_centre(const float *probes, const double *reciprocals, uint32_t count, uint32_t dim,
+                                 float *mean) {
+  centre c = {0};
+  for (uint32_t i = 0; i < dim; i++) {
+    double sum = 0;
+    for (uint32_t p = 0; p < count; p++) sum += probes[(size_t)p * dim + i] * reciprocals[p];
+    mean[i] = (float)(sum / count);
+    c.length += (double)mean[i] * mean[i];
+  }
+  c.length = sqrt(c.length);
+  if (c.length < least_length) memcpy(mean, probes, dim * sizeof *mean);
+  return c;
+}
 
 static centre find_centre(const float *probes, uint32_t count, uint32_t dim, float *mean) {
   centre c = {0};
@@ -114,7 +138,11 @@ static float least_score(const lk_gallery *gallery, const centre *c, float bar) 
   if (bar == -INFINITY) return -INFINITY;
   const double u = 0x1p-24;
   double least;
-  if (gallery->manifest.metric == LK_L2) {
+  if (gallery->manifest.metric == LK_COSINE) {
+    if (c->length < least_length) return -INFINITY;
+    least = (bar - 4 * u) / c->length;
+    least -= 2 * u * (1 + fabs(least));
+  } else if (gallery->manifest.metric == LK_L2) {
     double spread = c->spread - 0x1p-40 * (c->spread + c->magnitude * c->magnitude);
     double squared = -(double)bar * (1 + 4 * u) + 0x1p-100 - spread;
     double distance = sqrt(fmax(squared, 0)) + 2 * u * c->magnitude + 0x1p-100;
@@ -125,26 +153,28 @@ static float least_score(const lk_gallery *gallery, const centre *c, float bar) 
   return nextafterf((float)least, -INFINITY);
 }
 
-/* The fused score, by its definition. */
-static float mean_score(const lk_gallery *gallery, const lk_prepared_run *run, uint32_t row) {
+/* The fused score, by its definition. `reciprocals`: of the run's probes. */
+static float mean_score(const lk_gallery *gallery, const lk_prepared_run *run, const double *reciprocals,
+                        uint32_t row) {
   lk_shape shape = lk_gallery_shape(gallery);
   uint32_t inside;
   const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, row, &inside);
   float buffer[LK_DIM_MAX];
   const float *x = lk_stored_row(shape.store, segment->block.exact, inside, shape.dim, buffer);
-  double sum = 0;
+  double sum = 0, reciprocal = lk_score_reciprocal(shape.metric, x, shape.dim);
   for (uint32_t p = 0; p < run->count; p++)
-    sum += lk_score(shape.metric, run->probes + (size_t)p * shape.dim, x, shape.dim);
+    sum += lk_score_known(shape.metric, run->probes + (size_t)p * shape.dim, x, shape.dim, reciprocals[p] * reciprocal);
   return lk_score_round(sum / run->count);
 }
 
 /* Gives the hits of each run's list their fused scores. */
 static lk_status score_lists(lk_workspace *w, lk_search_control *control, lk_error *error) {
-  for (uint32_t run = 0; run < w->runs_count; run++)
+  const double *reciprocals = w->reciprocals.data;
+  for (uint32_t run = 0; run < w->runs_count; reciprocals += w->runs[run++].count)
     for (uint64_t i = lk_candidate_lists_begin(&w->parts, run); i < w->parts.ends[run]; i++) {
       if (!lk_control_goes_on(control)) return lk_control_check(control, error);
       lk_hit *hit = &w->parts.hits[i];
-      hit->score = mean_score(w->gallery, &w->runs[run], hit->row);
+      hit->score = mean_score(w->gallery, &w->runs[run], reciprocals, hit->row);
       hit->subject = w->gallery->subjects[hit->row];
     }
   return LK_OK;
@@ -178,16 +208,33 @@ static lk_status append_best(lk_result *result, const lk_query *query, uint32_t 
   return append_list(&result->answer.lists, hits, keep_best(hits, reaching, query->by_subject, query->k), error);
 }
 
+/* Finds the mean probe of each run, and the reciprocals of all probes. False: out of memory. */
+static bool find_means(lk_workspace *w) {
+  lk_shape shape = lk_gallery_shape(w->gallery);
+  uint32_t runs = w->runs_count, dim = shape.dim;
+  float *mean = lk_buffer_reserve(&w->means, (size_t)runs * dim, sizeof *mean);
+  centre *centres = lk_buffer_reserve(&w->centres, runs, sizeof *centres);
+  double *reciprocals = lk_buffer_reserve(&w->reciprocals, w->probes_count, sizeof *reciprocals);
+  if (mean == NULL || centres == NULL || reciprocals == NULL) return false;
+  for (uint32_t p = 0; p < w->probes_count; p++)
+    reciprocals[p] = lk_score_reciprocal(shape.metric, w->probes + (size_t)p * dim, dim);
+  for (uint32_t run = 0; run < runs; run++, mean += dim) {
+    const lk_prepared_run *of = &w->runs[run];
+    centres[run] = shape.metric == LK_COSINE ? find_cosine_centre(of->probes, reciprocals, of->count, dim, mean)
+                                             : find_centre(of->probes, of->count, dim, mean);
+    reciprocals += of->count;
+  }
+  return true;
+}
+
 lk_status lk_fuse_mean(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   lk_workspace *w = &result->workspace;
-  uint32_t runs = w->runs_count, dim = w->gallery->manifest.dim;
-  float *means = lk_buffer_reserve(&w->means, (size_t)runs * dim, sizeof *means), *thresholds = w->thresholds.data;
-  centre *centres = lk_buffer_reserve(&w->centres, runs, sizeof *centres);
-  if (means == NULL || centres == NULL) return lk_fail_memory(error);
-  for (uint32_t run = 0; run < runs; run++) {
-    centres[run] = find_centre(w->runs[run].probes, w->runs[run].count, dim, means + (size_t)run * dim);
+  uint32_t runs = w->runs_count;
+  float *thresholds = w->thresholds.data;
+  if (!find_means(w)) return lk_fail_memory(error);
+  const centre *centres = w->centres.data;
+  for (uint32_t run = 0; run < runs; run++)
     thresholds[run] = least_score(w->gallery, &centres[run], w->runs[run].threshold);
-  }
   lk_status status = LK_OK;
   if (query->k != LK_K_ALL) {
     status = search_means(w, query, query->k, stats, error);

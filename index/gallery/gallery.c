@@ -201,7 +201,9 @@ static lk_status load_segment(lk_gallery *gallery, uint32_t i, lk_error *error) 
   lk_status status = lk_segment_verify(segment, LK_SECTION_CODES, error);
   if (status != LK_OK) return status;
   lk_shape shape = lk_gallery_shape(gallery);
-  lk_block block = segment->block;
+  lk_block block;
+  status = lk_catalog_block(&gallery->catalog, i, &block, error);
+  if (status != LK_OK) return status;
   block.subjects = gallery->subjects + gallery->catalog.first_row[i];
   status = lk_device_load_block(gallery->device, shape, &block, &gallery->residents[i], error);
   if (status == LK_OK) lk_segment_forget_codes(segment);
@@ -212,6 +214,7 @@ static lk_status load_segment(lk_gallery *gallery, uint32_t i, lk_error *error) 
 static double longest_of(const lk_segment *segment) {
   static const float origin[LK_DIM_MAX];
   float longest = 0;
+  if (segment->shape.metric == LK_COSINE) return 1;
   for (uint32_t r = 0; r < segment->block.rows; r++) longest = fmaxf(longest, segment->block.bounds[r].norm);
   return (lk_codes_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
 }

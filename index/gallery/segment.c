@@ -39,10 +39,21 @@ lk_status lk_segment_verify_header(const lk_segment *segment, lk_error *error) {
 /* Stored halves are within 2^-11 of what was normalised. */
 static const double unit_slack = 0x1p-9;
 
-static bool is_unit(const float *x, uint32_t dim) {
-  double squares = 0;
-  for (uint32_t i = 0; i < dim; i++) squares += (double)x[i] * x[i];
-  return fabs(sqrt(squares) - 1) <= unit_slack;
+bool lk_segment_is_unit(double reciprocal) { return fabs(1 / reciprocal - 1) <= unit_slack; }
+
+lk_status lk_segment_fail_length(const lk_segment *segment, uint32_t row, lk_error *error) {
+  return lk_fail(error, LK_ECORRUPT, "%s: row %u: the vector is not of length 1", segment->path, row);
+}
+
+/* Scores rest on the length. */
+static lk_status check_length(const lk_segment *segment, uint32_t row, const float *x, lk_error *error) {
+  const double *reciprocals = segment->block.reciprocals;
+  if (segment->shape.metric != LK_COSINE) return LK_OK;
+  double reciprocal = lk_score_reciprocal(LK_COSINE, x, segment->shape.dim);
+  if (reciprocals == NULL) return lk_segment_is_unit(reciprocal) ? LK_OK : lk_segment_fail_length(segment, row, error);
+  if (reciprocals[row] == reciprocal) return LK_OK;
+  return lk_fail(error, LK_ECORRUPT, "%s: row %u: the vector is not as long as when it was enrolled", segment->path,
+                 row);
 }
 
 lk_status lk_segment_check_row(const lk_segment *segment, uint32_t row, lk_error *error) {
@@ -51,10 +62,11 @@ lk_status lk_segment_check_row(const lk_segment *segment, uint32_t row, lk_error
   float room[LK_DIM_MAX];
   double work[LK_DIM_MAX];
   const float *x = lk_stored_row(segment->shape.store, block->exact, row, dim, room);
-  if (segment->shape.metric == LK_COSINE && !is_unit(x, dim))
-    return lk_fail(error, LK_ECORRUPT, "%s: row %u: the vector is not of length 1", segment->path, row);
-  if (lk_codes_hold_row(x, dim, block->mean, work, block->codes + (size_t)row * dim, &block->tiles[row / LK_TILE_ROWS],
-                        &block->bounds[row]))
+  lk_status status = check_length(segment, row, x, error);
+  if (status != LK_OK) return status;
+  const double *reciprocal = block->reciprocals != NULL ? &block->reciprocals[row] : NULL;
+  if (lk_codes_hold_row(x, reciprocal, dim, block->mean, work, block->codes + (size_t)row * dim,
+                        &block->tiles[row / LK_TILE_ROWS], &block->bounds[row]))
     return LK_OK;
   return lk_fail(error, LK_ECORRUPT, "%s: row %u: the vector and its code do not agree: one of them was changed",
                  segment->path, row);
@@ -66,9 +78,9 @@ static lk_status read_header(const lk_file *file, lk_segment *segment, lk_error 
   if (file->size >= sizeof *h) memcpy(&segment->header, file->data, sizeof *h);
   if (file->size < sizeof *h || memcmp(h->magic, LK_SEGMENT_MAGIC, sizeof h->magic) != 0)
     return lk_fail(error, LK_EFORMAT, "%s: not a segment file, or cut off in its header", path);
-  if (h->version != LK_SEGMENT_VERSION)
-    return lk_fail(error, LK_EFORMAT, "%s: segment version %u; this build reads %d", path, h->version,
-                   LK_SEGMENT_VERSION);
+  if (h->version != LK_SEGMENT_VERSION && h->version != LK_SEGMENT_NORMALISED)
+    return lk_fail(error, LK_EFORMAT, "%s: segment version %u; this build reads %d and %d", path, h->version,
+                   LK_SEGMENT_NORMALISED, LK_SEGMENT_VERSION);
   if (XXH3_64bits(h, offsetof(lk_segment_header, checksum)) != h->checksum)
     return lk_fail(error, LK_ECORRUPT, "%s: at offset 0, header: the checksum does not match", path);
   if (h->metric > LK_L2 || h->store > LK_STORE_F16 || h->reserved != 0 || h->dim < 1 || h->dim > LK_DIM_MAX ||
@@ -92,7 +104,7 @@ static lk_status check_sections(const lk_segment *segment, lk_error *error) {
     uint64_t begin = (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN;
     if (entry->offset != begin || begin > segment->file.size || entry->bytes > segment->file.size - begin)
       return lk_segment_fail(segment, s, "it lies outside the file, which may be cut off", error);
-    if (!lk_section_is_text(s) && entry->bytes != lk_section_bytes(s, h->rows, h->dim, (lk_store)h->store))
+    if (!lk_section_is_text(s) && entry->bytes != lk_section_bytes(h, s))
       return lk_segment_fail(segment, s, "its size does not fit the rows", error);
     if (!is_zero((const char *)segment->file.data + end, begin - end))
       return lk_segment_fail(segment, s, "the bytes before it are not zero", error);
@@ -152,6 +164,8 @@ static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
     const lk_tile *tile = &block->tiles[r / LK_TILE_ROWS];
     if (lk_row_fits(tile, bound) && bound->norm > tile->norm_max)
       return lk_segment_fail(segment, LK_SECTION_BOUNDS, "a row is longer than its tile says", error);
+    if (block->reciprocals != NULL && !(block->reciprocals[r] > 0 && isfinite(block->reciprocals[r])))
+      return lk_segment_fail(segment, LK_SECTION_BOUNDS, "a reciprocal length is out of range", error);
   }
   for (uint32_t i = 0; i < segment->shape.dim; i++)
     if (!isfinite(block->mean[i])) return lk_segment_fail(segment, LK_SECTION_MEAN, "an element is not finite", error);
@@ -176,6 +190,11 @@ static lk_column column_at(const lk_segment *segment, lk_section ends_section) {
                      .size = segment->header.sections[ends_section + 1].bytes};
 }
 
+static const double *reciprocals_at(const lk_segment *segment) {
+  const lk_row_bound *bounds = lk_segment_section(segment, LK_SECTION_BOUNDS);
+  return lk_segment_has_reciprocals(&segment->header) ? (const double *)(bounds + segment->header.rows) : NULL;
+}
+
 lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error) {
   lk_status status = read_header(file, segment, error);
   if (status != LK_OK) return status;
@@ -192,6 +211,7 @@ lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *er
                               .tiles = lk_segment_section(segment, LK_SECTION_TILES),
                               .bounds = lk_segment_section(segment, LK_SECTION_BOUNDS),
                               .numbers = lk_segment_section(segment, LK_SECTION_NUMBERS),
+                              .reciprocals = reciprocals_at(segment),
                               .visibility.tags = lk_segment_section(segment, LK_SECTION_TAGS),
                               .name = segment->path};
   segment->keys = column_at(segment, LK_SECTION_KEY_ENDS);

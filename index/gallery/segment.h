@@ -49,9 +49,14 @@ lk_status lk_segment_fail(const lk_segment *segment, lk_section section, const c
 /* Verifies one section's checksum. */
 lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_error *error);
 
-/* Whether the row is the one that was coded, and under cosine of length 1. A row whose code was changed could not be
- * found, and one that was written over has another score. The caller has the default arithmetic (lk_enter_arithmetic).
- * LK_ECORRUPT names it. */
+/* Whether a row with this r(x) has the length that rows of the older version have, but for their rounding. */
+bool lk_segment_is_unit(double reciprocal);
+/* LK_ECORRUPT: a row is not of that length. */
+lk_status lk_segment_fail_length(const lk_segment *segment, uint32_t row, lk_error *error);
+
+/* Whether the row is the one that was coded, and of its length. A row whose code was changed could not be found, and
+ * one that was written over has another score. The caller has the default arithmetic (lk_enter_arithmetic). LK_ECORRUPT
+ * names it. */
 lk_status lk_segment_check_row(const lk_segment *segment, uint32_t row, lk_error *error);
 
 /* Gives the memory of the codes' pages back. After loading, searches read the device's packed copy. */

@@ -8,7 +8,8 @@
 #include "kernels/half.h"
 
 #define LK_SEGMENT_MAGIC "LKSEGMNT"
-#define LK_SEGMENT_VERSION 2
+#define LK_SEGMENT_VERSION 3
+#define LK_SEGMENT_NORMALISED 2 /* the version before: rows of cosine were normalised, and coded as stored */
 #define LK_SECTION_ALIGN 64
 
 /* The sections of a segment file, in their order. */
@@ -55,19 +56,25 @@ typedef struct lk_segment_header {
   uint64_t checksum; /* XXH3, 64 bits, of all before it */
 } lk_segment_header;
 
+/* Whether the file has r(x) of its rows (kernels/score.h), behind the row bounds. */
+static inline bool lk_segment_has_reciprocals(const lk_segment_header *header) {
+  return header->metric == LK_COSINE && header->version > LK_SEGMENT_NORMALISED;
+}
+
 /* The size of a section in bytes; 0 for the bytes of texts, whose size only their ends tell. */
-static inline uint64_t lk_section_bytes(lk_section section, uint64_t rows, uint64_t dim, lk_store store) {
+static inline uint64_t lk_section_bytes(const lk_segment_header *header, lk_section section) {
+  uint64_t rows = header->rows, dim = header->dim;
   switch (section) {
     case LK_SECTION_MEAN:
       return dim * sizeof(float);
     case LK_SECTION_TILES:
       return (rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS * sizeof(lk_tile);
     case LK_SECTION_BOUNDS:
-      return rows * sizeof(lk_row_bound);
+      return rows * (sizeof(lk_row_bound) + (lk_segment_has_reciprocals(header) ? sizeof(double) : 0));
     case LK_SECTION_CODES:
       return rows * dim;
     case LK_SECTION_EXACT:
-      return rows * dim * lk_store_bytes(store);
+      return rows * dim * lk_store_bytes((lk_store)header->store);
     case LK_SECTION_NUMBERS:
     case LK_SECTION_TAGS:
     case LK_SECTION_KEY_ENDS:

@@ -45,8 +45,7 @@ static uint64_t lay_out(const lk_segment_content *content, lk_segment_header *he
   for (lk_section s = 0; s < LK_SECTIONS; s++) {
     lk_section_entry *entry = &header->sections[s];
     entry->offset = (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN;
-    entry->bytes = lk_section_is_text(s) ? texts_bytes(content, s)
-                                         : lk_section_bytes(s, content->rows, content->vectors.dim, content->store);
+    entry->bytes = lk_section_is_text(s) ? texts_bytes(content, s) : lk_section_bytes(header, s);
     end = entry->offset + entry->bytes;
   }
   return end;
@@ -56,6 +55,12 @@ static size_t row_bytes(const writer *w) { return (size_t)w->content->vectors.di
 
 static void *exact_row(const writer *w, uint32_t row) {
   return (char *)section(w, LK_SECTION_EXACT) + row * row_bytes(w);
+}
+
+/* r(x) of the rows from `row` on; NULL unless the metric is cosine. */
+static double *reciprocals_from(const writer *w, uint32_t row) {
+  lk_row_bound *bounds = section(w, LK_SECTION_BOUNDS);
+  return lk_segment_has_reciprocals(w->header) ? (double *)(bounds + w->content->rows) + row : NULL;
 }
 
 static float *thread_rows(const writer *w, uint32_t thread) {
@@ -77,7 +82,7 @@ static void store_row(const writer *w, uint32_t row, const float *prepared) {
   for (uint32_t i = 0; i < dim; i++) halves[i] = lk_half_from_float(prepared[i]);
 }
 
-/* Reads a tile's rows from the source, stores them in its order, and sums them up. */
+/* Reads a tile's rows from the source, stores them in its order, and sums them up; under cosine as of length 1. */
 static void take_tile(void *context, uint32_t thread, uint32_t tile) {
   writer *w = context;
   const lk_segment_content *content = w->content;
@@ -87,12 +92,14 @@ static void take_tile(void *context, uint32_t thread, uint32_t tile) {
   for (uint32_t r = first; r < first + rows; r++) {
     float *row = thread_rows(w, thread);
     const char *fault = lk_vector_prepare(content->metric, &content->vectors, content->first + r, row);
-    if (fault == NULL) fault = lk_vector_round(content->store, row, dim);
+    if (fault == NULL) fault = lk_vector_round(content->metric, content->store, row, dim);
     content->faults[r] = fault;
     if (fault != NULL) atomic_store(&w->faulty, true);
     if (fault != NULL) continue;
+    double *reciprocal = reciprocals_from(w, r);
     store_row(w, r, row);
-    lk_codes_sum(row, 1, dim, sum);
+    if (reciprocal != NULL) *reciprocal = lk_score_reciprocal(content->metric, row, dim);
+    lk_codes_sum(row, reciprocal, 1, dim, sum);
   }
 }
 
@@ -131,7 +138,8 @@ static void code_tile(void *context, uint32_t thread, uint32_t tile) {
       lk_stored_row(w->content->store, exact_row(w, first + r), 0, dim, copy + (size_t)r * dim);
     exact = copy;
   }
-  lk_codes_tile(exact, rows, dim, section(w, LK_SECTION_MEAN), w->work + (size_t)thread * LK_TILE_ROWS * dim,
+  lk_codes_tile(exact, reciprocals_from(w, first), rows, dim, section(w, LK_SECTION_MEAN),
+                w->work + (size_t)thread * LK_TILE_ROWS * dim,
                 (int8_t *)section(w, LK_SECTION_CODES) + (size_t)first * dim,
                 (lk_tile *)section(w, LK_SECTION_TILES) + tile, (lk_row_bound *)section(w, LK_SECTION_BOUNDS) + first);
 }

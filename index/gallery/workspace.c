@@ -21,7 +21,7 @@ lk_status lk_workspace_search(lk_workspace *workspace, const lk_query *query, co
 
 void lk_workspace_free(lk_workspace *w) {
   lk_candidate_lists_free(&w->parts);
-  lk_buffer *buffers[] = {&w->runs_buffer, &w->prepared, &w->thresholds, &w->centres,
-                          &w->means,       &w->allowed,  &w->bitmaps};
+  lk_buffer *buffers[] = {&w->runs_buffer, &w->prepared,    &w->thresholds, &w->centres,
+                          &w->means,       &w->reciprocals, &w->allowed,    &w->bitmaps};
   for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) lk_buffer_free(buffers[i]);
 }

@@ -19,6 +19,7 @@ typedef struct lk_workspace {
   lk_buffer thresholds;     /* floats: one a probe */
   lk_buffer centres;        /* index/gallery/fusion.c's, one a run */
   lk_buffer means;          /* floats: runs x dim */
+  lk_buffer reciprocals;    /* doubles: lk_score_reciprocal of each probe */
   lk_buffer allowed;        /* words: bitmaps of the templates that a query lists, a segment after the other */
   lk_buffer bitmaps;        /* const uint64_t *: where each segment's begins */
 } lk_workspace;

@@ -205,8 +205,8 @@ HOT double score_lanes(const float *q, const float *x, uint32_t dim, const int i
   return sum_lanes(sum);
 }
 
-float lk_avx2_score(lk_metric metric, const float *q, const float *x, uint32_t dim) {
-  return lk_score_round(metric == LK_L2 ? -score_lanes(q, x, dim, 1) : score_lanes(q, x, dim, 0));
+float lk_avx2_score(lk_metric metric, const float *q, const float *x, uint32_t dim, double reciprocals) {
+  return lk_score_round((metric == LK_L2 ? -score_lanes(q, x, dim, 1) : score_lanes(q, x, dim, 0)) * reciprocals);
 }
 
 /* Multiplies rows with probes; callers pass both numbers as constants. 8 sums stay in registers, and 8 multiplications

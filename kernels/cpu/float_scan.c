@@ -38,9 +38,15 @@ static struct scratch lay_out(const lk_cpu *cpu, const lk_cpu_thread *thread) {
   return scratch;
 }
 
-/* Writes v, or v - mean, and zeros up to the width. */
-static void take(lk_shape shape, const float *v, const float *mean, float *out) {
-  for (uint32_t i = 0; i < shape.dim; i++) out[i] = mean != NULL ? v[i] - mean[i] : v[i];
+/* Writes v, or v - mean, and zeros up to the width; under cosine of v as a vector of length 1. What is centred is
+ * rounded to float once: near the mean a rounding before that would be all that is left. */
+static void take(lk_shape shape, const float *v, double reciprocal, const float *mean, float *out) {
+  if (shape.metric != LK_COSINE)
+    for (uint32_t i = 0; i < shape.dim; i++) out[i] = mean != NULL ? v[i] - mean[i] : v[i];
+  else if (mean != NULL)
+    for (uint32_t i = 0; i < shape.dim; i++) out[i] = (float)(v[i] * reciprocal - (double)mean[i]);
+  else
+    for (uint32_t i = 0; i < shape.dim; i++) out[i] = (float)(v[i] * reciprocal);
   memset(out + shape.dim, 0, (width_of(shape) - shape.dim) * sizeof *out);
 }
 
@@ -49,14 +55,15 @@ static void take_rows(const lk_cpu *cpu, const lk_tile_view *view, float *out) {
   const lk_block *block = &view->placement->resident->block;
   float room[LK_DIM_MAX];
   for (uint32_t r = 0; r < view->rows; r++)
-    take(shape, lk_cpu_row(cpu, block, view->first + r, room), block->mean, out + (size_t)r * width_of(shape));
+    take(shape, lk_cpu_row(cpu, block, view->first + r, room), lk_cpu_reciprocal(block, view->first + r), block->mean,
+         out + (size_t)r * width_of(shape));
 }
 
 static void take_probes(const lk_cpu *cpu, const lk_tile_view *view, uint32_t first, uint32_t count, float *out) {
   const lk_batch *batch = &cpu->pass.batch;
   const float *mean = batch->shape.metric == LK_L2 ? view->placement->resident->block.mean : NULL;
   for (uint32_t p = 0; p < count; p++)
-    take(batch->shape, batch->probes + (size_t)(first + p) * batch->shape.dim, mean,
+    take(batch->shape, batch->probes + (size_t)(first + p) * batch->shape.dim, cpu->pass.reciprocals[first + p], mean,
          out + (size_t)p * width_of(batch->shape));
 }
 

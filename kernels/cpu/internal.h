@@ -51,14 +51,15 @@ typedef struct lk_cpu_pass {
   lk_centres centres;
   bool filtered;          /* some row is not visible; else there is no bitmap */
   uint64_t *visible;      /* bitmap; each block begins on a word of its own */
+  double *reciprocals;    /* of the probes (lk_score_reciprocal) */
   int8_t *codes;          /* by centre (for dot products one serves all), then probe */
   float *rotated;         /* the same */
   lk_probe_bound *bounds; /* by centre, then probe */
   lk_hit *heaps;          /* k a probe */
   uint32_t *heap_counts;
   float *bars;
-  lk_buffer placements_buffer, visible_buffer, codes_buffer, rotated_buffer, bounds_buffer, heaps_buffer, counts_buffer,
-      bars_buffer;
+  lk_buffer placements_buffer, visible_buffer, reciprocals_buffer, codes_buffer, rotated_buffer, bounds_buffer,
+      heaps_buffer, counts_buffer, bars_buffer;
 
   /* Arguments of the call that the pool is running. */
   const uint64_t *seed_rows;
@@ -108,6 +109,11 @@ static inline uint32_t lk_cpu_width(uint32_t dim) { return (dim + LK_STEP - 1) /
 
 static inline bool lk_cpu_visible(const lk_cpu_pass *pass, const lk_placement *placement, uint32_t row) {
   return !pass->filtered || (pass->visible[placement->first_word + row / 64] >> row % 64 & 1) != 0;
+}
+
+/* lk_score_reciprocal of a row. */
+static inline double lk_cpu_reciprocal(const lk_block *block, uint32_t row) {
+  return block->reciprocals != NULL ? block->reciprocals[row] : 1;
 }
 
 /* A row as stored, in floats: where it lies, or in `room`. */

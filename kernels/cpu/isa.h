@@ -55,8 +55,8 @@ typedef struct lk_isa {
   /* Converts halves to floats. */
   void (*widen)(const uint16_t *halves, uint32_t count, float *out);
 
-  /* The canonical score. */
-  float (*score)(lk_metric metric, const float *q, const float *x, uint32_t dim);
+  /* The canonical score; `reciprocals` as lk_score_known takes it. */
+  float (*score)(lk_metric metric, const float *q, const float *x, uint32_t dim, double reciprocals);
 } lk_isa;
 
 /* From one probe's codes to the next one's. */

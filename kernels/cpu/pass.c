@@ -8,8 +8,9 @@
 #include "kernels/cpu/topk.h"
 
 void lk_cpu_pass_free(lk_cpu_pass *pass) {
-  lk_buffer *buffers[] = {&pass->placements_buffer, &pass->visible_buffer, &pass->codes_buffer,  &pass->rotated_buffer,
-                          &pass->bounds_buffer,     &pass->heaps_buffer,   &pass->counts_buffer, &pass->bars_buffer};
+  lk_buffer *buffers[] = {&pass->placements_buffer, &pass->visible_buffer, &pass->reciprocals_buffer,
+                          &pass->codes_buffer,      &pass->rotated_buffer, &pass->bounds_buffer,
+                          &pass->heaps_buffer,      &pass->counts_buffer,  &pass->bars_buffer};
   for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) lk_buffer_free(buffers[i]);
   lk_centres_free(&pass->centres);
 }
@@ -48,6 +49,7 @@ static bool lay_out_probes(lk_cpu_pass *pass) {
   size_t count = pass->batch.count, width = lk_cpu_width(pass->batch.shape.dim),
          coded = lk_centres_coded(&pass->centres);
   size_t stride = lk_probe_stride(lk_cpu_width(pass->batch.shape.dim));
+  pass->reciprocals = lk_buffer_reserve(&pass->reciprocals_buffer, count, sizeof *pass->reciprocals);
   pass->codes = lk_buffer_reserve(&pass->codes_buffer, (coded * count + LK_PROBE_GROUP) * stride, sizeof *pass->codes);
   pass->rotated = lk_buffer_reserve(&pass->rotated_buffer, coded * count * width, sizeof *pass->rotated);
   pass->bounds = lk_buffer_reserve(&pass->bounds_buffer, pass->centres.count * count, sizeof *pass->bounds);
@@ -55,8 +57,8 @@ static bool lay_out_probes(lk_cpu_pass *pass) {
                                   sizeof *pass->heaps);
   pass->heap_counts = lk_buffer_reserve(&pass->counts_buffer, count, sizeof *pass->heap_counts);
   pass->bars = lk_buffer_reserve(&pass->bars_buffer, count, sizeof *pass->bars);
-  return pass->codes != NULL && pass->rotated != NULL && pass->bounds != NULL && pass->heaps != NULL &&
-         pass->heap_counts != NULL && pass->bars != NULL;
+  return pass->reciprocals != NULL && pass->codes != NULL && pass->rotated != NULL && pass->bounds != NULL &&
+         pass->heaps != NULL && pass->heap_counts != NULL && pass->bars != NULL;
 }
 
 /* A round finds some k to 2 k hits a probe, and one thread may find more of them than another. */
@@ -118,15 +120,15 @@ static bool mark_visible(lk_cpu *cpu, uint64_t *visible) {
 }
 
 /* Codes a probe with as many levels as the kernel's sums can take. */
-static void code_fitting(const lk_cpu *cpu, const float *q, const float *mean, int8_t *code, float *rotated,
-                         lk_probe_bound *bound) {
+static void code_fitting(const lk_cpu *cpu, const float *q, double reciprocal, const float *mean, int8_t *code,
+                         float *rotated, lk_probe_bound *bound) {
   lk_shape shape = cpu->pass.batch.shape;
   uint32_t width = lk_cpu_width(shape.dim);
   double work[LK_DIM_MAX];
   int limit = cpu->isa->probe_limit, sum = 0; /* of the code before, which was too large */
   memset(code + shape.dim, 0, (lk_probe_stride(width) - shape.dim) * sizeof *code);
   memset(rotated + shape.dim, 0, (width - shape.dim) * sizeof *rotated);
-  lk_rotated_probe probe = lk_codes_rotate_probe(shape.metric, q, shape.dim, mean, work, rotated, bound);
+  lk_rotated_probe probe = lk_codes_rotate_probe(shape.metric, q, reciprocal, shape.dim, mean, work, rotated, bound);
   do {
     if (sum > 0) limit = (limit - 1) * LK_RUN_LIMIT / sum;
     lk_codes_encode_probe(&probe, limit, code, bound);
@@ -143,8 +145,9 @@ static void code_probe(void *context, uint32_t thread, uint32_t item) {
     return;
   int8_t *code = pass->codes + item * lk_probe_stride(width);
   float *rotated = pass->rotated + (size_t)item * width;
-  code_fitting(cpu, q, pass->centres.means[item / count], code, rotated, &pass->bounds[item]);
-  lk_centres_bound(&pass->centres, q, &pass->bounds[item], count);
+  double reciprocal = pass->reciprocals[item % count];
+  code_fitting(cpu, q, reciprocal, pass->centres.means[item / count], code, rotated, &pass->bounds[item]);
+  lk_centres_bound(&pass->centres, q, reciprocal, &pass->bounds[item], count);
 }
 
 lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *visible, lk_error *error) {
@@ -156,6 +159,8 @@ lk_status lk_cpu_begin(lk_backend *backend, const lk_batch *batch, uint64_t *vis
   atomic_store(&pass->failed, false);
   atomic_store(&pass->damaged, 0);
   for (uint32_t p = 0; p < batch->count; p++) {
+    pass->reciprocals[p] =
+        lk_score_reciprocal(batch->shape.metric, batch->probes + (size_t)p * batch->shape.dim, batch->shape.dim);
     pass->bars[p] = batch->thresholds != NULL ? batch->thresholds[p] : -INFINITY;
     pass->heap_counts[p] = 0;
   }

@@ -67,4 +67,4 @@ const lk_isa lk_isa_portable = {.name = "portable",
                                 .dot = dot,
                                 .multiply = multiply,
                                 .widen = widen,
-                                .score = lk_score};
+                                .score = lk_score_known};

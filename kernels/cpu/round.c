@@ -34,7 +34,8 @@ float lk_cpu_score(const lk_cpu *cpu, uint32_t probe, const lk_placement *placem
   lk_shape shape = cpu->pass.batch.shape;
   float room[LK_DIM_MAX];
   const float *x = lk_cpu_row(cpu, &placement->resident->block, row, room);
-  return cpu->isa->score(shape.metric, cpu->pass.batch.probes + (size_t)probe * shape.dim, x, shape.dim);
+  double reciprocals = cpu->pass.reciprocals[probe] * lk_cpu_reciprocal(&placement->resident->block, row);
+  return cpu->isa->score(shape.metric, cpu->pass.batch.probes + (size_t)probe * shape.dim, x, shape.dim, reciprocals);
 }
 
 /* A hit of the exact scan goes to its probe's heap at once; a range search leaves it with the thread. */
@@ -179,6 +180,7 @@ static void fetch(const lk_cpu *cpu, const lk_block *block, uint32_t row) {
   lk_shape shape = cpu->pass.batch.shape;
   size_t bytes = shape.dim * (shape.store == LK_STORE_F32 ? sizeof(float) : sizeof(uint16_t));
   for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)block->exact + row * bytes + i);
+  if (block->reciprocals != NULL) __builtin_prefetch(&block->reciprocals[row]);
 }
 
 /* Whether the row is visible and can still reach the bar, now by its product with the float probe. */

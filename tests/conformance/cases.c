@@ -22,10 +22,11 @@ const char *case_describe(const struct conformance_case *c) {
       "'%s' (LIKENESS_SEED=%llu LIKENESS_CASES=1): metric %d, store %d, %s, dim %u, rows %u, blocks %u, probes %u, "
       "means "
       "%d, order %d, "
-      "numbers %d, subject rows %u, carries %x, recipe seed %llu, k %u, bar %d, by subject %d, epoch %llu, now %llu, "
+      "numbers %d, coding %d, subject rows %u, carries %x, recipe seed %llu, k %u, bar %d, by subject %d, epoch %llu, "
+      "now %llu, "
       "tags %llx of %llx, allowed one in %u",
       c->name, (unsigned long long)c->seed, (int)r->metric, (int)r->store, corpus_kind_name(r->kind), r->dim, r->rows,
-      r->blocks, r->probes, (int)r->means, (int)r->order, (int)r->numbers, r->subject_rows, r->carries,
+      r->blocks, r->probes, (int)r->means, (int)r->order, (int)r->numbers, (int)r->coding, r->subject_rows, r->carries,
       (unsigned long long)r->seed, c->k, (int)c->bar, c->by_subject, (unsigned long long)c->filter.epoch,
       (unsigned long long)c->filter.now_ms, (unsigned long long)c->filter.tags, (unsigned long long)c->filter.mask,
       c->allowed_one_in);
@@ -90,6 +91,7 @@ struct conformance_case case_random(uint32_t index) {
                              .numbers = (corpus_numbers)random_below(&random, NUMBERS_COUNT),
                              .seed = random_bits(&random)};
   draw_view(&random, &c);
+  c.recipe.coding = (corpus_coding)random_below(&random, CODING_COUNT);
   return c;
 }
 

@@ -319,6 +319,20 @@ Test(conformance, visibility_is_updated_in_place) {
   fleet_close(&fleet);
 }
 
+/* Segments whose rows were normalised before they were stored, among those that have them as they came. */
+Test(conformance, stored_and_unit_codes_mix) {
+  struct fleet fleet = {0};
+  struct conformance_case c = PIN_LAYOUT("mixed coding", COSINE, NORMAL, 40, 4000, 6, OWN, NONE, SCATTERED);
+  for (int kind = 0; kind < CORPUS_KINDS; kind++)
+    for (int store = LK_STORE_F32; store <= LK_STORE_F16; store++)
+      for (int coding = CODING_STORED; coding <= CODING_MIXED; coding++) {
+        c.recipe.kind = (corpus_kind)kind, c.recipe.store = (lk_store)store;
+        c.recipe.coding = (corpus_coding)coding;
+        check(&fleet, &c);
+      }
+  fleet_close(&fleet);
+}
+
 /* There are more blocks than devices, and fewer; each device has rows of every subject. */
 Test(conformance, several_devices) {
   lk_error error;

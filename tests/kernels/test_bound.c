@@ -20,7 +20,7 @@ static double work[LK_DIM_MAX];
 static lk_probe_bound bound_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean) {
   static float rotated[LK_DIM_MAX];
   lk_probe_bound bound;
-  lk_codes_probe(metric, q, dim, mean, LK_CODE_MAX, work, code, rotated, &bound);
+  lk_codes_probe(metric, q, 1, dim, mean, LK_CODE_MAX, work, code, rotated, &bound);
   return bound;
 }
 
@@ -56,7 +56,7 @@ Test(bound, a_score_that_its_lanes_round_up) {
   lk_probe_bound probe = bound_probe(LK_IP, q, DIM, zero);
   lk_tile tile;
   lk_row_bound row;
-  lk_codes_tile(x, 1, DIM, zero, work, code, &tile, &row);
+  lk_codes_tile(x, NULL, 1, DIM, zero, work, code, &tile, &row);
   cr_assert_leq(lk_bound_product(LK_IP, &probe, tile.norm_min, tile.norm_max, lk_bound_bar(LK_IP, score)), product);
 }
 
@@ -210,7 +210,7 @@ Test(bound, a_row_may_be_shorter_than_stored) {
   lk_tile tile;
   lk_row_bound row;
   lk_probe_bound probe = bound_probe(LK_L2, &q, 1, &q);
-  lk_codes_tile(&x, 1, 1, &q, work, code, &tile, &row);
+  lk_codes_tile(&x, NULL, 1, 1, &q, work, code, &tile, &row);
   cr_assert_gt(row.norm, 1);
   cr_assert(lk_bound_reaches(LK_L2, 1, &probe, &tile, &row, lk_score(LK_L2, &q, &x, 1), 0));
 }
@@ -343,7 +343,7 @@ Test(bound, a_float_scan_product_of_an_outlier) {
     uint64_t number = 0;
     lk_tile tile;
     lk_row_bound bound;
-    lk_codes_tile(x, 1, DIM, zero, work, code, &tile, &bound);
+    lk_codes_tile(x, NULL, 1, DIM, zero, work, code, &tile, &bound);
     tile.residual = tile.norm_min = tile.norm_max = 0;
     lk_block block = {
         .rows = 1, .mean = zero, .exact = x, .codes = code, .tiles = &tile, .bounds = &bound, .numbers = &number};

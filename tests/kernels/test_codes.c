@@ -123,6 +123,12 @@ struct comparison {
   const char *what;
 };
 
+/* Elements as the theorem has them: of a vector of length 1 under cosine. */
+static void scale(lk_metric metric, const float *v, uint32_t dim, double *out) {
+  double reciprocal = lk_score_reciprocal(metric, v, dim);
+  for (uint32_t i = 0; i < dim; i++) out[i] = v[i] * reciprocal;
+}
+
 /* The products that a search may see of one pair. */
 struct products {
   int32_t acc;
@@ -149,11 +155,14 @@ static void check_bar(const struct comparison *c, float score, const struct prod
 
 static struct products multiply(const struct comparison *c, const float *q, const float *x) {
   static float code[LK_DIM_MAX], p[LK_DIM_MAX], y[LK_DIM_MAX];
+  static double unit_q[LK_DIM_MAX], unit_x[LK_DIM_MAX];
+  scale(c->metric, q, c->dim, unit_q);
+  scale(c->metric, x, c->dim, unit_x);
   struct products made = {.acc = product_of(c->probe->code, c->code, c->dim)};
   for (uint32_t i = 0; i < c->dim; i++) {
     code[i] = c->code[i];
-    p[i] = c->metric == LK_L2 ? q[i] - c->mean[i] : q[i];
-    y[i] = x[i] - c->mean[i];
+    p[i] = c->metric == LK_L2 ? q[i] - c->mean[i] : (float)unit_q[i];
+    y[i] = c->metric == LK_COSINE ? (float)(unit_x[i] - (double)c->mean[i]) : x[i] - c->mean[i];
   }
   for (uint32_t i = 0; i < DOTS; i++) {
     made.coded[i] = float_dot(c->probe->rotated, code, c->dim, i);
@@ -178,7 +187,8 @@ static void check_row(const struct comparison *c, const float *q, const float *x
 static void code_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit,
                        struct coded *probe) {
   static double work[LK_DIM_MAX];
-  lk_codes_probe(metric, q, dim, mean, limit, work, probe->code, probe->rotated, &probe->bound);
+  lk_codes_probe(metric, q, lk_score_reciprocal(metric, q, dim), dim, mean, limit, work, probe->code, probe->rotated,
+                 &probe->bound);
 }
 
 static void check_one_side(lk_metric metric, const char *what, const float *q, uint32_t probes, const float *x,
@@ -188,18 +198,22 @@ static void check_one_side(lk_metric metric, const char *what, const float *q, u
   static struct coded probe;
   for (uint32_t p = 0; p < probes * 2; p++) {
     code_probe(metric, q + (size_t)(p / 2) * dim, dim, mean, limits[p % 2], &probe);
-    for (uint32_t r = 0; r < rows; r++) {
+    for (uint32_t r = 0; r < rows * 2; r++) {
+      const float *row = x + (size_t)(r / 2) * dim;
+      bool stored = r % 2 == 1;
+      double reciprocal = lk_score_reciprocal(metric, row, dim);
       lk_tile tile;
       lk_row_bound bound;
-      lk_codes_tile(x + (size_t)r * dim, 1, dim, mean, work, code, &tile, &bound);
+      lk_codes_tile(row, metric == LK_COSINE && !stored ? &reciprocal : NULL, 1, dim, mean, work, code, &tile, &bound);
+      if (metric == LK_COSINE && stored) lk_codes_widen(&reciprocal, 1, &tile, &bound);
       struct comparison c = {metric, dim, &probe, &tile, &bound, code, mean, what};
-      check_row(&c, q + (size_t)(p / 2) * dim, x + (size_t)r * dim);
+      check_row(&c, q + (size_t)(p / 2) * dim, row);
     }
   }
 }
 
-/* Rows in a tile each, where the bound is tightest, against each probe and, for products, against its negative: what
- * makes a score round up makes that one round down. */
+/* Rows in a tile each, under cosine coded in both ways, where the bound is tightest, against each probe and, for
+ * products, against its negative: what makes a score round up makes that one round down. */
 static void check_alone(lk_metric metric, const char *what, const float *q, uint32_t probes, const float *x,
                         uint32_t rows, uint32_t dim, const float *mean) {
   check_one_side(metric, what, q, probes, x, rows, dim, mean);
@@ -243,6 +257,7 @@ static void check_kind(corpus_kind kind, uint32_t dim, uint32_t rows, uint64_t s
                               .blocks = 2,
                               .probes = 6,
                               .means = (corpus_means)means,
+                              .coding = (corpus_coding)(means % CODING_COUNT),
                               .seed = seed};
       corpus data = corpus_make(&recipe);
       check_corpus(&data, corpus_kind_name(kind));
@@ -375,8 +390,8 @@ Test(codes, thresholds_saturate) {
   lk_tile tile;
   lk_row_bound row;
   lk_probe_bound probe;
-  lk_codes_tile(x, 1, 4, mean, work, code, &tile, &row);
-  lk_codes_probe(LK_IP, x, 4, mean, LK_CODE_MAX, work, probe_code, rotated, &probe);
+  lk_codes_tile(x, NULL, 1, 4, mean, work, code, &tile, &row);
+  lk_codes_probe(LK_IP, x, 1, 4, mean, LK_CODE_MAX, work, probe_code, rotated, &probe);
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, -INFINITY), INT32_MIN);
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, -0x1p127f), INT32_MIN);
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, 0x1p127f), INT32_MAX);

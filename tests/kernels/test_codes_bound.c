@@ -86,7 +86,7 @@ static real exact_loss(const float *v, uint32_t dim, const float *mean, double s
 static void check_row(const float *x, uint32_t dim, const float *mean) {
   lk_tile tile;
   lk_row_bound bound;
-  lk_codes_tile(x, 1, dim, mean, work, code, &tile, &bound);
+  lk_codes_tile(x, NULL, 1, dim, mean, work, code, &tile, &bound);
   real loss = exact_loss(x, dim, mean, tile.scale), norm = length_of(exact, dim);
   cr_assert(bound.residual >= loss && tile.residual >= loss, "dim %u: %.17Lg is lost, %.9g are stored", dim, loss,
             (double)bound.residual);
@@ -130,7 +130,7 @@ Test(codes_bound, a_row_loses_what_its_mean_adds) {
 
 static void check_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit) {
   lk_probe_bound bound;
-  lk_codes_probe(metric, q, dim, mean, limit, work, code, rotated, &bound);
+  lk_codes_probe(metric, q, 1, dim, mean, limit, work, code, rotated, &bound);
   real loss = exact_loss(q, dim, metric == LK_L2 ? mean : zero, bound.scale), norm = length_of(exact, dim);
   int64_t squares = 0;
   real product = 0;

@@ -27,9 +27,9 @@ void corpus_normalise(float *v, uint32_t dim) {
   for (uint32_t i = 0; i < dim; i++) v[i] = length > 0 ? (float)(v[i] / length) : (float)(i == 0);
 }
 
-void corpus_mean(const float *x, uint32_t rows, uint32_t dim, float *mean) {
+void corpus_mean(const float *x, const double *reciprocals, uint32_t rows, uint32_t dim, float *mean) {
   double *sum = allocate(dim, sizeof *sum);
-  lk_codes_sum(x, rows, dim, sum);
+  lk_codes_sum(x, reciprocals, rows, dim, sum);
   lk_codes_mean(sum, rows, dim, mean);
   free(sum);
 }
@@ -114,11 +114,17 @@ static void draw(const struct source *source, random_state *random, float *v) {
   }
 }
 
+static bool is_zero(const float *v, uint32_t dim) {
+  while (dim > 0 && v[dim - 1] == 0) dim--;
+  return dim == 0;
+}
+
+/* Under cosine there is no zero vector. */
 static void draw_all(const struct source *source, random_state *random, lk_metric metric, uint32_t count, float *out) {
   for (uint32_t i = 0; i < count; i++) {
     float *v = out + (size_t)i * source->dim;
     draw(source, random, v);
-    if (metric == LK_COSINE) corpus_normalise(v, source->dim);
+    if (metric == LK_COSINE && is_zero(v, source->dim)) v[0] = 1;
   }
 }
 
@@ -133,7 +139,6 @@ static void draw_probes(const struct source *source, random_state *random, corpu
     if (choice == 0) memcpy(probe, row, dim * sizeof *row);
     if (choice != 1) continue;
     for (uint32_t i = 0; i < dim; i++) probe[i] = (float)(row[i] * (1 + 0x1p-6 * random_normal(random)));
-    if (made->shape.metric == LK_COSINE) corpus_normalise(probe, dim);
   }
 }
 
@@ -149,7 +154,7 @@ static int compare_ranked(const void *a, const void *b) {
 
 static float rank_of(const corpus *made, corpus_order order, const float *row) {
   uint32_t dim = made->shape.dim;
-  return order == ORDER_LENGTH ? lk_score_dot(row, row, dim) : lk_score(made->shape.metric, made->probes, row, dim);
+  return order == ORDER_LENGTH ? lk_score(LK_IP, row, row, dim) : lk_score(made->shape.metric, made->probes, row, dim);
 }
 
 static void sort_rows(corpus *made, corpus_order order) {
@@ -169,15 +174,28 @@ static void sort_rows(corpus *made, corpus_order order) {
   made->exact = sorted;
 }
 
+/* Under cosine a row that halves cannot hold is stored times a power of two. */
+static void scale_for_halves(float *row, uint32_t dim) {
+  float peak = 0;
+  int exponent;
+  for (uint32_t i = 0; i < dim; i++) peak = fmaxf(peak, fabsf(row[i]));
+  if (peak >= 0x1p-8f && peak <= 65504) return;
+  frexpf(peak, &exponent);
+  for (uint32_t i = 0; i < dim; i++) row[i] = ldexpf(row[i], -exponent);
+}
+
 /* Under f16 the halves are the rows, and the floats are made equal to them. Numbers beyond the largest half become it.
  */
-static void store_halves(corpus *made) {
-  if (made->shape.store != LK_STORE_F16) return;
-  size_t elements = (size_t)made->rows * made->shape.dim;
-  made->halves = allocate(elements, sizeof *made->halves);
-  for (size_t i = 0; i < elements; i++) {
-    made->halves[i] = lk_half_from_float(fmaxf(fminf(made->exact[i], 65504), -65504));
-    made->exact[i] = lk_half_to_float(made->halves[i]);
+static void store_rows(corpus *made, uint32_t first, uint32_t rows) {
+  uint32_t dim = made->shape.dim;
+  for (uint32_t r = first; r < first + rows; r++) {
+    float *row = made->exact + (size_t)r * dim;
+    if (made->halves != NULL && made->shape.metric == LK_COSINE) scale_for_halves(row, dim);
+    for (uint32_t i = 0; made->halves != NULL && i < dim; i++) {
+      made->halves[(size_t)r * dim + i] = lk_half_from_float(fmaxf(fminf(row[i], 65504), -65504));
+      row[i] = lk_half_to_float(made->halves[(size_t)r * dim + i]);
+    }
+    if (made->reciprocals != NULL) made->reciprocals[r] = lk_score_reciprocal(LK_COSINE, row, dim);
   }
 }
 
@@ -199,19 +217,22 @@ static void make_mean(const corpus_recipe *recipe, random_state *random, const c
   bool shared = recipe->means == MEANS_SHARED || (recipe->means == MEANS_MIXED && random_one_in(random, 2));
   if (recipe->means == MEANS_ZERO) return;
   if (shared) first = 0, rows = made->rows;
-  corpus_mean(made->exact + (size_t)first * dim, rows, dim, mean);
+  corpus_mean(made->exact + (size_t)first * dim, made->reciprocals != NULL ? made->reciprocals + first : NULL, rows,
+              dim, mean);
   for (uint32_t i = 0; recipe->means == MEANS_ODD && i < dim; i++)
     mean[i] = (float)(mean[i] * (1 + random_normal(random)) + 0.125 * random_normal(random));
 }
 
-/* Codes rows first .. first + rows - 1 and returns how many tiles that took. */
-static uint32_t code_block(corpus *made, lk_block *block, uint32_t first, uint32_t rows, const float *mean,
+/* Codes rows first .. first + rows - 1 and returns how many tiles that took. `stored`: it codes them as they are. */
+static uint32_t code_block(corpus *made, lk_block *block, uint32_t first, uint32_t rows, const float *mean, bool stored,
                            lk_tile *tiles, double *work) {
   uint32_t dim = made->shape.dim, count = (rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
+  const double *reciprocals = made->reciprocals;
   *block = (lk_block){.rows = rows,
                       .mean = mean,
                       .exact = made->halves != NULL ? (const void *)(made->halves + (size_t)first * dim)
                                                     : (const void *)(made->exact + (size_t)first * dim),
+                      .reciprocals = reciprocals != NULL ? reciprocals + first : NULL,
                       .codes = made->codes + (size_t)first * dim,
                       .tiles = tiles,
                       .bounds = made->bounds + first,
@@ -223,10 +244,18 @@ static uint32_t code_block(corpus *made, lk_block *block, uint32_t first, uint32
                                      .tags = made->tags != NULL ? made->tags + first : NULL}};
   for (uint32_t t = 0; t < count; t++) {
     uint32_t row = first + t * LK_TILE_ROWS, left = rows - t * LK_TILE_ROWS;
-    lk_codes_tile(made->exact + (size_t)row * dim, left < LK_TILE_ROWS ? left : LK_TILE_ROWS, dim, mean, work,
-                  made->codes + (size_t)row * dim, &tiles[t], &made->bounds[row]);
+    if (left > LK_TILE_ROWS) left = LK_TILE_ROWS;
+    lk_codes_tile(made->exact + (size_t)row * dim, reciprocals != NULL && !stored ? reciprocals + row : NULL, left, dim,
+                  mean, work, made->codes + (size_t)row * dim, &tiles[t], &made->bounds[row]);
+    if (reciprocals != NULL && stored) lk_codes_widen(reciprocals + row, left, &tiles[t], &made->bounds[row]);
   }
   return count;
+}
+
+static void normalise_rows(corpus *made, uint32_t first, uint32_t rows) {
+  for (uint32_t r = first; r < first + rows; r++)
+    corpus_normalise(made->exact + (size_t)r * made->shape.dim, made->shape.dim);
+  store_rows(made, first, rows);
 }
 
 /* Blocks end anywhere, so some blocks are empty and last tiles have every size. */
@@ -237,8 +266,10 @@ static void code_blocks(const corpus_recipe *recipe, random_state *random, corpu
     uint32_t left = made->rows - first, rows = b + 1 == recipe->blocks ? left : random_below(random, left + 1);
     if (random_one_in(random, 8) && b + 1 < recipe->blocks) rows = 0;
     float *mean = made->means + (size_t)b * recipe->dim;
+    bool stored = recipe->coding == CODING_MIXED ? random_one_in(random, 2) : recipe->coding == CODING_STORED;
+    if (stored && recipe->metric == LK_COSINE) normalise_rows(made, first, rows);
     make_mean(recipe, random, made, first, rows, mean);
-    tiles += code_block(made, &made->blocks[b], first, rows, mean, tiles, work);
+    tiles += code_block(made, &made->blocks[b], first, rows, mean, stored, tiles, work);
     first += rows;
   }
   free(work);
@@ -284,11 +315,13 @@ corpus corpus_make(const corpus_recipe *recipe) {
                           .dim = dim,
                           .unit = (random_below(&random, 1 << 14) * 2 + 1) * 0x1p-14,
                           .prototypes = allocate((size_t)PROTOTYPES * dim, sizeof *source.prototypes)};
+  if (recipe->metric == LK_COSINE) made.reciprocals = allocate(rows, sizeof *made.reciprocals);
+  if (recipe->store == LK_STORE_F16) made.halves = allocate((size_t)rows * dim, sizeof *made.halves);
   fill_normal(&random, source.prototypes, PROTOTYPES * dim, NULL, 1);
   draw_all(&source, &random, recipe->metric, rows, made.exact);
   draw_probes(&source, &random, &made);
   sort_rows(&made, recipe->order);
-  store_halves(&made);
+  store_rows(&made, 0, rows);
   for (uint32_t r = 0; r < rows; r++) made.numbers[r] = number_of(recipe->numbers, rows, r);
   draw_carried_all(recipe, &random, &made);
   code_blocks(recipe, &random, &made);
@@ -301,6 +334,7 @@ void corpus_free(corpus *made) {
   free(made->probes);
   free(made->exact);
   free(made->halves);
+  free(made->reciprocals);
   free(made->means);
   free(made->codes);
   free(made->tiles);

@@ -41,6 +41,10 @@ typedef enum corpus_order {
   ORDER_COUNT
 } corpus_order;
 
+/* How rows are coded under cosine: as vectors of length 1 (segments of version 3), or normalised before they are stored
+ * and then as they are (version 2). */
+typedef enum corpus_coding { CODING_UNIT, CODING_STORED, CODING_MIXED, CODING_COUNT } corpus_coding;
+
 typedef enum corpus_numbers { NUMBERS_IN_ORDER, NUMBERS_REVERSED, NUMBERS_SCATTERED, NUMBERS_COUNT } corpus_numbers;
 
 enum { CORPUS_BORN = 1, CORPUS_DIED = 2, CORPUS_EXPIRES = 4, CORPUS_TAGS = 8 };
@@ -53,6 +57,7 @@ typedef struct corpus_recipe {
   corpus_means means;
   corpus_order order; /* of the rows */
   corpus_numbers numbers;
+  corpus_coding coding;
   uint32_t subject_rows; /* about so many rows a subject; 0: a subject each */
   uint32_t carries;      /* what rows carry: any of CORPUS_BORN, _DIED, _EXPIRES, _TAGS */
   uint64_t seed;
@@ -62,9 +67,10 @@ typedef struct corpus {
   lk_shape shape;
   uint32_t rows, blocks_count, probes_count;
   lk_block *blocks;
-  float *probes;    /* probes x dim */
-  float *exact;     /* rows x dim, through all blocks */
-  uint16_t *halves; /* the same, in a corpus of f16 rows; else NULL */
+  float *probes;       /* probes x dim */
+  float *exact;        /* rows x dim, through all blocks */
+  uint16_t *halves;    /* the same, in a corpus of f16 rows; else NULL */
+  double *reciprocals; /* of the rows; NULL unless the metric is cosine */
   float *means;
   int8_t *codes;
   lk_tile *tiles;
@@ -81,8 +87,8 @@ void corpus_free(corpus *made);
 /* Divides by the length, in double, rounded once; a zero vector becomes the first unit vector. */
 void corpus_normalise(float *v, uint32_t dim);
 
-/* The mean of rows, for centring. */
-void corpus_mean(const float *x, uint32_t rows, uint32_t dim, float *mean);
+/* The mean of rows, for centring; `reciprocals` as lk_codes_sum takes them. */
+void corpus_mean(const float *x, const double *reciprocals, uint32_t rows, uint32_t dim, float *mean);
 
 const char *corpus_kind_name(corpus_kind kind);
 

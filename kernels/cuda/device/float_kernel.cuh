@@ -8,6 +8,12 @@
 
 #define LK_FLOAT_THREADS 256
 
+/* An element less the mean's. Under cosine it belongs to a vector of length 1, and is rounded to float once. */
+LK_DEVICE float lk_centre(const lk_cuda_placement *placement, uint32_t row, float element, float mean) {
+  if (placement->reciprocals == NULL) return element - mean;
+  return (float)(element * placement->reciprocals[row] - (double)mean);
+}
+
 /* Subtracts the mean from a tile's stored rows, one block a tile. Where the tile has no row it writes zeros. */
 LK_KERNEL(LK_FLOAT_THREADS, 1) lk_centre_kernel(const lk_cuda_pass pass) {
   if (lk_left_out(pass)) return;
@@ -16,8 +22,9 @@ LK_KERNEL(LK_FLOAT_THREADS, 1) lk_centre_kernel(const lk_cuda_pass pass) {
   float *out = pass.float_rows + (size_t)lk_block() * LK_TILE_ROWS * pass.dim;
   const char *x = (const char *)placement->exact + (size_t)first * pass.dim * lk_store_bytes(pass.store);
   for (uint32_t i = lk_thread(); i < LK_TILE_ROWS * pass.dim; i += lk_threads()) {
-    bool there = first + i / pass.dim < placement->rows;
-    out[i] = there ? lk_rescore_element(pass.store, x, i) - placement->mean[i % pass.dim] : 0;
+    uint32_t row = first + i / pass.dim;
+    bool there = row < placement->rows;
+    out[i] = there ? lk_centre(placement, row, lk_rescore_element(pass.store, x, i), placement->mean[i % pass.dim]) : 0;
   }
 }
 

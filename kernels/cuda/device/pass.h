@@ -16,6 +16,7 @@ typedef struct lk_cuda_placement {
   const lk_tile *tiles;
   const lk_row_bound *bounds;
   const void *exact;
+  const double *reciprocals; /* NULL unless the metric is cosine */
   const uint64_t *numbers;
   const uint32_t *subjects;
   const float *mean;
@@ -66,6 +67,7 @@ typedef struct lk_cuda_pass {
   const int8_t *codes;          /* of the probes, by coded centre; packed, a run is a group */
   const float *rotated;         /* by coded centre, then probe; chunks x LK_CHUNK each */
   const float *exact;           /* probes x dim */
+  const double *reciprocals;    /* of the probes */
   const lk_probe_bound *bounds; /* by centre, then probe */
 
   uint32_t *visible; /* bitmap, 32 rows a word; each block begins on a word of its own. NULL: all rows are */
@@ -94,8 +96,8 @@ typedef struct lk_cuda_pass {
   uint32_t rows_count;
   uint32_t rows_first;
   const uint32_t *seeds; /* where the seed kernel looks for rows */
-  float *float_rows;     /* tiles x LK_TILE_ROWS x dim, centred */
-  float *float_probes;   /* by coded centre, then probes x dim; centred under l2 */
+  float *float_rows;     /* tiles x LK_TILE_ROWS x dim, centred; under cosine of length 1 before */
+  float *float_probes;   /* by coded centre, then probes x dim; centred under l2, under cosine of length 1 */
   float *float_product;  /* tiles x LK_TILE_ROWS x probes */
 } lk_cuda_pass;
 
@@ -117,6 +119,11 @@ LK_INLINE const lk_cuda_placement *lk_cuda_placement_of_tile(const lk_cuda_pass 
 
 LK_INLINE const lk_cuda_placement *lk_cuda_placement_of_word(const lk_cuda_pass *pass, uint32_t word) {
   return lk_cuda_find(pass->placements, pass->placements_count, offsetof(lk_cuda_placement, first_word), word);
+}
+
+/* lk_score_reciprocal of a row of the block. */
+LK_INLINE double lk_cuda_reciprocal(const lk_cuda_placement *placement, uint32_t row) {
+  return placement->reciprocals != NULL ? placement->reciprocals[row] : 1;
 }
 
 LK_INLINE bool lk_cuda_visible(const lk_cuda_pass *pass, const lk_cuda_placement *placement, uint32_t row) {

@@ -57,7 +57,7 @@ LK_DEVICE float lk_rescore_element(lk_store store, const void *x, uint32_t i) {
 }
 
 /* The canonical score: each lane of the warp is one of the 32 lanes of kernels/score.h. Lane 0 gets the score. */
-LK_DEVICE float lk_rescore_score(const lk_cuda_pass &pass, const float *q, const void *x) {
+LK_DEVICE float lk_rescore_score(const lk_cuda_pass &pass, const float *q, const void *x, double reciprocals) {
   double sum = 0;
   for (uint32_t i = lk_thread() % LK_WARP; i < pass.dim; i += LK_LANES) {
     double element = lk_rescore_element(pass.store, x, i);
@@ -69,7 +69,7 @@ LK_DEVICE float lk_rescore_score(const lk_cuda_pass &pass, const float *q, const
     }
   }
   for (uint32_t width = LK_LANES / 2; width > 0; width /= 2) sum += lk_shuffle_down(sum, width);
-  return lk_score_round(pass.metric == LK_L2 ? -sum : sum);
+  return lk_score_round((pass.metric == LK_L2 ? -sum : sum) * reciprocals);
 }
 
 LK_DEVICE void lk_rescore_keep(const lk_cuda_pass &pass, lk_cuda_pair pair, float score) {
@@ -92,7 +92,8 @@ LK_KERNEL(LK_RESCORE_THREADS, 4) lk_rescore_kernel(const lk_cuda_pass pass) {
     if (pass.rescreens && !lk_rescore_reaches(pass, seen, bar)) continue;
     rescored++;
     const char *x = (const char *)placement->exact + (size_t)row * pass.dim * lk_store_bytes(pass.store);
-    float score = lk_rescore_score(pass, pass.exact + (size_t)pair.probe * pass.dim, x);
+    double reciprocals = pass.reciprocals[pair.probe] * lk_cuda_reciprocal(placement, row);
+    float score = lk_rescore_score(pass, pass.exact + (size_t)pair.probe * pass.dim, x, reciprocals);
     if (lane == 0) lk_rescore_certify(pass, seen, pair.row, score);
     if (lane == 0 && score >= bar) lk_rescore_keep(pass, pair, score);
   }

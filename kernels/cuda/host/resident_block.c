@@ -188,6 +188,7 @@ static void send_block(struct loading *loading) {
   send_codes(loading);
   placement->tiles = send(loading, block->tiles, tiles * sizeof *block->tiles);
   placement->bounds = send(loading, block->bounds, rows * sizeof *block->bounds);
+  placement->reciprocals = send(loading, block->reciprocals, rows * sizeof *block->reciprocals);
   placement->numbers = send(loading, block->numbers, rows * sizeof *block->numbers);
   placement->subjects = send(loading, block->subjects, rows * sizeof *block->subjects);
   placement->mean = send(loading, block->mean, loading->shape.dim * sizeof *block->mean);

@@ -35,7 +35,7 @@ static lk_block make_block(struct known *known) {
   for (uint32_t r = 0; r < ROWS; r++) known->numbers[r] = r;
   for (uint32_t p = 0; p < PROBES; p++) known->thresholds[p] = 180000; /* two standard deviations of these scores */
   for (uint32_t t = 0, first = 0; t < TILES; t++, first += LK_TILE_ROWS)
-    lk_codes_tile(known->rows + first * DIM, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM,
+    lk_codes_tile(known->rows + first * DIM, NULL, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM,
                   known->mean, known->work, known->codes + first * DIM, &known->tiles[t], &known->bounds[first]);
   return (lk_block){.rows = ROWS,
                     .mean = known->mean,
@@ -63,7 +63,8 @@ static lk_status make_answer(struct known *known, const lk_block *block, const l
     int8_t code[DIM];
     float rotated[DIM];
     lk_probe_bound bound;
-    lk_codes_probe(LK_IP, known->probes + p * DIM, DIM, known->mean, LK_CODE_MAX, known->work, code, rotated, &bound);
+    lk_codes_probe(LK_IP, known->probes + p * DIM, 1, DIM, known->mean, LK_CODE_MAX, known->work, code, rotated,
+                   &bound);
     known->survivors[p] = count_survivors(known, code, &bound, known->thresholds[p]);
   }
   return lk_reference_search(block, 1, batch, &known->lists, error);

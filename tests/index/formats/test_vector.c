@@ -71,35 +71,11 @@ Test(vector, lengths) {
   }
 }
 
-Test(vector, only_cosine_changes_the_vector) {
+Test(vector, stays_as_it_came) {
   float row[DIM] = {3, -4, 0, 12}, out[DIM];
-  for (lk_metric metric = LK_IP; metric <= LK_L2; metric++) {
+  for (lk_metric metric = LK_COSINE; metric <= LK_L2; metric++) {
     cr_assert_null(prepare_f32(metric, row, out));
     cr_assert_arr_eq(out, row, sizeof row);
-  }
-  cr_assert_null(prepare_f32(LK_COSINE, row, out));
-  for (int i = 0; i < DIM; i++) cr_assert_eq(out[i], (float)(row[i] / 13.0));
-}
-
-/* Half an ulp and a little: one rounding, from a length that is as good as exact. */
-Test(vector, normalised_with_one_rounding) {
-  enum { WIDE = 300 };
-  float row[WIDE], out[WIDE];
-  random_state random = {1};
-  for (int round = 0; round < 300; round++) {
-    long double squares = 0;
-    double size = ldexp(1, (int)random_below(&random, 60) - 30);
-    for (int i = 0; i < WIDE; i++) {
-      row[i] = (float)(random_normal(&random) * size);
-      squares += (long double)row[i] * row[i];
-    }
-    lk_vectors vectors = {.name = "v", .data = row, .rows = 1, .dim = WIDE, .element = LK_F32};
-    cr_assert_null(lk_vector_prepare(LK_COSINE, &vectors, 0, out));
-    for (int i = 0; i < WIDE; i++) {
-      long double wanted = row[i] / sqrtl(squares);
-      float ulp = nextafterf(fabsf(out[i]), INFINITY) - fabsf(out[i]);
-      cr_assert_leq(fabsl(out[i] - wanted), 0.5001L * (long double)ulp);
-    }
   }
 }
 
@@ -161,14 +137,27 @@ Test(vector, halves_are_exact) {
 Test(vector, rounded_for_an_f16_gallery) {
   float v[3] = {1 + 0x1p-11f, -65504, 0x1p-26f}, same[3];
   memcpy(same, v, sizeof v);
-  cr_assert_null(lk_vector_round(LK_STORE_F32, v, 3));
+  cr_assert_null(lk_vector_round(LK_IP, LK_STORE_F32, v, 3));
   cr_assert_arr_eq(v, same, sizeof v);
-  cr_assert_null(lk_vector_round(LK_STORE_F16, v, 3));
+  cr_assert_null(lk_vector_round(LK_IP, LK_STORE_F16, v, 3));
   cr_assert(v[0] == 1 && v[1] == -65504 && v[2] == 0);
   float large[2] = {1, 65520}, small[2] = {0x1p-26f, 0}, zero[2] = {0, 0};
-  cr_assert_not_null(strstr(lk_vector_round(LK_STORE_F16, large, 2), "65504"));
-  cr_assert_not_null(strstr(lk_vector_round(LK_STORE_F16, small, 2), "too small"));
-  cr_assert_null(lk_vector_round(LK_STORE_F16, zero, 2));
+  cr_assert_not_null(strstr(lk_vector_round(LK_IP, LK_STORE_F16, large, 2), "65504"));
+  cr_assert_not_null(strstr(lk_vector_round(LK_IP, LK_STORE_F16, small, 2), "too small"));
+  cr_assert_null(lk_vector_round(LK_IP, LK_STORE_F16, zero, 2));
+}
+
+/* Halves come back as they are, however small; what halves would cut off is stored times a power of two. */
+Test(vector, an_f16_cosine_gallery_takes_vectors_of_all_lengths) {
+  float halves[] = {0x1p-24f, -0x1.8p-23f, 0}, same[3], large[] = {98304, -3 * 65536, 5 * 65536},
+        small[] = {0x1.554p-30f, -0x1.554p-31f, 0x1p-60f};
+  memcpy(same, halves, sizeof halves);
+  cr_assert_null(lk_vector_round(LK_COSINE, LK_STORE_F16, halves, 3));
+  cr_assert_arr_eq(halves, same, sizeof same);
+  cr_assert_null(lk_vector_round(LK_COSINE, LK_STORE_F16, large, 3));
+  cr_assert_arr_eq(large, ((float[]){0.1875f, -0.375f, 0.625f}), sizeof large);
+  cr_assert_null(lk_vector_round(LK_COSINE, LK_STORE_F16, small, 3));
+  cr_assert_arr_eq(small, ((float[]){0x1.554p-1f, -0x1.554p-2f, 0}), sizeof small);
 }
 
 Test(vector, a_part) {

@@ -84,5 +84,5 @@ Test(forged, a_row_that_is_not_its_codes_is_named) {
   expect_forged(folder, 2, "row 2: the vector and its code do not agree");
   folder = write_small(LK_COSINE);
   forge(folder, LK_SECTION_EXACT, 2, longer, sizeof longer);
-  expect_forged(folder, 2, "row 2: the vector is not of length 1");
+  expect_forged(folder, 2, "row 2: the vector is not as long as when it was enrolled");
 }

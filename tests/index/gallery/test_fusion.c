@@ -131,7 +131,7 @@ static uint32_t rank(const world *w, const lk_query *query, const lk_vectors *ru
   for (uint32_t r = 0; r < w->s.rows; r++) {
     if ((r & query->mask) != (query->tags & query->mask)) continue;
     lk_vector_prepare(w->s.metric, &w->x, r, x);
-    lk_vector_round(w->s.store, x, w->s.dim);
+    lk_vector_round(w->s.metric, w->s.store, x, w->s.dim);
     lk_hit hit = {.number = r, .score = fused_score(w, run, x, query->fusion), .subject = w->subjects[r]};
     if (hit.score >= query->threshold) hits[found++] = hit;
   }
@@ -170,7 +170,7 @@ static void check(const world *w, lk_query query, lk_result *result) {
 static float some_score(const world *w, lk_fusion fusion) {
   float x[LK_DIM_MAX];
   lk_vector_prepare(w->s.metric, &w->x, w->s.rows / 3, x);
-  lk_vector_round(w->s.store, x, w->s.dim);
+  lk_vector_round(w->s.metric, w->s.store, x, w->s.dim);
   return fused_score(w, &w->runs[0], x, fusion);
 }
 

@@ -162,7 +162,7 @@ static void check_vectors(lk_metric metric, lk_store store) {
     cr_assert_eq(position, i);
     cr_assert_eq(lk_gallery_export_unchecked(gallery, position, got, NULL), LK_OK);
     lk_vector_prepare(metric, &vectors, i, want);
-    lk_vector_round(store, want, DIM);
+    lk_vector_round(metric, store, want, DIM);
     cr_assert_arr_eq(got, want, sizeof got, "template %u", (unsigned)i);
   }
   lk_error error;

@@ -52,7 +52,7 @@ static lk_hit *rank_all(lk_metric metric, lk_store store, const lk_vectors *rows
   lk_hit *hits = malloc(rows->rows * sizeof *hits);
   for (uint64_t r = 0; r < rows->rows; r++) {
     cr_assert_null(lk_vector_prepare(metric, rows, r, x));
-    cr_assert_null(lk_vector_round(store, x, rows->dim));
+    cr_assert_null(lk_vector_round(metric, store, x, rows->dim));
     hits[r] = (lk_hit){.number = r, .score = lk_score(metric, q, x, rows->dim), .row = (uint32_t)r};
   }
   qsort(hits, rows->rows, sizeof *hits, compare_hits);

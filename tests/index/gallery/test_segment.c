@@ -135,7 +135,8 @@ static void check_codes(const lk_segment *segment, const float *rows) {
     count = left < LK_TILE_ROWS ? left : LK_TILE_ROWS;
     lk_tile tile;
     lk_row_bound bounds[LK_TILE_ROWS];
-    lk_codes_tile(rows + (size_t)first * dim, count, dim, segment->block.mean, work, codes, &tile, bounds);
+    const double *reciprocals = segment->block.reciprocals != NULL ? segment->block.reciprocals + first : NULL;
+    lk_codes_tile(rows + (size_t)first * dim, reciprocals, count, dim, segment->block.mean, work, codes, &tile, bounds);
     cr_assert_arr_eq(segment->block.codes + (size_t)first * dim, codes, count * dim);
     cr_assert_arr_eq(&segment->block.tiles[t], &tile, sizeof tile);
     cr_assert_arr_eq(segment->block.bounds + first, bounds, count * sizeof *bounds);
@@ -164,7 +165,7 @@ Test(segment, the_codes_are_those_of_quant) {
       double all[DIM] = {0};
       for (uint32_t first = 0; first < ROWS; first += LK_TILE_ROWS) {
         memset(sum, 0, sizeof sum);
-        lk_codes_sum(data + first * DIM, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM, sum);
+        lk_codes_sum(data + first * DIM, NULL, ROWS - first < LK_TILE_ROWS ? ROWS - first : LK_TILE_ROWS, DIM, sum);
         for (int i = 0; i < DIM; i++) all[i] += sum[i];
       }
       lk_codes_mean(all, ROWS, DIM, mean);
@@ -203,6 +204,7 @@ Test(segment, an_f16_segment_holds_the_halves_and_codes_them) {
       cr_assert_eq(((const uint16_t *)segment.block.exact)[r * DIM + i], half);
       stored[r * DIM + i] = lk_half_to_float(half);
     }
+    cr_assert_eq(segment.block.reciprocals[r], lk_score_reciprocal(LK_COSINE, stored + r * DIM, DIM));
   }
   check_codes(&segment, stored);
   lk_segment_close(&segment);
@@ -390,6 +392,10 @@ Test(segment, contents_out_of_range_though_the_checksums_fit) {
   uint32_t twice = 1;
   check_forged(path, LK_SECTION_BY_NUMBER, 0, &twice, sizeof twice);
   check_forged(path, LK_SECTION_NUMBERS, 0, &(uint64_t){11}, sizeof(uint64_t));
+  static const double bad_reciprocals[] = {NAN, INFINITY, 0, -1};
+  for (int i = 0; i < 4; i++)
+    check_forged(path, LK_SECTION_BOUNDS, SMALL_ROWS * (sizeof(lk_row_bound) + sizeof(double)) - sizeof(double),
+                 &bad_reciprocals[i], sizeof(double));
   float longer = 3;
   check_forged(path, LK_SECTION_BOUNDS, offsetof(lk_row_bound, norm), &longer, sizeof longer);
 }
@@ -437,6 +443,8 @@ static lk_status read_with_header(const char *path, void (*change)(lk_segment_he
 
 static void nothing(lk_segment_header *h) { (void)h; }
 static void newer(lk_segment_header *h) { h->version++; }
+static void older(lk_segment_header *h) { h->version--; } /* it would have no reciprocals */
+static void oldest(lk_segment_header *h) { h->version = 1; }
 static void metric(lk_segment_header *h) { h->metric = 3; }
 static void store(lk_segment_header *h) { h->store = 2; }
 static void reserved(lk_segment_header *h) { h->reserved = 1; }
@@ -453,15 +461,16 @@ static void overlapping(lk_segment_header *h) {
 }
 
 Test(segment, headers_that_are_refused_though_the_checksum_fits) {
-  static void (*const changes[])(lk_segment_header *) = {
-      newer, metric, store, reserved, no_rows, many_rows, more_rows, no_dim, wide, far, wrapped, crooked, overlapping};
+  static void (*const changes[])(lk_segment_header *) = {newer,    older,   oldest,    metric,    store,
+                                                         reserved, no_rows, many_rows, more_rows, no_dim,
+                                                         wide,     far,     wrapped,   crooked,   overlapping};
   const char *path = write_small(LK_COSINE);
   lk_error error = {0};
   cr_assert_eq(read_with_header(path, nothing, &error), LK_OK);
   for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++)
     cr_assert_neq(read_with_header(path, changes[i], &error), LK_OK, "change %zu", i);
   cr_assert_eq(read_with_header(path, newer, &error), LK_EFORMAT);
-  cr_assert_str_eq(error.text, "image: segment version 3; this build reads 2");
+  cr_assert_str_eq(error.text, "image: segment version 4; this build reads 2 and 3");
 }
 
 Test(segment, messages_name_file_offset_and_part) {

@@ -86,7 +86,7 @@ static uint32_t rank_rows(const lk_query *query, uint32_t probe, ranked *list) {
   lk_vector_prepare(LK_COSINE, &probes, probe, q);
   for (uint32_t r = 0; r < ROWS; r++) {
     lk_vector_prepare(LK_COSINE, &rows, r, x);
-    float score = lk_score_dot(q, x, DIM);
+    float score = lk_score(LK_COSINE, q, x, DIM);
     if (passes(query, r) && score >= query->threshold) list[count++] = (ranked){.score = score, .row = r};
   }
   qsort(list, count, sizeof *list, compare_ranked);
