@@ -1,7 +1,11 @@
 #include "base/text.h"
 
+#include <locale.h>
+#include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 uint32_t lk_text_sequence(const unsigned char *s, uint32_t left) {
   if (s[0] < 0x80) return 1;
@@ -31,6 +35,19 @@ bool lk_text_is_name(lk_text text) {
   for (uint32_t i = 0; i < text.length; i++)
     if (memchr(allowed, text.bytes[i], sizeof allowed - 1) == NULL) return false;
   return true;
+}
+
+static locale_t plain;
+static pthread_once_t plain_made = PTHREAD_ONCE_INIT;
+
+static void make_plain(void) { plain = newlocale(LC_ALL_MASK, "C", NULL); }
+
+bool lk_text_to_float(const char *text, float *value) {
+  char *end;
+  pthread_once(&plain_made, make_plain);
+  if (plain == (locale_t)0 || strspn(text, "0123456789+-.eEinf") != strlen(text) || *text == '\0') return false;
+  *value = strtof_l(text, &end, plain);
+  return *end == '\0' && !isnan(*value);
 }
 
 size_t lk_text_append(char *text, size_t size, size_t used, const char *format, ...) {

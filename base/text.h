@@ -36,6 +36,10 @@ bool lk_text_is_name(lk_text text);
 typedef const char *lk_text_name(int number);
 const char *lk_text_nearest(lk_text text, lk_text_name *name_of, int names);
 
+/* Reads decimal text ("0.36", "-1e-3", "inf") as the float nearest to it, whatever the process' locale is. A double on
+ * the way would be rounded twice. False: the text is something else, NaN, hexadecimal and spaces included. */
+bool lk_text_to_float(const char *text, float *value);
+
 /* Appends formatted text to `text` of `size` bytes (1 or more), which has `used` bytes; text that does not fit is cut
  * off. Returns how many bytes are used then, without the NUL: less than `size`. */
 size_t lk_text_append(char *text, size_t size, size_t used, const char *format, ...)

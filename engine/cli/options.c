@@ -71,9 +71,7 @@ static lk_status read_by(const char *value, void *to, lk_error *error) {
 }
 
 static lk_status read_float(const char *value, void *to, lk_error *error) {
-  char *end;
-  *(float *)to = strtof(value, &end);
-  if (*value > ' ' && *end == '\0' && !isnan(*(float *)to)) return LK_OK;
+  if (lk_text_to_float(value, to)) return LK_OK;
   return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
 }
 

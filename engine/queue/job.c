@@ -71,9 +71,8 @@ static lk_status read_threshold(const reader *r, float *threshold) {
   const lk_field *field = find(r, "threshold");
   *threshold = -INFINITY;
   if (field == NULL) return LK_OK;
-  char digits[40], *end;
-  if (!copy_digits(field, digits) || (*threshold = strtof(digits, &end), *end != '\0') || isnan(*threshold) ||
-      *threshold == INFINITY)
+  char digits[40];
+  if (!copy_digits(field, digits) || !lk_text_to_float(digits, threshold) || *threshold == INFINITY)
     return malformed(r, field, "is not a number");
   return LK_OK;
 }

@@ -1,4 +1,6 @@
 #include <criterion/criterion.h>
+#include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +13,26 @@ Test(text, equal_by_bytes) {
   cr_assert(!lk_text_equal(lk_text_of("ab"), lk_text_of("abc")));
   cr_assert(!lk_text_equal(lk_text_of("ab"), lk_text_of("ac")));
   cr_assert(lk_text_equal((lk_text){0}, lk_text_of("")));
+}
+
+/* Just above the middle between two floats, where a double would fall on the middle and then to the even float. */
+Test(text, the_nearest_float) {
+  float value;
+  cr_assert(lk_text_to_float("0.36", &value) && value == 0.36f);
+  cr_assert(lk_text_to_float("-1e-3", &value) && value == -1e-3f);
+  cr_assert(lk_text_to_float("1", &value) && value == 1);
+  cr_assert(lk_text_to_float("-inf", &value) && value == -INFINITY);
+  cr_assert(lk_text_to_float("1.0000000596046447753906251", &value) && value == 0x1.000002p0f, "%a", (double)value);
+  cr_assert(lk_text_to_float("1.000000059604644775390625", &value) && value == 1);
+  cr_assert((float)strtod("1.0000000596046447753906251", NULL) == 1, "a double is rounded twice");
+  static const char *const bad[] = {"", " 1", "1 ", "1,5", "0x1p3", "nan", "-nan", "1x", "e", ".", "1e", "\xc2\xbd"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) cr_assert(!lk_text_to_float(bad[i], &value), "%s", bad[i]);
+}
+
+Test(text, a_float_in_another_locale) {
+  float value;
+  if (setlocale(LC_ALL, "de_DE.UTF-8") == NULL) cr_skip_test("there is no locale de_DE.UTF-8 here");
+  cr_assert(lk_text_to_float("0.36", &value) && value == 0.36f);
 }
 
 Test(text, names) {

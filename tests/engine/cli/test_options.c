@@ -75,6 +75,7 @@ Test(options, bad_values) {
   expect_bad("--ttl", "18446744073709551616", "18446744073709551616");
   expect_bad("--threshold", "", "number");
   expect_bad("--threshold", "nan", "nan");
+  expect_bad("--threshold", "0x1", "0x1");
   expect_bad("--threshold", "0.5x", "0.5x");
   expect_bad("--metric", "manhattan", "manhattan");
   expect_bad("--format", "CSV", "CSV");
