@@ -115,7 +115,7 @@ static void measure_pair(measuring *m, const tile_view *view, uint32_t row, uint
   note(&m->found, PAIRS_RESCREEN, product - (double)tile->scale * m->isa->dot(packed, m->width, q->rotated),
        lk_bound_row_loss(dim, &q->bound, tile, bound));
   note(&m->found, PAIRS_FLOAT, product - m->products[(size_t)row * m->probes_count + probe],
-       lk_bound_float_loss(m->gallery->shape.metric, m->float_width / LK_FLOAT_STEP, &q->bound, bound->norm));
+       lk_bound_float_loss(m->float_width / LK_FLOAT_STEP, &q->bound, bound->norm));
   double score = m->gallery->shape.metric == LK_L2 ? product - dot(y, y, dim) / 2 : product;
   moments *of = &m->moments[probe];
   *of = (moments){of->sum + score, of->squares + score * score, of->losses + loss, of->count + 1};

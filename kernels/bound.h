@@ -39,7 +39,7 @@
  *   - For the product in (c) each element of x - m and q - m is rounded to float, and so is each product, which then
  *     goes through at most terms + 4 additions: within (terms + 8) 2^-24 |p||y|. A device that takes subnormal numbers
  *     for zero loses at most 2^-120 (|p| + |y|) of the elements and dim 2^-125 of the products. Under cosine x r(x) - m
- *     is computed in double before it is rounded to float: that loses another LK_ROTATE_ERROR |p|.
+ *     is computed in double before it is rounded to float: what that loses, 2 u |p|, LK_COSINE_ERROR leaves room for.
  *   - (d) is (2) in both directions. The rounding of the score, and of the double sum of l2, is within 2^-23 of it.
  *     `offset_slack` is how much was added to the offset outward. What the sums and this header round of products of
  *     lengths, 2^-43 of |p||y|, is far below the (dim + 8) 2^-24 |p||y| of the loss.
@@ -127,9 +127,8 @@ LK_INLINE double lk_bound_row_loss(uint32_t dim, const lk_probe_bound *probe, co
 
 /* How far the product of float vectors may be from p.y for a row no longer than `norm_max`, where no element's product
  * goes through more than `terms` + 4 additions: (3) times what rounding adds. */
-LK_INLINE double lk_bound_float_loss(lk_metric metric, uint32_t terms, const lk_probe_bound *probe, double norm_max) {
-  double loss = (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
-  return metric == LK_COSINE ? loss + LK_ROTATE_ERROR * probe->norm : loss;
+LK_INLINE double lk_bound_float_loss(uint32_t terms, const lk_probe_bound *probe, double norm_max) {
+  return (terms + 8) * 0x1p-24 * probe->norm * norm_max + 0x1p-119 * (probe->norm + norm_max) + 0x1p-112;
 }
 
 /* The least integer product of codes with which a row that fits this tile can reach the bar. INT32_MIN: every row may.
@@ -183,7 +182,7 @@ LK_INLINE float lk_bound_float(lk_metric metric, uint32_t terms, const lk_probe_
                                double norm_max, float bar) {
   if (bar == -INFINITY) return -INFINITY;
   double needed = lk_bound_product(metric, probe, norm_min, norm_max, lk_bound_bar(metric, bar));
-  double loss = lk_bound_float_loss(metric, terms, probe, norm_max);
+  double loss = lk_bound_float_loss(terms, probe, norm_max);
   return nextafterf((float)(needed - loss - LK_ARITHMETIC_ERROR * (fabs(needed) + loss)), -INFINITY);
 }
 

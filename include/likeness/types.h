@@ -19,7 +19,7 @@ extern "C" {
 #define LK_K_ALL UINT32_MAX /* range search: every row at or above the threshold */
 
 typedef enum lk_metric {
-  LK_COSINE = 0, /* dot product of normalised vectors */
+  LK_COSINE = 0, /* of the angle: exactly 1 for equal vectors, and never more */
   LK_IP = 1,     /* dot product */
   LK_L2 = 2      /* negative squared euclidean distance */
 } lk_metric;

@@ -1,4 +1,4 @@
-/* Probes on their way into a search: checked, converted and normalised once, then in a row in the workspace. */
+/* Probes on their way into a search: checked and converted once, then in a row in the workspace. */
 #ifndef INDEX_GALLERY_PROBES_H
 #define INDEX_GALLERY_PROBES_H
 

@@ -1,5 +1,5 @@
 /* A gallery's operations, without its policy; the caller must be authorised. Probes that were prepared once need not be
- * checked and normalised again. */
+ * checked and converted again. */
 #ifndef INDEX_GALLERY_UNCHECKED_H
 #define INDEX_GALLERY_UNCHECKED_H
 
@@ -12,7 +12,7 @@ typedef struct lk_prepared_run {
   float threshold; /* only scores at or above it; -INFINITY for none */
 } lk_prepared_run;
 
-/* Checks the probes and converts them into rows x dim floats; under cosine it normalises them. LK_EDIM, LK_EMODEL, or
+/* Checks the probes and converts them into rows x dim floats. LK_EDIM, LK_EMODEL, or
  * LK_EBADPROBE, which names the probe. */
 lk_status lk_gallery_prepare(const lk_gallery *gallery, const lk_vectors *probes, lk_text model, float *prepared,
                              lk_error *error);

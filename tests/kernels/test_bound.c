@@ -20,7 +20,7 @@ static double work[LK_DIM_MAX];
 static lk_probe_bound bound_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean) {
   static float rotated[LK_DIM_MAX];
   lk_probe_bound bound;
-  lk_codes_probe(metric, q, 1, dim, mean, LK_CODE_MAX, work, code, rotated, &bound);
+  lk_codes_probe(metric, q, lk_score_reciprocal(metric, q, dim), dim, mean, LK_CODE_MAX, work, code, rotated, &bound);
   return bound;
 }
 
@@ -45,19 +45,25 @@ Test(bound, a_bar_stands_for_what_rounds_up_to_it) {
 Test(bound, a_score_that_its_lanes_round_up) {
   enum { DIM = 4096 };
   static float q[DIM], x[DIM];
-  real product = 0;
+  real product = 0, q_squares = 0, x_squares = 0;
   for (int i = 0; i < DIM; i++) {
     q[i] = i < LK_LANES ? 0x1.8p26f : i >= DIM - LK_LANES ? -0x1.8p26f : -0.7f;
     x[i] = i < LK_LANES || i >= DIM - LK_LANES ? 0x1p26f : 0.7f;
     product += (real)q[i] * x[i];
+    q_squares += (real)q[i] * q[i], x_squares += (real)x[i] * x[i];
   }
-  float score = lk_score(LK_IP, q, x, DIM);
-  cr_assert(score == 0 && product < -1900);
-  lk_probe_bound probe = bound_probe(LK_IP, q, DIM, zero);
-  lk_tile tile;
-  lk_row_bound row;
-  lk_codes_tile(x, NULL, 1, DIM, zero, work, code, &tile, &row);
-  cr_assert_leq(lk_bound_product(LK_IP, &probe, tile.norm_min, tile.norm_max, lk_bound_bar(LK_IP, score)), product);
+  for (lk_metric metric = LK_COSINE; metric <= LK_IP; metric++) {
+    double reciprocal = lk_score_reciprocal(metric, x, DIM);
+    float score = lk_score(metric, q, x, DIM);
+    cr_assert(score == 0 && product < -1900);
+    lk_probe_bound probe = bound_probe(metric, q, DIM, zero);
+    lk_tile tile;
+    lk_row_bound row;
+    lk_codes_tile(x, metric == LK_COSINE ? &reciprocal : NULL, 1, DIM, zero, work, code, &tile, &row);
+    real true_product = metric == LK_COSINE ? product / sqrtl(q_squares * x_squares) : product;
+    cr_assert_leq(lk_bound_product(metric, &probe, tile.norm_min, tile.norm_max, lk_bound_bar(metric, score)),
+                  true_product, "metric %d", (int)metric);
+  }
 }
 
 /* The header rounds its differences; where the probe has no length nothing else is uncertain. Under l2 a row may be
@@ -255,6 +261,10 @@ Test(bound, a_score_is_held_outward) {
     float least = (float)((real)probe.offset - probe.offset_slack + product - loss);
     cr_assert(lk_bound_allows(LK_IP, dim, &probe, &tile, &row, most, dot), "case %d: %a", i, (double)most);
     cr_assert(lk_bound_allows(LK_IP, dim, &probe, &tile, &row, least, dot), "case %d: %a", i, (double)least);
+    most = (float)(probe.offset + product + loss + (real)LK_COSINE_ERROR);
+    least = (float)((real)probe.offset - probe.offset_slack + product - loss - (real)LK_COSINE_ERROR);
+    cr_assert(lk_bound_allows(LK_COSINE, dim, &probe, &tile, &row, most, dot), "case %d: %a", i, (double)most);
+    cr_assert(lk_bound_allows(LK_COSINE, dim, &probe, &tile, &row, least, dot), "case %d: %a", i, (double)least);
     real shorter = (real)row.norm * (1 - 0x1p-22L) * (1 - (real)LK_SQUARES_ERROR);
     most = (float)(probe.offset + 2 * (product + loss) - shorter * shorter);
     least = (float)((real)probe.offset - probe.offset_slack + 2 * (product - loss) - (real)row.norm * row.norm);

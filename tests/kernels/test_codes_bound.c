@@ -3,8 +3,10 @@
  * (test_codes.c) the larger terms would hide the smaller. */
 #include <criterion/criterion.h>
 #include <float.h>
+#include <string.h>
 
 #include "kernels/codes.h"
+#include "kernels/score.h"
 #include "tests/support/random.h"
 
 typedef long double real;
@@ -72,8 +74,8 @@ static double work[LK_DIM_MAX];
 static real exact[LK_DIM_MAX];
 
 /* The coded vector, rotated, into `exact`; returns the length of what its code loses. */
-static real exact_loss(const float *v, uint32_t dim, const float *mean, double scale) {
-  for (uint32_t i = 0; i < dim; i++) exact[i] = (real)v[i] - (real)mean[i];
+static real exact_loss(const float *v, double reciprocal, uint32_t dim, const float *mean, double scale) {
+  for (uint32_t i = 0; i < dim; i++) exact[i] = (real)v[i] * reciprocal - (real)mean[i];
   rotate(exact, dim);
   real sum = 0;
   for (uint32_t i = 0; i < dim; i++) {
@@ -83,16 +85,21 @@ static real exact_loss(const float *v, uint32_t dim, const float *mean, double s
   return sqrtl(sum);
 }
 
-static void check_row(const float *x, uint32_t dim, const float *mean) {
-  lk_tile tile;
-  lk_row_bound bound;
-  lk_codes_tile(x, NULL, 1, dim, mean, work, code, &tile, &bound);
-  real loss = exact_loss(x, dim, mean, tile.scale), norm = length_of(exact, dim);
+static void check_bounds(const float *x, double reciprocal, uint32_t dim, const float *mean, lk_tile tile,
+                         lk_row_bound bound) {
+  real loss = exact_loss(x, reciprocal, dim, mean, tile.scale), norm = length_of(exact, dim);
   cr_assert(bound.residual >= loss && tile.residual >= loss, "dim %u: %.17Lg is lost, %.9g are stored", dim, loss,
             (double)bound.residual);
   cr_assert(bound.norm >= norm && tile.norm_max >= norm, "dim %u: a length of %.20Lg, %.9g stored", dim, norm,
             (double)bound.norm);
-  cr_assert_leq(tile.norm_min * (1 - (real)LK_SQUARES_ERROR), norm, "dim %u", dim);
+}
+
+static void check_row(const float *x, uint32_t dim, const float *mean) {
+  lk_tile tile;
+  lk_row_bound bound;
+  lk_codes_tile(x, NULL, 1, dim, mean, work, code, &tile, &bound);
+  check_bounds(x, 1, dim, mean, tile, bound);
+  cr_assert_leq(tile.norm_min * (1 - (real)LK_SQUARES_ERROR), length_of(exact, dim), "dim %u", dim);
 }
 
 Test(codes_bound, lengths_of_a_row) {
@@ -126,15 +133,85 @@ Test(codes_bound, a_row_loses_what_its_mean_adds) {
   }
 }
 
+/* ---- rows under cosine ---- */
+
+/* The mean is the row as a vector of length 1, rounded to floats: little is left, and its last places are those that
+ * the product with r(x) has lost. */
+Test(codes_bound, a_row_of_length_one_loses_what_its_product_rounds) {
+  random_state random = {20};
+  for (int i = 0; i < 30000; i++) {
+    uint32_t dim = random_log_uniform(&random, 2, 40);
+    float x[40], mean[40];
+    for (uint32_t j = 0; j < dim; j++) x[j] = (float)random_normal(&random);
+    double reciprocal = lk_score_reciprocal(LK_COSINE, x, dim);
+    for (uint32_t j = 0; j < dim; j++) mean[j] = (float)(x[j] * reciprocal);
+    lk_tile tile;
+    lk_row_bound bound;
+    lk_codes_tile(x, &reciprocal, 1, dim, mean, work, code, &tile, &bound);
+    check_bounds(x, reciprocal, dim, mean, tile, bound);
+  }
+}
+
+/* Rows that were normalised, to float or to less, and coded as they are. */
+Test(codes_bound, a_row_that_is_not_quite_of_length_one) {
+  random_state random = {21};
+  for (int i = 0; i < 30000; i++) {
+    uint32_t dim = random_log_uniform(&random, 1, 40);
+    float x[40], mean[40] = {0};
+    for (uint32_t j = 0; j < dim; j++) x[j] = (float)random_normal(&random);
+    double reciprocal = lk_score_reciprocal(LK_COSINE, x, dim), off = ldexp(random_normal(&random), -10 - i % 3 * 8);
+    for (uint32_t j = 0; j < dim; j++) x[j] = (float)(x[j] * reciprocal * (1 + off));
+    for (uint32_t j = 0; j < dim && i % 2 == 1; j++) mean[j] = x[j] * 0.75f;
+    lk_tile tile;
+    lk_row_bound bound;
+    lk_codes_tile(x, NULL, 1, dim, mean, work, code, &tile, &bound);
+    reciprocal = lk_score_reciprocal(LK_COSINE, x, dim);
+    lk_codes_widen(&reciprocal, 1, &tile, &bound);
+    check_bounds(x, reciprocal, dim, mean, tile, bound);
+  }
+}
+
+/* A tile's numbers hold for all rows that fit it once it is widened: a row that was an outlier may be one of them. */
+Test(codes_bound, a_widened_tile) {
+  enum { WIDE = 6, COUNT = LK_TILE_ROWS };
+  static float x[COUNT * WIDE];
+  static double reciprocals[COUNT], tile_work[COUNT * WIDE];
+  static int8_t codes[COUNT * WIDE];
+  lk_row_bound bounds[COUNT], before[COUNT];
+  random_state random = {22};
+  for (int i = 0; i < 300; i++) {
+    for (int r = 0; r < COUNT; r++) {
+      double squares = 0, off = ldexp(random_normal(&random), -10);
+      for (int j = 0; j < WIDE; j++) x[r * WIDE + j] = (float)random_normal(&random);
+      for (int j = 0; j < WIDE; j++) squares += (double)x[r * WIDE + j] * x[r * WIDE + j];
+      for (int j = 0; j < WIDE; j++) x[r * WIDE + j] = (float)(x[r * WIDE + j] / sqrt(squares) * (1 + off));
+      reciprocals[r] = lk_score_reciprocal(LK_COSINE, x + r * WIDE, WIDE);
+    }
+    lk_tile tile;
+    lk_codes_tile(x, NULL, COUNT, WIDE, zero, tile_work, codes, &tile, bounds);
+    memcpy(before, bounds, sizeof bounds);
+    uint32_t outlier = random_below(&random, COUNT);
+    bounds[outlier].residual = nextafterf(tile.residual, INFINITY);
+    bounds[outlier].norm = before[outlier].norm = 2;
+    lk_codes_widen(reciprocals, COUNT, &tile, bounds);
+    for (int r = 0; r < COUNT; r++) {
+      cr_assert(bounds[r].residual > before[r].residual && bounds[r].norm > before[r].norm);
+      cr_assert(!lk_row_fits(&tile, &bounds[r]) || bounds[r].norm <= tile.norm_max, "row %d", r);
+      cr_assert(r == (int)outlier || lk_row_fits(&tile, &bounds[r]), "row %d is an outlier now", r);
+    }
+  }
+}
+
 /* ---- what is stored of a probe ---- */
 
 static void check_probe(lk_metric metric, const float *q, uint32_t dim, const float *mean, int limit) {
   lk_probe_bound bound;
-  lk_codes_probe(metric, q, 1, dim, mean, limit, work, code, rotated, &bound);
-  real loss = exact_loss(q, dim, metric == LK_L2 ? mean : zero, bound.scale), norm = length_of(exact, dim);
+  double reciprocal = lk_score_reciprocal(metric, q, dim);
+  lk_codes_probe(metric, q, reciprocal, dim, mean, limit, work, code, rotated, &bound);
+  real loss = exact_loss(q, reciprocal, dim, metric == LK_L2 ? mean : zero, bound.scale), norm = length_of(exact, dim);
   int64_t squares = 0;
   real product = 0;
-  for (uint32_t i = 0; i < dim; i++) squares += code[i] * code[i], product += (real)q[i] * mean[i];
+  for (uint32_t i = 0; i < dim; i++) squares += code[i] * code[i], product += (real)q[i] * reciprocal * mean[i];
   cr_assert_geq(bound.residual, loss, "dim %u", dim);
   cr_assert_geq(bound.norm, norm, "dim %u", dim);
   cr_assert_geq(bound.code_norm, (real)bound.scale * sqrtl(squares), "dim %u", dim);

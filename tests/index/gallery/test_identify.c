@@ -463,7 +463,7 @@ Test(identify, the_callers_floating_point_mode_has_no_part_in_it) {
   lk_gallery_close(gallery);
 }
 
-Test(identify, nor_in_how_probes_are_normalised) {
+Test(identify, nor_in_how_long_probes_are) {
   enum { PROBES = 50, DIM = 7 };
   random_state random = {9};
   float *data = files_random(&random, PROBES, DIM), wanted[PROBES];
