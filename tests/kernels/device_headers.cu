@@ -7,7 +7,8 @@
 
 __global__ void use_headers(const float *q, const float *x, uint32_t dim, const lk_probe_bound *probe,
                             const lk_tile *tile, const lk_row_bound *row, const lk_hit *hits, float *out) {
-  float bar = lk_score(LK_L2, q, x, dim) + lk_score(LK_IP, q, x, dim) + lk_half_to_float((uint16_t)dim);
+  float bar =
+      lk_score_known(LK_L2, q, x, dim, 1) + lk_score_known(LK_COSINE, q, x, dim, 0.5) + lk_half_to_float((uint16_t)dim);
   out[0] = (float)lk_bound_threshold(LK_L2, probe, tile, bar);
   out[1] = lk_bound_reaches(LK_COSINE, dim, probe, tile, row, bar, out[0]) ? 1.0f : 0.0f;
   out[2] = lk_hit_before(&hits[0], &hits[1]) ? 1.0f : 0.0f;
