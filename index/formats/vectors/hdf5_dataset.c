@@ -1,6 +1,5 @@
 #include "index/formats/vectors/hdf5_dataset.h"
 
-#include <hdf5.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "index/formats/element.h"
+#include "index/formats/vectors/hdf5_library.h"
 
 enum { RANK_MOST = 3, BLOCK_BYTES = 4 << 20, BLOCK_MOST = 1 << 28, EXPANDS_MOST = 1032 };
 
@@ -23,6 +23,10 @@ typedef struct handles {
   hid_t file, dataset, type, space, plist;
 } handles;
 
+enum { READ_ONLY = 0 }; /* H5F_ACC_RDONLY, which as a macro calls the library */
+
+static lk_hdf5_library h5;
+
 static lk_status fail(const lk_vector_source *source, const char *what, lk_error *error) {
   return lk_fail(error, LK_EFORMAT, "%s: %s", source->name, what);
 }
@@ -36,18 +40,18 @@ static herr_t keep_first(unsigned number, const H5E_error2_t *each, void *contex
 
 static lk_status fail_inside(const lk_vector_source *source, const char *what, lk_error *error) {
   const char *text = "no reason is given";
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &text);
+  h5.H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &text);
   return lk_fail(error, LK_EFORMAT, "%s: %s: %s", source->name, what, text);
 }
 
 static bool is_number(hid_t type) {
-  H5T_class_t class = H5Tget_class(type);
+  H5T_class_t class = h5.H5Tget_class(type);
   return class == H5T_INTEGER || class == H5T_FLOAT;
 }
 
 static void note(listing *all, const char *name, hid_t dataset) {
-  hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
-  int rank = H5Sget_simple_extent_ndims(space);
+  hid_t type = h5.H5Dget_type(dataset), space = h5.H5Dget_space(dataset);
+  int rank = h5.H5Sget_simple_extent_ndims(space);
   if (is_number(type) && rank >= 1) {
     bool first = all->tables + all->lists == 0;
     if (all->tables == 0 || rank > 1) snprintf(all->only, sizeof all->only, "%s", name);
@@ -57,21 +61,21 @@ static void note(listing *all, const char *name, hid_t dataset) {
     all->has_train = all->has_train || strcmp(name, "train") == 0;
     all->has_test = all->has_test || strcmp(name, "test") == 0;
   }
-  if (type >= 0) H5Tclose(type);
-  if (space >= 0) H5Sclose(space);
+  if (type >= 0) h5.H5Tclose(type);
+  if (space >= 0) h5.H5Sclose(space);
 }
 
 static herr_t visit(hid_t root, const char *name, const H5O_info_t *info, void *context) {
   if (info->type != H5O_TYPE_DATASET) return 0;
-  hid_t dataset = H5Dopen2(root, name, H5P_DEFAULT);
+  hid_t dataset = h5.H5Dopen2(root, name, H5P_DEFAULT);
   if (dataset >= 0) note(context, name, dataset);
-  if (dataset >= 0) H5Dclose(dataset);
+  if (dataset >= 0) h5.H5Dclose(dataset);
   return 0;
 }
 
 static lk_status choose(const lk_vector_source *source, hid_t file, char name[256], lk_error *error) {
   listing all = {0};
-  if (H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, visit, &all, H5O_INFO_BASIC) < 0)
+  if (h5.H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, visit, &all, H5O_INFO_BASIC) < 0)
     return fail_inside(source, "its datasets cannot be listed", error);
   if (all.has_train && all.has_test)
     strcpy(name, source->role == LK_ROLE_PROBES ? "test" : "train");
@@ -91,11 +95,11 @@ static bool is_ieee(hid_t type, size_t size) {
     size_t size, sign, exponent, exponent_size, mantissa_size, bias;
   } kinds[] = {{2, 15, 10, 5, 10, 15}, {4, 31, 23, 8, 23, 127}, {8, 63, 52, 11, 52, 1023}};
   size_t sign, exponent, exponent_size, mantissa, mantissa_size;
-  if (H5Tget_fields(type, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) < 0) return false;
+  if (h5.H5Tget_fields(type, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) < 0) return false;
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
     if (kinds[i].size == size)
       return kinds[i].sign == sign && kinds[i].exponent == exponent && kinds[i].exponent_size == exponent_size &&
-             mantissa == 0 && kinds[i].mantissa_size == mantissa_size && kinds[i].bias == H5Tget_ebias(type);
+             mantissa == 0 && kinds[i].mantissa_size == mantissa_size && kinds[i].bias == h5.H5Tget_ebias(type);
   return false;
 }
 
@@ -103,17 +107,17 @@ static lk_status find_element(const lk_vector_source *source, hid_t type, lk_hdf
   static const lk_element whole[2][9] = {{[1] = LK_U8, [2] = LK_U16, [4] = LK_U32, [8] = LK_U64},
                                          {[1] = LK_I8, [2] = LK_I16, [4] = LK_I32, [8] = LK_I64}};
   static const lk_element floats[9] = {[2] = LK_F16, [4] = LK_F32, [8] = LK_F64};
-  H5T_class_t class = H5Tget_class(type);
-  size_t size = H5Tget_size(type);
-  H5T_order_t order = H5Tget_order(type);
+  H5T_class_t class = h5.H5Tget_class(type);
+  size_t size = h5.H5Tget_size(type);
+  H5T_order_t order = h5.H5Tget_order(type);
   if (class == H5T_ENUM)
     return fail(source, "its elements are an enumeration, such as truth values; save numbers", error);
   if (!is_number(type)) return fail(source, "its elements are not numbers", error);
   bool known = (size == 1 || size == 2 || size == 4 || size == 8) && (order == H5T_ORDER_LE || order == H5T_ORDER_BE) &&
-               H5Tget_precision(type) == 8 * size && H5Tget_offset(type) == 0;
+               h5.H5Tget_precision(type) == 8 * size && h5.H5Tget_offset(type) == 0;
   if (!known || (class == H5T_FLOAT && !is_ieee(type, size)))
     return fail(source, "its elements are numbers of an unusual type; save them as float32", error);
-  dataset->element = class == H5T_FLOAT ? floats[size] : whole[H5Tget_sign(type) != H5T_SGN_NONE][size];
+  dataset->element = class == H5T_FLOAT ? floats[size] : whole[h5.H5Tget_sign(type) != H5T_SGN_NONE][size];
   dataset->big_endian = order == H5T_ORDER_BE;
   return LK_OK;
 }
@@ -121,8 +125,8 @@ static lk_status find_element(const lk_vector_source *source, hid_t type, lk_hdf
 /* As an .npy file has them: (d) is one row, and (n, 1, d) and (1, n, d) are n. */
 static lk_status find_shape(const lk_vector_source *source, hid_t space, hsize_t shape[RANK_MOST], int *rank,
                             lk_hdf5_dataset *dataset, lk_error *error) {
-  *rank = H5Sget_simple_extent_ndims(space);
-  if (*rank < 1 || *rank > RANK_MOST || H5Sget_simple_extent_dims(space, shape, NULL) < 0 ||
+  *rank = h5.H5Sget_simple_extent_ndims(space);
+  if (*rank < 1 || *rank > RANK_MOST || h5.H5Sget_simple_extent_dims(space, shape, NULL) < 0 ||
       (*rank == 3 && shape[0] != 1 && shape[1] != 1))
     return lk_fail(error, LK_EFORMAT, "%s: has %d dimensions; two are needed, rows x elements", source->name, *rank);
   dataset->dim = shape[*rank - 1];
@@ -133,22 +137,20 @@ static lk_status find_shape(const lk_vector_source *source, hid_t space, hsize_t
 static lk_status open_dataset(const lk_vector_source *source, handles *h, lk_error *error) {
   char name[256];
   H5O_info_t of_root, of_dataset;
-  hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-  H5Pset_file_locking(access, false, true);
-  h->file = H5Fopen(source->path, H5F_ACC_RDONLY, access);
+  h->file = h5.H5Fopen(source->path, READ_ONLY, H5P_DEFAULT);
   if (h->file < 0) return fail_inside(source, "the HDF5 file cannot be opened", error);
   lk_status status = source->member == NULL ? choose(source, h->file, name, error) : LK_OK;
   if (status != LK_OK) return status;
-  h->dataset = H5Dopen2(h->file, source->member != NULL ? source->member : name, H5P_DEFAULT);
+  h->dataset = h5.H5Dopen2(h->file, source->member != NULL ? source->member : name, H5P_DEFAULT);
   if (h->dataset < 0) return fail_inside(source, "the dataset cannot be opened", error);
-  h->type = H5Dget_type(h->dataset);
-  h->space = H5Dget_space(h->dataset);
-  h->plist = H5Dget_create_plist(h->dataset);
-  if (h->type < 0 || h->space < 0 || h->plist < 0 || H5Oget_info2(h->file, &of_root, H5O_INFO_BASIC) < 0 ||
-      H5Oget_info2(h->dataset, &of_dataset, H5O_INFO_BASIC) < 0)
+  h->type = h5.H5Dget_type(h->dataset);
+  h->space = h5.H5Dget_space(h->dataset);
+  h->plist = h5.H5Dget_create_plist(h->dataset);
+  if (h->type < 0 || h->space < 0 || h->plist < 0 || h5.H5Oget_info2(h->file, &of_root, H5O_INFO_BASIC) < 0 ||
+      h5.H5Oget_info2(h->dataset, &of_dataset, H5O_INFO_BASIC) < 0)
     return fail_inside(source, "the dataset cannot be opened", error);
-  bool elsewhere = of_root.fileno != of_dataset.fileno || H5Pget_external_count(h->plist) != 0 ||
-                   H5Pget_layout(h->plist) == H5D_VIRTUAL;
+  bool elsewhere = of_root.fileno != of_dataset.fileno || h5.H5Pget_external_count(h->plist) != 0 ||
+                   h5.H5Pget_layout(h->plist) == H5D_VIRTUAL;
   return elsewhere ? fail(source, "its rows lie in other files", error) : LK_OK;
 }
 
@@ -158,12 +160,12 @@ static lk_status find_block(const lk_vector_source *source, const handles *h, co
                             uint64_t row_bytes, uint64_t *block, lk_error *error) {
   hsize_t chunk[H5S_MAX_RANK] = {0};
   uint64_t bytes, chunk_rows = 1, chunk_bytes = lk_element_bytes(dataset->element);
-  int rank = H5Pget_layout(h->plist) == H5D_CHUNKED ? H5Pget_chunk(h->plist, H5S_MAX_RANK, chunk) : 0;
+  int rank = h5.H5Pget_layout(h->plist) == H5D_CHUNKED ? h5.H5Pget_chunk(h->plist, H5S_MAX_RANK, chunk) : 0;
   for (int i = 0; i < rank; i++)
     if (__builtin_mul_overflow(chunk_bytes, chunk[i], &chunk_bytes)) chunk_bytes = UINT64_MAX;
   for (int i = 0; i + 1 < rank; i++) chunk_rows = chunk[i] > chunk_rows ? chunk[i] : chunk_rows;
   if (__builtin_mul_overflow(dataset->rows, row_bytes, &bytes)) bytes = UINT64_MAX;
-  if (bytes / EXPANDS_MOST > source->file.size || (bytes > 0 && H5Dget_storage_size(h->dataset) == 0))
+  if (bytes / EXPANDS_MOST > source->file.size || (bytes > 0 && h5.H5Dget_storage_size(h->dataset) == 0))
     return fail(source, "it cannot have as many rows as it says", error);
   if (chunk_bytes / EXPANDS_MOST > source->file.size || chunk_bytes > BLOCK_MOST)
     return fail(source, "its chunks are too large", error);
@@ -175,12 +177,12 @@ static lk_status find_block(const lk_vector_source *source, const handles *h, co
 }
 
 static lk_status check_filters(const lk_vector_source *source, hid_t plist, lk_error *error) {
-  for (int i = 0, filters = H5Pget_nfilters(plist); i < filters; i++) {
+  for (int i = 0, filters = h5.H5Pget_nfilters(plist); i < filters; i++) {
     char name[64] = "";
     unsigned flags;
     size_t values = 0;
-    H5Z_filter_t filter = H5Pget_filter2(plist, (unsigned)i, &flags, &values, NULL, sizeof name, name, NULL);
-    if (filter < 0 || H5Zfilter_avail(filter) <= 0)
+    H5Z_filter_t filter = h5.H5Pget_filter2(plist, (unsigned)i, &flags, &values, NULL, sizeof name, name, NULL);
+    if (filter < 0 || h5.H5Zfilter_avail(filter) <= 0)
       return lk_fail(error, LK_EFORMAT,
                      "%s: its rows are packed by a filter that libhdf5 has not here: '%s'; save them with gzip",
                      source->name, name);
@@ -201,11 +203,11 @@ static lk_status copy_rows(const lk_vector_source *source, const handles *h, con
     uint64_t some = dataset->rows - first < block ? dataset->rows - first : block;
     if (rank > 1) start[axis] = first, count[axis] = some;
     count[rank - 1] = dataset->dim;
-    hid_t memory = H5Screate_simple(rank, count, NULL);
-    if (memory < 0 || H5Sselect_hyperslab(h->space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
-        H5Dread(h->dataset, h->type, memory, h->space, H5P_DEFAULT, rows) < 0)
+    hid_t memory = h5.H5Screate_simple(rank, count, NULL);
+    if (memory < 0 || h5.H5Sselect_hyperslab(h->space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+        h5.H5Dread(h->dataset, h->type, memory, h->space, H5P_DEFAULT, rows) < 0)
       status = fail_inside(source, "its rows cannot be read", error);
-    if (memory >= 0) H5Sclose(memory);
+    if (memory >= 0) h5.H5Sclose(memory);
     if (status == LK_OK) status = lk_scratch_write(scratch, rows, some * row_bytes, error);
   }
   free(rows);
@@ -219,16 +221,17 @@ lk_status lk_hdf5_dataset_read(const lk_vector_source *source, lk_scratch *scrat
   hsize_t shape[RANK_MOST] = {0};
   int rank = 0;
   uint64_t block = 1;
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-  lk_status status = open_dataset(source, &h, error);
+  lk_status status = lk_hdf5_library_open(source->name, &h5, error);
+  if (status == LK_OK) status = open_dataset(source, &h, error);
   if (status == LK_OK) status = find_element(source, h.type, dataset, error);
   if (status == LK_OK) status = find_shape(source, h.space, shape, &rank, dataset, error);
   if (status == LK_OK) status = check_filters(source, h.plist, error);
   uint64_t row_bytes = status == LK_OK ? dataset->dim * lk_element_bytes(dataset->element) : 0;
   if (status == LK_OK) status = find_block(source, &h, dataset, row_bytes, &block, error);
   if (status != LK_OK) return status;
-  haddr_t offset = H5Pget_layout(h.plist) == H5D_CONTIGUOUS && H5Pget_nfilters(h.plist) == 0 ? H5Dget_offset(h.dataset)
-                                                                                             : HADDR_UNDEF;
+  haddr_t offset = h5.H5Pget_layout(h.plist) == H5D_CONTIGUOUS && h5.H5Pget_nfilters(h.plist) == 0
+                       ? h5.H5Dget_offset(h.dataset)
+                       : HADDR_UNDEF;
   found();
   dataset->offset = offset != HADDR_UNDEF ? offset : LK_HDF5_COPIED;
   if (dataset->offset != LK_HDF5_COPIED) return LK_OK;
