@@ -31,8 +31,8 @@ const char *lk_text_fault(lk_text text);
  * folder's name, and stand in braces in a key of Redis. */
 bool lk_text_is_name(lk_text text);
 
-/* The name of a list that was probably meant by `text`: at most two letters differ, are missing or are too many, whether
- * large or small. NULL: none is so near. Names have up to 16 letters; `name_of` gives each, from 0 on. */
+/* The name of a list that was probably meant by `text`: at most two letters differ, are missing or are too many,
+ * whether large or small. NULL: none is so near. Names have up to 16 letters; `name_of` gives each, from 0 on. */
 typedef const char *lk_text_name(int number);
 const char *lk_text_nearest(lk_text text, lk_text_name *name_of, int names);
 

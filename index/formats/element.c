@@ -22,47 +22,46 @@ static float f64_of(uint64_t bits) {
   return (float)value;
 }
 
+/* Elements, `stride_bytes` from one to the next. */
+typedef struct run {
+  const char *at;
+  uint64_t stride_bytes;
+  bool big_endian;
+} run;
+
 #define KEEP(bits) (bits)
 
 /* The loop of one type: `bits` is an element, its first byte the lowest. */
-#define CONVERT(type, swap, value)                           \
-  for (uint32_t i = 0; i < count; i++, at += stride_bytes) { \
-    type bits;                                               \
-    memcpy(&bits, at, sizeof bits);                          \
-    if (big_endian) bits = swap(bits);                       \
-    out[i] = (value);                                        \
-  }                                                          \
-  break
+#define CONVERT(name, type, swap, value)                                 \
+  static void name(run from, uint32_t count, float *out) {               \
+    for (uint32_t i = 0; i < count; i++, from.at += from.stride_bytes) { \
+      type bits;                                                         \
+      memcpy(&bits, from.at, sizeof bits);                               \
+      if (from.big_endian) bits = swap(bits);                            \
+      out[i] = (value);                                                  \
+    }                                                                    \
+  }
+
+CONVERT(convert_f32, uint32_t, __builtin_bswap32, f32_of(bits))
+CONVERT(convert_f64, uint64_t, __builtin_bswap64, f64_of(bits))
+CONVERT(convert_f16, uint16_t, __builtin_bswap16, lk_half_to_float(bits))
+CONVERT(convert_u8, uint8_t, KEEP, (float)bits)
+CONVERT(convert_i8, uint8_t, KEEP, (float)(int8_t)bits)
+CONVERT(convert_u16, uint16_t, __builtin_bswap16, (float)bits)
+CONVERT(convert_i16, uint16_t, __builtin_bswap16, (float)(int16_t)bits)
+CONVERT(convert_u32, uint32_t, __builtin_bswap32, (float)bits)
+CONVERT(convert_i32, uint32_t, __builtin_bswap32, (float)(int32_t)bits)
+CONVERT(convert_u64, uint64_t, __builtin_bswap64, (float)bits)
+CONVERT(convert_i64, uint64_t, __builtin_bswap64, (float)(int64_t)bits)
 
 void lk_element_to_f32(lk_element element, bool big_endian, const void *from, uint64_t stride_bytes, uint32_t count,
                        float *out) {
-  const char *at = from;
-  if (element == LK_F32 && !big_endian && stride_bytes == sizeof *out) {
+  static void (*const convert[])(run, uint32_t, float *) = {
+      [LK_F32] = convert_f32, [LK_F64] = convert_f64, [LK_F16] = convert_f16, [LK_U8] = convert_u8,
+      [LK_I8] = convert_i8,   [LK_U16] = convert_u16, [LK_I16] = convert_i16, [LK_U32] = convert_u32,
+      [LK_I32] = convert_i32, [LK_U64] = convert_u64, [LK_I64] = convert_i64};
+  if (element == LK_F32 && !big_endian && stride_bytes == sizeof *out)
     memcpy(out, from, count * sizeof *out);
-    return;
-  }
-  switch (element) {
-    case LK_F32:
-      CONVERT(uint32_t, __builtin_bswap32, f32_of(bits));
-    case LK_F64:
-      CONVERT(uint64_t, __builtin_bswap64, f64_of(bits));
-    case LK_F16:
-      CONVERT(uint16_t, __builtin_bswap16, lk_half_to_float(bits));
-    case LK_U8:
-      CONVERT(uint8_t, KEEP, (float)bits);
-    case LK_I8:
-      CONVERT(uint8_t, KEEP, (float)(int8_t)bits);
-    case LK_U16:
-      CONVERT(uint16_t, __builtin_bswap16, (float)bits);
-    case LK_I16:
-      CONVERT(uint16_t, __builtin_bswap16, (float)(int16_t)bits);
-    case LK_U32:
-      CONVERT(uint32_t, __builtin_bswap32, (float)bits);
-    case LK_I32:
-      CONVERT(uint32_t, __builtin_bswap32, (float)(int32_t)bits);
-    case LK_U64:
-      CONVERT(uint64_t, __builtin_bswap64, (float)bits);
-    case LK_I64:
-      CONVERT(uint64_t, __builtin_bswap64, (float)(int64_t)bits);
-  }
+  else
+    convert[element]((run){.at = from, .stride_bytes = stride_bytes, .big_endian = big_endian}, count, out);
 }

@@ -30,16 +30,31 @@ static lk_status open_as(lk_element element, const lk_vector_source *source, lk_
   return LK_OK;
 }
 
-#define FORMAT(type, ending, element, words)                                                          \
-  static lk_status open_##type(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, \
-                               lk_error *error) {                                                     \
-    (void)decoded;                                                                                    \
-    return open_as(element, source, vectors, error);                                                  \
-  }                                                                                                   \
-  const lk_vector_format lk_##type##_format = {                                                       \
-      .name = "big-ann-benchmarks file of " words, .endings = ending, .holds = "rows of " words, .open = open_##type}
+static lk_status open_fbin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+  (void)decoded;
+  return open_as(LK_F32, source, vectors, error);
+}
 
-FORMAT(fbin, ".fbin", LK_F32, "float32");
-FORMAT(ibin, ".ibin", LK_I32, "int32");
-FORMAT(u8bin, ".u8bin", LK_U8, "uint8");
-FORMAT(i8bin, ".i8bin", LK_I8, "int8");
+static lk_status open_ibin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+  (void)decoded;
+  return open_as(LK_I32, source, vectors, error);
+}
+
+static lk_status open_u8bin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+  (void)decoded;
+  return open_as(LK_U8, source, vectors, error);
+}
+
+static lk_status open_i8bin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+  (void)decoded;
+  return open_as(LK_I8, source, vectors, error);
+}
+
+const lk_vector_format lk_fbin_format = {
+    .name = "big-ann-benchmarks file of float32", .endings = ".fbin", .holds = "rows of float32", .open = open_fbin};
+const lk_vector_format lk_ibin_format = {
+    .name = "big-ann-benchmarks file of int32", .endings = ".ibin", .holds = "rows of int32", .open = open_ibin};
+const lk_vector_format lk_u8bin_format = {
+    .name = "big-ann-benchmarks file of uint8", .endings = ".u8bin", .holds = "rows of uint8", .open = open_u8bin};
+const lk_vector_format lk_i8bin_format = {
+    .name = "big-ann-benchmarks file of int8", .endings = ".i8bin", .holds = "rows of int8", .open = open_i8bin};

@@ -44,7 +44,7 @@
   X(H5open)
 
 typedef struct lk_hdf5_library {
-#define LK_HDF5_MEMBER(name) __typeof__(&(name)) name;
+#define LK_HDF5_MEMBER(name) __typeof__ (&(name))(name);
   LK_HDF5_FUNCTIONS(LK_HDF5_MEMBER)
 #undef LK_HDF5_MEMBER
 } lk_hdf5_library;
