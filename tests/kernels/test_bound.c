@@ -8,6 +8,7 @@
 #include "kernels/candidate_lists.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/scan_order.h"
+#include "tests/support/near_mean.h"
 #include "tests/support/random.h"
 
 typedef long double real;
@@ -360,6 +361,14 @@ Test(bound, a_float_scan_product_of_an_outlier) {
     lk_shape shape = {.metric = LK_IP, .dim = DIM};
     cr_assert_eq(count_hits(backend, shape, &block, q, lk_score(LK_IP, q, x, DIM), true), 1, "case %d", i);
   }
+  backend->ops->close(backend);
+}
+
+Test(bound, a_float_scan_near_the_mean) {
+  lk_error error;
+  lk_backend *backend;
+  cr_assert_eq(lk_cpu_open("cpu", 1, &backend, &error), LK_OK);
+  near_mean_check(backend);
   backend->ops->close(backend);
 }
 

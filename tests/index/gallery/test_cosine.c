@@ -190,7 +190,7 @@ static float fused(lk_fusion fusion, const float *probes, uint32_t count, const 
 
 /* List `list` of the result has the best of all rows for `count` probes. */
 static void check_list(uint32_t list, const float *probes, uint32_t count, const float *rows, uint32_t rows_count,
-                       uint32_t dim, float threshold, lk_fusion fusion, const char *what) {
+                       uint32_t dim, uint32_t k, float threshold, lk_fusion fusion, const char *what) {
   lk_hit *want = malloc(rows_count * sizeof *want);
   uint32_t found = 0;
   for (uint32_t r = 0; r < rows_count; r++) {
@@ -204,7 +204,7 @@ static void check_list(uint32_t list, const float *probes, uint32_t count, const
               "%s, list %u, rank %u: %u (%a), not %u (%a)", what, list, i, (unsigned)c.found.number, (double)c.score,
               (unsigned)want[i].number, (double)want[i].score);
   }
-  if (threshold > -INFINITY) cr_assert_eq(lk_result_count(result, list), found, "%s, list %u", what, list);
+  cr_assert_eq(lk_result_count(result, list), found < k ? found : k, "%s, list %u", what, list);
   free(want);
 }
 
@@ -213,14 +213,15 @@ static void check_searches(lk_gallery *gallery, const float *probes, uint32_t co
   float *rows = stored_rows(gallery), threshold = lk_score(LK_COSINE, probes, rows, dim);
   search(gallery, probes, count, 10, -INFINITY, LK_FUSE_NONE);
   for (uint32_t p = 0; p < count; p++)
-    check_list(p, probes + p * dim, 1, rows, rows_count, dim, -INFINITY, LK_FUSE_NONE, what);
+    check_list(p, probes + p * dim, 1, rows, rows_count, dim, 10, -INFINITY, LK_FUSE_NONE, what);
   search(gallery, probes, count, LK_K_ALL, threshold, LK_FUSE_NONE);
   for (uint32_t p = 0; p < count; p++)
-    check_list(p, probes + p * dim, 1, rows, rows_count, dim, threshold, LK_FUSE_NONE, what);
-  for (lk_fusion fusion = LK_FUSE_MAX; fusion <= LK_FUSE_MEAN; fusion++) {
-    search(gallery, probes, count, 10, -INFINITY, fusion);
-    check_list(0, probes, count, rows, rows_count, dim, -INFINITY, fusion, what);
-  }
+    check_list(p, probes + p * dim, 1, rows, rows_count, dim, LK_K_ALL, threshold, LK_FUSE_NONE, what);
+  for (lk_fusion fusion = LK_FUSE_MAX; fusion <= LK_FUSE_MEAN; fusion++)
+    for (uint32_t k = 10; k < rows_count; k = k * 2 + rows_count / 2) { /* the k-th score is above zero, and below */
+      search(gallery, probes, count, k, -INFINITY, fusion);
+      check_list(0, probes, count, rows, rows_count, dim, k, -INFINITY, fusion, what);
+    }
   free(rows);
 }
 

@@ -73,6 +73,18 @@ Test(forged, a_code_that_is_not_its_rows_is_named) {
   }
 }
 
+/* One that loses more than it says can not be found either. */
+Test(forged, a_code_that_loses_more_is_named) {
+  static const int8_t nothing[SMALL_DIM];
+  static const float lost = 0;
+  for (lk_metric metric = LK_COSINE; metric <= LK_L2; metric++) {
+    const char *folder = write_small(metric);
+    forge(folder, LK_SECTION_CODES, 3, nothing, sizeof nothing);
+    forge(folder, LK_SECTION_BOUNDS, 3 * sizeof(lk_row_bound) / sizeof lost, &lost, sizeof lost);
+    expect_forged(folder, 3, "row 3: the vector and its code do not agree");
+  }
+}
+
 Test(forged, a_row_that_is_not_its_codes_is_named) {
   static const float vector[SMALL_DIM] = {0, 1, 0}, not_a_number[SMALL_DIM] = {NAN, 0, 0},
                      longer[SMALL_DIM] = {0, 3, 0};
