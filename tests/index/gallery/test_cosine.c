@@ -208,6 +208,13 @@ static void check_list(uint32_t list, const float *probes, uint32_t count, const
   free(want);
 }
 
+/* Just below the best of all fused scores: under a mean that is nearly nothing, not much above its rounding. */
+static float high_threshold(const float *probes, uint32_t count, const float *rows, uint32_t rows_count, uint32_t dim) {
+  float best = -INFINITY;
+  for (uint32_t r = 0; r < rows_count; r++) best = fmaxf(best, fused(LK_FUSE_MEAN, probes, count, rows + r * dim, dim));
+  return best > 0 ? best * 0.8f : best;
+}
+
 static void check_searches(lk_gallery *gallery, const float *probes, uint32_t count, const char *what) {
   uint32_t dim = gallery->manifest.dim, rows_count = (uint32_t)gallery->catalog.rows;
   float *rows = stored_rows(gallery), threshold = lk_score(LK_COSINE, probes, rows, dim);
@@ -217,6 +224,9 @@ static void check_searches(lk_gallery *gallery, const float *probes, uint32_t co
   search(gallery, probes, count, LK_K_ALL, threshold, LK_FUSE_NONE);
   for (uint32_t p = 0; p < count; p++)
     check_list(p, probes + p * dim, 1, rows, rows_count, dim, LK_K_ALL, threshold, LK_FUSE_NONE, what);
+  threshold = high_threshold(probes, count, rows, rows_count, dim);
+  search(gallery, probes, count, LK_K_ALL, threshold, LK_FUSE_MEAN);
+  check_list(0, probes, count, rows, rows_count, dim, LK_K_ALL, threshold, LK_FUSE_MEAN, what);
   for (lk_fusion fusion = LK_FUSE_MAX; fusion <= LK_FUSE_MEAN; fusion++)
     for (uint32_t k = 10; k < rows_count; k = k * 2 + rows_count / 2) { /* the k-th score is above zero, and below */
       search(gallery, probes, count, k, -INFINITY, fusion);
@@ -298,7 +308,7 @@ Test(cosine, the_mean_of_probes_that_cancel_out) {
       float v = (float)random_normal(&random), w = (float)random_normal(&random);
       probes[i] = v, probes[DIM + i] = -ldexpf(v, 20);
       probes[2 * DIM + i] = round % 3 == 0 ? w : ldexpf(v, -9), probes[3 * DIM + i] = -w;
-      if (round % 3 == 1) probes[3 * DIM + i] = -v + ldexpf(w, -round - 8);
+      if (round % 3 == 1) probes[3 * DIM + i] = -v + ldexpf(w, -round - 9);
       if (round % 3 == 2) probes[2 * DIM + i] = ldexpf(w, 30);
     }
     check_searches(gallery, probes, 4, "cancel");
