@@ -110,7 +110,8 @@ Test(job, malformed_fields) {
     expect_bad_field("n", not_numbers[i], "n");
     expect_bad_field("ttl", not_numbers[i], "ttl");
   }
-  static const char *const not_floats[] = {"", "x", "1x", " 1", "\t1", "nan", "-nan(1)", "0x1p-1", "1,5", "inf", "1e39"};
+  static const char *const not_floats[] = {"",        "x",      "1x",  " 1",  "\t1", "nan",
+                                           "-nan(1)", "0x1p-1", "1,5", "inf", "1e39"};
   for (size_t i = 0; i < sizeof not_floats / sizeof not_floats[0]; i++)
     expect_bad_field("threshold", not_floats[i], "threshold");
   expect_bad_field("op", "enroll", "enroll");
