@@ -238,6 +238,7 @@ int main(int argc, char **argv) {
   save_npy("f2", 3, "{'descr': '<f2', 'fortran_order': False, 'shape': (12, 1)}\n");
   save_npy("columns", 1, "{'descr': '>i2', 'fortran_order': True, 'shape': (3, 1, 4), }\n");
   save_npy("records", 1, "{'descr': [('id', '<i4'), ('v', '>f4', (2,))], 'fortran_order': False, 'shape': (2,)}");
+  save_npy("twice", 1, "{'descr': [('p', '|V4000'), ('v', '<f4', (2,))], 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}");
   save_vecs("fuzz_fvecs", "rows", 3, 4, 4);
   save_vecs("fuzz_fvecs", "narrow", 1, 9, 4);
   save_vecs("fuzz_bvecs", "rows", 3, 4, 1);

@@ -165,13 +165,17 @@ static bool take_descr(reader *r, lk_npy_header *h) {
   return true;
 }
 
+/* A key that comes twice would leave the header with parts of both values. */
 static bool take_entry(reader *r, lk_npy_header *h, unsigned *seen) {
+  static const char *const keys[] = {"descr", "fortran_order", "shape"};
   char key[16];
+  unsigned number = 0;
   if (!take_string(r, key, sizeof key) || !take(r, ":")) return false;
-  if (strcmp(key, "descr") == 0) return *seen |= 1, take_descr(r, h);
-  if (strcmp(key, "shape") == 0) return *seen |= 4, take_shape(r, h->shape, &h->dimensions);
-  if (strcmp(key, "fortran_order") != 0) return false;
-  *seen |= 2;
+  while (number < 3 && strcmp(key, keys[number]) != 0) number++;
+  if (number == 3 || (*seen >> number & 1) != 0) return false;
+  *seen |= 1U << number;
+  if (number == 0) return take_descr(r, h);
+  if (number == 2) return take_shape(r, h->shape, &h->dimensions);
   h->fortran = take(r, "True");
   return h->fortran || take(r, "False");
 }

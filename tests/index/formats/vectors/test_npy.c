@@ -223,6 +223,10 @@ static const struct {
     {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), 'more': 1}", 24, LK_EFORMAT, "malformed"},
     {"{'descr': '<f4' 'fortran_order': False, 'shape': (3, 2), }", 24, LK_EFORMAT, "malformed"},
     {"{'descr': '<f4\", 'fortran_order': False, 'shape': (3, 2), }", 24, LK_EFORMAT, "malformed"},
+    {"{'descr': [('p', '|V4000'), ('v', '<f4', (2,))], 'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", 16,
+     LK_EFORMAT, "malformed"},
+    {"{'descr': '<f4', 'fortran_order': False, 'fortran_order': True, 'shape': (3, 2), }", 24, LK_EFORMAT, "malformed"},
+    {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), 'shape': (2, 3), }", 24, LK_EFORMAT, "malformed"},
     {"{}", 24, LK_EFORMAT, "malformed"},
     {"", 24, LK_EFORMAT, "malformed"},
 };
