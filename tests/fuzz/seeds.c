@@ -250,6 +250,8 @@ int main(int argc, char **argv) {
   save("fuzz_i8bin", "rows", "\3\0\0\0\2\0\0\0abcdef", 14);
   save_text("fuzz_number_text", "pandas", ",0,1\n0,0.5,-1.25e-3\n1,nan,7\n");
   save_text("fuzz_number_text", "savetxt", "# header\n1.000000000000000000e+00 2.5\n-3 4\n");
+  save_text("fuzz_number_text", "r", "\"V1\" \"V2\"\n\"1\" 0.5 2\n");
+  save_text("fuzz_number_text", "counts", "0,1,2\n3,4,5\n");
   save_text("fuzz_number_text", "quoted", "\"a;b\";x\r\n\"1\";2\r\n");
   save_text("fuzz_id_list", "lines", "t1\nZ\xc3\xbcrich\r\n\n\r\nlast");
   save_text("fuzz_id_list", "mark",

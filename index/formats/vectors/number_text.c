@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/fail.h"
 #include "index/formats/vectors/decimal.h"
@@ -16,7 +17,7 @@ typedef struct text {
   const char *name;
   const char *at, *end;
   char separator;    /* ' ': any number of spaces */
-  bool has_index;    /* the first column, which the header leaves unnamed, numbers the rows, as pandas and R do it */
+  bool has_index;    /* the first column names the rows, as pandas and R write it */
   uint64_t line;     /* the last one taken, from 1 */
   uint64_t rows;     /* so far */
   uint32_t dim;      /* 0: no row yet */
@@ -106,6 +107,11 @@ static lk_status refuse_count(const text *t, uint32_t count, lk_error *error) {
                  t->dim);
 }
 
+static lk_status refuse_dim(const text *t, uint32_t count, lk_error *error) {
+  return lk_fail(error, LK_EDIM, "%s: line %" PRIu64 ": rows of %" PRIu32 " elements; 1 to %d can be searched", t->name,
+                 t->line, count, LK_DIM_MAX);
+}
+
 /* Each row after the first has as many numbers as that. */
 static lk_status take_row(text *t, span line, lk_error *error) {
   uint32_t most = t->dim > 0 ? t->dim : LK_DIM_MAX, count = 0, column = 1;
@@ -117,7 +123,7 @@ static lk_status take_row(text *t, span line, lk_error *error) {
   if (t->has_index && take_field(t, &line, &field)) column++;
   while (take_field(t, &line, &field)) {
     if (count == most && t->dim > 0) return refuse_count(t, count + 1, error);
-    if (count == most) return lk_vector_format_check_dim(t->name, count + 1, error);
+    if (count == most) return refuse_dim(t, count + 1, error);
     lk_status status = read_field(t, column++, field, &t->block[t->used + count], error);
     if (status != LK_OK) return status;
     count++;
@@ -127,45 +133,79 @@ static lk_status take_row(text *t, span line, lk_error *error) {
   if (t->dim == 0) t->dim = count, t->row_line = t->line;
   t->used += count;
   t->rows++;
-  return count > 0 ? LK_OK : lk_vector_format_check_dim(t->name, 0, error);
+  return LK_OK;
 }
 
-/* What the fields of a line are. */
+/* What the fields of a line are: words, empty, or anything else. */
 typedef struct look {
-  bool words, whole, fractions; /* fractions: numbers that are not whole ones */
-  bool counts;                  /* they are 0, 1, 2, ... */
+  uint32_t fields, words, empty;
   bool first_empty;
-  uint32_t fields;
+  bool counts; /* they are 0, 1, 2, ...; but for the first, if it is empty */
 } look;
+
+/* A title has a letter, and another than an exponent's: 0,5 and 1.000,5e3 are numbers of some countries. */
+static bool is_word(span field) {
+  float value;
+  if (lk_decimal_read(field.at, field.end, &value) == field.end) return false;
+  for (const char *c = field.at; c < field.end; c++) {
+    unsigned char small = (unsigned char)*c | 0x20;
+    bool letter = (small >= 'a' && small <= 'z') || *c == '_' || (unsigned char)*c >= 0x80;
+    if (letter && (small != 'e' || c == field.at)) return true;
+  }
+  return false;
+}
+
+static bool is_count(span field, uint32_t wanted) {
+  uint32_t number = 0;
+  for (const char *c = field.at; c < field.end; c++) {
+    if (*c < '0' || *c > '9' || number > wanted) return false;
+    number = number * 10 + (uint32_t)(*c - '0');
+  }
+  return field.at < field.end && number == wanted;
+}
 
 static look look_at(const text *t, span line) {
   look seen = {.counts = true};
   span field;
-  float value;
   for (; take_field(t, &line, &field); seen.fields++) {
-    bool number = field.at < field.end && lk_decimal_read(field.at, field.end, &value) == field.end;
-    bool whole = number;
-    for (const char *c = field.at; c < field.end && whole; c++) whole = *c >= '0' && *c <= '9';
     bool empty = field.at == field.end;
-    if (empty && seen.fields == 0) seen.first_empty = true;
-    seen.words = seen.words || (!number && !empty);
-    seen.whole = seen.whole || whole;
-    seen.fractions = seen.fractions || (number && !whole);
-    seen.counts = seen.counts && whole && value == (float)seen.fields;
+    if (seen.fields == 0) seen.first_empty = empty;
+    seen.words += is_word(field);
+    seen.empty += empty;
+    if (seen.fields > 0 || !empty) seen.counts = seen.counts && is_count(field, seen.fields - seen.first_empty);
     if (t->separator == ' ' && line.at != NULL) line = trim(line);
   }
   return seen;
 }
 
-/* A line with names of columns, which whole numbers may be. Those that pandas invents, 0, 1, 2, ..., are a header if
- * the line below has fractions. */
-static bool is_header(const text *t, span line) {
-  look first = look_at(t, line);
-  if (first.fractions) return false;
-  if (first.words || (first.first_empty && first.fields > 1)) return true;
-  text below = *t;
-  span next;
-  return first.counts && first.fields > 1 && take_line(&below, &next) && look_at(t, next).fractions;
+/* A line of titles, or of those that pandas invents: 0, 1, 2, ... Two numbers, 0 and 1, are rather a row. */
+static bool is_header(const look *line) {
+  if (line->words > 0) return line->words + line->empty == line->fields;
+  return line->counts && line->fields > (line->first_empty ? 1 : 2);
+}
+
+/* A column of numbers that are no elements: they would be searched for in silence. */
+static lk_status check_titles(const text *t, span line, lk_error *error) {
+  static const char *const others[] = {"id", "row", "key", "label", "name", "subject", "index", "Unnamed: 0"};
+  span field;
+  for (uint32_t column = 1; take_field(t, &line, &field); column++) {
+    size_t length = (size_t)(field.end - field.at);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+      if (length == strlen(others[i]) && strncasecmp(field.at, others[i], length) == 0)
+        return refuse_field(t, column, field, "is a column that is not of the vectors; remove it", error);
+    if (t->separator == ' ' && line.at != NULL) line = trim(line);
+  }
+  return LK_OK;
+}
+
+/* Each column has a title, but for one of row names that pandas leaves empty, or that R leaves out. */
+static lk_status take_titles(text *t, const look *titles, uint64_t header_line, span row, lk_error *error) {
+  uint32_t fields = look_at(t, row).fields;
+  t->has_index = titles->first_empty || fields == titles->fields + 1;
+  if (fields == titles->fields + (t->has_index && !titles->first_empty)) return LK_OK;
+  return lk_fail(error, LK_EFORMAT,
+                 "%s: line %" PRIu64 " has %" PRIu32 " fields, but the header in line %" PRIu64 " has %" PRIu32 " titles",
+                 t->name, t->line, fields, header_line, titles->fields);
 }
 
 static lk_status take_rows(text *t, lk_error *error) {
@@ -173,11 +213,14 @@ static lk_status take_rows(text *t, lk_error *error) {
   bool found = take_line(t, &line);
   if (!found) return lk_fail(error, LK_EFORMAT, "%s: the file has no rows", t->name);
   find_separator(t, line);
-  if (is_header(t, line)) {
-    t->has_index = look_at(t, line).first_empty;
-    found = take_line(t, &line);
-  }
   lk_status status = LK_OK;
+  look titles = look_at(t, line);
+  if (titles.words > 0) status = check_titles(t, line, error);
+  if (status == LK_OK && is_header(&titles)) {
+    uint64_t header_line = t->line;
+    found = take_line(t, &line);
+    if (found) status = take_titles(t, &titles, header_line, line, error);
+  }
   while (status == LK_OK && found) {
     status = take_row(t, line, error);
     found = take_line(t, &line);
@@ -215,6 +258,7 @@ const lk_vector_format lk_number_text_format = {
     .name = "text of numbers",
     .endings = ".csv .tsv .txt",
     .magic = "",
-    .holds = "a row in each line, its numbers separated by `,`, `;`, tabs or spaces; with or without a header. A first "
-             "column that the header leaves unnamed numbers the rows and is passed over",
+    .holds = "a row in each line, its numbers separated by `,`, `;`, tabs or spaces; with or without a header: "
+             "words, or 0, 1, 2, ... from three columns on. A first column without a title names the rows and is passed "
+             "over",
     .open = open_numbers};

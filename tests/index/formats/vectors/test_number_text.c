@@ -36,11 +36,16 @@ Test(number_text, separators_and_line_ends) {
 Test(number_text, headers) {
   check("a,b\n1,-2.5\n3,0.25\n", 2, 2, four);
   check("\"a,b\",\"c\"\n1,-2.5\n3,0.25\n", 2, 2, four);
-  check("0,1\n1,-2.5\n3,0.25\n", 2, 2, four);
   check(",0,1\n0,1,-2.5\n1,3,0.25\n", 2, 2, four);
   check("\"\",\"V1\",\"V2\"\n\"a,b\",1,-2.5\n\"2\",3,0.25\n", 2, 2, four);
   check("\tx\ty\n7\t1\t-2.5\n8\t3\t0.25\n", 2, 2, four);
   check("x y\n1 -2.5\n3 0.25\n", 2, 2, four);
+  check("\"V1\" \"V2\"\n\"1\" 1 -2.5\n\"2\" 3 0.25\n", 2, 2, four);
+  check("a\tb\nx y\t1\t-2.5\nz\t3\t0.25\n", 2, 2, four);
+  check("0,1,2\n1,-2.5,3\n", 1, 3, four);
+  check("0,1,2\n7,8,9\n", 1, 3, (float[]){7, 8, 9});
+  check("e1,e2\n1,-2.5\n3,0.25\n", 2, 2, four);
+  check("0,1,3\n7,8,9\n", 2, 3, (float[]){0, 1, 3, 7, 8, 9});
   check("0,1\n1,0\n", 2, 2, (float[]){0, 1, 1, 0});
   check("0.0,1.0\n0.5,0\n", 2, 2, (float[]){0, 1, 0.5F, 0});
   check("0\n0.5\n", 2, 1, (float[]){0, 0.5F});
@@ -61,6 +66,12 @@ static void check_refused(const char *text, lk_status status, const char *words)
 
 Test(number_text, refused_by_line_and_column) {
   check_refused("1,2\n3,x\n", LK_EFORMAT, "line 2, column 2: 'x' is not a number");
+  check_refused("1,2,NA\n3,4,5\n", LK_EFORMAT, "line 1, column 3: 'NA' is not a number");
+  check_refused("0,5;1,5\n0,5;2,5\n", LK_EFORMAT, "line 1, column 1: '0,5' is not a number: write 0.5, not 0,5");
+  check_refused("1,5e3;2,5E3\n", LK_EFORMAT, "line 1, column 1: '1,5e3' is not a number: write 0.5, not 0,5");
+  check_refused(",5,7\n0,1,2\n", LK_EFORMAT, "line 1, column 1: '' is not a number: it is empty");
+  check_refused(",,\n0,1,2\n", LK_EFORMAT, "line 1, column 1: '' is not a number: it is empty");
+  check_refused("a,1,2\n0,1,2\n", LK_EFORMAT, "line 1, column 1: 'a' is not a number");
   check_refused("0.5,x\n1,2\n", LK_EFORMAT, "line 1, column 2: 'x' is not a number");
   check_refused("a,b\n\n1,2\n3,0x10\n", LK_EFORMAT, "line 4, column 2: '0x10' is not a number");
   check_refused("1,2\n3,\n", LK_EFORMAT, "line 2, column 2: '' is not a number: it is empty");
@@ -72,9 +83,23 @@ Test(number_text, refused_by_line_and_column) {
   check_refused(",a\n0,1\nx,y\n", LK_EFORMAT, "line 3, column 2: 'y' is not a number");
   check_refused("a,b\n", LK_EFORMAT, "the file has no rows");
   check_refused("\n#\n\n", LK_EFORMAT, "the file has no rows");
-  check_refused(",a\n0\n", LK_EDIM, "rows of 0 elements");
-  check_refused("\xef\xbb\xbf\"", LK_EFORMAT, "the file has no rows");
+  check_refused("0,1,2\n", LK_EFORMAT, "the file has no rows");
+  check_refused("\xef\xbb\xbf\"", LK_EFORMAT, "line 1, column 1: '\"' is not a number");
   check_bytes_refused(&lk_number_text_format, "\xff\xfe\x31\0\n\0", 6, LK_EFORMAT, "UTF-16; save it as UTF-8");
+}
+
+Test(number_text, a_header_of_another_width) {
+  check_refused("a,b,c\n1,2\n", LK_EFORMAT, "line 2 has 2 fields, but the header in line 1 has 3 titles");
+  check_refused("\na,b\n\n1,2,3,4\n", LK_EFORMAT, "line 4 has 4 fields, but the header in line 2 has 2 titles");
+  check_refused(",0,1\n1,2\n", LK_EFORMAT, "line 2 has 2 fields, but the header in line 1 has 3 titles");
+  check_refused(",a\n0,1,2\n", LK_EFORMAT, "line 2 has 3 fields, but the header in line 1 has 2 titles");
+  check_refused(",a\n0\n", LK_EFORMAT, "line 2 has 1 fields, but the header in line 1 has 2 titles");
+}
+
+Test(number_text, columns_that_are_not_of_the_vectors) {
+  check_refused("id,e0,e1\n7,1,2\n", LK_EFORMAT, "line 1, column 1: 'id' is a column that is not of the vectors; remove");
+  check_refused(",x,Label\n0,1,2\n", LK_EFORMAT, "line 1, column 3: 'Label' is a column");
+  check_refused("Unnamed: 0,0,1\n0,1,2\n", LK_EFORMAT, "line 1, column 1: 'Unnamed: 0' is a column");
 }
 
 Test(number_text, as_wide_as_can_be) {
@@ -86,7 +111,7 @@ Test(number_text, as_wide_as_can_be) {
   cr_assert(from.status == LK_OK && from.vectors.dim == WIDE, "%s", from.error.text);
   close_bytes(&from);
   text[2 * WIDE - 1] = ',';
-  check_bytes_refused(&lk_number_text_format, text, 2 * WIDE + 1, LK_EDIM, "rows of 4097 elements");
+  check_bytes_refused(&lk_number_text_format, text, 2 * WIDE + 1, LK_EDIM, "file: line 1: rows of 4097 elements");
   free(text);
 }
 
