@@ -55,7 +55,9 @@ static bool take_number(reader *r, uint64_t *out) {
     if (*out > UINT64_MAX / 10 - 1) return false;
     *out = *out * 10 + (uint64_t)(*r->at - '0');
   }
-  return r->at > first;
+  bool found = r->at > first;
+  if (found && r->at < r->end && *r->at == 'L') r->at++; /* Python 2 wrote 2L */
+  return found;
 }
 
 /* Numbers in parentheses; `count` stops at LK_NPY_DIMENSIONS. */
@@ -79,7 +81,25 @@ typedef struct type {
   uint64_t number, bytes;
 } type;
 
+/* A record within a record; what it is made of does not matter. */
+static bool skip_record(reader *r) {
+  uint32_t depth = 0;
+  do {
+    skip_spaces(r);
+    if (r->at == r->end) return false;
+    if (*r->at == '\'' || *r->at == '"') {
+      if (!skip_string(r)) return false;
+      continue;
+    }
+    depth += *r->at == '[';
+    depth -= *r->at == ']';
+    r->at++;
+  } while (depth > 0);
+  return true;
+}
+
 static bool take_type(reader *r, type *t) {
+  if (is_next(r, "[")) return t->kind = '?', skip_record(r);
   if (!take_string(r, t->descr, sizeof t->descr)) return false;
   if (strlen(t->descr) < 2 || strchr("<>|=", t->descr[0]) == NULL) return t->kind = '?', t->bytes = 0, true;
   t->big_endian = t->descr[0] == '>';
@@ -100,6 +120,7 @@ static void set_type(lk_npy_header *h, const type *t) {
 typedef struct record {
   uint64_t bytes, fields, arrays; /* arrays: fields that are arrays of floats */
   bool same;                      /* all fields are scalars of the first one's type */
+  bool unknown;                   /* a field is of a type whose size is not known */
   type first, array;
   uint64_t array_begin, array_elements;
 } record;
@@ -124,6 +145,7 @@ static bool take_field(reader *r, record *fields) {
   if (is_array) take(r, ",");
   if (!take(r, ")")) return false;
   if (fields->fields++ == 0) fields->first = t, fields->same = true;
+  fields->unknown = fields->unknown || t.kind == '?';
   fields->same = fields->same && !is_array && strcmp(t.descr, fields->first.descr) == 0;
   if (is_array && t.kind == 'f') {
     fields->arrays++;
@@ -146,7 +168,7 @@ static bool take_record(reader *r, lk_npy_header *h) {
   }
   bool one_array = fields.arrays == 1;
   h->is_structured = true;
-  h->is_uniform = one_array || (fields.same && fields.first.kind == 'f');
+  h->is_uniform = !fields.unknown && (one_array || (fields.same && fields.first.kind == 'f'));
   h->item_bytes = fields.bytes;
   h->item_elements = one_array ? fields.array_elements : fields.fields;
   h->first_element = one_array ? fields.array_begin : 0;

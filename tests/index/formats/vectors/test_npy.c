@@ -87,6 +87,7 @@ Test(npy, other_ways_to_write_the_header) {
       "{'shape': (2, 3), 'descr': '<f4', 'fortran_order': False}",
       "{\"descr\": \"<f4\", \"fortran_order\": False, \"shape\": (2, 3)}",
       "{'descr':'<f4','fortran_order':False,'shape':(2,3)}",
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L), }",
       "  {  'descr' :  '<f4' , 'fortran_order' : False , 'shape' : ( 2 , 3 , ) , }  \n",
   };
   for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
@@ -191,7 +192,11 @@ static const struct {
     {RECORDS("('x', '<f4'), ('y', '<f8')", "(3,)"), 36, LK_EFORMAT, "a structured dtype"},
     {RECORDS("('x', '<i4'), ('y', '<i4')", "(3,)"), 24, LK_EFORMAT, "a structured dtype"},
     {RECORDS("('x', '<f4', (2,)), ('y', '<f4', (2,))", "(3,)"), 48, LK_EFORMAT, "a structured dtype"},
-    {RECORDS("('x', [('y', '<f4')])", "(3,)"), 12, LK_EFORMAT, "malformed"},
+    {RECORDS("('x', [('y', '<f4')])", "(3,)"), 12, LK_EFORMAT, "a structured dtype"},
+    {RECORDS("('x', [('[', [('z', '<f4')]), ('y', '<i4')]), ('v', '<f4', (2,))", "(1,)"), 8, LK_EFORMAT,
+     "a structured dtype"},
+    {RECORDS("('x', 'f4'), ('v', '<f4', (2,))", "(1,)"), 8, LK_EFORMAT, "a structured dtype"},
+    {"{'descr': [('x', [('y', '<f4')", 12, LK_EFORMAT, "malformed"},
     {RECORDS("('x', '<f4')", "(3, 2)"), 24, LK_EFORMAT, "has 2 dimensions of records"},
     {RECORDS("('x', '<f4', (4097,))", "(1,)"), 16388, LK_EDIM, "rows of 4097 elements"},
     {RECORDS("('x', '<f4', (4294967296, 4294967296))", "(1,)"), 4, LK_EFORMAT, "malformed"},
