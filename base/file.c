@@ -51,11 +51,26 @@ lk_status lk_file_read_open(int fd, const char *path, lk_file *file, lk_error *e
   return status;
 }
 
+int lk_file_raise(int fd) {
+  if (fd > STDERR_FILENO) return fd;
+  int raised = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), fault = errno;
+  close(fd);
+  errno = fault;
+  return raised;
+}
+
 /* Without O_NONBLOCK the opening of a FIFO would wait for its other end. It changes nothing for a regular file. */
+lk_status lk_file_open(const char *path, int *fd, lk_error *error) {
+  *fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (*fd >= 0) *fd = lk_file_raise(*fd);
+  return *fd >= 0 ? LK_OK : fail(error, path, "open");
+}
+
 static lk_status take_file(const char *path, lk_file_taker *take, lk_file *file, lk_error *error) {
   *file = (lk_file){0};
-  int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  return fd >= 0 ? take(fd, path, file, error) : fail(error, path, "open");
+  int fd;
+  lk_status status = lk_file_open(path, &fd, error);
+  return status == LK_OK ? take(fd, path, file, error) : status;
 }
 
 lk_status lk_file_read(const char *path, lk_file *file, lk_error *error) {

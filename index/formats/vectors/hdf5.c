@@ -1,80 +1,51 @@
-/* HDF5 files. libhdf5 runs in a child process, which sends its answer through a pipe: a file that makes the library
- * fail takes only the child with it, and the library's state is nobody else's. What the child says is checked against
- * the file's length like any other file's header. */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
+/* HDF5 files. libhdf5 runs in a child process: a file that makes the library fail takes only the child with it, and the
+ * library's state is nobody else's. What the child says is checked like any other file's header. */
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/fail.h"
 #include "index/formats/element.h"
+#include "index/formats/vectors/child.h"
 #include "index/formats/vectors/hdf5_dataset.h"
 
-enum { SEARCH_S = 10 /* of the child's time, before it reads rows */ };
+/* For the search of a dataset, and then for each block of its rows. */
+static const lk_child limits = {.processor_s = 10, .wait_ms = 60000};
+
+typedef struct task {
+  const lk_vector_source *source;
+  lk_scratch *scratch;
+} task;
 
 typedef struct answer {
   lk_status status;
   lk_error error;
   lk_hdf5_dataset dataset;
 } answer;
+_Static_assert(sizeof(answer) <= LK_CHILD_ANSWER_MOST, "an answer fits");
 
-static void limit_time(rlim_t seconds) {
-  struct rlimit limit;
-  getrlimit(RLIMIT_CPU, &limit);
-  limit.rlim_cur = seconds < limit.rlim_max ? seconds : limit.rlim_max;
-  setrlimit(RLIMIT_CPU, &limit);
+static void go_on(void *child) { lk_child_go_on(child); }
+
+static void work(lk_child *child, const void *context, void *to) {
+  const task *wanted = context;
+  answer *a = to;
+  lk_hdf5_going going = {.on = go_on, .context = child};
+  a->status = lk_hdf5_dataset_read(wanted->source, wanted->scratch, &going, &a->dataset, &a->error);
 }
 
-static void end_limit(void) { limit_time(RLIM_INFINITY); }
-
-/* Of what the parent handles; and what the C library would say of a damaged heap goes nowhere. */
-static void leave_parent(void) {
-  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGXCPU};
-  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) signal(signals[i], SIG_DFL);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-  if (nowhere >= 0) dup2(nowhere, STDERR_FILENO);
-  const struct rlimit no_core = {0};
-  setrlimit(RLIMIT_CORE, &no_core);
-  limit_time(SEARCH_S);
-}
-
-/* The child. It ends without running what the parent has registered for its own end. */
-static void run_child(const lk_vector_source *source, lk_scratch *scratch, int to) {
-  answer a = {0};
-  leave_parent();
-  a.status = lk_hdf5_dataset_read(source, scratch, end_limit, &a.dataset, &a.error);
-  ssize_t written = write(to, &a, sizeof a);
-  (void)written; /* the parent knows what it was sent */
-  raise(SIGKILL);
-}
-
-/* The answer fits a pipe, so it arrives whole or not at all. */
-static bool take_answer(int from, answer *a) {
-  ssize_t got;
-  do got = read(from, a, sizeof *a);
-  while (got < 0 && errno == EINTR);
-  return got == sizeof *a;
+/* What a damaged process may say. */
+static bool is_sane(answer *a) {
+  unsigned char big_endian;
+  memcpy(&big_endian, &a->dataset.big_endian, sizeof big_endian);
+  a->error.text[sizeof a->error.text - 1] = '\0';
+  return (unsigned)a->dataset.element <= LK_I64 && big_endian <= 1 && strcmp(lk_status_name(a->status), "?") != 0;
 }
 
 static lk_status ask_child(const lk_vector_source *source, lk_scratch *scratch, lk_hdf5_dataset *dataset,
                            lk_error *error) {
-  int ends[2];
-  answer a;
-  if (pipe2(ends, O_CLOEXEC) != 0) return lk_fail(error, LK_EIO, "cannot make a pipe: %s", strerror(errno));
-  pid_t child = fork();
-  if (child == 0) run_child(source, scratch, ends[1]);
-  close(ends[1]);
-  bool answered = child > 0 && take_answer(ends[0], &a);
-  close(ends[0]);
-  while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
-  if (child < 0) return lk_fail(error, LK_EIO, "cannot start a process: %s", strerror(errno));
-  if (!answered)
-    return lk_fail(error, LK_EFORMAT, "%s: the HDF5 library failed on this file: it is damaged", source->name);
+  const task wanted = {.source = source, .scratch = scratch};
+  answer a = {0};
+  lk_status status = lk_child_run(source->name, &limits, work, &wanted, &a, sizeof a, error);
+  if (status != LK_OK) return status;
+  if (!is_sane(&a)) return lk_fail(error, LK_EFORMAT, "%s: its library failed on this file: it is damaged", source->name);
   *dataset = a.dataset;
   return a.status == LK_OK ? LK_OK : lk_fail(error, a.status, "%s", a.error.text);
 }
@@ -109,8 +80,8 @@ static lk_status take_dataset(const lk_vector_source *source, lk_scratch *scratc
 
 static lk_status open_hdf5(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
   lk_scratch scratch;
-  lk_status status = lk_scratch_open(source->name, &scratch, error);
-  if (status == LK_OK) status = take_dataset(source, &scratch, decoded, vectors, error);
+  lk_scratch_open(source->name, &scratch);
+  lk_status status = take_dataset(source, &scratch, decoded, vectors, error);
   lk_scratch_close(&scratch);
   return status;
 }

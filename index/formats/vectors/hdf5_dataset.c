@@ -8,8 +8,9 @@
 #include "base/text.h"
 #include "index/formats/element.h"
 #include "index/formats/vectors/hdf5_library.h"
+#include "index/formats/vectors/zip.h"
 
-enum { RANK_MOST = 3, BLOCK_BYTES = 4 << 20, BLOCK_MOST = 1 << 28, EXPANDS_MOST = 1032 };
+enum { RANK_MOST = 3, BLOCK_BYTES = 4 << 20, BLOCK_MOST = 1 << 28 };
 
 /* The names of a file's datasets that could be vectors. */
 typedef struct listing {
@@ -17,6 +18,7 @@ typedef struct listing {
   size_t used;
   uint32_t tables, lists; /* with two or more dimensions; with one */
   bool has_train, has_test;
+  bool elsewhere; /* there is one whose rows lie in other files */
 } listing;
 
 typedef struct handles {
@@ -24,6 +26,8 @@ typedef struct handles {
 } handles;
 
 enum { READ_ONLY = 0 }; /* H5F_ACC_RDONLY, which as a macro calls the library */
+
+static const char rows_elsewhere[] = "its rows lie in other files";
 
 static lk_hdf5_library h5;
 
@@ -49,7 +53,19 @@ static bool is_number(hid_t type) {
   return class == H5T_INTEGER || class == H5T_FLOAT;
 }
 
+/* Also H5Dget_space opens those files, and would wait for a FIFO. So this is asked before anything else. */
+static bool is_elsewhere(hid_t dataset) {
+  hid_t plist = h5.H5Dget_create_plist(dataset);
+  bool elsewhere = plist < 0 || h5.H5Pget_layout(plist) == H5D_VIRTUAL || h5.H5Pget_external_count(plist) != 0;
+  if (plist >= 0) h5.H5Pclose(plist);
+  return elsewhere;
+}
+
 static void note(listing *all, const char *name, hid_t dataset) {
+  if (is_elsewhere(dataset)) {
+    all->elsewhere = true;
+    return;
+  }
   hid_t type = h5.H5Dget_type(dataset), space = h5.H5Dget_space(dataset);
   int rank = h5.H5Sget_simple_extent_ndims(space);
   if (is_number(type) && rank >= 1) {
@@ -82,7 +98,7 @@ static lk_status choose(const lk_vector_source *source, hid_t file, char name[25
   else if (all.tables == 1 || (all.tables == 0 && all.lists == 1))
     memcpy(name, all.only, sizeof all.only);
   else if (all.tables + all.lists == 0)
-    return fail(source, "it has no dataset of numbers", error);
+    return fail(source, all.elsewhere ? rows_elsewhere : "it has no dataset of numbers", error);
   else
     return lk_fail(error, LK_EFORMAT, "%s: it has several datasets; name one, as FILE.h5:NAME: %s", source->name,
                    all.text);
@@ -134,24 +150,51 @@ static lk_status find_shape(const lk_vector_source *source, hid_t space, hsize_t
   return lk_vector_format_check_dim(source->name, dataset->dim, error);
 }
 
+/* Called before the file of an external link is opened. */
+static herr_t refuse_link(const char *from, const char *group, const char *to, const char *object, unsigned *flags,
+                          hid_t access, void *context) {
+  (void)from, (void)group, (void)to, (void)object, (void)flags, (void)access;
+  bool *met = context;
+  *met = true;
+  return -1;
+}
+
+static lk_status open_named(const lk_vector_source *source, const char *name, handles *h, lk_error *error) {
+  bool linked = false;
+  hid_t access = h5.H5Pcreate(h5.dataset_access);
+  if (access >= 0 && h5.H5Pset_elink_cb(access, refuse_link, &linked) >= 0)
+    h->dataset = h5.H5Dopen2(h->file, name, access);
+  lk_status status = LK_OK;
+  if (h->dataset < 0)
+    status = linked ? fail(source, rows_elsewhere, error) : fail_inside(source, "the dataset cannot be opened", error);
+  if (access >= 0) h5.H5Pclose(access);
+  return status;
+}
+
+/* By the descriptor, since the path may name another file by now. */
 static lk_status open_dataset(const lk_vector_source *source, handles *h, lk_error *error) {
-  char name[256];
-  H5O_info_t of_root, of_dataset;
-  h->file = h5.H5Fopen(source->path, READ_ONLY, H5P_DEFAULT);
+  char name[256], path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", source->fd);
+  h->file = h5.H5Fopen(path, READ_ONLY, H5P_DEFAULT);
   if (h->file < 0) return fail_inside(source, "the HDF5 file cannot be opened", error);
   lk_status status = source->member == NULL ? choose(source, h->file, name, error) : LK_OK;
+  if (status == LK_OK) status = open_named(source, source->member != NULL ? source->member : name, h, error);
   if (status != LK_OK) return status;
-  h->dataset = h5.H5Dopen2(h->file, source->member != NULL ? source->member : name, H5P_DEFAULT);
-  if (h->dataset < 0) return fail_inside(source, "the dataset cannot be opened", error);
+  if (is_elsewhere(h->dataset)) return fail(source, rows_elsewhere, error);
+  h->plist = h5.H5Dget_create_plist(h->dataset);
   h->type = h5.H5Dget_type(h->dataset);
   h->space = h5.H5Dget_space(h->dataset);
-  h->plist = h5.H5Dget_create_plist(h->dataset);
-  if (h->type < 0 || h->space < 0 || h->plist < 0 || h5.H5Oget_info2(h->file, &of_root, H5O_INFO_BASIC) < 0 ||
-      h5.H5Oget_info2(h->dataset, &of_dataset, H5O_INFO_BASIC) < 0)
+  if (h->type < 0 || h->space < 0 || h->plist < 0)
     return fail_inside(source, "the dataset cannot be opened", error);
-  bool elsewhere = of_root.fileno != of_dataset.fileno || h5.H5Pget_external_count(h->plist) != 0 ||
-                   h5.H5Pget_layout(h->plist) == H5D_VIRTUAL;
-  return elsewhere ? fail(source, "its rows lie in other files", error) : LK_OK;
+  return LK_OK;
+}
+
+static void close_all(const handles *h) {
+  if (h->type >= 0) h5.H5Tclose(h->type);
+  if (h->space >= 0) h5.H5Sclose(h->space);
+  if (h->plist >= 0) h5.H5Pclose(h->plist);
+  if (h->dataset >= 0) h5.H5Dclose(h->dataset);
+  if (h->file >= 0) h5.H5Fclose(h->file);
 }
 
 /* What says how much there is must be possible for a file of this size: deflate, the usual filter, packs at the most
@@ -165,9 +208,9 @@ static lk_status find_block(const lk_vector_source *source, const handles *h, co
     if (__builtin_mul_overflow(chunk_bytes, chunk[i], &chunk_bytes)) chunk_bytes = UINT64_MAX;
   for (int i = 0; i + 1 < rank; i++) chunk_rows = chunk[i] > chunk_rows ? chunk[i] : chunk_rows;
   if (__builtin_mul_overflow(dataset->rows, row_bytes, &bytes)) bytes = UINT64_MAX;
-  if (bytes / EXPANDS_MOST > source->file.size || (bytes > 0 && h5.H5Dget_storage_size(h->dataset) == 0))
+  if (bytes / LK_DEFLATE_MOST > source->file.size || (bytes > 0 && h5.H5Dget_storage_size(h->dataset) == 0))
     return fail(source, "it cannot have as many rows as it says", error);
-  if (chunk_bytes / EXPANDS_MOST > source->file.size || chunk_bytes > BLOCK_MOST)
+  if (chunk_bytes / LK_DEFLATE_MOST > source->file.size || chunk_bytes > BLOCK_MOST)
     return fail(source, "its chunks are too large", error);
   uint64_t most = BLOCK_MOST / row_bytes;
   *block = BLOCK_BYTES / row_bytes / chunk_rows * chunk_rows;
@@ -191,7 +234,8 @@ static lk_status check_filters(const lk_vector_source *source, hid_t plist, lk_e
 }
 
 static lk_status copy_rows(const lk_vector_source *source, const handles *h, const hsize_t shape[RANK_MOST], int rank,
-                           const lk_hdf5_dataset *dataset, uint64_t block, lk_scratch *scratch, lk_error *error) {
+                           const lk_hdf5_dataset *dataset, uint64_t block, lk_scratch *scratch, lk_hdf5_going *going,
+                           lk_error *error) {
   uint64_t row_bytes = dataset->dim * lk_element_bytes(dataset->element);
   if (block > dataset->rows) block = dataset->rows;
   void *rows = malloc(block * row_bytes + 1);
@@ -201,6 +245,7 @@ static lk_status copy_rows(const lk_vector_source *source, const handles *h, con
   for (uint64_t first = 0; status == LK_OK && first < dataset->rows; first += block) {
     hsize_t start[RANK_MOST] = {0}, count[RANK_MOST] = {1, 1, 1};
     uint64_t some = dataset->rows - first < block ? dataset->rows - first : block;
+    going->on(going->context);
     if (rank > 1) start[axis] = first, count[axis] = some;
     count[rank - 1] = dataset->dim;
     hid_t memory = h5.H5Screate_simple(rank, count, NULL);
@@ -214,26 +259,32 @@ static lk_status copy_rows(const lk_vector_source *source, const handles *h, con
   return status;
 }
 
-/* Everything is closed with the process. */
-lk_status lk_hdf5_dataset_read(const lk_vector_source *source, lk_scratch *scratch, void (*found)(void),
-                               lk_hdf5_dataset *dataset, lk_error *error) {
-  handles h = {0};
+static lk_status read_dataset(const lk_vector_source *source, handles *h, lk_scratch *scratch, lk_hdf5_going *going,
+                              lk_hdf5_dataset *dataset, lk_error *error) {
   hsize_t shape[RANK_MOST] = {0};
   int rank = 0;
   uint64_t block = 1;
-  lk_status status = lk_hdf5_library_open(source->name, &h5, error);
-  if (status == LK_OK) status = open_dataset(source, &h, error);
-  if (status == LK_OK) status = find_element(source, h.type, dataset, error);
-  if (status == LK_OK) status = find_shape(source, h.space, shape, &rank, dataset, error);
-  if (status == LK_OK) status = check_filters(source, h.plist, error);
+  lk_status status = open_dataset(source, h, error);
+  if (status == LK_OK) status = find_element(source, h->type, dataset, error);
+  if (status == LK_OK) status = find_shape(source, h->space, shape, &rank, dataset, error);
+  if (status == LK_OK) status = check_filters(source, h->plist, error);
   uint64_t row_bytes = status == LK_OK ? dataset->dim * lk_element_bytes(dataset->element) : 0;
-  if (status == LK_OK) status = find_block(source, &h, dataset, row_bytes, &block, error);
+  if (status == LK_OK) status = find_block(source, h, dataset, row_bytes, &block, error);
   if (status != LK_OK) return status;
-  haddr_t offset = h5.H5Pget_layout(h.plist) == H5D_CONTIGUOUS && h5.H5Pget_nfilters(h.plist) == 0
-                       ? h5.H5Dget_offset(h.dataset)
+  haddr_t offset = h5.H5Pget_layout(h->plist) == H5D_CONTIGUOUS && h5.H5Pget_nfilters(h->plist) == 0
+                       ? h5.H5Dget_offset(h->dataset)
                        : HADDR_UNDEF;
-  found();
   dataset->offset = offset != HADDR_UNDEF ? offset : LK_HDF5_COPIED;
   if (dataset->offset != LK_HDF5_COPIED) return LK_OK;
-  return copy_rows(source, &h, shape, rank, dataset, block, scratch, error);
+  return copy_rows(source, h, shape, rank, dataset, block, scratch, going, error);
+}
+
+lk_status lk_hdf5_dataset_read(const lk_vector_source *source, lk_scratch *scratch, lk_hdf5_going *going,
+                               lk_hdf5_dataset *dataset, lk_error *error) {
+  handles h = {-1, -1, -1, -1, -1};
+  lk_status status = lk_hdf5_library_open(source->name, &h5, error);
+  if (status != LK_OK) return status;
+  status = read_dataset(source, &h, scratch, going, dataset, error);
+  close_all(&h);
+  return status;
 }

@@ -22,9 +22,12 @@ lk_status lk_hdf5_library_open(const char *name, lk_hdf5_library *library, lk_er
     if (function == NULL) opened = NULL;
     memcpy((char *)library + functions[i].offset, &function, sizeof function);
   }
+  const hid_t *dataset_access = opened != NULL ? dlsym(opened, "H5P_CLS_DATASET_ACCESS_ID_g") : NULL;
+  if (dataset_access == NULL) opened = NULL;
   const char *why = opened == NULL ? dlerror() : library->H5open() < 0 ? "it does not start" : NULL;
   if (why != NULL)
     return lk_fail(error, LK_EIO, "%s: an HDF5 file needs the library " LIKENESS_HDF5_LIBRARY ": %s", name, why);
+  library->dataset_access = *dataset_access;
   library->H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   return LK_OK;
 }

@@ -18,14 +18,17 @@
   X(H5Dread)                    \
   X(H5Eset_auto2)               \
   X(H5Ewalk2)                   \
+  X(H5Fclose)                   \
   X(H5Fopen)                    \
-  X(H5Oget_info2)               \
   X(H5Ovisit2)                  \
+  X(H5Pclose)                   \
+  X(H5Pcreate)                  \
   X(H5Pget_chunk)               \
   X(H5Pget_external_count)      \
   X(H5Pget_filter2)             \
   X(H5Pget_layout)              \
   X(H5Pget_nfilters)            \
+  X(H5Pset_elink_cb)            \
   X(H5Sclose)                   \
   X(H5Screate_simple)           \
   X(H5Sget_simple_extent_dims)  \
@@ -47,6 +50,7 @@ typedef struct lk_hdf5_library {
 #define LK_HDF5_MEMBER(name) __typeof__ (&(name))(name);
   LK_HDF5_FUNCTIONS(LK_HDF5_MEMBER)
 #undef LK_HDF5_MEMBER
+  hid_t dataset_access; /* H5P_DATASET_ACCESS, which as a macro calls the library */
 } lk_hdf5_library;
 
 /* Opens it, with its own messages and its locks of files off. LK_EIO: the machine has not the library that the build

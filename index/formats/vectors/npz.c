@@ -54,9 +54,8 @@ static lk_status choose(const char *name, lk_zip *zip, choice *c, lk_error *erro
 static lk_status unpack(const char *name, const lk_zip *zip, const lk_zip_member *member, lk_file *decoded,
                         lk_error *error) {
   lk_scratch scratch;
-  lk_status status = lk_scratch_open(name, &scratch, error);
-  if (status != LK_OK) return status;
-  status = lk_zip_unpack(zip, member, &scratch, error);
+  lk_scratch_open(name, &scratch);
+  lk_status status = lk_zip_unpack(zip, member, &scratch, error);
   if (status == LK_OK) status = lk_scratch_map(&scratch, decoded, error);
   lk_scratch_close(&scratch);
   return status;

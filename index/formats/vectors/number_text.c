@@ -239,10 +239,10 @@ static lk_status skip_mark(text *t, lk_error *error) {
 
 static lk_status open_numbers(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
   const char *first = source->file.data;
-  text t = {.name = source->name, .at = first, .end = first + source->file.size, .scratch.fd = -1};
+  text t = {.name = source->name, .at = first, .end = first + source->file.size};
   lk_status status = skip_mark(&t, error);
-  if (status == LK_OK) status = lk_scratch_open(source->name, &t.scratch, error);
   if (status != LK_OK) return status;
+  lk_scratch_open(source->name, &t.scratch);
   t.block = malloc(BLOCK_FLOATS * sizeof *t.block);
   status = t.block != NULL ? take_rows(&t, error) : lk_fail_memory(error);
   free(t.block);

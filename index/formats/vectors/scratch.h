@@ -7,12 +7,14 @@
 #include "base/file.h"
 
 typedef struct lk_scratch {
-  int fd;
+  int fd;           /* 3 or more; -1: none */
+  int fault;        /* why there is none: errno */
   const char *name; /* for messages: the file whose content is put here; it outlives the scratch */
 } lk_scratch;
 
-/* LK_EIO, also of the other functions: the folder has no space, or cannot be written to. */
-lk_status lk_scratch_open(const char *name, lk_scratch *scratch, lk_error *error);
+/* A folder that cannot be written to is reported when something is written. */
+void lk_scratch_open(const char *name, lk_scratch *scratch);
+/* LK_EIO: the folder has no space, or cannot be written to. */
 lk_status lk_scratch_write(lk_scratch *scratch, const void *data, size_t size, lk_error *error);
 /* Maps what was written and closes the scratch, on failure too. The caller unmaps the file. */
 lk_status lk_scratch_map(lk_scratch *scratch, lk_file *file, lk_error *error);

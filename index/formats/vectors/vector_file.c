@@ -1,5 +1,10 @@
 #include <likeness/vector_file.h>
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "index/formats/member_path.h"
 #include "index/formats/vectors/vector_format.h"
 
@@ -8,7 +13,22 @@ static lk_status read_source(const lk_vector_source *source, lk_file *decoded, l
   const lk_vector_format *format;
   lk_status status = lk_vector_format_find(source, &format, error);
   if (status == LK_OK) status = format->open(source, decoded, vectors, error);
-  if (status == LK_OK && decoded->data != NULL) status = lk_file_check(&source->file, source->name, error);
+  /* What was read may have been cut off meanwhile. That explains a fault, too. */
+  bool was_read = decoded->data != NULL || status != LK_OK;
+  lk_status readable = was_read ? lk_file_check(&source->file, source->name, error) : LK_OK;
+  return readable != LK_OK ? readable : status;
+}
+
+/* The descriptor stays open for who reads by it: it and the map are the same file, whatever the path is by now. */
+static lk_status open_source(lk_vector_source *source, lk_error *error) {
+  lk_status status = lk_file_open(source->path, &source->fd, error);
+  if (status != LK_OK) return status;
+  int mapped = fcntl(source->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (mapped < 0)
+    status = lk_fail(error, LK_EIO, "%s: cannot open: %s", source->path, strerror(errno));
+  else
+    status = lk_file_map_open(mapped, source->path, &source->file, error);
+  if (status != LK_OK) close(source->fd);
   return status;
 }
 
@@ -17,10 +37,11 @@ lk_status lk_vector_file_open(const char *path, lk_vector_role role, lk_vector_f
   lk_member_path split;
   lk_member_path_split(path, &split);
   lk_vector_source source = {.name = path, .path = split.file, .member = split.member, .role = role};
-  lk_status status = lk_file_map(source.path, &source.file, error);
+  lk_status status = open_source(&source, error);
   if (status != LK_OK) return status;
   lk_file decoded = {0};
   status = read_source(&source, &decoded, &file->vectors, error);
+  close(source.fd);
   bool in_place = status == LK_OK && decoded.data == NULL;
   if (!in_place) lk_file_unmap(&source.file);
   if (status != LK_OK) {

@@ -11,9 +11,10 @@
 /* A file that is to be read. */
 typedef struct lk_vector_source {
   const char *name;   /* for messages: as the user wrote it */
-  const char *path;   /* of the file; until the opener returns */
+  const char *path;   /* of the file, whose ending may name a format */
   const char *member; /* what is wanted of the file: FILE:MEMBER. NULL: not said */
   lk_vector_role role;
+  int fd;       /* of the file, for who cannot read a map; until the opener returns */
   lk_file file; /* mapped, with 1 byte or more */
 } lk_vector_source;
 

@@ -8,7 +8,7 @@
 #include "base/text.h"
 
 enum { END = 22, END64 = 56, LOCATOR64 = 20, ENTRY = 46, LOCAL = 30, COMMENT_MOST = 65535, STORED = 0, DEFLATED = 8 };
-enum { EXPANDS_MOST = 1032 /* by deflate */, STEP = 1 << 16 };
+enum { STEP = 1 << 16 };
 
 static uint64_t number_at(const char *at, int bytes) {
   uint64_t number = 0;
@@ -103,7 +103,7 @@ lk_status lk_zip_next(lk_zip *zip, lk_zip_member *member, lk_error *error) {
   else if (method != STORED && method != DEFLATED)
     what = "is packed by a method other than deflate";
   else if (member->is_stored ? member->bytes != member->packed_bytes
-                             : member->bytes / EXPANDS_MOST > member->packed_bytes)
+                             : member->bytes / LK_DEFLATE_MOST > member->packed_bytes)
     what = "cannot have the size that the zip archive's directory says";
   if (what == NULL) return LK_OK;
   return lk_fail(error, LK_EFORMAT, "%s: '%.*s' %s", zip->name, lk_text_shown(member->name), member->name.bytes, what);

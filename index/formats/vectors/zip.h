@@ -7,6 +7,8 @@
 #include <likeness/types.h>
 #include "index/formats/vectors/scratch.h"
 
+enum { LK_DEFLATE_MOST = 1032 }; /* bytes that deflate packs into one */
+
 typedef struct lk_zip {
   const char *name; /* for messages */
   const char *data; /* of the file, which outlives the zip and its members */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <likeness/vector_file.h>
 #include "index/formats/vector.h"
@@ -191,6 +193,40 @@ Test(hdf5, rows_in_other_files) {
   H5Lcreate_external(files_path("other.h5"), "rows", file, "link", H5P_DEFAULT, H5P_DEFAULT);
   finish();
   check_refused(of_member("f.h5", "link"), LK_EFORMAT, "its rows lie in other files");
+}
+
+/* Its rows are those of another file, however many that has: even their number is only there. */
+static void add_virtual(const char *name, const char *source) {
+  static const hsize_t table[] = {4, 3}, most[] = {H5S_UNLIMITED, 3}, from[] = {0, 0}, once[] = {1, 1};
+  hid_t plist = H5Pcreate(H5P_DATASET_CREATE), here = H5Screate_simple(2, table, most),
+        there = H5Screate_simple(2, table, most);
+  H5Sselect_hyperslab(here, H5S_SELECT_SET, from, NULL, once, most);
+  H5Sselect_hyperslab(there, H5S_SELECT_SET, from, NULL, once, most);
+  cr_assert_geq(H5Pset_virtual(plist, here, source, "rows", there), 0);
+  hid_t dataset = H5Dcreate2(file, name, H5T_IEEE_F32LE, here, H5P_DEFAULT, plist, H5P_DEFAULT);
+  cr_assert_geq(dataset, 0);
+  H5Dclose(dataset), H5Sclose(here), H5Sclose(there), H5Pclose(plist);
+}
+
+/* Who opens it waits for its other end. */
+Test(hdf5, a_fifo_as_another_file, .timeout = 20) {
+  static const hsize_t table[] = {4, 3};
+  create("f.h5");
+  add_virtual("virtual", files_path("fifo"));
+  H5Lcreate_external(files_path("fifo"), "rows", file, "link", H5P_DEFAULT, H5P_DEFAULT);
+  H5Lcreate_soft("/link/group/rows", file, "soft", H5P_DEFAULT, H5P_DEFAULT);
+  finish();
+  cr_assert_eq(mkfifo(files_path("fifo"), 0600), 0);
+  static const char *const members[] = {NULL, "virtual", "link", "link/x", "soft"};
+  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+    check_refused(of_member("f.h5", members[i]), LK_EFORMAT, "its rows lie in other files");
+  unlink(files_path("fifo"));
+  create("f.h5");
+  add_virtual("virtual", files_path("fifo"));
+  add("rows", H5T_IEEE_F32LE, 2, table, 0, 1);
+  finish();
+  cr_assert_eq(mkfifo(files_path("fifo"), 0600), 0);
+  check(files_path("f.h5"), 4, 3);
 }
 
 static void write_image(hsize_t chunk_rows) {
