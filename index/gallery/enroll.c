@@ -20,13 +20,19 @@ typedef struct enrollment {
   const lk_claims *claims;
   lk_gallery_authorisation authorisation;
   lk_pool *pool;
-  const char **faults; /* what is wrong with each row; NULL: nothing */
+  uint64_t *default_keys; /* of the rows without a key */
+  const char **faults;    /* what is wrong with each row; NULL: nothing */
   lk_progress *progress;
   void *progress_context;
 } enrollment;
 
 static void report(const enrollment *e, uint64_t rows) {
   if (e->progress != NULL) e->progress(e->progress_context, rows, e->vectors->rows);
+}
+
+static lk_text put_number(uint64_t number, char digits[NUMBER_ROOM]) {
+  snprintf(digits, NUMBER_ROOM, "%" PRIu64, number);
+  return lk_text_of(digits);
 }
 
 /* The template that row `row` becomes. `digits` receives the default key. */
@@ -38,8 +44,7 @@ static lk_template template_of(const enrollment *e, uint64_t row, char digits[NU
                    .group = label.group,
                    .tags = label.tags};
   if (t.key.length == 0) {
-    snprintf(digits, NUMBER_ROOM, "%" PRIu64, t.number);
-    t.key = lk_text_of(digits);
+    t.key = put_number(e->default_keys[row], digits);
   }
   if (t.subject.length == 0) t.subject = t.key;
   return t;
@@ -94,41 +99,79 @@ static int compare_keys(const void *a, const void *b) {
   return x->row < y->row ? -1 : x->row > y->row;
 }
 
+/* The rows with keys of their own, sorted by these keys' hashes. */
+typedef struct key_list {
+  key_entry *entries;
+  uint64_t count;
+} key_list;
+
 static lk_status refuse_key(const enrollment *e, uint64_t row, const char *why, lk_error *error) {
-  char digits[NUMBER_ROOM];
-  lk_text key = template_of(e, row, digits).key;
+  lk_text key = e->labels[row].key;
   return lk_fail(error, LK_EEXIST, "%s: row %" PRIu64 ": key '%.*s' %s", e->vectors->name, row, (int)key.length,
                  key.bytes, why);
 }
 
-/* The keys are sorted by hash. */
-static lk_status check_distinct(const enrollment *e, const key_entry *keys, lk_error *error) {
-  char digits[NUMBER_ROOM], other_digits[NUMBER_ROOM];
-  for (uint64_t i = 1; i < e->vectors->rows; i++)
-    for (uint64_t j = i; j > 0 && keys[j - 1].hash == keys[i].hash; j--)
-      if (lk_text_equal(template_of(e, keys[j - 1].row, digits).key, template_of(e, keys[i].row, other_digits).key))
-        return refuse_key(e, keys[i].row, "is used twice in this file", error);
+static bool is_in_gallery(const enrollment *e, lk_text key) {
+  uint32_t found;
+  for (uint32_t s = 0; s < e->gallery->catalog.segments_count; s++)
+    if (lk_segment_find_key(&e->gallery->catalog.segments[s], key, &found)) return true;
+  return false;
+}
+
+static bool is_listed(const enrollment *e, const key_list *keys, lk_text key) {
+  uint64_t hash = lk_text_hash(key), low = 0, high = keys->count;
+  while (low < high) {
+    uint64_t middle = low + (high - low) / 2;
+    if (keys->entries[middle].hash < hash)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  for (; low < keys->count && keys->entries[low].hash == hash; low++)
+    if (lk_text_equal(e->labels[keys->entries[low].row].key, key)) return true;
+  return false;
+}
+
+static lk_status check_distinct(const enrollment *e, const key_list *keys, lk_error *error) {
+  const key_entry *entries = keys->entries;
+  for (uint64_t i = 1; i < keys->count; i++)
+    for (uint64_t j = i; j > 0 && entries[j - 1].hash == entries[i].hash; j--)
+      if (lk_text_equal(e->labels[entries[j - 1].row].key, e->labels[entries[i].row].key))
+        return refuse_key(e, entries[i].row, "is used twice in this file", error);
   return LK_OK;
 }
 
-static lk_status check_keys(const enrollment *e, lk_error *error) {
-  key_entry *keys = malloc(e->vectors->rows * sizeof *keys);
-  if (keys == NULL) return lk_fail_memory(error);
-  lk_status status = LK_OK;
-  for (uint64_t row = 0; status == LK_OK && row < e->vectors->rows; row++) {
-    char digits[NUMBER_ROOM];
-    lk_text key = template_of(e, row, digits).key;
-    keys[row] = (key_entry){.hash = lk_text_hash(key), .row = row};
-    uint32_t found;
-    for (uint32_t s = 0; status == LK_OK && s < e->gallery->catalog.segments_count; s++)
-      if (lk_segment_find_key(&e->gallery->catalog.segments[s], key, &found))
-        status = refuse_key(e, row, "is in the gallery already", error);
+static lk_status list_keys(const enrollment *e, key_list *keys, lk_error *error) {
+  for (uint64_t row = 0; e->labels != NULL && row < e->vectors->rows; row++) {
+    lk_text key = e->labels[row].key;
+    if (key.length == 0) continue;
+    if (is_in_gallery(e, key)) return refuse_key(e, row, "is in the gallery already", error);
+    keys->entries[keys->count++] = (key_entry){.hash = lk_text_hash(key), .row = row};
   }
-  if (status == LK_OK) {
-    qsort(keys, e->vectors->rows, sizeof *keys, compare_keys);
-    status = check_distinct(e, keys, error);
+  qsort(keys->entries, keys->count, sizeof *keys->entries, compare_keys);
+  return check_distinct(e, keys, error);
+}
+
+/* A template's number or, where somebody has that as a key, the next that is free beyond the numbers of this file. */
+static void choose_defaults(enrollment *e, const key_list *keys) {
+  char digits[NUMBER_ROOM];
+  uint64_t first = e->gallery->manifest.next_number, next_free = first + e->vectors->rows;
+  for (uint64_t row = 0; row < e->vectors->rows; row++) {
+    uint64_t number = first + row;
+    if (e->labels != NULL && e->labels[row].key.length > 0) continue;
+    lk_text key = put_number(number, digits);
+    while (is_in_gallery(e, key) || is_listed(e, keys, key)) key = put_number(number = next_free++, digits);
+    e->default_keys[row] = number;
   }
-  free(keys);
+}
+
+static lk_status take_keys(enrollment *e, lk_error *error) {
+  key_list keys = {.entries = malloc(e->vectors->rows * sizeof *keys.entries)};
+  e->default_keys = malloc(e->vectors->rows * sizeof *e->default_keys);
+  bool has_room = keys.entries != NULL && e->default_keys != NULL;
+  lk_status status = has_room ? list_keys(e, &keys, error) : lk_fail_memory(error);
+  if (status == LK_OK) choose_defaults(e, &keys);
+  free(keys.entries);
   return status;
 }
 
@@ -242,10 +285,11 @@ static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t 
   if (status == LK_OK) status = lk_pool_open(0, &e->pool, error);
   if (status == LK_OK) {
     report(e, 0);
-    status = check_keys(e, error);
+    status = take_keys(e, error);
     if (status == LK_OK) remove_leftovers(e, 0);
     if (status == LK_OK) status = write_all(e, error);
     if (status == LK_OK && numbered_from != NULL) *numbered_from = e->gallery->manifest.next_number;
+    free(e->default_keys);
     lk_pool_close(e->pool);
   }
   lk_gallery_authorise_end(&e->authorisation);

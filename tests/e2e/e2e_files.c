@@ -150,7 +150,7 @@ Test(files, texts_that_look_like_others) {
   EXPECT(0, "", "verify", made, "--subject=/etc/passwd", "--", "-rows.npy");
 }
 
-/* A number that was given as a key is no default key any more: who enrolls without keys is told. */
+/* A number that was given as a key is no default key any more: who enrolls without keys gets others. */
 Test(files, numbers_as_keys) {
   char made[PATH_MAX];
   strcpy(made, files_path("made"));
@@ -159,11 +159,14 @@ Test(files, numbers_as_keys) {
   EXPECT(0, "", "create", made, "--dim", "2");
   files_write(files_path("l.csv"), "key\n3\n900\n", 10);
   EXPECT(0, "first has number 0", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
-  EXPECT(1, "row 1: key '3' is in the gallery already", "enroll", made, files_path("rows.npy"));
-  files_write(files_path("l.csv"), "key\n4\n5\n", 8);
-  EXPECT(0, "first has number 2", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
-  files_write(files_path("l.csv"), "key\n5\n\"\"\n", 9);
-  EXPECT(1, "key '5' is", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
+  EXPECT(0, "first has number 2", "enroll", made, files_path("rows.npy"));
+  files_write(files_path("l.csv"), "key\n\"\"\n4\n", 9);
+  EXPECT(1, "row 1: key '4' is in the gallery already", "enroll", made, files_path("rows.npy"), "--labels",
+         files_path("l.csv"));
+  files_write(files_path("l.csv"), "key\n\"\"\n6\n", 9);
+  EXPECT(0, "first has number 4", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
+  EXPECT(0, "", "list", made, "--format", "csv");
+  expect_out("\n3,3,0,,\n900,900,0,,\n2,2,0,,\n4,4,0,,\n7,7,0,,\n6,6,0,,\n");
 }
 
 static void expect_bad_labels(const char *labels, const char *words) {

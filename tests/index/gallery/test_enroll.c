@@ -157,9 +157,6 @@ Test(enroll, keys_are_used_once) {
   check_refused(folder, &vectors, labels, LK_EEXIST, "row 299: key 'twice' is used twice in this file");
   labels[299].key = lk_text_of("2");
   check_refused(folder, &vectors, labels, LK_EEXIST, "row 299: key '2' is in the gallery already");
-  /* Row 4 gets number 7 and with it that key. */
-  labels[299].key = lk_text_of("7");
-  check_refused(folder, &vectors, labels, LK_EEXIST, "row 299: key '7' is used twice in this file");
   labels[299].key = (lk_text){0};
   files_enroll(folder, data, 300, 1, labels);
   labels[7].key = lk_text_of("other");
@@ -167,14 +164,46 @@ Test(enroll, keys_are_used_once) {
   check_refused(folder, &vectors, labels, LK_EEXIST, "row 8: key 'twice' is in the gallery already");
 }
 
-/* Number 1's default key is in the gallery, put there by hand. */
+static void check_keys(const char *folder, const char *const *wanted, uint64_t count) {
+  lk_gallery *gallery = files_open(folder);
+  cr_assert_eq(count_templates(folder), count);
+  for (uint64_t row = 0; row < count; row++) {
+    lk_template t = lk_gallery_template(gallery, row);
+    cr_assert(lk_text_equal(t.key, lk_text_of(wanted[row])), "row %d: '%.*s'", (int)row, (int)t.key.length, t.key.bytes);
+    cr_assert(lk_text_equal(t.subject, t.key));
+    cr_assert_eq(t.number, row);
+  }
+  lk_gallery_close(gallery);
+}
+
+/* Keys that are numbers, in the gallery, and before and after a row without one. */
 Test(enroll, a_default_key_that_is_taken) {
   const char *folder = files_gallery("g", LK_L2, 1);
-  float data[2] = {1, 2};
-  lk_label label = {.key = lk_text_of("1")};
-  lk_vectors vectors = files_vectors(data, 2, 1);
+  float data[4] = {1, 2, 3, 4};
+  lk_label label = {.key = lk_text_of("1")}, labels[4] = {{.tags = 0}, {.tags = 0}, {.key = lk_text_of("7")}, {.tags = 0}};
   files_enroll(folder, data, 1, 1, &label);
-  check_refused(folder, &vectors, NULL, LK_EEXIST, "row 0: key '1' is in the gallery already");
+  files_enroll(folder, data, 2, 1, NULL);
+  check_keys(folder, (const char *const[]){"1", "3", "2"}, 3);
+  files_enroll(folder, data, 4, 1, labels);
+  check_keys(folder, (const char *const[]){"1", "3", "2", "8", "4", "7", "6"}, 7);
+  files_enroll(folder, data, 3, 1, NULL);
+  check_keys(folder, (const char *const[]){"1", "3", "2", "8", "4", "7", "6", "10", "11", "9"}, 10);
+}
+
+/* Each default key is that of another row. */
+Test(enroll, many_default_keys_that_are_taken, .timeout = 60) {
+  enum { ROWS = 20000 };
+  const char *folder = files_gallery("g", LK_L2, 1);
+  float *data = calloc(ROWS, sizeof *data);
+  lk_label *labels = calloc(ROWS, sizeof *labels);
+  char(*keys)[16] = calloc(ROWS, sizeof *keys);
+  for (int i = 1; i < ROWS; i += 2) {
+    sprintf(keys[i], "%d", i - 1);
+    labels[i].key = lk_text_of(keys[i]);
+  }
+  files_enroll(folder, data, ROWS, 1, labels);
+  cr_assert_eq(count_templates(folder), ROWS);
+  free(data), free(labels), free(keys);
 }
 
 /* Keys of one hash are two keys. */
