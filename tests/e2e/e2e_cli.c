@@ -79,7 +79,7 @@ Test(cli, create_enroll_list_stat_check) {
   random_state random = {3};
   float *rows = files_random(&random, 5, 8);
   files_write_npy(files_path("rows.npy"), "<f4", 5, 8, rows, 5 * 8 * sizeof(float));
-  static const char labels[] = "row,subject,key,tags\n4,\"Doe, J\",d4,0x10\n0\n1,alice,,3\n2\n3\n";
+  static const char labels[] = "row,subject,key,tags\n4,\"Doe, J\",d4,0x10\n0,,,\n1,alice,,3\n2,,,\n3,,,\n";
   files_write(files_path("labels.csv"), labels, sizeof labels - 1);
   EXPECT(0, "", "create", made, "--dim", "8", "--metric", "l2", "--model", "net-2");
   EXPECT(1, "made", "create", made, "--dim", "8");

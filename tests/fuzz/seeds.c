@@ -257,7 +257,7 @@ int main(int argc, char **argv) {
   save_text("fuzz_id_list", "mark",
             "\xef\xbb\xbf"
             "t1\n");
-  save_text("fuzz_labels", "csv", "row,key,subject,group,tags,x-\r\n0,\"a \"\"b\",s,F,0x1f,\r\n2,,,M,7,y\r\n1\r\n");
+  save_text("fuzz_labels", "csv", "row,key,subject,group,tags,x-\r\n0,\"a \"\"b\",s,F,0x1f,\r\n2,,,M,7,y\r\n1,,,,,\r\n");
   save_text("fuzz_labels", "tabs", "\xef\xbb\xbfkey\tsubject\nZ\xc3\xbcrich\t\na\tb\nc\td\n");
   save("fuzz_labels", "utf16", "\xff\xfek\0e\0y\0\n\0a\0\n\0\xac\x20\n\0c\0", 20);
   save_text("fuzz_labels", "lines", "one\ntwo\r\nthree\n");

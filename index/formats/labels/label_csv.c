@@ -95,9 +95,7 @@ static void take_field(void *bytes, size_t length, void *context) {
   lk_text text = {.bytes = copy, .length = length <= LK_TEXT_MAX ? (uint32_t)length : LK_TEXT_MAX + 1};
   if (p->record == 1)
     take_title(p, text);
-  else if (p->field >= p->columns_count)
-    fail(p, "more fields than the header has, at", text);
-  else if (p->columns[p->field] != PASSED_OVER)
+  else if (p->field < p->columns_count && p->columns[p->field] != PASSED_OVER)
     p->fields[p->columns[p->field]] = text;
   p->field++;
 }
@@ -145,6 +143,12 @@ static bool find_row(parse *p, uint64_t *row) {
 
 static void finish_record(parse *p) {
   uint64_t row, tags = 0;
+  if (p->field != p->columns_count) {
+    p->status = lk_fail(p->error, LK_EFORMAT,
+                        "%s: record %" PRIu64 " has %" PRIu32 " field%s, but the header has %" PRIu32, p->source->name,
+                        p->record, p->field, p->field == 1 ? "" : "s", p->columns_count);
+    return;
+  }
   if (!find_row(p, &row)) return;
   if (!parse_tags(p->fields[TAGS], &tags)) fail(p, "tags are not a 64-bit number:", p->fields[TAGS]);
   if (p->fields[EXPIRY].length > 0) fail(p, "templates do not expire; expiry must be empty:", p->fields[EXPIRY]);
