@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/fail.h"
 #include "base/text.h"
@@ -25,6 +26,7 @@ typedef struct parse {
   enum column columns[MOST_COLUMNS]; /* by position */
   uint32_t columns_count;
   bool has_rows;   /* a column `row` */
+  bool is_narrow;  /* the header has no separator */
   uint64_t record; /* the header is 1 */
   uint32_t field;
   lk_text fields[COLUMNS]; /* of this record */
@@ -41,7 +43,8 @@ static void fail(parse *p, const char *what, lk_text text) {
 static const char *name_of(int column) { return column_names[column]; }
 
 static bool is_one_of(lk_text text, const char *const *names) {
-  while (*names != NULL && !lk_text_equal(text, lk_text_of(*names))) names++;
+  while (*names != NULL && (strlen(*names) != text.length || strncasecmp(text.bytes, *names, text.length) != 0))
+    names++;
   return *names != NULL;
 }
 
@@ -49,9 +52,13 @@ static void refuse_column(parse *p, lk_text title) {
   static const char *const likely_keys[] = {"id", "name", "label", "filename", "file", "path", NULL};
   const char *nearest = lk_text_nearest(title, name_of, TAGS + 1);
   int length = (int)(title.length < 64 ? title.length : 64);
-  if (nearest != NULL)
-    p->status = lk_fail(p->error, LK_EFORMAT, "%s: unknown column '%.*s'; did you mean '%s'?", p->source->name, length,
-                        title.bytes, nearest);
+  if (p->is_narrow && (nearest == NULL || p->source->key_column != NULL) && !is_one_of(title, likely_keys))
+    p->status = lk_fail(p->error, LK_EFORMAT,
+                        "%s: unknown column '%.*s'; known are " KNOWN "; a list of a subject in each line ends in .txt",
+                        p->source->name, length, title.bytes);
+  else if (nearest != NULL)
+    p->status = lk_fail(p->error, LK_EFORMAT, "%s: unknown column '%.*s'; did you mean '%s'?%s", p->source->name, length,
+                        title.bytes, nearest, p->is_narrow ? " A list of a subject in each line ends in .txt" : "");
   else if (p->source->key_column == NULL && is_one_of(title, likely_keys))
     p->status = lk_fail(p->error, LK_EFORMAT,
                         "%s: unknown column '%.*s'; known are " KNOWN "; if it has the keys, say --key-column %.*s",
@@ -176,20 +183,38 @@ static void finish_row(int terminator, void *context) {
   memset(p->fields, 0, sizeof p->fields);
 }
 
+static size_t first_line_length(const lk_plain_text *text) {
+  const char *feed = memchr(text->bytes, '\n', text->size);
+  return feed != NULL ? (size_t)(feed - text->bytes) : text->size;
+}
+
 /* By the first line. */
 static unsigned char separator_of(const lk_plain_text *text) {
   static const char separators[] = "\t;";
-  const char *feed = memchr(text->bytes, '\n', text->size);
-  size_t length = feed != NULL ? (size_t)(feed - text->bytes) : text->size;
+  size_t length = first_line_length(text);
   for (const char *s = separators; *s != '\0'; s++)
     if (memchr(text->bytes, *s, length) != NULL) return (unsigned char)*s;
   return ',';
+}
+
+bool lk_label_csv_has_header(lk_text line, const char *key_column) {
+  for (uint32_t at = 0, end = 0; at <= line.length; at = end + 1) {
+    for (end = at; end < line.length && strchr(",;\t", line.bytes[end]) == NULL;) end++;
+    lk_text title = {.bytes = line.bytes + at, .length = end - at};
+    bool quoted = title.length >= 2 && title.bytes[0] == '"' && title.bytes[title.length - 1] == '"';
+    if (quoted) title.bytes++, title.length -= 2;
+    for (int column = ROW; column < COLUMNS; column++)
+      if (lk_text_equal(title, lk_text_of(column_names[column]))) return true;
+    if (key_column != NULL && lk_text_equal(title, lk_text_of(key_column))) return true;
+  }
+  return false;
 }
 
 static lk_status run(parse *p, const lk_plain_text *text) {
   struct csv_parser csv;
   if (csv_init(&csv, CSV_STRICT | CSV_STRICT_FINI) != 0) return lk_fail_memory(p->error);
   csv_set_delim(&csv, separator_of(text));
+  p->is_narrow = memchr(text->bytes, separator_of(text), first_line_length(text)) == NULL;
   size_t taken = csv_parse(&csv, text->bytes, text->size, take_field, finish_row, p);
   bool complete = taken == text->size && csv_fini(&csv, take_field, finish_row, p) == 0;
   int code = csv_error(&csv);

@@ -88,9 +88,24 @@ Test(labels, unknown_columns) {
   check_refused("id,subject\n",
                 "unknown column 'id'; known are row, key, subject, group, tags; if it has the keys, say "
                 "--key-column id");
+  static const char *const keys[] = {"ID", "Name", "Label", "Filename"};
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    char csv[64], words[64];
+    snprintf(csv, sizeof csv, "%s,subject\n", keys[i]);
+    snprintf(words, sizeof words, "if it has the keys, say --key-column %s", keys[i]);
+    check_refused(csv, words);
+    snprintf(csv, sizeof csv, "%s\n", keys[i]);
+    check_refused(csv, words);
+  }
   check_refused("key,\n", "unknown column ''");
   check_refused("key,expiry\na,tomorrow\n", "templates do not expire; expiry must be empty: 'tomorrow'");
   check_refused("\x93NUMPX\x01 this is no csv\n", "unknown column");
+}
+
+Test(labels, a_list_that_is_named_as_no_list) {
+  check_refused("Anna\nBo\n", "unknown column 'Anna'; known are row, key, subject, group, tags; a list of a subject in "
+                              "each line ends in .txt");
+  check_refused("Kay\nBo\n", "unknown column 'Kay'; did you mean 'key'? A list of a subject in each line ends in .txt");
 }
 
 static lk_status parse_keyed(const char *csv, const char *key_column, lk_label_file *labels, lk_error *error) {

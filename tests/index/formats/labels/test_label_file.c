@@ -58,6 +58,34 @@ Test(label_file, lines) {
   check_refused("l.txt", "a\nb\tc\nc", 7, "l.txt: line 2 has a control character");
 }
 
+Test(label_file, a_csv_that_is_named_as_a_list) {
+  static const char *const wanted[] = {"one", "two", "three"}, *const titles[] = {"subjects", "one", "two"};
+  check_text("subject\none\ntwo\nthree\n", wanted);
+  check_text("x-,\"subject\"\r\n1,one\r\n2,two\r\n3,three\r\n", wanted);
+  check_text("x-;subject\n1;one\n2;two\n3;three\n", wanted);
+  check_text("\xef\xbb\xbfx-\tsubject\n1\tone\n2\ttwo\n3\tthree\n", wanted);
+  check("l.txt",
+        "\xff\xfe"
+        "x\0-\0,\0s\0u\0b\0j\0e\0c\0t\0\n\0"
+        "a\0,\0o\0n\0e\0\n\0b\0,\0t\0w\0o\0\n\0c\0,\0t\0h\0r\0e\0e\0",
+        62, (const char *const[]){"one", "two", "three"});
+  check_text("subjects\none\ntwo\n", titles);
+}
+
+Test(label_file, formats_that_are_not_read) {
+  static const char pickle[] = "\x80\x04\x95\x0c and so on";
+  check_refused("l.pkl", "x", 1,
+                "l.pkl: a Python pickle, which may run code; it is not read. Convert it: python3 -c \"import numpy, "
+                "pickle; numpy.save('x.npy', pickle.load(open('x.pkl', 'rb')))\"");
+  static const char *const names[] = {"l", "l.csv", "l.txt", "l.npy"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    lk_label_file labels;
+    lk_error error = {0};
+    cr_assert_eq(parse(names[i], pickle, sizeof pickle, &labels, &error), LK_EFORMAT);
+    cr_assert_not_null(strstr(error.text, ": a Python pickle, which may run code; it is not read"), "%s", error.text);
+  }
+}
+
 static void check_array(const char *descr, const char *shape, const void *items, size_t size,
                         const char *const wanted[3]) {
   char npy[512];

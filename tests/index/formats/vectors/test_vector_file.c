@@ -105,6 +105,9 @@ Test(vector_file, formats_that_are_not_read) {
                 "python3 -c \"import numpy, pickle; numpy.save('x.npy', pickle.load(open('x.pkl', 'rb')))\"");
   check_foreign("e.npy", "\x80\x04\x95 and so on", "a Python pickle");
   check_foreign("embeddings", "\x80\x05\x95 and so on", "a Python pickle");
+  check_foreign("e.csv", "\x80\x04\x95 and so on", "a Python pickle");
+  check_foreign("e.fvecs", "\x80\x04\x95 and so on", "a Python pickle");
+  check_foreign("e.fbin", "\x80\x04\x95 and so on", "a Python pickle");
   check_foreign("e.pt", "PK\3\4", "a PyTorch file");
   check_foreign("e.mat", "x", "a MATLAB file");
   check_foreign("e", "PAR1", "a Parquet file");
