@@ -2,7 +2,6 @@
 
 #include <locale.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,15 @@ const char *lk_text_fault(lk_text text) {
   return NULL;
 }
 
+lk_text lk_text_take_line(const char **at, const char *end) {
+  const char *first = *at, *feed = memchr(first, '\n', (size_t)(end - first));
+  const char *last = feed != NULL ? feed : end;
+  *at = feed != NULL ? feed + 1 : end;
+  if (last > first && last[-1] == '\r') last--;
+  size_t length = (size_t)(last - first);
+  return (lk_text){.bytes = first, .length = length > LK_TEXT_MAX ? LK_TEXT_MAX + 1 : (uint32_t)length};
+}
+
 bool lk_text_is_name(lk_text text) {
   static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
   if (text.length < 1 || text.length > LK_TEXT_MAX || text.bytes[0] == '.') return false;
@@ -37,16 +45,15 @@ bool lk_text_is_name(lk_text text) {
   return true;
 }
 
-static locale_t plain;
-static pthread_once_t plain_made = PTHREAD_ONCE_INIT;
-
-static void make_plain(void) { plain = newlocale(LC_ALL_MASK, "C", NULL); }
+/* glibc has this locale ready: nothing is made, or could fail. */
+float lk_text_strtof(const char *text, char **end) {
+  return strtof_l(text, end, newlocale(LC_ALL_MASK, "C", NULL));
+}
 
 bool lk_text_to_float(const char *text, float *value) {
   char *end;
-  pthread_once(&plain_made, make_plain);
-  if (plain == (locale_t)0 || strspn(text, "0123456789+-.eEinf") != strlen(text) || *text == '\0') return false;
-  *value = strtof_l(text, &end, plain);
+  if (strspn(text, "0123456789+-.eEinf") != strlen(text) || *text == '\0') return false;
+  *value = lk_text_strtof(text, &end);
   return *end == '\0' && !isnan(*value);
 }
 

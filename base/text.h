@@ -19,6 +19,10 @@ static inline bool lk_text_equal(lk_text a, lk_text b) {
   return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
 
+/* Reads the line at `*at`, without its LF or CRLF, and moves `*at` behind it. A line that is too long gives a text that is
+ * too long. */
+lk_text lk_text_take_line(const char **at, const char *end);
+
 /* Bytes of the well-formed UTF-8 sequence at `s` (Unicode 15, table 3-7), of which `left` bytes (1 or more) are there;
  * 0: there is none. */
 uint32_t lk_text_sequence(const unsigned char *s, uint32_t left);
@@ -39,6 +43,9 @@ const char *lk_text_nearest(lk_text text, lk_text_name *name_of, int names);
 /* Reads decimal text ("0.36", "-1e-3", "inf") as the float nearest to it, whatever the process' locale is. A double on
  * the way would be rounded twice. False: the text is something else, NaN, hexadecimal and spaces included. */
 bool lk_text_to_float(const char *text, float *value);
+
+/* strtof in the C locale, whatever the process' is. */
+float lk_text_strtof(const char *text, char **end);
 
 /* Appends formatted text to `text` of `size` bytes (1 or more), which has `used` bytes; text that does not fit is cut
  * off. Returns how many bytes are used then, without the NUL: less than `size`. */

@@ -6,16 +6,6 @@
 #include "base/fail.h"
 #include "base/text.h"
 
-/* Reads the line at `*at`, without its end. A line that is too long gives a text that is too long. */
-static lk_text take_line(const char **at, const char *end) {
-  const char *first = *at, *feed = memchr(first, '\n', (size_t)(end - first));
-  const char *last = feed != NULL ? feed : end;
-  *at = feed != NULL ? feed + 1 : end;
-  if (last > first && last[-1] == '\r') last--;
-  size_t length = (size_t)(last - first);
-  return (lk_text){.bytes = first, .length = length > LK_TEXT_MAX ? LK_TEXT_MAX + 1 : (uint32_t)length};
-}
-
 static lk_status add_text(lk_id_list *lines, lk_text text, lk_error *error) {
   if (lines->count == lines->capacity) {
     size_t capacity = lines->capacity > 0 ? 2 * lines->capacity : 64;
@@ -31,7 +21,7 @@ static lk_status add_text(lk_id_list *lines, lk_text text, lk_error *error) {
 static lk_status take_lines(const char *name, const char *at, const char *end, lk_id_list *lines, lk_error *error) {
   lk_status status = LK_OK;
   for (unsigned long long number = 1; status == LK_OK && at < end; number++) {
-    lk_text text = take_line(&at, end);
+    lk_text text = lk_text_take_line(&at, end);
     const char *fault = lk_text_fault(text);
     if (fault != NULL)
       status = lk_fail(error, LK_EFORMAT, "%s: line %llu %s", name, number, fault);

@@ -8,15 +8,6 @@
 #include "index/formats/labels/label_format.h"
 #include "index/formats/labels/plain_text.h"
 
-static lk_text take_line(const char **at, const char *end) {
-  const char *first = *at, *feed = memchr(first, '\n', (size_t)(end - first));
-  const char *last = feed != NULL ? feed : end;
-  *at = feed != NULL ? feed + 1 : end;
-  if (last > first && last[-1] == '\r') last--;
-  size_t length = (size_t)(last - first);
-  return (lk_text){.bytes = first, .length = length > LK_TEXT_MAX ? LK_TEXT_MAX + 1 : (uint32_t)length};
-}
-
 lk_status lk_label_lines_read(const lk_label_source *source, lk_label_file *labels, lk_error *error) {
   lk_plain_text text;
   lk_status status = lk_plain_text_of(source->name, source->data, source->size, &text, error);
@@ -25,7 +16,7 @@ lk_status lk_label_lines_read(const lk_label_source *source, lk_label_file *labe
   const char *at = text.bytes, *end = at + text.size;
   uint64_t count = 0;
   for (; at < end; count++) {
-    lk_text subject = take_line(&at, end);
+    lk_text subject = lk_text_take_line(&at, end);
     const char *fault = lk_text_fault(subject);
     if (fault != NULL) return lk_fail(error, LK_EFORMAT, "%s: line %" PRIu64 " %s", source->name, count + 1, fault);
     if (count < labels->rows) labels->of_row[count].subject = subject;

@@ -3,12 +3,13 @@
  * the number itself. Where one is, and for what is very large, small or long, strtof decides. */
 #include "index/formats/vectors/decimal.h"
 
-#include <locale.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/text.h"
 
 enum { DIGITS_MOST = 19, POWER_MOST = 22, TEXT_MOST = 1100, NEAR = 16 };
 
@@ -77,7 +78,7 @@ static const char *round_slowly(const char *at, const char *last, float *value) 
   memcpy(text, at, length);
   text[length] = '\0';
   char *stop;
-  *value = strtof_l(text, &stop, newlocale(LC_ALL_MASK, "C", NULL)); /* glibc has this locale ready */
+  *value = lk_text_strtof(text, &stop);
   return at + (stop - text);
 }
 
