@@ -2,13 +2,19 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+static bool is_file(const char *path) {
+  struct stat found;
+  return stat(path, &found) == 0 && S_ISREG(found.st_mode);
+}
 
 static bool cut(const char *name, size_t length, lk_member_path *path) {
   if (length >= sizeof path->file) length = sizeof path->file - 1;
   memcpy(path->file, name, length);
   path->file[length] = '\0';
-  return access(path->file, F_OK) == 0;
+  return is_file(path->file);
 }
 
 void lk_member_path_split(const char *name, lk_member_path *path) {

@@ -9,7 +9,7 @@ typedef struct lk_member_path {
   const char *member; /* the part of the name after the file's; NULL: the name is the file's */
 } lk_member_path;
 
-/* A name is split where that leaves the name of a file, unless a file has the whole name. One
+/* A name is split where that leaves the name of a regular file, unless something has the whole name. One
  * that is too long for a file is cut off: no file has it. */
 void lk_member_path_split(const char *name, lk_member_path *path);
 

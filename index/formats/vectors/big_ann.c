@@ -7,7 +7,9 @@
 #include "index/formats/element.h"
 #include "index/formats/vectors/vector_format.h"
 
-static lk_status open_as(lk_element element, const lk_vector_source *source, lk_vectors *vectors, lk_error *error) {
+static lk_status open_bin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+  (void)decoded;
+  lk_element element = source->format->element;
   uint32_t head[2];
   size_t size = source->file.size;
   if (size < sizeof head)
@@ -30,31 +32,23 @@ static lk_status open_as(lk_element element, const lk_vector_source *source, lk_
   return LK_OK;
 }
 
-static lk_status open_fbin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
-  (void)decoded;
-  return open_as(LK_F32, source, vectors, error);
-}
-
-static lk_status open_ibin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
-  (void)decoded;
-  return open_as(LK_I32, source, vectors, error);
-}
-
-static lk_status open_u8bin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
-  (void)decoded;
-  return open_as(LK_U8, source, vectors, error);
-}
-
-static lk_status open_i8bin(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
-  (void)decoded;
-  return open_as(LK_I8, source, vectors, error);
-}
-
-const lk_vector_format lk_fbin_format = {
-    .name = "big-ann-benchmarks file of float32", .endings = ".fbin", .holds = "rows of float32", .open = open_fbin};
-const lk_vector_format lk_ibin_format = {
-    .name = "big-ann-benchmarks file of int32", .endings = ".ibin", .holds = "rows of int32", .open = open_ibin};
-const lk_vector_format lk_u8bin_format = {
-    .name = "big-ann-benchmarks file of uint8", .endings = ".u8bin", .holds = "rows of uint8", .open = open_u8bin};
-const lk_vector_format lk_i8bin_format = {
-    .name = "big-ann-benchmarks file of int8", .endings = ".i8bin", .holds = "rows of int8", .open = open_i8bin};
+const lk_vector_format lk_fbin_format = {.name = "big-ann-benchmarks file of float32",
+                                         .endings = ".fbin",
+                                         .holds = "rows of float32",
+                                         .element = LK_F32,
+                                         .open = open_bin};
+const lk_vector_format lk_ibin_format = {.name = "big-ann-benchmarks file of int32",
+                                         .endings = ".ibin",
+                                         .holds = "rows of int32",
+                                         .element = LK_I32,
+                                         .open = open_bin};
+const lk_vector_format lk_u8bin_format = {.name = "big-ann-benchmarks file of uint8",
+                                          .endings = ".u8bin",
+                                          .holds = "rows of uint8",
+                                          .element = LK_U8,
+                                          .open = open_bin};
+const lk_vector_format lk_i8bin_format = {.name = "big-ann-benchmarks file of int8",
+                                          .endings = ".i8bin",
+                                          .holds = "rows of int8",
+                                          .element = LK_I8,
+                                          .open = open_bin};

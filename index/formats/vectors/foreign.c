@@ -4,6 +4,8 @@
 
 #include "base/fail.h"
 
+enum { NAME_MOST = 240 };
+
 #define PYTHON(code) "python3 -c \"" code "\""
 #define PICKLE PYTHON("import numpy, pickle; numpy.save('x.npy', pickle.load(open('x.pkl', 'rb')))")
 
@@ -32,9 +34,11 @@ const lk_foreign_format lk_foreign_formats[] = {
     {"gzip file", ".gz", "\x1f\x8b", "gunzip x.npy.gz"},
     {0}};
 
+/* The command matters more than a long path, of which the end is shown. */
 static lk_status refuse(const lk_vector_source *source, const lk_foreign_format *format, lk_error *error) {
-  return lk_fail(error, LK_EFORMAT, "%s: a %s; it is not read. Convert it: %s", source->name, format->name,
-                 format->convert);
+  size_t length = strlen(source->name), cut = length > NAME_MOST ? length - NAME_MOST : 0;
+  return lk_fail(error, LK_EFORMAT, "%s%s: a %s; it is not read. Convert it: %s", cut > 0 ? "..." : "",
+                 source->name + cut, format->name, format->convert);
 }
 
 lk_status lk_foreign_refuse_name(const lk_vector_source *source, lk_error *error) {

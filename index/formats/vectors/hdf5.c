@@ -91,6 +91,7 @@ const lk_vector_format lk_hdf5_format = {
     .endings = ".h5 .hdf5 .hdf",
     .magic = "\x89HDF\r\n\x1a\n",
     .magic_bytes = 8,
+    .mark_moves = 512,
     .has_members = true,
     .holds =
         "datasets of the shapes and types of .npy, contiguous, chunked or packed: the only one of rows x elements, "

@@ -52,28 +52,23 @@ lk_status lk_vecs_parse(const char *name, const void *data, size_t size, lk_elem
   return LK_OK;
 }
 
-static lk_status open_as(lk_element element, const lk_vector_source *source, lk_vectors *vectors, lk_error *error) {
-  return lk_vecs_parse(source->name, source->file.data, source->file.size, element, vectors, error);
-}
-
-static lk_status open_fvecs(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+static lk_status open_vecs(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
   (void)decoded;
-  return open_as(LK_F32, source, vectors, error);
+  return lk_vecs_parse(source->name, source->file.data, source->file.size, source->format->element, vectors, error);
 }
 
-static lk_status open_bvecs(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
-  (void)decoded;
-  return open_as(LK_U8, source, vectors, error);
-}
-
-static lk_status open_ivecs(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
-  (void)decoded;
-  return open_as(LK_I32, source, vectors, error);
-}
-
-const lk_vector_format lk_fvecs_format = {
-    .name = "TEXMEX file of floats", .endings = ".fvecs", .holds = "rows of float32", .open = open_fvecs};
-const lk_vector_format lk_bvecs_format = {
-    .name = "TEXMEX file of bytes", .endings = ".bvecs", .holds = "rows of uint8", .open = open_bvecs};
-const lk_vector_format lk_ivecs_format = {
-    .name = "TEXMEX file of integers", .endings = ".ivecs", .holds = "rows of int32", .open = open_ivecs};
+const lk_vector_format lk_fvecs_format = {.name = "TEXMEX file of floats",
+                                          .endings = ".fvecs",
+                                          .holds = "rows of float32",
+                                          .element = LK_F32,
+                                          .open = open_vecs};
+const lk_vector_format lk_bvecs_format = {.name = "TEXMEX file of bytes",
+                                          .endings = ".bvecs",
+                                          .holds = "rows of uint8",
+                                          .element = LK_U8,
+                                          .open = open_vecs};
+const lk_vector_format lk_ivecs_format = {.name = "TEXMEX file of integers",
+                                          .endings = ".ivecs",
+                                          .holds = "rows of int32",
+                                          .element = LK_I32,
+                                          .open = open_vecs};

@@ -10,15 +10,14 @@
 #include "index/formats/vectors/foreign.h"
 #include "index/formats/vectors/vector_format.h"
 
-static lk_status read_source(const lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
+static lk_status read_source(lk_vector_source *source, lk_file *decoded, lk_vectors *vectors, lk_error *error) {
   if (source->file.size == 0) return lk_fail(error, LK_EFORMAT, "%s: the file is empty", source->name);
-  const lk_vector_format *format;
-  lk_status status = lk_vector_format_find(source, &format, error);
+  lk_status status = lk_vector_format_find(source, error);
   if (status != LK_OK) return status;
-  status = format->open(source, decoded, vectors, error);
+  status = source->format->open(source, decoded, vectors, error);
   /* What has no mark of its own may be anything. */
   lk_status foreign = LK_OK;
-  if (status != LK_OK && format->magic_bytes == 0) foreign = lk_foreign_refuse_content(source, error);
+  if (status != LK_OK && source->format->magic_bytes == 0) foreign = lk_foreign_refuse_content(source, error);
   if (foreign != LK_OK) status = foreign;
   /* What was read may have been cut off meanwhile. That explains a fault, too. */
   bool was_read = decoded->data != NULL || status != LK_OK;

@@ -8,8 +8,9 @@
 #include <likeness/vector_file.h>
 #include "base/file.h"
 
-/* A file that is to be read. */
+/* A file that is to be read as `format`. */
 typedef struct lk_vector_source {
+  const struct lk_vector_format *format;
   const char *name;   /* for messages: as the user wrote it */
   const char *path;   /* of the file, whose ending may name a format */
   const char *member; /* what is wanted of the file: FILE:MEMBER. NULL: not said */
@@ -30,7 +31,9 @@ typedef struct lk_vector_format {
   const char *endings; /* of file names, in lower case, separated by spaces */
   const char *magic;   /* a file of this format begins with these bytes, and no other file does; "": it has none */
   uint32_t magic_bytes;
-  bool has_members;  /* FILE:MEMBER */
+  uint32_t mark_moves; /* the mark may also be at this offset, at twice that, four times, ...; 0: it may not */
+  bool has_members;   /* FILE:MEMBER */
+  lk_element element; /* where the format has only one */
   const char *holds; /* what can be read of it, for docs/files.md */
   lk_vector_opener *open;
 } lk_vector_format;
@@ -41,9 +44,9 @@ extern const lk_vector_format lk_npy_format, lk_npz_format, lk_hdf5_format, lk_f
 /* All formats, and then NULL. */
 extern const lk_vector_format *const lk_vector_formats[];
 
-/* The format of the file by its first bytes or, where these say nothing, by its path's ending. LK_EFORMAT: neither
- * names a format, or each another one. */
-lk_status lk_vector_format_find(const lk_vector_source *source, const lk_vector_format **format, lk_error *error);
+/* Finds the source's format by the file's first bytes or, where these say nothing, by its path's ending. LK_EFORMAT:
+ * neither names a format, or each another one. */
+lk_status lk_vector_format_find(lk_vector_source *source, lk_error *error);
 
 /* Whether the path ends in one of the endings. */
 bool lk_vector_format_is_named(const char *endings, const char *path);

@@ -28,13 +28,21 @@ bool lk_vector_format_is_named(const char *endings, const char *path) {
 static lk_status refuse_content(const lk_vector_source *source, const lk_vector_format *named, lk_error *error) {
   lk_status status = lk_foreign_refuse_content(source, error);
   if (status != LK_OK) return status;
-  return lk_fail(error, LK_EFORMAT, "%s: not a %s, as its name says: it begins with other bytes", source->name,
+  return lk_fail(error, LK_EFORMAT, "%s: its name is that of '%s', but it begins with other bytes", source->name,
                  named->name);
 }
 
+static bool has_mark_at(const lk_vector_format *format, const lk_file *file, size_t at) {
+  return file->size >= format->magic_bytes && at <= file->size - format->magic_bytes &&
+         memcmp((const char *)file->data + at, format->magic, format->magic_bytes) == 0;
+}
+
 static bool is_marked(const lk_vector_format *format, const lk_file *file) {
-  return format->magic_bytes > 0 && file->size >= format->magic_bytes &&
-         memcmp(file->data, format->magic, format->magic_bytes) == 0;
+  if (format->magic_bytes == 0) return false;
+  bool found = has_mark_at(format, file, 0);
+  for (size_t at = format->mark_moves; at > 0 && at < file->size && !found; at = at <= SIZE_MAX / 2 ? 2 * at : 0)
+    found = has_mark_at(format, file, at);
+  return found;
 }
 
 static lk_status refuse_name(const lk_vector_source *source, lk_error *error) {
@@ -48,22 +56,22 @@ static lk_status refuse_name(const lk_vector_source *source, lk_error *error) {
                  source->name, endings);
 }
 
-lk_status lk_vector_format_find(const lk_vector_source *source, const lk_vector_format **format, lk_error *error) {
+lk_status lk_vector_format_find(lk_vector_source *source, lk_error *error) {
   const lk_vector_format *named = NULL, *marked = NULL;
   lk_status status = lk_foreign_refuse_name(source, error);
   if (status != LK_OK) return status;
   for (int i = 0; lk_vector_formats[i] != NULL; i++) {
     if (lk_vector_format_is_named(lk_vector_formats[i]->endings, source->path)) named = lk_vector_formats[i];
-    if (is_marked(lk_vector_formats[i], &source->file)) marked = lk_vector_formats[i];
+    if (marked == NULL && is_marked(lk_vector_formats[i], &source->file)) marked = lk_vector_formats[i];
   }
-  *format = marked != NULL ? marked : named;
-  if (*format == NULL) return refuse_name(source, error);
+  source->format = marked != NULL ? marked : named;
+  if (source->format == NULL) return refuse_name(source, error);
   if (marked != NULL && named != NULL && marked != named)
-    return lk_fail(error, LK_EFORMAT, "%s: by its content it is a %s, whose name ends in %s, not a %s", source->name,
+    return lk_fail(error, LK_EFORMAT, "%s: by its content it is '%s', whose name ends in %s, not '%s'", source->name,
                    marked->name, marked->endings, named->name);
   if (named != NULL && marked == NULL && named->magic_bytes > 0) return refuse_content(source, named, error);
-  if (source->member != NULL && !(*format)->has_members)
-    return lk_fail(error, LK_EFORMAT, "%s: a %s has one array, without a name", source->name, (*format)->name);
+  if (source->member != NULL && !source->format->has_members)
+    return lk_fail(error, LK_EFORMAT, "%s: a %s has one array, without a name", source->name, source->format->name);
   return LK_OK;
 }
 

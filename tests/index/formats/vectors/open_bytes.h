@@ -20,7 +20,7 @@ static inline opened open_member(const lk_vector_format *format, const void *byt
   opened from = {.copy = malloc(size > 0 ? size : 1)};
   memcpy(from.copy, bytes, size);
   lk_vector_source source = {
-      .name = "file", .path = "file", .member = member, .file = {.data = from.copy, .size = size}};
+      .format = format, .name = "file", .path = "file", .member = member, .file = {.data = from.copy, .size = size}};
   from.status = format->open(&source, &from.decoded, &from.vectors, &from.error);
   return from;
 }

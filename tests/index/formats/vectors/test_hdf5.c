@@ -167,6 +167,20 @@ Test(hdf5, refused_with_a_reason) {
   check_refused(files_path("f.h5"), LK_EFORMAT, "it cannot have as many rows as it says");
 }
 
+/* As MATLAB writes them: the HDF5 file begins after a block of the user's. */
+Test(hdf5, after_a_user_block) {
+  static const hsize_t table[] = {4, 3};
+  for (hsize_t block = 512; block <= 4096; block *= 2)
+    for (hsize_t chunk_rows = 0; chunk_rows < 4; chunk_rows += 2) {
+      hid_t plist = H5Pcreate(H5P_FILE_CREATE);
+      H5Pset_userblock(plist, block);
+      file = H5Fcreate(files_path("f.h5"), H5F_ACC_TRUNC, plist, H5P_DEFAULT);
+      add("rows", H5T_IEEE_F32LE, 2, table, chunk_rows, 1);
+      finish(), H5Pclose(plist);
+      check(files_path("f.h5"), 4, 3);
+    }
+}
+
 Test(hdf5, types_that_are_refused) {
   hid_t text = H5Tcopy(H5T_C_S1), record = H5Tcreate(H5T_COMPOUND, 8), truth = H5Tenum_create(H5T_STD_I8LE),
         narrow = H5Tcopy(H5T_STD_I32LE);

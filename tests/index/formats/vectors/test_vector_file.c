@@ -1,12 +1,17 @@
 #include <likeness/vector_file.h>
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
 #include "index/formats/vector.h"
 #include "index/formats/vectors/foreign.h"
+#include "index/formats/vectors/scratch.h"
 #include "tests/support/files.h"
 
 TestSuite(vector_file, .init = files_setup, .fini = files_teardown);
@@ -56,7 +61,7 @@ Test(vector_file, content_before_name) {
   }
   files_write_npy(files_path("f.fvecs"), "<f4", ROWS, DIM, floats, sizeof floats);
   check_refused("f.fvecs", LK_EFORMAT,
-                "by its content it is a NumPy array, whose name ends in .npy, not a TEXMEX file");
+                "by its content it is 'NumPy array', whose name ends in .npy, not 'TEXMEX file");
 }
 
 Test(vector_file, neither_content_nor_name) {
@@ -85,8 +90,8 @@ Test(vector_file, contents_that_are_none) {
   files_write(files_path("wide.bvecs"), "PK, but not a zip", 17);
   check_refused("empty.npy", LK_EFORMAT, "empty.npy: the file is empty");
   check_refused("empty.fvecs", LK_EFORMAT, "empty.fvecs: the file is empty");
-  check_refused("text.npy", LK_EFORMAT, "not a NumPy array, as its name says");
-  check_refused("zip.bvecs", LK_EFORMAT, "by its content it is a NumPy archive, whose name ends in .npz, not a TEXMEX");
+  check_refused("text.npy", LK_EFORMAT, "its name is that of 'NumPy array', but it begins with other bytes");
+  check_refused("zip.bvecs", LK_EFORMAT, "by its content it is 'NumPy archive', whose name ends in .npz, not 'TEXMEX");
   check_refused("wide.bvecs", LK_EDIM, "wide.bvecs: row 0 has dimension 539773776");
   check_refused("missing.npy", LK_EIO, "cannot open");
   files_gallery("folder.npy", LK_COSINE, 2);
@@ -113,6 +118,89 @@ Test(vector_file, formats_that_are_not_read) {
   check_foreign("e", "PAR1", "a Parquet file");
   check_foreign("e.npz", "\x1f\x8b", "a gzip file");
   check_foreign("e.npy.gz", "x", "a gzip file");
+}
+
+Test(vector_file, a_long_path_before_the_command) {
+  char path[600] = "";
+  for (int i = 0; i < 100; i++) strcat(path, "/long");
+  strcat(path, "/e.pkl");
+  lk_vector_source source = {.name = path, .path = path};
+  for (const lk_foreign_format *f = lk_foreign_formats; f->name != NULL; f++) {
+    lk_error error = {0};
+    char ending[16] = "";
+    if (sscanf(f->endings, "%15s", ending) != 1) continue;
+    strcpy(strrchr(path, '.'), ending);
+    cr_assert_eq(lk_foreign_refuse_name(&source, &error), LK_EFORMAT);
+    cr_assert_not_null(strstr(error.text, f->convert), "%s", error.text);
+    cr_assert_not_null(strstr(error.text, "/long/e."), "%s", error.text);
+  }
+}
+
+static void *cut_when_mapped(void *context) {
+  const char *path = context;
+  char line[8192];
+  for (bool mapped = false; !mapped;) {
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, maps) != NULL) mapped = mapped || strstr(line, path) != NULL;
+    fclose(maps);
+  }
+  cr_assert_eq(truncate(path, 100), 0);
+  return NULL;
+}
+
+/* The zeros that are then read are no number. */
+Test(vector_file, cut_off_while_it_is_read) {
+  enum { BYTES = 30000000 };
+  char *text = malloc(BYTES);
+  memset(text, '1', BYTES);
+  for (int i = 3; i < BYTES; i += 4) text[i] = '\n';
+  char path[PATH_MAX];
+  strcpy(path, files_path("cut.csv"));
+  files_write(path, text, BYTES);
+  free(text);
+  pthread_t thread;
+  pthread_create(&thread, NULL, cut_when_mapped, path);
+  check_refused("cut.csv", LK_EIO, "the file was cut off, or could not be read, while it was in use");
+  pthread_join(thread, NULL);
+}
+
+/* No name is ever made, where the file system can do that. */
+Test(vector_file, what_is_decoded_never_has_a_name) {
+  char events[4096];
+  lk_vector_file file;
+  int able = open(files_root, O_TMPFILE | O_RDWR, 0600), watch = inotify_init1(IN_NONBLOCK);
+  if (able < 0) cr_skip_test("the file system has no files without names");
+  close(able);
+  setenv("TMPDIR", files_root, 1);
+  files_write(files_path("f.csv"), "1,2\n", 4);
+  cr_assert_geq(inotify_add_watch(watch, files_root, IN_CREATE), 0);
+  cr_assert_eq(lk_vector_file_open(files_path("f.csv"), LK_ROLE_TEMPLATES, &file, NULL), LK_OK);
+  lk_vector_file_close(&file);
+  cr_assert_lt(read(watch, events, sizeof events), 0);
+  close(watch);
+}
+
+/* Nobody's words on a closed stderr become a part of the rows. */
+Test(vector_file, when_stderr_is_closed) {
+  lk_scratch scratch;
+  int kept = dup(STDERR_FILENO), fd;
+  files_write(files_path("f.csv"), "1,2\n", 4);
+  close(STDERR_FILENO);
+  lk_scratch_open("f", &scratch);
+  lk_status status = lk_file_open(files_path("f.csv"), &fd, NULL);
+  dup2(kept, STDERR_FILENO);
+  cr_assert(status == LK_OK && fd > STDERR_FILENO && scratch.fd > STDERR_FILENO);
+  lk_scratch_close(&scratch);
+  close(fd), close(kept);
+}
+
+/* What is no file has no members. */
+Test(vector_file, a_folder_before_a_colon) {
+  lk_vector_file file;
+  lk_error error = {0};
+  files_gallery("g", LK_COSINE, 2);
+  cr_assert_eq(lk_vector_file_open(files_path("g:x"), LK_ROLE_TEMPLATES, &file, &error), LK_EIO);
+  cr_assert_not_null(strstr(error.text, "g:x: cannot open"), "%s", error.text);
 }
 
 /* Dimensions whose bytes are those that a pickle begins with. */
