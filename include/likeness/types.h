@@ -62,8 +62,8 @@ typedef struct lk_vectors {
   bool big_endian;
 } lk_vectors;
 
-/* The label of a vector at enrollment. An empty text means the default: for the key the template number in decimal, for
- * the subject the key, for the group no group. */
+/* The label of a vector at enrollment. An empty text means the default: for the key the template number in decimal, or
+ * another number where that is a key already; for the subject the key, for the group no group. */
 typedef struct lk_label {
   lk_text key; /* unique in the gallery */
   lk_text subject;

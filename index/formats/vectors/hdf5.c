@@ -94,6 +94,6 @@ const lk_vector_format lk_hdf5_format = {
     .mark_moves = 512,
     .has_members = true,
     .holds =
-        "datasets of the shapes and types of .npy, contiguous, chunked or packed: the only one of rows x elements, "
-        "or `FILE:NAME`; of ann-benchmarks' files `train` is enrolled, and `test` has the probes",
+        "datasets of the shapes and numbers of .npy, but no records; contiguous, chunked or packed: the only one of rows "
+        "x elements, or `FILE:NAME`; of ann-benchmarks' files `train` is enrolled, and `test` has the probes",
     .open = open_hdf5};

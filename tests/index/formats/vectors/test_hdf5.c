@@ -8,6 +8,7 @@
 
 #include <likeness/vector_file.h>
 #include "index/formats/vector.h"
+#include "index/formats/vectors/hdf5_dataset.h"
 #include "tests/support/files.h"
 
 /* The library asks for as much memory as a damaged file says. */
@@ -245,6 +246,70 @@ Test(hdf5, a_fifo_as_another_file, .timeout = 20) {
   finish();
   cr_assert_eq(mkfifo(files_path("fifo"), 0600), 0);
   check(files_path("f.h5"), 4, 3);
+}
+
+/* The file is the one that is open, whatever its path names by now. */
+Test(hdf5, a_path_that_changes) {
+  static const hsize_t table[] = {4, 3};
+  for (hsize_t chunk_rows = 0; chunk_rows < 4; chunk_rows += 2) {
+    create("other.h5");
+    add("rows", H5T_IEEE_F32LE, 2, table, chunk_rows, 7);
+    finish();
+    create("f.h5");
+    add("rows", H5T_IEEE_F32LE, 2, table, chunk_rows, 1);
+    finish();
+    lk_vector_source source = {.format = &lk_hdf5_format, .name = "f", .path = files_path("other.h5")};
+    lk_file decoded = {0};
+    lk_vectors vectors;
+    lk_error error = {0};
+    float got[12];
+    cr_assert_eq(lk_file_open(files_path("f.h5"), &source.fd, NULL), LK_OK);
+    cr_assert_eq(lk_file_map(files_path("f.h5"), &source.file, NULL), LK_OK);
+    cr_assert_eq(lk_hdf5_format.open(&source, &decoded, &vectors, &error), LK_OK, "%s", error.text);
+    lk_vector_to_f32(&vectors, 0, 4, got);
+    cr_assert_arr_eq(got, rows, sizeof got);
+    lk_file_unmap(&decoded), lk_file_unmap(&source.file), close(source.fd);
+  }
+}
+
+/* A folder that cannot be written to matters only for what is decoded. */
+Test(hdf5, no_place_for_what_is_decoded) {
+  static const hsize_t table[] = {4, 3};
+  setenv("TMPDIR", files_path("none"), 1);
+  create("f.h5");
+  add("rows", H5T_IEEE_F32LE, 2, table, 0, 1);
+  finish();
+  check(files_path("f.h5"), 4, 3);
+  create("f.h5");
+  add("rows", H5T_IEEE_F32LE, 2, table, 2, 1);
+  finish();
+  check_refused(files_path("f.h5"), LK_EIO, "f.h5: cannot put its decoded content into a file in ");
+}
+
+static void count(void *context) { ++*(int *)context; }
+
+/* Before each block of rows the times of the child begin anew. */
+Test(hdf5, blocks_are_counted) {
+  static const hsize_t table[] = {3 << 20, 1}, chunk[] = {1 << 20, 1};
+  hid_t plist = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(2, table, NULL);
+  H5Pset_chunk(plist, 2, chunk);
+  H5Pset_alloc_time(plist, H5D_ALLOC_TIME_EARLY);
+  create("f.h5");
+  H5Dclose(H5Dcreate2(file, "rows", H5T_IEEE_F32LE, space, H5P_DEFAULT, plist, H5P_DEFAULT));
+  H5Sclose(space), H5Pclose(plist);
+  finish();
+  int blocks = 0;
+  lk_vector_source source = {.name = "f"};
+  lk_hdf5_going going = {.on = count, .context = &blocks};
+  lk_hdf5_dataset dataset;
+  lk_scratch scratch;
+  lk_error error = {0};
+  cr_assert_eq(lk_file_open(files_path("f.h5"), &source.fd, NULL), LK_OK);
+  cr_assert_eq(lk_file_map(files_path("f.h5"), &source.file, NULL), LK_OK);
+  lk_scratch_open("f", &scratch);
+  cr_assert_eq(lk_hdf5_dataset_read(&source, &scratch, &going, &dataset, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(blocks, 3);
+  lk_scratch_close(&scratch), lk_file_unmap(&source.file), close(source.fd);
 }
 
 static void write_image(hsize_t chunk_rows) {
