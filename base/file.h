@@ -16,8 +16,8 @@ typedef struct lk_file {
 /* Opens a file to be read, with a descriptor of 3 or more; a FIFO is not waited for. LK_EIO. */
 lk_status lk_file_open(const char *path, int *fd, lk_error *error);
 
-/* The same open file with a descriptor of 3 or more, so that nobody who writes to a closed stderr writes into it. -1, and
- * errno: there is none; `fd` is closed. */
+/* The same open file with a descriptor of 3 or more, so that nobody who writes to a closed stderr writes into it. -1,
+ * and errno: there is none; `fd` is closed. */
 int lk_file_raise(int fd);
 
 /* Reads a regular file into memory, followed by a NUL. The bytes cannot change afterwards. */

@@ -46,9 +46,7 @@ bool lk_text_is_name(lk_text text) {
 }
 
 /* glibc has this locale ready: nothing is made, or could fail. */
-float lk_text_strtof(const char *text, char **end) {
-  return strtof_l(text, end, newlocale(LC_ALL_MASK, "C", NULL));
-}
+float lk_text_strtof(const char *text, char **end) { return strtof_l(text, end, newlocale(LC_ALL_MASK, "C", NULL)); }
 
 bool lk_text_to_float(const char *text, float *value) {
   char *end;

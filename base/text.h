@@ -19,8 +19,8 @@ static inline bool lk_text_equal(lk_text a, lk_text b) {
   return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
 
-/* Reads the line at `*at`, without its LF or CRLF, and moves `*at` behind it. A line that is too long gives a text that is
- * too long. */
+/* Reads the line at `*at`, without its LF or CRLF, and moves `*at` behind it. A line that is too long gives a text that
+ * is too long. */
 lk_text lk_text_take_line(const char **at, const char *end);
 
 /* Bytes of the well-formed UTF-8 sequence at `s` (Unicode 15, table 3-7), of which `left` bytes (1 or more) are there;

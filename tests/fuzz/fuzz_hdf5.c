@@ -55,7 +55,11 @@ static void go_on(void *context) { (void)context; }
 /* What the child process survives is read once more here, where the fuzzer sees which ways that takes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
-  lk_vector_source source = {.format = &lk_hdf5_format, .name = "fuzz", .path = "fuzz", .fd = save(data, size), .file = {.data = data, .size = size}};
+  lk_vector_source source = {.format = &lk_hdf5_format,
+                             .name = "fuzz",
+                             .path = "fuzz",
+                             .fd = save(data, size),
+                             .file = {.data = data, .size = size}};
   if (!is_survived(&source)) return 0;
   lk_hdf5_dataset dataset;
   lk_hdf5_going going = {.on = go_on};

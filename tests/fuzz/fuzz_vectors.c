@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static float row[LK_DIM_MAX];
   lk_file decoded = {0};
   lk_vectors vectors;
-  lk_vector_source source = {.format = &FORMAT, .name = "fuzz", .path = "fuzz", .fd = -1, .file = {.data = data, .size = size}};
+  lk_vector_source source = {
+      .format = &FORMAT, .name = "fuzz", .path = "fuzz", .fd = -1, .file = {.data = data, .size = size}};
   if (size == 0) return 0;
   if (FORMAT.open(&source, &decoded, &vectors, NULL) == LK_OK) {
     if (lk_vectors_check(&vectors, NULL) != LK_OK) abort();

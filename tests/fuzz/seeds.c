@@ -238,7 +238,8 @@ int main(int argc, char **argv) {
   save_npy("f2", 3, "{'descr': '<f2', 'fortran_order': False, 'shape': (12, 1)}\n");
   save_npy("columns", 1, "{'descr': '>i2', 'fortran_order': True, 'shape': (3, 1, 4), }\n");
   save_npy("records", 1, "{'descr': [('id', '<i4'), ('v', '>f4', (2,))], 'fortran_order': False, 'shape': (2,)}");
-  save_npy("twice", 1, "{'descr': [('p', '|V4000'), ('v', '<f4', (2,))], 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}");
+  save_npy("twice", 1,
+           "{'descr': [('p', '|V4000'), ('v', '<f4', (2,))], 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}");
   save_vecs("fuzz_fvecs", "rows", 3, 4, 4);
   save_vecs("fuzz_fvecs", "narrow", 1, 9, 4);
   save_vecs("fuzz_bvecs", "rows", 3, 4, 1);
@@ -257,7 +258,8 @@ int main(int argc, char **argv) {
   save_text("fuzz_id_list", "mark",
             "\xef\xbb\xbf"
             "t1\n");
-  save_text("fuzz_labels", "csv", "row,key,subject,group,tags,x-\r\n0,\"a \"\"b\",s,F,0x1f,\r\n2,,,M,7,y\r\n1,,,,,\r\n");
+  save_text("fuzz_labels", "csv",
+            "row,key,subject,group,tags,x-\r\n0,\"a \"\"b\",s,F,0x1f,\r\n2,,,M,7,y\r\n1,,,,,\r\n");
   save_text("fuzz_labels", "tabs", "\xef\xbb\xbfkey\tsubject\nZ\xc3\xbcrich\t\na\tb\nc\td\n");
   save("fuzz_labels", "utf16", "\xff\xfek\0e\0y\0\n\0a\0\n\0\xac\x20\n\0c\0", 20);
   save_text("fuzz_labels", "lines", "one\ntwo\r\nthree\n");

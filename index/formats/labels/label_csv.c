@@ -57,8 +57,9 @@ static void refuse_column(parse *p, lk_text title) {
                         "%s: unknown column '%.*s'; known are " KNOWN "; a list of a subject in each line ends in .txt",
                         p->source->name, length, title.bytes);
   else if (nearest != NULL)
-    p->status = lk_fail(p->error, LK_EFORMAT, "%s: unknown column '%.*s'; did you mean '%s'?%s", p->source->name, length,
-                        title.bytes, nearest, p->is_narrow ? " A list of a subject in each line ends in .txt" : "");
+    p->status =
+        lk_fail(p->error, LK_EFORMAT, "%s: unknown column '%.*s'; did you mean '%s'?%s", p->source->name, length,
+                title.bytes, nearest, p->is_narrow ? " A list of a subject in each line ends in .txt" : "");
   else if (p->source->key_column == NULL && is_one_of(title, likely_keys))
     p->status = lk_fail(p->error, LK_EFORMAT,
                         "%s: unknown column '%.*s'; known are " KNOWN "; if it has the keys, say --key-column %.*s",
@@ -151,9 +152,9 @@ static bool find_row(parse *p, uint64_t *row) {
 static void finish_record(parse *p) {
   uint64_t row, tags = 0;
   if (p->field != p->columns_count) {
-    p->status = lk_fail(p->error, LK_EFORMAT,
-                        "%s: record %" PRIu64 " has %" PRIu32 " field%s, but the header has %" PRIu32, p->source->name,
-                        p->record, p->field, p->field == 1 ? "" : "s", p->columns_count);
+    p->status =
+        lk_fail(p->error, LK_EFORMAT, "%s: record %" PRIu64 " has %" PRIu32 " field%s, but the header has %" PRIu32,
+                p->source->name, p->record, p->field, p->field == 1 ? "" : "s", p->columns_count);
     return;
   }
   if (!find_row(p, &row)) return;

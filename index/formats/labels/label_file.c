@@ -66,8 +66,7 @@ static lk_status parse(const lk_label_source *source, uint64_t rows, lk_label_fi
 
 lk_status lk_label_file_parse(const char *name, const void *data, size_t size, const char *key_column, uint64_t rows,
                               lk_label_file *labels, lk_error *error) {
-  const lk_label_source source = {
-      .name = name, .path = name, .data = data, .size = size, .key_column = key_column};
+  const lk_label_source source = {.name = name, .path = name, .data = data, .size = size, .key_column = key_column};
   return parse(&source, rows, labels, error);
 }
 

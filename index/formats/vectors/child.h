@@ -22,8 +22,8 @@ typedef void lk_child_work(lk_child *child, const void *task, void *answer);
 
 /* Runs the work and copies its answer, of up to LK_CHILD_ANSWER_MOST bytes: trust nothing that it says. `limits->to` is
  * not used. LK_EFORMAT, about
- * `name`: the child failed, or took too long on a processor. LK_EIO: it was stopped or killed, waited for something that
- * did not come, or ended otherwise, as a sanitizer ends it. */
+ * `name`: the child failed, or took too long on a processor. LK_EIO: it was stopped or killed, waited for something
+ * that did not come, or ended otherwise, as a sanitizer ends it. */
 lk_status lk_child_run(const char *name, const lk_child *limits, lk_child_work *work, const void *task, void *answer,
                        size_t answer_bytes, lk_error *error);
 

@@ -45,7 +45,8 @@ static lk_status ask_child(const lk_vector_source *source, lk_scratch *scratch, 
   answer a = {0};
   lk_status status = lk_child_run(source->name, &limits, work, &wanted, &a, sizeof a, error);
   if (status != LK_OK) return status;
-  if (!is_sane(&a)) return lk_fail(error, LK_EFORMAT, "%s: its library failed on this file: it is damaged", source->name);
+  if (!is_sane(&a))
+    return lk_fail(error, LK_EFORMAT, "%s: its library failed on this file: it is damaged", source->name);
   *dataset = a.dataset;
   return a.status == LK_OK ? LK_OK : lk_fail(error, a.status, "%s", a.error.text);
 }
@@ -93,7 +94,7 @@ const lk_vector_format lk_hdf5_format = {
     .magic_bytes = 8,
     .mark_moves = 512,
     .has_members = true,
-    .holds =
-        "datasets of the shapes and numbers of .npy, but no records; contiguous, chunked or packed: the only one of rows "
-        "x elements, or `FILE:NAME`; of ann-benchmarks' files `train` is enrolled, and `test` has the probes",
+    .holds = "datasets of the shapes and numbers of .npy, but no records; contiguous, chunked or packed: the only one "
+             "of rows "
+             "x elements, or `FILE:NAME`; of ann-benchmarks' files `train` is enrolled, and `test` has the probes",
     .open = open_hdf5};

@@ -153,9 +153,10 @@ static lk_status find_shape(const lk_vector_source *source, hid_t space, hsize_t
 /* Called before the file of an external link is opened. */
 static herr_t refuse_link(const char *from, const char *group, const char *to, const char *object, unsigned *flags,
                           hid_t access, void *context) {
-  (void)from, (void)group, (void)to, (void)object, (void)flags, (void)access;
+  (void)from, (void)group, (void)to, (void)object, (void)access;
   bool *met = context;
   *met = true;
+  *flags = READ_ONLY;
   return -1;
 }
 
@@ -184,8 +185,7 @@ static lk_status open_dataset(const lk_vector_source *source, handles *h, lk_err
   h->plist = h5.H5Dget_create_plist(h->dataset);
   h->type = h5.H5Dget_type(h->dataset);
   h->space = h5.H5Dget_space(h->dataset);
-  if (h->type < 0 || h->space < 0 || h->plist < 0)
-    return fail_inside(source, "the dataset cannot be opened", error);
+  if (h->type < 0 || h->space < 0 || h->plist < 0) return fail_inside(source, "the dataset cannot be opened", error);
   return LK_OK;
 }
 

@@ -204,7 +204,8 @@ static lk_status take_titles(text *t, const look *titles, uint64_t header_line, 
   t->has_index = titles->first_empty || fields == titles->fields + 1;
   if (fields == titles->fields + (t->has_index && !titles->first_empty)) return LK_OK;
   return lk_fail(error, LK_EFORMAT,
-                 "%s: line %" PRIu64 " has %" PRIu32 " fields, but the header in line %" PRIu64 " has %" PRIu32 " titles",
+                 "%s: line %" PRIu64 " has %" PRIu32 " fields, but the header in line %" PRIu64 " has %" PRIu32
+                 " titles",
                  t->name, t->line, fields, header_line, titles->fields);
 }
 
@@ -258,7 +259,8 @@ const lk_vector_format lk_number_text_format = {
     .name = "text of numbers",
     .endings = ".csv .tsv .txt",
     .magic = "",
-    .holds = "a row in each line, its numbers separated by `,`, `;`, tabs or spaces; with or without a header: "
-             "words, or 0, 1, 2, ... from three columns on. A first column without a title names the rows and is passed "
-             "over",
+    .holds =
+        "a row in each line, its numbers separated by `,`, `;`, tabs or spaces; with or without a header: "
+        "words, or 0, 1, 2, ... from three columns on. A first column without a title names the rows and is passed "
+        "over",
     .open = open_numbers};

@@ -62,11 +62,8 @@ const lk_vector_format lk_fvecs_format = {.name = "TEXMEX file of floats",
                                           .holds = "rows of float32",
                                           .element = LK_F32,
                                           .open = open_vecs};
-const lk_vector_format lk_bvecs_format = {.name = "TEXMEX file of bytes",
-                                          .endings = ".bvecs",
-                                          .holds = "rows of uint8",
-                                          .element = LK_U8,
-                                          .open = open_vecs};
+const lk_vector_format lk_bvecs_format = {
+    .name = "TEXMEX file of bytes", .endings = ".bvecs", .holds = "rows of uint8", .element = LK_U8, .open = open_vecs};
 const lk_vector_format lk_ivecs_format = {.name = "TEXMEX file of integers",
                                           .endings = ".ivecs",
                                           .holds = "rows of int32",

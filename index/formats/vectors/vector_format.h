@@ -32,9 +32,9 @@ typedef struct lk_vector_format {
   const char *magic;   /* a file of this format begins with these bytes, and no other file does; "": it has none */
   uint32_t magic_bytes;
   uint32_t mark_moves; /* the mark may also be at this offset, at twice that, four times, ...; 0: it may not */
-  bool has_members;   /* FILE:MEMBER */
-  lk_element element; /* where the format has only one */
-  const char *holds; /* what can be read of it, for docs/files.md */
+  bool has_members;    /* FILE:MEMBER */
+  lk_element element;  /* where the format has only one */
+  const char *holds;   /* what can be read of it, for docs/files.md */
   lk_vector_opener *open;
 } lk_vector_format;
 

@@ -169,7 +169,8 @@ static void check_keys(const char *folder, const char *const *wanted, uint64_t c
   cr_assert_eq(count_templates(folder), count);
   for (uint64_t row = 0; row < count; row++) {
     lk_template t = lk_gallery_template(gallery, row);
-    cr_assert(lk_text_equal(t.key, lk_text_of(wanted[row])), "row %d: '%.*s'", (int)row, (int)t.key.length, t.key.bytes);
+    cr_assert(lk_text_equal(t.key, lk_text_of(wanted[row])), "row %d: '%.*s'", (int)row, (int)t.key.length,
+              t.key.bytes);
     cr_assert(lk_text_equal(t.subject, t.key));
     cr_assert_eq(t.number, row);
   }
@@ -180,7 +181,8 @@ static void check_keys(const char *folder, const char *const *wanted, uint64_t c
 Test(enroll, a_default_key_that_is_taken) {
   const char *folder = files_gallery("g", LK_L2, 1);
   float data[4] = {1, 2, 3, 4};
-  lk_label label = {.key = lk_text_of("1")}, labels[4] = {{.tags = 0}, {.tags = 0}, {.key = lk_text_of("7")}, {.tags = 0}};
+  lk_label label = {.key = lk_text_of("1")},
+           labels[4] = {{.tags = 0}, {.tags = 0}, {.key = lk_text_of("7")}, {.tags = 0}};
   files_enroll(folder, data, 1, 1, &label);
   files_enroll(folder, data, 2, 1, NULL);
   check_keys(folder, (const char *const[]){"1", "3", "2"}, 3);

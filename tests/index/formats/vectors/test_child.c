@@ -105,7 +105,8 @@ Test(child, may_go_on_while_parts_are_done, .timeout = 60) {
   static const lk_child busy = {.processor_s = 2, .wait_ms = 25000};
   int answer = 0;
   lk_error error = {0};
-  cr_assert_eq(lk_child_run("file", &busy, work_in_parts, NULL, &answer, sizeof answer, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_child_run("file", &busy, work_in_parts, NULL, &answer, sizeof answer, &error), LK_OK, "%s",
+               error.text);
   cr_assert_eq(answer, 5);
 }
 

@@ -97,7 +97,8 @@ Test(number_text, a_header_of_another_width) {
 }
 
 Test(number_text, columns_that_are_not_of_the_vectors) {
-  check_refused("id,e0,e1\n7,1,2\n", LK_EFORMAT, "line 1, column 1: 'id' is a column that is not of the vectors; remove");
+  check_refused("id,e0,e1\n7,1,2\n", LK_EFORMAT,
+                "line 1, column 1: 'id' is a column that is not of the vectors; remove");
   check_refused(",x,Label\n0,1,2\n", LK_EFORMAT, "line 1, column 3: 'Label' is a column");
   check_refused("Unnamed: 0,0,1\n0,1,2\n", LK_EFORMAT, "line 1, column 1: 'Unnamed: 0' is a column");
 }

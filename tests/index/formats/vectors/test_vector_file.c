@@ -60,8 +60,7 @@ Test(vector_file, content_before_name) {
     check(files_path(names[i]), LK_F32);
   }
   files_write_npy(files_path("f.fvecs"), "<f4", ROWS, DIM, floats, sizeof floats);
-  check_refused("f.fvecs", LK_EFORMAT,
-                "by its content it is 'NumPy array', whose name ends in .npy, not 'TEXMEX file");
+  check_refused("f.fvecs", LK_EFORMAT, "by its content it is 'NumPy array', whose name ends in .npy, not 'TEXMEX file");
 }
 
 Test(vector_file, neither_content_nor_name) {
