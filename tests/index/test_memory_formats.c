@@ -17,7 +17,7 @@ static lk_label_file parsed;
 static lk_status parse_labels(lk_error *error) {
   static const char csv[] = "row,key,subject,tags,group\n0,a,\"a \"\"long\"\" subject, longer than 128 bytes: "
                             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",7,g\n2,c,,,\n1\n";
+                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",7,g\n2,c,,,\n1,,,,\n";
   return lk_label_file_parse("labels", csv, sizeof csv - 1, NULL, 3, &parsed, error);
 }
 static void check_parsed(void) {

@@ -193,7 +193,7 @@ Test(enroll, a_default_key_that_is_taken) {
 }
 
 /* Each default key is that of another row. */
-Test(enroll, many_default_keys_that_are_taken, .timeout = 60) {
+Test(enroll, many_default_keys_that_are_taken) {
   enum { ROWS = 20000 };
   const char *folder = files_gallery("g", LK_L2, 1);
   float *data = calloc(ROWS, sizeof *data);

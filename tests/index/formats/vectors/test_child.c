@@ -74,7 +74,7 @@ static void never_end(lk_child *child, const void *task, void *answer) {
   work_for_s(1e9);
 }
 
-Test(child, may_not_use_a_processor_for_long, .timeout = 30) {
+Test(child, may_not_use_a_processor_for_long) {
   static const lk_child busy = {.processor_s = 1, .wait_ms = 25000};
   int answer;
   lk_error error = {0};
@@ -87,7 +87,7 @@ static void wait_for_ever(lk_child *child, const void *task, void *answer) {
   for (;;) pause();
 }
 
-Test(child, may_not_wait_for_long, .timeout = 30) {
+Test(child, may_not_wait_for_long) {
   check_ends(wait_for_ever, NULL, LK_EIO, "file: nothing of it could be read for 3 s");
 }
 
@@ -101,7 +101,7 @@ static void work_in_parts(lk_child *child, const void *task, void *answer) {
   *(int *)answer = 5;
 }
 
-Test(child, may_go_on_while_parts_are_done, .timeout = 60) {
+Test(child, may_go_on_while_parts_are_done) {
   static const lk_child busy = {.processor_s = 2, .wait_ms = 25000};
   int answer = 0;
   lk_error error = {0};
@@ -119,7 +119,7 @@ static void wait_in_parts(lk_child *child, const void *task, void *answer) {
   *(int *)answer = 6;
 }
 
-Test(child, may_wait_while_parts_are_done, .timeout = 60) {
+Test(child, may_wait_while_parts_are_done) {
   int answer;
   cr_assert_eq(run(wait_in_parts, NULL, &answer, NULL), LK_OK);
   cr_assert_eq(answer, 6);
@@ -146,8 +146,10 @@ Test(child, has_2_gib) {
 
 /* What the child says goes nowhere, and nothing of the caller's is written over. */
 Test(child, when_stderr_is_closed) {
-  int answer, number = 3;
+  int answer, number = 3, kept = dup(STDERR_FILENO);
   close(STDERR_FILENO);
   lk_status status = run(give_square, &number, &answer, NULL);
+  dup2(kept, STDERR_FILENO);
+  close(kept);
   cr_assert(status == LK_OK && answer == 9, "%s", lk_status_name(status));
 }
