@@ -52,7 +52,8 @@ bool lk_text_to_float(const char *text, float *value) {
   char *end;
   if (strspn(text, "0123456789+-.eEinf") != strlen(text) || *text == '\0') return false;
   *value = lk_text_strtof(text, &end);
-  return *end == '\0' && !isnan(*value);
+  bool overflows = isinf(*value) && strchr(text, 'i') == NULL;
+  return *end == '\0' && !isnan(*value) && !overflows;
 }
 
 size_t lk_text_append(char *text, size_t size, size_t used, const char *format, ...) {

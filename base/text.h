@@ -41,7 +41,8 @@ typedef const char *lk_text_name(int number);
 const char *lk_text_nearest(lk_text text, lk_text_name *name_of, int names);
 
 /* Reads decimal text ("0.36", "-1e-3", "inf") as the float nearest to it, whatever the process' locale is. A double on
- * the way would be rounded twice. False: the text is something else, NaN, hexadecimal and spaces included. */
+ * the way would be rounded twice. False: the text is something else, NaN, hexadecimal and spaces included, or the
+ * number is too large for a float. */
 bool lk_text_to_float(const char *text, float *value);
 
 /* strtof in the C locale, whatever the process' is. */

@@ -72,7 +72,7 @@ static lk_status read_by(const char *value, void *to, lk_error *error) {
 
 static lk_status read_float(const char *value, void *to, lk_error *error) {
   if (lk_text_to_float(value, to)) return LK_OK;
-  return lk_fail(error, LK_EINVAL, "'%s' is not a number", value);
+  return lk_fail(error, LK_EINVAL, "'%s' is not a number, or too large for a float", value);
 }
 
 static lk_status read_double(const char *value, void *to, lk_error *error) {

@@ -73,7 +73,7 @@ static lk_status read_threshold(const reader *r, float *threshold) {
   if (field == NULL) return LK_OK;
   char digits[40];
   if (!copy_digits(field, digits) || !lk_text_to_float(digits, threshold) || *threshold == INFINITY)
-    return malformed(r, field, "is not a number");
+    return malformed(r, field, "is not a number, or too large for a float");
   return LK_OK;
 }
 

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -26,7 +27,10 @@ Test(text, the_nearest_float) {
   cr_assert(lk_text_to_float("-inf", &value) && value == -INFINITY);
   cr_assert(lk_text_to_float("1.0000000596046447753906251", &value) && value == 0x1.000002p0f, "%a", (double)value);
   cr_assert(lk_text_to_float("1.000000059604644775390625", &value) && value == 1);
-  static const char *const bad[] = {"", " 1", "1 ", "1,5", "0x1p3", "nan", "-nan", "1x", "e", ".", "1e", "\xc2\xbd"};
+  cr_assert(lk_text_to_float("3.4028235e38", &value) && value == FLT_MAX);
+  cr_assert(lk_text_to_float("-1e-60", &value) && value == 0);
+  static const char *const bad[] = {"",  " 1", "1 ", "1,5",      "0x1p3", "nan",   "-nan",        "1x",
+                                    "e", ".",  "1e", "\xc2\xbd", "1e39",  "-1e39", "3.4028236e38"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) cr_assert(!lk_text_to_float(bad[i], &value), "%s", bad[i]);
 }
 

@@ -77,6 +77,7 @@ Test(options, bad_values) {
   expect_bad("--threshold", "nan", "nan");
   expect_bad("--threshold", "0x1", "0x1");
   expect_bad("--threshold", "0.5x", "0.5x");
+  expect_bad("--threshold", "1e39", "too large for a float");
   expect_bad("--metric", "manhattan", "manhattan");
   expect_bad("--format", "CSV", "CSV");
   expect_bad("--priority", "mid", "mid");
