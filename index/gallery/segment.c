@@ -148,6 +148,15 @@ static lk_status check_numbers(const lk_segment *segment, lk_error *error) {
   return LK_OK;
 }
 
+/* Enrolled rows are from 2^-40 to 2^40 long. */
+static lk_status check_reciprocals(const lk_segment *segment, lk_error *error) {
+  const double *reciprocals = segment->block.reciprocals;
+  for (uint32_t r = 0; reciprocals != NULL && r < segment->block.rows; r++)
+    if (!(reciprocals[r] >= 0x1p-41 && reciprocals[r] <= 0x1p41))
+      return lk_fail(error, LK_ECORRUPT, "%s: row %u: its reciprocal length is out of range", segment->path, r);
+  return LK_OK;
+}
+
 /* The scan's certificate rests on these: a NaN here would drop rows silently. */
 static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
   const lk_block *block = &segment->block;
@@ -164,8 +173,6 @@ static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
     const lk_tile *tile = &block->tiles[r / LK_TILE_ROWS];
     if (lk_row_fits(tile, bound) && bound->norm > tile->norm_max)
       return lk_segment_fail(segment, LK_SECTION_BOUNDS, "a row is longer than its tile says", error);
-    if (block->reciprocals != NULL && !(block->reciprocals[r] > 0 && isfinite(block->reciprocals[r])))
-      return lk_segment_fail(segment, LK_SECTION_BOUNDS, "a reciprocal length is out of range", error);
   }
   for (uint32_t i = 0; i < segment->shape.dim; i++)
     if (!isfinite(block->mean[i])) return lk_segment_fail(segment, LK_SECTION_MEAN, "an element is not finite", error);
@@ -174,6 +181,7 @@ static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
 
 static lk_status check_contents(const lk_segment *segment, lk_error *error) {
   lk_status status = check_bounds(segment, error);
+  if (status == LK_OK) status = check_reciprocals(segment, error);
   if (status == LK_OK) status = check_column(segment, LK_SECTION_KEY_ENDS, error);
   if (status == LK_OK) status = check_column(segment, LK_SECTION_SUBJECT_ENDS, error);
   if (status == LK_OK) status = check_column(segment, LK_SECTION_GROUP_ENDS, error);

@@ -98,3 +98,20 @@ Test(forged, a_row_that_is_not_its_codes_is_named) {
   forge(folder, LK_SECTION_EXACT, 2, longer, sizeof longer);
   expect_forged(folder, 2, "row 2: the vector is not as long as when it was enrolled");
 }
+
+Test(forged, a_reciprocal_length_out_of_range_is_named) {
+  static const double values[] = {NAN, INFINITY, 0, -1, 0x1.fp-42, 0x1.1p41, 0x1p-41, 0x1p41};
+  size_t count = sizeof values / sizeof values[0];
+  const char *folder = write_small(LK_COSINE);
+  for (size_t i = 0; i < count; i++) {
+    lk_segment segment;
+    lk_error error = {0};
+    forge(folder, LK_SECTION_BOUNDS, SMALL_ROWS + 5, &values[i], sizeof values[i]); /* they lie behind the bounds */
+    lk_status status = lk_segment_open(files_folder(folder), "segment-000001.lks", &segment, &error);
+    cr_assert_eq(status, i + 2 < count ? LK_ECORRUPT : LK_OK, "%a", values[i]);
+    if (status == LK_OK)
+      lk_segment_close(&segment);
+    else
+      cr_assert_not_null(strstr(error.text, ".lks: row 5: its reciprocal length is out of range"), "%s", error.text);
+  }
+}
