@@ -161,7 +161,8 @@ static float mean_score(const lk_gallery *gallery, const lk_prepared_run *run, c
   const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, row, &inside);
   float buffer[LK_DIM_MAX];
   const float *x = lk_stored_row(shape.store, segment->block.exact, inside, shape.dim, buffer);
-  double sum = 0, reciprocal = lk_score_reciprocal(shape.metric, x, shape.dim);
+  const double *known = segment->block.reciprocals;
+  double sum = 0, reciprocal = known != NULL ? known[inside] : lk_score_reciprocal(shape.metric, x, shape.dim);
   for (uint32_t p = 0; p < run->count; p++)
     sum += lk_score_known(shape.metric, run->probes + (size_t)p * shape.dim, x, shape.dim, reciprocals[p] * reciprocal);
   return lk_score_round(sum / run->count);
