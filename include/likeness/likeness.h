@@ -104,8 +104,9 @@ LK_API lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjec
 /* The template at `position`, 0 .. templates - 1, in the order of enrollment. Beyond: zeros, so its key is empty. */
 LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position);
 
-/* Writes the vectors of `count` templates from `position` on as count x dim floats, exactly as they are stored
- * (as they came, or rounded under f16). `claims` may be NULL. LK_EPOLICY: the policy refuses the operation
+/* Writes the vectors of `count` templates from `position` on as count x dim floats, exactly as they are stored: as
+ * they came; under f16 rounded to halves and, under cosine, times a power of two where halves could not hold them; of a
+ * segment of version 2 under cosine, normalised. `claims` may be NULL. LK_EPOLICY: the policy refuses the operation
  * `export`; `vectors` is unchanged. LK_EINVAL: the gallery does not have so many. LK_EIO, LK_ECORRUPT: `vectors` has
  * zeros, if it was written. */
 LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count,
