@@ -214,7 +214,6 @@ static lk_status load_segment(lk_gallery *gallery, uint32_t i, lk_error *error) 
 static double longest_of(const lk_segment *segment) {
   static const float origin[LK_DIM_MAX];
   float longest = 0;
-  if (segment->shape.metric == LK_COSINE) return 1;
   for (uint32_t r = 0; r < segment->block.rows; r++) longest = fmaxf(longest, segment->block.bounds[r].norm);
   return (lk_codes_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
 }
@@ -228,8 +227,9 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
   lk_status status = lk_subjects_number(&gallery->catalog, &gallery->subjects, &subjects, error);
   gallery->longest = 0;
   for (uint32_t i = 0; status == LK_OK && i < segments; i++) {
+    const lk_segment *segment = &gallery->catalog.segments[i];
     status = load_segment(gallery, i, error);
-    gallery->longest = fmax(gallery->longest, longest_of(&gallery->catalog.segments[i]));
+    if (segment->shape.metric == LK_IP) gallery->longest = fmax(gallery->longest, longest_of(segment));
   }
   if (status != LK_OK) unload(gallery);
   return status;

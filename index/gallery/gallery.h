@@ -13,7 +13,7 @@ struct lk_gallery {
   lk_folder folder;
   lk_manifest manifest;
   lk_catalog catalog;
-  double longest;     /* no vector that scores rest on is longer: under cosine 1; set by loading */
+  double longest;     /* no template is longer; set by loading under ip */
   uint32_t *subjects; /* a number per row; set by loading (index/gallery/subjects.h) */
   lk_device *device;
   lk_resident_block **residents; /* one per segment; set by loading */
