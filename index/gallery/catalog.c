@@ -1,6 +1,5 @@
 #include "index/gallery/catalog.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +49,6 @@ const lk_segment *lk_catalog_segment_at(const lk_catalog *catalog, uint64_t row,
 struct widening {
   lk_widened *widened;
   const lk_segment *segment;
-  atomic_uint_least64_t bad; /* 1 + a row that is not of length 1; 0: there is none */
 };
 
 static void widen_tile(void *context, uint32_t thread, uint32_t tile) {
@@ -63,9 +61,16 @@ static void widen_tile(void *context, uint32_t thread, uint32_t tile) {
   for (uint32_t r = first; r < first + rows; r++) {
     const float *x = lk_stored_row(shape.store, w->segment->block.exact, r, shape.dim, room);
     w->widened->reciprocals[r] = lk_score_reciprocal(shape.metric, x, shape.dim);
-    if (!lk_segment_is_unit(w->widened->reciprocals[r])) atomic_store(&w->bad, UINT64_C(1) + r);
   }
   lk_codes_widen(w->widened->reciprocals + first, rows, &w->widened->tiles[tile], w->widened->bounds + first);
+}
+
+static lk_status check_lengths(const lk_segment *segment, const double *reciprocals, lk_error *error) {
+  uint32_t row = 0;
+  while (row < segment->block.rows && lk_segment_is_unit(reciprocals[row])) row++;
+  if (row == segment->block.rows) return LK_OK;
+  lk_status status = lk_file_check(&segment->file, segment->path, error);
+  return status == LK_OK ? lk_segment_fail_length(segment, row, error) : status;
 }
 
 static lk_status widen(struct widening *w, uint32_t tiles, lk_error *error) {
@@ -74,10 +79,7 @@ static lk_status widen(struct widening *w, uint32_t tiles, lk_error *error) {
   if (status != LK_OK) return status;
   lk_pool_run(pool, tiles, widen_tile, w);
   lk_pool_close(pool);
-  uint64_t bad = atomic_load(&w->bad);
-  if (bad == 0) return LK_OK;
-  status = lk_file_check(&w->segment->file, w->segment->path, error);
-  return status == LK_OK ? lk_segment_fail_length(w->segment, (uint32_t)(bad - 1), error) : status;
+  return check_lengths(w->segment, w->widened->reciprocals, error);
 }
 
 static lk_status make_widened(lk_widened *widened, const lk_segment *segment, lk_error *error) {

@@ -269,9 +269,9 @@ Test(cosine, segments_of_both_versions_are_searched_alike) {
 }
 
 /* r(x) is computed from rows whose checksum nobody reads at load: a row of another length would make its bounds void.
- */
+ * Of several the first is named. */
 Test(cosine, an_older_row_that_is_not_of_length_one_is_named) {
-  enum { DIM = 6, BAD = 41 };
+  enum { DIM = 6, BAD = 41, LATER = 57 };
   const char *folder = make_gallery("g", LK_STORE_F32, DIM);
   random_state random = {3};
   float *data = files_random(&random, ROWS, DIM), three = 3;
@@ -284,6 +284,7 @@ Test(cosine, an_older_row_that_is_not_of_length_one_is_named) {
   char *image = files_read(path, &size);
   uint64_t offset = ((lk_segment_header *)image)->sections[LK_SECTION_EXACT].offset;
   memcpy(image + offset + BAD * DIM * sizeof(float), &three, sizeof three);
+  memcpy(image + offset + LATER * DIM * sizeof(float), &three, sizeof three);
   files_write(path, image, size);
   lk_gallery *gallery = files_open(folder);
   cr_assert_eq(lk_gallery_load(gallery, device, &error), LK_ECORRUPT);
