@@ -20,11 +20,11 @@
  *     p.y = p.x^ + p.r_x            <=  p.x^ + |p||r_x|                                                         (2)
  *     p.y                           <=  |p||y|                                                                  (3)
  * q^.x^ is exactly probe scale * tile scale * acc. Rounding adds the following, with u = 2^-53 and dim <= 4096:
- *   - Cosine: r(v)^2 is within 2^-45 of 1 / |v|^2, relatively, since a sum of squares is within 133 u of its own value.
- *     The score multiplies a sum within 2^-45 |q||x| of the product of the raw vectors with r(q) r(x), two roundings
- *     more: it is within 2^-44 of q.x, and of the cosine within 2^-43. lk_bound_bar subtracts LK_COSINE_ERROR, so no
- *     length of q or x enters. x_i r(x) is rounded before the mean is subtracted, by u |x_i r(x)|: where the next lines
- *     have |y|, cosine has |y| + 1.
+ *   - Cosine: a sum of squares is within 133 u of its value, so r(v) is within 69 u of 1 / |v|, relatively. The score
+ *     multiplies a sum within 133 u |q||x| of the product of the raw vectors with r(q) r(x), two roundings more: it is
+ *     within 136 u of q.x and 275 u of the cosine, both less than 2^-44. lk_bound_bar subtracts LK_COSINE_ERROR, twice
+ *     that, so no length of q or x enters. x_i r(x) is rounded before the mean is subtracted, by u |x_i r(x)|: where
+ *     the next lines have |y|, cosine has |y| + 1.
  *   - The score is rounded to float once: score >= B means that the double sum is at least the float below B.
  *   - ip, l2: the double sum has at most 128 + 5 additions on any path; its products are exact (dot) or within 2u (l2).
  *     So it is within 2^-44 |q||x| of q.x, and within 2^-44 |q-x|^2 of |q-x|^2. |x| <= |m| + |y|.
