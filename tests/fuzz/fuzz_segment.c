@@ -1,9 +1,10 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/text.h"
-#include "index/gallery/segment.h"
+#include "index/gallery/catalog.h"
 #include "index/gallery/segment_layout.h"
 
 /* Sets right whatever checksum can be: a fuzzer does not guess one. */
@@ -43,12 +44,33 @@ static void read_all(const lk_segment *segment) {
   fuzz_kept = sum;
 }
 
+/* What a device would load. Of an older segment the catalog makes it from the rows: no bound becomes smaller. */
+static void check_block(const lk_segment *segment) {
+  lk_catalog catalog;
+  lk_block block;
+  if (lk_catalog_open(&catalog, 1, NULL) != LK_OK) abort();
+  catalog.segments[0] = *segment;
+  lk_catalog_add(&catalog);
+  bool given = lk_catalog_block(&catalog, 0, &block, NULL) == LK_OK;
+  for (uint32_t r = 0; given && r < block.rows; r++) {
+    const lk_row_bound *was = &segment->block.bounds[r], *is = &block.bounds[r];
+    const lk_tile *tile = &block.tiles[r / LK_TILE_ROWS];
+    if (!(is->residual >= was->residual && is->norm >= was->norm)) abort();
+    if (lk_row_fits(tile, is) && is->norm > tile->norm_max) abort();
+    if (lk_row_fits(&segment->block.tiles[r / LK_TILE_ROWS], was) && !lk_row_fits(tile, is)) abort();
+    if (block.reciprocals != NULL && !(block.reciprocals[r] > 0 && isfinite(block.reciprocals[r]))) abort();
+  }
+  catalog.segments[0].file = (lk_file){0}; /* the caller's */
+  lk_catalog_close(&catalog);
+}
+
 /* What holds of a file whose checksums are right, hostile as its contents may be. */
 static void check(const lk_segment *segment) {
   for (uint32_t r = 0; r < segment->block.rows; r++)
     if (segment->by_number[lk_segment_place(segment, r)] != r) abort();
   for (lk_section s = 0; s < LK_SECTIONS; s++)
     if (lk_segment_verify(segment, s, NULL) != LK_OK) abort();
+  check_block(segment);
 }
 
 /* Changes some bytes of each section while the segment is open, as another process can through the file. */

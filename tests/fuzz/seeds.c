@@ -92,14 +92,13 @@ static void save_label_arrays(void) {
   save("fuzz_labels", "numbers", npy, zip_make_npy(npy, "'>i2'", "(3,)", "\0\1\xff\xff\0\7", 6));
 }
 
-static void save_segment(void) {
-  float rows[6] = {1, 2, 3, 4, 5, 6};
+static void save_segment(const char *name, lk_metric metric, const float *rows) {
   lk_template templates[3] = {
       {.number = 0, .key = lk_text_of("a"), .subject = lk_text_of("s"), .group = lk_text_of("g"), .tags = 5},
       {.number = 1, .key = lk_text_of("b"), .subject = lk_text_of("s")},
       {.number = 2, .key = lk_text_of("c"), .subject = lk_text_of("t")}};
   const char *faults[3];
-  lk_segment_content content = {.metric = LK_COSINE,
+  lk_segment_content content = {.metric = metric,
                                 .vectors = {.name = "", .data = rows, .rows = 3, .dim = 2, .element = LK_F32},
                                 .rows = 3,
                                 .templates = templates,
@@ -107,9 +106,20 @@ static void save_segment(void) {
   lk_pool *pool;
   uint64_t checksum;
   if (lk_pool_open(1, &pool, NULL) != LK_OK ||
-      lk_segment_write(open_folder("fuzz_segment"), "small", &content, pool, &checksum, NULL) != LK_OK)
+      lk_segment_write(open_folder("fuzz_segment"), name, &content, pool, &checksum, NULL) != LK_OK)
     exit(1);
   lk_pool_close(pool);
+}
+
+/* A segment of version 2 under cosine is one of rows of length 1 under ip, but for its header. The target sets the
+ * header's checksum right. */
+static void save_older_segment(void) {
+  static const uint32_t version_and_metric[] = {LK_SEGMENT_NORMALISED, LK_COSINE};
+  save_segment("older", LK_IP, (float[]){0.6F, 0.8F, 1, 0, -0.8F, 0.6F});
+  FILE *file = fopen(place("fuzz_segment", "older"), "r+b");
+  if (file == NULL || fseek(file, offsetof(lk_segment_header, version), SEEK_SET) != 0 ||
+      fwrite(version_and_metric, sizeof version_and_metric, 1, file) != 1 || fclose(file) != 0)
+    exit(1);
 }
 
 static void save_manifest(void) {
@@ -267,7 +277,8 @@ int main(int argc, char **argv) {
   save_npz();
   save_hdf5("contiguous", false);
   save_hdf5("packed", true);
-  save_segment();
+  save_segment("small", LK_COSINE, (float[]){1, 2, 3, 4, 5, 6});
+  save_older_segment();
   save_manifest();
   save_audit();
   save_calibration();
