@@ -105,8 +105,8 @@ Test(limits, vectors_that_are_none) {
   vectors.data = NULL;
   check_vectors(vectors, "no data");
   vectors = files_vectors(rows[0], ROWS, DIM);
-  vectors.element = (lk_element)4;
-  check_vectors(vectors, "invalid element 4");
+  vectors.element = (lk_element)(LK_I64 + 1);
+  check_vectors(vectors, "invalid element 11");
   vectors.element = (lk_element)-1;
   check_vectors(vectors, "invalid element -1");
 }
