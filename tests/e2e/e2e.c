@@ -83,6 +83,15 @@ int likeness(process *p, ...) {
   return code;
 }
 
+void expect_exit(process *p, int exit_code, int wanted, const char *words) {
+  cr_assert_eq(exit_code, wanted, "exit code %d: %s", exit_code, process_log(p));
+  cr_assert_not_null(strstr(process_log(p), words), "'%s' is not in: %s", words, process_log(p));
+}
+
+void expect_out(process *p, const char *words) {
+  cr_assert_not_null(strstr(process_out(p), words), "'%s' is not in: %s", words, process_out(p));
+}
+
 void worker_start(process *worker, ...) {
   const char *const first[] = {"serve", faces, "--redis", redis.url};
   va_list words;

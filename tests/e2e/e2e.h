@@ -50,6 +50,15 @@ void e2e_teardown(void);
 
 /* Runs the program with these words (the last is NULL) to its end; returns the exit code. */
 int likeness(process *process, ...) __attribute__((sentinel));
+
+/* Fails unless the program ended with the exit code that is wanted and has these words on stderr. */
+void expect_exit(process *process, int exit_code, int wanted, const char *words);
+/* Fails unless it has these words on stdout. */
+void expect_out(process *process, const char *words);
+
+/* Runs the program with these words. */
+#define EXPECT(process, wanted, words, ...) expect_exit(process, likeness(process, __VA_ARGS__, NULL), wanted, words)
+
 /* Starts it. */
 void likeness_start(process *process, ...) __attribute__((sentinel));
 

@@ -11,24 +11,13 @@
 static process p;
 static char log_folder[PATH_MAX], key[PATH_MAX], public_key[PATH_MAX + 4];
 
-#define EXPECT(exit_code, words, ...)                                                                 \
-  do {                                                                                                \
-    int code_ = likeness(&p, __VA_ARGS__, NULL);                                                      \
-    cr_assert_eq(code_, exit_code, "exit code %d: %s", code_, process_log(&p));                       \
-    cr_assert_not_null(strstr(process_log(&p), words), "'%s' is not in: %s", words, process_log(&p)); \
-  } while (0)
-
-static void expect_out(const char *words) {
-  cr_assert_not_null(strstr(process_out(&p), words), "'%s' is not in: %s", words, process_out(&p));
-}
-
 /* 40 records in some files. */
 static void setup(void) {
   files_setup();
   strcpy(log_folder, files_path("log"));
   strcpy(key, files_path("key"));
   snprintf(public_key, sizeof public_key, "%s.pub", key);
-  EXPECT(0, "key.pub to those who verify", "key", key);
+  EXPECT(&p, 0, "key.pub to those who verify", "key", key);
   lk_audit *audit;
   lk_audit_options options = {.key_file = key, .file_bytes = 4000};
   cr_assert_eq(lk_audit_open(log_folder, &options, &audit, NULL), LK_OK);
@@ -47,29 +36,29 @@ static void teardown(void) {
 TestSuite(audit_cli, .init = setup, .fini = teardown);
 
 Test(audit_cli, usage) {
-  EXPECT(2, "unknown command 'audit'", "audit");
-  EXPECT(2, "unknown command 'audit burn'", "audit", "burn");
-  EXPECT(2, "usage:", "audit", "verify");
-  EXPECT(2, "usage:", "audit", "verify", "a", "b");
-  EXPECT(2, "--format", "audit", "verify", "a", "--format", "json");
-  EXPECT(2, "--format", "audit", "show", log_folder, "--format", "csv");
-  EXPECT(1, "key: cannot create: File exists", "key", key);
-  EXPECT(1, "nowhere: No such file", "audit", "verify", files_path("nowhere"));
+  EXPECT(&p, 2, "unknown command 'audit'", "audit");
+  EXPECT(&p, 2, "unknown command 'audit burn'", "audit", "burn");
+  EXPECT(&p, 2, "usage:", "audit", "verify");
+  EXPECT(&p, 2, "usage:", "audit", "verify", "a", "b");
+  EXPECT(&p, 2, "--format", "audit", "verify", "a", "--format", "json");
+  EXPECT(&p, 2, "--format", "audit", "show", log_folder, "--format", "csv");
+  EXPECT(&p, 1, "key: cannot create: File exists", "key", key);
+  EXPECT(&p, 1, "nowhere: No such file", "audit", "verify", files_path("nowhere"));
 }
 
 static void save_out(const char *path) { files_write(path, process_out(&p), strlen(process_out(&p))); }
 
 Test(audit_cli, verify_and_head) {
   const char *head = files_path("head");
-  EXPECT(0, "", "audit", "verify", log_folder);
-  expect_out("the chain is whole\n");
-  expect_out("; closed");
-  expect_out("no --key was given");
-  expect_out("not checked: no --head was given");
-  EXPECT(0, "", "audit", "head", log_folder, "--key", key);
+  EXPECT(&p, 0, "", "audit", "verify", log_folder);
+  expect_out(&p, "the chain is whole\n");
+  expect_out(&p, "; closed");
+  expect_out(&p, "no --key was given");
+  expect_out(&p, "not checked: no --head was given");
+  EXPECT(&p, 0, "", "audit", "head", log_folder, "--key", key);
   save_out(head);
-  EXPECT(0, "", "audit", "verify", log_folder, "--head", head, "--key", public_key);
-  expect_out("no: the log has the head's record");
+  EXPECT(&p, 0, "", "audit", "verify", log_folder, "--head", head, "--key", public_key);
+  expect_out(&p, "no: the log has the head's record");
   size_t size;
   char *last = NULL, name[64];
   snprintf(name, sizeof name, "log/audit-%06u.log", files_count(log_folder));
@@ -77,27 +66,27 @@ Test(audit_cli, verify_and_head) {
   last[size] = '\0';
   last[size - 1] = '\0'; /* the end of the last line */
   files_write(files_path(name), last, (size_t)(strrchr(last, '\n') + 1 - last));
-  EXPECT(0, "", "audit", "verify", log_folder);
-  EXPECT(1, "the log was cut", "audit", "verify", log_folder, "--head", head);
+  EXPECT(&p, 0, "", "audit", "verify", log_folder);
+  EXPECT(&p, 1, "the log was cut", "audit", "verify", log_folder, "--head", head);
   files_write(files_path(name), last, 40);
-  EXPECT(1, "incomplete record", "audit", "verify", log_folder);
+  EXPECT(&p, 1, "incomplete record", "audit", "verify", log_folder);
   free(last);
 }
 
 Test(audit_cli, show) {
-  EXPECT(0, "", "audit", "show", log_folder);
-  expect_out("Z  decision       actor=\"Z\xc3\xbcrich\\\\desk-1\" authenticated=true");
-  expect_out(" threshold=0.333333343 ");
-  expect_out("  rotated ");
-  EXPECT(0, "", "audit", "show", files_path("log/audit-000002.log"), "--format", "json");
+  EXPECT(&p, 0, "", "audit", "show", log_folder);
+  expect_out(&p, "Z  decision       actor=\"Z\xc3\xbcrich\\\\desk-1\" authenticated=true");
+  expect_out(&p, " threshold=0.333333343 ");
+  expect_out(&p, "  rotated ");
+  EXPECT(&p, 0, "", "audit", "show", files_path("log/audit-000002.log"), "--format", "json");
   size_t size;
   char *data = files_read(files_path("log/audit-000002.log"), &size);
   data[size] = '\0';
   cr_assert_str_eq(process_out(&p), data);
   data[size / 2] ^= 1;
   files_write(files_path("log/audit-000002.log"), data, size);
-  EXPECT(1, "audit-000002.log: line ", "audit", "show", log_folder, "--format", "json");
-  expect_out("\"type\":\"rotated\"");
+  EXPECT(&p, 1, "audit-000002.log: line ", "audit", "show", log_folder, "--format", "json");
+  expect_out(&p, "\"type\":\"rotated\"");
   free(data);
 }
 

@@ -19,59 +19,48 @@ static void teardown(void) {
 
 TestSuite(cli, .init = e2e_setup, .fini = teardown);
 
-#define EXPECT(exit_code, words, ...)                                                                 \
-  do {                                                                                                \
-    int code_ = likeness(&p, __VA_ARGS__, NULL);                                                      \
-    cr_assert_eq(code_, exit_code, "exit code %d: %s", code_, process_log(&p));                       \
-    cr_assert_not_null(strstr(process_log(&p), words), "'%s' is not in: %s", words, process_log(&p)); \
-  } while (0)
-
-static void expect_out(const char *words) {
-  cr_assert_not_null(strstr(process_out(&p), words), "'%s' is not in: %s", words, process_out(&p));
-}
-
 Test(cli, usage) {
   cr_assert_eq(likeness(&p, NULL), 2);
-  EXPECT(2, "unknown command 'frobnicate'", "frobnicate");
-  EXPECT(0, "", "--help");
-  expect_out("likeness submit");
-  EXPECT(2, "usage:", "create");
-  EXPECT(2, "usage:", "identify", "faces");
-  EXPECT(2, "usage:", "list", "a", "b");
-  EXPECT(2, "--colour", "list", "a", "--colour", "red");
-  EXPECT(2, "-k", "list", "a", "-k", "3");
-  EXPECT(2, "needs a value", "identify", "a", "b", "-k");
-  EXPECT(2, "'x'", "identify", "a", "b", "-k", "x");
-  EXPECT(2, "format", "identify", "a", "b", "--format", "xml");
-  EXPECT(2, "priority", "submit", "b", "--priority", "now");
+  EXPECT(&p, 2, "unknown command 'frobnicate'", "frobnicate");
+  EXPECT(&p, 0, "", "--help");
+  expect_out(&p, "likeness submit");
+  EXPECT(&p, 2, "usage:", "create");
+  EXPECT(&p, 2, "usage:", "identify", "faces");
+  EXPECT(&p, 2, "usage:", "list", "a", "b");
+  EXPECT(&p, 2, "--colour", "list", "a", "--colour", "red");
+  EXPECT(&p, 2, "-k", "list", "a", "-k", "3");
+  EXPECT(&p, 2, "needs a value", "identify", "a", "b", "-k");
+  EXPECT(&p, 2, "'x'", "identify", "a", "b", "-k", "x");
+  EXPECT(&p, 2, "format", "identify", "a", "b", "--format", "xml");
+  EXPECT(&p, 2, "priority", "submit", "b", "--priority", "now");
 }
 
 Test(cli, version) {
-  EXPECT(0, "", "--version");
+  EXPECT(&p, 0, "", "--version");
   cr_assert_str_eq(process_out(&p), "likeness " LK_VERSION "\n");
 }
 
 /* Options whose values are missing or out of range: the program prints its usage and does nothing. */
 Test(cli, usage_that_a_command_finds) {
-  EXPECT(2, "--dim", "create", files_path("new"));
-  EXPECT(2, "--dim", "create", files_path("new"), "--dim", "0");
-  EXPECT(2, "4097", "create", files_path("new"), "--dim", "4097");
-  EXPECT(2, "metric", "create", files_path("new"), "--dim", "4", "--metric", "manhattan");
-  EXPECT(2, "name", "create", files_path("a name"), "--dim", "4");
-  EXPECT(2, "-k", "identify", faces, probes, "-k", "0");
-  EXPECT(2, "-k", "identify", faces, probes, "-k", "4097");
+  EXPECT(&p, 2, "--dim", "create", files_path("new"));
+  EXPECT(&p, 2, "--dim", "create", files_path("new"), "--dim", "0");
+  EXPECT(&p, 2, "4097", "create", files_path("new"), "--dim", "4097");
+  EXPECT(&p, 2, "metric", "create", files_path("new"), "--dim", "4", "--metric", "manhattan");
+  EXPECT(&p, 2, "name", "create", files_path("a name"), "--dim", "4");
+  EXPECT(&p, 2, "-k", "identify", faces, probes, "-k", "0");
+  EXPECT(&p, 2, "-k", "identify", faces, probes, "-k", "4097");
   cr_assert_str_eq(process_out(&p), "");
-  EXPECT(2, "--subject", "verify", faces, probes);
-  EXPECT(2, "--format", "list", faces, "--format", "json");
-  EXPECT(2, "--redis", "submit", probes, "--gallery", "faces");
-  EXPECT(2, "--gallery", "submit", probes, "--redis", redis.url);
-  EXPECT(2, "-k", "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", "0");
-  EXPECT(2, "--job-probes", "submit", probes, "--redis", redis.url, "--gallery", "faces", "--job-probes", "0");
-  EXPECT(2, "must begin with", "submit", probes, "--redis", "http://x", "--gallery", "faces");
-  EXPECT(2, "password", "submit", probes, "--redis", "redis://u:hunter2@x", "--gallery", "faces");
+  EXPECT(&p, 2, "--subject", "verify", faces, probes);
+  EXPECT(&p, 2, "--format", "list", faces, "--format", "json");
+  EXPECT(&p, 2, "--redis", "submit", probes, "--gallery", "faces");
+  EXPECT(&p, 2, "--gallery", "submit", probes, "--redis", redis.url);
+  EXPECT(&p, 2, "-k", "submit", probes, "--redis", redis.url, "--gallery", "faces", "-k", "0");
+  EXPECT(&p, 2, "--job-probes", "submit", probes, "--redis", redis.url, "--gallery", "faces", "--job-probes", "0");
+  EXPECT(&p, 2, "must begin with", "submit", probes, "--redis", "http://x", "--gallery", "faces");
+  EXPECT(&p, 2, "password", "submit", probes, "--redis", "redis://u:hunter2@x", "--gallery", "faces");
   cr_assert_null(strstr(process_log(&p), "hunter2"), "a password in a message ends up in a log");
-  EXPECT(2, "--redis", "serve", faces);
-  EXPECT(2, "--batch", "serve", faces, "--redis", redis.url, "--batch", "0");
+  EXPECT(&p, 2, "--redis", "serve", faces);
+  EXPECT(&p, 2, "--batch", "serve", faces, "--redis", redis.url, "--batch", "0");
 }
 
 Test(cli, create_enroll_list_stat_check) {
@@ -81,71 +70,71 @@ Test(cli, create_enroll_list_stat_check) {
   files_write_npy(files_path("rows.npy"), "<f4", 5, 8, rows, 5 * 8 * sizeof(float));
   static const char labels[] = "row,subject,key,tags\n4,\"Doe, J\",d4,0x10\n0,,,\n1,alice,,3\n2,,,\n3,,,\n";
   files_write(files_path("labels.csv"), labels, sizeof labels - 1);
-  EXPECT(0, "", "create", made, "--dim", "8", "--metric", "l2", "--model", "net-2");
-  EXPECT(1, "made", "create", made, "--dim", "8");
-  EXPECT(0, "5 templates; the first has number 0", "enroll", made, files_path("rows.npy"), "--labels",
+  EXPECT(&p, 0, "", "create", made, "--dim", "8", "--metric", "l2", "--model", "net-2");
+  EXPECT(&p, 1, "made", "create", made, "--dim", "8");
+  EXPECT(&p, 0, "5 templates; the first has number 0", "enroll", made, files_path("rows.npy"), "--labels",
          files_path("labels.csv"));
-  EXPECT(0, "", "list", made, "--format", "csv");
+  EXPECT(&p, 0, "", "list", made, "--format", "csv");
   cr_assert_str_eq(process_out(&p),
                    "key,subject,tags,group,expiry\n0,0,0,,\n1,alice,3,,\n2,2,0,,\n3,3,0,,\nd4,\"Doe, J\",16,,\n");
-  EXPECT(0, "", "list", made);
-  expect_out("Doe, J");
-  EXPECT(0, "", "stat", made);
-  expect_out("name        made\nmodel       net-2\nmetric      l2\n");
-  expect_out("dim         8\ntemplates   5\nsubjects    5\n");
-  EXPECT(0, "", "check", made);
-  expect_out("all checksums match");
-  EXPECT(1, "key 'd4' is in the gallery already", "enroll", made, files_path("rows.npy"), "--labels",
+  EXPECT(&p, 0, "", "list", made);
+  expect_out(&p, "Doe, J");
+  EXPECT(&p, 0, "", "stat", made);
+  expect_out(&p, "name        made\nmodel       net-2\nmetric      l2\n");
+  expect_out(&p, "dim         8\ntemplates   5\nsubjects    5\n");
+  EXPECT(&p, 0, "", "check", made);
+  expect_out(&p, "all checksums match");
+  EXPECT(&p, 1, "key 'd4' is in the gallery already", "enroll", made, files_path("rows.npy"), "--labels",
          files_path("labels.csv"));
-  EXPECT(0, "", "stat", made);
-  expect_out("templates   5\n");
+  EXPECT(&p, 0, "", "stat", made);
+  expect_out(&p, "templates   5\n");
   free(rows);
 }
 
 Test(cli, an_f16_gallery) {
   const char *made = files_path("halves");
   static const float rows[] = {1, 0x1p-11f, 3, 70000};
-  EXPECT(0, "", "create", made, "--dim", "2", "--metric", "ip", "--store", "f16");
+  EXPECT(&p, 0, "", "create", made, "--dim", "2", "--metric", "ip", "--store", "f16");
   files_write_npy(files_path("rows.npy"), "<f4", 2, 2, rows, sizeof rows);
-  EXPECT(1, "row 1 has an element beyond 65504", "enroll", made, files_path("rows.npy"));
+  EXPECT(&p, 1, "row 1 has an element beyond 65504", "enroll", made, files_path("rows.npy"));
   files_write_npy(files_path("rows.npy"), "<f4", 1, 2, rows, 2 * sizeof *rows);
-  EXPECT(0, "", "enroll", made, files_path("rows.npy"));
-  EXPECT(0, "", "stat", made);
-  expect_out("store       f16\n");
-  EXPECT(0, "", "identify", made, files_path("rows.npy"), "--format", "csv");
-  expect_out("0,1,0,0,1.00000024\n");
+  EXPECT(&p, 0, "", "enroll", made, files_path("rows.npy"));
+  EXPECT(&p, 0, "", "stat", made);
+  expect_out(&p, "store       f16\n");
+  EXPECT(&p, 0, "", "identify", made, files_path("rows.npy"), "--format", "csv");
+  expect_out(&p, "0,1,0,0,1.00000024\n");
 }
 
 Test(cli, bad_files_are_named) {
   const char *odd = files_path("odd.npy");
   static const float vectors[30] = {1, 2, 3};
-  EXPECT(1, "none.npy", "identify", faces, files_path("none.npy"));
-  EXPECT(1, "none", "identify", files_path("none"), probes);
-  EXPECT(1, "none", "stat", files_path("none"));
-  EXPECT(1, "none", "list", files_path("none"));
-  EXPECT(1, "none", "check", files_path("none"));
-  EXPECT(1, "none", "enroll", files_path("none"), probes);
-  EXPECT(1, "none", "create", files_path("none/below"), "--dim", "4");
+  EXPECT(&p, 1, "none.npy", "identify", faces, files_path("none.npy"));
+  EXPECT(&p, 1, "none", "identify", files_path("none"), probes);
+  EXPECT(&p, 1, "none", "stat", files_path("none"));
+  EXPECT(&p, 1, "none", "list", files_path("none"));
+  EXPECT(&p, 1, "none", "check", files_path("none"));
+  EXPECT(&p, 1, "none", "enroll", files_path("none"), probes);
+  EXPECT(&p, 1, "none", "create", files_path("none/below"), "--dim", "4");
   files_write(odd, "hello", 5);
-  EXPECT(1, "odd.npy", "identify", faces, odd);
-  EXPECT(1, "odd.npy", "enroll", faces, odd);
+  EXPECT(&p, 1, "odd.npy", "identify", faces, odd);
+  EXPECT(&p, 1, "odd.npy", "enroll", faces, odd);
   files_write_npy(odd, "<f4", 3, 10, vectors, sizeof vectors);
-  EXPECT(1, "dimension 10", "identify", faces, odd);
-  EXPECT(1, "dimension 10", "enroll", faces, odd);
-  EXPECT(1, "dimension 10", "verify", faces, odd, "--subject", "s1");
+  EXPECT(&p, 1, "dimension 10", "identify", faces, odd);
+  EXPECT(&p, 1, "dimension 10", "enroll", faces, odd);
+  EXPECT(&p, 1, "dimension 10", "verify", faces, odd, "--subject", "s1");
   files_write_npy(odd, "<f4", 0, FACES_DIM, vectors, 0);
-  EXPECT(1, "no rows", "identify", faces, odd);
-  EXPECT(1, "no rows", "enroll", faces, odd);
-  EXPECT(1, "no rows", "submit", odd, "--redis", redis.url, "--gallery", "faces");
-  EXPECT(1, "m2", "identify", faces, probes, "--model", "m2");
-  EXPECT(1, "nobody", "verify", faces, probes, "--subject", "nobody");
-  EXPECT(1, "tpu", "identify", faces, probes, "--device", "tpu");
-  EXPECT(0, "", "check", faces);
+  EXPECT(&p, 1, "no rows", "identify", faces, odd);
+  EXPECT(&p, 1, "no rows", "enroll", faces, odd);
+  EXPECT(&p, 1, "no rows", "submit", odd, "--redis", redis.url, "--gallery", "faces");
+  EXPECT(&p, 1, "m2", "identify", faces, probes, "--model", "m2");
+  EXPECT(&p, 1, "nobody", "verify", faces, probes, "--subject", "nobody");
+  EXPECT(&p, 1, "tpu", "identify", faces, probes, "--device", "tpu");
+  EXPECT(&p, 0, "", "check", faces);
 }
 
 Test(cli, damage_is_found) {
   size_t size;
-  EXPECT(0, "", "stat", faces);
+  EXPECT(&p, 0, "", "stat", faces);
   process shell = {0};
   char script[PATH_MAX + 100];
   snprintf(script, sizeof script, "ls -S '%s' | head -1", faces);
@@ -159,13 +148,13 @@ Test(cli, damage_is_found) {
   data[size / 2] ^= 1;
   files_write(path, data, size);
   free(data);
-  EXPECT(1, strrchr(path, '/') + 1, "check", faces);
+  EXPECT(&p, 1, strrchr(path, '/') + 1, "check", faces);
 }
 
 Test(cli, verify_prints) {
-  EXPECT(0, "", "verify", faces, probes, "--subject", "s5", "--format", "csv");
+  EXPECT(&p, 0, "", "verify", faces, probes, "--subject", "s5", "--format", "csv");
   cr_assert_eq(strncmp(process_out(&p), "probe,key,subject,score,match\n0,", 32), 0);
-  EXPECT(0, "", "verify", faces, probes, "--subject", "s5", "--format", "json", "--threshold", "0.2");
+  EXPECT(&p, 0, "", "verify", faces, probes, "--subject", "s5", "--format", "json", "--threshold", "0.2");
   json_error_t error;
   json_t *line = json_loads(process_out(&p), JSON_DISABLE_EOF_CHECK, &error);
   cr_assert_str_eq(reply_text(line, "subject"), "s5");
@@ -178,9 +167,9 @@ Test(cli, the_same_bytes_on_every_instruction_set) {
   process other = {0};
   int code = likeness(&other, "identify", faces, probes, "--device", "cpu:avx2", "--format", "csv", NULL);
   if (code != 0) cr_skip("no AVX2 here: %s", process_log(&other));
-  EXPECT(0, "", "identify", faces, probes, "--device", "cpu:portable", "--format", "csv");
+  EXPECT(&p, 0, "", "identify", faces, probes, "--device", "cpu:portable", "--format", "csv");
   cr_assert_str_eq(process_out(&p), process_out(&other));
-  EXPECT(0, "", "identify", faces, probes, "--threads", "1", "--format", "csv");
+  EXPECT(&p, 0, "", "identify", faces, probes, "--threads", "1", "--format", "csv");
   cr_assert_str_eq(process_out(&p), process_out(&other));
   process_close(&other);
 }
@@ -230,16 +219,16 @@ static void expect_found(const char *keys, const char *subjects, int count, cons
   if (keys != NULL) files_write(keys_path, keys, strlen(keys));
   if (subjects != NULL) files_write(subjects_path, subjects, strlen(subjects));
   if (subjects == NULL)
-    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--keys", keys_path);
+    EXPECT(&p, 0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--keys", keys_path);
   else if (keys == NULL)
-    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--subjects", subjects_path);
+    EXPECT(&p, 0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--subjects", subjects_path);
   else
-    EXPECT(0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--keys", keys_path, "--subjects",
+    EXPECT(&p, 0, "", "identify", faces, one, "-k", "600", "--format", "csv", "--keys", keys_path, "--subjects",
            subjects_path);
   int lines = 0;
   for (const char *at = process_out(&p); (at = strchr(at, '\n')) != NULL; at++) lines++;
   cr_assert_eq(lines, 1 + count, "%s", process_out(&p));
-  for (int i = 0; i < count; i++) expect_out(wanted[i]);
+  for (int i = 0; i < count; i++) expect_out(&p, wanted[i]);
 }
 
 #define FIELDS(...) \
@@ -261,19 +250,19 @@ Test(cli, lists_hold_for_every_batch) {
   for (int i = 0; i < ROWS * FACES_DIM; i++) many[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];
   files_write_vecs(files_path("many.fvecs"), sizeof *many, ROWS, FACES_DIM, many);
   files_write(files_path("keys.txt"), "t5\n", 3);
-  EXPECT(0, "", "identify", faces, files_path("many.fvecs"), "--format", "csv", "--keys", files_path("keys.txt"));
+  EXPECT(&p, 0, "", "identify", faces, files_path("many.fvecs"), "--format", "csv", "--keys", files_path("keys.txt"));
   int listed = 0;
   for (const char *at = process_out(&p); (at = strstr(at, ",1,t5,s1,")) != NULL; at++) listed++;
   cr_assert_eq(listed, ROWS);
-  expect_out("\n2099,1,t5,s1,");
+  expect_out(&p, "\n2099,1,t5,s1,");
   free(many);
 }
 
 static void expect_bad_list(const char *list, const char *words) {
   const char *path = files_path("list.txt");
   files_write(path, list, strlen(list));
-  EXPECT(1, words, "identify", faces, probes, "--keys", path);
-  EXPECT(1, words, "identify", faces, probes, "--subjects", path);
+  EXPECT(&p, 1, words, "identify", faces, probes, "--keys", path);
+  EXPECT(&p, 1, words, "identify", faces, probes, "--subjects", path);
   cr_assert_str_eq(process_out(&p), "", "half an answer");
 }
 
@@ -286,7 +275,7 @@ Test(cli, bad_lists_are_named) {
   expect_bad_list("t1\n\nt\xff\n", "list.txt: line 3 is not UTF-8");
   expect_bad_list("t1\tt2\n", "list.txt: line 1 has a control character");
   expect_bad_list(longest, "list.txt: line 1 is longer than 255 bytes");
-  EXPECT(1, "none.txt", "identify", faces, probes, "--keys", files_path("none.txt"));
+  EXPECT(&p, 1, "none.txt", "identify", faces, probes, "--keys", files_path("none.txt"));
 }
 
 /* The field of the line that --stats prints. */
@@ -302,17 +291,17 @@ static long long stat_of(const char *field) {
 }
 
 Test(cli, stats) {
-  EXPECT(0, "", "identify", faces, probes, "--format", "csv");
+  EXPECT(&p, 0, "", "identify", faces, probes, "--format", "csv");
   cr_assert_str_eq(process_log(&p), "");
   char *lists = strdup(process_out(&p));
-  EXPECT(0, ",\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
+  EXPECT(&p, 0, ",\"probes\":150,", "identify", faces, probes, "--format", "csv", "--stats");
   cr_assert_str_eq(process_out(&p), lists);
   cr_assert_eq(stat_of("scanned"), FACES_PROBES * FACES_ROWS);
   cr_assert_geq(stat_of("rescored"), FACES_PROBES * 10);
   cr_assert(stat_of("rounds") >= 1 && stat_of("survivors") >= 1 && stat_of("reruns") >= 0);
   const char *log = process_log(&p);
   cr_assert_eq(strchr(log, '\n') - log + 1, (ptrdiff_t)strlen(log), "one line");
-  EXPECT(0, "{\"device\":\"cpu:portable,cpu:portable\",", "identify", faces, probes, "--format", "csv", "--stats",
+  EXPECT(&p, 0, "{\"device\":\"cpu:portable,cpu:portable\",", "identify", faces, probes, "--format", "csv", "--stats",
          "--device", "cpu:portable,cpu:portable");
   cr_assert_str_eq(process_out(&p), lists);
   free(lists);
@@ -320,11 +309,11 @@ Test(cli, stats) {
   float *many = malloc(sizeof *many * 1100 * FACES_DIM);
   for (int i = 0; i < 1100 * FACES_DIM; i++) many[i] = faces_probes[i % (FACES_PROBES * FACES_DIM)];
   files_write_vecs(files_path("many.fvecs"), sizeof *many, 1100, FACES_DIM, many);
-  EXPECT(0, "", "identify", faces, files_path("many.fvecs"), "--stats");
+  EXPECT(&p, 0, "", "identify", faces, files_path("many.fvecs"), "--stats");
   cr_assert_eq(stat_of("probes"), 1100);
   cr_assert_eq(stat_of("scanned"), 1100LL * FACES_ROWS);
   free(many);
-  EXPECT(2, "--stats", "verify", faces, probes, "--subject", "s1", "--stats");
+  EXPECT(&p, 2, "--stats", "verify", faces, probes, "--subject", "s1", "--stats");
 }
 
 /* Of so many probes that it takes some seconds; what it printed before is whole. */

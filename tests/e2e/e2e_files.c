@@ -17,17 +17,6 @@ static void teardown(void) {
 
 TestSuite(files, .init = e2e_setup, .fini = teardown);
 
-#define EXPECT(exit_code, words, ...)                                                                 \
-  do {                                                                                                \
-    int code_ = likeness(&p, __VA_ARGS__, NULL);                                                      \
-    cr_assert_eq(code_, exit_code, "exit code %d: %s", code_, process_log(&p));                       \
-    cr_assert_not_null(strstr(process_log(&p), words), "'%s' is not in: %s", words, process_log(&p)); \
-  } while (0)
-
-static void expect_out(const char *words) {
-  cr_assert_not_null(strstr(process_out(&p), words), "'%s' is not in: %s", words, process_out(&p));
-}
-
 static void write_formats(const float *floats, const uint8_t *bytes, uint64_t rows, uint32_t dim) {
   files_write_npy(files_path("f.npy"), "<f4", rows, dim, floats, rows * dim * sizeof *floats);
   files_write_npy(files_path("b.npy"), "|u1", rows, dim, bytes, rows * dim);
@@ -38,8 +27,8 @@ static void write_formats(const float *floats, const uint8_t *bytes, uint64_t ro
 /* Enrolls `from` and searches for it, more probes than go into one batch: the lists, as csv. */
 static void identify_all_of(process *run, const char *name, const char *from) {
   const char *made = files_path(name), *file = files_path(from);
-  EXPECT(0, "", "create", made, "--dim", "128", "--metric", "l2");
-  EXPECT(0, "1100 templates", "enroll", made, file);
+  EXPECT(&p, 0, "", "create", made, "--dim", "128", "--metric", "l2");
+  EXPECT(&p, 0, "1100 templates", "enroll", made, file);
   cr_assert_eq(likeness(run, "identify", made, file, "-k", "5", "--format", "csv", NULL), 0, "%s", process_log(run));
 }
 
@@ -66,9 +55,9 @@ Test(files, every_format_of_vectors_gives_the_same_lists) {
   write_formats(floats, bytes, ROWS, DIM);
   expect_same_lists("f.npy", "f.fvecs");
   expect_same_lists("b.npy", "b.bvecs");
-  EXPECT(0, "", "verify", files_path("from-f.npy"), files_path("b.bvecs"), "--subject", "3", "--format", "csv");
+  EXPECT(&p, 0, "", "verify", files_path("from-f.npy"), files_path("b.bvecs"), "--subject", "3", "--format", "csv");
   char *wanted = strdup(process_out(&p));
-  EXPECT(0, "", "verify", files_path("from-f.npy"), files_path("f.npy"), "--subject", "3", "--format", "csv");
+  EXPECT(&p, 0, "", "verify", files_path("from-f.npy"), files_path("f.npy"), "--subject", "3", "--format", "csv");
   cr_assert_str_eq(process_out(&p), wanted);
   free(wanted);
   free(floats);
@@ -78,11 +67,11 @@ Test(files, every_format_of_vectors_gives_the_same_lists) {
 static void expect_bad_vectors(const char *name, const void *data, size_t size, const char *words) {
   const char *path = files_path(name);
   files_write(path, data, size);
-  EXPECT(1, words, "enroll", faces, path);
+  EXPECT(&p, 1, words, "enroll", faces, path);
   cr_assert_not_null(strstr(process_log(&p), path), "%s", process_log(&p));
-  EXPECT(1, words, "identify", faces, path);
-  EXPECT(1, words, "verify", faces, path, "--subject", "s1");
-  EXPECT(1, words, "submit", path, "--redis", redis.url, "--gallery", "faces");
+  EXPECT(&p, 1, words, "identify", faces, path);
+  EXPECT(&p, 1, words, "verify", faces, path, "--subject", "s1");
+  EXPECT(&p, 1, words, "submit", path, "--redis", redis.url, "--gallery", "faces");
 }
 
 Test(files, bad_vectors_are_named) {
@@ -99,7 +88,7 @@ Test(files, bad_vectors_are_named) {
   expect_bad_vectors("a.bvecs", "", 0, "the file is empty");
   expect_bad_vectors("a.vectors", other, 16, "not a vector file by its name, nor by its content");
   files_write(files_path("a.fvecs"), other, 16);
-  EXPECT(1, "a.fvecs: vectors of dimension 1;", "enroll", faces, files_path("a.fvecs"));
+  EXPECT(&p, 1, "a.fvecs: vectors of dimension 1;", "enroll", faces, files_path("a.fvecs"));
   cr_assert_eq(files_digest(faces), digest);
 }
 
@@ -118,19 +107,19 @@ Test(files, bad_rows_are_named) {
   const char *bad = files_path("bad.npy");
   uint64_t digest = files_digest(faces);
   write_bad_rows(bad, NAN, 0);
-  EXPECT(1, "bad.npy: 2 of 6 rows", "enroll", faces, bad);
-  EXPECT(1, "row 2 ", "enroll", faces, bad);
-  EXPECT(1, "row 4 ", "enroll", faces, bad);
-  EXPECT(1, "bad.npy: probe 2 ", "identify", faces, bad, "--format", "csv");
+  EXPECT(&p, 1, "bad.npy: 2 of 6 rows", "enroll", faces, bad);
+  EXPECT(&p, 1, "row 2 ", "enroll", faces, bad);
+  EXPECT(&p, 1, "row 4 ", "enroll", faces, bad);
+  EXPECT(&p, 1, "bad.npy: probe 2 ", "identify", faces, bad, "--format", "csv");
   cr_assert_str_eq(process_out(&p), "", "half an answer");
-  EXPECT(1, "bad.npy: probe 2 ", "verify", faces, bad, "--subject", "s1", "--format", "csv");
+  EXPECT(&p, 1, "bad.npy: probe 2 ", "verify", faces, bad, "--subject", "s1", "--format", "csv");
   cr_assert_str_eq(process_out(&p), "", "half an answer");
-  EXPECT(1, "bad.npy: probe 2 ", "submit", bad, "--redis", redis.url, "--gallery", "faces");
+  EXPECT(&p, 1, "bad.npy: probe 2 ", "submit", bad, "--redis", redis.url, "--gallery", "faces");
   write_bad_rows(bad, 1, INFINITY);
-  EXPECT(1, "row 4 ", "enroll", faces, bad);
-  EXPECT(1, "bad.npy: probe 4 ", "identify", faces, bad);
+  EXPECT(&p, 1, "row 4 ", "enroll", faces, bad);
+  EXPECT(&p, 1, "bad.npy: probe 4 ", "identify", faces, bad);
   write_bad_rows(bad, 1, 1e30F);
-  EXPECT(1, "bad.npy: probe 4 ", "submit", bad, "--redis", redis.url, "--gallery", "faces");
+  EXPECT(&p, 1, "bad.npy: probe 4 ", "submit", bad, "--redis", redis.url, "--gallery", "faces");
   cr_assert_eq(files_digest(faces), digest);
 }
 
@@ -141,13 +130,13 @@ Test(files, texts_that_look_like_others) {
   static const float rows[] = {1, 0, 0, 1};
   files_write_npy(files_path("-rows.npy"), "<f4", 2, 2, rows, sizeof rows);
   files_write(files_path("l.csv"), "id,subject\n--help,/etc/passwd\n17,-k\n", 36);
-  EXPECT(0, "", "create", made, "--dim", "2");
+  EXPECT(&p, 0, "", "create", made, "--dim", "2");
   cr_assert_eq(chdir(files_root), 0);
-  EXPECT(0, "enrolled 2", "enroll", "--labels", "l.csv", "--key-column=id", "--", made, "-rows.npy");
-  EXPECT(0, "", "list", made, "--format", "csv");
-  expect_out("--help,/etc/passwd,0,,\n17,-k,0,,\n");
-  EXPECT(0, "", "verify", made, "--subject", "-k", "--", "-rows.npy");
-  EXPECT(0, "", "verify", made, "--subject=/etc/passwd", "--", "-rows.npy");
+  EXPECT(&p, 0, "enrolled 2", "enroll", "--labels", "l.csv", "--key-column=id", "--", made, "-rows.npy");
+  EXPECT(&p, 0, "", "list", made, "--format", "csv");
+  expect_out(&p, "--help,/etc/passwd,0,,\n17,-k,0,,\n");
+  EXPECT(&p, 0, "", "verify", made, "--subject", "-k", "--", "-rows.npy");
+  EXPECT(&p, 0, "", "verify", made, "--subject=/etc/passwd", "--", "-rows.npy");
 }
 
 /* A number that was given as a key is no default key any more: who enrolls without keys gets others. */
@@ -156,23 +145,23 @@ Test(files, numbers_as_keys) {
   strcpy(made, files_path("made"));
   static const float rows[] = {1, 0, 0, 1};
   files_write_npy(files_path("rows.npy"), "<f4", 2, 2, rows, sizeof rows);
-  EXPECT(0, "", "create", made, "--dim", "2");
+  EXPECT(&p, 0, "", "create", made, "--dim", "2");
   files_write(files_path("l.csv"), "key\n3\n900\n", 10);
-  EXPECT(0, "first has number 0", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
-  EXPECT(0, "first has number 2", "enroll", made, files_path("rows.npy"));
+  EXPECT(&p, 0, "first has number 0", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
+  EXPECT(&p, 0, "first has number 2", "enroll", made, files_path("rows.npy"));
   files_write(files_path("l.csv"), "key\n\"\"\n4\n", 9);
-  EXPECT(1, "row 1: key '4' is in the gallery already", "enroll", made, files_path("rows.npy"), "--labels",
+  EXPECT(&p, 1, "row 1: key '4' is in the gallery already", "enroll", made, files_path("rows.npy"), "--labels",
          files_path("l.csv"));
   files_write(files_path("l.csv"), "key\n\"\"\n6\n", 9);
-  EXPECT(0, "first has number 4", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
-  EXPECT(0, "", "list", made, "--format", "csv");
-  expect_out("\n3,3,0,,\n900,900,0,,\n2,2,0,,\n4,4,0,,\n7,7,0,,\n6,6,0,,\n");
+  EXPECT(&p, 0, "first has number 4", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
+  EXPECT(&p, 0, "", "list", made, "--format", "csv");
+  expect_out(&p, "\n3,3,0,,\n900,900,0,,\n2,2,0,,\n4,4,0,,\n7,7,0,,\n6,6,0,,\n");
 }
 
 static void expect_bad_labels(const char *labels, const char *words) {
   const char *path = files_path("labels.csv");
   files_write(path, labels, strlen(labels));
-  EXPECT(1, words, "enroll", faces, probes, "--labels", path);
+  EXPECT(&p, 1, words, "enroll", faces, probes, "--labels", path);
   cr_assert_not_null(strstr(process_log(&p), "labels.csv: "), "%s", process_log(&p));
 }
 
@@ -197,10 +186,10 @@ Test(files, bad_labels_are_named) {
   expect_bad_labels("row,tags\n7,99999999999999999999\n", "tags");
   expect_bad_labels("row,key\n0,a\xff\n", "UTF-8");
   write_keys(3, "z", 5, "z");
-  EXPECT(1, "row 5: key 'z' is used twice", "enroll", faces, probes, "--labels", files_path("labels.csv"));
+  EXPECT(&p, 1, "row 5: key 'z' is used twice", "enroll", faces, probes, "--labels", files_path("labels.csv"));
   write_keys(3, "t11", 4, "t12");
-  EXPECT(1, "row 3: key 't11' is in the gallery already", "enroll", faces, probes, "--labels",
+  EXPECT(&p, 1, "row 3: key 't11' is in the gallery already", "enroll", faces, probes, "--labels",
          files_path("labels.csv"));
-  EXPECT(1, "none.csv", "enroll", faces, probes, "--labels", files_path("none.csv"));
+  EXPECT(&p, 1, "none.csv", "enroll", faces, probes, "--labels", files_path("none.csv"));
   cr_assert_eq(files_digest(faces), digest);
 }

@@ -17,43 +17,34 @@ TestSuite(policy_commands, .init = files_setup, .fini = teardown);
 #define EXAMPLES LIKENESS_SOURCE "/deploy/policies/"
 #define MORATORIUM EXAMPLES "moratorium.yaml"
 
-static void expect_log(int code, int wanted, const char *words) {
-  cr_assert_eq(code, wanted, "exit code %d: %s", code, process_log(&p));
-  cr_assert_not_null(strstr(process_log(&p), words), "'%s' is not in: %s", words, process_log(&p));
-}
-#define EXPECT(exit_code, words, ...) expect_log(likeness(&p, __VA_ARGS__, NULL), exit_code, words)
-
-static void expect_out(const char *words) {
-  cr_assert_not_null(strstr(process_out(&p), words), "'%s' is not in: %s", words, process_out(&p));
-}
-
 Test(policy_commands, check) {
   static const char broken[] = "policy: 1\nname: n\nrules:\n  - id: r\n    effect: maybe\n    text: why\n";
-  EXPECT(0, "", "policy", "check", MORATORIUM);
-  expect_out("moratorium.yaml: policy 'moratorium' is valid: rules 4, keys 0, sha256 ");
+  EXPECT(&p, 0, "", "policy", "check", MORATORIUM);
+  expect_out(&p, "moratorium.yaml: policy 'moratorium' is valid: rules 4, keys 0, sha256 ");
   cr_assert_eq(strchr(process_out(&p), '\n')[1], '\0', "one line");
   files_write(files_path("p.yaml"), broken, sizeof broken - 1);
-  EXPECT(1, "p.yaml: line 5: rule 'r': effect: 'maybe' is neither permit nor forbid", "policy", "check",
+  EXPECT(&p, 1, "p.yaml: line 5: rule 'r': effect: 'maybe' is neither permit nor forbid", "policy", "check",
          files_path("p.yaml"));
   cr_assert_str_eq(process_out(&p), "");
-  EXPECT(1, "none.yaml", "policy", "check", files_path("none.yaml"));
+  EXPECT(&p, 1, "none.yaml", "policy", "check", files_path("none.yaml"));
 }
 
 Test(policy_commands, usage) {
-  EXPECT(2, "unknown command 'policy'\nusage:\n  likeness policy check", "policy");
-  EXPECT(2, "unknown command 'policy frob'", "policy", "frob");
-  EXPECT(2, "unknown command 'polic'", "polic");
-  EXPECT(2, "unknown command ''", "");
-  EXPECT(2, "unknown command 'policy check'", "policy check");
-  EXPECT(2, "usage:", "policy", "check");
-  EXPECT(2, "usage:", "policy", "check", "a", "b");
-  EXPECT(2, "--operation is missing", "policy", "explain", MORATORIUM);
-  EXPECT(2, "--operation: 'search' is not one of", "policy", "explain", MORATORIUM, "--operation", "search");
-  EXPECT(2, "--at: '2021-02-29' is not a valid date", "policy", "explain", MORATORIUM, "--operation", "verify", "--at",
-         "2021-02-29");
-  EXPECT(2, "--pending-since: 'x'", "policy", "explain", MORATORIUM, "--operation", "verify", "--pending-since", "x");
-  EXPECT(2, "--format", "policy", "explain", MORATORIUM, "--operation", "verify", "--format", "csv");
-  EXPECT(1, "none.yaml", "policy", "explain", files_path("none.yaml"), "--operation", "verify");
+  EXPECT(&p, 2, "unknown command 'policy'\nusage:\n  likeness policy check", "policy");
+  EXPECT(&p, 2, "unknown command 'policy frob'", "policy", "frob");
+  EXPECT(&p, 2, "unknown command 'polic'", "polic");
+  EXPECT(&p, 2, "unknown command ''", "");
+  EXPECT(&p, 2, "unknown command 'policy check'", "policy check");
+  EXPECT(&p, 2, "usage:", "policy", "check");
+  EXPECT(&p, 2, "usage:", "policy", "check", "a", "b");
+  EXPECT(&p, 2, "--operation is missing", "policy", "explain", MORATORIUM);
+  EXPECT(&p, 2, "--operation: 'search' is not one of", "policy", "explain", MORATORIUM, "--operation", "search");
+  EXPECT(&p, 2, "--at: '2021-02-29' is not a valid date", "policy", "explain", MORATORIUM, "--operation", "verify",
+         "--at", "2021-02-29");
+  EXPECT(&p, 2, "--pending-since: 'x'", "policy", "explain", MORATORIUM, "--operation", "verify", "--pending-since",
+         "x");
+  EXPECT(&p, 2, "--format", "policy", "explain", MORATORIUM, "--operation", "verify", "--format", "csv");
+  EXPECT(&p, 1, "none.yaml", "policy", "explain", files_path("none.yaml"), "--operation", "verify");
 }
 
 #define MISSING "--operation", "identify", "--purpose", "missing-persons", "--actor", "police/north", "--case", "c"
@@ -66,34 +57,35 @@ Test(policy_commands, check_warns_of_permits_that_leave_fields_open) {
                              "- {id: said, effect: permit, text: t, operations: verify, purposes: p, actors: a,\n"
                              "   jurisdictions: j, galleries: g, until: 2030-01-01}\n";
   files_write(files_path("open.yaml"), open, strlen(open));
-  EXPECT(0,
+  EXPECT(&p, 0,
          "warning: the permit 'all' leaves fields open; it permits any operation, any purpose, any actor, any "
          "jurisdiction, any gallery, without an end\n",
          "policy", "check", files_path("open.yaml"));
   cr_assert_not_null(strstr(process_log(&p), "the permit 'some' leaves fields open; it permits any jurisdiction\n"));
   cr_assert_null(strstr(process_log(&p), "'not'"));
   cr_assert_null(strstr(process_log(&p), "'said'"));
-  EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--purpose", " P\xe2\x80\x8b", "--granted");
-  EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--purpose", "\xff");
+  EXPECT(&p, 0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--purpose", " P\xe2\x80\x8b",
+         "--granted");
+  EXPECT(&p, 0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--purpose", "\xff");
   cr_assert_eq(strncmp(process_out(&p), "refused: the purpose is not valid UTF-8\n", 40), 0, "%s", process_out(&p));
 }
 
 Test(policy_commands, explain_as_a_table) {
-  EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "identify", "--purpose", "investigation", "--actor",
+  EXPECT(&p, 0, "", "policy", "explain", MORATORIUM, "--operation", "identify", "--purpose", "investigation", "--actor",
          "police/north", "--jurisdiction", "US-OR", "--gallery", "faces", "--at", "2021-06-10");
-  expect_out("refused: rule 'police-moratorium' forbids it: Use by the police is halted until further notice.\n");
-  expect_out("at          2021-06-10T00:00:00Z\n");
-  expect_out("does not apply permit  police-before            the rule ended at 2020-06-10T00:00:00Z\n");
+  expect_out(&p, "refused: rule 'police-moratorium' forbids it: Use by the police is halted until further notice.\n");
+  expect_out(&p, "at          2021-06-10T00:00:00Z\n");
+  expect_out(&p, "does not apply permit  police-before            the rule ended at 2020-06-10T00:00:00Z\n");
   cr_assert_null(strstr(process_out(&p), "threshold"));
-  EXPECT(0, "", "policy", "explain", MORATORIUM, MISSING, "--authorisation", "w", "--pending-since", "2021-06-10",
+  EXPECT(&p, 0, "", "policy", "explain", MORATORIUM, MISSING, "--authorisation", "w", "--pending-since", "2021-06-10",
          "--at", "2021-06-11T02:00:00+02:00", "-k", "7");
   cr_assert_eq(strncmp(process_out(&p), "permitted\n", 10), 0, "%s", process_out(&p));
-  expect_out("threshold   0.600000024\nk           7\nretention   720 hours\n");
-  expect_out("grace until 2021-06-12T00:00:00Z\n");
+  expect_out(&p, "threshold   0.600000024\nk           7\nretention   720 hours\n");
+  expect_out(&p, "grace until 2021-06-12T00:00:00Z\n");
 }
 
 static json_t *explained(const char *at) {
-  EXPECT(0, "", "policy", "explain", MORATORIUM, MISSING, "--authorisation", "w", "--pending-since", "2021-06-10",
+  EXPECT(&p, 0, "", "policy", "explain", MORATORIUM, MISSING, "--authorisation", "w", "--pending-since", "2021-06-10",
          "--threshold", "0.75", "--at", at, "--format", "json");
   json_t *root = json_loads(process_out(&p), 0, NULL);
   cr_assert_not_null(root, "%s", process_out(&p));
@@ -123,9 +115,9 @@ Test(policy_commands, explain_as_json) {
 
 /* Without a date: now, when the moratorium holds. */
 Test(policy_commands, explain_now) {
-  EXPECT(0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--actor", "police/x");
-  expect_out("refused: rule 'police-moratorium'");
-  EXPECT(0, "", "policy", "explain", EXAMPLES "two-jurisdictions.yaml", "--operation", "identify", "--actor", "kapo-zh",
-         "--signed", "--jurisdiction", "CH", "--purpose", "p", "--case", "c");
-  expect_out("no calibration gives this model");
+  EXPECT(&p, 0, "", "policy", "explain", MORATORIUM, "--operation", "verify", "--actor", "police/x");
+  expect_out(&p, "refused: rule 'police-moratorium'");
+  EXPECT(&p, 0, "", "policy", "explain", EXAMPLES "two-jurisdictions.yaml", "--operation", "identify", "--actor",
+         "kapo-zh", "--signed", "--jurisdiction", "CH", "--purpose", "p", "--case", "c");
+  expect_out(&p, "no calibration gives this model");
 }
