@@ -10,6 +10,7 @@
 #include "kernels/scan_order.h"
 #include "tests/support/near_mean.h"
 #include "tests/support/random.h"
+#include "tests/support/round_hits.h"
 
 typedef long double real;
 _Static_assert(LDBL_MANT_DIG >= 64, "wider than double");
@@ -111,36 +112,6 @@ Test(bound, a_threshold_beyond_int32_saturates) {
   cr_assert_eq(lk_bound_threshold(LK_IP, &probe, &tile, 0), INT32_MIN);
 }
 
-/* Counts the hits of one round over a block of one tile: the rows that score at least the bar. */
-static uint64_t count_hits(lk_backend *backend, lk_shape shape, const lk_block *block, const float *q, float bar,
-                           bool in_float) {
-  lk_error error;
-  lk_resident_block *resident;
-  lk_candidate_lists lists = {0};
-  lk_search_stats stats = {0};
-  lk_round done;
-  uint64_t visible, hits;
-  lk_scan_order order = {0};
-  cr_assert_eq(backend->ops->load(backend, shape, block, &resident, &error), LK_OK);
-  lk_batch batch = {.shape = shape,
-                    .blocks = &resident,
-                    .blocks_count = 1,
-                    .probes = q,
-                    .count = 1,
-                    .k = LK_K_ALL,
-                    .thresholds = &bar};
-  cr_assert_eq(backend->ops->begin(backend, &batch, &visible, &error), LK_OK);
-  cr_assert_eq(lk_scan_order_make(&order, &(lk_plan){.first_tiles = 1, .growth = 1, .tile_stride = 1}, 1, &error),
-               LK_OK);
-  cr_assert_eq(backend->ops->rounds(backend, &order, order.rounds, 1, in_float, &done), 1);
-  lk_scan_order_free(&order);
-  cr_assert_eq(backend->ops->finish(backend, &lists, &stats, &error), LK_OK);
-  hits = lists.ends[0];
-  lk_candidate_lists_free(&lists);
-  backend->ops->unload(backend, resident);
-  return hits;
-}
-
 /* A kernel's sums are 128 * (sum of the probe's codes) above the product, and so is their threshold: where that takes
  * it out of int32, every row passes. */
 static void check_shifted(const char *name, int limit, float q) {
@@ -155,7 +126,7 @@ static void check_shifted(const char *name, int limit, float q) {
   lk_block block = {
       .rows = 1, .mean = &mean, .exact = &x, .codes = &row_code, .tiles = &tile, .bounds = &bound, .numbers = &number};
   lk_shape shape = {.metric = LK_IP, .dim = 1};
-  cr_assert_eq(count_hits(backend, shape, &block, &q, 0, false), 1, "%s, probe %g", name, (double)q);
+  cr_assert_eq(round_hits(backend, shape, &block, &q, 0, false), 1, "%s, probe %g", name, (double)q);
   backend->ops->close(backend);
 }
 
@@ -359,7 +330,7 @@ Test(bound, a_float_scan_product_of_an_outlier) {
     lk_block block = {
         .rows = 1, .mean = zero, .exact = x, .codes = code, .tiles = &tile, .bounds = &bound, .numbers = &number};
     lk_shape shape = {.metric = LK_IP, .dim = DIM};
-    cr_assert_eq(count_hits(backend, shape, &block, q, lk_score(LK_IP, q, x, DIM), true), 1, "case %d", i);
+    cr_assert_eq(round_hits(backend, shape, &block, q, lk_score(LK_IP, q, x, DIM), true), 1, "case %d", i);
   }
   backend->ops->close(backend);
 }
