@@ -19,10 +19,6 @@ enum {
   SHARING_TURNS = 3
 };
 
-typedef struct load_turn {
-  double rate, batch_us, p99_us;
-} load_turn;
-
 static void print_row(const char *what, double value, const char *unit) {
   printf("  %-58s %11.1f %-11s\n", what, value, unit);
 }
@@ -54,14 +50,19 @@ static serving_options serving_of(const queue_options *o, uint32_t workers) {
   return (serving_options){.workers = workers, .threads = o->threads, .batch = o->batch, .aof = o->aof};
 }
 
+static load_outcome run(serving *s, const load_plan *plan) {
+  load_outcome outcome;
+  load *l = load_open(s, plan);
+  load_run(l);
+  load_close(l, &outcome);
+  return outcome;
+}
+
 /* Runs a load on a Redis and workers of its own, and stops them. */
 static load_outcome run_alone(const faces *f, const serving_options *options, const load_plan *plan, uint64_t *jobs) {
   serving s;
-  load_outcome outcome;
   serving_open(&s, f, options);
-  load *l = load_open(&s, plan);
-  load_run(l);
-  load_close(l, &outcome);
+  load_outcome outcome = run(&s, plan);
   serving_close(&s, jobs);
   return outcome;
 }
@@ -156,25 +157,8 @@ static void measure_saturation(const queue_options *o, const faces *f) {
   faces_free(&small);
 }
 
-/* At once after the capacity is found, on the same processes, since the machine may be half as fast a second later. */
-static void measure_turn(const queue_options *o, serving *s, load_turn *turn) {
-  load_plan plan = plan_of(o, 1);
-  load_outcome closed, open;
-  plan.seconds = o->seconds / 2;
-  load *l = load_open(s, &plan);
-  load_run(l);
-  load_close(l, &closed);
-  plan.rate = 0.7 * rate_of(&closed);
-  plan.seconds = o->seconds;
-  l = load_open(s, &plan);
-  load_run(l);
-  load_close(l, &open);
-  turn->rate = plan.rate;
-  turn->batch_us = percentiles_mean(&open.compute_us);
-  turn->p99_us = (double)percentiles_at(&open.latency_us, 0.99);
-}
-
-/* Of a gallery whose search is the greater part of a job. */
+/* Of a gallery whose search is the greater part of a job. Each load follows its capacity at once, on the same
+ * processes, since the machine may be half as fast a second later. */
 static void measure_load(const queue_options *o, const faces *f) {
   (void)f;
   faces large;
@@ -184,12 +168,15 @@ static void measure_load(const queue_options *o, const faces *f) {
   faces_make(&large, o->large_rows, o->dim, o->k);
   serving_open(&s, &large, &on);
   for (int i = 0; i < LOAD_TURNS; i++) {
-    load_turn turn;
-    measure_turn(o, &s, &turn);
-    rates[i] = turn.rate;
-    batches_us[i] = turn.batch_us;
-    p99s_us[i] = turn.p99_us;
-    ratios[i] = turn.p99_us / turn.batch_us;
+    load_plan plan = plan_of(o, 1);
+    plan.seconds = 0.5 * o->seconds;
+    load_outcome closed = run(&s, &plan);
+    plan.seconds = o->seconds;
+    plan.rate = rates[i] = 0.7 * rate_of(&closed);
+    load_outcome open = run(&s, &plan);
+    batches_us[i] = percentiles_mean(&open.compute_us);
+    p99s_us[i] = (double)percentiles_at(&open.latency_us, 0.99);
+    ratios[i] = p99s_us[i] / batches_us[i];
   }
   serving_close(&s, NULL);
   faces_free(&large);
@@ -254,14 +241,6 @@ static void measure_sharing(const queue_options *o, const faces *f) {
   print_row("two threads of the library, times one", bench_quantile(threads, SHARING_TURNS, 0.5), "");
 }
 
-static uint64_t latency_of_one(serving *s, const load_plan *plan) {
-  load_outcome outcome;
-  load *l = load_open(s, plan);
-  load_run(l);
-  load_close(l, &outcome);
-  return outcome.latency_us.most;
-}
-
 /* Jobs of `hi` one after the other for as long as there are jobs of `lo`. */
 static void measure_priority(const queue_options *o, const faces *f) {
   serving s;
@@ -276,7 +255,7 @@ static void measure_priority(const queue_options *o, const faces *f) {
   load *behind = load_open(&s, &lo);
   const char *const answered[] = {"LLEN", load_reply_key(behind)};
   load_send(behind);
-  while (serving_ask(&s, 2, answered) < LO_JOBS) percentiles_add(&latency_us, latency_of_one(&s, &hi));
+  while (serving_ask(&s, 2, answered) < LO_JOBS) percentiles_add(&latency_us, run(&s, &hi).latency_us.most);
   load_collect(behind);
   load_close(behind, &of_lo);
   serving_close(&s, NULL);
