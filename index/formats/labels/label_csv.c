@@ -53,13 +53,14 @@ static void refuse_column(parse *p, lk_text title) {
   const char *nearest = lk_text_nearest(title, name_of, TAGS + 1);
   int length = (int)(title.length < 64 ? title.length : 64);
   if (p->is_narrow && (nearest == NULL || p->source->key_column != NULL) && !is_one_of(title, likely_keys))
-    p->status = lk_fail(p->error, LK_EFORMAT,
-                        "%s: unknown column '%.*s'; known are " KNOWN "; a list of a subject in each line ends in .txt",
-                        p->source->name, length, title.bytes);
+    p->status =
+        lk_fail(p->error, LK_EFORMAT,
+                "%s: unknown column '%.*s'; known are " KNOWN "; a file with a subject in each line must end in .txt",
+                p->source->name, length, title.bytes);
   else if (nearest != NULL)
     p->status =
         lk_fail(p->error, LK_EFORMAT, "%s: unknown column '%.*s'; did you mean '%s'?%s", p->source->name, length,
-                title.bytes, nearest, p->is_narrow ? " A list of a subject in each line ends in .txt" : "");
+                title.bytes, nearest, p->is_narrow ? " A file with a subject in each line must end in .txt" : "");
   else if (p->source->key_column == NULL && is_one_of(title, likely_keys))
     p->status = lk_fail(p->error, LK_EFORMAT,
                         "%s: unknown column '%.*s'; known are " KNOWN "; if it has the keys, say --key-column %.*s",

@@ -103,9 +103,10 @@ Test(labels, unknown_columns) {
 }
 
 Test(labels, a_list_that_is_named_as_no_list) {
-  check_refused("Anna\nBo\n", "unknown column 'Anna'; known are row, key, subject, group, tags; a list of a subject in "
-                              "each line ends in .txt");
-  check_refused("Kay\nBo\n", "unknown column 'Kay'; did you mean 'key'? A list of a subject in each line ends in .txt");
+  check_refused("Anna\nBo\n", "unknown column 'Anna'; known are row, key, subject, group, tags; a file with a subject "
+                              "in each line must end in .txt");
+  check_refused("Kay\nBo\n",
+                "unknown column 'Kay'; did you mean 'key'? A file with a subject in each line must end in .txt");
 }
 
 static lk_status parse_keyed(const char *csv, const char *key_column, lk_label_file *labels, lk_error *error) {
