@@ -217,6 +217,7 @@ Test(workers, two_galleries_of_one_name_are_refused) {
   cr_assert_not_null(strstr(process_log(&worker), "sub/faces have one name: faces"), "%s", process_log(&worker));
 }
 
+/* By the section's checksum or by the row's length, whichever the check comes to first. */
 Test(workers, a_gallery_that_is_damaged_meanwhile_is_taken_out_of_service) {
   const char *other = files_gallery("other", LK_COSINE, FACES_DIM);
   files_enroll(other, faces_probes, FACES_PROBES, FACES_DIM, NULL);
@@ -229,7 +230,7 @@ Test(workers, a_gallery_that_is_damaged_meanwhile_is_taken_out_of_service) {
   cr_assert(!is_refused("other", turn));
   worker_stop(&worker);
   cr_assert_not_null(strstr(process_log(&worker), "gallery faces is out of service"), "%s", process_log(&worker));
-  cr_assert_not_null(strstr(process_log(&worker), "faces/segment-000001.lks: at offset"), "%s", process_log(&worker));
+  cr_assert_not_null(strstr(process_log(&worker), "faces/segment-000001.lks: "), "%s", process_log(&worker));
 }
 
 #ifdef SLOW_LOAD_LIBRARY
