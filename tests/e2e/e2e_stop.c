@@ -13,7 +13,7 @@ enum { OUT_WITHIN_MS = 10000 };
 #ifdef __SANITIZE_THREAD__
 enum { SOON_MS = 6000, AT_ONCE_MS = 4000 }; /* its _exit waits a second for other threads */
 #else
-enum { SOON_MS = 3000, AT_ONCE_MS = 2500 }; /* before anybody could claim it */
+enum { SOON_MS = 3000, AT_ONCE_MS = 2500 }; /* others claim from 5 s on */
 #endif
 
 static process worker, other;

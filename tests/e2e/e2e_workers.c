@@ -217,7 +217,7 @@ Test(workers, two_galleries_of_one_name_are_refused) {
   cr_assert_not_null(strstr(process_log(&worker), "sub/faces have one name: faces"), "%s", process_log(&worker));
 }
 
-/* By the section's checksum or by the row's length, whichever the check comes to first. */
+/* The check finds it by the section's checksum or by the row's length, whichever it comes to first. */
 Test(workers, a_gallery_that_is_damaged_meanwhile_is_taken_out_of_service) {
   const char *other = files_gallery("other", LK_COSINE, FACES_DIM);
   files_enroll(other, faces_probes, FACES_PROBES, FACES_DIM, NULL);
