@@ -11,6 +11,21 @@
 
 enum { OWNERS = 0600, OWNERS_FOLDER = 0700 };
 
+static int rename_in(int folder, const char *from, const char *to) { return renameat(folder, from, folder, to); }
+
+const lk_disk lk_disk_system = {.write = write, .sync = fsync, .truncate = ftruncate, .rename = rename_in};
+
+bool lk_disk_write_all(const lk_disk *disk, int fd, const void *data, size_t size) {
+  for (size_t done = 0; done < size;) {
+    ssize_t n = disk->write(fd, (const char *)data + done, size - done);
+    if (n >= 0)
+      done += (size_t)n;
+    else if (errno != EINTR)
+      return false;
+  }
+  return true;
+}
+
 static lk_status fail(const lk_folder *folder, const char *name, const char *what, lk_error *error) {
   return lk_fail(error, LK_EIO, "%s/%s: cannot %s: %s", folder->path, name, what, strerror(errno));
 }
@@ -29,6 +44,7 @@ static void close_quietly(int fd) {
 lk_status lk_folder_open(const char *path, lk_folder *folder, lk_error *error) {
   struct stat found;
   folder->fd = -1;
+  folder->disk = &lk_disk_system;
   errno = ENAMETOOLONG;
   if (snprintf(folder->path, sizeof folder->path, "%s", path) >= (int)sizeof folder->path)
     return lk_fail(error, LK_EINVAL, "%s: the path is too long", path);
@@ -156,7 +172,7 @@ lk_status lk_folder_seal_file(const lk_folder *folder, const char *name, lk_new_
   lk_status status = LK_OK;
   if (msync(file->data, file->size, MS_SYNC) != 0)
     status = fail(folder, name, "write", error);
-  else if (fsync(file->fd) != 0)
+  else if (folder->disk->sync(file->fd) != 0)
     status = fail(folder, name, "fsync", error);
   munmap(file->data, file->size);
   close(file->fd);
@@ -165,14 +181,8 @@ lk_status lk_folder_seal_file(const lk_folder *folder, const char *name, lk_new_
 
 static lk_status write_all(int fd, const lk_folder *folder, const char *name, const char *data, size_t size,
                            lk_error *error) {
-  for (size_t done = 0; done < size;) {
-    ssize_t n = write(fd, data + done, size - done);
-    if (n >= 0)
-      done += (size_t)n;
-    else if (errno != EINTR)
-      return fail(folder, name, "write", error);
-  }
-  return fsync(fd) == 0 ? LK_OK : fail(folder, name, "fsync", error);
+  if (!lk_disk_write_all(folder->disk, fd, data, size)) return fail(folder, name, "write", error);
+  return folder->disk->sync(fd) == 0 ? LK_OK : fail(folder, name, "fsync", error);
 }
 
 lk_status lk_folder_replace(const lk_folder *folder, const char *name, const void *data, size_t size, lk_error *error) {
@@ -185,7 +195,7 @@ lk_status lk_folder_replace(const lk_folder *folder, const char *name, const voi
   if (fd < 0) return fail(folder, fresh, "create", error);
   status = write_all(fd, folder, fresh, data, size, error);
   close(fd);
-  if (status == LK_OK && renameat(folder->fd, fresh, folder->fd, name) != 0)
+  if (status == LK_OK && folder->disk->rename(folder->fd, fresh, name) != 0)
     status = fail(folder, name, "rename to", error);
   if (status == LK_OK) return lk_folder_sync(folder, error);
   lk_folder_remove(folder, fresh);
@@ -206,13 +216,13 @@ lk_status lk_folder_replace_path(const char *path, const void *data, size_t size
 }
 
 lk_status lk_folder_sync(const lk_folder *folder, lk_error *error) {
-  return fsync(folder->fd) == 0 ? LK_OK : fail_folder(folder->path, "fsync", error);
+  return folder->disk->sync(folder->fd) == 0 ? LK_OK : fail_folder(folder->path, "fsync", error);
 }
 
 lk_status lk_folder_sync_parent(const lk_folder *folder, lk_error *error) {
   int fd = openat(folder->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fail(folder, "..", "open", error);
-  lk_status status = fsync(fd) == 0 ? LK_OK : fail(folder, "..", "fsync", error);
+  lk_status status = folder->disk->sync(fd) == 0 ? LK_OK : fail(folder, "..", "fsync", error);
   close(fd);
   return status;
 }

@@ -9,13 +9,30 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/file.h"
 
+/* The calls by which changes reach the disk, as a table, so that a test can let each of them fail, and can forget what
+ * was not synced. They return what the system's do, and set errno. */
+typedef struct lk_disk {
+  ssize_t (*write)(int fd, const void *data, size_t size); /* where the file stands */
+  int (*sync)(int fd);                                     /* a file's content, or the names in a folder */
+  int (*truncate)(int fd, off_t size);
+  int (*rename)(int folder, const char *from, const char *to);
+} lk_disk;
+
+/* The system's. */
+extern const lk_disk lk_disk_system;
+
+/* Writes all of it. False, and errno: it failed, and a part may be written. */
+bool lk_disk_write_all(const lk_disk *disk, int fd, const void *data, size_t size);
+
 typedef struct lk_folder {
   int fd;
-  mode_t file_mode; /* of new files */
+  mode_t file_mode;    /* of new files */
+  const lk_disk *disk; /* what writes its files: lk_disk_system, unless a test puts another one here */
   char path[PATH_MAX];
 } lk_folder;
 

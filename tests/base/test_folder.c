@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/folder.h"
+#include "tests/support/faulty_disk.h"
 #include "tests/support/files.h"
 
 TestSuite(folder, .init = files_setup, .fini = files_teardown);
@@ -68,6 +69,30 @@ Test(folder, replace_is_all_or_nothing) {
   check_file("it", "new!");
   cr_assert_eq(files_count(files_root), 1);
   free(big);
+}
+
+/* At each of its calls, with any part of what was not synced. */
+Test(folder, replace_is_all_or_nothing_when_the_power_goes) {
+  random_state random = {3};
+  lk_folder folder = *root();
+  folder.disk = &faulty_disk;
+  faulty_disk_start(&folder);
+  for (uint32_t round = 0; round < 400; round++) {
+    char new[2000];
+    size_t size;
+    memset(new, 'n', sizeof new);
+    cr_assert_eq(lk_folder_replace(&folder, "it", "old", 3, NULL), LK_OK);
+    faulty_disk_start(&folder);
+    faulty_disk_fail(1 + round % 6, EIO, true);
+    lk_status status = lk_folder_replace(&folder, "it", new, sizeof new, NULL);
+    cr_assert_eq(status == LK_OK, faulty_disk_calls() < 1 + round % 6);
+    faulty_disk_cut_power(round % 2 == 0 ? NULL : &random);
+    char *read = files_read(files_path("it"), &size);
+    bool is_new = size == sizeof new &&memcmp(read, new, size) == 0;
+    cr_assert(is_new || (status != LK_OK && size == 3 && memcmp(read, "old", 3) == 0), "round %u: %zu bytes", round,
+              size);
+    free(read);
+  }
 }
 
 Test(folder, what_a_killed_process_left_is_replaced) {
