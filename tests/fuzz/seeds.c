@@ -13,6 +13,7 @@
 #include "governance/calibration.h"
 #include "index/gallery/manifest.h"
 #include "index/gallery/segment.h"
+#include "index/journal/journal.h"
 #include "tests/support/zip.h"
 
 static const char *root;
@@ -120,6 +121,41 @@ static void save_older_segment(void) {
   if (file == NULL || fseek(file, offsetof(lk_segment_header, version), SEEK_SET) != 0 ||
       fwrite(version_and_metric, sizeof version_and_metric, 1, file) != 1 || fclose(file) != 0)
     exit(1);
+}
+
+/* A record of each kind, in three groups. */
+static void save_journal(void) {
+  const lk_folder *folder = open_folder("fuzz_journal");
+  lk_journal_header header = {.metric = LK_COSINE, .store = LK_STORE_F16, .dim = 2, .id = 1, .epoch = 5};
+  lk_record records[] = {
+      {.kind = LK_RECORD_ENROLL,
+       .key = lk_text_of("k"),
+       .subject = lk_text_of("s"),
+       .group = lk_text_of("g"),
+       .expires_ms = LK_NEVER,
+       .metadata = "m",
+       .metadata_bytes = 1,
+       .element = LK_U8,
+       .vector = "\1\2"},
+      {.kind = LK_RECORD_TAG, .key = lk_text_of("k"), .tags = 1, .mask = 3},
+      {.kind = LK_RECORD_EXPIRE, .key = lk_text_of("k"), .expires_ms = 7, .version = 9},
+      {.kind = LK_RECORD_DELETE_KEY, .key = lk_text_of("k")},
+      {.kind = LK_RECORD_DELETE_SUBJECT, .subject = lk_text_of("s")},
+      {.kind = LK_RECORD_SEAL, .number = 2},
+  };
+  lk_journal_report report;
+  lk_journal *journal;
+  uint64_t sequence;
+  if (lk_journal_create(folder, &header, NULL) != LK_OK ||
+      lk_journal_open(folder, &header, NULL, NULL, &report, &journal, NULL) != LK_OK)
+    exit(1);
+  for (int i = 0; i < 4; i++) {
+    static const int first[] = {0, 2, 4, 5, 6};
+    uint32_t count = (uint32_t)(first[i + 1] - first[i]);
+    if (lk_journal_add(journal, records + first[i], count, &sequence, NULL, NULL) != LK_OK) exit(1);
+    if (i > 0 && lk_journal_commit(journal, sequence, NULL) != LK_OK) exit(1);
+  }
+  lk_journal_close(journal);
 }
 
 static void save_manifest(void) {
@@ -280,6 +316,7 @@ int main(int argc, char **argv) {
   save_segment("small", LK_COSINE, (float[]){1, 2, 3, 4, 5, 6});
   save_older_segment();
   save_manifest();
+  save_journal();
   save_audit();
   save_calibration();
   save_job("identify", "identify", 9, 16);
