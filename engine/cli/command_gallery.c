@@ -97,8 +97,9 @@ lk_status lk_command_list(const lk_options *options, const lk_streams *streams, 
     fputs("key,subject,tags,group,expiry\n", streams->out);
   else
     fprintf(streams->out, "%-28s %-28s %18s  %s\n", "key", "subject", "tags (hex)", "group");
-  for (uint64_t i = 0; i < stat.templates; i++) {
+  for (uint64_t i = 0; i < stat.positions; i++) {
     lk_template t = lk_gallery_template(gallery, i);
+    if (t.key.length == 0) continue; /* it was deleted */
     (options->format == LK_CSV ? list_csv : list_row)(streams->out, &t);
   }
   lk_gallery_close(gallery);

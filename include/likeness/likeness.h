@@ -58,7 +58,8 @@ typedef struct lk_gallery_stat {
   lk_metric metric;
   lk_store store;
   uint32_t dim;
-  uint64_t templates;
+  uint64_t templates; /* that were not deleted */
+  uint64_t positions; /* of lk_gallery_template */
   uint64_t epoch; /* counts the gallery's changes */
   uint64_t next_number;
   uint32_t segments;

@@ -68,14 +68,14 @@ void lk_trials_close(lk_trials *trials) {
   *trials = (lk_trials){0};
 }
 
-static void find_any(void *context, uint32_t segment, uint32_t row) {
-  (void)segment, (void)row;
+static void find_any(void *context, uint32_t part, uint32_t row) {
+  (void)part, (void)row;
   *(bool *)context = true;
 }
 
 static bool is_enrolled(const lk_gallery *gallery, lk_text subject) {
   bool any = false;
-  lk_catalog_each_of_subject(&gallery->catalog, subject, find_any, &any);
+  lk_catalog_each_of_subject(gallery->shown, subject, find_any, &any);
   return any;
 }
 

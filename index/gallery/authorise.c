@@ -143,7 +143,7 @@ static uint32_t count_in(const void *context, uint32_t list) {
 static lk_text subject_in(const void *context, uint32_t list, uint32_t rank) {
   const lk_answer *answer = context;
   const lk_hit *hit = &answer->lists.hits[lk_candidate_lists_begin(&answer->lists, list) + rank];
-  return lk_catalog_template(&answer->gallery->catalog, hit->row).subject;
+  return lk_catalog_template(answer->sight.catalog, hit->row).subject;
 }
 
 static lk_finds finds_of(const lk_answer *answer) {
@@ -155,9 +155,9 @@ static lk_release cut(const lk_gallery_authorisation *authorisation, lk_answer *
   const lk_authorisation *a = &authorisation->base;
   lk_answer_tighten(answer, a->request.k, a->request.threshold);
   lk_answer_coarsen(answer, a->verdict.detail);
-  lk_release release = {.epoch = authorisation->gallery->manifest.epoch,
+  lk_release release = {.epoch = answer->sight.epoch,
                         .searched = answer->lists.visible,
-                        .total = authorisation->gallery->catalog.rows,
+                        .total = answer->sight.living,
                         .candidates = lk_answer_candidates(answer)};
   if (lk_governance_has_log(a->governance)) lk_answer_hash_all(answer, a->verdict.id, release.reply);
   return release;

@@ -7,8 +7,12 @@
 
 lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector, lk_error *error) {
   uint32_t place;
-  const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, position, &place);
+  const lk_part *part = lk_catalog_part_at(gallery->shown, position, &place);
+  const lk_segment *segment = &part->segment;
   uint32_t dim = segment->shape.dim, row = lk_segment_row_at(segment, place);
+  if (!lk_part_lives(part, row))
+    return lk_fail(error, LK_ENOTFOUND, "the template at position %llu of the gallery %s was deleted",
+                   (unsigned long long)position, gallery->manifest.name);
   const float *x = lk_stored_row(segment->shape.store, segment->block.exact, row, dim, vector);
   if (x != vector) memcpy(vector, x, dim * sizeof *vector);
   fenv_t callers = lk_enter_arithmetic();
@@ -18,7 +22,7 @@ lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t positi
 }
 
 static lk_status check_span(const lk_gallery *gallery, uint64_t position, uint64_t count, lk_error *error) {
-  uint64_t templates = gallery->catalog.rows;
+  uint64_t templates = gallery->shown->rows;
   if (position <= templates && count <= templates - position) return LK_OK;
   return lk_fail(error, LK_EINVAL, "%llu templates from position %llu on; the gallery %s has %llu",
                  (unsigned long long)count, (unsigned long long)position, gallery->manifest.name,
@@ -38,7 +42,7 @@ lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64
   if (status != LK_OK) return status;
   for (uint64_t i = 0; status == LK_OK && i < count; i++)
     status = lk_gallery_export_unchecked(gallery, position + i, vectors + i * dim, error);
-  lk_status readable = lk_catalog_check_files(&gallery->catalog, error);
+  lk_status readable = lk_catalog_check_files(gallery->shown, error);
   if (readable != LK_OK) status = readable;
   if (status != LK_OK) memset(vectors, 0, count * dim * sizeof *vectors);
   return status;

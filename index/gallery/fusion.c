@@ -154,11 +154,9 @@ static float least_score(const lk_gallery *gallery, const centre *c, float bar) 
 }
 
 /* The fused score, by its definition. `reciprocals`: of the run's probes. */
-static float mean_score(const lk_gallery *gallery, const lk_prepared_run *run, const double *reciprocals,
-                        uint32_t row) {
-  lk_shape shape = lk_gallery_shape(gallery);
-  uint32_t inside;
-  const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, row, &inside);
+static float mean_score(const lk_segment *segment, const lk_prepared_run *run, const double *reciprocals,
+                        uint32_t inside) {
+  lk_shape shape = segment->shape;
   float buffer[LK_DIM_MAX];
   const float *x = lk_stored_row(shape.store, segment->block.exact, inside, shape.dim, buffer);
   const double *known = segment->block.reciprocals;
@@ -175,8 +173,10 @@ static lk_status score_lists(lk_workspace *w, lk_search_control *control, lk_err
     for (uint64_t i = lk_candidate_lists_begin(&w->parts, run); i < w->parts.ends[run]; i++) {
       if (!lk_control_goes_on(control)) return lk_control_check(control, error);
       lk_hit *hit = &w->parts.hits[i];
-      hit->score = mean_score(w->gallery, &w->runs[run], reciprocals, hit->row);
-      hit->subject = w->gallery->subjects[hit->row];
+      uint32_t inside;
+      const lk_part *part = lk_catalog_part_at(w->sight->catalog, hit->row, &inside);
+      hit->score = mean_score(&part->segment, &w->runs[run], reciprocals, inside);
+      hit->subject = part->subjects[inside];
     }
   return LK_OK;
 }

@@ -101,26 +101,45 @@ static lk_status check_segment(const lk_gallery *gallery, const lk_manifest_segm
   return LK_OK;
 }
 
-static lk_status open_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
-  const lk_manifest_segment *entry = &gallery->manifest.segments[i];
-  lk_segment *segment = &gallery->catalog.segments[i];
+static lk_status open_part(const lk_gallery *gallery, const lk_manifest_segment *entry, lk_part **part,
+                           lk_error *error) {
+  lk_segment segment;
   char name[LK_SEGMENT_NAME_MAX];
   lk_manifest_segment_name(entry->id, name);
-  lk_status status = lk_segment_open(&gallery->folder, name, segment, error);
+  lk_status status = lk_segment_open(&gallery->folder, name, &segment, error);
   if (status != LK_OK) return status;
-  status = check_segment(gallery, entry, segment, error);
-  if (status == LK_OK)
-    lk_catalog_add(&gallery->catalog);
-  else
-    lk_segment_close(segment);
+  status = check_segment(gallery, entry, &segment, error);
+  if (status == LK_OK) status = lk_part_open(&segment, part, error);
+  if (status != LK_OK) lk_segment_close(&segment);
   return status;
 }
 
-static lk_status open_segments(lk_gallery *gallery, lk_error *error) {
-  uint32_t count = gallery->manifest.segments_count;
-  lk_status status = lk_catalog_open(&gallery->catalog, count, error);
-  for (uint32_t i = 0; status == LK_OK && i < count; i++) status = open_segment(gallery, i, error);
+static lk_status open_parts(lk_gallery *gallery, lk_error *error) {
+  uint32_t count = gallery->manifest.segments_count, opened = 0;
+  lk_part **parts = calloc(count + 1, sizeof *parts);
+  lk_status status = parts != NULL ? LK_OK : lk_fail_memory(error);
+  while (status == LK_OK && opened < count) {
+    status = open_part(gallery, &gallery->manifest.segments[opened], &parts[opened], error);
+    opened += status == LK_OK;
+  }
+  if (status == LK_OK) status = lk_catalog_make(parts, count, &gallery->catalog, error);
+  if (status == LK_OK) gallery->shown = lk_catalog_hold(gallery->catalog);
+  for (uint32_t i = 0; i < opened; i++) lk_part_release(parts[i]);
+  free(parts);
   return status;
+}
+
+static lk_status make_lock(lk_gallery *gallery, lk_error *error) {
+  pthread_rwlockattr_t attributes;
+  pthread_rwlock_t *lock = malloc(sizeof *lock);
+  if (lock == NULL) return lk_fail_memory(error);
+  /* A stream of searches must not keep changes out. */
+  pthread_rwlockattr_init(&attributes);
+  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  pthread_rwlock_init(lock, &attributes);
+  pthread_rwlockattr_destroy(&attributes);
+  gallery->lock = lock;
+  return LK_OK;
 }
 
 /* The stamp is older than what is read. */
@@ -156,9 +175,12 @@ lk_status lk_gallery_check_binding(const lk_gallery *gallery, lk_error *error) {
 lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
   lk_gallery *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
-  lk_status status = lk_folder_copy(folder, &opened->folder, error);
+  lk_status status = make_lock(opened, error);
+  if (status == LK_OK) status = lk_folder_copy(folder, &opened->folder, error);
   if (status == LK_OK) status = read_manifest(opened, error);
-  if (status == LK_OK) status = open_segments(opened, error);
+  if (status == LK_OK) status = open_parts(opened, error);
+  opened->epoch = opened->manifest.epoch;
+  opened->next_number = opened->manifest.next_number;
   if (status == LK_OK)
     *gallery = opened;
   else
@@ -178,35 +200,37 @@ lk_status lk_gallery_open(const char *path, lk_gallery **gallery, lk_error *erro
 }
 
 static void unload(lk_gallery *gallery) {
-  for (uint32_t i = 0; gallery->residents != NULL && i < gallery->manifest.segments_count; i++)
-    if (gallery->residents[i] != NULL) lk_device_unload_block(gallery->device, gallery->residents[i]);
-  free(gallery->residents);
-  free(gallery->subjects);
-  gallery->residents = NULL;
-  gallery->subjects = NULL;
+  for (uint32_t i = 0; gallery->catalog != NULL && i < gallery->catalog->parts_count; i++) {
+    lk_part *part = gallery->catalog->parts[i];
+    if (part->resident != NULL) lk_device_unload_block(gallery->device, part->resident);
+    part->resident = gallery->catalog->residents[i] = NULL;
+  }
+  gallery->device = NULL;
 }
 
 void lk_gallery_close(lk_gallery *gallery) {
   if (gallery == NULL) return;
   unload(gallery);
-  lk_catalog_close(&gallery->catalog);
+  lk_catalog_release(gallery->shown);
+  lk_catalog_release(gallery->catalog);
   lk_open_binding_close(gallery->binding);
   lk_manifest_free(&gallery->manifest);
   lk_folder_close(&gallery->folder);
+  if (gallery->lock != NULL) pthread_rwlock_destroy(gallery->lock);
+  free(gallery->lock);
   free(gallery);
 }
 
-static lk_status load_segment(lk_gallery *gallery, uint32_t i, lk_error *error) {
-  const lk_segment *segment = &gallery->catalog.segments[i];
-  lk_status status = lk_segment_verify(segment, LK_SECTION_CODES, error);
+static lk_status load_part(lk_gallery *gallery, uint32_t i, lk_error *error) {
+  lk_part *part = gallery->catalog->parts[i];
+  lk_status status = lk_segment_verify(&part->segment, LK_SECTION_CODES, error);
   if (status != LK_OK) return status;
-  lk_shape shape = lk_gallery_shape(gallery);
   lk_block block;
-  status = lk_catalog_block(&gallery->catalog, i, &block, error);
+  status = lk_part_block(part, &block, error);
   if (status != LK_OK) return status;
-  block.subjects = gallery->subjects + gallery->catalog.first_row[i];
-  status = lk_device_load_block(gallery->device, shape, &block, &gallery->residents[i], error);
-  if (status == LK_OK) lk_segment_forget_codes(segment);
+  status = lk_device_load_block(gallery->device, lk_gallery_shape(gallery), &block, &part->resident, error);
+  if (status == LK_OK) lk_segment_forget_codes(&part->segment);
+  gallery->catalog->residents[i] = part->resident;
   return status;
 }
 
@@ -219,16 +243,13 @@ static double longest_of(const lk_segment *segment) {
 }
 
 lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error) {
-  uint32_t segments = gallery->manifest.segments_count, subjects;
   unload(gallery);
   gallery->device = device;
-  gallery->residents = calloc(segments + 1, sizeof *gallery->residents);
-  if (gallery->residents == NULL) return lk_fail_memory(error);
-  lk_status status = lk_subjects_number(&gallery->catalog, &gallery->subjects, &subjects, error);
+  lk_status status = lk_subjects_number(gallery->catalog, &gallery->subjects_count, error);
   gallery->longest = 0;
-  for (uint32_t i = 0; status == LK_OK && i < segments; i++) {
-    const lk_segment *segment = &gallery->catalog.segments[i];
-    status = load_segment(gallery, i, error);
+  for (uint32_t i = 0; status == LK_OK && i < gallery->catalog->parts_count; i++) {
+    const lk_segment *segment = &gallery->catalog->parts[i]->segment;
+    status = load_part(gallery, i, error);
     if (segment->shape.metric == LK_IP) gallery->longest = fmax(gallery->longest, longest_of(segment));
   }
   if (status != LK_OK) unload(gallery);
@@ -237,42 +258,50 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
 
 lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
   uint32_t place;
-  if (position >= gallery->catalog.rows) return (lk_template){0};
-  const lk_segment *segment = lk_catalog_segment_at(&gallery->catalog, position, &place);
-  return lk_segment_template(segment, lk_segment_row_at(segment, place));
+  if (position >= gallery->shown->rows) return (lk_template){0};
+  const lk_part *part = lk_catalog_part_at(gallery->shown, position, &place);
+  uint32_t row = lk_segment_row_at(&part->segment, place);
+  return lk_part_lives(part, row) ? lk_part_template(part, row) : (lk_template){0};
 }
 
 lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error) {
-  uint32_t row;
-  for (uint32_t s = 0; s < gallery->manifest.segments_count; s++)
-    if (lk_segment_find_key(&gallery->catalog.segments[s], key, &row)) {
-      *position = gallery->catalog.first_row[s] + lk_segment_place(&gallery->catalog.segments[s], row);
-      return LK_OK;
-    }
+  uint32_t part, row;
+  if (lk_catalog_find_key(gallery->shown, key, &part, &row)) {
+    *position = gallery->shown->first_row[part] + lk_segment_place(&gallery->shown->parts[part]->segment, row);
+    return LK_OK;
+  }
   return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->manifest.name, lk_text_shown(key),
                  key.bytes);
 }
 
 void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
   const lk_manifest *manifest = &gallery->manifest;
+  lk_sight sight = {0};
+  lk_gallery_enter(gallery, &sight);
   *stat = (lk_gallery_stat){.name = gallery->manifest.name,
                             .model = manifest->model,
                             .metric = manifest->metric,
                             .store = manifest->store,
                             .dim = manifest->dim,
-                            .templates = gallery->catalog.rows,
-                            .epoch = manifest->epoch,
-                            .next_number = manifest->next_number,
-                            .segments = manifest->segments_count,
-                            .bytes = gallery->catalog.bytes,
+                            .templates = sight.living,
+                            .positions = gallery->shown->rows,
+                            .epoch = sight.epoch,
+                            .next_number = gallery->next_number,
+                            .segments = sight.catalog->parts_count,
+                            .bytes = sight.catalog->bytes,
                             .binding = lk_open_binding_paths(gallery->binding)};
+  lk_gallery_leave(gallery);
+  lk_sight_free(&sight);
 }
 
 lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {
-  uint32_t *numbers, count;
-  lk_status status = lk_subjects_number(&gallery->catalog, &numbers, &count, error);
+  uint32_t count;
+  lk_sight sight = {0};
+  lk_gallery_enter(gallery, &sight);
+  lk_status status = lk_subjects_count(sight.catalog, &count, error);
+  lk_gallery_leave(gallery);
+  lk_sight_free(&sight);
   if (status == LK_OK) *subjects = count;
-  free(numbers);
   return status;
 }
 

@@ -3,21 +3,28 @@
 #define INDEX_GALLERY_GALLERY_H
 
 #include <limits.h>
+#include <pthread.h>
 
 #include <likeness/likeness.h>
 #include "governance/open_binding.h"
 #include "index/gallery/catalog.h"
 #include "index/gallery/manifest.h"
+#include "index/gallery/sight.h"
 
 struct lk_gallery {
   lk_folder folder;
   lk_manifest manifest;
-  lk_catalog catalog;
-  double longest;     /* no template is longer; set by loading under ip */
-  uint32_t *subjects; /* a number per row; set by loading (index/gallery/subjects.h) */
-  lk_device *device;
-  lk_resident_block **residents; /* one per segment; set by loading */
   lk_open_binding *binding;
+  lk_catalog *shown; /* what positions count: as of the opening, or of the last refresh */
+
+  /* Of what follows: who reads holds it for reading, who changes for writing. In a place of its own, since reading
+   * does not change a gallery. */
+  pthread_rwlock_t *lock;
+  lk_catalog *catalog;
+  uint64_t epoch, next_number;
+  double longest;          /* no template is longer; set by loading under ip */
+  uint32_t subjects_count; /* numbers that were given; set by loading */
+  lk_device *device;       /* NULL: not loaded */
 };
 
 static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {

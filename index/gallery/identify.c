@@ -34,41 +34,39 @@ static lk_status check_query(const lk_gallery *gallery, const lk_query *query, l
     return lk_fail(error, LK_EINVAL, "k = %u is outside 1 .. %d", query->k, LK_K_MAX);
   if (query->k == LK_K_ALL && query->by_subject)
     return lk_fail(error, LK_EINVAL, "a search for all candidates above a threshold cannot be by subject");
-  if (gallery->residents == NULL)
+  if (gallery->device == NULL)
     return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->manifest.name);
   lk_status status = check_list("keys", query->keys, query->keys_count, error);
   return status == LK_OK ? check_list("subjects", query->subjects, query->subjects_count, error) : status;
 }
 
-static void allow(lk_workspace *workspace, uint32_t segment, uint32_t row) {
-  ((uint64_t **)workspace->bitmaps.data)[segment][row / 64] |= UINT64_C(1) << row % 64;
+static void allow(void *context, uint32_t part, uint32_t row) {
+  const lk_workspace *workspace = context;
+  ((uint64_t **)workspace->bitmaps.data)[part][row / 64] |= UINT64_C(1) << row % 64;
 }
 
 static void allow_key(lk_workspace *workspace, lk_text key) {
-  const lk_catalog *catalog = &workspace->gallery->catalog;
-  for (uint32_t s = 0, row; s < catalog->segments_count; s++)
-    if (lk_segment_find_key(&catalog->segments[s], key, &row)) allow(workspace, s, row);
+  uint32_t part, row;
+  if (lk_catalog_find_key(workspace->sight->catalog, key, &part, &row)) allow(workspace, part, row);
 }
 
-static void allow_row(void *context, uint32_t segment, uint32_t row) { allow(context, segment, row); }
-
-/* Makes a bitmap per segment and marks the templates that the query lists. */
+/* Makes a bitmap per part and marks the templates that the query lists. */
 static lk_status list_allowed(lk_workspace *workspace, const lk_query *query, lk_error *error) {
-  const lk_catalog *catalog = &workspace->gallery->catalog;
-  uint32_t segments = catalog->segments_count;
+  const lk_catalog *catalog = workspace->sight->catalog;
+  uint32_t parts = catalog->parts_count;
   size_t words = 0;
-  for (uint32_t s = 0; s < segments; s++) words += (catalog->segments[s].block.rows + 63) / 64;
+  for (uint32_t i = 0; i < parts; i++) words += (catalog->parts[i]->segment.block.rows + 63) / 64;
   uint64_t *allowed = lk_buffer_reserve(&workspace->allowed, words, sizeof *allowed);
-  uint64_t **bitmaps = lk_buffer_reserve(&workspace->bitmaps, segments, sizeof *bitmaps);
+  uint64_t **bitmaps = lk_buffer_reserve(&workspace->bitmaps, parts, sizeof *bitmaps);
   if (allowed == NULL || bitmaps == NULL) return lk_fail_memory(error);
   memset(allowed, 0, words * sizeof *allowed);
-  for (uint32_t s = 0; s < segments; s++) {
-    bitmaps[s] = allowed;
-    allowed += (catalog->segments[s].block.rows + 63) / 64;
+  for (uint32_t i = 0; i < parts; i++) {
+    bitmaps[i] = allowed;
+    allowed += (catalog->parts[i]->segment.block.rows + 63) / 64;
   }
   for (uint32_t i = 0; i < query->keys_count; i++) allow_key(workspace, query->keys[i]);
   for (uint32_t i = 0; i < query->subjects_count; i++)
-    lk_catalog_each_of_subject(catalog, query->subjects[i], allow_row, workspace);
+    lk_catalog_each_of_subject(catalog, query->subjects[i], allow, workspace);
   return LK_OK;
 }
 
@@ -83,9 +81,9 @@ static lk_status search_each(lk_result *result, const lk_query *query, lk_search
   return lk_workspace_search(w, query, &plain, &result->answer.lists, stats, error);
 }
 
-/* Searches for the runs in the workspace. The query's probes and threshold are not read. Rows that were cut off read as
- * zeros, which looks like damage: then the cut is the reason. */
-static lk_status run_search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
+/* The query's probes and threshold are not read. Rows that were cut off read as zeros, which looks like damage: then
+ * the cut is the reason. */
+static lk_status search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   lk_workspace *w = &result->workspace;
   lk_status status = lk_query_lists(query) ? list_allowed(w, query, error) : LK_OK;
   if (status != LK_OK) return status;
@@ -98,12 +96,22 @@ static lk_status run_search(lk_result *result, const lk_query *query, lk_search_
                                            : search_each(result, query, stats, error);
   fesetenv(&callers);
   lk_error cut_off;
-  lk_status readable = lk_catalog_check_files(&w->gallery->catalog, &cut_off);
+  lk_status readable = lk_catalog_check_files(w->sight->catalog, &cut_off);
   if (readable != LK_OK && (status == LK_OK || status == LK_ECORRUPT)) {
     status = readable;
     if (error != NULL) *error = cut_off;
   }
   if (status != LK_OK) lk_answer_clear(&result->answer);
+  return status;
+}
+
+/* Searches for the runs in the workspace, in the gallery as it is now. */
+static lk_status run_search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
+  const lk_gallery *gallery = result->workspace.gallery;
+  result->workspace.sight = &result->answer.sight;
+  lk_gallery_enter(gallery, &result->answer.sight);
+  lk_status status = search(result, query, stats, error);
+  lk_gallery_leave(gallery);
   return status;
 }
 

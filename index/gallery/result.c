@@ -17,6 +17,7 @@ void lk_result_close(lk_result *result) {
   if (result == NULL) return;
   free(result->answer.governed);
   lk_candidate_lists_free(&result->answer.lists);
+  lk_sight_free(&result->answer.sight);
   lk_workspace_free(&result->workspace);
   free(result);
 }
@@ -31,7 +32,7 @@ lk_candidate lk_result_candidate(const lk_result *result, uint32_t probe, uint32
   const lk_answer *answer = &result->answer;
   if (rank >= lk_result_count(result, probe)) return (lk_candidate){.score = -INFINITY};
   const lk_hit *hit = &answer->lists.hits[lk_candidate_lists_begin(&answer->lists, probe) + rank];
-  return (lk_candidate){.found = lk_catalog_template(&answer->gallery->catalog, hit->row), .score = hit->score};
+  return (lk_candidate){.found = lk_catalog_template(answer->sight.catalog, hit->row), .score = hit->score};
 }
 
 void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, float *scores) {

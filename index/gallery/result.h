@@ -9,6 +9,7 @@
 /* Candidate lists, and the decision that they were released by. */
 typedef struct lk_answer {
   const lk_gallery *gallery;
+  lk_sight sight; /* what the search saw of it; the candidates' texts are there */
   lk_candidate_lists lists;
   char *governed;   /* the decision of a gallery that is bound */
   lk_text decision; /* that, or the decision of a gallery that is not bound */

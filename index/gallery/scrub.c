@@ -10,21 +10,28 @@
 enum { PIECE_BYTES = 1 << 20 };
 
 struct lk_scrub {
-  const lk_catalog *catalog;
+  const lk_gallery *gallery;
+  lk_sight sight;     /* one for each time through all files */
   XXH3_state_t *hash; /* of the section so far */
-  uint32_t segment;
+  uint32_t part;
   uint32_t section; /* LK_SECTIONS: the rows are held against their codes */
   uint64_t at;      /* bytes of the section, or rows */
 };
 
+static void take_sight(lk_scrub *scrub) {
+  lk_gallery_enter(scrub->gallery, &scrub->sight);
+  lk_gallery_leave(scrub->gallery);
+}
+
 lk_status lk_scrub_open(const lk_gallery *gallery, lk_scrub **scrub, lk_error *error) {
   lk_scrub *made = calloc(1, sizeof *made);
   if (made == NULL) return lk_fail_memory(error);
-  *made = (lk_scrub){.catalog = &gallery->catalog, .hash = XXH3_createState()};
+  *made = (lk_scrub){.gallery = gallery, .hash = XXH3_createState()};
   if (made->hash == NULL) {
     free(made);
     return lk_fail_memory(error);
   }
+  take_sight(made);
   *scrub = made;
   return LK_OK;
 }
@@ -32,6 +39,7 @@ lk_status lk_scrub_open(const lk_gallery *gallery, lk_scrub **scrub, lk_error *e
 void lk_scrub_close(lk_scrub *scrub) {
   if (scrub == NULL) return;
   XXH3_freeState(scrub->hash);
+  lk_sight_free(&scrub->sight);
   free(scrub);
 }
 
@@ -60,18 +68,19 @@ static lk_status check_tile(lk_scrub *scrub, const lk_segment *segment, lk_error
 }
 
 static void begin_next(lk_scrub *scrub) {
-  scrub->segment++;
+  scrub->part++;
   scrub->section = 0;
   scrub->at = 0;
 }
 
 lk_status lk_scrub_step(lk_scrub *scrub, bool *over, lk_error *error) {
-  *over = scrub->segment >= scrub->catalog->segments_count;
+  *over = scrub->part >= scrub->sight.catalog->parts_count;
   if (*over) {
-    scrub->segment = 0;
+    scrub->part = 0;
+    take_sight(scrub);
     return LK_OK;
   }
-  const lk_segment *segment = &scrub->catalog->segments[scrub->segment];
+  const lk_segment *segment = &scrub->sight.catalog->parts[scrub->part]->segment;
   lk_status status = scrub->section == 0 && scrub->at == 0 ? lk_segment_verify_header(segment, error) : LK_OK;
   if (status == LK_OK)
     status = scrub->section < LK_SECTIONS ? hash_piece(scrub, segment, error) : check_tile(scrub, segment, error);
@@ -80,34 +89,62 @@ lk_status lk_scrub_step(lk_scrub *scrub, bool *over, lk_error *error) {
   return lk_file_check(&segment->file, segment->path, error);
 }
 
-static lk_status check_keys(const lk_gallery *gallery, uint32_t s, lk_error *error) {
-  const lk_segment *segment = &gallery->catalog.segments[s];
-  for (uint32_t r = 0; r < segment->block.rows; r++) {
-    lk_template t = lk_segment_template(segment, r);
-    if (t.number >= gallery->manifest.next_number)
-      return lk_fail(error, LK_ECORRUPT, "%s: row %u: template number %llu was never given", segment->path, r,
-                     (unsigned long long)t.number);
-    bool indexed = false, again = false;
-    for (uint32_t other = 0, row; other < gallery->manifest.segments_count; other++) {
-      if (!lk_segment_find_key(&gallery->catalog.segments[other], t.key, &row)) continue;
-      if (other == s && row == r)
-        indexed = true;
-      else
-        again = true;
-    }
-    if (again || !indexed)
-      return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has another template with key '%.*s'", segment->path,
-                     r, (int)t.key.length, t.key.bytes);
+/* The rows of one key that were not deleted. */
+struct namesakes {
+  const lk_catalog *catalog;
+  uint32_t part, row; /* of the template whose key it is */
+  bool indexed;
+  bool again;
+};
+
+static void count_namesake(void *context, uint32_t part, uint32_t row) {
+  struct namesakes *n = context;
+  if (!lk_part_lives(n->catalog->parts[part], row)) return;
+  if (part == n->part && row == n->row)
+    n->indexed = true;
+  else
+    n->again = true;
+}
+
+static lk_status check_key(const lk_catalog *catalog, uint32_t part, uint32_t row, lk_error *error) {
+  const lk_segment *segment = &catalog->parts[part]->segment;
+  lk_text key = lk_segment_template(segment, row).key;
+  struct namesakes n = {.catalog = catalog, .part = part, .row = row};
+  for (uint32_t i = 0; i < catalog->parts_count; i++)
+    lk_segment_each_of_key(&catalog->parts[i]->segment, key, i, count_namesake, &n);
+  if (n.indexed && !n.again) return LK_OK;
+  return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has another template with key '%.*s'", segment->path, row,
+                 (int)key.length, key.bytes);
+}
+
+static lk_status check_templates(const lk_catalog *catalog, uint32_t part, uint64_t next_number, lk_error *error) {
+  const lk_part *of = catalog->parts[part];
+  lk_status status = LK_OK;
+  for (uint32_t r = 0; status == LK_OK && r < of->segment.block.rows; r++) {
+    if (of->segment.block.numbers[r] >= next_number)
+      return lk_fail(error, LK_ECORRUPT, "%s: row %u: template number %llu was never given", of->segment.path, r,
+                     (unsigned long long)of->segment.block.numbers[r]);
+    if (lk_part_lives(of, r)) status = check_key(catalog, part, r, error);
   }
-  return LK_OK;
+  return status;
+}
+
+static lk_status check_catalog(const lk_gallery *gallery, lk_error *error) {
+  lk_sight sight = {0};
+  lk_gallery_enter(gallery, &sight);
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < sight.catalog->parts_count; i++)
+    status = check_templates(sight.catalog, i, gallery->next_number, error);
+  lk_gallery_leave(gallery);
+  lk_sight_free(&sight);
+  return status;
 }
 
 lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error) {
   lk_scrub *scrub = NULL;
   lk_status status = lk_scrub_open(gallery, &scrub, error);
   for (bool over = false; status == LK_OK && !over;) status = lk_scrub_step(scrub, &over, error);
-  for (uint32_t i = 0; status == LK_OK && i < gallery->manifest.segments_count; i++)
-    status = check_keys(gallery, i, error);
+  if (status == LK_OK) status = check_catalog(gallery, error);
   lk_scrub_close(scrub);
   return status;
 }

@@ -306,6 +306,17 @@ bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) 
   return false;
 }
 
+void lk_segment_each_of_key(const lk_segment *segment, lk_text key, uint32_t number, lk_each_row *each,
+                            void *context) {
+  uint64_t hash = lk_text_hash(key);
+  for (uint32_t i = lower_bound(segment, segment->by_key, segment->keys, hash); i < segment->block.rows; i++) {
+    uint32_t row = row_at(segment, segment->by_key, i);
+    lk_text candidate = text_at(segment->keys, row);
+    if (lk_text_hash(candidate) != hash) break;
+    if (lk_text_equal(candidate, key)) each(context, number, row);
+  }
+}
+
 void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
                                 void *context) {
   uint64_t hash = lk_text_hash(subject);

@@ -75,6 +75,7 @@ bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row);
 
 /* Calls `each` for every row of this subject, and passes `number` on. */
 typedef void lk_each_row(void *context, uint32_t number, uint32_t row);
+void lk_segment_each_of_key(const lk_segment *segment, lk_text key, uint32_t number, lk_each_row *each, void *context);
 void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
                                 void *context);
 

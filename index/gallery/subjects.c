@@ -1,6 +1,7 @@
 #include "index/gallery/subjects.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "base/text.h"
@@ -28,21 +29,98 @@ static uint32_t representative(table *t, const lk_catalog *catalog, uint32_t row
   return row;
 }
 
-lk_status lk_subjects_number(const lk_catalog *catalog, uint32_t **numbers, uint32_t *count, lk_error *error) {
-  uint32_t rows = (uint32_t)catalog->rows;
+/* Numbers the rows, or only those that were not deleted. */
+static lk_status number(const lk_catalog *catalog, bool living_only, uint32_t *numbers, uint32_t *count,
+                        lk_error *error) {
   table t;
-  *numbers = malloc(((size_t)rows + 1) * sizeof **numbers);
-  if (!open_table(&t, rows) || *numbers == NULL) {
-    free(t.rows);
-    free(*numbers);
-    *numbers = NULL;
-    return lk_fail_memory(error);
-  }
+  if (!open_table(&t, catalog->rows)) return lk_fail_memory(error);
   *count = 0;
-  for (uint32_t row = 0; row < rows; row++) {
-    uint32_t first = representative(&t, catalog, row, lk_catalog_template(catalog, row).subject);
-    (*numbers)[row] = first == row ? (*count)++ : (*numbers)[first];
+  uint32_t row = 0;
+  for (uint32_t i = 0; i < catalog->parts_count; i++) {
+    const lk_part *part = catalog->parts[i];
+    for (uint32_t r = 0; r < part->segment.block.rows; r++, row++) {
+      if (living_only && !lk_part_lives(part, r)) continue;
+      uint32_t first = representative(&t, catalog, row, lk_part_template(part, r).subject);
+      numbers[row] = first == row ? (*count)++ : numbers[first];
+    }
   }
   free(t.rows);
+  return LK_OK;
+}
+
+static lk_status number_all(const lk_catalog *catalog, bool living_only, uint32_t **numbers, uint32_t *count,
+                            lk_error *error) {
+  *numbers = malloc((catalog->rows + 1) * sizeof **numbers);
+  if (*numbers == NULL) return lk_fail_memory(error);
+  return number(catalog, living_only, *numbers, count, error);
+}
+
+static uint32_t *room_of(lk_part *part) {
+  if (part->subjects == NULL) part->subjects = malloc(part->segment.block.rows * sizeof *part->subjects);
+  return part->subjects;
+}
+
+lk_status lk_subjects_number(const lk_catalog *catalog, uint32_t *count, lk_error *error) {
+  uint32_t *numbers;
+  lk_status status = number_all(catalog, false, &numbers, count, error);
+  for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count; i++) {
+    lk_part *part = catalog->parts[i];
+    if (room_of(part) == NULL) status = lk_fail_memory(error);
+    if (status != LK_OK) break;
+    memcpy(part->subjects, numbers + catalog->first_row[i], part->segment.block.rows * sizeof *numbers);
+  }
+  free(numbers);
+  return status;
+}
+
+lk_status lk_subjects_count(const lk_catalog *catalog, uint32_t *count, lk_error *error) {
+  uint32_t *numbers;
+  lk_status status = number_all(catalog, true, &numbers, count, error);
+  free(numbers);
+  return status;
+}
+
+#define UNKNOWN UINT32_MAX
+
+struct naming {
+  const lk_catalog *catalog;
+  uint32_t number;
+};
+
+static void take_number(void *context, uint32_t part, uint32_t row) {
+  struct naming *n = context;
+  n->number = n->catalog->parts[part]->subjects[row];
+}
+
+/* The number that the subject has in the catalog, where deleted rows keep theirs. */
+static uint32_t known_number(const lk_catalog *catalog, lk_text subject) {
+  struct naming n = {.catalog = catalog, .number = UNKNOWN};
+  for (uint32_t i = 0; n.number == UNKNOWN && i < catalog->parts_count; i++)
+    lk_segment_each_of_subject(&catalog->parts[i]->segment, subject, i, take_number, &n);
+  return n.number;
+}
+
+struct giving {
+  uint32_t *numbers, number;
+};
+
+static void give_number(void *context, uint32_t part, uint32_t row) {
+  (void)part;
+  const struct giving *g = context;
+  g->numbers[row] = g->number;
+}
+
+lk_status lk_subjects_number_part(const lk_catalog *catalog, lk_part *part, uint32_t *count, lk_error *error) {
+  uint32_t rows = part->segment.block.rows, *numbers = room_of(part);
+  if (numbers == NULL) return lk_fail_memory(error);
+  for (uint32_t r = 0; r < rows; r++) numbers[r] = UNKNOWN;
+  for (uint32_t r = 0; r < rows; r++) {
+    if (numbers[r] != UNKNOWN) continue;
+    lk_text subject = lk_part_template(part, r).subject;
+    struct giving g = {.numbers = numbers, .number = known_number(catalog, subject)};
+    if (g.number == UNKNOWN) g.number = (*count)++;
+    lk_segment_each_of_subject(&part->segment, subject, 0, give_number, &g);
+    numbers[r] = g.number;
+  }
   return LK_OK;
 }

@@ -5,8 +5,14 @@
 
 #include "index/gallery/catalog.h"
 
-/* Gives each row of the catalog the number of its subject, from 0 without gaps. The caller frees `numbers`. `count`
- * receives the number of subjects. */
-lk_status lk_subjects_number(const lk_catalog *catalog, uint32_t **numbers, uint32_t *count, lk_error *error);
+/* Gives each row of the catalog the number of its subject, from 0 without gaps; `count` receives how many there are.
+ * LK_ENOMEM. */
+lk_status lk_subjects_number(const lk_catalog *catalog, uint32_t *count, lk_error *error);
+
+/* The same for the rows of a part that joins the catalog, which has `count` numbers so far. LK_ENOMEM. */
+lk_status lk_subjects_number_part(const lk_catalog *catalog, lk_part *part, uint32_t *count, lk_error *error);
+
+/* How many subjects have templates that were not deleted. LK_ENOMEM. */
+lk_status lk_subjects_count(const lk_catalog *catalog, uint32_t *count, lk_error *error);
 
 #endif

@@ -16,22 +16,27 @@ typedef struct verification {
 } verification;
 
 /* Keeps for each probe the better of its hit so far and this template. */
-static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
+static void compare_with(void *context, uint32_t part_number, uint32_t row) {
   verification *v = context;
   const lk_workspace *w = &v->result->workspace;
-  const lk_catalog *catalog = &w->gallery->catalog;
-  const lk_segment *segment = &catalog->segments[segment_number];
+  const lk_catalog *catalog = w->sight->catalog;
+  const lk_part *part = catalog->parts[part_number];
+  const lk_segment *segment = &part->segment;
   lk_shape shape = segment->shape;
-  lk_filter filter = {.tags = v->query->tags, .mask = v->query->mask};
+  lk_filter all = lk_sight_filter(w->sight), filter = all;
+  lk_visibility visibility = lk_part_visibility(part);
   float buffer[LK_DIM_MAX];
+  filter.tags = v->query->tags;
+  filter.mask = v->query->mask;
+  if (!lk_visible(&visibility, &all, NULL, row)) return;
   v->templates++;
-  if (!lk_visible(&segment->block.visibility, &filter, NULL, row)) return;
+  if (!lk_visible(&visibility, &filter, NULL, row)) return;
   if (v->status == LK_OK) v->status = lk_control_check(v->query->control, v->error);
   if (v->status == LK_OK) v->status = lk_segment_check_row(segment, row, v->error);
   if (v->status != LK_OK) return;
   const float *x = lk_stored_row(shape.store, segment->block.exact, row, shape.dim, buffer);
   for (uint32_t p = 0; p < w->probes_count; p++) {
-    lk_hit hit = {.number = segment->block.numbers[row], .row = (uint32_t)(catalog->first_row[segment_number] + row)};
+    lk_hit hit = {.number = segment->block.numbers[row], .row = catalog->first_row[part_number] + row};
     hit.score = lk_score(shape.metric, w->probes + (size_t)p * shape.dim, x, shape.dim);
     lk_hit *best = &v->result->answer.lists.hits[p];
     if (v->compared == 0 || lk_hit_before(&hit, best)) *best = hit;
@@ -39,8 +44,7 @@ static void compare_with(void *context, uint32_t segment_number, uint32_t row) {
   v->compared++;
 }
 
-/* Compares the probes in the workspace. */
-static lk_status compare(lk_result *result, const lk_query *query, lk_text subject, lk_error *error) {
+static lk_status compare_all(lk_result *result, const lk_query *query, lk_text subject, lk_error *error) {
   verification v = {.query = query, .result = result, .error = error};
   const lk_gallery *gallery = result->answer.gallery;
   lk_candidate_lists *lists = &result->answer.lists;
@@ -48,9 +52,9 @@ static lk_status compare(lk_result *result, const lk_query *query, lk_text subje
   lk_status status = lk_candidate_lists_reserve(lists, probes, probes, error);
   if (status != LK_OK) return status;
   fenv_t callers = lk_enter_arithmetic();
-  lk_catalog_each_of_subject(&gallery->catalog, subject, compare_with, &v);
+  lk_catalog_each_of_subject(result->answer.sight.catalog, subject, compare_with, &v);
   fesetenv(&callers);
-  status = lk_catalog_check_files(&gallery->catalog, error);
+  status = lk_catalog_check_files(result->answer.sight.catalog, error);
   if (status == LK_OK) status = v.status;
   if (status != LK_OK) return status;
   if (v.templates == 0)
@@ -60,6 +64,16 @@ static lk_status compare(lk_result *result, const lk_query *query, lk_text subje
   for (uint32_t p = 0; p < probes; p++) lists->ends[p] = v.compared > 0 ? p + 1 : 0;
   lists->count = probes;
   return LK_OK;
+}
+
+/* Compares the probes in the workspace. */
+static lk_status compare(lk_result *result, const lk_query *query, lk_text subject, lk_error *error) {
+  const lk_gallery *gallery = result->answer.gallery;
+  result->workspace.sight = &result->answer.sight;
+  lk_gallery_enter(gallery, &result->answer.sight);
+  lk_status status = compare_all(result, query, subject, error);
+  lk_gallery_leave(gallery);
+  return status;
 }
 
 lk_status lk_gallery_verify_prepared(const lk_gallery *gallery, const lk_query *query, const lk_prepared_run *run,

@@ -6,15 +6,17 @@ lk_status lk_workspace_search(lk_workspace *workspace, const lk_query *query, co
                               lk_candidate_lists *lists, lk_search_stats *stats, lk_error *error) {
   const lk_gallery *gallery = workspace->gallery;
   lk_batch batch = {.shape = lk_gallery_shape(gallery),
-                    .blocks = gallery->residents,
-                    .blocks_count = gallery->catalog.segments_count,
+                    .blocks = workspace->sight->catalog->residents,
+                    .blocks_count = workspace->sight->catalog->parts_count,
                     .probes = plain->probes,
                     .count = plain->count,
                     .k = plain->k,
                     .thresholds = plain->thresholds,
                     .by_subject = plain->by_subject,
-                    .filter = {.tags = query->tags, .mask = query->mask},
+                    .filter = lk_sight_filter(workspace->sight),
                     .control = query->control};
+  batch.filter.tags = query->tags;
+  batch.filter.mask = query->mask;
   if (lk_query_lists(query)) batch.filter.allowed = workspace->bitmaps.data;
   return lk_search(gallery->device, &batch, lists, stats, error);
 }

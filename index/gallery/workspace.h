@@ -9,6 +9,7 @@
 
 typedef struct lk_workspace {
   const lk_gallery *gallery; /* that is searched */
+  const lk_sight *sight;     /* what of it */
   lk_prepared_run *runs;     /* of probes, one after the other in `probes`, */
   uint32_t runs_count;
   const float *probes; /* probes_count x dim, which lie in `prepared` or with whoever prepared them */
@@ -20,8 +21,8 @@ typedef struct lk_workspace {
   lk_buffer centres;        /* index/gallery/fusion.c's, one a run */
   lk_buffer means;          /* floats: runs x dim */
   lk_buffer reciprocals;    /* doubles: lk_score_reciprocal of each probe */
-  lk_buffer allowed;        /* words: bitmaps of the templates that a query lists, a segment after the other */
-  lk_buffer bitmaps;        /* const uint64_t *: where each segment's begins */
+  lk_buffer allowed;        /* words: bitmaps of the templates that a query lists, a part after the other */
+  lk_buffer bitmaps;        /* const uint64_t *: where each part's begins */
 } lk_workspace;
 
 /* Whether the query searches listed templates only. */

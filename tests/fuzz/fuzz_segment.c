@@ -4,7 +4,7 @@
 #include <xxhash.h>
 
 #include "base/text.h"
-#include "index/gallery/catalog.h"
+#include "index/gallery/part.h"
 #include "index/gallery/segment_layout.h"
 
 /* Sets right whatever checksum can be: a fuzzer does not guess one. */
@@ -44,14 +44,12 @@ static void read_all(const lk_segment *segment) {
   fuzz_kept = sum;
 }
 
-/* What a device would load. Of an older segment the catalog makes it from the rows: no bound becomes smaller. */
+/* What a device would load. Of an older segment the part makes it from the rows: no bound becomes smaller. */
 static void check_block(const lk_segment *segment) {
-  lk_catalog catalog;
+  lk_part *part;
   lk_block block;
-  if (lk_catalog_open(&catalog, 1, NULL) != LK_OK) abort();
-  catalog.segments[0] = *segment;
-  lk_catalog_add(&catalog);
-  bool given = lk_catalog_block(&catalog, 0, &block, NULL) == LK_OK;
+  if (lk_part_open(segment, &part, NULL) != LK_OK) abort();
+  bool given = lk_part_block(part, &block, NULL) == LK_OK;
   for (uint32_t r = 0; given && r < block.rows; r++) {
     const lk_row_bound *was = &segment->block.bounds[r], *is = &block.bounds[r];
     const lk_tile *tile = &block.tiles[r / LK_TILE_ROWS];
@@ -60,8 +58,8 @@ static void check_block(const lk_segment *segment) {
     if (lk_row_fits(&segment->block.tiles[r / LK_TILE_ROWS], was) && !lk_row_fits(tile, is)) abort();
     if (block.reciprocals != NULL && !(block.reciprocals[r] > 0 && isfinite(block.reciprocals[r]))) abort();
   }
-  catalog.segments[0].file = (lk_file){0}; /* the caller's */
-  lk_catalog_close(&catalog);
+  part->segment.file = (lk_file){0}; /* the caller's */
+  lk_part_release(part);
 }
 
 /* What holds of a file whose checksums are right, hostile as its contents may be. */

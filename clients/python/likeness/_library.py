@@ -100,6 +100,7 @@ class GalleryStat(Structure):
         ("store", c_int),
         ("dim", c_uint32),
         ("templates", c_uint64),
+        ("positions", c_uint64),
         ("epoch", c_uint64),
         ("next_number", c_uint64),
         ("segments", c_uint32),

@@ -1,0 +1,165 @@
+#include "index/gallery/part.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+
+lk_status lk_part_open(const lk_segment *segment, lk_part **part, lk_error *error) {
+  lk_part *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) return lk_fail_memory(error);
+  opened->segment = *segment;
+  opened->segment.block.name = opened->segment.path;
+  opened->living = segment->block.rows;
+  atomic_init(&opened->references, 1);
+  *part = opened;
+  return LK_OK;
+}
+
+static void free_widened(lk_widened *widened) {
+  free(widened->reciprocals);
+  free(widened->bounds);
+  free(widened->tiles);
+  *widened = (lk_widened){0};
+}
+
+void lk_part_release(lk_part *part) {
+  if (part == NULL || atomic_fetch_sub(&part->references, 1) > 1) return;
+  lk_segment_close(&part->segment);
+  free_widened(&part->widened);
+  free(part->died);
+  free(part->expires_ms);
+  free(part->tags);
+  free(part->subjects);
+  free(part);
+}
+
+struct widening {
+  lk_widened *widened;
+  const lk_segment *segment;
+};
+
+static void widen_tile(void *context, uint32_t thread, uint32_t tile) {
+  (void)thread;
+  struct widening *w = context;
+  lk_shape shape = w->segment->shape;
+  uint32_t first = tile * LK_TILE_ROWS, left = w->segment->block.rows - first;
+  uint32_t rows = left < LK_TILE_ROWS ? left : LK_TILE_ROWS;
+  float room[LK_DIM_MAX];
+  for (uint32_t r = first; r < first + rows; r++) {
+    const float *x = lk_stored_row(shape.store, w->segment->block.exact, r, shape.dim, room);
+    w->widened->reciprocals[r] = lk_score_reciprocal(shape.metric, x, shape.dim);
+  }
+  lk_codes_widen(w->widened->reciprocals + first, rows, &w->widened->tiles[tile], w->widened->bounds + first);
+}
+
+static lk_status check_lengths(const lk_segment *segment, const double *reciprocals, lk_error *error) {
+  uint32_t row = 0;
+  while (row < segment->block.rows && lk_segment_is_unit(reciprocals[row])) row++;
+  if (row == segment->block.rows) return LK_OK;
+  lk_status status = lk_file_check(&segment->file, segment->path, error);
+  return status == LK_OK ? lk_segment_fail_length(segment, row, error) : status;
+}
+
+static lk_status widen(struct widening *w, uint32_t tiles, lk_error *error) {
+  lk_pool *pool;
+  lk_status status = lk_pool_open(0, &pool, error);
+  if (status != LK_OK) return status;
+  lk_pool_run(pool, tiles, widen_tile, w);
+  lk_pool_close(pool);
+  return check_lengths(w->segment, w->widened->reciprocals, error);
+}
+
+static lk_status make_widened(lk_widened *widened, const lk_segment *segment, lk_error *error) {
+  const lk_block *block = &segment->block;
+  size_t rows = block->rows, tiles = (rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
+  *widened = (lk_widened){.reciprocals = malloc(rows * sizeof *widened->reciprocals),
+                          .bounds = malloc(rows * sizeof *widened->bounds),
+                          .tiles = malloc(tiles * sizeof *widened->tiles)};
+  if (widened->reciprocals == NULL || widened->bounds == NULL || widened->tiles == NULL) return lk_fail_memory(error);
+  memcpy(widened->bounds, block->bounds, rows * sizeof *widened->bounds);
+  memcpy(widened->tiles, block->tiles, tiles * sizeof *widened->tiles);
+  return widen(&(struct widening){.widened = widened, .segment = segment}, (uint32_t)tiles, error);
+}
+
+lk_visibility lk_part_visibility(const lk_part *part) {
+  lk_visibility visibility = part->segment.block.visibility;
+  visibility.died = part->died;
+  if (part->expires_ms != NULL) visibility.expires_ms = part->expires_ms;
+  if (part->tags != NULL) visibility.tags = part->tags;
+  return visibility;
+}
+
+lk_status lk_part_block(lk_part *part, lk_block *block, lk_error *error) {
+  const lk_segment *segment = &part->segment;
+  lk_widened *widened = &part->widened;
+  *block = segment->block;
+  block->visibility = lk_part_visibility(part);
+  block->subjects = part->subjects;
+  if (segment->shape.metric != LK_COSINE || block->reciprocals != NULL) return LK_OK;
+  lk_status status = widened->reciprocals == NULL ? make_widened(widened, segment, error) : LK_OK;
+  if (status != LK_OK) {
+    free_widened(widened);
+    return status;
+  }
+  block->reciprocals = widened->reciprocals;
+  block->bounds = widened->bounds;
+  block->tiles = widened->tiles;
+  return LK_OK;
+}
+
+/* A change may be under way in another thread. */
+#define LOAD(address) __atomic_load_n(address, __ATOMIC_RELAXED)
+#define STORE(address, value) __atomic_store_n(address, value, __ATOMIC_RELAXED)
+
+/* The arrays themselves appear once, when their first value is there. */
+static uint64_t *array_of(uint64_t *const *array) { return __atomic_load_n(array, __ATOMIC_ACQUIRE); }
+
+lk_template lk_part_template(const lk_part *part, uint32_t row) {
+  const uint64_t *tags = array_of(&part->tags);
+  lk_template t = lk_segment_template(&part->segment, row);
+  if (tags != NULL) t.tags = LOAD(&tags[row]);
+  return t;
+}
+
+bool lk_part_lives(const lk_part *part, uint32_t row) {
+  const uint64_t *died = array_of(&part->died);
+  return died == NULL || LOAD(&died[row]) == UINT64_MAX;
+}
+
+/* `from`: the segment's values; NULL: all are `value`. */
+static uint64_t *have_array(lk_part *part, uint64_t **array, const uint64_t *from, uint64_t value, lk_error *error) {
+  if (*array != NULL) return *array;
+  size_t rows = part->segment.block.rows;
+  uint64_t *made = malloc(rows * sizeof *made);
+  if (made == NULL) {
+    lk_fail_memory(error);
+    return NULL;
+  }
+  for (size_t r = 0; r < rows; r++) made[r] = from != NULL ? from[r] : value;
+  __atomic_store_n(array, made, __ATOMIC_RELEASE);
+  return made;
+}
+
+lk_status lk_part_kill(lk_part *part, uint32_t row, uint64_t epoch, lk_error *error) {
+  uint64_t *died = have_array(part, &part->died, NULL, UINT64_MAX, error);
+  if (died == NULL) return LK_ENOMEM;
+  if (died[row] == UINT64_MAX) part->living--;
+  STORE(&died[row], epoch);
+  return LK_OK;
+}
+
+lk_status lk_part_expire(lk_part *part, uint32_t row, uint64_t expires_ms, lk_error *error) {
+  uint64_t *expires =
+      have_array(part, &part->expires_ms, part->segment.block.visibility.expires_ms, UINT64_MAX, error);
+  if (expires == NULL) return LK_ENOMEM;
+  STORE(&expires[row], expires_ms);
+  return LK_OK;
+}
+
+lk_status lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask, lk_error *error) {
+  uint64_t *all = have_array(part, &part->tags, part->segment.block.visibility.tags, 0, error);
+  if (all == NULL) return LK_ENOMEM;
+  STORE(&all[row], (all[row] & ~mask) | (tags & mask));
+  return LK_OK;
+}

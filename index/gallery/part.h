@@ -1,0 +1,56 @@
+/* A part of a gallery: a segment as the gallery has it open, what has changed of its rows since it was written, and
+ * where a device has it. A part never gets more rows.
+ *
+ * Several catalogs may have one part: it lives as long as one of them. What changes of its rows changes for all; the
+ * gallery's lock says who may change and who may search meanwhile. Texts, and what has changed, may be read at any
+ * time. */
+#ifndef INDEX_GALLERY_PART_H
+#define INDEX_GALLERY_PART_H
+
+#include <stdatomic.h>
+
+#include "index/gallery/segment.h"
+
+/* What a device reads of a segment of version 2 under cosine (LK_SEGMENT_NORMALISED) beside its file: r(x) of each row,
+ * and bounds for x r(x), of which the file has those for x. */
+typedef struct lk_widened {
+  double *reciprocals; /* NULL: the file has all that is needed, or no device has asked for it */
+  lk_row_bound *bounds;
+  lk_tile *tiles;
+} lk_widened;
+
+typedef struct lk_part {
+  atomic_uint references;
+  lk_segment segment;
+  lk_widened widened;
+  uint64_t *died, *expires_ms, *tags; /* of the rows, as they are now; NULL: none has changed */
+  uint32_t living;                    /* rows that were not deleted */
+  uint32_t *subjects;                 /* numbers (index/gallery/subjects.h); NULL: the gallery was not loaded */
+  lk_resident_block *resident;        /* on the gallery's device; NULL: it is not there */
+} lk_part;
+
+/* Takes the segment over, on success; it has one reference. LK_ENOMEM. */
+lk_status lk_part_open(const lk_segment *segment, lk_part **part, lk_error *error);
+/* Drops a reference; with the last one the part is closed. It is on no device then. NULL is allowed. */
+void lk_part_release(lk_part *part);
+
+/* What a search sees of the rows by: the arrays above, or those of the segment. */
+lk_visibility lk_part_visibility(const lk_part *part);
+
+/* The block, as a device loads it. Of a segment of version 2 this reads all rows. LK_ECORRUPT: one of them is not of
+ * length 1. */
+lk_status lk_part_block(lk_part *part, lk_block *block, lk_error *error);
+
+/* Of a row, as it is now. */
+lk_template lk_part_template(const lk_part *part, uint32_t row);
+
+/* Whether the row was not deleted. */
+bool lk_part_lives(const lk_part *part, uint32_t row);
+
+/* What a change says of a row. Each returns LK_ENOMEM and changes nothing if it is the first of its kind in this part
+ * and there is no memory for all rows. */
+lk_status lk_part_kill(lk_part *part, uint32_t row, uint64_t epoch, lk_error *error);
+lk_status lk_part_expire(lk_part *part, uint32_t row, uint64_t expires_ms, lk_error *error);
+lk_status lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask, lk_error *error);
+
+#endif
