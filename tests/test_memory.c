@@ -30,7 +30,7 @@ static void start_afresh(void) {
 static void check_gallery(const char *folder, uint64_t templates) {
   lk_error error = {0};
   lk_gallery *gallery = files_open(folder);
-  cr_assert_eq(gallery->catalog->rows, templates);
+  cr_assert_eq(gallery->contents->catalog->rows, templates);
   cr_assert_eq(lk_gallery_check(gallery, &error), LK_OK, "%s", error.text);
   lk_gallery_close(gallery);
 }
@@ -121,7 +121,7 @@ static void make_gallery(void) {
 }
 
 static lk_status open_gallery(lk_error *error) { return lk_gallery_open(folder, &gallery, error); }
-static void check_open(void) { cr_assert_eq(gallery->catalog->rows, ROWS + MORE); }
+static void check_open(void) { cr_assert_eq(gallery->contents->catalog->rows, ROWS + MORE); }
 static void close_gallery(void) {
   lk_gallery_close(gallery);
   gallery = NULL;

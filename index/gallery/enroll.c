@@ -69,7 +69,7 @@ static lk_status check_vectors(const enrollment *e, lk_error *error) {
   lk_status status = lk_gallery_check_vectors(e->gallery, e->vectors, error);
   if (status != LK_OK) return status;
   if (e->vectors->rows == 0) return lk_fail(error, LK_EFORMAT, "%s: the file has no rows", e->vectors->name);
-  if (e->vectors->rows > UINT32_MAX - e->gallery->catalog->rows)
+  if (e->vectors->rows > UINT32_MAX - e->gallery->contents->catalog->rows)
     return lk_fail(error, LK_EINVAL, "%s: the gallery would have more than %u templates", e->vectors->name, UINT32_MAX);
   return LK_OK;
 }
@@ -113,7 +113,7 @@ static lk_status refuse_key(const enrollment *e, uint64_t row, const char *why, 
 
 static bool is_in_gallery(const enrollment *e, lk_text key) {
   uint32_t part, row;
-  return lk_catalog_find_key(e->gallery->catalog, key, &part, &row);
+  return lk_catalog_find_key(e->gallery->contents->catalog, key, &part, &row);
 }
 
 static bool is_listed(const enrollment *e, const key_list *keys, lk_text key) {

@@ -148,7 +148,7 @@ static float least_score(const lk_gallery *gallery, const centre *c, float bar) 
     double distance = sqrt(fmax(squared, 0)) + 2 * u * c->magnitude + 0x1p-100;
     least = -distance * distance * (1 + 4 * u) - 0x1p-100;
   } else {
-    least = bar - 8 * u * (c->magnitude * gallery->longest + fabs(bar)) - 0x1p-100;
+    least = bar - 8 * u * (c->magnitude * gallery->contents->longest + fabs(bar)) - 0x1p-100;
   }
   return nextafterf((float)least, -INFINITY);
 }

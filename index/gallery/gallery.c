@@ -12,7 +12,7 @@
 #include "governance/authorisation.h"
 #include "governance/kept_log.h"
 #include "index/formats/vector.h"
-#include "index/gallery/subjects.h"
+#include "index/catalog/subjects.h"
 #include "kernels/search/device.h"
 
 /* A lock may be left from a creation that failed. */
@@ -114,6 +114,18 @@ static lk_status open_part(const lk_gallery *gallery, const lk_manifest_segment 
   return status;
 }
 
+static lk_status take_parts(lk_gallery *gallery, lk_part *const *parts, lk_error *error) {
+  lk_catalog *catalog;
+  lk_status status = lk_contents_open(lk_gallery_shape(gallery), &gallery->contents, error);
+  if (status == LK_OK) status = lk_catalog_make(parts, gallery->manifest.segments_count, &catalog, error);
+  if (status != LK_OK) return status;
+  lk_contents_replace(gallery->contents, catalog);
+  gallery->contents->epoch = gallery->manifest.epoch;
+  gallery->contents->next_number = gallery->manifest.next_number;
+  gallery->shown = lk_catalog_hold(catalog);
+  return LK_OK;
+}
+
 static lk_status open_parts(lk_gallery *gallery, lk_error *error) {
   uint32_t count = gallery->manifest.segments_count, opened = 0;
   lk_part **parts = calloc(count + 1, sizeof *parts);
@@ -122,24 +134,10 @@ static lk_status open_parts(lk_gallery *gallery, lk_error *error) {
     status = open_part(gallery, &gallery->manifest.segments[opened], &parts[opened], error);
     opened += status == LK_OK;
   }
-  if (status == LK_OK) status = lk_catalog_make(parts, count, &gallery->catalog, error);
-  if (status == LK_OK) gallery->shown = lk_catalog_hold(gallery->catalog);
+  if (status == LK_OK) status = take_parts(gallery, parts, error);
   for (uint32_t i = 0; i < opened; i++) lk_part_release(parts[i]);
   free(parts);
   return status;
-}
-
-static lk_status make_lock(lk_gallery *gallery, lk_error *error) {
-  pthread_rwlockattr_t attributes;
-  pthread_rwlock_t *lock = malloc(sizeof *lock);
-  if (lock == NULL) return lk_fail_memory(error);
-  /* A stream of searches must not keep changes out. */
-  pthread_rwlockattr_init(&attributes);
-  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-  pthread_rwlock_init(lock, &attributes);
-  pthread_rwlockattr_destroy(&attributes);
-  gallery->lock = lock;
-  return LK_OK;
 }
 
 /* The stamp is older than what is read. */
@@ -175,12 +173,9 @@ lk_status lk_gallery_check_binding(const lk_gallery *gallery, lk_error *error) {
 lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
   lk_gallery *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
-  lk_status status = make_lock(opened, error);
-  if (status == LK_OK) status = lk_folder_copy(folder, &opened->folder, error);
+  lk_status status = lk_folder_copy(folder, &opened->folder, error);
   if (status == LK_OK) status = read_manifest(opened, error);
   if (status == LK_OK) status = open_parts(opened, error);
-  opened->epoch = opened->manifest.epoch;
-  opened->next_number = opened->manifest.next_number;
   if (status == LK_OK)
     *gallery = opened;
   else
@@ -199,61 +194,18 @@ lk_status lk_gallery_open(const char *path, lk_gallery **gallery, lk_error *erro
   return status;
 }
 
-static void unload(lk_gallery *gallery) {
-  for (uint32_t i = 0; gallery->catalog != NULL && i < gallery->catalog->parts_count; i++) {
-    lk_part *part = gallery->catalog->parts[i];
-    if (part->resident != NULL) lk_device_unload_block(gallery->device, part->resident);
-    part->resident = gallery->catalog->residents[i] = NULL;
-  }
-  gallery->device = NULL;
-}
-
 void lk_gallery_close(lk_gallery *gallery) {
   if (gallery == NULL) return;
-  unload(gallery);
   lk_catalog_release(gallery->shown);
-  lk_catalog_release(gallery->catalog);
+  lk_contents_close(gallery->contents);
   lk_open_binding_close(gallery->binding);
   lk_manifest_free(&gallery->manifest);
   lk_folder_close(&gallery->folder);
-  if (gallery->lock != NULL) pthread_rwlock_destroy(gallery->lock);
-  free(gallery->lock);
   free(gallery);
 }
 
-static lk_status load_part(lk_gallery *gallery, uint32_t i, lk_error *error) {
-  lk_part *part = gallery->catalog->parts[i];
-  lk_status status = lk_segment_verify(&part->segment, LK_SECTION_CODES, error);
-  if (status != LK_OK) return status;
-  lk_block block;
-  status = lk_part_block(part, &block, error);
-  if (status != LK_OK) return status;
-  status = lk_device_load_block(gallery->device, lk_gallery_shape(gallery), &block, &part->resident, error);
-  if (status == LK_OK) lk_segment_forget_codes(&part->segment);
-  gallery->catalog->residents[i] = part->resident;
-  return status;
-}
-
-/* A segment has the lengths of its centred rows; the length of the mean is added. */
-static double longest_of(const lk_segment *segment) {
-  static const float origin[LK_DIM_MAX];
-  float longest = 0;
-  for (uint32_t r = 0; r < segment->block.rows; r++) longest = fmaxf(longest, segment->block.bounds[r].norm);
-  return (lk_codes_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
-}
-
 lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error) {
-  unload(gallery);
-  gallery->device = device;
-  lk_status status = lk_subjects_number(gallery->catalog, &gallery->subjects_count, error);
-  gallery->longest = 0;
-  for (uint32_t i = 0; status == LK_OK && i < gallery->catalog->parts_count; i++) {
-    const lk_segment *segment = &gallery->catalog->parts[i]->segment;
-    status = load_part(gallery, i, error);
-    if (segment->shape.metric == LK_IP) gallery->longest = fmax(gallery->longest, longest_of(segment));
-  }
-  if (status != LK_OK) unload(gallery);
-  return status;
+  return lk_contents_load(gallery->contents, device, error);
 }
 
 lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
@@ -286,7 +238,7 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
                             .templates = sight.living,
                             .positions = gallery->shown->rows,
                             .epoch = sight.epoch,
-                            .next_number = gallery->next_number,
+                            .next_number = gallery->contents->next_number,
                             .segments = sight.catalog->parts_count,
                             .bytes = sight.catalog->bytes,
                             .binding = lk_open_binding_paths(gallery->binding)};

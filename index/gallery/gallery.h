@@ -3,12 +3,11 @@
 #define INDEX_GALLERY_GALLERY_H
 
 #include <limits.h>
-#include <pthread.h>
 
 #include <likeness/likeness.h>
 #include "governance/open_binding.h"
-#include "index/gallery/catalog.h"
-#include "index/gallery/manifest.h"
+#include "index/catalog/contents.h"
+#include "index/store/manifest.h"
 #include "index/gallery/sight.h"
 
 struct lk_gallery {
@@ -16,15 +15,7 @@ struct lk_gallery {
   lk_manifest manifest;
   lk_open_binding *binding;
   lk_catalog *shown; /* what positions count: as of the opening, or of the last refresh */
-
-  /* Of what follows: who reads holds it for reading, who changes for writing. In a place of its own, since reading
-   * does not change a gallery. */
-  pthread_rwlock_t *lock;
-  lk_catalog *catalog;
-  uint64_t epoch, next_number;
-  double longest;          /* no template is longer; set by loading under ip */
-  uint32_t subjects_count; /* numbers that were given; set by loading */
-  lk_device *device;       /* NULL: not loaded */
+  lk_contents *contents;
 };
 
 static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {

@@ -34,7 +34,7 @@ static lk_status check_query(const lk_gallery *gallery, const lk_query *query, l
     return lk_fail(error, LK_EINVAL, "k = %u is outside 1 .. %d", query->k, LK_K_MAX);
   if (query->k == LK_K_ALL && query->by_subject)
     return lk_fail(error, LK_EINVAL, "a search for all candidates above a threshold cannot be by subject");
-  if (gallery->device == NULL)
+  if (gallery->contents->device == NULL)
     return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device", gallery->manifest.name);
   lk_status status = check_list("keys", query->keys, query->keys_count, error);
   return status == LK_OK ? check_list("subjects", query->subjects, query->subjects_count, error) : status;

@@ -134,7 +134,7 @@ static lk_status check_catalog(const lk_gallery *gallery, lk_error *error) {
   lk_gallery_enter(gallery, &sight);
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && i < sight.catalog->parts_count; i++)
-    status = check_templates(sight.catalog, i, gallery->next_number, error);
+    status = check_templates(sight.catalog, i, gallery->contents->next_number, error);
   lk_gallery_leave(gallery);
   lk_sight_free(&sight);
   return status;

@@ -4,16 +4,16 @@
 #include "index/gallery/gallery.h"
 
 void lk_gallery_enter(const lk_gallery *gallery, lk_sight *sight) {
-  pthread_rwlock_rdlock(gallery->lock);
+  pthread_rwlock_rdlock(&gallery->contents->lock);
   lk_catalog *before = sight->catalog;
-  *sight = (lk_sight){.catalog = lk_catalog_hold(gallery->catalog),
-                      .epoch = gallery->epoch,
-                      .living = lk_catalog_living(gallery->catalog),
+  *sight = (lk_sight){.catalog = lk_catalog_hold(gallery->contents->catalog),
+                      .epoch = gallery->contents->epoch,
+                      .living = lk_catalog_living(gallery->contents->catalog),
                       .now_ms = lk_clock_unix_ms()};
   lk_catalog_release(before);
 }
 
-void lk_gallery_leave(const lk_gallery *gallery) { pthread_rwlock_unlock(gallery->lock); }
+void lk_gallery_leave(const lk_gallery *gallery) { pthread_rwlock_unlock(&gallery->contents->lock); }
 
 void lk_sight_free(lk_sight *sight) {
   lk_catalog_release(sight->catalog);

@@ -3,7 +3,7 @@
 #define INDEX_GALLERY_SIGHT_H
 
 #include <likeness/likeness.h>
-#include "index/gallery/catalog.h"
+#include "index/catalog/catalog.h"
 
 /* Starts as zeros. */
 typedef struct lk_sight {

@@ -18,7 +18,7 @@ lk_status lk_workspace_search(lk_workspace *workspace, const lk_query *query, co
   batch.filter.tags = query->tags;
   batch.filter.mask = query->mask;
   if (lk_query_lists(query)) batch.filter.allowed = workspace->bitmaps.data;
-  return lk_search(gallery->device, &batch, lists, stats, error);
+  return lk_search(gallery->contents->device, &batch, lists, stats, error);
 }
 
 void lk_workspace_free(lk_workspace *w) {

@@ -4,8 +4,8 @@
 #include <xxhash.h>
 
 #include "base/text.h"
-#include "index/gallery/part.h"
-#include "index/gallery/segment_layout.h"
+#include "index/catalog/part.h"
+#include "index/store/segment_layout.h"
 
 /* Sets right whatever checksum can be: a fuzzer does not guess one. */
 static void reseal(char *image, size_t size) {

@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "engine/queue/reply.h"
 #include "governance/calibration.h"
-#include "index/gallery/manifest.h"
-#include "index/gallery/segment.h"
+#include "index/store/manifest.h"
+#include "index/store/segment.h"
 #include "index/journal/journal.h"
 #include "tests/support/zip.h"
 

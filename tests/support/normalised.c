@@ -7,8 +7,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "index/gallery/manifest.h"
-#include "index/gallery/segment_layout.h"
+#include "index/store/manifest.h"
+#include "index/store/segment_layout.h"
 #include "tests/support/files.h"
 
 static void *section(char *image, lk_section s) { return image + ((lk_segment_header *)image)->sections[s].offset; }

@@ -90,7 +90,7 @@ static lk_gallery *enroll_and_open(void) {
 
 /* Fills a section of the gallery's segment file with a byte, beneath its map. */
 static void overwrite(const lk_gallery *gallery, lk_section section, uint8_t byte) {
-  const lk_segment *segment = &gallery->catalog->parts[0]->segment;
+  const lk_segment *segment = &gallery->contents->catalog->parts[0]->segment;
   const lk_section_entry *entry = &segment->header.sections[section];
   uint8_t *bytes = malloc(entry->bytes);
   memset(bytes, byte, entry->bytes);
@@ -112,7 +112,7 @@ static void count_row(void *context, uint32_t number, uint32_t row) {
 }
 
 static void read_all(const lk_gallery *gallery) {
-  const lk_segment *segment = &gallery->catalog->parts[0]->segment;
+  const lk_segment *segment = &gallery->contents->catalog->parts[0]->segment;
   float vector[DIM];
   for (uint64_t position = 0; position < TEMPLATES; position++) {
     lk_template t = lk_gallery_template(gallery, position);
@@ -121,7 +121,7 @@ static void read_all(const lk_gallery *gallery) {
     check_within(segment, t.group);
     cr_assert_eq(lk_gallery_export(gallery, position, 1, NULL, vector, NULL), LK_OK);
     uint32_t rows = 0;
-    lk_catalog_each_of_subject(gallery->catalog, lk_text_of("17"), count_row, &rows);
+    lk_catalog_each_of_subject(gallery->contents->catalog, lk_text_of("17"), count_row, &rows);
     cr_assert_leq(rows, TEMPLATES);
   }
   uint64_t position;
@@ -149,7 +149,7 @@ Test(changing_files, what_says_where_something_lies_is_checked) {
 /* The header says where the sections lie, and it was read when the gallery was opened. */
 Test(changing_files, a_header_that_changes_is_not_read_again) {
   lk_gallery *gallery = enroll_and_open();
-  const lk_segment *segment = &gallery->catalog->parts[0]->segment;
+  const lk_segment *segment = &gallery->contents->catalog->parts[0]->segment;
   static const char nothing[sizeof(lk_segment_header)];
   int file = open(segment->path, O_RDWR | O_CLOEXEC);
   cr_assert_eq(pwrite(file, nothing, sizeof nothing, 0), (ssize_t)sizeof nothing);
@@ -189,7 +189,7 @@ Test(changing_files, a_segment_that_is_cut_off_fails_its_gallery_alone) {
   cr_assert_eq(lk_result_open(&result, NULL), LK_OK);
   lk_gallery *cut = load("cut", device), *whole = load("whole", device);
   cr_assert_eq(identify(cut, result, &error), LK_OK);
-  cr_assert_eq(truncate(cut->catalog->parts[0]->segment.path, 4096), 0);
+  cr_assert_eq(truncate(cut->contents->catalog->parts[0]->segment.path, 4096), 0);
   cr_assert_eq(identify(cut, result, &error), LK_EIO);
   cr_assert_not_null(strstr(error.text, "cut/segment-000001.lks: the file was cut off"), "%s", error.text);
   cr_assert_eq(lk_result_count(result, 0), 0);
@@ -224,7 +224,7 @@ Test(changing_files, a_source_that_is_cut_off_is_named) {
 
 /* Adds to one element of the first exact row, beneath the map. */
 static void change_row(const lk_gallery *gallery, uint32_t row, float by) {
-  const lk_segment *segment = &gallery->catalog->parts[0]->segment;
+  const lk_segment *segment = &gallery->contents->catalog->parts[0]->segment;
   off_t at = (off_t)(segment->header.sections[LK_SECTION_EXACT].offset + row * DIM * sizeof(float));
   int file = open(segment->path, O_RDWR | O_CLOEXEC);
   float element;
@@ -238,7 +238,7 @@ static uint32_t first_candidate_row(const lk_gallery *gallery, const lk_result *
   uint64_t position;
   lk_candidate first = lk_result_candidate(result, 0, 0);
   cr_assert_eq(lk_gallery_find(gallery, first.found.key, &position, NULL), LK_OK);
-  return lk_segment_row_at(&gallery->catalog->parts[0]->segment, (uint32_t)position);
+  return lk_segment_row_at(&gallery->contents->catalog->parts[0]->segment, (uint32_t)position);
 }
 
 /* Searched with the codes that were loaded before, and again after a restart, when exact rows are not verified. */
@@ -292,7 +292,7 @@ Test(changing_files, a_code_that_is_forged_is_found_by_a_check) {
   static const int8_t nothing[DIM];
   static const lk_row_bound short_row = {.residual = 0, .norm = 0x1p-60F};
   lk_gallery *gallery = enroll_and_open();
-  lk_segment *segment = &gallery->catalog->parts[0]->segment;
+  lk_segment *segment = &gallery->contents->catalog->parts[0]->segment;
   lk_segment_header *header = &segment->header;
   int file = open(segment->path, O_RDWR | O_CLOEXEC);
   off_t code = (off_t)header->sections[LK_SECTION_CODES].offset + 9 * DIM,

@@ -51,9 +51,9 @@ static lk_gallery *open_loaded(const char *folder) {
 /* The templates as they are stored, in the order of their numbers; the caller frees them. */
 static float *stored_rows(const lk_gallery *gallery) {
   uint32_t dim = gallery->manifest.dim;
-  float *rows = malloc(gallery->catalog->rows * dim * sizeof *rows);
+  float *rows = malloc(gallery->contents->catalog->rows * dim * sizeof *rows);
   lk_error error;
-  for (uint64_t r = 0; r < gallery->catalog->rows; r++)
+  for (uint64_t r = 0; r < gallery->contents->catalog->rows; r++)
     cr_assert_eq(lk_gallery_export_unchecked(gallery, r, rows + r * dim, &error), LK_OK, "%s", error.text);
   return rows;
 }
@@ -216,7 +216,7 @@ static float high_threshold(const float *probes, uint32_t count, const float *ro
 }
 
 static void check_searches(lk_gallery *gallery, const float *probes, uint32_t count, const char *what) {
-  uint32_t dim = gallery->manifest.dim, rows_count = (uint32_t)gallery->catalog->rows;
+  uint32_t dim = gallery->manifest.dim, rows_count = (uint32_t)gallery->contents->catalog->rows;
   float *rows = stored_rows(gallery), threshold = lk_score(LK_COSINE, probes, rows, dim);
   search(gallery, probes, count, 10, -INFINITY, LK_FUSE_NONE);
   for (uint32_t p = 0; p < count; p++)

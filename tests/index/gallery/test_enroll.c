@@ -305,13 +305,13 @@ Test(enroll, several_segments_at_once) {
   cr_assert_eq(files_enroll(folder, data, rows, 1, NULL), 0);
   lk_gallery *gallery = files_open(folder);
   cr_assert_eq(gallery->manifest.segments_count, 3);
-  cr_assert_eq(gallery->catalog->parts[2]->segment.block.rows, 3);
-  cr_assert_eq(gallery->catalog->rows, rows);
+  cr_assert_eq(gallery->contents->catalog->parts[2]->segment.block.rows, 3);
+  cr_assert_eq(gallery->contents->catalog->rows, rows);
   static const uint32_t places[] = {
       0, LK_SEGMENT_ROWS - 1, LK_SEGMENT_ROWS, 2 * LK_SEGMENT_ROWS - 1, 2 * LK_SEGMENT_ROWS, 2 * LK_SEGMENT_ROWS + 2};
   for (int i = 0; i < 6; i++) {
     uint32_t inside;
-    const lk_segment *segment = &lk_catalog_part_at(gallery->catalog, places[i], &inside)->segment;
+    const lk_segment *segment = &lk_catalog_part_at(gallery->contents->catalog, places[i], &inside)->segment;
     cr_assert_eq(((const float *)segment->block.exact)[segment->by_number[inside]], (float)places[i]);
     cr_assert_eq(lk_gallery_template(gallery, places[i]).number, places[i]);
   }

@@ -134,8 +134,8 @@ Test(gallery, templates_of_all_segments_in_order) {
     snprintf(key, sizeof key, "%u", (unsigned)i);
     cr_assert(lk_text_equal(t.key, lk_text_of(key)) && lk_text_equal(t.subject, t.key));
     uint32_t inside, segment = i < 1 ? 0 : i < 6 ? 1 : i < 306 ? 2 : 3;
-    cr_assert_eq(lk_catalog_part_at(gallery->catalog, i, &inside), gallery->catalog->parts[segment]);
-    cr_assert_eq(gallery->catalog->first_row[segment] + inside, i);
+    cr_assert_eq(lk_catalog_part_at(gallery->contents->catalog, i, &inside), gallery->contents->catalog->parts[segment]);
+    cr_assert_eq(gallery->contents->catalog->first_row[segment] + inside, i);
   }
   lk_gallery_close(gallery);
 }
@@ -297,8 +297,8 @@ Test(gallery, load_refuses_damaged_codes) {
   const char *folder = files_gallery("g", LK_COSINE, 2);
   enroll_random(folder, 1, 3, 2);
   lk_gallery *gallery = files_open(folder);
-  size_t size, offset = (size_t)((const char *)gallery->catalog->parts[0]->segment.block.codes -
-                                 (const char *)gallery->catalog->parts[0]->segment.file.data);
+  size_t size, offset = (size_t)((const char *)gallery->contents->catalog->parts[0]->segment.block.codes -
+                                 (const char *)gallery->contents->catalog->parts[0]->segment.file.data);
   lk_gallery_close(gallery);
   char *data = files_read(files_path("g/segment-000001.lks"), &size);
   data[offset] ^= 1;

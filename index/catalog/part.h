@@ -4,12 +4,12 @@
  * Several catalogs may have one part: it lives as long as one of them. What changes of its rows changes for all; the
  * gallery's lock says who may change and who may search meanwhile. Texts, and what has changed, may be read at any
  * time. */
-#ifndef INDEX_GALLERY_PART_H
-#define INDEX_GALLERY_PART_H
+#ifndef INDEX_CATALOG_PART_H
+#define INDEX_CATALOG_PART_H
 
 #include <stdatomic.h>
 
-#include "index/gallery/segment.h"
+#include "index/store/segment.h"
 
 /* What a device reads of a segment of version 2 under cosine (LK_SEGMENT_NORMALISED) beside its file: r(x) of each row,
  * and bounds for x r(x), of which the file has those for x. */
@@ -25,7 +25,7 @@ typedef struct lk_part {
   lk_widened widened;
   uint64_t *died, *expires_ms, *tags; /* of the rows, as they are now; NULL: none has changed */
   uint32_t living;                    /* rows that were not deleted */
-  uint32_t *subjects;                 /* numbers (index/gallery/subjects.h); NULL: the gallery was not loaded */
+  uint32_t *subjects;                 /* numbers (index/catalog/subjects.h); NULL: the gallery was not loaded */
   lk_resident_block *resident;        /* on the gallery's device; NULL: it is not there */
 } lk_part;
 

@@ -1,4 +1,4 @@
-#include "index/gallery/manifest.h"
+#include "index/store/manifest.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-#include "index/gallery/catalog.h"
+#include "index/catalog/catalog.h"
 
 #include <stdlib.h>
 

@@ -7,8 +7,8 @@
 #include <xxhash.h>
 
 #include "index/formats/vector.h"
-#include "index/gallery/segment.h"
-#include "index/gallery/segment_layout.h"
+#include "index/store/segment.h"
+#include "index/store/segment_layout.h"
 
 typedef struct writer {
   const lk_segment_content *content;

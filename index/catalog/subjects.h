@@ -1,9 +1,9 @@
 /* Numbers for subjects. Equal subjects of a gallery have equal numbers, so that a search by subject compares numbers,
  * not texts. They are made when the gallery is loaded and are in no file. */
-#ifndef INDEX_GALLERY_SUBJECTS_H
-#define INDEX_GALLERY_SUBJECTS_H
+#ifndef INDEX_CATALOG_SUBJECTS_H
+#define INDEX_CATALOG_SUBJECTS_H
 
-#include "index/gallery/catalog.h"
+#include "index/catalog/catalog.h"
 
 /* Gives each row of the catalog the number of its subject, from 0 without gaps; `count` receives how many there are.
  * LK_ENOMEM. */

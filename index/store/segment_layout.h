@@ -1,6 +1,6 @@
 /* The header of a segment file, as it is on disk (little-endian), and the sizes of its sections. */
-#ifndef INDEX_GALLERY_SEGMENT_LAYOUT_H
-#define INDEX_GALLERY_SEGMENT_LAYOUT_H
+#ifndef INDEX_STORE_SEGMENT_LAYOUT_H
+#define INDEX_STORE_SEGMENT_LAYOUT_H
 
 #include <likeness/types.h>
 

@@ -1,4 +1,4 @@
-#include "index/gallery/subjects.h"
+#include "index/catalog/subjects.h"
 
 #include <stdlib.h>
 #include <string.h>

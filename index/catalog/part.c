@@ -1,4 +1,4 @@
-#include "index/gallery/part.h"
+#include "index/catalog/part.h"
 
 #include <stdlib.h>
 #include <string.h>

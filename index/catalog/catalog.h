@@ -1,9 +1,9 @@
 /* The parts of a gallery as one run of rows, at one moment. A catalog never changes: when a gallery gets rows it gets
  * another catalog, and whoever still reads the one before holds it. */
-#ifndef INDEX_GALLERY_CATALOG_H
-#define INDEX_GALLERY_CATALOG_H
+#ifndef INDEX_CATALOG_CATALOG_H
+#define INDEX_CATALOG_CATALOG_H
 
-#include "index/gallery/part.h"
+#include "index/catalog/part.h"
 
 typedef struct lk_catalog {
   atomic_uint references;

@@ -1,0 +1,101 @@
+#include "index/catalog/contents.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/fail.h"
+#include "index/catalog/subjects.h"
+#include "kernels/search/device.h"
+
+lk_status lk_contents_open(lk_shape shape, lk_contents **contents, lk_error *error) {
+  pthread_rwlockattr_t attributes;
+  lk_contents *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) return lk_fail_memory(error);
+  /* A stream of searches must not keep changes out. */
+  pthread_rwlockattr_init(&attributes);
+  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  pthread_rwlock_init(&opened->lock, &attributes);
+  pthread_rwlockattr_destroy(&attributes);
+  opened->shape = shape;
+  lk_status status = lk_catalog_make(NULL, 0, &opened->catalog, error);
+  if (status == LK_OK)
+    *contents = opened;
+  else
+    lk_contents_close(opened);
+  return status;
+}
+
+void lk_contents_close(lk_contents *contents) {
+  if (contents == NULL) return;
+  lk_contents_unload(contents);
+  lk_catalog_release(contents->catalog);
+  pthread_rwlock_destroy(&contents->lock);
+  free(contents);
+}
+
+static void unload_part(lk_contents *contents, lk_part *part) {
+  if (part->resident != NULL) lk_device_unload_block(contents->device, part->resident);
+  part->resident = NULL;
+}
+
+void lk_contents_unload(lk_contents *contents) {
+  for (uint32_t i = 0; contents->catalog != NULL && i < contents->catalog->parts_count; i++) {
+    unload_part(contents, contents->catalog->parts[i]);
+    contents->catalog->residents[i] = NULL;
+  }
+  contents->device = NULL;
+}
+
+/* A segment has the lengths of its centred rows; the length of the mean is added. */
+static double longest_of(const lk_segment *segment) {
+  static const float origin[LK_DIM_MAX];
+  float longest = 0;
+  for (uint32_t r = 0; r < segment->block.rows; r++) longest = fmaxf(longest, segment->block.bounds[r].norm);
+  return (lk_codes_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
+}
+
+static lk_status load_part(lk_contents *contents, lk_part *part, lk_error *error) {
+  lk_block block;
+  lk_status status = lk_part_block(part, &block, error);
+  if (status != LK_OK) return status;
+  status = lk_device_load_block(contents->device, contents->shape, &block, &part->resident, error);
+  if (status != LK_OK) return status;
+  if (contents->shape.metric == LK_IP) contents->longest = fmax(contents->longest, longest_of(&part->segment));
+  lk_segment_forget_codes(&part->segment);
+  return LK_OK;
+}
+
+lk_status lk_contents_load(lk_contents *contents, lk_device *device, lk_error *error) {
+  lk_contents_unload(contents);
+  contents->device = device;
+  contents->longest = 0;
+  const lk_catalog *catalog = contents->catalog;
+  lk_status status = lk_subjects_number(catalog, &contents->subjects_count, error);
+  for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count; i++) {
+    status = lk_segment_verify(&catalog->parts[i]->segment, LK_SECTION_CODES, error);
+    if (status == LK_OK) status = load_part(contents, catalog->parts[i], error);
+    catalog->residents[i] = catalog->parts[i]->resident;
+  }
+  if (status != LK_OK) lk_contents_unload(contents);
+  return status;
+}
+
+lk_status lk_contents_prepare(lk_contents *contents, lk_part *part, lk_error *error) {
+  if (contents->device == NULL) return LK_OK;
+  lk_status status = lk_subjects_number_part(contents->catalog, part, &contents->subjects_count, error);
+  return status == LK_OK ? load_part(contents, part, error) : status;
+}
+
+static bool has_part(const lk_catalog *catalog, const lk_part *part) {
+  for (uint32_t i = 0; i < catalog->parts_count; i++)
+    if (catalog->parts[i] == part) return true;
+  return false;
+}
+
+void lk_contents_replace(lk_contents *contents, lk_catalog *catalog) {
+  lk_catalog *before = contents->catalog;
+  contents->catalog = catalog;
+  for (uint32_t i = 0; i < before->parts_count; i++)
+    if (!has_part(catalog, before->parts[i])) unload_part(contents, before->parts[i]);
+  lk_catalog_release(before);
+}

@@ -1,0 +1,39 @@
+/* What a gallery has in memory: its catalog, which changes, and the device that the catalog's parts are on. */
+#ifndef INDEX_CATALOG_CONTENTS_H
+#define INDEX_CATALOG_CONTENTS_H
+
+#include <pthread.h>
+
+#include "index/catalog/catalog.h"
+
+/* Whoever reads it holds the lock for reading, whoever changes it for writing; only one thread at a time may be about
+ * to change it. */
+typedef struct lk_contents {
+  pthread_rwlock_t lock;
+  lk_shape shape;
+  lk_catalog *catalog;
+  uint64_t epoch;
+  uint64_t next_number;    /* of the next template */
+  uint32_t subjects_count; /* numbers that were given; set by loading */
+  double longest;          /* no template is longer; set by loading under ip */
+  lk_device *device;       /* NULL: not loaded */
+  lk_error failure;        /* why the memory is behind the disk, so that nothing may be searched; "": it is not */
+} lk_contents;
+
+/* An empty one. LK_ENOMEM. */
+lk_status lk_contents_open(lk_shape shape, lk_contents **contents, lk_error *error);
+/* NULL is allowed. */
+void lk_contents_close(lk_contents *contents);
+
+/* Loads all parts on the device. It must outlive them there. On failure none is loaded. LK_ECORRUPT, LK_EIO. */
+lk_status lk_contents_load(lk_contents *contents, lk_device *device, lk_error *error);
+void lk_contents_unload(lk_contents *contents);
+
+/* Numbers the subjects of a part that will join the catalog and loads it, if the contents are loaded. */
+lk_status lk_contents_prepare(lk_contents *contents, lk_part *part, lk_error *error);
+
+/* Puts another catalog in place, which this takes over, and unloads the parts that are in it no more. The caller has
+ * the lock for writing. */
+void lk_contents_replace(lk_contents *contents, lk_catalog *catalog);
+
+#endif
