@@ -42,11 +42,22 @@ static uint32_t processors(void) {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
 }
 
-static void work_through(lk_pool *pool, uint32_t thread) {
+static fenv_t enter_default(void) {
   fenv_t environment;
   fegetenv(&environment);
   fesetenv(FE_DFL_ENV);
+  return environment;
+}
+
+static void work_through(lk_pool *pool, uint32_t thread) {
+  fenv_t environment = enter_default();
   for (uint32_t item; (item = atomic_fetch_add(&pool->next, 1)) < pool->items;) pool->task(pool->context, thread, item);
+  fesetenv(&environment);
+}
+
+static void work_alone(uint32_t items, void (*task)(void *context, uint32_t thread, uint32_t item), void *context) {
+  fenv_t environment = enter_default();
+  for (uint32_t item = 0; item < items; item++) task(context, 0, item);
   fesetenv(&environment);
 }
 
@@ -126,7 +137,7 @@ void lk_pool_close(lk_pool *pool) {
   free(pool);
 }
 
-uint32_t lk_pool_threads(const lk_pool *pool) { return pool->threads; }
+uint32_t lk_pool_threads(const lk_pool *pool) { return pool != NULL ? pool->threads : 1; }
 
 /* Lets no further worker join, and waits until those that have joined are done. */
 static void close_call(lk_pool *pool) {
@@ -141,6 +152,10 @@ static void close_call(lk_pool *pool) {
 
 void lk_pool_run(lk_pool *pool, uint32_t items, void (*task)(void *context, uint32_t thread, uint32_t item),
                  void *context) {
+  if (pool == NULL) {
+    work_alone(items, task, context);
+    return;
+  }
   pthread_mutex_lock(&pool->lock);
   pool->task = task;
   pool->context = context;

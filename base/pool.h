@@ -13,10 +13,11 @@ typedef struct lk_pool lk_pool;
  * LK_EINVAL: more than LK_THREADS_MAX. */
 lk_status lk_pool_open(uint32_t threads, lk_pool **pool, lk_error *error);
 void lk_pool_close(lk_pool *pool);
-uint32_t lk_pool_threads(const lk_pool *pool);
+uint32_t lk_pool_threads(const lk_pool *pool); /* 1 of NULL */
 
 /* Calls task(context, thread, item) once for each item, in any order, thread in 0 .. lk_pool_threads - 1; returns when
- * all are done. One call at a time. Allocates nothing. */
+ * all are done. One call at a time. Allocates nothing. NULL is a pool of the caller alone, for any number of calls at a
+ * time. */
 void lk_pool_run(lk_pool *pool, uint32_t items, void (*task)(void *context, uint32_t thread, uint32_t item),
                  void *context);
 

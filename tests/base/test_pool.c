@@ -35,6 +35,15 @@ Test(pool, each_item_once) {
   }
 }
 
+Test(pool, no_pool_is_the_caller_alone) {
+  static struct tally tally = {.threads = 1};
+  cr_assert_eq(lk_pool_threads(NULL), 1);
+  lk_pool_run(NULL, 0, count_item, &tally);
+  lk_pool_run(NULL, ITEMS, count_item, &tally);
+  for (uint32_t i = 0; i < ITEMS; i++) cr_assert_eq(tally.times[i], 1);
+  cr_assert_eq(tally.wrong, 0);
+}
+
 /* Many short calls: a worker that comes late to one must not take an item of the next. */
 Test(pool, many_short_calls) {
   static struct tally tally;
@@ -68,8 +77,9 @@ Test(pool, tasks_round_to_nearest_whatever_the_caller_does) {
   lk_pool_run(pool, 1, count_nearest, &nearest);
   lk_pool_run(pool, 1000, count_nearest, &nearest);
   lk_pool_close(pool);
+  lk_pool_run(NULL, 10, count_nearest, &nearest);
   int after = fegetround();
   fesetround(FE_TONEAREST);
-  cr_assert_eq(nearest, 1001);
+  cr_assert_eq(nearest, 1011);
   cr_assert_eq(after, FE_UPWARD);
 }
