@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/printable.h"
 #include "base/text.h"
+#include "base/timestamp.h"
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/render.h"
@@ -68,13 +69,28 @@ lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams
   return status;
 }
 
+/* Years beyond 9999 have no timestamp. */
+static void list_expiry(FILE *out, uint64_t expires_ms) {
+  static const uint64_t year_10000_ms = UINT64_C(253402300800000);
+  char text[LK_TIMESTAMP_SIZE];
+  if (expires_ms == LK_NEVER) return;
+  if (expires_ms >= year_10000_ms) {
+    fprintf(out, "%" PRIu64, expires_ms);
+    return;
+  }
+  lk_timestamp_format((int64_t)expires_ms, text);
+  fputs(text, out);
+}
+
 static void list_csv(FILE *out, const lk_template *t) {
   lk_render_csv_text(out, t->key);
   fputc(',', out);
   lk_render_csv_text(out, t->subject);
   fprintf(out, ",%" PRIu64 ",", t->tags);
   lk_render_csv_text(out, t->group);
-  fputs(",\n", out);
+  fputc(',', out);
+  list_expiry(out, t->expires_ms);
+  fputc('\n', out);
 }
 
 static void list_row(FILE *out, const lk_template *t) {

@@ -27,7 +27,9 @@ typedef enum lk_metric {
 /* The type of a stored row's elements. Scores are computed from the stored values: for f16 from the halves. */
 typedef enum lk_store { LK_STORE_F32 = 0, LK_STORE_F16 = 1 } lk_store;
 
-#define LK_TEXT_MAX 255 /* bytes of a key, subject, group or model */
+#define LK_TEXT_MAX 255     /* bytes of a key, subject, group or model */
+#define LK_METADATA_MAX 256 /* bytes of a template's metadata */
+#define LK_NEVER UINT64_MAX /* of a template that does not expire */
 
 /* A run of UTF-8 bytes, not terminated; {NULL, 0} is empty. */
 typedef struct lk_text {
@@ -69,6 +71,9 @@ typedef struct lk_label {
   lk_text subject;
   lk_text group;
   uint64_t tags;
+  uint64_t version;    /* the client's, of this enrollment; 0: none */
+  uint64_t expires_ms; /* Unix time; 0 or LK_NEVER: never */
+  lk_text metadata;    /* up to LK_METADATA_MAX bytes of any kind */
 } lk_label;
 
 typedef struct lk_template {
@@ -77,6 +82,9 @@ typedef struct lk_template {
   lk_text subject;
   lk_text group;
   uint64_t tags;
+  uint64_t version;    /* the client's, of its enrollment; 0: none */
+  uint64_t expires_ms; /* Unix time; LK_NEVER: never */
+  lk_text metadata;    /* any bytes */
 } lk_template;
 
 /* Who makes a request, for what purpose and by what authorisation, in the words of the policy. An empty text is not

@@ -10,9 +10,6 @@
 #include <likeness/types.h>
 #include "kernels/backend.h"
 
-#define LK_METADATA_MAX 256 /* bytes */
-#define LK_NEVER UINT64_MAX /* of an expiry */
-
 /* A number never gets another meaning. */
 typedef enum lk_record_kind {
   LK_RECORD_ENROLL = 1,

@@ -68,7 +68,8 @@ Test(cli, create_enroll_list_stat_check) {
   random_state random = {3};
   float *rows = files_random(&random, 5, 8);
   files_write_npy(files_path("rows.npy"), "<f4", 5, 8, rows, 5 * 8 * sizeof(float));
-  static const char labels[] = "row,subject,key,tags\n4,\"Doe, J\",d4,0x10\n0,,,\n1,alice,,3\n2,,,\n3,,,\n";
+  static const char labels[] = "row,subject,key,tags,expires\n4,\"Doe, J\",d4,0x10,2030-01-02T03:04:05Z\n"
+                               "0,,,,\n1,alice,,3,\n2,,,,253402300800000\n3,,,,\n";
   files_write(files_path("labels.csv"), labels, sizeof labels - 1);
   EXPECT(&p, 0, "", "create", made, "--dim", "8", "--metric", "l2", "--model", "net-2");
   EXPECT(&p, 1, "made", "create", made, "--dim", "8");
@@ -76,7 +77,8 @@ Test(cli, create_enroll_list_stat_check) {
          files_path("labels.csv"));
   EXPECT(&p, 0, "", "list", made, "--format", "csv");
   cr_assert_str_eq(process_out(&p),
-                   "key,subject,tags,group,expiry\n0,0,0,,\n1,alice,3,,\n2,2,0,,\n3,3,0,,\nd4,\"Doe, J\",16,,\n");
+                   "key,subject,tags,group,expiry\n0,0,0,,\n1,alice,3,,\n2,2,0,,253402300800000\n3,3,0,,\n"
+                   "d4,\"Doe, J\",16,,2030-01-02T03:04:05Z\n");
   EXPECT(&p, 0, "", "list", made);
   expect_out(&p, "Doe, J");
   EXPECT(&p, 0, "", "stat", made);

@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (int r = 0; r < ROWS; r++) {
     const lk_label *l = &labels.of_row[r];
     if (lk_text_fault(l->key) != NULL || lk_text_fault(l->subject) != NULL || lk_text_fault(l->group) != NULL) abort();
+    if (l->metadata.length > LK_METADATA_MAX) abort();
   }
   lk_label_file_close(&labels);
   return 0;

@@ -8,13 +8,15 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "base/timestamp.h"
 #include "index/formats/labels/label_format.h"
 #include "index/formats/labels/plain_text.h"
 
-/* EXPIRY: `likeness list` writes it, always empty. */
-enum column { ROW, KEY, SUBJECT, GROUP, TAGS, EXPIRY, COLUMNS, PASSED_OVER = COLUMNS };
-static const char *const column_names[COLUMNS] = {"row", "key", "subject", "group", "tags", "expiry"};
-#define KNOWN "row, key, subject, group, tags"
+/* EXPIRY: another name for EXPIRES, which `likeness list` writes. */
+enum column { ROW, KEY, SUBJECT, GROUP, TAGS, EXPIRES, METADATA, EXPIRY, COLUMNS, PASSED_OVER = COLUMNS };
+static const char *const column_names[COLUMNS] = {"row",  "key",     "subject",  "group",
+                                                  "tags", "expires", "metadata", "expiry"};
+#define KNOWN "row, key, subject, group, tags, expires, metadata"
 
 enum { MOST_COLUMNS = 64 };
 
@@ -50,7 +52,7 @@ static bool is_one_of(lk_text text, const char *const *names) {
 
 static void refuse_column(parse *p, lk_text title) {
   static const char *const likely_keys[] = {"id", "name", "label", "filename", "file", "path", NULL};
-  const char *nearest = lk_text_nearest(title, name_of, TAGS + 1);
+  const char *nearest = lk_text_nearest(title, name_of, METADATA + 1);
   int length = (int)(title.length < 64 ? title.length : 64);
   if (p->is_narrow && (nearest == NULL || p->source->key_column != NULL) && !is_one_of(title, likely_keys))
     p->status =
@@ -75,7 +77,7 @@ static void refuse_column(parse *p, lk_text title) {
 static enum column column_of(parse *p, lk_text title) {
   if (p->source->key_column != NULL && lk_text_equal(title, lk_text_of(p->source->key_column))) return KEY;
   for (enum column column = ROW; column < COLUMNS; column++)
-    if (lk_text_equal(title, lk_text_of(column_names[column]))) return column;
+    if (lk_text_equal(title, lk_text_of(column_names[column]))) return column == EXPIRY ? EXPIRES : column;
   bool passed_over = title.length == 0 ? p->field == 0 : title.length >= 2 && memcmp(title.bytes, "x-", 2) == 0;
   if (!passed_over) refuse_column(p, title);
   return PASSED_OVER;
@@ -101,7 +103,7 @@ static void take_field(void *bytes, size_t length, void *context) {
   char *copy = p->labels->texts + p->texts_used;
   if (length > 0) memcpy(copy, bytes, length);
   p->texts_used += length;
-  lk_text text = {.bytes = copy, .length = length <= LK_TEXT_MAX ? (uint32_t)length : LK_TEXT_MAX + 1};
+  lk_text text = {.bytes = copy, .length = length <= LK_METADATA_MAX ? (uint32_t)length : LK_METADATA_MAX + 1};
   if (p->record == 1)
     take_title(p, text);
   else if (p->field < p->columns_count && p->columns[p->field] != PASSED_OVER)
@@ -123,6 +125,21 @@ static bool parse_number(lk_text text, int base, uint64_t *number) {
 static bool parse_tags(lk_text text, uint64_t *tags) {
   bool hex = text.length > 1 && (text.bytes[1] == 'x' || text.bytes[1] == 'X');
   return text.length == 0 || parse_number(text, hex ? 16 : 10, tags);
+}
+
+/* Digits are Unix time in milliseconds. */
+static void parse_expiry(parse *p, lk_text text, uint64_t *expires_ms) {
+  int64_t ms = 0;
+  if (text.length == 0) return;
+  const char *fault = NULL;
+  if (!parse_number(text, 10, expires_ms)) {
+    fault = lk_timestamp_parse(text, &ms);
+    *expires_ms = ms > 0 ? (uint64_t)ms : 0;
+  }
+  if (fault == NULL && *expires_ms == 0) fault = "is not after 1970-01-01";
+  if (fault != NULL && p->status == LK_OK)
+    p->status = lk_fail(p->error, LK_EFORMAT, "%s: record %" PRIu64 ": expires '%.*s' %s", p->source->name, p->record,
+                        (int)(text.length < 64 ? text.length : 64), text.bytes, fault);
 }
 
 static void finish_header(parse *p) {
@@ -151,7 +168,7 @@ static bool find_row(parse *p, uint64_t *row) {
 }
 
 static void finish_record(parse *p) {
-  uint64_t row, tags = 0;
+  uint64_t row, tags = 0, expires_ms = 0;
   if (p->field != p->columns_count) {
     p->status =
         lk_fail(p->error, LK_EFORMAT, "%s: record %" PRIu64 " has %" PRIu32 " field%s, but the header has %" PRIu32,
@@ -160,15 +177,20 @@ static void finish_record(parse *p) {
   }
   if (!find_row(p, &row)) return;
   if (!parse_tags(p->fields[TAGS], &tags)) fail(p, "tags are not a 64-bit number:", p->fields[TAGS]);
-  if (p->fields[EXPIRY].length > 0) fail(p, "templates do not expire; expiry must be empty:", p->fields[EXPIRY]);
+  parse_expiry(p, p->fields[EXPIRES], &expires_ms);
+  if (p->fields[METADATA].length > LK_METADATA_MAX) fail(p, "metadata is longer than 256 bytes:", p->fields[METADATA]);
   for (enum column column = KEY; column <= GROUP; column++) {
     const char *fault = lk_text_fault(p->fields[column]);
     if (fault != NULL) fail(p, fault, p->fields[column]);
   }
   if (p->status != LK_OK) return;
   p->named[row] = true;
-  p->labels->of_row[row] =
-      (lk_label){.key = p->fields[KEY], .subject = p->fields[SUBJECT], .group = p->fields[GROUP], .tags = tags};
+  p->labels->of_row[row] = (lk_label){.key = p->fields[KEY],
+                                      .subject = p->fields[SUBJECT],
+                                      .group = p->fields[GROUP],
+                                      .tags = tags,
+                                      .expires_ms = expires_ms,
+                                      .metadata = p->fields[METADATA]};
 }
 
 static void finish_row(int terminator, void *context) {

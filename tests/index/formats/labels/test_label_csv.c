@@ -83,11 +83,13 @@ Test(labels, unknown_columns) {
   check_refused("row,Subject\n", "labels.csv: unknown column 'Subject'; did you mean 'subject'?");
   check_refused("row,subjekt\n", "unknown column 'subjekt'; did you mean 'subject'?");
   check_refused("Row,key\n", "unknown column 'Row'; did you mean 'row'?");
-  check_refused("row,photo\n",
-                "unknown column 'photo'; known are row, key, subject, group, tags; one that begins with x-");
-  check_refused("id,subject\n",
-                "unknown column 'id'; known are row, key, subject, group, tags; if it has the keys, say "
-                "--key-column id");
+  check_refused(
+      "row,photo\n",
+      "unknown column 'photo'; known are row, key, subject, group, tags, expires, metadata; one that begins with x-");
+  check_refused(
+      "id,subject\n",
+      "unknown column 'id'; known are row, key, subject, group, tags, expires, metadata; if it has the keys, say "
+      "--key-column id");
   static const char *const keys[] = {"ID", "Name", "Label", "Filename"};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
     char csv[64], words[64];
@@ -98,13 +100,14 @@ Test(labels, unknown_columns) {
     check_refused(csv, words);
   }
   check_refused("key,\n", "unknown column ''");
-  check_refused("key,expiry\na,tomorrow\n", "templates do not expire; expiry must be empty: 'tomorrow'");
   check_refused("\x93NUMPX\x01 this is no csv\n", "unknown column");
 }
 
 Test(labels, a_list_that_is_named_as_no_list) {
-  check_refused("Anna\nBo\n", "unknown column 'Anna'; known are row, key, subject, group, tags; a file with a subject "
-                              "in each line must end in .txt");
+  check_refused(
+      "Anna\nBo\n",
+      "unknown column 'Anna'; known are row, key, subject, group, tags, expires, metadata; a file with a subject "
+      "in each line must end in .txt");
   check_refused("Kay\nBo\n",
                 "unknown column 'Kay'; did you mean 'key'? A file with a subject in each line must end in .txt");
 }
@@ -192,6 +195,61 @@ Test(labels, as_many_fields_as_the_header_has) {
   lk_label_file labels = good(2, "key,subject\n\na,s\n\r\nb,\n\n");
   check_text(labels.of_row[1].key, "b");
   lk_label_file_close(&labels);
+}
+
+/* `expiry` is what `likeness list` calls it. */
+Test(labels, expires) {
+  static const struct {
+    const char *text;
+    uint64_t ms;
+  } good_ones[] = {{"", 0},
+                   {"1", 1},
+                   {"1700000000000", 1700000000000},
+                   {"18446744073709551615", LK_NEVER},
+                   {"2021-06-10T09:00:00.250+02:00", 1623308400250},
+                   {"2021-06-10", 1623283200000}};
+  for (size_t i = 0; i < sizeof good_ones / sizeof good_ones[0]; i++) {
+    char csv[64];
+    snprintf(csv, sizeof csv, "key,%s\nk,%s\n", i % 2 == 0 ? "expires" : "expiry", good_ones[i].text);
+    lk_label_file labels = good(1, csv);
+    cr_assert_eq(labels.of_row[0].expires_ms, good_ones[i].ms, "%s", csv);
+    lk_label_file_close(&labels);
+  }
+  check_refused("key,expires\na,tomorrow\n", "record 2: expires 'tomorrow' is neither a timestamp such as");
+  check_refused("key,expires\na,\nb,2021-13-01\n", "record 3: expires '2021-13-01' is not a valid date");
+  static const char *const early[] = {"0", "1970-01-01", "1969-12-31", "0001-01-01T00:00:00Z"};
+  for (size_t i = 0; i < sizeof early / sizeof early[0]; i++) {
+    char csv[64], words[64];
+    snprintf(csv, sizeof csv, "key,expires\na,%s\n", early[i]);
+    snprintf(words, sizeof words, "expires '%s' is not after 1970-01-01", early[i]);
+    check_refused(csv, words);
+  }
+  check_refused("key,expires\na,18446744073709551616\n", "is neither");
+  check_refused("key,expires\na,-1\n", "is neither");
+  check_refused("expires,expiry\n", "two columns are named 'expiry'");
+}
+
+Test(labels, metadata) {
+  char csv[300], most[LK_METADATA_MAX + 2];
+  lk_label_file labels = good(3, "metadata,key\n\"a, \"\"b\"\"\n\xff\",k\n,k2\n0,k3\n");
+  check_text(labels.of_row[0].metadata, "a, \"b\"\n\xff");
+  check_text(labels.of_row[1].metadata, "");
+  check_text(labels.of_row[2].metadata, "0");
+  lk_label_file_close(&labels);
+  for (size_t length = LK_METADATA_MAX; length <= LK_METADATA_MAX + 1; length++) {
+    memset(most, 'x', length);
+    most[length] = '\0';
+    snprintf(csv, sizeof csv, "key,metadata\nk,%s\n", most);
+    if (length > LK_METADATA_MAX) {
+      check_refused(csv, "record 2: metadata is longer than 256 bytes: 'xxx");
+      continue;
+    }
+    labels = good(1, csv);
+    check_text(labels.of_row[0].metadata, most);
+    lk_label_file_close(&labels);
+    snprintf(csv, sizeof csv, "key\n%s\n", most);
+    check_refused(csv, "is longer than 255 bytes");
+  }
 }
 
 Test(labels, nothing_is_carried_over_from_the_record_before) {
