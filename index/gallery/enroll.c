@@ -42,7 +42,10 @@ static lk_template template_of(const enrollment *e, uint64_t row, char digits[NU
                    .key = label.key,
                    .subject = label.subject,
                    .group = label.group,
-                   .tags = label.tags};
+                   .tags = label.tags,
+                   .version = label.version,
+                   .expires_ms = label.expires_ms,
+                   .metadata = label.metadata};
   if (t.key.length == 0) {
     t.key = put_number(e->default_keys[row], digits);
   }
@@ -82,6 +85,8 @@ static lk_status check_labels(const enrollment *e, lk_error *error) {
     const char *what = "key", *fault = lk_text_fault(label->key);
     if (fault == NULL) what = "subject", fault = lk_text_fault(label->subject);
     if (fault == NULL) what = "group", fault = lk_text_fault(label->group);
+    if (fault == NULL && label->metadata.length > LK_METADATA_MAX)
+      what = "metadata", fault = "is longer than 256 bytes";
     if (fault != NULL)
       return lk_fail(error, LK_EINVAL, "%s: row %" PRIu64 ": its %s %s", e->vectors->name, row, what, fault);
   }

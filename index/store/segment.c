@@ -31,8 +31,24 @@ lk_status lk_segment_verify(const lk_segment *segment, lk_section section, lk_er
   return lk_segment_fail(segment, section, "the checksum does not match", error);
 }
 
+/* Sections that an older version lacks become empty ones. False: the file is shorter than its header. */
+static bool copy_header(const lk_file *file, lk_segment_header *h) {
+  size_t begin = offsetof(lk_segment_header, sections);
+  memset(h, 0, sizeof *h);
+  if (file->size < begin) return false;
+  memcpy(h, file->data, begin);
+  size_t end = lk_segment_checksum_offset(h->version);
+  if (file->size < end + sizeof h->checksum) return false;
+  memcpy(h->sections, (const char *)file->data + begin, end - begin);
+  memcpy(&h->checksum, (const char *)file->data + end, sizeof h->checksum);
+  for (lk_section s = lk_segment_sections(h->version); s < LK_SECTIONS; s++)
+    h->sections[s].checksum = XXH3_64bits(NULL, 0);
+  return true;
+}
+
 lk_status lk_segment_verify_header(const lk_segment *segment, lk_error *error) {
-  if (memcmp(segment->file.data, &segment->header, sizeof segment->header) == 0) return LK_OK;
+  lk_segment_header now;
+  if (copy_header(&segment->file, &now) && memcmp(&now, &segment->header, sizeof now) == 0) return LK_OK;
   return lk_fail(error, LK_ECORRUPT, "%s: the header has changed since the file was opened", segment->path);
 }
 
@@ -75,13 +91,12 @@ lk_status lk_segment_check_row(const lk_segment *segment, uint32_t row, lk_error
 static lk_status read_header(const lk_file *file, lk_segment *segment, lk_error *error) {
   const lk_segment_header *h = &segment->header;
   const char *path = segment->path;
-  if (file->size >= sizeof *h) memcpy(&segment->header, file->data, sizeof *h);
-  if (file->size < sizeof *h || memcmp(h->magic, LK_SEGMENT_MAGIC, sizeof h->magic) != 0)
+  if (!copy_header(file, &segment->header) || memcmp(h->magic, LK_SEGMENT_MAGIC, sizeof h->magic) != 0)
     return lk_fail(error, LK_EFORMAT, "%s: not a segment file, or cut off in its header", path);
-  if (h->version != LK_SEGMENT_VERSION && h->version != LK_SEGMENT_NORMALISED)
-    return lk_fail(error, LK_EFORMAT, "%s: segment version %u; this build reads %d and %d", path, h->version,
+  if (h->version < LK_SEGMENT_NORMALISED || h->version > LK_SEGMENT_VERSION)
+    return lk_fail(error, LK_EFORMAT, "%s: segment version %u; this build reads %d to %d", path, h->version,
                    LK_SEGMENT_NORMALISED, LK_SEGMENT_VERSION);
-  if (XXH3_64bits(h, offsetof(lk_segment_header, checksum)) != h->checksum)
+  if (XXH3_64bits(h, lk_segment_checksum_offset(h->version)) != h->checksum)
     return lk_fail(error, LK_ECORRUPT, "%s: at offset 0, header: the checksum does not match", path);
   if (h->metric > LK_L2 || h->store > LK_STORE_F16 || h->reserved != 0 || h->dim < 1 || h->dim > LK_DIM_MAX ||
       h->rows < 1 || h->rows > LK_SEGMENT_ROWS)
@@ -98,8 +113,9 @@ static bool is_zero(const char *bytes, uint64_t count) {
  * the file. So a check covers every byte. */
 static lk_status check_sections(const lk_segment *segment, lk_error *error) {
   const lk_segment_header *h = &segment->header;
-  uint64_t end = sizeof *h;
-  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+  lk_section sections = lk_segment_sections(h->version);
+  uint64_t end = lk_segment_checksum_offset(h->version) + sizeof h->checksum;
+  for (lk_section s = 0; s < sections; s++) {
     const lk_section_entry *entry = &h->sections[s];
     uint64_t begin = (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN;
     if (entry->offset != begin || begin > segment->file.size || entry->bytes > segment->file.size - begin)
@@ -113,7 +129,7 @@ static lk_status check_sections(const lk_segment *segment, lk_error *error) {
   if (end != segment->file.size)
     return lk_fail(error, LK_ECORRUPT, "%s: at offset %llu, end: %llu bytes too many", segment->path,
                    (unsigned long long)end, (unsigned long long)(segment->file.size - end));
-  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+  for (lk_section s = 0; s < sections; s++) {
     if (s == LK_SECTION_CODES || s == LK_SECTION_EXACT) continue;
     lk_status status = lk_segment_verify(segment, s, error);
     if (status != LK_OK) return status;
@@ -121,15 +137,14 @@ static lk_status check_sections(const lk_segment *segment, lk_error *error) {
   return LK_OK;
 }
 
-static lk_status check_column(const lk_segment *segment, lk_section ends_section, lk_error *error) {
-  const uint64_t *ends = lk_segment_section(segment, ends_section);
-  uint64_t bytes = segment->header.sections[ends_section + 1].bytes, last = 0;
+static lk_status check_column(const lk_segment *segment, lk_column column, lk_section ends_section, lk_error *error) {
+  uint64_t last = 0;
   for (uint32_t r = 0; r < segment->block.rows; r++) {
-    if (ends[r] < last || ends[r] - last > LK_TEXT_MAX)
+    if (column.ends[r] < last || column.ends[r] - last > column.longest)
       return lk_segment_fail(segment, ends_section, "it is not in order", error);
-    last = ends[r];
+    last = column.ends[r];
   }
-  return last == bytes ? LK_OK : lk_segment_fail(segment, ends_section, "it does not fit the texts", error);
+  return last == column.size ? LK_OK : lk_segment_fail(segment, ends_section, "it does not fit the texts", error);
 }
 
 static lk_status check_rows(const lk_segment *segment, lk_section section, lk_error *error) {
@@ -145,6 +160,13 @@ static lk_status check_numbers(const lk_segment *segment, lk_error *error) {
   for (uint32_t i = 1; i < segment->block.rows; i++)
     if (segment->block.numbers[segment->by_number[i - 1]] >= segment->block.numbers[segment->by_number[i]])
       return lk_segment_fail(segment, LK_SECTION_BY_NUMBER, "it is not in order", error);
+  return LK_OK;
+}
+
+/* Whoever has no expiry has LK_NEVER. */
+static lk_status check_expiries(const lk_segment *segment, lk_error *error) {
+  for (uint32_t r = 0; r < segment->block.rows; r++)
+    if (segment->expires_ms[r] == 0) return lk_segment_fail(segment, LK_SECTION_EXPIRES, "an expiry is 0", error);
   return LK_OK;
 }
 
@@ -182,20 +204,23 @@ static lk_status check_bounds(const lk_segment *segment, lk_error *error) {
 static lk_status check_contents(const lk_segment *segment, lk_error *error) {
   lk_status status = check_bounds(segment, error);
   if (status == LK_OK) status = check_reciprocals(segment, error);
-  if (status == LK_OK) status = check_column(segment, LK_SECTION_KEY_ENDS, error);
-  if (status == LK_OK) status = check_column(segment, LK_SECTION_SUBJECT_ENDS, error);
-  if (status == LK_OK) status = check_column(segment, LK_SECTION_GROUP_ENDS, error);
+  if (status == LK_OK) status = check_column(segment, segment->keys, LK_SECTION_KEY_ENDS, error);
+  if (status == LK_OK) status = check_column(segment, segment->subjects, LK_SECTION_SUBJECT_ENDS, error);
+  if (status == LK_OK) status = check_column(segment, segment->groups, LK_SECTION_GROUP_ENDS, error);
   if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_KEY, error);
   if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_SUBJECT, error);
   if (status == LK_OK) status = check_rows(segment, LK_SECTION_BY_NUMBER, error);
   if (status == LK_OK) status = check_numbers(segment, error);
-  return status;
+  if (status != LK_OK || segment->header.version <= LK_SEGMENT_LASTING) return status;
+  status = check_expiries(segment, error);
+  return status == LK_OK ? check_column(segment, segment->metadata, LK_SECTION_METADATA_ENDS, error) : status;
 }
 
-static lk_column column_at(const lk_segment *segment, lk_section ends_section) {
+static lk_column column_at(const lk_segment *segment, lk_section ends_section, uint32_t longest) {
   return (lk_column){.ends = lk_segment_section(segment, ends_section),
                      .bytes = lk_segment_section(segment, ends_section + 1),
-                     .size = segment->header.sections[ends_section + 1].bytes};
+                     .size = segment->header.sections[ends_section + 1].bytes,
+                     .longest = longest};
 }
 
 static const double *reciprocals_at(const lk_segment *segment) {
@@ -203,31 +228,50 @@ static const double *reciprocals_at(const lk_segment *segment) {
   return lk_segment_has_reciprocals(&segment->header) ? (const double *)(bounds + segment->header.rows) : NULL;
 }
 
+/* The rows' expiries where one of them expires: a search need not look at them otherwise. */
+static const uint64_t *expiries_of(const lk_segment *segment) {
+  for (uint32_t r = 0; segment->expires_ms != NULL && r < segment->header.rows; r++)
+    if (segment->expires_ms[r] != LK_NEVER) return segment->expires_ms;
+  return NULL;
+}
+
+static void locate_texts(lk_segment *segment) {
+  segment->keys = column_at(segment, LK_SECTION_KEY_ENDS, LK_TEXT_MAX);
+  segment->subjects = column_at(segment, LK_SECTION_SUBJECT_ENDS, LK_TEXT_MAX);
+  segment->groups = column_at(segment, LK_SECTION_GROUP_ENDS, LK_TEXT_MAX);
+  segment->by_key = lk_segment_section(segment, LK_SECTION_BY_KEY);
+  segment->by_subject = lk_segment_section(segment, LK_SECTION_BY_SUBJECT);
+  segment->by_number = lk_segment_section(segment, LK_SECTION_BY_NUMBER);
+}
+
+void lk_segment_locate(lk_segment *segment) {
+  const lk_segment_header *h = &segment->header;
+  bool has_all = h->version > LK_SEGMENT_LASTING;
+  locate_texts(segment);
+  segment->metadata = has_all ? column_at(segment, LK_SECTION_METADATA_ENDS, LK_METADATA_MAX) : (lk_column){0};
+  segment->expires_ms = has_all ? lk_segment_section(segment, LK_SECTION_EXPIRES) : NULL;
+  segment->versions = has_all ? lk_segment_section(segment, LK_SECTION_VERSIONS) : NULL;
+  segment->shape = (lk_shape){.metric = (lk_metric)h->metric, .dim = h->dim, .store = (lk_store)h->store};
+  segment->block = (lk_block){
+      .rows = h->rows,
+      .mean = lk_segment_section(segment, LK_SECTION_MEAN),
+      .exact = lk_segment_section(segment, LK_SECTION_EXACT),
+      .codes = lk_segment_section(segment, LK_SECTION_CODES),
+      .tiles = lk_segment_section(segment, LK_SECTION_TILES),
+      .bounds = lk_segment_section(segment, LK_SECTION_BOUNDS),
+      .numbers = lk_segment_section(segment, LK_SECTION_NUMBERS),
+      .reciprocals = reciprocals_at(segment),
+      .visibility = {.expires_ms = expiries_of(segment), .tags = lk_segment_section(segment, LK_SECTION_TAGS)},
+      .name = segment->path};
+}
+
 lk_status lk_segment_read(const lk_file *file, lk_segment *segment, lk_error *error) {
   lk_status status = read_header(file, segment, error);
   if (status != LK_OK) return status;
   segment->file = *file;
-  const lk_segment_header *h = &segment->header;
-  segment->shape = (lk_shape){.metric = (lk_metric)h->metric, .dim = h->dim, .store = (lk_store)h->store};
-  segment->block.rows = h->rows;
   status = check_sections(segment, error);
   if (status != LK_OK) return status;
-  segment->block = (lk_block){.rows = h->rows,
-                              .mean = lk_segment_section(segment, LK_SECTION_MEAN),
-                              .exact = lk_segment_section(segment, LK_SECTION_EXACT),
-                              .codes = lk_segment_section(segment, LK_SECTION_CODES),
-                              .tiles = lk_segment_section(segment, LK_SECTION_TILES),
-                              .bounds = lk_segment_section(segment, LK_SECTION_BOUNDS),
-                              .numbers = lk_segment_section(segment, LK_SECTION_NUMBERS),
-                              .reciprocals = reciprocals_at(segment),
-                              .visibility.tags = lk_segment_section(segment, LK_SECTION_TAGS),
-                              .name = segment->path};
-  segment->keys = column_at(segment, LK_SECTION_KEY_ENDS);
-  segment->subjects = column_at(segment, LK_SECTION_SUBJECT_ENDS);
-  segment->groups = column_at(segment, LK_SECTION_GROUP_ENDS);
-  segment->by_key = lk_segment_section(segment, LK_SECTION_BY_KEY);
-  segment->by_subject = lk_segment_section(segment, LK_SECTION_BY_SUBJECT);
-  segment->by_number = lk_segment_section(segment, LK_SECTION_BY_NUMBER);
+  lk_segment_locate(segment);
   return check_contents(segment, error);
 }
 
@@ -245,7 +289,9 @@ lk_status lk_segment_open(const lk_folder *folder, const char *name, lk_segment 
   return status;
 }
 
+/* Memory that no file stands behind would come back as zeros. */
 void lk_segment_forget_codes(const lk_segment *segment) {
+  if (segment->file.mapping == NULL) return;
   uintptr_t page = 4096, begin = (uintptr_t)segment->block.codes,
             end = begin + (size_t)segment->block.rows * segment->shape.dim;
   begin = (begin + page - 1) / page * page;
@@ -260,8 +306,9 @@ void lk_segment_close(lk_segment *segment) { lk_file_unmap(&segment->file); }
 
 /* Ends that have changed so that they make no sense give an empty text. */
 static lk_text text_at(lk_column column, uint32_t row) {
+  if (column.ends == NULL) return (lk_text){0};
   uint64_t begin = row == 0 ? 0 : LOAD(&column.ends[row - 1]), end = LOAD(&column.ends[row]);
-  if (begin > end || end > column.size || end - begin > LK_TEXT_MAX) return (lk_text){0};
+  if (begin > end || end > column.size || end - begin > column.longest) return (lk_text){0};
   return (lk_text){.bytes = column.bytes + begin, .length = (uint32_t)(end - begin)};
 }
 
@@ -280,7 +327,10 @@ lk_template lk_segment_template(const lk_segment *segment, uint32_t row) {
                        .key = text_at(segment->keys, row),
                        .subject = text_at(segment->subjects, row),
                        .group = text_at(segment->groups, row),
-                       .tags = segment->block.visibility.tags[row]};
+                       .tags = segment->block.visibility.tags[row],
+                       .version = segment->versions != NULL ? segment->versions[row] : 0,
+                       .expires_ms = segment->expires_ms != NULL ? segment->expires_ms[row] : LK_NEVER,
+                       .metadata = text_at(segment->metadata, row)};
 }
 
 /* The first position in the sorted rows whose text has a hash of at least `hash`. */
@@ -296,36 +346,50 @@ static uint32_t lower_bound(const lk_segment *segment, const uint32_t *rows, lk_
   return low;
 }
 
-bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) {
-  uint64_t hash = lk_text_hash(key);
-  for (uint32_t i = lower_bound(segment, segment->by_key, segment->keys, hash); i < segment->block.rows; i++) {
-    lk_text candidate = text_at(segment->keys, *row = row_at(segment, segment->by_key, i));
-    if (lk_text_hash(candidate) != hash) break;
-    if (lk_text_equal(candidate, key)) return true;
+/* The rows of one text in an index that is sorted by the texts' hashes. */
+typedef struct search {
+  const lk_segment *segment;
+  const uint32_t *rows;
+  lk_column column;
+  lk_text text;
+  uint64_t hash;
+  uint32_t position;
+} search;
+
+static search begin_search(const lk_segment *segment, const uint32_t *rows, lk_column column, lk_text text) {
+  uint64_t hash = lk_text_hash(text);
+  return (search){.segment = segment,
+                  .rows = rows,
+                  .column = column,
+                  .text = text,
+                  .hash = hash,
+                  .position = lower_bound(segment, rows, column, hash)};
+}
+
+static bool find_next(search *s, uint32_t *row) {
+  while (s->position < s->segment->block.rows) {
+    *row = row_at(s->segment, s->rows, s->position++);
+    lk_text candidate = text_at(s->column, *row);
+    if (lk_text_equal(candidate, s->text)) return true;
+    if (lk_text_hash(candidate) != s->hash) return false;
   }
   return false;
 }
 
-void lk_segment_each_of_key(const lk_segment *segment, lk_text key, uint32_t number, lk_each_row *each,
-                            void *context) {
-  uint64_t hash = lk_text_hash(key);
-  for (uint32_t i = lower_bound(segment, segment->by_key, segment->keys, hash); i < segment->block.rows; i++) {
-    uint32_t row = row_at(segment, segment->by_key, i);
-    lk_text candidate = text_at(segment->keys, row);
-    if (lk_text_hash(candidate) != hash) break;
-    if (lk_text_equal(candidate, key)) each(context, number, row);
-  }
+bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row) {
+  search s = begin_search(segment, segment->by_key, segment->keys, key);
+  return find_next(&s, row);
+}
+
+void lk_segment_each_of_key(const lk_segment *segment, lk_text key, uint32_t number, lk_each_row *each, void *context) {
+  search s = begin_search(segment, segment->by_key, segment->keys, key);
+  for (uint32_t row; find_next(&s, &row);) each(context, number, row);
 }
 
 void lk_segment_each_of_subject(const lk_segment *segment, lk_text subject, uint32_t number, lk_each_row *each,
                                 void *context) {
-  uint64_t hash = lk_text_hash(subject);
-  for (uint32_t i = lower_bound(segment, segment->by_subject, segment->subjects, hash); i < segment->block.rows; i++) {
-    uint32_t row = row_at(segment, segment->by_subject, i);
-    lk_text candidate = text_at(segment->subjects, row);
-    if (lk_text_hash(candidate) != hash) break;
-    if (lk_text_equal(candidate, subject)) each(context, number, row);
-  }
+  search s = begin_search(segment, segment->by_subject, segment->subjects, subject);
+  for (uint32_t row; find_next(&s, &row);) each(context, number, row);
 }
 
 uint32_t lk_segment_place(const lk_segment *segment, uint32_t row) {

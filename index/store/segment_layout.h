@@ -2,34 +2,41 @@
 #ifndef INDEX_STORE_SEGMENT_LAYOUT_H
 #define INDEX_STORE_SEGMENT_LAYOUT_H
 
+#include <stddef.h>
+
 #include <likeness/types.h>
 
 #include "kernels/codes.h"
 #include "kernels/half.h"
 
 #define LK_SEGMENT_MAGIC "LKSEGMNT"
-#define LK_SEGMENT_VERSION 3
-#define LK_SEGMENT_NORMALISED 2 /* the version before: rows of cosine were normalised, and coded as stored */
+#define LK_SEGMENT_VERSION 4
+#define LK_SEGMENT_LASTING 3    /* the version before: rows do not expire, and have no version and no metadata */
+#define LK_SEGMENT_NORMALISED 2 /* as it, and rows of cosine were normalised, and coded as stored */
 #define LK_SECTION_ALIGN 64
 
 /* The sections of a segment file, in their order. */
-#define LK_SECTION_MAP(X)         \
-  X(MEAN, "mean")                 \
-  X(TILES, "tiles")               \
-  X(BOUNDS, "row bounds")         \
-  X(CODES, "codes")               \
-  X(EXACT, "exact rows")          \
-  X(NUMBERS, "template numbers")  \
-  X(TAGS, "tags")                 \
-  X(KEY_ENDS, "key ends")         \
-  X(KEY_BYTES, "keys")            \
-  X(SUBJECT_ENDS, "subject ends") \
-  X(SUBJECT_BYTES, "subjects")    \
-  X(GROUP_ENDS, "group ends")     \
-  X(GROUP_BYTES, "groups")        \
-  X(BY_KEY, "key index")          \
-  X(BY_SUBJECT, "subject index")  \
-  X(BY_NUMBER, "number index")
+#define LK_SECTION_MAP(X)           \
+  X(MEAN, "mean")                   \
+  X(TILES, "tiles")                 \
+  X(BOUNDS, "row bounds")           \
+  X(CODES, "codes")                 \
+  X(EXACT, "exact rows")            \
+  X(NUMBERS, "template numbers")    \
+  X(TAGS, "tags")                   \
+  X(KEY_ENDS, "key ends")           \
+  X(KEY_BYTES, "keys")              \
+  X(SUBJECT_ENDS, "subject ends")   \
+  X(SUBJECT_BYTES, "subjects")      \
+  X(GROUP_ENDS, "group ends")       \
+  X(GROUP_BYTES, "groups")          \
+  X(BY_KEY, "key index")            \
+  X(BY_SUBJECT, "subject index")    \
+  X(BY_NUMBER, "number index")      \
+  X(EXPIRES, "expiries")            \
+  X(VERSIONS, "versions")           \
+  X(METADATA_ENDS, "metadata ends") \
+  X(METADATA_BYTES, "metadata")
 
 typedef enum lk_section {
 #define LK_SECTION_ENUM(name, words) LK_SECTION_##name,
@@ -44,6 +51,7 @@ typedef struct lk_section_entry {
   uint64_t checksum; /* XXH3, 64 bits, of those bytes */
 } lk_section_entry;
 
+/* In memory. A file of an older version has fewer sections, and its checksum directly behind them. */
 typedef struct lk_segment_header {
   char magic[8];
   uint32_t version;
@@ -55,6 +63,16 @@ typedef struct lk_segment_header {
   lk_section_entry sections[LK_SECTIONS];
   uint64_t checksum; /* XXH3, 64 bits, of all before it */
 } lk_segment_header;
+
+/* How many sections a file of this version has; those that it lacks are the last. */
+static inline lk_section lk_segment_sections(uint32_t version) {
+  return version <= LK_SEGMENT_LASTING ? LK_SECTION_EXPIRES : LK_SECTIONS;
+}
+
+/* Where the header's checksum lies in the file; it covers the bytes before it. */
+static inline size_t lk_segment_checksum_offset(uint32_t version) {
+  return offsetof(lk_segment_header, sections) + lk_segment_sections(version) * sizeof(lk_section_entry);
+}
 
 /* Whether the file has r(x) of its rows (kernels/score.h), behind the row bounds. */
 static inline bool lk_segment_has_reciprocals(const lk_segment_header *header) {
@@ -80,6 +98,9 @@ static inline uint64_t lk_section_bytes(const lk_segment_header *header, lk_sect
     case LK_SECTION_KEY_ENDS:
     case LK_SECTION_SUBJECT_ENDS:
     case LK_SECTION_GROUP_ENDS:
+    case LK_SECTION_EXPIRES:
+    case LK_SECTION_VERSIONS:
+    case LK_SECTION_METADATA_ENDS:
       return rows * sizeof(uint64_t);
     case LK_SECTION_BY_KEY:
     case LK_SECTION_BY_SUBJECT:
@@ -91,7 +112,8 @@ static inline uint64_t lk_section_bytes(const lk_segment_header *header, lk_sect
 }
 
 static inline bool lk_section_is_text(lk_section section) {
-  return section == LK_SECTION_KEY_BYTES || section == LK_SECTION_SUBJECT_BYTES || section == LK_SECTION_GROUP_BYTES;
+  return section == LK_SECTION_KEY_BYTES || section == LK_SECTION_SUBJECT_BYTES || section == LK_SECTION_GROUP_BYTES ||
+         section == LK_SECTION_METADATA_BYTES;
 }
 
 #endif

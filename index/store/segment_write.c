@@ -1,9 +1,11 @@
-/* Writes a segment: it maps the file at its full size, copies the prepared rows into it, and codes them from there,
- * tile by tile on all cores. So it reads each row of the source once, and a source that changes meanwhile does no harm.
- * The file does not count until a manifest names it. */
+/* Writes a segment: it maps the file at its full size, or takes as much memory, copies the prepared rows into it, and
+ * codes them from there, tile by tile on all cores. So it reads each row of the source once, and a source that changes
+ * meanwhile does no harm. A file does not count until a manifest names it. */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <xxhash.h>
 
 #include "index/formats/vector.h"
@@ -23,14 +25,22 @@ typedef struct writer {
 
 static void *section(const writer *w, lk_section s) { return w->data + w->header->sections[s].offset; }
 
+static lk_text text_of(const lk_template *t, lk_section s) {
+  switch (s) {
+    case LK_SECTION_KEY_BYTES:
+      return t->key;
+    case LK_SECTION_SUBJECT_BYTES:
+      return t->subject;
+    case LK_SECTION_GROUP_BYTES:
+      return t->group;
+    default:
+      return t->metadata;
+  }
+}
+
 static uint64_t texts_bytes(const lk_segment_content *content, lk_section s) {
   uint64_t bytes = 0;
-  for (uint32_t r = 0; r < content->rows; r++) {
-    const lk_template *t = &content->templates[r];
-    bytes += s == LK_SECTION_KEY_BYTES       ? t->key.length
-             : s == LK_SECTION_SUBJECT_BYTES ? t->subject.length
-                                             : t->group.length;
-  }
+  for (uint32_t r = 0; r < content->rows; r++) bytes += text_of(&content->templates[r], s).length;
   return bytes;
 }
 
@@ -82,6 +92,14 @@ static void store_row(const writer *w, uint32_t row, const float *prepared) {
   for (uint32_t i = 0; i < dim; i++) halves[i] = lk_half_from_float(prepared[i]);
 }
 
+static const char *prepare_row(const lk_segment_content *content, uint32_t row, float *out) {
+  if (content->scattered == NULL)
+    return lk_vector_prepare(content->metric, &content->vectors, content->first + row, out);
+  lk_vectors alone = content->vectors;
+  alone.data = content->scattered[row];
+  return lk_vector_prepare(content->metric, &alone, 0, out);
+}
+
 /* Reads a tile's rows from the source, stores them in its order, and sums them up; under cosine as of length 1. */
 static void take_tile(void *context, uint32_t thread, uint32_t tile) {
   writer *w = context;
@@ -91,7 +109,7 @@ static void take_tile(void *context, uint32_t thread, uint32_t tile) {
   memset(sum, 0, dim * sizeof *sum);
   for (uint32_t r = first; r < first + rows; r++) {
     float *row = thread_rows(w, thread);
-    const char *fault = lk_vector_prepare(content->metric, &content->vectors, content->first + r, row);
+    const char *fault = prepare_row(content, r, row);
     if (fault == NULL) fault = lk_vector_round(content->metric, content->store, row, dim);
     content->faults[r] = fault;
     if (fault != NULL) atomic_store(&w->faulty, true);
@@ -144,21 +162,27 @@ static void code_tile(void *context, uint32_t thread, uint32_t tile) {
                 (lk_tile *)section(w, LK_SECTION_TILES) + tile, (lk_row_bound *)section(w, LK_SECTION_BOUNDS) + first);
 }
 
-/* Adds the tiles' sums in the order of the tiles, so that the mean does not depend on the threads. */
-static void write_mean(const writer *w, uint32_t tiles) {
+static uint32_t tiles_of(const writer *w) { return (w->content->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS; }
+
+/* Adds the tiles' sums in the order of the tiles, so that the mean does not depend on the threads. An item of the pool,
+ * so that it does not depend on the caller's arithmetic. */
+static void write_mean(void *context, uint32_t thread, uint32_t item) {
+  (void)thread;
+  (void)item;
+  const writer *w = context;
   uint32_t dim = w->content->vectors.dim;
-  for (uint32_t t = 1; t < tiles; t++)
+  for (uint32_t t = 1; t < tiles_of(w); t++)
     for (uint32_t i = 0; i < dim; i++) w->sums[i] += w->sums[(size_t)t * dim + i];
   lk_codes_mean(w->sums, w->content->rows, dim, section(w, LK_SECTION_MEAN));
 }
 
 /* False: a row cannot be stored. */
 static bool write_rows(writer *w, uint8_t *moved, lk_pool *pool) {
-  uint32_t tiles = (w->content->rows + LK_TILE_ROWS - 1) / LK_TILE_ROWS;
+  uint32_t tiles = tiles_of(w);
   for (uint32_t r = 0; r < w->content->rows; r++) w->order[r].row = r;
   lk_pool_run(pool, tiles, take_tile, w);
   if (atomic_load(&w->faulty)) return false;
-  write_mean(w, tiles);
+  lk_pool_run(pool, 1, write_mean, w);
   if (w->content->metric != LK_COSINE) {
     lk_pool_run(pool, tiles, measure_tile, w);
     lk_codes_order(w->order, w->content->rows);
@@ -172,24 +196,29 @@ static const lk_template *template_at(const writer *w, uint32_t row) {
   return &w->content->templates[w->order[row].row];
 }
 
-static void write_text(const writer *w, lk_section ends_section, uint32_t row, lk_text text) {
-  uint64_t *ends = section(w, ends_section), begin = row == 0 ? 0 : ends[row - 1];
-  if (text.length > 0) memcpy((char *)section(w, ends_section + 1) + begin, text.bytes, text.length);
-  ends[row] = begin + text.length;
+static void write_texts(const writer *w, lk_section s) {
+  uint64_t *ends = section(w, s - 1), end = 0;
+  for (uint32_t r = 0; r < w->content->rows; r++) {
+    lk_text text = text_of(template_at(w, r), s);
+    if (text.length > 0) memcpy((char *)section(w, s) + end, text.bytes, text.length);
+    ends[r] = end += text.length;
+  }
 }
 
 static void write_catalog(const writer *w) {
   uint64_t *numbers = section(w, LK_SECTION_NUMBERS), *tags = section(w, LK_SECTION_TAGS);
+  uint64_t *expires_ms = section(w, LK_SECTION_EXPIRES), *versions = section(w, LK_SECTION_VERSIONS);
   uint32_t *by_number = section(w, LK_SECTION_BY_NUMBER);
   for (uint32_t r = 0; r < w->content->rows; r++) {
     const lk_template *t = template_at(w, r);
     by_number[w->order[r].row] = r;
     numbers[r] = t->number;
     tags[r] = t->tags;
-    write_text(w, LK_SECTION_KEY_ENDS, r, t->key);
-    write_text(w, LK_SECTION_SUBJECT_ENDS, r, t->subject);
-    write_text(w, LK_SECTION_GROUP_ENDS, r, t->group);
+    expires_ms[r] = t->expires_ms != 0 ? t->expires_ms : LK_NEVER;
+    versions[r] = t->version;
   }
+  for (lk_section s = 0; s < LK_SECTIONS; s++)
+    if (lk_section_is_text(s)) write_texts(w, s);
 }
 
 typedef struct hashed_row {
@@ -265,4 +294,25 @@ lk_status lk_segment_write(const lk_folder *folder, const char *name, const lk_s
   if (status == LK_OK) status = sealed;
   if (status != LK_OK) lk_folder_remove(folder, name);
   return status;
+}
+
+lk_status lk_segment_make(const lk_segment_content *content, const char *name, lk_pool *pool, lk_segment *segment,
+                          lk_error *error) {
+  lk_segment_header header;
+  uint64_t size = lay_out(content, &header);
+  memset(segment, 0, sizeof *segment);
+  snprintf(segment->path, sizeof segment->path, "%s", name);
+  void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) return lk_fail_memory(error);
+  segment->file = (lk_file){.data = data, .size = size};
+  writer w = {.content = content, .data = data, .header = data};
+  *w.header = header;
+  lk_status status = fill(&w, pool, error);
+  if (status != LK_OK) {
+    lk_segment_close(segment);
+    return status;
+  }
+  segment->header = *w.header;
+  lk_segment_locate(segment);
+  return LK_OK;
 }

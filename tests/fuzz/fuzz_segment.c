@@ -10,13 +10,16 @@
 /* Sets right whatever checksum can be: a fuzzer does not guess one. */
 static void reseal(char *image, size_t size) {
   lk_segment_header *h = (lk_segment_header *)image;
-  if (size < sizeof *h) return;
-  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+  if (size < offsetof(lk_segment_header, sections)) return;
+  size_t end = lk_segment_checksum_offset(h->version);
+  if (size < end + sizeof h->checksum) return;
+  for (lk_section s = 0; s < lk_segment_sections(h->version); s++) {
     lk_section_entry *entry = &h->sections[s];
     if (entry->offset <= size && entry->bytes <= size - entry->offset)
       entry->checksum = XXH3_64bits(image + entry->offset, entry->bytes);
   }
-  h->checksum = XXH3_64bits(h, offsetof(lk_segment_header, checksum));
+  uint64_t checksum = XXH3_64bits(image, end);
+  memcpy(image + end, &checksum, sizeof checksum);
 }
 
 volatile double fuzz_kept; /* so that the reads are not optimised away */
@@ -32,8 +35,13 @@ static void read_all(const lk_segment *segment) {
   for (uint32_t r = 0; r < segment->block.rows; r++) {
     lk_template t = lk_segment_template(segment, r);
     if (t.key.length > LK_TEXT_MAX || t.subject.length > LK_TEXT_MAX || t.group.length > LK_TEXT_MAX) abort();
+    if (t.metadata.length > LK_METADATA_MAX) abort();
+    for (uint32_t i = 0; i < t.metadata.length; i++) sum += t.metadata.bytes[i];
+    const uint64_t *expires_ms = segment->block.visibility.expires_ms;
+    sum += (double)t.version + (double)t.expires_ms + (double)(expires_ms != NULL ? expires_ms[r] : 0);
     uint32_t row;
     if (lk_segment_find_key(segment, t.key, &row) && row >= segment->block.rows) abort();
+    lk_segment_each_of_key(segment, t.key, 0, check_row, (void *)segment);
     lk_segment_each_of_subject(segment, t.subject, 0, check_row, (void *)segment);
     float vector[LK_DIM_MAX];
     lk_shape shape = segment->shape;

@@ -96,7 +96,12 @@ static void save_label_arrays(void) {
 static void save_segment(const char *name, lk_metric metric, const float *rows) {
   lk_template templates[3] = {
       {.number = 0, .key = lk_text_of("a"), .subject = lk_text_of("s"), .group = lk_text_of("g"), .tags = 5},
-      {.number = 1, .key = lk_text_of("b"), .subject = lk_text_of("s")},
+      {.number = 1,
+       .key = lk_text_of("b"),
+       .subject = lk_text_of("s"),
+       .version = 3,
+       .expires_ms = 7,
+       .metadata = lk_text_of("m")},
       {.number = 2, .key = lk_text_of("c"), .subject = lk_text_of("t")}};
   const char *faults[3];
   lk_segment_content content = {.metric = metric,
@@ -112,15 +117,32 @@ static void save_segment(const char *name, lk_metric metric, const float *rows) 
   lk_pool_close(pool);
 }
 
-/* A segment of version 2 under cosine is one of rows of length 1 under ip, but for its header. The target sets the
- * header's checksum right. */
-static void save_older_segment(void) {
-  static const uint32_t version_and_metric[] = {LK_SEGMENT_NORMALISED, LK_COSINE};
-  save_segment("older", LK_IP, (float[]){0.6F, 0.8F, 1, 0, -0.8F, 0.6F});
-  FILE *file = fopen(place("fuzz_segment", "older"), "r+b");
-  if (file == NULL || fseek(file, offsetof(lk_segment_header, version), SEEK_SET) != 0 ||
-      fwrite(version_and_metric, sizeof version_and_metric, 1, file) != 1 || fclose(file) != 0)
-    exit(1);
+/* One of an older version: without the last sections, and with a shorter header, whose checksum the target sets right.
+ */
+static void save_older_segment(const char *name, uint32_t version, lk_metric metric, const char *from) {
+  enum { MOVED = 128, BEHIND_HEADER = 448 }; /* bytes by which sections begin earlier; where the first one begins */
+  lk_file file;
+  lk_segment_header header;
+  if (lk_file_read(place("fuzz_segment", from), &file, NULL) != LK_OK) exit(1);
+  memcpy(&header, file.data, sizeof header);
+  header.version = version;
+  header.metric = metric;
+  for (lk_section s = 0; s < LK_SECTION_EXPIRES; s++) header.sections[s].offset -= MOVED;
+  size_t size = header.sections[LK_SECTION_BY_NUMBER].offset + header.sections[LK_SECTION_BY_NUMBER].bytes;
+  char *image = calloc(1, size);
+  if (image == NULL) exit(1);
+  memcpy(image, &header, lk_segment_checksum_offset(version));
+  memcpy(image + BEHIND_HEADER, (const char *)file.data + BEHIND_HEADER + MOVED, size - BEHIND_HEADER);
+  save("fuzz_segment", name, image, size);
+  free(image);
+  lk_file_free(&file);
+}
+
+/* A segment of version 2 under cosine is one of rows of length 1 under ip, but for its header. */
+static void save_older_segments(void) {
+  save_segment("unit", LK_IP, (float[]){0.6F, 0.8F, 1, 0, -0.8F, 0.6F});
+  save_older_segment("older-2", LK_SEGMENT_NORMALISED, LK_COSINE, "unit");
+  save_older_segment("older-3", LK_SEGMENT_LASTING, LK_IP, "unit");
 }
 
 /* A record of each kind, in three groups. */
@@ -314,7 +336,7 @@ int main(int argc, char **argv) {
   save_hdf5("contiguous", false);
   save_hdf5("packed", true);
   save_segment("small", LK_COSINE, (float[]){1, 2, 3, 4, 5, 6});
-  save_older_segment();
+  save_older_segments();
   save_manifest();
   save_journal();
   save_audit();

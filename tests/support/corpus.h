@@ -41,7 +41,7 @@ typedef enum corpus_order {
   ORDER_COUNT
 } corpus_order;
 
-/* How rows are coded under cosine: as vectors of length 1 (segments of version 3), or normalised before they are stored
+/* How rows are coded under cosine: as vectors of length 1 (segments since version 3), or normalised before they are stored
  * and then as they are (version 2). */
 typedef enum corpus_coding { CODING_UNIT, CODING_STORED, CODING_MIXED, CODING_COUNT } corpus_coding;
 

@@ -52,7 +52,15 @@ class Vectors(Structure):
 
 
 class Label(Structure):
-    _fields_ = [("key", Text), ("subject", Text), ("group", Text), ("tags", c_uint64)]
+    _fields_ = [
+        ("key", Text),
+        ("subject", Text),
+        ("group", Text),
+        ("tags", c_uint64),
+        ("version", c_uint64),
+        ("expires_ms", c_uint64),
+        ("metadata", Text),
+    ]
 
 
 class Template(Structure):
@@ -62,6 +70,9 @@ class Template(Structure):
         ("subject", FoundText),
         ("group", FoundText),
         ("tags", c_uint64),
+        ("version", c_uint64),
+        ("expires_ms", c_uint64),
+        ("metadata", FoundText),  # any bytes
     ]
 
 

@@ -1,4 +1,4 @@
-/* What a cosine gallery says of vectors that are alike, whatever their length, in both stores and in both versions of
+/* What a cosine gallery says of vectors that are alike, whatever their length, in both stores and in all versions of
  * segments. */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -12,7 +12,7 @@
 #include "index/gallery/scrub.h"
 #include "index/gallery/unchecked.h"
 #include "tests/support/files.h"
-#include "tests/support/normalised.h"
+#include "tests/support/older.h"
 
 enum { ROWS = 60, COPIES = 3 }; /* each vector is enrolled so many times */
 
@@ -235,19 +235,19 @@ static void check_searches(lk_gallery *gallery, const float *probes, uint32_t co
   free(rows);
 }
 
-static void check_versions(lk_store store, uint32_t dim) {
+static void check_versions(uint32_t version, lk_store store, uint32_t dim) {
   enum { EACH = 700, PROBES = 5 };
   char name[32], what[64];
   lk_error error;
-  snprintf(name, sizeof name, "v%d-%u", (int)store, dim);
-  snprintf(what, sizeof what, "store %d, dim %u", (int)store, dim);
+  snprintf(name, sizeof name, "v%u-%d-%u", version, (int)store, dim);
+  snprintf(what, sizeof what, "version %u, store %d, dim %u", version, (int)store, dim);
   const char *folder = make_gallery(name, store, dim);
   random_state random = {dim};
   float *data = files_random(&random, EACH, dim), *probes = files_random(&random, PROBES, dim);
   for (uint32_t i = 0; i < EACH * dim; i++) data[i] *= 3;
   memcpy(probes, data, dim * sizeof *probes);
   files_enroll(folder, data, EACH, dim, NULL);
-  normalised_rewrite(folder);
+  older_rewrite(folder, version);
   for (int versions = 1; versions <= 2; versions++) {
     lk_gallery *gallery = open_loaded(folder);
     cr_assert_eq(lk_gallery_check(gallery, &error), LK_OK, "%s: %s", what, error.text);
@@ -260,12 +260,13 @@ static void check_versions(lk_store store, uint32_t dim) {
   free(probes);
 }
 
-Test(cosine, segments_of_both_versions_are_searched_alike) {
+Test(cosine, segments_of_all_versions_are_searched_alike) {
   static const uint32_t dims[] = {1, 2, 5, 64, 300};
-  for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++) {
-    check_versions(LK_STORE_F32, dims[d]);
-    check_versions(LK_STORE_F16, dims[d]);
-  }
+  for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
+    for (uint32_t version = 2; version <= 3; version++) {
+      check_versions(version, LK_STORE_F32, dims[d]);
+      check_versions(version, LK_STORE_F16, dims[d]);
+    }
 }
 
 /* r(x) is computed from rows whose checksum nobody reads at load: a row of another length would make its bounds void.
@@ -279,7 +280,7 @@ Test(cosine, an_older_row_that_is_not_of_length_one_is_named) {
   char path[PATH_MAX];
   lk_error error;
   files_enroll(folder, data, ROWS, DIM, NULL);
-  normalised_rewrite(folder);
+  older_rewrite(folder, 2);
   snprintf(path, sizeof path, "%s/segment-000001.lks", folder);
   char *image = files_read(path, &size);
   uint64_t offset = ((lk_segment_header *)image)->sections[LK_SECTION_EXACT].offset;

@@ -102,7 +102,7 @@ Test(enroll, labels_come_back) {
   lk_label labels[3] = {
       {.key = lk_text_of("k0"), .subject = lk_text_of("s"), .group = lk_text_of("F"), .tags = 5},
       {.subject = lk_text_of("s")},
-      {.key = lk_text_of("k2"), .tags = UINT64_MAX},
+      {.key = lk_text_of("k2"), .tags = UINT64_MAX, .version = 9, .expires_ms = 77, .metadata = {"\0\xff", 2}},
   };
   files_enroll(folder, data, 3, 1, NULL);
   files_enroll(folder, data, 3, 1, labels);
@@ -112,9 +112,11 @@ Test(enroll, labels_come_back) {
   cr_assert(lk_text_equal(t.subject, labels[0].subject) && lk_text_equal(t.group, labels[0].group));
   t = lk_gallery_template(gallery, 4);
   cr_assert(t.tags == 0 && lk_text_equal(t.key, lk_text_of("4")) && lk_text_equal(t.subject, lk_text_of("s")));
+  cr_assert(t.version == 0 && t.expires_ms == LK_NEVER && t.metadata.length == 0);
   t = lk_gallery_template(gallery, 5);
   cr_assert(t.tags == UINT64_MAX && lk_text_equal(t.key, lk_text_of("k2")) && lk_text_equal(t.subject, t.key));
   cr_assert_eq(t.group.length, 0);
+  cr_assert(t.version == 9 && t.expires_ms == 77 && lk_text_equal(t.metadata, labels[2].metadata));
   lk_gallery_close(gallery);
 }
 
@@ -236,7 +238,11 @@ Test(enroll, texts_are_checked) {
     for (int column = 0; column < 3; column++)
       check_refused(folder, &vectors, labels[column], LK_EINVAL, "vectors: row 1: ");
   }
-  lk_label fits[2] = {[1].key = {.bytes = longest, .length = LK_TEXT_MAX}};
+  static const char most[LK_METADATA_MAX + 1];
+  lk_label wordy[2] = {[1].metadata = {.bytes = most, .length = LK_METADATA_MAX + 1}};
+  check_refused(folder, &vectors, wordy, LK_EINVAL, "vectors: row 1: its metadata is longer than 256 bytes");
+  lk_label fits[2] = {{.metadata = {.bytes = most, .length = LK_METADATA_MAX}},
+                      {.key = {.bytes = longest, .length = LK_TEXT_MAX}}};
   files_enroll(folder, data, 2, 1, fits);
   cr_assert_eq(count_templates(folder), 2);
 }

@@ -1,4 +1,4 @@
-#include "tests/support/normalised.h"
+#include "tests/support/older.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -11,23 +11,29 @@
 #include "index/store/segment_layout.h"
 #include "tests/support/files.h"
 
+/* Of the versions 2 and 3. */
+#define SECTIONS LK_SECTION_EXPIRES
+enum { CHECKSUM_AT = 32 + 16 * 24 };
+
 static void *section(char *image, lk_section s) { return image + ((lk_segment_header *)image)->sections[s].offset; }
 
-/* An image of version 2 with the same sections, but for r(x) behind the row bounds; the caller frees it. */
-static char *convert(char *from, size_t *size) {
+/* The same sections, but for those that it lacks, and in version 2 for r(x) behind the row bounds. */
+static char *convert(char *from, uint32_t version, size_t *size) {
   lk_segment_header header = *(const lk_segment_header *)from;
-  cr_assert(header.metric == LK_COSINE && header.version == LK_SEGMENT_VERSION);
-  header.version = LK_SEGMENT_NORMALISED;
-  size_t end = sizeof header;
-  for (lk_section s = 0; s < LK_SECTIONS; s++) {
+  cr_assert_eq(header.version, LK_SEGMENT_VERSION);
+  header.version = version;
+  size_t end = CHECKSUM_AT + sizeof header.checksum;
+  for (lk_section s = 0; s < SECTIONS; s++) {
     header.sections[s].offset = (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN;
     if (!lk_section_is_text(s)) header.sections[s].bytes = lk_section_bytes(&header, s);
     end = header.sections[s].offset + header.sections[s].bytes;
   }
-  char *image = calloc(1, *size = end);
+  *size = end;
+  char *image = aligned_alloc(LK_SECTION_ALIGN, (end + LK_SECTION_ALIGN - 1) / LK_SECTION_ALIGN * LK_SECTION_ALIGN);
   cr_assert_not_null(image);
-  memcpy(image, &header, sizeof header);
-  for (lk_section s = 0; s < LK_SECTIONS; s++) memcpy(section(image, s), section(from, s), header.sections[s].bytes);
+  memset(image, 0, end);
+  memcpy(image, &header, CHECKSUM_AT);
+  for (lk_section s = 0; s < SECTIONS; s++) memcpy(section(image, s), section(from, s), header.sections[s].bytes);
   return image;
 }
 
@@ -62,34 +68,46 @@ static void code(char *image) {
                   h->dim, mean, work, (int8_t *)section(image, LK_SECTION_CODES) + (size_t)first * h->dim,
                   (lk_tile *)section(image, LK_SECTION_TILES) + first / LK_TILE_ROWS,
                   (lk_row_bound *)section(image, LK_SECTION_BOUNDS) + first);
-  for (lk_section s = 0; s < LK_SECTIONS; s++)
-    h->sections[s].checksum = XXH3_64bits(section(image, s), h->sections[s].bytes);
-  h->checksum = XXH3_64bits(h, offsetof(lk_segment_header, checksum));
   free(rows);
   free(sum);
   free(work);
 }
 
-static uint64_t rewrite_segment(const char *folder, uint32_t id) {
+void older_seal(char *image) {
+  lk_segment_header *h = (lk_segment_header *)image;
+  for (lk_section s = 0; s < SECTIONS; s++)
+    h->sections[s].checksum = XXH3_64bits(section(image, s), h->sections[s].bytes);
+  uint64_t checksum = XXH3_64bits(image, CHECKSUM_AT);
+  memcpy(image + CHECKSUM_AT, &checksum, sizeof checksum);
+}
+
+char *older_image(char *from, uint32_t version, size_t *size) {
+  char *image = convert(from, version, size);
+  if (version == 2 && ((const lk_segment_header *)image)->metric == LK_COSINE) code(image);
+  older_seal(image);
+  return image;
+}
+
+static uint64_t rewrite_segment(const char *folder, uint32_t id, uint32_t version) {
   char name[LK_SEGMENT_NAME_MAX], path[PATH_MAX];
   size_t size;
+  uint64_t checksum;
   lk_manifest_segment_name(id, name);
   snprintf(path, sizeof path, "%s/%s", folder, name);
-  char *from = files_read(path, &size), *image = convert(from, &size);
-  code(image);
+  char *from = files_read(path, &size), *image = older_image(from, version, &size);
   files_write(path, image, size);
-  uint64_t checksum = ((lk_segment_header *)image)->checksum;
+  memcpy(&checksum, image + CHECKSUM_AT, sizeof checksum);
   free(from);
   free(image);
   return checksum;
 }
 
-void normalised_rewrite(const char *folder) {
+void older_rewrite(const char *folder, uint32_t version) {
   lk_manifest manifest;
   lk_error error;
   cr_assert_eq(lk_manifest_read(files_folder(folder), &manifest, &error), LK_OK, "%s", error.text);
   for (uint32_t i = 0; i < manifest.segments_count; i++)
-    manifest.segments[i].checksum = rewrite_segment(folder, manifest.segments[i].id);
+    manifest.segments[i].checksum = rewrite_segment(folder, manifest.segments[i].id, version);
   cr_assert_eq(lk_manifest_write(files_folder(folder), &manifest, &error), LK_OK, "%s", error.text);
   lk_manifest_free(&manifest);
 }
