@@ -1,6 +1,7 @@
 /* Reads the labels for enrollment and evaluation, one for each vector, from a file (docs/files.md). A csv names its
- * columns in a header, in any order: key, subject, group, tags (64 bits, decimal or 0x...), and row (from 0), without
- * which the records are in the order of the vectors. An .npy or .npz file has the subjects, and so has one that ends in
+ * columns in a header, in any order: key, subject, group, tags (64 bits, decimal or 0x...), expires (a time as RFC 3339
+ * has it, or Unix time in milliseconds), metadata, and row (from 0), without which the records are in the order of the
+ * vectors. An .npy or .npz file has the subjects, and so has one that ends in
  * .txt and does not begin with such a header. */
 #ifndef LIKENESS_LABEL_FILE_H
 #define LIKENESS_LABEL_FILE_H
