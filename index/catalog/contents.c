@@ -33,14 +33,14 @@ void lk_contents_close(lk_contents *contents) {
   free(contents);
 }
 
-static void unload_part(lk_contents *contents, lk_part *part) {
+void lk_contents_drop(lk_contents *contents, lk_part *part) {
   if (part->resident != NULL) lk_device_unload_block(contents->device, part->resident);
   part->resident = NULL;
 }
 
 void lk_contents_unload(lk_contents *contents) {
   for (uint32_t i = 0; contents->catalog != NULL && i < contents->catalog->parts_count; i++) {
-    unload_part(contents, contents->catalog->parts[i]);
+    lk_contents_drop(contents, contents->catalog->parts[i]);
     contents->catalog->residents[i] = NULL;
   }
   contents->device = NULL;
@@ -96,6 +96,6 @@ void lk_contents_replace(lk_contents *contents, lk_catalog *catalog) {
   lk_catalog *before = contents->catalog;
   contents->catalog = catalog;
   for (uint32_t i = 0; i < before->parts_count; i++)
-    if (!has_part(catalog, before->parts[i])) unload_part(contents, before->parts[i]);
+    if (!has_part(catalog, before->parts[i])) lk_contents_drop(contents, before->parts[i]);
   lk_catalog_release(before);
 }

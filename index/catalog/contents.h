@@ -32,6 +32,9 @@ void lk_contents_unload(lk_contents *contents);
 /* Numbers the subjects of a part that will join the catalog and loads it, if the contents are loaded. */
 lk_status lk_contents_prepare(lk_contents *contents, lk_part *part, lk_error *error);
 
+/* Takes a part that was prepared and joins no catalog off the device. */
+void lk_contents_drop(lk_contents *contents, lk_part *part);
+
 /* Puts another catalog in place, which this takes over, and unloads the parts that are in it no more. The caller has
  * the lock for writing. */
 void lk_contents_replace(lk_contents *contents, lk_catalog *catalog);

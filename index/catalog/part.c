@@ -16,6 +16,24 @@ lk_status lk_part_open(const lk_segment *segment, lk_part **part, lk_error *erro
   return LK_OK;
 }
 
+/* A change may be under way in another thread. */
+#define LOAD(address) __atomic_load_n(address, __ATOMIC_RELAXED)
+#define STORE(address, value) __atomic_store_n(address, value, __ATOMIC_RELAXED)
+
+/* The arrays themselves appear once, when their first value is there. */
+static uint64_t *array_of(uint64_t *const *array) { return __atomic_load_n(array, __ATOMIC_ACQUIRE); }
+
+bool lk_part_is_in_memory(const lk_part *part) { return part->segment.file.mapping == NULL; }
+
+lk_visibility lk_part_visibility(const lk_part *part) {
+  lk_visibility visibility = part->segment.block.visibility;
+  const uint64_t *expires_ms = array_of(&part->expires_ms), *tags = array_of(&part->tags);
+  visibility.died = array_of(&part->died);
+  if (expires_ms != NULL) visibility.expires_ms = expires_ms;
+  if (tags != NULL) visibility.tags = tags;
+  return visibility;
+}
+
 static void free_widened(lk_widened *widened) {
   free(widened->reciprocals);
   free(widened->bounds);
@@ -82,14 +100,6 @@ static lk_status make_widened(lk_widened *widened, const lk_segment *segment, lk
   return widen(&(struct widening){.widened = widened, .segment = segment}, (uint32_t)tiles, error);
 }
 
-lk_visibility lk_part_visibility(const lk_part *part) {
-  lk_visibility visibility = part->segment.block.visibility;
-  visibility.died = part->died;
-  if (part->expires_ms != NULL) visibility.expires_ms = part->expires_ms;
-  if (part->tags != NULL) visibility.tags = part->tags;
-  return visibility;
-}
-
 lk_status lk_part_block(lk_part *part, lk_block *block, lk_error *error) {
   const lk_segment *segment = &part->segment;
   lk_widened *widened = &part->widened;
@@ -108,17 +118,11 @@ lk_status lk_part_block(lk_part *part, lk_block *block, lk_error *error) {
   return LK_OK;
 }
 
-/* A change may be under way in another thread. */
-#define LOAD(address) __atomic_load_n(address, __ATOMIC_RELAXED)
-#define STORE(address, value) __atomic_store_n(address, value, __ATOMIC_RELAXED)
-
-/* The arrays themselves appear once, when their first value is there. */
-static uint64_t *array_of(uint64_t *const *array) { return __atomic_load_n(array, __ATOMIC_ACQUIRE); }
-
 lk_template lk_part_template(const lk_part *part, uint32_t row) {
-  const uint64_t *tags = array_of(&part->tags);
+  const uint64_t *tags = array_of(&part->tags), *expires_ms = array_of(&part->expires_ms);
   lk_template t = lk_segment_template(&part->segment, row);
   if (tags != NULL) t.tags = LOAD(&tags[row]);
+  if (expires_ms != NULL) t.expires_ms = LOAD(&expires_ms[row]);
   return t;
 }
 
@@ -128,38 +132,32 @@ bool lk_part_lives(const lk_part *part, uint32_t row) {
 }
 
 /* `from`: the segment's values; NULL: all are `value`. */
-static uint64_t *have_array(lk_part *part, uint64_t **array, const uint64_t *from, uint64_t value, lk_error *error) {
-  if (*array != NULL) return *array;
+static lk_status have_array(const lk_part *part, uint64_t **array, const uint64_t *from, uint64_t value,
+                            lk_error *error) {
+  if (*array != NULL) return LK_OK;
   size_t rows = part->segment.block.rows;
   uint64_t *made = malloc(rows * sizeof *made);
-  if (made == NULL) {
-    lk_fail_memory(error);
-    return NULL;
-  }
+  if (made == NULL) return lk_fail_memory(error);
   for (size_t r = 0; r < rows; r++) made[r] = from != NULL ? from[r] : value;
   __atomic_store_n(array, made, __ATOMIC_RELEASE);
-  return made;
-}
-
-lk_status lk_part_kill(lk_part *part, uint32_t row, uint64_t epoch, lk_error *error) {
-  uint64_t *died = have_array(part, &part->died, NULL, UINT64_MAX, error);
-  if (died == NULL) return LK_ENOMEM;
-  if (died[row] == UINT64_MAX) part->living--;
-  STORE(&died[row], epoch);
   return LK_OK;
 }
 
-lk_status lk_part_expire(lk_part *part, uint32_t row, uint64_t expires_ms, lk_error *error) {
-  uint64_t *expires =
-      have_array(part, &part->expires_ms, part->segment.block.visibility.expires_ms, UINT64_MAX, error);
-  if (expires == NULL) return LK_ENOMEM;
-  STORE(&expires[row], expires_ms);
-  return LK_OK;
+lk_status lk_part_reserve(lk_part *part, lk_record_kind kind, lk_error *error) {
+  const lk_visibility *written = &part->segment.block.visibility;
+  if (kind == LK_RECORD_DELETE_KEY) return have_array(part, &part->died, NULL, UINT64_MAX, error);
+  if (kind == LK_RECORD_EXPIRE) return have_array(part, &part->expires_ms, written->expires_ms, LK_NEVER, error);
+  return have_array(part, &part->tags, written->tags, 0, error);
 }
 
-lk_status lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask, lk_error *error) {
-  uint64_t *all = have_array(part, &part->tags, part->segment.block.visibility.tags, 0, error);
-  if (all == NULL) return LK_ENOMEM;
-  STORE(&all[row], (all[row] & ~mask) | (tags & mask));
-  return LK_OK;
+void lk_part_kill(lk_part *part, uint32_t row, uint64_t epoch) {
+  if (part->died[row] != UINT64_MAX) return;
+  STORE(&part->died[row], epoch);
+  part->living--;
+}
+
+void lk_part_expire(lk_part *part, uint32_t row, uint64_t expires_ms) { STORE(&part->expires_ms[row], expires_ms); }
+
+void lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask) {
+  STORE(&part->tags[row], (part->tags[row] & ~mask) | (tags & mask));
 }

@@ -9,7 +9,8 @@
 
 #include <stdatomic.h>
 
-#include "index/store/segment.h"
+#include "index/journal/record.h"
+#include "index/storage/segment.h"
 
 /* What a device reads of a segment of version 2 under cosine (LK_SEGMENT_NORMALISED) beside its file: r(x) of each row,
  * and bounds for x r(x), of which the file has those for x. */
@@ -47,10 +48,16 @@ lk_template lk_part_template(const lk_part *part, uint32_t row);
 /* Whether the row was not deleted. */
 bool lk_part_lives(const lk_part *part, uint32_t row);
 
-/* What a change says of a row. Each returns LK_ENOMEM and changes nothing if it is the first of its kind in this part
- * and there is no memory for all rows. */
-lk_status lk_part_kill(lk_part *part, uint32_t row, uint64_t epoch, lk_error *error);
-lk_status lk_part_expire(lk_part *part, uint32_t row, uint64_t expires_ms, lk_error *error);
-lk_status lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask, lk_error *error);
+/* Whether it lies in no file. */
+bool lk_part_is_in_memory(const lk_part *part);
+
+/* Makes room for what changes of this kind say of rows: LK_RECORD_DELETE_KEY, LK_RECORD_EXPIRE or LK_RECORD_TAG.
+ * Searches may run meanwhile. LK_ENOMEM. */
+lk_status lk_part_reserve(lk_part *part, lk_record_kind kind, lk_error *error);
+
+/* Change a row. There is room for it, and nobody searches. */
+void lk_part_kill(lk_part *part, uint32_t row, uint64_t epoch);
+void lk_part_expire(lk_part *part, uint32_t row, uint64_t expires_ms);
+void lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask);
 
 #endif

@@ -7,7 +7,7 @@
 #include <likeness/likeness.h>
 #include "governance/open_binding.h"
 #include "index/catalog/contents.h"
-#include "index/store/manifest.h"
+#include "index/storage/manifest.h"
 #include "index/gallery/sight.h"
 
 struct lk_gallery {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "engine/worker/serve.h"
-#include "index/store/segment_layout.h"
+#include "index/storage/segment_layout.h"
 #include "tests/e2e/e2e.h"
 
 static process worker;

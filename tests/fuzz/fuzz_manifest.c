@@ -5,7 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "index/store/manifest.h"
+#include "index/storage/manifest.h"
 
 /* Gives the manifest the checksum that it should have: a fuzzer does not guess one. */
 static char *reseal(const uint8_t *data, size_t size) {

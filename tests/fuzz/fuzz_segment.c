@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "index/catalog/part.h"
-#include "index/store/segment_layout.h"
+#include "index/storage/segment_layout.h"
 
 /* Sets right whatever checksum can be: a fuzzer does not guess one. */
 static void reseal(char *image, size_t size) {

@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "engine/queue/reply.h"
 #include "governance/calibration.h"
-#include "index/store/manifest.h"
-#include "index/store/segment.h"
+#include "index/storage/manifest.h"
+#include "index/storage/segment.h"
 #include "index/journal/journal.h"
 #include "tests/support/zip.h"
 

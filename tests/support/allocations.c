@@ -111,7 +111,7 @@ int __wrap_fsync(int fd) { return (void)fd, 0; }
 int __wrap_msync(void *address, size_t size, int flags);
 int __wrap_msync(void *address, size_t size, int flags) { return (void)address, (void)size, (void)flags, 0; }
 
-/* Maps, and folders that are read, are file operations; what jansson says is in index/store/manifest.h. */
+/* Maps, and folders that are read, are file operations; what jansson says is in index/storage/manifest.h. */
 static bool is_documented(lk_status status) {
   return status == LK_ENOMEM || status == LK_EIO || (status == LK_ECORRUPT && allocations_failed_in_jansson());
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "index/store/manifest.h"
-#include "index/store/segment_layout.h"
+#include "index/storage/manifest.h"
+#include "index/storage/segment_layout.h"
 #include "tests/support/files.h"
 
 /* Of the versions 2 and 3. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "index/store/segment.h"
+#include "index/storage/segment.h"
 #include "tests/support/files.h"
 
 TestSuite(forged, .init = files_setup, .fini = files_teardown);

@@ -9,8 +9,8 @@
 #include <xxhash.h>
 
 #include "index/formats/vector.h"
-#include "index/store/segment.h"
-#include "index/store/segment_layout.h"
+#include "index/storage/segment.h"
+#include "index/storage/segment_layout.h"
 
 typedef struct writer {
   const lk_segment_content *content;

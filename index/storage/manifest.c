@@ -1,4 +1,4 @@
-#include "index/store/manifest.h"
+#include "index/storage/manifest.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-#include "index/store/segment.h"
+#include "index/storage/segment.h"
 
 #include <math.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 #include "base/text.h"
-#include "index/store/segment_layout.h"
+#include "index/storage/segment_layout.h"
 
 static const char *const section_words[LK_SECTIONS] = {
 #define LK_SECTION_WORDS(name, words) words,

@@ -7,7 +7,7 @@
 #include <xxhash.h>
 
 #include "governance/binding.h"
-#include "index/store/manifest.h"
+#include "index/storage/manifest.h"
 #include "tests/support/files.h"
 
 TestSuite(manifest, .init = files_setup, .fini = files_teardown);

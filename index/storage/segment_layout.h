@@ -1,6 +1,6 @@
 /* The header of a segment file, as it is on disk (little-endian), and the sizes of its sections. */
-#ifndef INDEX_STORE_SEGMENT_LAYOUT_H
-#define INDEX_STORE_SEGMENT_LAYOUT_H
+#ifndef INDEX_STORAGE_SEGMENT_LAYOUT_H
+#define INDEX_STORAGE_SEGMENT_LAYOUT_H
 
 #include <stddef.h>
 

@@ -3,15 +3,15 @@
  *
  * Nobody can keep a file from changing under its map. So what says where something lies is checked each time it is
  * read: a changed file can give wrong texts, never a read beyond them. */
-#ifndef INDEX_STORE_SEGMENT_H
-#define INDEX_STORE_SEGMENT_H
+#ifndef INDEX_STORAGE_SEGMENT_H
+#define INDEX_STORAGE_SEGMENT_H
 
 #include <limits.h>
 
 #include <likeness/likeness.h>
 #include "base/folder.h"
 #include "base/pool.h"
-#include "index/store/segment_layout.h"
+#include "index/storage/segment_layout.h"
 #include "kernels/backend.h"
 
 #define LK_SEGMENT_ROWS (UINT32_C(1) << 18) /* most rows of one file */

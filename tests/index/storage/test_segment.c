@@ -6,8 +6,8 @@
 
 #include "base/text.h"
 #include "index/formats/vector.h"
-#include "index/store/segment.h"
-#include "index/store/segment_layout.h"
+#include "index/storage/segment.h"
+#include "index/storage/segment_layout.h"
 #include "tests/support/files.h"
 
 TestSuite(segment, .init = files_setup, .fini = files_teardown);

@@ -1,6 +1,6 @@
 /* The manifest: which segments a gallery consists of. One JSON file, replaced in one atomic step. */
-#ifndef INDEX_STORE_MANIFEST_H
-#define INDEX_STORE_MANIFEST_H
+#ifndef INDEX_STORAGE_MANIFEST_H
+#define INDEX_STORAGE_MANIFEST_H
 
 #include <stddef.h>
 
