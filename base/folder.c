@@ -11,9 +11,16 @@
 
 enum { OWNERS = 0600, OWNERS_FOLDER = 0700 };
 
+static int reserve_blocks(int fd, off_t size) {
+  int fault = posix_fallocate(fd, 0, size);
+  if (fault != 0) errno = fault;
+  return fault != 0 ? -1 : 0;
+}
+
 static int rename_in(int folder, const char *from, const char *to) { return renameat(folder, from, folder, to); }
 
-const lk_disk lk_disk_system = {.write = write, .sync = fsync, .truncate = ftruncate, .rename = rename_in};
+const lk_disk lk_disk_system = {
+    .write = write, .reserve = reserve_blocks, .sync = fsync, .truncate = ftruncate, .rename = rename_in};
 
 bool lk_disk_write_all(const lk_disk *disk, int fd, const void *data, size_t size) {
   for (size_t done = 0; done < size;) {
@@ -152,18 +159,14 @@ lk_status lk_folder_make_file(const lk_folder *folder, const char *name, size_t 
   int fd = create_anew(folder, name, O_RDWR);
   if (fd < 0) return fail(folder, name, "create", error);
   /* Without the reservation a write to the map would raise SIGBUS when the disk is full. */
-  int reserved = posix_fallocate(fd, 0, (off_t)size);
-  void *data = MAP_FAILED;
-  if (reserved != 0)
-    errno = reserved;
-  else
-    data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  bool reserved = folder->disk->reserve(fd, (off_t)size) == 0;
+  void *data = reserved ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
   if (data != MAP_FAILED) {
     *file = (lk_new_file){.fd = fd, .data = data, .size = size};
     return LK_OK;
   }
   close_quietly(fd);
-  lk_status status = fail(folder, name, reserved != 0 ? "reserve space" : "map", error);
+  lk_status status = fail(folder, name, reserved ? "map" : "reserve space", error);
   lk_folder_remove(folder, name);
   return status;
 }

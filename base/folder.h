@@ -18,7 +18,8 @@
  * was not synced. They return what the system's do, and set errno. */
 typedef struct lk_disk {
   ssize_t (*write)(int fd, const void *data, size_t size); /* where the file stands */
-  int (*sync)(int fd);                                     /* a file's content, or the names in a folder */
+  int (*reserve)(int fd, off_t size);                      /* gives an empty file its size, and blocks for all of it */
+  int (*sync)(int fd); /* a file's content, what was written to its map included, or the names in a folder */
   int (*truncate)(int fd, off_t size);
   int (*rename)(int folder, const char *from, const char *to);
 } lk_disk;
@@ -73,10 +74,11 @@ typedef struct lk_new_file {
   size_t size;
 } lk_new_file;
 
-/* Creates a file of `size` bytes, in place of any that has the name, and reserves its blocks. LK_EIO. */
+/* Creates a file of `size` bytes, in place of any that has the name, and reserves its blocks. LK_EIO: it is not there
+ * then. */
 lk_status lk_folder_make_file(const lk_folder *folder, const char *name, size_t size, lk_new_file *file,
                               lk_error *error);
-/* Writes it to the disk and closes it, on failure too. LK_EIO. */
+/* Writes it to the disk and closes it, on failure too. LK_EIO. Its name is on the disk once the folder is synced. */
 lk_status lk_folder_seal_file(const lk_folder *folder, const char *name, lk_new_file *file, lk_error *error);
 
 /* Replaces a file atomically: writes a new one beside it, fsyncs and renames it, and fsyncs the folder. LK_EIO;

@@ -388,6 +388,37 @@ Test(memory, manifest) {
   allocations_try_all(&trial, 30);
 }
 
+/* With all that a manifest can have: whatever is left out of it would be lost. */
+static void write_less(void) {
+  manifest.next_file = 9;
+  manifest.state.id = manifest.journals_count = 0;
+  cr_assert_eq(lk_manifest_write(files_folder(folder), &manifest, NULL), LK_OK);
+}
+static lk_status write_manifest(lk_error *error) {
+  manifest.state = (lk_manifest_state){.id = 6, .checksum = 7};
+  manifest.journals[0] = (lk_manifest_journal){.id = 7};
+  manifest.journals[1] = (lk_manifest_journal){.id = 8};
+  manifest.journals_count = 2;
+  return lk_manifest_write(files_folder(folder), &manifest, error);
+}
+static void check_written(uint32_t state, uint32_t journals) {
+  lk_manifest read;
+  cr_assert_eq(lk_manifest_read(files_folder(folder), &read, NULL), LK_OK);
+  cr_assert(read.segments_count == 2 && read.state.id == state && read.journals_count == journals);
+  lk_manifest_free(&read);
+}
+static void check_not_written(void) { check_written(0, 0); }
+static void check_all_written(void) { check_written(6, 2); }
+
+Test(memory, manifest_write) {
+  static const allocations_trial trial = {"manifest write",  write_less,        write_manifest,
+                                          check_not_written, check_all_written, allocations_nothing};
+  make_gallery();
+  cr_assert_eq(read_manifest(NULL), LK_OK);
+  allocations_try_all(&trial, 30);
+  free_manifest();
+}
+
 /* ---- replies ---- */
 
 static lk_bytes reply, whole_reply;

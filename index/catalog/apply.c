@@ -6,17 +6,14 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "index/catalog/gathering.h"
 #include "kernels/search/device.h"
 
-/* The rows of a part that is being made, in the order of their numbers. */
 typedef struct making {
   lk_contents *contents;
   const lk_group *group;
-  uint32_t kept; /* parts of the catalog that stay; those behind are merged */
-  lk_template *templates;
-  const void **rows;
-  const char **faults;
-  uint32_t count;
+  uint32_t kept;       /* parts of the catalog that stay; those behind are merged */
+  lk_gathering joined; /* the rows of the new part */
 } making;
 
 /* How many parts of the catalog stay. */
@@ -37,84 +34,62 @@ static void change_template(lk_template *t, const lk_row_change *change) {
   if (change->kind == LK_RECORD_TAG) t->tags = (t->tags & ~change->mask) | (change->tags & change->mask);
 }
 
-/* Takes the living rows of a part in memory with what the group changes of them. `at`: of each row its place among
- * those that are made; UINT32_MAX: it is dropped. */
-static void take_part(making *m, uint32_t number, uint32_t *at) {
-  const lk_part *part = m->contents->catalog->parts[number];
-  size_t row_bytes = m->contents->shape.dim * lk_store_bytes(m->contents->shape.store);
-  uint32_t rows = part->segment.block.rows;
-  for (uint32_t r = 0; r < rows; r++) at[r] = lk_part_lives(part, r) ? 0 : UINT32_MAX;
-  for (uint32_t i = 0; i < m->group->changes_count; i++) {
-    const lk_row_change *change = &m->group->changes[i];
-    if (change->part == number && change->kind == LK_RECORD_DELETE_KEY) at[change->row] = UINT32_MAX;
+/* Of a row of a part whose rows were gathered from `first` on: where it is among them. NULL: it was deleted before. */
+static lk_template *gathered(const making *m, uint32_t first, const lk_part *part, uint32_t row) {
+  uint64_t number = part->segment.block.numbers[row];
+  uint32_t low = first, high = m->joined.count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (m->joined.templates[middle].number < number)
+      low = middle + 1;
+    else
+      high = middle;
   }
-  for (uint32_t position = 0; position < rows; position++) {
-    uint32_t row = lk_segment_row_at(&part->segment, position);
-    if (at[row] == UINT32_MAX) continue;
-    m->templates[m->count] = lk_part_template(part, row);
-    m->rows[m->count] = (const char *)part->segment.block.exact + row * row_bytes;
-    at[row] = m->count++;
-  }
-  for (uint32_t i = 0; i < m->group->changes_count; i++) {
-    const lk_row_change *change = &m->group->changes[i];
-    if (change->part == number && at[change->row] != UINT32_MAX) change_template(&m->templates[at[change->row]], change);
-  }
+  return low < m->joined.count && m->joined.templates[low].number == number ? &m->joined.templates[low] : NULL;
 }
 
-static void take_fresh(making *m) {
-  for (uint32_t i = 0; i < m->group->rows_count; i++) {
-    const lk_fresh_row *row = &m->group->rows[i];
-    if (row->deleted) continue;
-    m->templates[m->count] = row->template;
-    m->rows[m->count++] = row->stored;
+/* Drops the rows from `first` on that the group deletes: their keys are empty. */
+static void drop_deleted(lk_gathering *joined, uint32_t first) {
+  uint32_t kept = first;
+  for (uint32_t i = first; i < joined->count; i++) {
+    if (joined->templates[i].key.length == 0) continue;
+    joined->templates[kept] = joined->templates[i];
+    joined->rows[kept++] = joined->rows[i];
   }
+  joined->count = kept;
 }
 
-/* False: out of memory. */
-static bool take_rows(making *m) {
-  const lk_catalog *catalog = m->group->catalog;
-  uint64_t most = m->group->rows_count, largest = 0;
-  for (uint32_t i = m->kept; i < catalog->parts_count; i++) {
-    uint32_t rows = catalog->parts[i]->segment.block.rows;
-    most += rows;
-    if (rows > largest) largest = rows;
+/* Takes the rows of a part in memory with what the group changes of them. */
+static void take_part(making *m, uint32_t number) {
+  const lk_part *part = m->group->catalog->parts[number];
+  uint32_t first = m->joined.count;
+  lk_gathering_add_part(&m->joined, part, 0);
+  for (uint32_t i = 0; i < m->group->changes_count; i++) {
+    const lk_row_change *change = &m->group->changes[i];
+    lk_template *t = change->part == number ? gathered(m, first, part, change->row) : NULL;
+    if (t == NULL) continue;
+    if (change->kind == LK_RECORD_DELETE_KEY)
+      t->key = (lk_text){0};
+    else
+      change_template(t, change);
   }
-  uint32_t *at = malloc((largest + 1) * sizeof *at);
-  m->templates = malloc((most + 1) * sizeof *m->templates);
-  m->rows = malloc((most + 1) * sizeof *m->rows);
-  m->faults = malloc((most + 1) * sizeof *m->faults);
-  bool taken = at != NULL && m->templates != NULL && m->rows != NULL && m->faults != NULL;
-  for (uint32_t i = m->kept; taken && i < catalog->parts_count; i++) take_part(m, i, at);
-  if (taken) take_fresh(m);
-  free(at);
-  return taken;
+  drop_deleted(&m->joined, first);
 }
 
 /* *part: NULL if there are no rows. */
 static lk_status make_part(making *m, lk_pool *pool, lk_part **part, lk_error *error) {
-  lk_shape shape = m->contents->shape;
+  const lk_group *group = m->group;
   char name[64];
-  lk_segment segment;
+  uint64_t most = group->rows_count;
   *part = NULL;
-  if (!take_rows(m)) return lk_fail_memory(error);
-  if (m->count == 0) return LK_OK;
-  snprintf(name, sizeof name, "rows of the journal, up to epoch %" PRIu64, m->group->epoch);
-  lk_segment_content content = {
-      .metric = shape.metric,
-      .store = shape.store,
-      .vectors = {.name = name,
-                  .rows = m->count,
-                  .dim = shape.dim,
-                  .element = shape.store == LK_STORE_F16 ? LK_F16 : LK_F32},
-      .scattered = m->rows,
-      .rows = m->count,
-      .templates = m->templates,
-      .faults = m->faults,
-  };
-  lk_status status = lk_segment_make(&content, name, pool, &segment, error);
-  if (status == LK_EBADPROBE) return lk_fail(error, LK_ECORRUPT, "%s: a row was changed in memory", name);
-  if (status == LK_OK) status = lk_part_open(&segment, part, error);
-  return status;
+  for (uint32_t i = m->kept; i < group->catalog->parts_count; i++) most += group->catalog->parts[i]->living;
+  lk_status status = lk_gathering_open(&m->joined, most, error);
+  if (status != LK_OK) return status;
+  for (uint32_t i = m->kept; i < group->catalog->parts_count; i++) take_part(m, i);
+  for (uint32_t i = 0; i < group->rows_count; i++)
+    if (!group->rows[i].deleted) lk_gathering_add(&m->joined, &group->rows[i].template, group->rows[i].stored);
+  snprintf(name, sizeof name, "rows of the journal, up to epoch %" PRIu64, group->epoch);
+  return lk_gathering_make(&m->joined, m->contents->shape, name, pool, part, error);
 }
 
 static lk_status make_catalog(const making *m, lk_part *part, lk_catalog **catalog, lk_error *error) {
@@ -191,7 +166,7 @@ static lk_status apply(making *m, lk_pool *pool, lk_error *error) {
   lk_catalog *catalog;
   lk_status status = make_part(m, pool, &part, error);
   if (status != LK_OK) return status;
-  if (part != NULL) status = lk_contents_prepare(m->contents, part, error);
+  if (part != NULL) status = lk_contents_prepare(m->contents, &part, 1, error);
   if (status == LK_OK) status = reserve_changes(m, error);
   if (status == LK_OK) status = make_catalog(m, part, &catalog, error);
   if (status == LK_OK)
@@ -205,8 +180,6 @@ static lk_status apply(making *m, lk_pool *pool, lk_error *error) {
 lk_status lk_apply(lk_contents *contents, const lk_group *group, lk_pool *pool, lk_error *error) {
   making m = {.contents = contents, .group = group, .kept = count_kept(group)};
   lk_status status = apply(&m, pool, error);
-  free(m.templates);
-  free(m.rows);
-  free(m.faults);
+  lk_gathering_free(&m.joined);
   return status;
 }

@@ -43,6 +43,12 @@ void lk_catalog_release(lk_catalog *catalog) {
   free(catalog);
 }
 
+bool lk_catalog_has(const lk_catalog *catalog, const lk_part *part) {
+  for (uint32_t i = 0; i < catalog->parts_count; i++)
+    if (catalog->parts[i] == part) return true;
+  return false;
+}
+
 const lk_part *lk_catalog_part_at(const lk_catalog *catalog, uint64_t row, uint32_t *inside) {
   uint32_t at = lk_last_begin(catalog->first_row, sizeof *catalog->first_row, catalog->parts_count, (uint32_t)row);
   *inside = (uint32_t)(row - catalog->first_row[at]);

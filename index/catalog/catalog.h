@@ -22,6 +22,8 @@ lk_catalog *lk_catalog_hold(lk_catalog *catalog);
 /* NULL is allowed. */
 void lk_catalog_release(lk_catalog *catalog);
 
+bool lk_catalog_has(const lk_catalog *catalog, const lk_part *part);
+
 /* The part that a row among all lies in, and in *inside its row there. */
 const lk_part *lk_catalog_part_at(const lk_catalog *catalog, uint64_t row, uint32_t *inside);
 

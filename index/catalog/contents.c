@@ -80,22 +80,20 @@ lk_status lk_contents_load(lk_contents *contents, lk_device *device, lk_error *e
   return status;
 }
 
-lk_status lk_contents_prepare(lk_contents *contents, lk_part *part, lk_error *error) {
-  if (contents->device == NULL) return LK_OK;
-  lk_status status = lk_subjects_number_part(contents->catalog, part, &contents->subjects_count, error);
-  return status == LK_OK ? load_part(contents, part, error) : status;
-}
-
-static bool has_part(const lk_catalog *catalog, const lk_part *part) {
-  for (uint32_t i = 0; i < catalog->parts_count; i++)
-    if (catalog->parts[i] == part) return true;
-  return false;
+lk_status lk_contents_prepare(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error) {
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; contents->device != NULL && status == LK_OK && i < count; i++) {
+    if (lk_catalog_has(contents->catalog, parts[i])) continue;
+    status = lk_subjects_number_part(contents->catalog, parts, i, &contents->subjects_count, error);
+    if (status == LK_OK) status = load_part(contents, parts[i], error);
+  }
+  return status;
 }
 
 void lk_contents_replace(lk_contents *contents, lk_catalog *catalog) {
   lk_catalog *before = contents->catalog;
   contents->catalog = catalog;
   for (uint32_t i = 0; i < before->parts_count; i++)
-    if (!has_part(catalog, before->parts[i])) lk_contents_drop(contents, before->parts[i]);
+    if (!lk_catalog_has(catalog, before->parts[i])) lk_contents_drop(contents, before->parts[i]);
   lk_catalog_release(before);
 }

@@ -83,20 +83,20 @@ lk_status lk_subjects_count(const lk_catalog *catalog, uint32_t *count, lk_error
 #define UNKNOWN UINT32_MAX
 
 struct naming {
-  const lk_catalog *catalog;
+  lk_part *const *parts;
   uint32_t number;
 };
 
 static void take_number(void *context, uint32_t part, uint32_t row) {
   struct naming *n = context;
-  n->number = n->catalog->parts[part]->subjects[row];
+  n->number = n->parts[part]->subjects[row];
 }
 
-/* The number that the subject has in the catalog, where deleted rows keep theirs. */
-static uint32_t known_number(const lk_catalog *catalog, lk_text subject) {
-  struct naming n = {.catalog = catalog, .number = UNKNOWN};
-  for (uint32_t i = 0; n.number == UNKNOWN && i < catalog->parts_count; i++)
-    lk_segment_each_of_subject(&catalog->parts[i]->segment, subject, i, take_number, &n);
+/* The number that the subject has in these parts, where deleted rows keep theirs. */
+static uint32_t known_number(lk_part *const *parts, uint32_t count, lk_text subject) {
+  struct naming n = {.parts = parts, .number = UNKNOWN};
+  for (uint32_t i = 0; n.number == UNKNOWN && i < count; i++)
+    lk_segment_each_of_subject(&parts[i]->segment, subject, i, take_number, &n);
   return n.number;
 }
 
@@ -110,14 +110,17 @@ static void give_number(void *context, uint32_t part, uint32_t row) {
   g->numbers[row] = g->number;
 }
 
-lk_status lk_subjects_number_part(const lk_catalog *catalog, lk_part *part, uint32_t *count, lk_error *error) {
+lk_status lk_subjects_number_part(const lk_catalog *catalog, lk_part *const *parts, uint32_t number, uint32_t *count,
+                                  lk_error *error) {
+  lk_part *part = parts[number];
   uint32_t rows = part->segment.block.rows, *numbers = room_of(part);
   if (numbers == NULL) return lk_fail_memory(error);
   for (uint32_t r = 0; r < rows; r++) numbers[r] = UNKNOWN;
   for (uint32_t r = 0; r < rows; r++) {
     if (numbers[r] != UNKNOWN) continue;
     lk_text subject = lk_part_template(part, r).subject;
-    struct giving g = {.numbers = numbers, .number = known_number(catalog, subject)};
+    struct giving g = {.numbers = numbers, .number = known_number(catalog->parts, catalog->parts_count, subject)};
+    if (g.number == UNKNOWN) g.number = known_number(parts, number, subject);
     if (g.number == UNKNOWN) g.number = (*count)++;
     lk_segment_each_of_subject(&part->segment, subject, 0, give_number, &g);
     numbers[r] = g.number;

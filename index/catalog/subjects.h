@@ -9,8 +9,10 @@
  * LK_ENOMEM. */
 lk_status lk_subjects_number(const lk_catalog *catalog, uint32_t *count, lk_error *error);
 
-/* The same for the rows of a part that joins the catalog, which has `count` numbers so far. LK_ENOMEM. */
-lk_status lk_subjects_number_part(const lk_catalog *catalog, lk_part *part, uint32_t *count, lk_error *error);
+/* The same for the rows of part parts[number], which joins the catalog, which has `count` numbers so far, and the parts
+ * before it, which have theirs. LK_ENOMEM. */
+lk_status lk_subjects_number_part(const lk_catalog *catalog, lk_part *const *parts, uint32_t number, uint32_t *count,
+                                  lk_error *error);
 
 /* How many subjects have templates that were not deleted. LK_ENOMEM. */
 lk_status lk_subjects_count(const lk_catalog *catalog, uint32_t *count, lk_error *error);

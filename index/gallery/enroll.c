@@ -10,6 +10,7 @@
 #include "governance/authorisation.h"
 #include "index/formats/vector.h"
 #include "index/gallery/authorise.h"
+#include "index/storage/leftovers.h"
 
 enum { NUMBER_ROOM = 21, BAD_ROWS_NAMED = 6 };
 
@@ -178,18 +179,6 @@ static lk_status take_keys(enrollment *e, lk_error *error) {
   return status;
 }
 
-/* Removes the files that no manifest names: those of the `added` segments of this enrollment, and those of a process
- * that died while it enrolled, up to the first that is missing. */
-static void remove_leftovers(const enrollment *e, uint32_t added) {
-  char name[LK_SEGMENT_NAME_MAX];
-  uint32_t first = e->gallery->manifest.next_segment;
-  bool removed = true;
-  for (uint32_t id = first; removed || id - first < added; id++) {
-    lk_manifest_segment_name(id, name);
-    removed = lk_folder_remove(&e->gallery->folder, name);
-  }
-}
-
 /* Reads the file that was written as a later open will. What cannot be opened must not be named by the manifest. */
 static lk_status check_written(const lk_folder *folder, const char *name, uint64_t checksum, lk_error *error) {
   lk_segment segment;
@@ -232,10 +221,10 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
 }
 
 /* If the rename of the manifest happened and a later step failed, the new segments belong to the gallery and stay. */
-static void remove_unnamed(const enrollment *e, uint32_t added) {
+static void remove_unnamed(const enrollment *e) {
   lk_manifest now;
   if (lk_manifest_read(&e->gallery->folder, &now, NULL) != LK_OK) return;
-  if (now.epoch == e->gallery->manifest.epoch) remove_leftovers(e, added);
+  lk_leftovers_remove(&e->gallery->folder, &now, NULL);
   lk_manifest_free(&now);
 }
 
@@ -244,7 +233,7 @@ static lk_status write_segments(enrollment *e, lk_manifest *next, uint32_t added
   bool faulty = false;
   for (uint32_t i = 0; i < added; i++) {
     lk_manifest_segment *entry = &next->segments[next->segments_count++];
-    entry->id = next->next_segment++;
+    entry->id = next->next_file++;
     uint64_t first = (uint64_t)i * LK_SEGMENT_ROWS;
     lk_status status = write_segment(e, first, entry, error);
     faulty = faulty || status == LK_EBADPROBE;
@@ -272,7 +261,7 @@ static lk_status write_all(enrollment *e, lk_error *error) {
   if (status == LK_OK) status = lk_folder_sync(&e->gallery->folder, error);
   if (status == LK_OK) status = lk_gallery_release(&e->authorisation, e->vectors->rows, next.epoch, error);
   if (status == LK_OK) status = lk_manifest_write(&e->gallery->folder, &next, error);
-  if (status != LK_OK) remove_unnamed(e, added);
+  if (status != LK_OK) remove_unnamed(e);
   free(next.segments);
   free(e->faults);
   return status;
@@ -289,7 +278,7 @@ static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t 
   if (status == LK_OK) {
     report(e, 0);
     status = take_keys(e, error);
-    if (status == LK_OK) remove_leftovers(e, 0);
+    if (status == LK_OK) status = lk_leftovers_remove(folder, &e->gallery->manifest, error);
     if (status == LK_OK) status = write_all(e, error);
     if (status == LK_OK && numbered_from != NULL) *numbered_from = e->gallery->manifest.next_number;
     free(e->default_keys);

@@ -59,7 +59,7 @@ void lk_gallery_lock_release(lk_gallery_lock *lock) {
 static lk_status create_in(const lk_folder *folder, const lk_gallery_options *options, lk_error *error) {
   lk_status status = check_empty(folder, error);
   if (status != LK_OK) return status;
-  lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_segment = 1};
+  lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_file = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
   status = lk_manifest_name_of(folder->path, manifest.name, error);
   if (status == LK_OK && options->binding != NULL)

@@ -95,6 +95,41 @@ Test(folder, replace_is_all_or_nothing_when_the_power_goes) {
   }
 }
 
+/* The disk has what a map had when its file was sealed: after that all of it, before that perhaps a part of it. */
+Test(folder, a_new_file_is_on_the_disk_once_it_is_sealed) {
+  enum { SIZE = 5000 };
+  random_state random = {5};
+  lk_folder folder = *root();
+  folder.disk = &faulty_disk;
+  faulty_disk_start(&folder);
+  for (uint32_t round = 0; round < 400; round++) {
+    lk_new_file file;
+    char whole[SIZE];
+    size_t size;
+    memset(whole, 'a' + (int)(round % 26), SIZE);
+    files_write(files_path("made"), "old", 3);
+    faulty_disk_start(&folder);
+    faulty_disk_fail(1 + round % 4, EIO, true);
+    lk_status status = lk_folder_make_file(&folder, "made", SIZE, &file, NULL);
+    if (status == LK_OK) {
+      memcpy(file.data, whole, SIZE);
+      status = lk_folder_seal_file(&folder, "made", &file, NULL);
+    }
+    bool sealed = status == LK_OK, named = sealed && lk_folder_sync(&folder, NULL) == LK_OK;
+    cr_assert(sealed == (round % 4 >= 2) && named == (round % 4 == 3), "round %u", round);
+    faulty_disk_cut_power(round % 8 < 4 ? NULL : &random);
+    if (access(files_path("made"), F_OK) != 0) {
+      cr_assert(!named && round % 8 >= 4);
+      continue;
+    }
+    char *read = files_read(files_path("made"), &size);
+    bool is_old = size == 3 && memcmp(read, "old", 3) == 0, is_whole = size == SIZE && memcmp(read, whole, SIZE) == 0;
+    cr_assert(named ? is_whole : round % 8 >= 4 || is_old, "round %u: %zu bytes", round, size);
+    if (sealed) cr_assert(is_old || is_whole, "round %u: %zu bytes", round, size);
+    free(read);
+  }
+}
+
 Test(folder, what_a_killed_process_left_is_replaced) {
   files_write(files_path("it.new"), "hal", 3);
   cr_assert_eq(lk_folder_replace(root(), "it", "whole", 5, NULL), LK_OK);

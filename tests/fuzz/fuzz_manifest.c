@@ -24,12 +24,29 @@ static char *reseal(const uint8_t *data, size_t size) {
   return text;
 }
 
+/* Only the newest version has an identity and what needs one. */
+static void check_changes(const lk_manifest *manifest) {
+  static const uint8_t none[LK_GALLERY_ID_BYTES];
+  bool is_older = memcmp(manifest->id, none, sizeof none) == 0;
+  if (is_older != (manifest->version < LK_MANIFEST_VERSION) || manifest->journals_count > LK_MANIFEST_JOURNALS) abort();
+  if (is_older && (manifest->journals_count > 0 || manifest->state.id > 0 || manifest->sequence > 0)) abort();
+  uint64_t sequence = manifest->sequence;
+  uint32_t id = 0;
+  for (uint32_t i = 0; i < manifest->journals_count; i++) {
+    lk_journal_header header = lk_manifest_journal_header(manifest, i);
+    if (header.id <= id || header.id >= manifest->next_file || header.sequence < sequence) abort();
+    id = header.id;
+    sequence = header.sequence;
+  }
+}
+
 static void parse(const void *data, size_t size) {
   lk_manifest manifest;
   if (lk_manifest_parse("fuzz", data, size, &manifest, NULL) != LK_OK) return;
   if (manifest.dim < 1 || manifest.dim > LK_DIM_MAX || manifest.metric > LK_L2) abort();
   for (uint32_t i = 0; i < manifest.segments_count; i++)
-    if (manifest.segments[i].rows < 1 || manifest.segments[i].id >= manifest.next_segment) abort();
+    if (manifest.segments[i].rows < 1 || manifest.segments[i].id >= manifest.next_file) abort();
+  check_changes(&manifest);
   if ((manifest.binding.policy == NULL && manifest.binding.audit != NULL) ||
       (manifest.binding.audit == NULL && manifest.binding.audit_key != NULL))
     abort();

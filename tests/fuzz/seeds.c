@@ -14,6 +14,8 @@
 #include "index/storage/manifest.h"
 #include "index/storage/segment.h"
 #include "index/journal/journal.h"
+#include "index/storage/manifest.h"
+#include "index/storage/state.h"
 #include "tests/support/zip.h"
 
 static const char *root;
@@ -180,6 +182,22 @@ static void save_journal(void) {
   lk_journal_close(journal);
 }
 
+static void save_state(void) {
+  static const lk_state_entry entries[] = {{.segment = 1, .row = 3, .died = 2, .expires_ms = LK_NEVER},
+                                           {.segment = 2, .died = LK_NEVER, .expires_ms = 5, .tags = 1}};
+  uint64_t checksum;
+  if (lk_state_write(open_folder("fuzz_state"), 7, (uint8_t[LK_GALLERY_ID_BYTES]){0}, entries, 2, &checksum, NULL) !=
+      LK_OK)
+    exit(1);
+}
+
+static void save_older_manifest(void) {
+  save_text("fuzz_manifest", "older",
+            "{\"version\": 1, \"metric\": \"cosine\", \"dim\": 2, \"store\": \"f32\", \"model\": \"\", \"epoch\": 1, "
+            "\"next_number\": 5, \"next_segment\": 2, \"segments\": [{\"id\": 1, \"rows\": 5, \"checksum\": "
+            "\"00000000000000ff\"}], \"checksum\": \"\"}");
+}
+
 static void save_manifest(void) {
   lk_manifest_segment segments[2] = {{.id = 1, .rows = 5, .checksum = 7}, {.id = 2, .rows = 1, .checksum = 8}};
   lk_manifest manifest = {.metric = LK_L2,
@@ -187,9 +205,13 @@ static void save_manifest(void) {
                           .model = "m",
                           .epoch = 2,
                           .next_number = 6,
-                          .next_segment = 3,
+                          .next_file = 6,
                           .segments = segments,
-                          .segments_count = 2};
+                          .segments_count = 2,
+                          .state = {.id = 3, .checksum = 9},
+                          .sequence = 7,
+                          .journals = {{.id = 4, .epoch = 1, .sequence = 7}, {.id = 5, .epoch = 2, .sequence = 8}},
+                          .journals_count = 2};
   char folder[4096], written[4200], kept[4200];
   snprintf(folder, sizeof folder, "%s/fuzz_manifest", root);
   snprintf(written, sizeof written, "%s/" LK_MANIFEST_FILE, folder);
@@ -338,6 +360,8 @@ int main(int argc, char **argv) {
   save_segment("small", LK_COSINE, (float[]){1, 2, 3, 4, 5, 6});
   save_older_segments();
   save_manifest();
+  save_older_manifest();
+  save_state();
   save_journal();
   save_audit();
   save_calibration();

@@ -19,7 +19,9 @@ typedef struct file {
   int fd;     /* of our own: keeps the inode from being used again, and reads what memory has */
   char *disk; /* its content there */
   size_t size;
-  bool *dirty; /* for each sector: written since the last sync, whether that failed or not */
+  char *seen; /* what memory had at the last sync, whether that failed or not */
+  size_t seen_size;
+  bool *dirty; /* for each sector: written since then */
   size_t sectors;
 } file;
 
@@ -101,8 +103,22 @@ static void bring(file *f, const char *memory, size_t memory_size, size_t size, 
   }
 }
 
-static void forget_dirt(file *f) {
+/* Nobody tells of what is written to a map: it is what memory has and did not have before. */
+static void find_dirt(file *f, const char *memory, size_t size) {
+  static const char zeros[SECTOR];
+  for (size_t from = 0; from < size; from += SECTOR) {
+    size_t end = from + SECTOR < size ? from + SECTOR : size;
+    const char *before = end <= f->seen_size ? f->seen + from : zeros;
+    if (memcmp(memory + from, before, end - from) != 0) mark_dirty(f, from, end);
+  }
+}
+
+/* Takes over `memory`. */
+static void forget_dirt(file *f, char *memory, size_t size) {
   if (f->sectors > 0) memset(f->dirty, 0, f->sectors * sizeof *f->dirty);
+  free(f->seen);
+  f->seen = memory;
+  f->seen_size = size;
 }
 
 static void note_names(void) {
@@ -140,6 +156,14 @@ static ssize_t faulty_write(int fd, const void *data, size_t size) {
   return failing ? -1 : n;
 }
 
+static int faulty_reserve(int fd, off_t size) {
+  pthread_mutex_lock(&mutex);
+  know_file(fd);
+  int result = fails() ? -1 : lk_disk_system.reserve(fd, size);
+  pthread_mutex_unlock(&mutex);
+  return result;
+}
+
 static int faulty_sync(int fd) {
   pthread_mutex_lock(&mutex);
   syncs++;
@@ -150,9 +174,9 @@ static int faulty_sync(int fd) {
     file *f = know_file(fd);
     size_t size;
     char *memory = read_memory(f, &size);
+    find_dirt(f, memory, size);
     if (!failing) bring(f, memory, size, size, NULL);
-    forget_dirt(f);
-    free(memory);
+    forget_dirt(f, memory, size);
   }
   if (failing) errno = error_of_it;
   pthread_mutex_unlock(&mutex);
@@ -174,8 +198,11 @@ static int faulty_rename(int fd, const char *from, const char *to) {
   return result;
 }
 
-const lk_disk faulty_disk = {
-    .write = faulty_write, .sync = faulty_sync, .truncate = faulty_truncate, .rename = faulty_rename};
+const lk_disk faulty_disk = {.write = faulty_write,
+                             .reserve = faulty_reserve,
+                             .sync = faulty_sync,
+                             .truncate = faulty_truncate,
+                             .rename = faulty_rename};
 
 void faulty_disk_start(const lk_folder *of) {
   faulty_disk_stop();
@@ -188,6 +215,7 @@ void faulty_disk_start(const lk_folder *of) {
     file *f = know_file(fd);
     close(fd);
     f->disk = read_memory(f, &f->size);
+    f->seen = read_memory(f, &f->seen_size);
   }
 }
 
@@ -195,6 +223,7 @@ void faulty_disk_stop(void) {
   for (uint32_t i = 0; i < file_count; i++) {
     close(files[i].fd);
     free(files[i].disk);
+    free(files[i].seen);
     free(files[i].dirty);
   }
   file_count = name_count = calls = syncs = call_that_fails = 0;
@@ -214,6 +243,7 @@ uint32_t faulty_disk_syncs(void) { return syncs; }
 static void decide(file *f, random_state *random) {
   size_t size, low, high;
   char *memory = read_memory(f, &size);
+  find_dirt(f, memory, size);
   low = size < f->size ? size : f->size;
   high = size < f->size ? f->size : size;
   bring(f, memory, size, low + random_below(random, (uint32_t)(high - low + 1)), random);

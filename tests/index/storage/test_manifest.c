@@ -16,14 +16,20 @@ static lk_manifest_segment segments[3] = {{.id = 1, .rows = 262144, .checksum = 
                                           {.id = 2, .rows = 1, .checksum = UINT64_MAX},
                                           {.id = 1000007, .rows = 7, .checksum = 0}};
 
-static const lk_manifest full = {.metric = LK_L2,
-                                 .dim = 4096,
-                                 .model = "arcface \"r100\" \\ Z\xc3\xbcrich",
-                                 .epoch = 17,
-                                 .next_number = UINT64_C(1) << 40,
-                                 .next_segment = 1000008,
-                                 .segments = segments,
-                                 .segments_count = 3};
+static lk_manifest full = {
+    .id = {0xd1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0},
+    .metric = LK_L2,
+    .dim = 4096,
+    .model = "arcface \"r100\" \\ Z\xc3\xbcrich",
+    .epoch = 17,
+    .next_number = UINT64_C(1) << 40,
+    .next_file = 1000011,
+    .segments = segments,
+    .segments_count = 3,
+    .state = {.id = 1000008, .checksum = UINT64_C(0xfedcba9876543210)},
+    .sequence = 400,
+    .journals = {{.id = 1000009, .epoch = 12, .sequence = 400}, {.id = 1000010, .epoch = 17, .sequence = INT64_MAX}},
+    .journals_count = 2};
 
 static void check_equal(const lk_manifest *a, const lk_manifest *b) {
   cr_assert_eq(a->metric, b->metric);
@@ -31,7 +37,14 @@ static void check_equal(const lk_manifest *a, const lk_manifest *b) {
   cr_assert_str_eq(a->model, b->model);
   cr_assert_eq(a->epoch, b->epoch);
   cr_assert_eq(a->next_number, b->next_number);
-  cr_assert_eq(a->next_segment, b->next_segment);
+  cr_assert_eq(a->next_file, b->next_file);
+  cr_assert_arr_eq(a->id, b->id, sizeof a->id);
+  cr_assert_eq(a->sequence, b->sequence);
+  cr_assert(a->state.id == b->state.id && a->state.checksum == b->state.checksum);
+  cr_assert_eq(a->journals_count, b->journals_count);
+  for (uint32_t i = 0; i < a->journals_count; i++)
+    cr_assert(a->journals[i].id == b->journals[i].id && a->journals[i].epoch == b->journals[i].epoch &&
+              a->journals[i].sequence == b->journals[i].sequence);
   cr_assert_eq(a->segments_count, b->segments_count);
   for (uint32_t i = 0; i < a->segments_count; i++) {
     cr_assert_eq(a->segments[i].id, b->segments[i].id);
@@ -40,19 +53,20 @@ static void check_equal(const lk_manifest *a, const lk_manifest *b) {
   }
 }
 
-static void check_round_trip(const lk_manifest *manifest) {
+static void check_round_trip(lk_manifest *manifest) {
   lk_manifest read;
   lk_error error = {0};
   cr_assert_eq(lk_manifest_write(files_folder(files_root), manifest, NULL), LK_OK);
   cr_assert_eq(lk_manifest_read(files_folder(files_root), &read, &error), LK_OK, "%s", error.text);
   check_equal(manifest, &read);
+  cr_assert(read.version == 3 && manifest->version == 3);
   lk_manifest_free(&read);
   cr_assert_eq(files_count(files_root), 1);
 }
 
 Test(manifest, round_trip) {
   check_round_trip(&full);
-  lk_manifest bare = {.metric = LK_COSINE, .dim = 1, .next_segment = 1};
+  lk_manifest bare = {.metric = LK_COSINE, .dim = 1, .next_file = 1};
   check_round_trip(&bare);
   lk_manifest named = bare;
   memset(named.model, 'm', LK_TEXT_MAX);
@@ -101,57 +115,117 @@ Test(manifest, cut_off_anywhere) {
   free(data);
 }
 
-/* Parses what the writer wrote after `change` and with a checksum that fits again. */
-static lk_status parse_changed(const char *field, json_t *value, lk_error *error) {
-  cr_assert_eq(lk_manifest_write(files_folder(files_root), &full, NULL), LK_OK);
-  json_t *root = json_load_file(files_path(LK_MANIFEST_FILE), 0, NULL);
+/* Parses it with a checksum that fits. */
+static lk_status parse_sealed(json_t *root, lk_manifest *read, lk_error *error) {
   json_object_del(root, "checksum");
-  if (value != NULL)
-    json_object_set_new(root, field, value);
-  else
-    json_object_del(root, field);
   char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS), hex[17];
   snprintf(hex, sizeof hex, "%016" PRIx64, (uint64_t)XXH3_64bits(text, strlen(text)));
   free(text);
   json_object_set_new(root, "checksum", json_string(hex));
   text = json_dumps(root, 0);
-  lk_manifest read;
-  lk_status status = lk_manifest_parse("m", text, strlen(text), &read, error);
-  if (status == LK_OK) lk_manifest_free(&read);
+  lk_status status = lk_manifest_parse("m", text, strlen(text), read, error);
   free(text);
+  return status;
+}
+
+static json_t *written(void) {
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), &full, NULL), LK_OK);
+  return json_load_file(files_path(LK_MANIFEST_FILE), 0, NULL);
+}
+
+static void change(json_t *root, const char *field, json_t *value) {
+  if (value != NULL)
+    json_object_set_new(root, field, value);
+  else
+    json_object_del(root, field);
+}
+
+/* What older builds wrote, of version 1. */
+static json_t *older(void) {
+  static const char *const newer[] = {"id", "next_file", "sequence", "state", "journals"};
+  json_t *root = written();
+  for (int i = 0; i < 5; i++) change(root, newer[i], NULL);
+  change(root, "next_segment", json_integer(1000008));
+  change(root, "version", json_integer(1));
+  return root;
+}
+
+static lk_status parse_after(json_t *root, const char *field, json_t *value, lk_error *error) {
+  lk_manifest read;
+  change(root, field, value);
+  lk_status status = parse_sealed(root, &read, error);
+  if (status == LK_OK) lk_manifest_free(&read);
   json_decref(root);
   return status;
 }
 
+static lk_status parse_changed(const char *field, json_t *value, lk_error *error) {
+  return parse_after(written(), field, value, error);
+}
+
+static lk_status parse_older(const char *field, json_t *value, lk_error *error) {
+  return parse_after(older(), field, value, error);
+}
+
 Test(manifest, other_versions_are_refused_by_name) {
   lk_error error;
-  cr_assert_eq(parse_changed("version", json_integer(1), &error), LK_OK);
+  cr_assert_eq(parse_changed("version", json_integer(3), &error), LK_OK);
   cr_assert_eq(parse_changed("version", json_integer(0), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("version", json_integer(3), &error), LK_EFORMAT);
-  cr_assert_str_eq(error.text, "m: manifest version 3; this build reads 1 and 2");
+  cr_assert_eq(parse_changed("version", json_integer(4), &error), LK_EFORMAT);
+  cr_assert_str_eq(error.text, "m: manifest version 4; this build reads 1 to 3");
   cr_assert_eq(parse_changed("version", json_integer((INT64_C(1) << 32) + 1), &error), LK_EFORMAT);
   cr_assert_eq(parse_changed("version", json_string("1"), &error), LK_EFORMAT);
   cr_assert_eq(parse_changed("version", NULL, &error), LK_EFORMAT);
+}
+
+Test(manifest, older_versions_have_no_identity_until_they_are_written) {
+  static const uint8_t none[LK_GALLERY_ID_BYTES];
+  lk_manifest read, again;
+  lk_error error = {0};
+  json_t *root = older();
+  cr_assert_eq(parse_sealed(root, &read, &error), LK_OK, "%s", error.text);
+  cr_assert(read.version == 1 && read.next_file == 1000008 && read.segments_count == 3);
+  cr_assert(read.journals_count == 0 && read.sequence == 0 && read.state.id == 0);
+  cr_assert_arr_eq(read.id, none, sizeof none);
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), &read, &error), LK_OK, "%s", error.text);
+  cr_assert_arr_neq(read.id, none, sizeof none);
+  cr_assert_eq(lk_manifest_read(files_folder(files_root), &again, &error), LK_OK, "%s", error.text);
+  check_equal(&read, &again);
+  cr_assert_eq(again.version, 3);
+  /* The second manifest is another gallery's. */
+  lk_manifest_free(&again);
+  cr_assert_eq(parse_sealed(root, &again, &error), LK_OK);
+  cr_assert_eq(lk_manifest_give_identity(&again, &error), LK_OK);
+  cr_assert_arr_neq(read.id, again.id, sizeof none);
+  lk_manifest_free(&read);
+  lk_manifest_free(&again);
+  json_decref(root);
 }
 
 /* Galleries of 0.1.0 have none. */
 Test(manifest, a_name_may_be_missing_but_not_malformed) {
   static const char *const bad[] = {"a/b", "..", " a", "\xc3\xa9"};
   lk_error error;
-  cr_assert_eq(parse_changed("name", NULL, &error), LK_OK, "%s", error.text);
-  cr_assert_eq(parse_changed("name", json_string("faces"), &error), LK_OK, "%s", error.text);
-  cr_assert_eq(parse_changed("name", json_integer(1), &error), LK_EFORMAT);
+  cr_assert_eq(parse_older("name", NULL, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(parse_older("name", json_string("faces"), &error), LK_OK, "%s", error.text);
+  cr_assert_eq(parse_older("name", json_integer(1), &error), LK_EFORMAT);
   for (int i = 0; i < 4; i++)
     cr_assert_eq(parse_changed("name", json_string(bad[i]), &error), LK_EFORMAT, "%s", bad[i]);
+  cr_assert_str_eq(error.text, "m: 'name' must be a gallery's name");
 }
 
 /* Version 2 is a bound gallery's, so that a program that knows no bindings refuses it. */
 Test(manifest, version_and_binding_go_together) {
   lk_error error;
-  cr_assert_eq(parse_changed("version", json_integer(2), &error), LK_EFORMAT);
+  cr_assert_eq(parse_older("version", json_integer(2), &error), LK_EFORMAT);
   cr_assert_not_null(strstr(error.text, "may and must name a policy"), "%s", error.text);
-  cr_assert_eq(parse_changed("governance", json_pack("{s:s}", "policy", "/p.yaml"), &error), LK_EFORMAT);
+  cr_assert_eq(parse_older("governance", json_pack("{s:s}", "policy", "/p.yaml"), &error), LK_EFORMAT);
   cr_assert_not_null(strstr(error.text, "may and must name a policy"), "%s", error.text);
+  json_t *bound = older();
+  change(bound, "version", json_integer(2));
+  cr_assert_eq(parse_after(bound, "governance", json_pack("{s:s}", "policy", "/p.yaml"), &error), LK_OK);
+  cr_assert_eq(parse_changed("governance", json_pack("{s:s}", "policy", "/p.yaml"), &error), LK_OK);
+  cr_assert_eq(parse_changed("governance", json_null(), &error), LK_EFORMAT);
 }
 
 Test(manifest, a_binding_is_read_back_and_nothing_unknown_is_ignored) {
@@ -186,44 +260,132 @@ static json_t *segment_list(json_int_t id, json_int_t rows, const char *checksum
   return json_pack("[{s:I, s:I, s:s}]", "id", id, "rows", rows, "checksum", checksum);
 }
 
+/* Messages name the file and the field. */
+static void check_refused(const char *field, json_t *value, const char *named) {
+  lk_error error = {0};
+  char wanted[64];
+  snprintf(wanted, sizeof wanted, "m: '%s'", named);
+  cr_assert_eq(parse_changed(field, value, &error), LK_EFORMAT, "%s", field);
+  cr_assert_eq(strncmp(error.text, wanted, strlen(wanted)), 0, "%s, not: %s", wanted, error.text);
+}
+
 Test(manifest, fields_out_of_range_though_the_checksum_fits) {
-  static const char *const fields[] = {"metric", "dim",         "store",        "model",
-                                       "epoch",  "next_number", "next_segment", "segments"};
-  lk_error error;
+  static const char *const fields[] = {"id",          "metric",    "dim",      "store",    "model",   "epoch",
+                                       "next_number", "next_file", "sequence", "segments", "journals"};
   for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-    cr_assert_eq(parse_changed(fields[i], NULL, &error), LK_EFORMAT, "%s", fields[i]);
-    cr_assert_eq(parse_changed(fields[i], json_real(1.5), &error), LK_EFORMAT, "%s", fields[i]);
-    cr_assert_eq(parse_changed(fields[i], json_null(), &error), LK_EFORMAT, "%s", fields[i]);
-    cr_assert_eq(parse_changed(fields[i], json_integer(-1), &error), LK_EFORMAT, "%s", fields[i]);
-    cr_assert_eq(parse_changed(fields[i], json_object(), &error), LK_EFORMAT, "%s", fields[i]);
+    check_refused(fields[i], NULL, fields[i]);
+    check_refused(fields[i], json_real(1.5), fields[i]);
+    check_refused(fields[i], json_null(), fields[i]);
+    check_refused(fields[i], json_integer(-1), fields[i]);
+    check_refused(fields[i], json_object(), fields[i]);
   }
   char longest[LK_TEXT_MAX + 2] = {0};
   memset(longest, 'x', LK_TEXT_MAX + 1);
-  cr_assert_eq(parse_changed("model", json_string(longest), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("metric", json_string("hamming"), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("store", json_string("f8"), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("dim", json_integer(0), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("dim", json_integer(4097), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("dim", json_integer((INT64_C(1) << 32) + 1), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("next_segment", json_integer(INT64_C(1) << 32), &error), LK_EFORMAT);
-  cr_assert_str_eq(error.text, "m: a field is out of range");
+  check_refused("model", json_string(longest), "model");
+  check_refused("metric", json_string("hamming"), "metric");
+  check_refused("store", json_string("f8"), "store");
+  check_refused("dim", json_integer(0), "dim");
+  check_refused("dim", json_integer(4097), "dim");
+  check_refused("dim", json_integer((INT64_C(1) << 32) + 1), "dim");
+  check_refused("next_file", json_integer(INT64_C(1) << 32), "next_file");
+  check_refused("next_file", json_integer(0), "next_file");
+  check_refused("id", json_string("00000000000000000000000000000000"), "id");
+  check_refused("id", json_string("d102030405060708090a0b0c0d0e0f0"), "id");
+  check_refused("id", json_string("d102030405060708090a0b0c0d0e0f000"), "id");
+  check_refused("id", json_string("D102030405060708090a0b0c0d0e0f00"), "id");
+  lk_error error;
+  cr_assert_eq(parse_older("next_segment", NULL, &error), LK_EFORMAT);
+  cr_assert_str_eq(error.text, "m: 'next_segment' must be an integer from 1 to 4294967295");
 }
 
 Test(manifest, segments_out_of_range_though_the_checksum_fits) {
   lk_error error;
   const char *sum = "00000000000000ff";
   cr_assert_eq(parse_changed("segments", segment_list(1, 1, sum), &error), LK_OK, "%s", error.text);
-  cr_assert_eq(parse_changed("segments", segment_list(1, 0, sum), &error), LK_EFORMAT);
-  cr_assert_str_eq(error.text, "m: segment 0 is malformed");
-  cr_assert_eq(parse_changed("segments", segment_list(-1, 1, sum), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("segments", segment_list(1, -1, sum), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("segments", segment_list(1, INT64_C(1) << 32, sum), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("segments", segment_list((INT64_C(1) << 32) + 1, 1, sum), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("segments", segment_list(1, 1, "ff"), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("segments", segment_list(1, 1, "00000000000000fx"), &error), LK_EFORMAT);
-  cr_assert_eq(parse_changed("segments", json_pack("[i]", 1), &error), LK_EFORMAT);
+  check_refused("segments", segment_list(1, 0, sum), "segments[0].rows");
+  check_refused("segments", segment_list(-1, 1, sum), "segments[0].id");
+  check_refused("segments", segment_list(1, -1, sum), "segments[0].rows");
+  check_refused("segments", segment_list(1, INT64_C(1) << 32, sum), "segments[0].rows");
+  check_refused("segments", segment_list((INT64_C(1) << 32) + 1, 1, sum), "segments[0].id");
+  check_refused("segments", segment_list(1, 1, "ff"), "segments[0].checksum");
+  check_refused("segments", segment_list(1, 1, "00000000000000fx"), "segments[0].checksum");
+  check_refused("segments", segment_list(1, 1, "0x000000000000ff"), "segments[0].checksum");
+  check_refused("segments", json_pack("[i]", 1), "segments[0].id");
   /* The next enrollment would take it for a leftover. */
-  cr_assert_eq(parse_changed("segments", segment_list(1000008, 1, sum), &error), LK_EFORMAT);
+  check_refused("segments", segment_list(1000011, 1, sum), "segments[0].id");
+}
+
+static json_t *state(json_int_t id, const char *checksum) {
+  return json_pack("{s:I, s:s}", "id", id, "checksum", checksum);
+}
+
+Test(manifest, a_state_out_of_range_though_the_checksum_fits) {
+  lk_error error;
+  const char *sum = "00000000000000ff";
+  cr_assert_eq(parse_changed("state", NULL, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(parse_changed("state", state(1000010, sum), &error), LK_OK, "%s", error.text);
+  check_refused("state", json_null(), "state.id");
+  check_refused("state", json_array(), "state.id");
+  check_refused("state", state(0, sum), "state.id");
+  check_refused("state", state(-1, sum), "state.id");
+  check_refused("state", state((INT64_C(1) << 32) + 1, sum), "state.id");
+  check_refused("state", state(1000011, sum), "state.id");
+  check_refused("state", state(1, "ff"), "state.checksum");
+}
+
+/* Journals i of the ids, epochs and sequences, as many as have an id. */
+static json_t *journals(json_int_t a, json_int_t a_epoch, json_int_t a_sequence, json_int_t b, json_int_t b_epoch,
+                        json_int_t b_sequence) {
+  json_t *list = json_array();
+  json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "id", a, "epoch", a_epoch, "sequence", a_sequence));
+  if (b != 0)
+    json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "id", b, "epoch", b_epoch, "sequence", b_sequence));
+  return list;
+}
+
+/* The full manifest has the sequence 400. */
+Test(manifest, journals_out_of_range_though_the_checksum_fits) {
+  lk_error error;
+  cr_assert_eq(parse_changed("journals", json_array(), &error), LK_OK, "%s", error.text);
+  cr_assert_eq(parse_changed("journals", journals(7, 5, 400, 0, 0, 0), &error), LK_OK, "%s", error.text);
+  cr_assert_eq(parse_changed("journals", journals(7, 5, 400, 8, 5, 400), &error), LK_OK, "%s", error.text);
+  check_refused("journals", json_pack("[i]", 1), "journals[0].id");
+  check_refused("journals", json_pack("[[], [], []]"), "journals");
+  check_refused("journals", journals(-1, 5, 400, 0, 0, 0), "journals[0].id");
+  check_refused("journals", journals(INT64_C(1) << 32, 5, 400, 0, 0, 0), "journals[0].id");
+  check_refused("journals", journals(1000011, 5, 400, 0, 0, 0), "journals[0].id");
+  check_refused("journals", journals(7, -1, 400, 0, 0, 0), "journals[0].epoch");
+  check_refused("journals", journals(7, 5, -1, 0, 0, 0), "journals[0].sequence");
+  check_refused("journals", journals(7, 5, 399, 0, 0, 0), "journals[0].sequence");
+  check_refused("journals", journals(7, 5, 401, 0, 0, 0), "journals[0].sequence");
+  check_refused("journals", journals(7, 5, 400, 7, 5, 400), "journals[1].id");
+  check_refused("journals", journals(7, 5, 400, 6, 5, 400), "journals[1].id");
+  check_refused("journals", journals(7, 5, 400, 8, 4, 400), "journals[1].epoch");
+  check_refused("journals", journals(7, 5, 400, 8, 5, 399), "journals[1].sequence");
+}
+
+/* Nor are they written. */
+Test(manifest, what_could_not_be_read_is_not_written) {
+  lk_error error;
+  lk_manifest forged = full;
+  forged.journals[1].sequence = 399;
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), &forged, &error), LK_EFORMAT);
+  cr_assert_not_null(strstr(error.text, "/MANIFEST: 'journals[1].sequence' does not follow"), "%s", error.text);
+  forged = full;
+  forged.state.id = forged.next_file;
+  cr_assert_eq(lk_manifest_write(files_folder(files_root), &forged, &error), LK_EFORMAT);
+  cr_assert_eq(files_count(files_root), 0);
+}
+
+Test(manifest, says_what_header_a_journal_has) {
+  lk_manifest manifest = full;
+  manifest.metric = LK_IP;
+  manifest.store = LK_STORE_F16;
+  lk_journal_header first = lk_manifest_journal_header(&manifest, 0), second = lk_manifest_journal_header(&manifest, 1);
+  cr_assert(first.id == 1000009 && first.epoch == 12 && first.sequence == 400);
+  cr_assert(second.id == 1000010 && second.epoch == 17 && second.sequence == INT64_MAX);
+  cr_assert(first.metric == LK_IP && first.store == LK_STORE_F16 && first.dim == 4096);
+  cr_assert_arr_eq(first.gallery, full.id, sizeof full.id);
 }
 
 /* Two readers could each take another one. */

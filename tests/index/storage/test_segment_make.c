@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 #include "index/formats/vector.h"
-#include "index/gallery/segment.h"
+#include "index/storage/segment.h"
 #include "tests/support/files.h"
 
 TestSuite(segment_make, .init = files_setup, .fini = files_teardown);

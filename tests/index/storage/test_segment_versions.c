@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 #include "base/text.h"
-#include "index/gallery/segment.h"
+#include "index/storage/segment.h"
 #include "tests/support/files.h"
 #include "tests/support/older.h"
 
