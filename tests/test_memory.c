@@ -106,6 +106,31 @@ Test(memory, enroll) {
   allocations_try_all(&more, 100);
 }
 
+static lk_segment segment;
+
+static lk_status make_segment(lk_error *error) {
+  static lk_template templates[MORE];
+  static const char *faults[MORE];
+  lk_segment_content content = {.metric = LK_L2,
+                                .vectors = files_vectors(vectors, MORE, DIM),
+                                .rows = MORE,
+                                .templates = templates,
+                                .faults = faults};
+  for (uint32_t r = 0; r < MORE; r++) templates[r].number = r;
+  return lk_segment_make(&content, "memory", NULL, &segment, error);
+}
+
+static void check_no_segment(void) { cr_assert_null(segment.file.data); }
+static void check_segment(void) { cr_assert_eq(segment.block.rows, MORE); }
+static void close_segment(void) { lk_segment_close(&segment); }
+
+Test(memory, segment) {
+  static const allocations_trial trial = {"segment",        allocations_nothing, make_segment,
+                                          check_no_segment, check_segment,       close_segment};
+  make_data();
+  allocations_try_all(&trial, 7);
+}
+
 /* ---- an open gallery ---- */
 
 static lk_gallery *gallery;

@@ -1,5 +1,6 @@
 """Tests the module against numpy in double precision."""
 
+import ctypes
 import gc
 import tempfile
 import unittest
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import likeness
+from likeness import _arguments as checked
+from likeness import _library as c
 
 DIM, ROWS, PROBES = 96, 3000, 40
 
@@ -54,6 +57,21 @@ class LikenessTest(unittest.TestCase):
                 best = np.argsort(-wanted, axis=1)[:, :7]
                 np.testing.assert_array_equal(numbers, best)
                 np.testing.assert_allclose(scores, np.take_along_axis(wanted, best, axis=1), rtol=1e-6)
+
+    def test_templates_are_laid_out_as_the_library_has_them(self):
+        labels = (c.Label * 2)()
+        labels[1].key, labels[1].tags, labels[1].version, labels[1].expires_ms = c.Text(b"k", 1), 5, 7, 1 << 62
+        labels[1].metadata = c.Text(b"a\0\xff", 3)
+        likeness.create(self.folder, DIM, "l2")
+        described, _ = checked.vectors("vectors", self.rows[:2])
+        c.call("lk_gallery_enroll", bytes(self.folder), described, labels, None, None, None, None)
+        gallery = ctypes.c_void_p()
+        c.call("lk_gallery_open", bytes(self.folder), gallery)
+        self.addCleanup(c.library.lk_gallery_close, gallery)
+        plain, full = (c.library.lk_gallery_template(gallery, position) for position in range(2))
+        self.assertEqual((0, 0, 2**64 - 1, 0), (plain.tags, plain.version, plain.expires_ms, plain.metadata.length))
+        self.assertEqual(("k", 5, 7, 1 << 62), (str(full.key), full.tags, full.version, full.expires_ms))
+        self.assertEqual(b"a\0\xff", ctypes.string_at(full.metadata.bytes, full.metadata.length))
 
     def test_arrays_of_all_kinds_are_searched_for(self):
         gallery = self.open_gallery()

@@ -41,8 +41,8 @@ typedef enum corpus_order {
   ORDER_COUNT
 } corpus_order;
 
-/* How rows are coded under cosine: as vectors of length 1 (segments since version 3), or normalised before they are stored
- * and then as they are (version 2). */
+/* How rows are coded under cosine: as vectors of length 1 (since version 3), or normalised before they are
+ * stored and then as they are (version 2). */
 typedef enum corpus_coding { CODING_UNIT, CODING_STORED, CODING_MIXED, CODING_COUNT } corpus_coding;
 
 typedef enum corpus_numbers { NUMBERS_IN_ORDER, NUMBERS_REVERSED, NUMBERS_SCATTERED, NUMBERS_COUNT } corpus_numbers;
