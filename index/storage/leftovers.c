@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/storage/state.h"
 #include "index/journal/journal.h"
+#include "index/storage/state.h"
 
 enum { NAME_ROOM = 32 };
-_Static_assert(NAME_ROOM == LK_SEGMENT_NAME_MAX && NAME_ROOM == LK_STATE_NAME_MAX && NAME_ROOM == LK_JOURNAL_NAME_MAX,
-               "all these names fit");
+_Static_assert(LK_SEGMENT_NAME_MAX <= NAME_ROOM, "it has room for each kind's names");
+_Static_assert(LK_STATE_NAME_MAX <= NAME_ROOM, "it has room for each kind's names");
+_Static_assert(LK_JOURNAL_NAME_MAX <= NAME_ROOM, "it has room for each kind's names");
 
 static bool names_segment(const lk_manifest *manifest, uint32_t id) {
   for (uint32_t i = 0; i < manifest->segments_count; i++)

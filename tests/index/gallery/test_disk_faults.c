@@ -129,6 +129,13 @@ Test(disk_faults, at_every_call_a_manifest_names_only_what_is_whole) {
     }
 }
 
+Test(disk_faults, a_state_that_fails_is_not_there) {
+  empty_folder();
+  faulty_disk_fail(2, EIO, false);
+  cr_assert_eq(write_state(), LK_EIO, "the seal");
+  cr_assert_eq(files_count(files_root), 0);
+}
+
 /* The map of a new file is memory, too. */
 Test(disk_faults, a_segment_is_on_the_disk_when_it_is_sealed_and_not_before) {
   uint64_t checksum;

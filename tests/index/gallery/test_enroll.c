@@ -326,6 +326,16 @@ Test(enroll, several_segments_at_once) {
   free(data);
 }
 
+/* The first segment was good, and is written before the bad row is found. */
+Test(enroll, a_bad_row_of_a_later_segment_leaves_no_file) {
+  static float data[LK_SEGMENT_ROWS + 1];
+  const char *folder = files_gallery("g", LK_L2, 1);
+  uint64_t before = files_digest(folder);
+  data[LK_SEGMENT_ROWS] = NAN;
+  cr_assert_eq(enroll(folder, data, LK_SEGMENT_ROWS + 1, 1, NULL, NULL), LK_EBADPROBE);
+  cr_assert_eq(files_digest(folder), before);
+}
+
 /* Number and file of what is enrolled in the tests below: two segments, so that one may be there without the other. */
 static const char *start_of_three(void) {
   const char *folder = files_gallery("g", LK_L2, 1);
