@@ -134,8 +134,9 @@ LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors
                                    const lk_claims *claims, lk_progress *progress, void *context,
                                    uint64_t *numbered_from, lk_error *error);
 
-/* Makes the gallery searchable: copies its codes into the device's memory. The device must outlive the gallery.
- * LK_ECORRUPT: the codes do not match their checksum. On failure the gallery is not loaded. */
+/* Makes the gallery searchable: copies its codes into the device's memory. It leaves the device on which it was loaded
+ * before. LK_ECORRUPT: the codes do not match their checksum. LK_EINVAL: the device is closed (lk_device_close). On
+ * failure the gallery is not loaded. */
 LK_API lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *error);
 
 typedef struct lk_query {
@@ -176,10 +177,10 @@ LK_API void lk_result_close(lk_result *result); /* NULL is allowed */
 /* Searches all templates that the query selects, exactly, for each probe: the k best, or all that reach the threshold,
  * by score descending, then template number ascending. Adds the statistics of the search to `stats`, which may be NULL.
  * LK_EBADPROBE names the probe. LK_EDIM. LK_EMODEL. LK_EINVAL: k is out of range, or LK_K_ALL with by_subject; the
- * threshold is NaN; the gallery is not loaded; more than INT32_MAX probes, or such as lk_gallery_check_probes refuses;
- * a run is too long or empty; a list of keys or subjects is NULL and has a count. LK_ECANCELLED:
- * lk_search_cancel ended it; `result` has no lists. A policy can only lower k and raise the threshold; LK_K_ALL becomes
- * the policy's number of candidates, if it has one. */
+ * threshold is NaN; the gallery is not loaded, or its device is closed; more than INT32_MAX probes, or such as
+ * lk_gallery_check_probes refuses; a run is too long or empty; a list of keys or subjects is NULL and has a count.
+ * LK_ECANCELLED: lk_search_cancel ended it; `result` has no lists. A policy can only lower k and raise the threshold;
+ * LK_K_ALL becomes the policy's number of candidates, if it has one. */
 LK_API lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_result *result,
                                      lk_search_stats *stats, lk_error *error);
 

@@ -142,8 +142,19 @@ static lk_status update_part(const making *m, uint32_t number, lk_error *error) 
 
 static lk_status update_device(const making *m, lk_error *error) {
   lk_status status = LK_OK;
-  for (uint32_t i = 0; status == LK_OK && m->group->changes_count > 0 && i < m->kept; i++)
-    status = update_part(m, i, error);
+  for (uint32_t i = 0; status == LK_OK && i < m->kept; i++) status = update_part(m, i, error);
+  return status;
+}
+
+static lk_status change_in_place(const making *m, lk_error *error) {
+  lk_device *device = m->contents->device;
+  if (m->group->changes_count == 0) return LK_OK;
+  lk_status status = device != NULL ? lk_device_begin_changes(device, error) : LK_OK;
+  if (status != LK_OK) return status;
+  change_rows(m);
+  if (device == NULL) return LK_OK;
+  status = update_device(m, error);
+  lk_device_end_changes(device);
   return status;
 }
 
@@ -151,8 +162,7 @@ static lk_status put_in_place(making *m, lk_catalog *catalog, lk_error *error) {
   lk_contents *contents = m->contents;
   lk_error why;
   pthread_rwlock_wrlock(&contents->lock);
-  change_rows(m);
-  lk_status status = update_device(m, &why);
+  lk_status status = change_in_place(m, &why);
   lk_contents_replace(contents, catalog);
   contents->epoch = m->group->epoch;
   if (m->group->next_number > contents->next_number) contents->next_number = m->group->next_number;

@@ -43,6 +43,7 @@ void lk_contents_unload(lk_contents *contents) {
     lk_contents_drop(contents, contents->catalog->parts[i]);
     contents->catalog->residents[i] = NULL;
   }
+  if (contents->device != NULL) lk_device_release(contents->device);
   contents->device = NULL;
 }
 
@@ -66,11 +67,13 @@ static lk_status load_part(lk_contents *contents, lk_part *part, lk_error *error
 }
 
 lk_status lk_contents_load(lk_contents *contents, lk_device *device, lk_error *error) {
+  lk_status status = lk_device_hold(device, error); /* before it is left, if it is the same */
   lk_contents_unload(contents);
+  if (status != LK_OK) return status;
   contents->device = device;
   contents->longest = 0;
   const lk_catalog *catalog = contents->catalog;
-  lk_status status = lk_subjects_number(catalog, &contents->subjects_count, error);
+  status = lk_subjects_number(catalog, &contents->subjects_count, error);
   for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count; i++) {
     status = lk_segment_verify(&catalog->parts[i]->segment, LK_SECTION_CODES, error);
     if (status == LK_OK) status = load_part(contents, catalog->parts[i], error);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "kernels/cpu/cpu.h"
@@ -20,17 +21,24 @@ enum { MOMENT_US = 20000 };
 
 /* What runs one search at a time: for each shard a search on its backend, or on the backend's twin. */
 struct searcher {
-  bool busy;
   lk_sharded_search *sharded; /* NULL: there is one shard */
   lk_backend_search *searches;
 };
 
+/* A place in the line of those who wait for searchers. */
+struct place {
+  TAILQ_ENTRY(place) next;
+};
+
 struct lk_device {
   pthread_mutex_t lock;
-  pthread_cond_t freed;
+  pthread_cond_t moved; /* the line, or a searcher became free */
   char *name;
   uint32_t shards_count, searchers_count;
-  uint32_t updates;                     /* that wait for all searchers: meanwhile no search begins */
+  uint32_t users;                       /* who opened it, until they close it; and whoever holds it */
+  bool closed;                          /* set with the lock and all searchers, read with the lock or a searcher */
+  uint32_t busy;                        /* searchers, the first in bit 0 */
+  TAILQ_HEAD(, place) line;             /* whoever came first is served first */
   struct searcher searchers[SEARCHERS]; /* the first has the backends themselves */
   uint64_t rows[];                      /* in each shard */
 };
@@ -61,7 +69,7 @@ static void close_searcher(struct searcher *searcher, uint32_t shards_count, boo
 static void free_device(lk_device *device, bool backends_too) {
   for (uint32_t i = SEARCHERS; i-- > 0;)
     close_searcher(&device->searchers[i], device->shards_count, backends_too || i > 0);
-  pthread_cond_destroy(&device->freed);
+  pthread_cond_destroy(&device->moved);
   pthread_mutex_destroy(&device->lock);
   free(device->name);
   free(device);
@@ -91,11 +99,11 @@ static bool have_twins(lk_backend *const *backends, uint32_t count) {
 }
 
 /* Waits are measured by the monotonic clock. */
-static void init_freed(pthread_cond_t *freed) {
+static void init_moved(pthread_cond_t *moved) {
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(freed, &attributes);
+  pthread_cond_init(moved, &attributes);
   pthread_condattr_destroy(&attributes);
 }
 
@@ -103,7 +111,9 @@ lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device 
   lk_device *made = calloc(1, sizeof *made + count * sizeof made->rows[0]);
   if (made == NULL) return lk_fail_memory(error);
   pthread_mutex_init(&made->lock, NULL);
-  init_freed(&made->freed);
+  init_moved(&made->moved);
+  TAILQ_INIT(&made->line);
+  made->users = 1;
   made->shards_count = count;
   made->name = join_names(backends, count);
   lk_status status = made->name == NULL ? lk_fail_memory(error) : LK_OK;
@@ -152,61 +162,85 @@ lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device,
   return status;
 }
 
-void lk_device_close(lk_device *device) {
-  if (device != NULL) free_device(device, true);
-}
-
 const char *lk_device_name(const lk_device *device) { return device->name; }
 
 uint32_t lk_device_searches(const lk_device *device) { return device->searchers_count; }
 
-static struct searcher *occupy(lk_device *device, struct searcher *searcher) {
-  pthread_mutex_lock(&device->lock);
-  while (searcher->busy) pthread_cond_wait(&device->freed, &device->lock);
-  searcher->busy = true;
-  pthread_mutex_unlock(&device->lock);
-  return searcher;
-}
+/* What somebody needs. A search can use any searcher; the first alone loads and unloads, while its twin searches other
+ * blocks; where rows change, no search may run. */
+typedef enum need { NEED_ANY, NEED_FIRST, NEED_ALL } need;
 
-static struct searcher *find_free(lk_device *device) {
-  for (uint32_t i = 0; device->updates == 0 && i < device->searchers_count; i++)
-    if (!device->searchers[i].busy) return &device->searchers[i];
-  return NULL;
+static uint32_t all_searchers(const lk_device *device) { return (1U << device->searchers_count) - 1; }
+
+/* The searchers to take; 0: they are not free. Of any, it is the first that is free: so searches that follow each other
+ * run where memory has grown already. */
+static uint32_t find_free(const lk_device *device, need what) {
+  uint32_t all = all_searchers(device), unused = all & ~device->busy;
+  if (what == NEED_ALL) return unused == all ? all : 0;
+  return unused & (what == NEED_FIRST ? 1U : -unused);
 }
 
 /* Waits for a change; under a control only for a moment, since nobody wakes a search that is cancelled. */
-static void await_freed(lk_device *device, const lk_search_control *control) {
+static void await_moved(lk_device *device, const lk_search_control *control) {
   if (control == NULL) {
-    pthread_cond_wait(&device->freed, &device->lock);
+    pthread_cond_wait(&device->moved, &device->lock);
     return;
   }
   const struct timespec until = lk_clock_timespec(lk_clock_us() + MOMENT_US);
-  pthread_cond_timedwait(&device->freed, &device->lock, &until);
+  pthread_cond_timedwait(&device->moved, &device->lock, &until);
 }
 
-/* Takes the first searcher that is free: so searches that follow each other run where memory has grown already. NULL:
- * the search was cancelled. */
-static struct searcher *occupy_free(lk_device *device, const lk_search_control *control) {
-  struct searcher *searcher = NULL;
+/* Takes what is needed when its turn has come: no stream of searches keeps a change waiting, nor the other way round.
+ * 0: it was cancelled. */
+static uint32_t occupy(lk_device *device, need what, const lk_search_control *control) {
+  struct place place;
+  uint32_t taken = 0;
   pthread_mutex_lock(&device->lock);
-  while (!lk_control_is_cancelled(control) && (searcher = find_free(device)) == NULL) await_freed(device, control);
-  if (searcher != NULL) searcher->busy = true;
+  TAILQ_INSERT_TAIL(&device->line, &place, next);
+  while (!lk_control_is_cancelled(control) &&
+         (TAILQ_FIRST(&device->line) != &place || (taken = find_free(device, what)) == 0))
+    await_moved(device, control);
+  TAILQ_REMOVE(&device->line, &place, next);
+  device->busy |= taken;
+  pthread_cond_broadcast(&device->moved);
   pthread_mutex_unlock(&device->lock);
-  return searcher;
+  return taken;
 }
 
-static void vacate(lk_device *device, struct searcher *searcher) {
+static void vacate(lk_device *device, uint32_t taken) {
   pthread_mutex_lock(&device->lock);
-  searcher->busy = false;
-  pthread_cond_broadcast(&device->freed);
+  device->busy &= ~taken;
+  pthread_cond_broadcast(&device->moved);
   pthread_mutex_unlock(&device->lock);
 }
 
-static void add_update(lk_device *device, int32_t more) {
+static lk_status check_open(const lk_device *device, lk_error *error) {
+  return device->closed ? lk_fail(error, LK_EINVAL, "the device is closed") : LK_OK;
+}
+
+lk_status lk_device_hold(lk_device *device, lk_error *error) {
   pthread_mutex_lock(&device->lock);
-  device->updates += (uint32_t)more;
-  pthread_cond_broadcast(&device->freed);
+  lk_status status = check_open(device, error);
+  device->users += status == LK_OK;
   pthread_mutex_unlock(&device->lock);
+  return status;
+}
+
+void lk_device_release(lk_device *device) {
+  pthread_mutex_lock(&device->lock);
+  bool last = --device->users == 0;
+  pthread_mutex_unlock(&device->lock);
+  if (last) free_device(device, true);
+}
+
+void lk_device_close(lk_device *device) {
+  if (device == NULL) return;
+  uint32_t taken = occupy(device, NEED_ALL, NULL);
+  pthread_mutex_lock(&device->lock);
+  device->closed = true;
+  pthread_mutex_unlock(&device->lock);
+  vacate(device, taken);
+  lk_device_release(device);
 }
 
 /* The shard with the fewest rows: a gallery loads its blocks one after the other, which spreads them evenly. */
@@ -217,45 +251,64 @@ static uint32_t least_shard(const lk_device *device) {
   return least;
 }
 
-lk_status lk_device_load_block(lk_device *device, lk_shape shape, const lk_block *block, lk_resident_block **resident,
-                               lk_error *error) {
-  struct searcher *searcher = occupy(device, &device->searchers[0]);
-  uint32_t shard = least_shard(device);
-  lk_backend *backend = searcher->searches[shard].backend;
-  lk_status status = backend->ops->load(backend, shape, block, resident, error);
-  if (status == LK_OK) {
-    (*resident)->shard = shard;
-    device->rows[shard] += block->rows;
-  }
-  vacate(device, searcher);
-  return status;
+static lk_backend *first_backend(const lk_device *device, uint32_t shard) {
+  return device->searchers[0].searches[shard].backend;
 }
 
-/* Occupies all searchers. Two updates do not wait for each other: both take the first one first. */
-lk_status lk_device_update_block(lk_device *device, lk_resident_block *resident, const lk_visibility *visibility,
-                                 uint32_t first, uint32_t count, lk_error *error) {
-  add_update(device, 1);
-  for (uint32_t i = 0; i < device->searchers_count; i++) occupy(device, &device->searchers[i]);
-  lk_backend *backend = device->searchers[0].searches[resident->shard].backend;
-  lk_status status = backend->ops->update(backend, resident, visibility, first, count, error);
-  for (uint32_t i = 0; i < device->searchers_count; i++) vacate(device, &device->searchers[i]);
-  add_update(device, -1);
+static lk_status load(lk_device *device, lk_shape shape, const lk_block *block, lk_resident_block **resident,
+                      lk_error *error) {
+  uint32_t shard = least_shard(device);
+  lk_backend *backend = first_backend(device, shard);
+  lk_status status = backend->ops->load(backend, shape, block, resident, error);
+  if (status != LK_OK) return status;
+  (*resident)->shard = shard;
+  device->rows[shard] += block->rows;
+  return LK_OK;
+}
+
+lk_status lk_device_load_block(lk_device *device, lk_shape shape, const lk_block *block, lk_resident_block **resident,
+                               lk_error *error) {
+  uint32_t taken = occupy(device, NEED_FIRST, NULL);
+  lk_status status = check_open(device, error);
+  if (status == LK_OK) status = load(device, shape, block, resident, error);
+  vacate(device, taken);
   return status;
 }
 
 void lk_device_unload_block(lk_device *device, lk_resident_block *resident) {
   if (resident == NULL) return;
-  struct searcher *searcher = occupy(device, &device->searchers[0]);
-  lk_backend *backend = searcher->searches[resident->shard].backend;
+  uint32_t taken = occupy(device, NEED_FIRST, NULL);
+  lk_backend *backend = first_backend(device, resident->shard);
   device->rows[resident->shard] -= resident->rows;
   backend->ops->unload(backend, resident);
-  vacate(device, searcher);
+  vacate(device, taken);
 }
+
+lk_status lk_device_begin_changes(lk_device *device, lk_error *error) {
+  uint32_t taken = occupy(device, NEED_ALL, NULL);
+  lk_status status = check_open(device, error);
+  if (status != LK_OK) vacate(device, taken);
+  return status;
+}
+
+lk_status lk_device_update_block(lk_device *device, lk_resident_block *resident, const lk_visibility *visibility,
+                                 uint32_t first, uint32_t count, lk_error *error) {
+  lk_backend *backend = first_backend(device, resident->shard);
+  return backend->ops->update(backend, resident, visibility, first, count, error);
+}
+
+void lk_device_end_changes(lk_device *device) { vacate(device, all_searchers(device)); }
 
 void lk_search_cancel(lk_search_control *control) { __atomic_store_n(&control->cancelled, 1, __ATOMIC_RELAXED); }
 
 uint64_t lk_search_progress(const lk_search_control *control) {
   return __atomic_load_n(&control->progress, __ATOMIC_RELAXED);
+}
+
+static lk_status run(struct searcher *searcher, const lk_batch *batch, lk_candidate_lists *lists,
+                     lk_search_stats *stats, lk_error *error) {
+  if (searcher->sharded != NULL) return lk_sharded_search_run(searcher->sharded, batch, lists, stats, error);
+  return lk_backend_search_run(&searcher->searches[0], batch, lists, stats, error);
 }
 
 lk_status lk_search(lk_device *device, const lk_batch *batch, lk_candidate_lists *lists, lk_search_stats *stats,
@@ -267,15 +320,10 @@ lk_status lk_search(lk_device *device, const lk_batch *batch, lk_candidate_lists
                    (unsigned long long)rows, UINT32_MAX);
   lk_search_stats unseen = {0};
   if (stats == NULL) stats = &unseen;
-  struct searcher *searcher = occupy_free(device, batch->control);
-  lk_status status;
-  if (searcher == NULL)
-    status = lk_control_check(batch->control, error);
-  else if (searcher->sharded != NULL)
-    status = lk_sharded_search_run(searcher->sharded, batch, lists, stats, error);
-  else
-    status = lk_backend_search_run(&searcher->searches[0], batch, lists, stats, error);
-  if (searcher != NULL) vacate(device, searcher);
+  uint32_t taken = occupy(device, NEED_ANY, batch->control);
+  lk_status status = taken == 0 ? lk_control_check(batch->control, error) : check_open(device, error);
+  if (status == LK_OK) status = run(&device->searchers[__builtin_ctz(taken)], batch, lists, stats, error);
+  if (taken != 0) vacate(device, taken);
   if (status == LK_ECANCELLED) lk_candidate_lists_clear(lists);
   return status;
 }

@@ -154,7 +154,7 @@ static uint64_t *make_values(const uint64_t *of, uint32_t rows, uint64_t value) 
   return values;
 }
 
-/* Updates piece by piece; where the rows had no visibility the first piece updates all. */
+/* Updates a block piece by piece; where the rows had no visibility the first piece updates all. */
 static void update(lk_device *device, lk_resident_block *resident, const lk_block *block, bool nothing) {
   lk_error error;
   uint32_t end = nothing && block->rows > 0 ? 1 : block->rows;
@@ -181,7 +181,9 @@ void trial_search_updated(const struct trial *trial, lk_device *device, bool not
   }
   batch.blocks = residents;
   cr_assert(lk_search(device, &batch, lists, NULL, &error) == LK_OK, "%s", error.text);
+  cr_assert(lk_device_begin_changes(device, &error) == LK_OK, "%s", error.text);
   for (uint32_t b = 0; b < data->blocks_count; b++) update(device, residents[b], &data->blocks[b], nothing);
+  lk_device_end_changes(device);
   cr_assert(lk_search(device, &batch, lists, NULL, &error) == LK_OK, "%s", error.text);
   for (uint32_t b = 0; b < data->blocks_count; b++) {
     lk_device_unload_block(device, residents[b]);

@@ -94,7 +94,9 @@ Test(emulated, searches_side_by_side) {
   }
   for (int i = 0; i < 10; i++) {
     const lk_block *block = trials[i % 2].data.blocks;
+    cr_assert_eq(lk_device_begin_changes(device, &error), LK_OK);
     cr_assert_eq(lk_device_update_block(device, residents[i % 2], &block->visibility, 0, block->rows, &error), LK_OK);
+    lk_device_end_changes(device);
   }
   for (int i = 0; i < 3; i++) pthread_join(searchers[i].thread, NULL);
   for (int i = 0; i < 2; i++) {
@@ -254,5 +256,33 @@ Test(emulated, memory_that_runs_out) {
   }
   trial_compare(&trial, "emulated", 1, &lists, &trial.want);
   lk_candidate_lists_free(&lists);
+  trial_free(&trial);
+}
+
+/* An update of no rows takes the memory that later updates of the same arrays would need. */
+Test(emulated, an_update_that_found_room_needs_no_more) {
+  struct conformance_case c = PIN("room", L2, NORMAL, 64, 600, 4, 10);
+  c.recipe.carries = CORPUS_DIED;
+  struct trial trial = trial_make(&c);
+  lk_error error;
+  lk_resident_block *resident, *others[64];
+  uint32_t count = 0;
+  lk_block plain = trial.data.blocks[0];
+  plain.visibility = (lk_visibility){0};
+  lk_device *device = open_device((emulated_recipe){.memory_bytes = 2 << 20, .pairs_room = 1});
+  cr_assert_eq(lk_device_load_block(device, trial.data.shape, &plain, &resident, &error), LK_OK);
+  const lk_visibility *died = &trial.data.blocks[0].visibility;
+  cr_assert_eq(lk_device_begin_changes(device, &error), LK_OK);
+  cr_assert_eq(lk_device_update_block(device, resident, died, 0, 0, &error), LK_OK);
+  lk_device_end_changes(device);
+  while (count < 64 && lk_device_load_block(device, trial.data.shape, &plain, &others[count], &error) == LK_OK) count++;
+  cr_assert(count < 64, "the memory is not full");
+  cr_assert_eq(lk_device_begin_changes(device, &error), LK_OK);
+  for (int i = 0; i < 1000; i++)
+    cr_assert_eq(lk_device_update_block(device, resident, died, 0, 600, &error), LK_OK, "%s", error.text);
+  lk_device_end_changes(device);
+  while (count > 0) lk_device_unload_block(device, others[--count]);
+  lk_device_unload_block(device, resident);
+  lk_device_close(device);
   trial_free(&trial);
 }
