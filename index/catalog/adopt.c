@@ -44,7 +44,7 @@ static lk_status carry_row(const lk_part *from, uint32_t was, lk_part *to, uint3
   lk_status status = LK_OK;
   if (!lk_part_lives(from, was)) {
     status = lk_part_reserve(to, LK_RECORD_DELETE_KEY, error);
-    if (status == LK_OK) lk_part_kill(to, row, from->died[was]);
+    if (status == LK_OK) lk_part_kill(to, row, lk_part_died(from, was));
   }
   if (status == LK_OK && known.expires_ms != written.expires_ms) {
     status = lk_part_reserve(to, LK_RECORD_EXPIRE, error);
@@ -80,11 +80,11 @@ static lk_status gather_rest(const lk_contents *contents, uint64_t first_number,
   lk_gathering gathering;
   uint64_t most = 0;
   for (uint32_t i = 0; i < catalog->parts_count; i++)
-    if (lk_part_is_in_memory(catalog->parts[i])) most += catalog->parts[i]->segment.block.rows;
+    if (catalog->parts[i]->file == 0) most += catalog->parts[i]->segment.block.rows;
   lk_status status = lk_gathering_open(&gathering, most, error);
   if (status != LK_OK) return status;
   for (uint32_t i = 0; i < catalog->parts_count; i++)
-    if (lk_part_is_in_memory(catalog->parts[i]))
+    if (catalog->parts[i]->file == 0)
       lk_gathering_add_part(&gathering, catalog->parts[i], first_number);
   status = lk_gathering_make(&gathering, contents->shape, "rows of the journal", pool, rest, error);
   lk_gathering_free(&gathering);

@@ -23,7 +23,7 @@ static uint32_t count_kept(const lk_group *group) {
   uint32_t kept = catalog->parts_count;
   for (; kept > 0 && rows > 0; kept--) {
     const lk_part *last = catalog->parts[kept - 1];
-    if (!lk_part_is_in_memory(last) || last->living >= 2 * rows || last->living + rows > LK_SEGMENT_ROWS) break;
+    if (last->file != 0 || last->living >= 2 * rows || last->living + rows > LK_SEGMENT_ROWS) break;
     rows += last->living;
   }
   return kept;

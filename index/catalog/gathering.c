@@ -60,7 +60,7 @@ lk_status lk_gathering_make(const lk_gathering *gathering, lk_shape shape, const
   lk_status status = lk_segment_make(&content, name, pool, &segment, error);
   if (status == LK_EBADPROBE) return lk_fail(error, LK_ECORRUPT, "%s: a row was changed meanwhile", name);
   if (status != LK_OK) return status;
-  status = lk_part_open(&segment, part, error);
+  status = lk_part_open(&segment, 0, part, error);
   if (status != LK_OK) lk_segment_close(&segment);
   return status;
 }

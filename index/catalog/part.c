@@ -5,9 +5,10 @@
 
 #include "base/fail.h"
 
-lk_status lk_part_open(const lk_segment *segment, lk_part **part, lk_error *error) {
+lk_status lk_part_open(const lk_segment *segment, uint32_t file, lk_part **part, lk_error *error) {
   lk_part *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
+  opened->file = file;
   opened->segment = *segment;
   opened->segment.block.name = opened->segment.path;
   opened->living = segment->block.rows;
@@ -22,8 +23,6 @@ lk_status lk_part_open(const lk_segment *segment, lk_part **part, lk_error *erro
 
 /* The arrays themselves appear once, when their first value is there. */
 static uint64_t *array_of(uint64_t *const *array) { return __atomic_load_n(array, __ATOMIC_ACQUIRE); }
-
-bool lk_part_is_in_memory(const lk_part *part) { return part->segment.file.mapping == NULL; }
 
 lk_visibility lk_part_visibility(const lk_part *part) {
   lk_visibility visibility = part->segment.block.visibility;
@@ -126,10 +125,12 @@ lk_template lk_part_template(const lk_part *part, uint32_t row) {
   return t;
 }
 
-bool lk_part_lives(const lk_part *part, uint32_t row) {
+uint64_t lk_part_died(const lk_part *part, uint32_t row) {
   const uint64_t *died = array_of(&part->died);
-  return died == NULL || LOAD(&died[row]) == UINT64_MAX;
+  return died != NULL ? LOAD(&died[row]) : UINT64_MAX;
 }
+
+bool lk_part_lives(const lk_part *part, uint32_t row) { return lk_part_died(part, row) == UINT64_MAX; }
 
 /* `from`: the segment's values; NULL: all are `value`. */
 static lk_status have_array(const lk_part *part, uint64_t **array, const uint64_t *from, uint64_t value,

@@ -22,6 +22,7 @@ typedef struct lk_widened {
 
 typedef struct lk_part {
   atomic_uint references;
+  uint32_t file; /* its segment's id; 0: it lies in memory */
   lk_segment segment;
   lk_widened widened;
   uint64_t *died, *expires_ms, *tags; /* of the rows, as they are now; NULL: none has changed */
@@ -30,8 +31,8 @@ typedef struct lk_part {
   lk_resident_block *resident;        /* on the gallery's device; NULL: it is not there */
 } lk_part;
 
-/* Takes the segment over, on success; it has one reference. LK_ENOMEM. */
-lk_status lk_part_open(const lk_segment *segment, lk_part **part, lk_error *error);
+/* Takes the segment over, on success; it has one reference. `file`: as above. LK_ENOMEM. */
+lk_status lk_part_open(const lk_segment *segment, uint32_t file, lk_part **part, lk_error *error);
 /* Drops a reference; with the last one the part is closed. It is on no device then. NULL is allowed. */
 void lk_part_release(lk_part *part);
 
@@ -47,9 +48,8 @@ lk_template lk_part_template(const lk_part *part, uint32_t row);
 
 /* Whether the row was not deleted. */
 bool lk_part_lives(const lk_part *part, uint32_t row);
-
-/* Whether it lies in no file. */
-bool lk_part_is_in_memory(const lk_part *part);
+/* The epoch in which it was. UINT64_MAX: it was not. */
+uint64_t lk_part_died(const lk_part *part, uint32_t row);
 
 /* Makes room for what changes of this kind say of rows: LK_RECORD_DELETE_KEY, LK_RECORD_EXPIRE or LK_RECORD_TAG.
  * Searches may run meanwhile. LK_ENOMEM. */

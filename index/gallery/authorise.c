@@ -221,14 +221,25 @@ lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_
   return tell(status, &text, error);
 }
 
+static lk_status log_done(lk_authorisation *a, uint64_t templates, uint64_t epoch, uint64_t now_ms, lk_error *error) {
+  lk_status status = lk_governance_log_done(a->governance, &a->request, now_ms, &a->verdict, epoch, templates, error);
+  return status == LK_OK ? lk_governance_commit(a->governance, error) : status;
+}
+
+lk_status lk_gallery_record(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
+                            lk_error *error) {
+  lk_error text;
+  if (authorisation->base.governance == NULL) return LK_OK;
+  return tell(log_done(&authorisation->base, templates, epoch, lk_clock_unix_ms(), &text), &text, error);
+}
+
 static lk_status release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch, lk_error *error) {
   static const lk_release nothing;
   lk_authorisation *a = &authorisation->base;
   uint64_t now_ms = lk_clock_unix_ms();
   lk_status status = decide_again(authorisation, now_ms, error);
   if (status != LK_OK) return log_release(a, status, &nothing, now_ms, error);
-  status = lk_governance_log_done(a->governance, &a->request, now_ms, &a->verdict, epoch, templates, error);
-  return status == LK_OK ? lk_governance_commit(a->governance, error) : status;
+  return log_done(a, templates, epoch, now_ms, error);
 }
 
 lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,

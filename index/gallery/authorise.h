@@ -41,6 +41,11 @@ lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_
 lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
                              lk_error *error);
 
+/* The same for an operation that was permitted and is done: only records it. LK_EIO: it is done, and the log does not
+ * say so. */
+lk_status lk_gallery_record(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
+                            lk_error *error);
+
 /* Ends the authorisation; a second call does nothing. */
 void lk_gallery_authorise_end(lk_gallery_authorisation *authorisation);
 

@@ -40,7 +40,7 @@ static lk_status bind_locked(const lk_folder *folder, const lk_binding *binding,
   lk_manifest manifest;
   lk_status status = lk_manifest_read(folder, &manifest, error);
   if (status != LK_OK) return status;
-  manifest.epoch++;
+  if (manifest.journals_count == 0) manifest.epoch++; /* else the journals go on from it */
   status = lk_gallery_rebind(folder->path, &manifest, binding, lost, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   lk_manifest_free(&manifest);

@@ -12,6 +12,7 @@
 #include "governance/authorisation.h"
 #include "governance/kept_log.h"
 #include "index/formats/vector.h"
+#include "index/gallery/recovery.h"
 #include "index/catalog/subjects.h"
 #include "kernels/search/device.h"
 
@@ -40,6 +41,8 @@ static lk_status check_options(const lk_gallery_options *options, lk_error *erro
   const char *fault = options->model != NULL ? lk_text_fault(lk_text_of(options->model)) : NULL;
   return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "the model's name %s", fault);
 }
+
+enum { OPEN_TRIES = 10 };
 
 static const char doing[] = "is changing this gallery";
 
@@ -109,7 +112,7 @@ static lk_status open_part(const lk_gallery *gallery, const lk_manifest_segment 
   lk_status status = lk_segment_open(&gallery->folder, name, &segment, error);
   if (status != LK_OK) return status;
   status = check_segment(gallery, entry, &segment, error);
-  if (status == LK_OK) status = lk_part_open(&segment, part, error);
+  if (status == LK_OK) status = lk_part_open(&segment, entry->id, part, error);
   if (status != LK_OK) lk_segment_close(&segment);
   return status;
 }
@@ -134,6 +137,7 @@ static lk_status open_parts(lk_gallery *gallery, lk_error *error) {
     status = open_part(gallery, &gallery->manifest.segments[opened], &parts[opened], error);
     opened += status == LK_OK;
   }
+  if (status == LK_OK) status = lk_recovery_state(gallery, parts, error);
   if (status == LK_OK) status = take_parts(gallery, parts, error);
   for (uint32_t i = 0; i < opened; i++) lk_part_release(parts[i]);
   free(parts);
@@ -170,7 +174,7 @@ lk_status lk_gallery_check_binding(const lk_gallery *gallery, lk_error *error) {
                  gallery->manifest.name);
 }
 
-lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
+lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
   lk_gallery *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
   lk_status status = lk_folder_copy(folder, &opened->folder, error);
@@ -181,6 +185,32 @@ lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_e
   else
     lk_gallery_close(opened);
   return status;
+}
+
+void lk_gallery_show(lk_gallery *gallery) {
+  lk_catalog_release(gallery->shown);
+  gallery->shown = lk_catalog_hold(gallery->contents->catalog);
+}
+
+static lk_status try_open(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
+  lk_status status = lk_gallery_open_files(folder, gallery, error);
+  if (status != LK_OK) return status;
+  status = lk_recovery_read(*gallery, NULL, error);
+  if (status == LK_OK)
+    lk_gallery_show(*gallery);
+  else
+    lk_gallery_close(*gallery);
+  return status;
+}
+
+/* The owner may put other files in place of those that the manifest named when it was read. */
+lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
+  for (int tries = 1;; tries++) {
+    lk_stamp before = lk_stamp_in(folder, LK_MANIFEST_FILE);
+    lk_status status = try_open(folder, gallery, error);
+    lk_stamp after = lk_stamp_in(folder, LK_MANIFEST_FILE);
+    if (status == LK_OK || lk_stamp_equal(&before, &after) || tries == OPEN_TRIES) return status;
+  }
 }
 
 lk_status lk_gallery_open(const char *path, lk_gallery **gallery, lk_error *error) {

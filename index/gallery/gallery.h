@@ -7,8 +7,15 @@
 #include <likeness/likeness.h>
 #include "governance/open_binding.h"
 #include "index/catalog/contents.h"
+#include "index/journal/journal.h"
 #include "index/storage/manifest.h"
 #include "index/gallery/sight.h"
+
+/* How far a reader has come: in which journal, and where. */
+typedef struct lk_reading {
+  uint32_t journal; /* its id; 0: nothing was read */
+  lk_journal_place place;
+} lk_reading;
 
 struct lk_gallery {
   lk_folder folder;
@@ -16,6 +23,7 @@ struct lk_gallery {
   lk_open_binding *binding;
   lk_catalog *shown; /* what positions count: as of the opening, or of the last refresh */
   lk_contents *contents;
+  lk_reading reading;
 };
 
 static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {
@@ -32,8 +40,13 @@ typedef struct lk_gallery_lock {
 lk_status lk_gallery_lock_take(const char *folder, lk_gallery_lock *lock, lk_error *error);
 void lk_gallery_lock_release(lk_gallery_lock *lock);
 
-/* Opens the gallery in a folder that is open; the gallery has its own copy of it. Errors as of lk_gallery_open. */
+/* Opens the gallery in a folder that is open; the gallery has its own copy of it. Errors as of lk_gallery_open. The
+ * second form does not read the journals. */
 lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
+lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
+
+/* From now on positions count what the catalog has now. */
+void lk_gallery_show(lk_gallery *gallery);
 
 /* Reads the manifest again if its file is another one, and takes the binding that it has now. LK_EIO, LK_EGALLERY,
  * LK_EFORMAT, LK_ECORRUPT: it cannot be read, so nobody knows the rules. */

@@ -60,32 +60,39 @@ static lk_status read_image(const lk_file *file, const char *path, const lk_jour
                             lk_journal_place *place, lk_error *error) {
   lk_error fault;
   lk_journal_image image = {.name = path, .bytes = file->data, .size = file->size};
+  uint64_t epoch = place->offset == 0 ? header->epoch : place->epoch;
   *r->report = (lk_journal_report){0};
-  lk_status status = lk_journal_begin(&image, header, place, &fault);
+  if (file->size < place->offset) return lk_fail(error, LK_ECORRUPT, "%s: it has become shorter", path);
+  lk_status status = place->offset == 0 ? lk_journal_begin(&image, header, place, &fault) : LK_OK;
   if (status == LK_OK) status = lk_journal_replay(&image, place, count_record, r, &fault);
   lk_status readable = lk_file_check(file, path, error);
   if (readable != LK_OK) return readable;
   if (status != LK_OK) return lk_fail(error, status, "%s", fault.text);
-  r->report->batches = place->epoch - header->epoch;
+  r->report->batches = place->epoch - epoch;
   r->report->whole_bytes = place->offset;
   r->report->tail_bytes = file->size - place->offset;
   r->report->sealed = place->sealed;
   return LK_OK;
 }
 
-lk_status lk_journal_read(const lk_folder *folder, const lk_journal_header *header, lk_journal_visit *visit,
-                          void *context, lk_journal_report *report, lk_error *error) {
+lk_status lk_journal_follow(const lk_folder *folder, const lk_journal_header *header, lk_journal_place *place,
+                            lk_journal_visit *visit, void *context, lk_journal_report *report, lk_error *error) {
   char name[LK_JOURNAL_NAME_MAX], path[PATH_MAX];
   lk_file file;
-  lk_journal_place place;
   reading r = {.visit = visit, .context = context, .report = report};
   lk_journal_name(header->id, name);
   lk_status status = lk_file_join(path, folder->path, name, error);
   if (status == LK_OK) status = lk_folder_map(folder, name, &file, error);
   if (status != LK_OK) return status;
-  status = read_image(&file, path, header, &r, &place, error);
+  status = read_image(&file, path, header, &r, place, error);
   lk_file_unmap(&file);
   return status;
+}
+
+lk_status lk_journal_read(const lk_folder *folder, const lk_journal_header *header, lk_journal_visit *visit,
+                          void *context, lk_journal_report *report, lk_error *error) {
+  lk_journal_place place = {0};
+  return lk_journal_follow(folder, header, &place, visit, context, report, error);
 }
 
 static lk_status fail_call(const char *path, const char *what, lk_error *error) {
@@ -278,4 +285,11 @@ lk_status lk_journal_commit(lk_journal *journal, uint64_t sequence, lk_error *er
   }
   pthread_mutex_unlock(&journal->mutex);
   return status;
+}
+
+uint64_t lk_journal_sequence(lk_journal *journal) {
+  pthread_mutex_lock(&journal->mutex);
+  uint64_t sequence = journal->end.sequence;
+  pthread_mutex_unlock(&journal->mutex);
+  return sequence;
 }

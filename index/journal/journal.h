@@ -37,7 +37,12 @@ lk_status lk_journal_create(const lk_folder *folder, lk_journal_header *header, 
 lk_status lk_journal_read(const lk_folder *folder, const lk_journal_header *header, lk_journal_visit *visit,
                           void *context, lk_journal_report *report, lk_error *error);
 
-/* The same, and then goes on with it: cuts the tail off, and puts the last group and the file's name on the disk, as
+/* The same from `place` on, which an earlier reading left behind the last whole batch, and which is then behind those
+ * that have come since; zeros: from the beginning. The report counts what it has read now. */
+lk_status lk_journal_follow(const lk_folder *folder, const lk_journal_header *header, lk_journal_place *place,
+                            lk_journal_visit *visit, void *context, lk_journal_report *report, lk_error *error);
+
+/* As lk_journal_read, and then goes on with it: cuts the tail off, and puts the last group and the file's name on the disk, as
  * nobody knows whether they are there. After that, all that was visited is durable. */
 lk_status lk_journal_open(const lk_folder *folder, const lk_journal_header *header, lk_journal_visit *visit,
                           void *context, lk_journal_report *report, lk_journal **journal, lk_error *error);
@@ -51,6 +56,9 @@ void lk_journal_close(lk_journal *journal);
  * the journal is sealed. LK_EIO: the journal has failed. LK_ENOMEM. Then nothing was added. */
 lk_status lk_journal_add(lk_journal *journal, const lk_record *records, uint32_t count, uint64_t *sequence,
                          uint64_t *epoch, lk_error *error);
+
+/* The number of the last record that was added. */
+uint64_t lk_journal_sequence(lk_journal *journal);
 
 /* Waits until all records up to this number, which was added, are on the disk. LK_EIO: the journal has failed before
  * they were; they may be there or not when it is opened again. */

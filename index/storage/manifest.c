@@ -372,3 +372,18 @@ lk_journal_header lk_manifest_journal_header(const lk_manifest *manifest, uint32
   memcpy(header.gallery, manifest->id, sizeof header.gallery);
   return header;
 }
+
+void lk_manifest_follow(lk_manifest *manifest, const lk_manifest *next) {
+  if (manifest->segments != next->segments) free(manifest->segments);
+  manifest->version = next->version;
+  memcpy(manifest->id, next->id, sizeof manifest->id);
+  manifest->epoch = next->epoch;
+  manifest->next_number = next->next_number;
+  manifest->next_file = next->next_file;
+  manifest->segments = next->segments;
+  manifest->segments_count = next->segments_count;
+  manifest->state = next->state;
+  manifest->sequence = next->sequence;
+  memcpy(manifest->journals, next->journals, sizeof manifest->journals);
+  manifest->journals_count = next->journals_count;
+}

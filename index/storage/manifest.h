@@ -70,6 +70,10 @@ lk_status lk_manifest_give_identity(lk_manifest *manifest, lk_error *error);
 lk_status lk_manifest_write(const lk_folder *folder, lk_manifest *manifest, lk_error *error);
 void lk_manifest_free(lk_manifest *manifest);
 
+/* Takes what changes while a gallery is open from another manifest of it, whose segments it then owns: all but what the
+ * gallery is, and its binding. Frees the segments that it had, unless they are the same. */
+void lk_manifest_follow(lk_manifest *manifest, const lk_manifest *next);
+
 /* The header that the file of journal `i` must have, but for what lk_journal_seal_header fills in. */
 lk_journal_header lk_manifest_journal_header(const lk_manifest *manifest, uint32_t i);
 

@@ -56,7 +56,7 @@ static void read_all(const lk_segment *segment) {
 static void check_block(const lk_segment *segment) {
   lk_part *part;
   lk_block block;
-  if (lk_part_open(segment, &part, NULL) != LK_OK) abort();
+  if (lk_part_open(segment, 0, &part, NULL) != LK_OK) abort();
   bool given = lk_part_block(part, &block, NULL) == LK_OK;
   for (uint32_t r = 0; given && r < block.rows; r++) {
     const lk_row_bound *was = &segment->block.bounds[r], *is = &block.bounds[r];

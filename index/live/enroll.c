@@ -10,6 +10,7 @@
 #include "governance/authorisation.h"
 #include "index/formats/vector.h"
 #include "index/gallery/authorise.h"
+#include "index/live/fold.h"
 #include "index/storage/leftovers.h"
 
 enum { NUMBER_ROOM = 21, BAD_ROWS_NAMED = 6 };
@@ -258,6 +259,7 @@ static lk_status write_all(enrollment *e, lk_error *error) {
   }
   next.next_number += e->vectors->rows;
   next.epoch++;
+  next.journals_count = 0; /* it is empty, and of the epoch before */
   if (status == LK_OK) status = lk_folder_sync(&e->gallery->folder, error);
   if (status == LK_OK) status = lk_gallery_release(&e->authorisation, e->vectors->rows, next.epoch, error);
   if (status == LK_OK) status = lk_manifest_write(&e->gallery->folder, &next, error);
@@ -267,9 +269,16 @@ static lk_status write_all(enrollment *e, lk_error *error) {
   return status;
 }
 
+static lk_status open_folded(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
+  lk_status status = lk_gallery_open_in(folder, gallery, error);
+  if (status != LK_OK || (*gallery)->contents->epoch == (*gallery)->manifest.epoch) return status;
+  lk_gallery_close(*gallery);
+  return lk_fail(error, LK_EBUSY, "%s: another process has changed this gallery meanwhile", folder->path);
+}
+
 static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t *numbered_from, lk_error *error) {
   static const lk_policy_request request = {.operation = LK_OPERATION_ENROLL, .k = 1, .threshold = -INFINITY};
-  lk_status status = lk_gallery_open_in(folder, &e->gallery, error);
+  lk_status status = open_folded(folder, &e->gallery, error);
   if (status != LK_OK) return status;
   lk_evidence evidence = {.fault = check_vectors(e, error)};
   if (evidence.fault == LK_OK) evidence.fault = check_labels(e, error);
@@ -289,13 +298,30 @@ static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t 
   return status;
 }
 
+/* What is in the journal comes before the new segments. */
+static lk_status fold_journal(const char *folder, lk_error *error) {
+  lk_gallery *gallery;
+  lk_owner *owner;
+  lk_status status = lk_gallery_open(folder, &gallery, error);
+  if (status != LK_OK) return status;
+  bool is_folded = gallery->contents->epoch == gallery->manifest.epoch && gallery->manifest.journals_count < 2;
+  lk_gallery_close(gallery);
+  if (is_folded) return LK_OK;
+  status = lk_owner_open(folder, &owner, error);
+  if (status != LK_OK) return status;
+  status = lk_fold(owner, LK_FOLD_JOURNAL, error);
+  lk_owner_close(owner);
+  return status;
+}
+
 lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
                             const lk_claims *claims, lk_progress *progress, void *context, uint64_t *numbered_from,
                             lk_error *error) {
   enrollment e = {
       .vectors = vectors, .labels = labels, .claims = claims, .progress = progress, .progress_context = context};
   lk_gallery_lock lock;
-  lk_status status = lk_gallery_lock_take(folder, &lock, error);
+  lk_status status = fold_journal(folder, error);
+  if (status == LK_OK) status = lk_gallery_lock_take(folder, &lock, error);
   if (status != LK_OK) return status;
   status = enroll_locked(&e, &lock.folder, numbered_from, error);
   lk_gallery_lock_release(&lock);

@@ -1,0 +1,27 @@
+/* Brings what a gallery's state file and journals say into its memory. */
+#ifndef INDEX_GALLERY_RECOVERY_H
+#define INDEX_GALLERY_RECOVERY_H
+
+#include "index/gallery/gallery.h"
+
+/* Sets what the state file that the manifest names says of the rows of these parts, which are those of the manifest's
+ * segments. LK_ECORRUPT, LK_EFORMAT, LK_EIO, LK_ENOMEM. */
+lk_status lk_recovery_state(const lk_gallery *gallery, lk_part *const *parts, lk_error *error);
+
+/* Applies what has come into the manifest's journals since `gallery->reading`, as somebody who only reads does. `pool`:
+ * as of lk_apply. LK_ECORRUPT, LK_EFORMAT, LK_EIO, LK_ENOMEM: some of it may be applied. */
+lk_status lk_recovery_read(lk_gallery *gallery, lk_pool *pool, lk_error *error);
+
+/* What an owner finds. */
+typedef struct lk_recovery {
+  lk_journal *journal;      /* the last one, which goes on */
+  lk_journal_report report; /* of it */
+  uint32_t next_journal;    /* if it is sealed: the id of the journal that should follow; else 0 */
+  uint64_t boundary;        /* the next template's number before it */
+} lk_recovery;
+
+/* The same as its owner, who then goes on with the last journal: cuts its tail off. The manifest names a journal. The
+ * caller has the gallery's lock. */
+lk_status lk_recovery_own(lk_gallery *gallery, lk_pool *pool, lk_recovery *recovery, lk_error *error);
+
+#endif

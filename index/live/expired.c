@@ -1,0 +1,49 @@
+#include "index/live/expired.h"
+
+#include <stdlib.h>
+
+#include "base/fail.h"
+
+enum { AT_ONCE = 4096 };
+
+static bool has_expired(const lk_part *part, uint32_t row, uint64_t now_ms) {
+  return lk_part_lives(part, row) && lk_part_template(part, row).expires_ms <= now_ms;
+}
+
+static lk_status delete_some(lk_owner *owner, const lk_change *changes, uint32_t count, lk_error *error) {
+  lk_request request = {.changes = changes, .count = count};
+  if (count == 0) return LK_OK;
+  lk_owner_pass(owner, &request);
+  return request.status == LK_OK ? LK_OK : lk_fail(error, request.status, "%s", request.error.text);
+}
+
+static lk_status delete_all(lk_owner *owner, const lk_sight *sight, lk_change *changes, lk_error *error) {
+  lk_status status = LK_OK;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < sight->catalog->parts_count; i++) {
+    const lk_part *part = sight->catalog->parts[i];
+    for (uint32_t r = 0; status == LK_OK && r < part->segment.block.rows; r++) {
+      if (!has_expired(part, r, sight->now_ms)) continue;
+      changes[count++] = (lk_change){.kind = LK_CHANGE_DELETE_KEY, .key = lk_part_template(part, r).key};
+      if (count < AT_ONCE) continue;
+      status = delete_some(owner, changes, count, error);
+      count = 0;
+    }
+  }
+  return status == LK_OK ? delete_some(owner, changes, count, error) : status;
+}
+
+lk_status lk_expired_delete(lk_owner *owner, uint64_t *dead, lk_error *error) {
+  lk_sight sight = {0};
+  lk_change *changes = malloc(AT_ONCE * sizeof *changes);
+  if (changes == NULL) return lk_fail_memory(error);
+  lk_gallery_enter(owner->gallery, &sight);
+  lk_gallery_leave(owner->gallery);
+  lk_status status = delete_all(owner, &sight, changes, error);
+  lk_gallery_enter(owner->gallery, &sight);
+  *dead = sight.catalog->rows - sight.living;
+  lk_gallery_leave(owner->gallery);
+  lk_sight_free(&sight);
+  free(changes);
+  return status;
+}

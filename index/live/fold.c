@@ -1,0 +1,345 @@
+#include "index/live/fold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "index/catalog/adopt.h"
+#include "index/catalog/gathering.h"
+#include "index/storage/leftovers.h"
+#include "index/storage/state.h"
+
+#define JOURNAL_BYTES (UINT64_C(64) << 20)
+
+typedef struct fold {
+  lk_owner *owner;
+  lk_fold_kind kind;
+  lk_sight sight;
+  lk_manifest next;     /* that will be; shares what does not change with the gallery's */
+  uint64_t boundary;    /* rows with lower numbers go to segments */
+  uint32_t small;       /* segments that are far from full */
+  lk_part **files;      /* the parts that will be, in their order */
+  lk_manifest_segment *segments;
+  uint32_t files_count, room;
+  lk_state_entry *entries;
+  uint32_t entries_count, entries_room;
+  lk_gathering gathering; /* of rows that go to the next segment */
+  lk_pool *pool;
+} fold;
+
+/* ---- sealing ---- */
+
+lk_status lk_fold_begin_journal(lk_owner *owner, uint32_t id, lk_error *error) {
+  lk_gallery *gallery = owner->gallery;
+  lk_manifest next = gallery->manifest;
+  lk_journal_report report;
+  lk_journal *journal;
+  if (next.next_file <= id) next.next_file = id + 1;
+  next.journals[1] = (lk_manifest_journal){
+      .id = id, .epoch = gallery->contents->epoch, .sequence = lk_journal_sequence(owner->journal)};
+  next.journals_count = 2;
+  lk_journal_header header = lk_manifest_journal_header(&next, 1);
+  lk_status status = lk_journal_create(&gallery->folder, &header, error);
+  if (status == LK_OK) status = lk_manifest_write(&gallery->folder, &next, error);
+  if (status != LK_OK) return status;
+  lk_manifest_follow(&gallery->manifest, &next);
+  owner->boundary = gallery->contents->next_number;
+  status = lk_journal_open(&gallery->folder, &header, NULL, NULL, &report, &journal, error);
+  if (status != LK_OK) return status;
+  lk_journal_close(owner->journal);
+  owner->journal = journal;
+  owner->recorded = 0;
+  return LK_OK;
+}
+
+/* The caller has the turn. After an error the owner takes no more changes: its journal may be sealed. */
+static lk_status seal(lk_owner *owner, lk_error *error) {
+  lk_contents *contents = owner->gallery->contents;
+  lk_record record = {.kind = LK_RECORD_SEAL, .number = owner->gallery->manifest.next_file};
+  uint64_t sequence, epoch;
+  lk_status status = lk_journal_add(owner->journal, &record, 1, &sequence, &epoch, error);
+  if (status == LK_OK) status = lk_journal_commit(owner->journal, sequence, error);
+  if (status == LK_OK) {
+    pthread_rwlock_wrlock(&contents->lock);
+    contents->epoch = epoch;
+    pthread_rwlock_unlock(&contents->lock);
+    status = lk_fold_begin_journal(owner, (uint32_t)record.number, error);
+  }
+  if (status != LK_OK) lk_owner_fail(owner, error);
+  return status;
+}
+
+/* ---- what is written ---- */
+
+static lk_status add_file(fold *f, lk_part *part, lk_error *error) {
+  if (f->files_count == f->room) {
+    uint32_t room = f->room > 0 ? 2 * f->room : 16;
+    lk_part **files = realloc(f->files, room * sizeof *files);
+    if (files != NULL) f->files = files;
+    lk_manifest_segment *segments = files != NULL ? realloc(f->segments, room * sizeof *segments) : NULL;
+    if (segments == NULL) return lk_fail_memory(error);
+    f->segments = segments;
+    f->room = room;
+  }
+  atomic_fetch_add(&part->references, 1);
+  f->segments[f->files_count] = (lk_manifest_segment){
+      .id = part->file, .rows = part->segment.block.rows, .checksum = part->segment.header.checksum};
+  f->files[f->files_count++] = part;
+  return LK_OK;
+}
+
+/* Reads what was written as a later open will. What cannot be opened must not be named by the manifest. */
+static lk_status open_written(fold *f, uint32_t id, uint64_t checksum, lk_error *error) {
+  char name[LK_SEGMENT_NAME_MAX];
+  lk_segment segment;
+  lk_part *part;
+  lk_manifest_segment_name(id, name);
+  lk_status status = lk_segment_open(&f->owner->gallery->folder, name, &segment, error);
+  if (status != LK_OK) return status;
+  if (segment.header.checksum != checksum)
+    status = lk_fail(error, LK_ECORRUPT, "%s: the file changed while it was written", segment.path);
+  if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_CODES, error);
+  if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_EXACT, error);
+  if (status == LK_OK) status = lk_part_open(&segment, id, &part, error);
+  if (status != LK_OK) {
+    lk_segment_close(&segment);
+    return status;
+  }
+  status = add_file(f, part, error);
+  lk_part_release(part);
+  return status;
+}
+
+/* Writes what was gathered. */
+static lk_status write_gathered(fold *f, lk_error *error) {
+  lk_gallery *gallery = f->owner->gallery;
+  lk_status status = LK_OK;
+  for (uint32_t first = 0; status == LK_OK && first < f->gathering.count;) {
+    uint32_t left = f->gathering.count - first, rows = left < LK_SEGMENT_ROWS ? left : LK_SEGMENT_ROWS;
+    uint32_t id = f->next.next_file++;
+    char name[LK_SEGMENT_NAME_MAX];
+    uint64_t checksum;
+    lk_manifest_segment_name(id, name);
+    lk_segment_content content = lk_gathering_content(&f->gathering, lk_gallery_shape(gallery), first, rows, name);
+    status = lk_segment_write(&gallery->folder, name, &content, f->pool, &checksum, error);
+    if (status == LK_EBADPROBE) status = lk_fail(error, LK_ECORRUPT, "%s: a row was changed meanwhile", name);
+    if (status == LK_OK) status = open_written(f, id, checksum, error);
+    first += rows;
+  }
+  lk_gathering_free(&f->gathering);
+  return status;
+}
+
+static bool has_changed(const lk_part *part) {
+  return part->living < part->segment.block.rows || part->expires_ms != NULL || part->tags != NULL;
+}
+
+/* How many files at the end are merged with the new rows: so that each row is written a logarithmic number of times. */
+static uint32_t first_merged(const fold *f, uint32_t files, uint64_t fresh) {
+  const lk_catalog *catalog = f->sight.catalog;
+  for (; files > 0; files--) {
+    uint64_t living = catalog->parts[files - 1]->living;
+    if (living >= 2 * fresh || living + fresh > LK_SEGMENT_ROWS) break;
+    fresh += living;
+  }
+  return files;
+}
+
+static bool is_small(const lk_part *part) { return part->living < LK_SEGMENT_ROWS / 2; }
+
+static bool is_rewritten(const fold *f, uint32_t i, uint32_t merged) {
+  const lk_part *part = f->sight.catalog->parts[i];
+  if (i >= merged) return true;
+  if (f->kind != LK_FOLD_ALL) return false;
+  return has_changed(part) || part->segment.header.version != LK_SEGMENT_VERSION || (is_small(part) && f->small > 1);
+}
+
+static lk_status add_entries(fold *f, const lk_part *part, lk_error *error) {
+  if (!has_changed(part)) return LK_OK;
+  for (uint32_t r = 0; r < part->segment.block.rows; r++) {
+    lk_template now = lk_part_template(part, r), written = lk_segment_template(&part->segment, r);
+    bool lives = lk_part_lives(part, r);
+    if (lives && now.expires_ms == written.expires_ms && now.tags == written.tags) continue;
+    if (f->entries_count == f->entries_room) {
+      uint32_t room = f->entries_room > 0 ? 2 * f->entries_room : 1024;
+      lk_state_entry *entries = realloc(f->entries, room * sizeof *entries);
+      if (entries == NULL) return lk_fail_memory(error);
+      f->entries = entries;
+      f->entries_room = room;
+    }
+    f->entries[f->entries_count++] = (lk_state_entry){.segment = part->file,
+                                                      .row = r,
+                                                      .died = lives ? UINT64_MAX : lk_part_died(part, r),
+                                                      .expires_ms = now.expires_ms,
+                                                      .tags = now.tags};
+  }
+  return LK_OK;
+}
+
+static uint64_t count_rows(const fold *f, uint32_t from) {
+  uint64_t rows = 0;
+  for (uint32_t i = from; i < f->sight.catalog->parts_count; i++) rows += f->sight.catalog->parts[i]->segment.block.rows;
+  return rows;
+}
+
+/* Gathers from part `i` on what is rewritten without a gap; returns where it ends. */
+static lk_status gather_run(fold *f, uint32_t *i, uint32_t files, uint32_t merged, lk_error *error) {
+  const lk_catalog *catalog = f->sight.catalog;
+  lk_status status = lk_gathering_open(&f->gathering, count_rows(f, *i), error);
+  if (status != LK_OK) return status;
+  for (; *i < catalog->parts_count && (*i >= files || is_rewritten(f, *i, merged)); (*i)++)
+    lk_gathering_add_part(&f->gathering, catalog->parts[*i], 0);
+  while (f->gathering.count > 0 && f->gathering.templates[f->gathering.count - 1].number >= f->boundary)
+    f->gathering.count--;
+  return write_gathered(f, error);
+}
+
+static lk_status write_files(fold *f, lk_error *error) {
+  const lk_catalog *catalog = f->sight.catalog;
+  uint32_t files = 0;
+  uint64_t fresh = 0;
+  for (; files < catalog->parts_count && catalog->parts[files]->file != 0; files++)
+    f->small += is_small(catalog->parts[files]);
+  for (uint32_t i = files; i < catalog->parts_count; i++) fresh += catalog->parts[i]->living;
+  uint32_t merged = first_merged(f, files, fresh);
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count;) {
+    if (i >= files || is_rewritten(f, i, merged)) {
+      status = gather_run(f, &i, files, merged, error);
+      continue;
+    }
+    status = add_file(f, catalog->parts[i], error);
+    if (status == LK_OK) status = add_entries(f, catalog->parts[i], error);
+    i++;
+  }
+  return status;
+}
+
+static int compare_entries(const void *a, const void *b) {
+  const lk_state_entry *x = a, *y = b;
+  if (x->segment != y->segment) return x->segment < y->segment ? -1 : 1;
+  return (x->row > y->row) - (x->row < y->row);
+}
+
+static lk_status write_state(fold *f, lk_error *error) {
+  f->next.state = (lk_manifest_state){.id = 0};
+  if (f->entries_count == 0) return LK_OK;
+  qsort(f->entries, f->entries_count, sizeof *f->entries, compare_entries);
+  f->next.state.id = f->next.next_file++;
+  return lk_state_write(&f->owner->gallery->folder, f->next.state.id, f->next.id, f->entries, f->entries_count,
+                        &f->next.state.checksum, error);
+}
+
+/* ---- putting it in place ---- */
+
+static lk_status publish(fold *f, lk_error *error) {
+  lk_gallery *gallery = f->owner->gallery;
+  lk_manifest *old = &gallery->manifest;
+  f->next.segments = f->segments;
+  f->next.segments_count = f->files_count;
+  f->next.journals[0] = old->journals[1];
+  f->next.journals_count = 1;
+  f->next.epoch = f->next.journals[0].epoch;
+  f->next.sequence = f->next.journals[0].sequence;
+  f->next.next_number = f->boundary;
+  lk_status status = lk_folder_sync(&gallery->folder, error);
+  if (status == LK_OK) status = lk_manifest_write(&gallery->folder, &f->next, error);
+  if (status != LK_OK) {
+    lk_owner_fail(f->owner, error); /* which of the two manifests is there is not known */
+    return status;
+  }
+  f->segments = NULL;
+  lk_manifest_follow(old, &f->next);
+  status = lk_adopt(gallery->contents, f->files, f->files_count, f->boundary, f->owner->pool, error);
+  if (status != LK_OK) lk_owner_fail(f->owner, error);
+  if (status == LK_OK) status = lk_leftovers_remove(&gallery->folder, old, error);
+  return status;
+}
+
+static lk_status begin(fold *f, lk_error *error) {
+  lk_owner *owner = f->owner;
+  lk_owner_take_turn(owner);
+  lk_status status = lk_owner_check(owner, error);
+  if (status == LK_OK && owner->gallery->manifest.journals_count == 1) status = seal(owner, error);
+  f->next = owner->gallery->manifest;
+  f->boundary = owner->boundary;
+  lk_gallery_enter(owner->gallery, &f->sight);
+  lk_gallery_leave(owner->gallery);
+  lk_owner_end_turn(owner);
+  return status;
+}
+
+static lk_status run(fold *f, lk_error *error) {
+  lk_status status = begin(f, error);
+  if (status == LK_OK) status = lk_pool_open(0, &f->pool, error);
+  if (status == LK_OK) status = write_files(f, error);
+  if (status == LK_OK) status = write_state(f, error);
+  if (status != LK_OK) return status;
+  lk_owner_take_turn(f->owner);
+  status = lk_owner_check(f->owner, error);
+  if (status == LK_OK) status = publish(f, error);
+  lk_owner_end_turn(f->owner);
+  return status;
+}
+
+static lk_status fold_now(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
+  fold f = {.owner = owner, .kind = kind};
+  lk_status status = run(&f, error);
+  for (uint32_t i = 0; i < f.files_count; i++) lk_part_release(f.files[i]);
+  lk_gathering_free(&f.gathering);
+  lk_sight_free(&f.sight);
+  lk_pool_close(f.pool);
+  free(f.files);
+  free(f.segments);
+  free(f.entries);
+  return status;
+}
+
+/* ---- when ---- */
+
+static bool try_begin(lk_owner *owner, bool wait) {
+  pthread_mutex_lock(&owner->mutex);
+  while (wait && owner->folding) pthread_cond_wait(&owner->turned, &owner->mutex);
+  bool begun = !owner->folding;
+  owner->folding = true;
+  pthread_mutex_unlock(&owner->mutex);
+  return begun;
+}
+
+static void end(lk_owner *owner) {
+  pthread_mutex_lock(&owner->mutex);
+  owner->folding = false;
+  pthread_cond_broadcast(&owner->turned);
+  pthread_mutex_unlock(&owner->mutex);
+}
+
+lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
+  lk_status status = LK_OK;
+  try_begin(owner, true);
+  /* Of a fold that failed, or whose process died, a sealed journal is there, and changes in the next one. */
+  if (owner->gallery->manifest.journals_count == 2) status = fold_now(owner, LK_FOLD_JOURNAL, error);
+  if (status == LK_OK) status = fold_now(owner, kind, error);
+  end(owner);
+  return status;
+}
+
+/* A fold that fails leaves the sealed journal to the next one. */
+static void *fold_in_background(void *context) {
+  lk_owner *owner = context;
+  fold_now(owner, LK_FOLD_JOURNAL, NULL);
+  end(owner);
+  return NULL;
+}
+
+void lk_fold_if_due(lk_owner *owner) {
+  pthread_t thread;
+  pthread_mutex_lock(&owner->mutex);
+  bool due = owner->recorded >= JOURNAL_BYTES && owner->failure.text[0] == '\0';
+  pthread_mutex_unlock(&owner->mutex);
+  if (!due || !try_begin(owner, false)) return;
+  if (pthread_create(&thread, NULL, fold_in_background, owner) == 0)
+    pthread_detach(thread);
+  else
+    end(owner);
+}
