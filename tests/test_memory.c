@@ -9,6 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include <likeness/dedupe.h>
 #include <likeness/label_file.h>
 #include <likeness/vector_file.h>
 #include "base/text.h"
@@ -356,6 +357,33 @@ Test(memory, identify_on_several_devices) {
   query.by_subject = false;
   query.k = 1;
   try_search("of two subjects on two", identify, 20);
+}
+
+static lk_status count_pair(void *pairs, const lk_pair *pair, lk_error *error) {
+  (void)pair, (void)error;
+  ++*(uint64_t *)pairs;
+  return LK_OK;
+}
+
+static uint64_t pairs;
+
+static lk_status dedupe(lk_error *error) {
+  lk_dedupe wanted = {.threshold = 6, .found = count_pair, .context = &pairs};
+  pairs = 0;
+  return lk_gallery_dedupe(gallery, &wanted, result, error);
+}
+
+static void check_pairs(void) { cr_assert_eq(pairs, answer); }
+
+/* Some lists are full, so that there is a search of the second level too. */
+Test(memory, dedupe) {
+  start_search();
+  load_again();
+  cr_assert_eq(dedupe(NULL), LK_OK);
+  answer = pairs;
+  cr_assert_gt(pairs, 10 * ROWS);
+  close_all();
+  allocations_try_all(&(allocations_trial){"dedupe", load_again, dedupe, NULL, check_pairs, close_all}, 16);
 }
 
 static lk_status verify(lk_error *error) {

@@ -25,6 +25,8 @@ lk_command_run lk_command_create, lk_command_bind, lk_command_enroll, lk_command
     lk_command_check;
 /* Search: engine/cli/command_search.c */
 lk_command_run lk_command_identify, lk_command_verify;
+/* Duplicates: engine/cli/command_dedupe.c */
+lk_command_run lk_command_dedupe;
 /* Policies: engine/cli/command_policy.c */
 lk_command_run lk_command_policy_check, lk_command_policy_explain;
 /* Audit log: engine/cli/command_audit.c */

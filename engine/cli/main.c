@@ -45,6 +45,9 @@ static const struct {
      "                    [--calibration FILE]\n"
      "                    [--model NAME] [--device auto|cpu|cuda:N,...] [--threads N]\n"
      "                    [--format table|json|svg]\n" CLAIMS_USAGE},
+    {"dedupe", lk_command_dedupe, 1, 1, "--threshold --groups --device --threads --format " CLAIMS,
+     "DIR --threshold T [--groups] [--device auto|cpu|cuda:N,...] [--threads N]\n"
+     "                    [--format table|csv|json]\n" CLAIMS_USAGE},
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
     {"stat", lk_command_stat, 1, 1, "", "DIR"},
     {"check", lk_command_check, 1, 1, "", "DIR"},

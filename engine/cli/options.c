@@ -129,6 +129,7 @@ static const struct {
     {"--fuse", read_fusion, offsetof(lk_options, fusion)},
     {"--format", read_format, offsetof(lk_options, format)},
     {"--gallery", read_text, offsetof(lk_options, gallery)},
+    {"--groups", read_flag, offsetof(lk_options, groups)},
     {"--granted", read_flag, offsetof(lk_options, granted)},
     {"--head", read_text, offsetof(lk_options, head)},
     {"--job-probes", read_u32, offsetof(lk_options, job_probes)},

@@ -22,7 +22,7 @@ typedef struct lk_options {
   const char *calibration, *policy, *audit, *audit_key, *sign, *deployment;
   float threshold; /* -INFINITY: not given */
   double fpir;     /* NaN: not given */
-  bool by_subject, stats, lost_audit_log;
+  bool by_subject, stats, groups, lost_audit_log;
   const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at; /* policies */
   bool is_signed, granted;
   uint32_t probes;

@@ -96,6 +96,17 @@ void lk_answer_tighten(lk_answer *answer, uint32_t k, float threshold) {
   if (lists->hits_buffer.size > left) memset((char *)lists->hits_buffer.data + left, 0, lists->hits_buffer.size - left);
 }
 
+void lk_answer_keep(lk_answer *answer, lk_answer_keeps *keeps, void *context) {
+  lk_candidate_lists *lists = &answer->lists;
+  uint64_t at = 0, kept = 0;
+  for (uint32_t list = 0; list < lists->count; list++) {
+    for (uint64_t end = lists->ends[list]; at < end; at++)
+      if (keeps(context, list, lk_catalog_template(answer->sight.catalog, lists->hits[at].row)))
+        lists->hits[kept++] = lists->hits[at];
+    lists->ends[list] = kept;
+  }
+}
+
 void lk_answer_hash_all(const lk_answer *answer, const char *id, char hex[LK_EVIDENCE_HEX]) {
   const lk_candidate_lists *lists = &answer->lists;
   lk_answer_hash hash;

@@ -36,6 +36,10 @@ void lk_answer_decide_none(lk_answer *answer); /* of a gallery that is not bound
 /* Cuts each list down to `k` candidates at or above the threshold, and overwrites the others. */
 void lk_answer_tighten(lk_answer *answer, uint32_t k, float threshold);
 
+/* Keeps the candidates that `keeps` says, in their order. */
+typedef bool lk_answer_keeps(void *context, uint32_t list, lk_template found);
+void lk_answer_keep(lk_answer *answer, lk_answer_keeps *keeps, void *context);
+
 /* Leaves of each score what may be released. */
 void lk_answer_coarsen(lk_answer *answer, lk_score_detail detail);
 

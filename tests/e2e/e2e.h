@@ -9,7 +9,7 @@
 #include "engine/queue/protocol.h"
 #include "tests/support/files.h"
 #include "tests/support/process.h"
-#include "tests/support/redis_server.h"
+#include "tests/support/redis/redis_server.h"
 
 enum { FACES_DIM = 24, FACES_ROWS = 600, FACES_PROBES = 150 };
 

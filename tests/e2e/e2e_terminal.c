@@ -122,6 +122,19 @@ Test(terminal, csv) {
   ON_TERMINAL(KEY_SHOWN "," SUBJECT_SHOWN ",0,g\\u{202e},\n", "list", gallery(), "--format", "csv");
 }
 
+Test(terminal, duplicates) {
+  static const char row[] = "1," KEY_SHOWN "," SUBJECT_SHOWN "\n", pair[] = KEY_SHOWN "," SUBJECT_SHOWN ",1,1,1\n";
+  cr_assert_eq(likeness(&p, "enroll", gallery(), vectors(), NULL), 0, "%s", process_log(&p));
+  EXPECT_OUT(KEY_SHOWN, "dedupe", gallery(), "--threshold", "0.5");
+  EXPECT_OUT(SUBJECT_SHOWN "\n", "dedupe", gallery(), "--threshold", "0.5", "--groups");
+  EXPECT_OUT("\"k\\u202egpj\\u009b2J\"", "dedupe", gallery(), "--threshold", "0.5", "--format", "json");
+  cr_assert_eq(likeness(&p, "dedupe", gallery(), "--threshold", "0.5", "--format", "csv", NULL), 0);
+  cr_assert_str_eq(process_out(&p), "key_a,subject_a,key_b,subject_b,score\n" KEY "," SUBJECT ",1,1,1\n");
+  use_terminal();
+  ON_TERMINAL(pair, "dedupe", gallery(), "--threshold", "0.5", "--format", "csv");
+  ON_TERMINAL(row, "dedupe", gallery(), "--threshold", "0.5", "--groups", "--format", "csv");
+}
+
 Test(terminal, json) {
   EXPECT_OUT("\"k\\u202egpj\\u009b2J\"", "identify", gallery(), vectors(), "--format", "json");
   json_t *root = json_loads(process_out(&p), 0, NULL);

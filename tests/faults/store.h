@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "tests/faults/account.h"
-#include "tests/support/redis_server.h"
+#include "tests/support/redis/redis_server.h"
 
 enum { STORE_SERVERS = 2, STORE_LANES = 16, STORE_STREAMS = 2 * STORE_LANES };
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/support/fake_redis.h"
+#include "tests/support/redis/fake_redis.h"
 
 static fake_redis fake;
 static lk_redis *redis;

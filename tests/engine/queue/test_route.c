@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/queue/redis.h"
-#include "tests/support/fake_redis.h"
+#include "tests/support/redis/fake_redis.h"
 #include "tests/support/files.h"
 
 enum { FAKES = 3 };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tests/support/fake_redis.h"
+#include "tests/support/redis/fake_redis.h"
 
 static fake_redis fake;
 static lk_address address;

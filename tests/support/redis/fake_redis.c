@@ -1,4 +1,4 @@
-#include "tests/support/fake_redis.h"
+#include "tests/support/redis/fake_redis.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-#include "tests/support/redis_server.h"
+#include "tests/support/redis/redis_server.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -1,6 +1,6 @@
 /* A server on loopback that answers as a script says, whatever it is asked, in a thread of the test. */
-#ifndef TESTS_SUPPORT_FAKE_REDIS_H
-#define TESTS_SUPPORT_FAKE_REDIS_H
+#ifndef TESTS_SUPPORT_REDIS_FAKE_REDIS_H
+#define TESTS_SUPPORT_REDIS_FAKE_REDIS_H
 
 #include <pthread.h>
 #include <stdatomic.h>

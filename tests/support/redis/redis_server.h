@@ -1,7 +1,7 @@
 /* A private redis-server on a unix socket, in a folder of the caller's, and a connection to it. Whatever cannot be done
  * here fails the test. */
-#ifndef TESTS_SUPPORT_REDIS_SERVER_H
-#define TESTS_SUPPORT_REDIS_SERVER_H
+#ifndef TESTS_SUPPORT_REDIS_REDIS_SERVER_H
+#define TESTS_SUPPORT_REDIS_REDIS_SERVER_H
 
 #include "engine/queue/redis.h"
 #include "tests/support/process.h"
