@@ -99,7 +99,8 @@ static void put_in_place(lk_contents *contents, lk_catalog *catalog) {
 
 static lk_status adopt(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error) {
   lk_catalog *catalog;
-  lk_status status = lk_contents_prepare(contents, parts, count, error);
+  lk_status status = lk_contents_number(contents, parts, count, error);
+  if (status == LK_OK) status = lk_contents_load_parts(contents, parts, count, error);
   if (status == LK_OK) status = lk_catalog_make(parts, count, &catalog, error);
   if (status == LK_OK) {
     put_in_place(contents, catalog);

@@ -158,31 +158,33 @@ static lk_status change_in_place(const making *m, lk_error *error) {
   return status;
 }
 
-static lk_status put_in_place(making *m, lk_catalog *catalog, lk_error *error) {
+/* Rows that are new are loaded here too, so that a group waits for searches once. */
+static lk_status put_in_place(making *m, lk_part *part, lk_error *error) {
   lk_contents *contents = m->contents;
-  lk_error why;
-  pthread_rwlock_wrlock(&contents->lock);
-  lk_status status = change_in_place(m, &why);
+  lk_catalog *catalog;
+  lk_status status = part != NULL ? lk_contents_load_parts(contents, &part, 1, error) : LK_OK;
+  if (status == LK_OK) status = make_catalog(m, part, &catalog, error);
+  if (status != LK_OK) {
+    if (part != NULL) lk_contents_drop(contents, part);
+    return status;
+  }
+  status = change_in_place(m, &contents->failure);
   lk_contents_replace(contents, catalog);
   contents->epoch = m->group->epoch;
   if (m->group->next_number > contents->next_number) contents->next_number = m->group->next_number;
-  if (status != LK_OK) contents->failure = why;
-  pthread_rwlock_unlock(&contents->lock);
-  return status == LK_OK ? LK_OK : lk_fail(error, status, "%s", why.text);
+  return status == LK_OK ? LK_OK : lk_fail(error, status, "%s", contents->failure.text);
 }
 
 static lk_status apply(making *m, lk_pool *pool, lk_error *error) {
   lk_part *part;
-  lk_catalog *catalog;
   lk_status status = make_part(m, pool, &part, error);
-  if (status != LK_OK) return status;
-  if (part != NULL) status = lk_contents_prepare(m->contents, &part, 1, error);
+  if (status == LK_OK && part != NULL) status = lk_contents_number(m->contents, &part, 1, error);
   if (status == LK_OK) status = reserve_changes(m, error);
-  if (status == LK_OK) status = make_catalog(m, part, &catalog, error);
-  if (status == LK_OK)
-    status = put_in_place(m, catalog, error);
-  else if (part != NULL)
-    lk_contents_drop(m->contents, part);
+  if (status == LK_OK) {
+    pthread_rwlock_wrlock(&m->contents->lock);
+    status = put_in_place(m, part, error);
+    pthread_rwlock_unlock(&m->contents->lock);
+  }
   lk_part_release(part);
   return status;
 }

@@ -83,13 +83,18 @@ lk_status lk_contents_load(lk_contents *contents, lk_device *device, lk_error *e
   return status;
 }
 
-lk_status lk_contents_prepare(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error) {
+lk_status lk_contents_number(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error) {
   lk_status status = LK_OK;
-  for (uint32_t i = 0; contents->device != NULL && status == LK_OK && i < count; i++) {
-    if (lk_catalog_has(contents->catalog, parts[i])) continue;
-    status = lk_subjects_number_part(contents->catalog, parts, i, &contents->subjects_count, error);
-    if (status == LK_OK) status = load_part(contents, parts[i], error);
-  }
+  for (uint32_t i = 0; contents->device != NULL && status == LK_OK && i < count; i++)
+    if (!lk_catalog_has(contents->catalog, parts[i]))
+      status = lk_subjects_number_part(contents->catalog, parts, i, &contents->subjects_count, error);
+  return status;
+}
+
+lk_status lk_contents_load_parts(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error) {
+  lk_status status = LK_OK;
+  for (uint32_t i = 0; contents->device != NULL && status == LK_OK && i < count; i++)
+    if (parts[i]->resident == NULL) status = load_part(contents, parts[i], error);
   return status;
 }
 

@@ -29,11 +29,13 @@ void lk_contents_close(lk_contents *contents);
 lk_status lk_contents_load(lk_contents *contents, lk_device *device, lk_error *error);
 void lk_contents_unload(lk_contents *contents);
 
-/* If the contents are loaded, numbers the subjects of those of the parts that the catalog does not have yet, and loads
- * them. Where it fails, some may be loaded. */
-lk_status lk_contents_prepare(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error);
+/* If the contents are loaded: number the subjects of those of the parts that the catalog does not have yet, and load
+ * these. Where it fails, some may be loaded. Loading waits for the searches that run, and with the lock for writing for
+ * those of other galleries only. */
+lk_status lk_contents_number(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error);
+lk_status lk_contents_load_parts(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error);
 
-/* Takes a part that was prepared and joins no catalog off the device, if it is there. */
+/* Takes a part that joins no catalog off the device, if it is there. */
 void lk_contents_drop(lk_contents *contents, lk_part *part);
 
 /* Puts another catalog in place, which this takes over, and unloads the parts that are in it no more. The caller has
