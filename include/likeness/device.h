@@ -49,8 +49,8 @@ typedef struct lk_device lk_device;
 LK_API lk_status lk_device_open(const char *name, uint32_t threads, lk_device **device, lk_error *error);
 
 /* Waits for the searches that run, and ends the device for all that come later: they return LK_EINVAL. Galleries that
- * are loaded on it keep its memory; it is freed with the last of them that is closed, or loaded on another device. To be
- * called once. NULL is allowed. */
+ * are loaded on it keep its memory; it is freed with the last of them that is closed, or loaded on another device. To
+ * be called once. NULL is allowed. */
 LK_API void lk_device_close(lk_device *device);
 
 /* The name of what was opened: "cpu:avx2" for "auto", say. It lives until the device is closed. */

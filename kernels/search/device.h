@@ -13,8 +13,8 @@
  * caller's. */
 lk_status lk_device_make(lk_backend *const *backends, uint32_t count, lk_device **device, lk_error *error);
 
-/* A device lives until it is closed and whoever holds it has released it. Who loads, searches or unloads blocks holds it
- * or has opened it. LK_EINVAL: it is closed. */
+/* A device lives until it is closed and whoever holds it has released it. Who loads, searches or unloads blocks holds
+ * it or has opened it. LK_EINVAL: it is closed. */
 lk_status lk_device_hold(lk_device *device, lk_error *error);
 void lk_device_release(lk_device *device);
 
@@ -28,9 +28,9 @@ lk_status lk_device_load_block(lk_device *device, lk_shape shape, const lk_block
 void lk_device_unload_block(lk_device *device, lk_resident_block *resident);
 
 /* Begins a group of changes to what searches see of blocks: they see all of them or none. Waits for the searches that
- * run. Until lk_device_end_changes none runs on this device, so that the arrays of any block's visibility may be written
- * in place, and the thread may call nothing of the device but lk_device_update_block. After an error nothing has begun.
- */
+ * run. Until lk_device_end_changes none runs on this device, so that the arrays of any block's visibility may be
+ * written in place, and the thread may call nothing of the device but lk_device_update_block. After an error nothing
+ * has begun. */
 lk_status lk_device_begin_changes(lk_device *device, lk_error *error);
 /* Within a group: replaces the visibility of rows `first` to `first + count - 1`; the rest of the block stays as it is.
  * The arrays have all rows of the block and must outlive the resident block. They may include one that was NULL before,
