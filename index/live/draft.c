@@ -170,7 +170,7 @@ static lk_status take_key(lk_draft *draft, const lk_group *group, const lk_enrol
 }
 
 static lk_status draft_rows(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,
-                           const own_key *keys, uint32_t keys_count, lk_error *error) {
+                            const own_key *keys, uint32_t keys_count, lk_error *error) {
   const lk_enrollment *e = request->enrollment;
   uint64_t number = next_number, next_free = next_number + e->vectors->rows;
   for (uint64_t row = 0; row < e->vectors->rows; row++) {
@@ -191,7 +191,7 @@ static lk_status draft_rows(lk_draft *draft, const lk_group *group, lk_request *
 }
 
 static lk_status draft_enrollment(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,
-                                 lk_error *error) {
+                                  lk_error *error) {
   const lk_vectors *vectors = request->enrollment->vectors;
   uint64_t rows = vectors->rows;
   uint32_t keys_count;
@@ -209,10 +209,11 @@ static lk_status draft_enrollment(lk_draft *draft, const lk_group *group, lk_req
   return status;
 }
 
-static bool is_there(const lk_group *group, const lk_change *change) {
+static bool is_there(const lk_group *group, const lk_request *request, const lk_change *change) {
   lk_template found;
   if (change->kind == LK_CHANGE_DELETE_SUBJECT) return lk_group_count_subject(group, change->subject) > 0;
-  return lk_group_find_key(group, change->key, &found);
+  if (!lk_group_find_key(group, change->key, &found)) return false;
+  return request->expired_ms == 0 || found.expires_ms <= request->expired_ms;
 }
 
 static lk_status draft_changes(lk_draft *draft, const lk_group *group, lk_request *request, lk_error *error) {
@@ -220,7 +221,7 @@ static lk_status draft_changes(lk_draft *draft, const lk_group *group, lk_reques
   if (draft->records == NULL) return lk_fail_memory(error);
   for (uint32_t i = 0; i < request->count; i++) {
     const lk_change *change = &request->changes[i];
-    if (is_there(group, change))
+    if (is_there(group, request, change))
       draft->records[draft->count++] = record_of(change);
     else
       request->receipt.unchanged++;
@@ -229,7 +230,7 @@ static lk_status draft_changes(lk_draft *draft, const lk_group *group, lk_reques
 }
 
 lk_status lk_draft_make(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,
-                       lk_error *error) {
+                        lk_error *error) {
   *draft = (lk_draft){0};
   lk_status status = request->enrollment != NULL ? draft_enrollment(draft, group, request, next_number, error)
                                                  : draft_changes(draft, group, request, error);

@@ -10,8 +10,10 @@ static bool has_expired(const lk_part *part, uint32_t row, uint64_t now_ms) {
   return lk_part_lives(part, row) && lk_part_template(part, row).expires_ms <= now_ms;
 }
 
-static lk_status delete_some(lk_owner *owner, const lk_change *changes, uint32_t count, lk_error *error) {
-  lk_request request = {.changes = changes, .count = count};
+/* Meanwhile somebody may have put another template in the place of one that has expired, or given it more time. */
+static lk_status delete_some(lk_owner *owner, const lk_sight *sight, const lk_change *changes, uint32_t count,
+                             lk_error *error) {
+  lk_request request = {.changes = changes, .count = count, .expired_ms = sight->now_ms};
   if (count == 0) return LK_OK;
   lk_owner_pass(owner, &request);
   return request.status == LK_OK ? LK_OK : lk_fail(error, request.status, "%s", request.error.text);
@@ -26,11 +28,11 @@ static lk_status delete_all(lk_owner *owner, const lk_sight *sight, lk_change *c
       if (!has_expired(part, r, sight->now_ms)) continue;
       changes[count++] = (lk_change){.kind = LK_CHANGE_DELETE_KEY, .key = lk_part_template(part, r).key};
       if (count < AT_ONCE) continue;
-      status = delete_some(owner, changes, count, error);
+      status = delete_some(owner, sight, changes, count, error);
       count = 0;
     }
   }
-  return status == LK_OK ? delete_some(owner, changes, count, error) : status;
+  return status == LK_OK ? delete_some(owner, sight, changes, count, error) : status;
 }
 
 lk_status lk_expired_delete(lk_owner *owner, uint64_t *dead, lk_error *error) {
