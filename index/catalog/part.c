@@ -11,7 +11,7 @@ lk_status lk_part_open(const lk_segment *segment, uint32_t file, lk_part **part,
   opened->file = file;
   opened->segment = *segment;
   opened->segment.block.name = opened->segment.path;
-  opened->living = segment->block.rows;
+  atomic_init(&opened->living, segment->block.rows);
   atomic_init(&opened->references, 1);
   *part = opened;
   return LK_OK;
@@ -131,6 +131,11 @@ uint64_t lk_part_died(const lk_part *part, uint32_t row) {
 }
 
 bool lk_part_lives(const lk_part *part, uint32_t row) { return lk_part_died(part, row) == UINT64_MAX; }
+
+bool lk_part_has_changed(const lk_part *part) {
+  return part->living < part->segment.block.rows || array_of(&part->expires_ms) != NULL ||
+         array_of(&part->tags) != NULL;
+}
 
 /* `from`: the segment's values; NULL: all are `value`. */
 static lk_status have_array(const lk_part *part, uint64_t **array, const uint64_t *from, uint64_t value,

@@ -26,7 +26,7 @@ typedef struct lk_part {
   lk_segment segment;
   lk_widened widened;
   uint64_t *died, *expires_ms, *tags; /* of the rows, as they are now; NULL: none has changed */
-  uint32_t living;                    /* rows that were not deleted */
+  atomic_uint living;                 /* rows that were not deleted */
   uint32_t *subjects;                 /* numbers (index/catalog/subjects.h); NULL: the gallery was not loaded */
   lk_resident_block *resident;        /* on the gallery's device; NULL: it is not there */
 } lk_part;
@@ -50,6 +50,9 @@ lk_template lk_part_template(const lk_part *part, uint32_t row);
 bool lk_part_lives(const lk_part *part, uint32_t row);
 /* The epoch in which it was. UINT64_MAX: it was not. */
 uint64_t lk_part_died(const lk_part *part, uint32_t row);
+
+/* Whether anything was said of any row since the segment was written. */
+bool lk_part_has_changed(const lk_part *part);
 
 /* Makes room for what changes of this kind say of rows: LK_RECORD_DELETE_KEY, LK_RECORD_EXPIRE or LK_RECORD_TAG.
  * Searches may run meanwhile. LK_ENOMEM. */

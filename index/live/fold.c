@@ -16,10 +16,10 @@ typedef struct fold {
   lk_owner *owner;
   lk_fold_kind kind;
   lk_sight sight;
-  lk_manifest next;     /* that will be; shares what does not change with the gallery's */
-  uint64_t boundary;    /* rows with lower numbers go to segments */
-  uint32_t small;       /* segments that are far from full */
-  lk_part **files;      /* the parts that will be, in their order */
+  lk_manifest next;  /* that will be; shares what does not change with the gallery's */
+  uint64_t boundary; /* rows with lower numbers go to segments */
+  uint32_t small;    /* segments that are far from full */
+  lk_part **files;   /* the parts that will be, in their order */
   lk_manifest_segment *segments;
   uint32_t files_count, room;
   lk_state_entry *entries;
@@ -49,7 +49,9 @@ lk_status lk_fold_begin_journal(lk_owner *owner, uint32_t id, lk_error *error) {
   if (status != LK_OK) return status;
   lk_journal_close(owner->journal);
   owner->journal = journal;
+  pthread_mutex_lock(&owner->mutex);
   owner->recorded = 0;
+  pthread_mutex_unlock(&owner->mutex);
   return LK_OK;
 }
 
@@ -131,10 +133,6 @@ static lk_status write_gathered(fold *f, lk_error *error) {
   return status;
 }
 
-static bool has_changed(const lk_part *part) {
-  return part->living < part->segment.block.rows || part->expires_ms != NULL || part->tags != NULL;
-}
-
 /* How many files at the end are merged with the new rows: so that each row is written a logarithmic number of times. */
 static uint32_t first_merged(const fold *f, uint32_t files, uint64_t fresh) {
   const lk_catalog *catalog = f->sight.catalog;
@@ -152,11 +150,12 @@ static bool is_rewritten(const fold *f, uint32_t i, uint32_t merged) {
   const lk_part *part = f->sight.catalog->parts[i];
   if (i >= merged) return true;
   if (f->kind != LK_FOLD_ALL) return false;
-  return has_changed(part) || part->segment.header.version != LK_SEGMENT_VERSION || (is_small(part) && f->small > 1);
+  return lk_part_has_changed(part) || part->segment.header.version != LK_SEGMENT_VERSION ||
+         (is_small(part) && f->small > 1);
 }
 
 static lk_status add_entries(fold *f, const lk_part *part, lk_error *error) {
-  if (!has_changed(part)) return LK_OK;
+  if (!lk_part_has_changed(part)) return LK_OK;
   for (uint32_t r = 0; r < part->segment.block.rows; r++) {
     lk_template now = lk_part_template(part, r), written = lk_segment_template(&part->segment, r);
     bool lives = lk_part_lives(part, r);
@@ -179,7 +178,8 @@ static lk_status add_entries(fold *f, const lk_part *part, lk_error *error) {
 
 static uint64_t count_rows(const fold *f, uint32_t from) {
   uint64_t rows = 0;
-  for (uint32_t i = from; i < f->sight.catalog->parts_count; i++) rows += f->sight.catalog->parts[i]->segment.block.rows;
+  for (uint32_t i = from; i < f->sight.catalog->parts_count; i++)
+    rows += f->sight.catalog->parts[i]->segment.block.rows;
   return rows;
 }
 
@@ -285,7 +285,9 @@ static lk_status run(fold *f, lk_error *error) {
 
 static lk_status fold_now(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
   fold f = {.owner = owner, .kind = kind};
-  lk_status status = run(&f, error);
+  lk_error why;
+  lk_status status = run(&f, &why);
+  if (status != LK_OK) lk_fail(error, status, "%s", why.text);
   for (uint32_t i = 0; i < f.files_count; i++) lk_part_release(f.files[i]);
   lk_gathering_free(&f.gathering);
   lk_sight_free(&f.sight);

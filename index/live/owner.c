@@ -7,9 +7,9 @@
 #include "index/catalog/apply.h"
 #include "index/gallery/authorise.h"
 #include "index/gallery/recovery.h"
+#include "index/live/draft.h"
 #include "index/live/expired.h"
 #include "index/live/fold.h"
-#include "index/live/draft.h"
 #include "index/storage/leftovers.h"
 
 /* ---- opening and closing ---- */
@@ -29,15 +29,15 @@ static lk_status make_journal(lk_owner *owner, lk_error *error) {
   return status == LK_OK ? lk_manifest_write(&gallery->folder, manifest, error) : status;
 }
 
-static lk_status start(lk_owner *owner, const char *folder, lk_error *error) {
+static lk_status start(lk_owner *owner, const lk_disk *disk, const char *folder, lk_error *error) {
   lk_recovery found;
   lk_status status = lk_gallery_lock_take(folder, &owner->lock, error);
   if (status != LK_OK) return status;
+  owner->lock.folder.disk = disk;
   status = lk_gallery_open_files(&owner->lock.folder, &owner->gallery, error);
   if (status == LK_OK) status = lk_pool_open(0, &owner->pool, error);
   if (status == LK_OK) status = make_journal(owner, error);
-  if (status == LK_OK)
-    status = lk_recovery_own(owner->gallery, owner->pool, &found, error);
+  if (status == LK_OK) status = lk_recovery_own(owner->gallery, owner->pool, &found, error);
   if (status != LK_OK) return status;
   owner->journal = found.journal;
   owner->cut_bytes = found.report.tail_bytes;
@@ -49,18 +49,22 @@ static lk_status start(lk_owner *owner, const char *folder, lk_error *error) {
   return status;
 }
 
-lk_status lk_owner_open(const char *folder, lk_owner **owner, lk_error *error) {
+lk_status lk_owner_open_on(const lk_disk *disk, const char *folder, lk_owner **owner, lk_error *error) {
   lk_owner *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
   opened->lock.fd = -1;
   pthread_mutex_init(&opened->mutex, NULL);
   pthread_cond_init(&opened->turned, NULL);
-  lk_status status = start(opened, folder, error);
+  lk_status status = start(opened, disk, folder, error);
   if (status == LK_OK)
     *owner = opened;
   else
     lk_owner_close(opened);
   return status;
+}
+
+lk_status lk_owner_open(const char *folder, lk_owner **owner, lk_error *error) {
+  return lk_owner_open_on(&lk_disk_system, folder, owner, error);
 }
 
 void lk_owner_close(lk_owner *owner) {
@@ -122,7 +126,7 @@ static uint64_t vector_bytes(const lk_draft *draft, uint32_t dim) {
 }
 
 static lk_status add_draft(lk_owner *owner, lk_group *group, const lk_draft *draft, lk_request *r, uint64_t *sequence,
-                          lk_error *error) {
+                           lk_error *error) {
   uint64_t epoch;
   lk_status status = lk_journal_add(owner->journal, draft->records, draft->count, sequence, &epoch, error);
   if (status != LK_OK) return status;
@@ -134,7 +138,9 @@ static lk_status add_draft(lk_owner *owner, lk_group *group, const lk_draft *dra
   }
   r->receipt.epoch = epoch;
   if (status != LK_OK) lk_owner_fail(owner, error); /* the journal has it, and memory cannot */
+  pthread_mutex_lock(&owner->mutex);
   owner->recorded += vector_bytes(draft, owner->gallery->manifest.dim);
+  pthread_mutex_unlock(&owner->mutex);
   return status;
 }
 
@@ -156,10 +162,8 @@ static void accept(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *se
   r->status = lk_owner_check(owner, &r->error);
   if (r->status == LK_OK) r->status = check_room(owner, group, r, &r->error);
   if (r->status == LK_OK) r->status = lk_draft_make(&draft, group, r, r->receipt.numbered_from, &r->error);
-  if (r->status == LK_OK && draft.count > 0) {
-    r->status = add_draft(owner, group, &draft, r, sequence, &r->error);
-    r->accepted = r->status == LK_OK;
-  }
+  if (r->status == LK_OK && draft.count > 0) r->status = add_draft(owner, group, &draft, r, sequence, &r->error);
+  r->accepted = r->status == LK_OK; /* also what is no change: it may be one already because of others in the group */
   lk_draft_free(&draft);
 }
 
@@ -244,11 +248,13 @@ lk_status lk_owner_compact(lk_owner *owner, const lk_claims *claims, uint64_t *e
   lk_gallery_authorisation authorisation;
   static const lk_policy_request asked = {.operation = LK_OPERATION_DELETE, .k = 1, .threshold = -INFINITY};
   lk_evidence evidence = {.fault = LK_OK};
+  lk_gallery_stat stat;
   uint64_t dead = 0;
   lk_status status = lk_gallery_authorise(&authorisation, owner->gallery, &asked, &evidence, claims, error);
   if (status == LK_OK) status = lk_expired_delete(owner, &dead, error);
   if (status == LK_OK) status = lk_fold(owner, LK_FOLD_ALL, error);
-  if (status == LK_OK) status = lk_gallery_record(&authorisation, dead, owner->gallery->contents->epoch, error);
+  lk_gallery_stat_get(owner->gallery, &stat);
+  if (status == LK_OK) status = lk_gallery_record(&authorisation, dead, stat.epoch, error);
   lk_gallery_authorise_end(&authorisation);
   if (status == LK_OK && erased != NULL) *erased = dead;
   return status;

@@ -12,11 +12,12 @@
 typedef struct lk_request {
   const lk_enrollment *enrollment; /* NULL: `changes` */
   const lk_change *changes;
-  uint32_t count; /* of rows or changes */
+  uint32_t count;      /* of rows or changes */
+  uint64_t expired_ms; /* deletions by key: only of what has expired at this Unix time; 0: whatever has the key */
   lk_receipt receipt;
   lk_status status;
   lk_error error;
-  bool accepted; /* it is in the group */
+  bool accepted; /* the group's fate is its own */
   bool done;
   struct lk_request *next;
 } lk_request;
@@ -37,6 +38,9 @@ struct lk_owner {
   uint64_t boundary; /* where there are two journals: the next number when the second one began */
   lk_error failure;  /* why it takes no more changes; "": it does */
 };
+
+/* As lk_owner_open, with a disk that a test puts in the place of the system's. */
+lk_status lk_owner_open_on(const lk_disk *disk, const char *folder, lk_owner **owner, lk_error *error);
 
 /* Waits for the turn, in which no other thread changes the gallery, and ends it. */
 void lk_owner_take_turn(lk_owner *owner);
