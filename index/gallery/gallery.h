@@ -24,6 +24,7 @@ struct lk_gallery {
   lk_catalog *shown; /* what positions count: as of the opening, or of the last refresh */
   lk_contents *contents;
   lk_reading reading;
+  uint64_t last_death; /* the latest epoch in which the state file says that a row was deleted */
 };
 
 static inline lk_shape lk_gallery_shape(const lk_gallery *gallery) {

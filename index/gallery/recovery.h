@@ -6,9 +6,13 @@
 
 /* Sets what the state file that the manifest names says of the rows of these parts, which are those of the manifest's
  * segments. LK_ECORRUPT, LK_EFORMAT, LK_EIO, LK_ENOMEM. */
-lk_status lk_recovery_state(const lk_gallery *gallery, lk_part *const *parts, lk_error *error);
+lk_status lk_recovery_state(lk_gallery *gallery, lk_part *const *parts, lk_error *error);
 
-/* Applies what has come into the manifest's journals since `gallery->reading`, as somebody who only reads does. `pool`:
+/* A journal whose records contradict what is there is refused, even if all checksums match: a number or a living key
+ * that is given again, a seal that names no next journal. So is one that ends before something that the state file
+ * tells of. A change of a key or subject that nobody has is no contradiction: a fold writes what is already so.
+ *
+ * Applies what has come into the manifest's journals since `gallery->reading`, as somebody who only reads does. `pool`:
  * as of lk_apply. LK_ECORRUPT, LK_EFORMAT, LK_EIO, LK_ENOMEM: some of it may be applied. */
 lk_status lk_recovery_read(lk_gallery *gallery, lk_pool *pool, lk_error *error);
 

@@ -102,6 +102,8 @@ static json_t *to_json(const lk_manifest *manifest) {
  * is written can be read. */
 static lk_status check_files(const char *name, const lk_manifest *manifest, lk_error *error) {
   lk_manifest_journal before = {.id = 0, .epoch = 0, .sequence = manifest->sequence};
+  if (manifest->next_number > INT64_MAX)
+    return lk_fail(error, LK_EFORMAT, "%s: 'next_number' is above %" PRId64, name, INT64_MAX);
   for (uint32_t i = 0; i < manifest->segments_count; i++)
     if (manifest->segments[i].id >= manifest->next_file)
       return lk_fail(error, LK_EFORMAT, "%s: 'segments[%u].id' is not below 'next_file'", name, i);
