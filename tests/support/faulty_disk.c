@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILES_MAX = 64, SECTOR = 512 };
+enum { FILES_MAX = 256, SECTOR = 512 };
 
 /* A file, whatever its name. */
 typedef struct file {

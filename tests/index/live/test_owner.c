@@ -59,8 +59,10 @@ static void walk(lk_metric metric, lk_store store, const char *name, uint64_t nu
     snprintf(when, sizeof when, "%s, seed %llu, step %d", name, (unsigned long long)seed(), step);
     cr_assert_eq(world_change(&w, &random, owner, &error), LK_OK, "%s: %s", when, error.text);
     world_expect_searches(&w, &random, lk_owner_gallery(owner), result, when);
-    if (random_one_in(&random, 40)) cr_assert_eq(lk_fold(owner, LK_FOLD_JOURNAL, &error), LK_OK, "%s: %s", when, error.text);
-    if (random_one_in(&random, 60)) cr_assert_eq(lk_fold(owner, LK_FOLD_ALL, &error), LK_OK, "%s: %s", when, error.text);
+    if (random_one_in(&random, 40))
+      cr_assert_eq(lk_fold(owner, LK_FOLD_JOURNAL, &error), LK_OK, "%s: %s", when, error.text);
+    if (random_one_in(&random, 60))
+      cr_assert_eq(lk_fold(owner, LK_FOLD_ALL, &error), LK_OK, "%s: %s", when, error.text);
     if (random_one_in(&random, 15)) expect_reader(&w, folder, when);
     if (!random_one_in(&random, 30)) continue;
     lk_owner_close(owner);

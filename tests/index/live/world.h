@@ -6,7 +6,14 @@
 #include "kernels/backend.h"
 #include "tests/support/random.h"
 
-enum { WORLD_DIM = 12, WORLD_TEMPLATES = 4096, WORLD_KEYS = 400, WORLD_SUBJECTS = 60, WORLD_ROWS = 40 };
+enum {
+  WORLD_DIM = 12,
+  WORLD_TEMPLATES = 4096,
+  WORLD_LEAST = 200,
+  WORLD_KEYS = 400,
+  WORLD_SUBJECTS = 60,
+  WORLD_ROWS = 40
+};
 
 typedef struct world_template {
   uint64_t number, tags, expires_ms, version;
@@ -21,14 +28,21 @@ typedef struct world {
   uint64_t next_number;
   world_template *living; /* in the order of their numbers; expired ones too */
   uint32_t count;
+  uint32_t least;   /* below so many it only grows: WORLD_LEAST, unless a test sets another */
   uint32_t deleted; /* so far */
 } world;
 
 void world_open(world *w, lk_metric metric, lk_store store);
 void world_close(world *w);
+/* `to` is open, too. */
+void world_copy(world *to, const world *from);
 
-/* Makes a change of a random kind with the owner and, if it is acknowledged, in the model. Returns its status. */
+/* Makes a change of a random kind with the owner and, if it is acknowledged, in the model. Returns its status. An owner
+ * of NULL acknowledges all that can be: what the same draw would have come to. */
 lk_status world_change(world *w, random_state *random, lk_owner *owner, lk_error *error);
+
+/* What the gallery has otherwise than the model, in one buffer; NULL: nothing. */
+const char *world_difference(const world *w, lk_gallery *gallery);
 
 /* The gallery has exactly what the model has: each template with all of its fields, and nothing else. */
 void world_expect_templates(const world *w, lk_gallery *gallery, const char *when);
