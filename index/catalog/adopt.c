@@ -5,72 +5,54 @@
 
 #include "base/fail.h"
 #include "index/catalog/gathering.h"
-
-static uint64_t number_at(const lk_part *part, uint32_t position) {
-  return part->segment.block.numbers[lk_segment_row_at(&part->segment, position)];
-}
-
-static bool find_in_part(const lk_part *part, uint64_t number, uint32_t *row) {
-  uint32_t low = 0, high = part->segment.block.rows;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    if (number_at(part, middle) < number)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  if (low == part->segment.block.rows) return false;
-  *row = lk_segment_row_at(&part->segment, low);
-  return part->segment.block.numbers[*row] == number;
-}
-
-bool lk_catalog_find_number(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *row) {
-  uint32_t low = 0, high = catalog->parts_count;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    if (number_at(catalog->parts[middle], 0) <= number)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  if (low == 0) return false;
-  *part = low - 1;
-  return find_in_part(catalog->parts[low - 1], number, row);
-}
+#include "index/catalog/subjects.h"
 
 /* What is known of a row of the catalog, to the same row of a new part. */
 static lk_status carry_row(const lk_part *from, uint32_t was, lk_part *to, uint32_t row, lk_error *error) {
-  lk_template known = lk_part_template(from, was), written = lk_part_template(to, row);
-  lk_status status = LK_OK;
-  if (!lk_part_lives(from, was)) {
-    status = lk_part_reserve(to, LK_RECORD_DELETE_KEY, error);
-    if (status == LK_OK) lk_part_kill(to, row, lk_part_died(from, was));
+  lk_template known = lk_part_template(from, was);
+  if (from->subjects != NULL && to->subjects != NULL) to->subjects[row] = from->subjects[was];
+  return lk_part_set(to, row, lk_part_died(from, was), known.expires_ms, known.tags, error);
+}
+
+/* A place among the catalog's rows in the order of their numbers. */
+typedef struct cursor {
+  const lk_catalog *catalog;
+  uint32_t part, position;
+} cursor;
+
+/* Moves on to the first row with at least this number; false if there is none. */
+static bool move_to(cursor *c, uint64_t number, uint64_t *found) {
+  for (; c->part < c->catalog->parts_count; c->part++, c->position = 0) {
+    const lk_segment *segment = &c->catalog->parts[c->part]->segment;
+    uint32_t last = segment->block.rows - 1;
+    if (segment->block.numbers[lk_segment_row_at(segment, last)] < number) continue;
+    while ((*found = segment->block.numbers[lk_segment_row_at(segment, c->position)]) < number) c->position++;
+    return true;
   }
-  if (status == LK_OK && known.expires_ms != written.expires_ms) {
-    status = lk_part_reserve(to, LK_RECORD_EXPIRE, error);
-    if (status == LK_OK) lk_part_expire(to, row, known.expires_ms);
-  }
-  if (status == LK_OK && known.tags != written.tags) {
-    status = lk_part_reserve(to, LK_RECORD_TAG, error);
-    if (status == LK_OK) lk_part_tag(to, row, known.tags, UINT64_MAX);
-  }
-  return status;
+  return false;
 }
 
 /* A row that the catalog had and has no more was deleted, and dropped when parts in memory were merged. */
 static lk_status carry_part(const lk_contents *contents, lk_part *to, lk_error *error) {
-  const lk_catalog *catalog = contents->catalog;
+  cursor c = {.catalog = contents->catalog};
   lk_status status = LK_OK;
-  for (uint32_t r = 0, part, row; status == LK_OK && r < to->segment.block.rows; r++) {
-    uint64_t number = to->segment.block.numbers[r];
-    if (lk_catalog_find_number(catalog, number, &part, &row)) {
-      status = carry_row(catalog->parts[part], row, to, r, error);
+  for (uint32_t position = 0; status == LK_OK && position < to->segment.block.rows; position++) {
+    uint32_t row = lk_segment_row_at(&to->segment, position);
+    uint64_t number = to->segment.block.numbers[row], found;
+    lk_template written = lk_part_template(to, row);
+    if (move_to(&c, number, &found) && found == number) {
+      const lk_part *from = c.catalog->parts[c.part];
+      status = carry_row(from, lk_segment_row_at(&from->segment, c.position), to, row, error);
     } else if (number < contents->next_number) {
-      status = lk_part_reserve(to, LK_RECORD_DELETE_KEY, error);
-      if (status == LK_OK) lk_part_kill(to, r, contents->epoch);
+      status = lk_part_set(to, row, contents->epoch, written.expires_ms, written.tags, error);
     }
   }
   return status;
+}
+
+static lk_status take_over(const lk_contents *contents, lk_part *part, lk_error *error) {
+  lk_status status = contents->device != NULL ? lk_subjects_forget(part, error) : LK_OK;
+  return status == LK_OK ? carry_part(contents, part, error) : status;
 }
 
 /* The rows in memory that are in no file yet. */
@@ -93,8 +75,9 @@ static lk_status gather_rest(const lk_contents *contents, uint64_t first_number,
 
 static void put_in_place(lk_contents *contents, lk_catalog *catalog) {
   pthread_rwlock_wrlock(&contents->lock);
-  lk_contents_replace(contents, catalog);
+  lk_catalog *before = lk_contents_replace(contents, catalog);
   pthread_rwlock_unlock(&contents->lock);
+  lk_contents_retire(contents, before);
 }
 
 static lk_status adopt(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error) {
@@ -117,7 +100,7 @@ lk_status lk_adopt(lk_contents *contents, lk_part *const *files, uint32_t files_
   if (parts == NULL) return lk_fail_memory(error);
   lk_status status = gather_rest(contents, first_number, pool, &rest, error);
   for (uint32_t i = 0; status == LK_OK && i < files_count; i++)
-    if (!lk_catalog_has(contents->catalog, files[i])) status = carry_part(contents, files[i], error);
+    if (!lk_catalog_has(contents->catalog, files[i])) status = take_over(contents, files[i], error);
   if (status == LK_OK) {
     if (files_count > 0) memcpy(parts, files, files_count * sizeof *parts);
     parts[files_count] = rest;

@@ -11,7 +11,4 @@
 lk_status lk_adopt(lk_contents *contents, lk_part *const *files, uint32_t files_count, uint64_t first_number,
                    lk_pool *pool, lk_error *error);
 
-/* The row with this number; false if there is none. */
-bool lk_catalog_find_number(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *row);
-
 #endif

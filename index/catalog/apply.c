@@ -9,6 +9,8 @@
 #include "index/catalog/gathering.h"
 #include "kernels/search/device.h"
 
+enum { LARGE_ROWS = 8192 };
+
 typedef struct making {
   lk_contents *contents;
   const lk_group *group;
@@ -54,6 +56,7 @@ static void drop_deleted(lk_gathering *joined, uint32_t first) {
   for (uint32_t i = first; i < joined->count; i++) {
     if (joined->templates[i].key.length == 0) continue;
     joined->templates[kept] = joined->templates[i];
+    joined->subjects[kept] = joined->subjects[i];
     joined->rows[kept++] = joined->rows[i];
   }
   joined->count = kept;
@@ -158,8 +161,9 @@ static lk_status change_in_place(const making *m, lk_error *error) {
   return status;
 }
 
-/* Rows that are new are loaded here too, so that a group waits for searches once. */
-static lk_status put_in_place(making *m, lk_part *part, lk_error *error) {
+/* A small part is loaded here, so that its group waits for searches once; a large one was loaded before, as that takes
+ * longer than a wait. */
+static lk_status put_in_place(making *m, lk_part *part, lk_catalog **before, lk_error *error) {
   lk_contents *contents = m->contents;
   lk_catalog *catalog;
   lk_status status = part != NULL ? lk_contents_load_parts(contents, &part, 1, error) : LK_OK;
@@ -169,7 +173,7 @@ static lk_status put_in_place(making *m, lk_part *part, lk_error *error) {
     return status;
   }
   status = change_in_place(m, &contents->failure);
-  lk_contents_replace(contents, catalog);
+  *before = lk_contents_replace(contents, catalog);
   contents->epoch = m->group->epoch;
   if (m->group->next_number > contents->next_number) contents->next_number = m->group->next_number;
   return status == LK_OK ? LK_OK : lk_fail(error, status, "%s", contents->failure.text);
@@ -177,14 +181,17 @@ static lk_status put_in_place(making *m, lk_part *part, lk_error *error) {
 
 static lk_status apply(making *m, lk_pool *pool, lk_error *error) {
   lk_part *part;
+  lk_catalog *before = NULL;
   lk_status status = make_part(m, pool, &part, error);
   if (status == LK_OK && part != NULL) status = lk_contents_number(m->contents, &part, 1, error);
   if (status == LK_OK) status = reserve_changes(m, error);
+  if (status == LK_OK && m->joined.count > LARGE_ROWS) status = lk_contents_load_parts(m->contents, &part, 1, error);
   if (status == LK_OK) {
     pthread_rwlock_wrlock(&m->contents->lock);
-    status = put_in_place(m, part, error);
+    status = put_in_place(m, part, &before, error);
     pthread_rwlock_unlock(&m->contents->lock);
   }
+  if (before != NULL) lk_contents_retire(m->contents, before);
   lk_part_release(part);
   return status;
 }

@@ -74,6 +74,22 @@ lk_template lk_catalog_template(const lk_catalog *catalog, uint64_t row) {
   return lk_part_template(part, inside);
 }
 
+/* Parts are in the order of their rows' numbers. */
+bool lk_catalog_find_number(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *row) {
+  uint32_t low = 0, high = catalog->parts_count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    const lk_segment *segment = &catalog->parts[middle]->segment;
+    if (segment->block.numbers[lk_segment_row_at(segment, 0)] <= number)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == 0) return false;
+  *part = low - 1;
+  return lk_segment_find_number(&catalog->parts[low - 1]->segment, number, row);
+}
+
 struct finding {
   const lk_catalog *catalog;
   bool found;

@@ -36,6 +36,9 @@ lk_status lk_catalog_check_files(const lk_catalog *catalog, lk_error *error);
 /* The template of a row among all, as searches count them. */
 lk_template lk_catalog_template(const lk_catalog *catalog, uint64_t row);
 
+/* Finds the row with this template number, also one that was deleted; false if there is none. */
+bool lk_catalog_find_number(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *row);
+
 /* Finds the row with this key that was not deleted: its part and its row there. False if there is none. */
 bool lk_catalog_find_key(const lk_catalog *catalog, lk_text key, uint32_t *part, uint32_t *row);
 

@@ -55,13 +55,19 @@ static double longest_of(const lk_segment *segment) {
   return (lk_codes_length(segment->block.mean, segment->shape.dim, origin) + longest) * (1 + 0x1p-40);
 }
 
+static double longest_in(const lk_catalog *catalog) {
+  double longest = 0;
+  for (uint32_t i = 0; i < catalog->parts_count; i++) longest = fmax(longest, catalog->parts[i]->longest);
+  return longest;
+}
+
 static lk_status load_part(lk_contents *contents, lk_part *part, lk_error *error) {
   lk_block block;
   lk_status status = lk_part_block(part, &block, error);
   if (status != LK_OK) return status;
   status = lk_device_load_block(contents->device, contents->shape, &block, &part->resident, error);
   if (status != LK_OK) return status;
-  if (contents->shape.metric == LK_IP) contents->longest = fmax(contents->longest, longest_of(&part->segment));
+  if (contents->shape.metric == LK_IP) part->longest = longest_of(&part->segment);
   lk_segment_forget_codes(&part->segment);
   return LK_OK;
 }
@@ -71,7 +77,6 @@ lk_status lk_contents_load(lk_contents *contents, lk_device *device, lk_error *e
   lk_contents_unload(contents);
   if (status != LK_OK) return status;
   contents->device = device;
-  contents->longest = 0;
   const lk_catalog *catalog = contents->catalog;
   status = lk_subjects_number(catalog, &contents->subjects_count, error);
   for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count; i++) {
@@ -80,6 +85,7 @@ lk_status lk_contents_load(lk_contents *contents, lk_device *device, lk_error *e
     catalog->residents[i] = catalog->parts[i]->resident;
   }
   if (status != LK_OK) lk_contents_unload(contents);
+  contents->longest = longest_in(catalog);
   return status;
 }
 
@@ -98,10 +104,15 @@ lk_status lk_contents_load_parts(lk_contents *contents, lk_part *const *parts, u
   return status;
 }
 
-void lk_contents_replace(lk_contents *contents, lk_catalog *catalog) {
+lk_catalog *lk_contents_replace(lk_contents *contents, lk_catalog *catalog) {
   lk_catalog *before = contents->catalog;
   contents->catalog = catalog;
+  contents->longest = longest_in(catalog);
+  return before;
+}
+
+void lk_contents_retire(lk_contents *contents, lk_catalog *before) {
   for (uint32_t i = 0; i < before->parts_count; i++)
-    if (!lk_catalog_has(catalog, before->parts[i])) lk_contents_drop(contents, before->parts[i]);
+    if (!lk_catalog_has(contents->catalog, before->parts[i])) lk_contents_drop(contents, before->parts[i]);
   lk_catalog_release(before);
 }

@@ -7,7 +7,7 @@
 #include "index/catalog/catalog.h"
 
 /* Whoever reads it holds the lock for reading, whoever changes it for writing; only one thread at a time may be about
- * to change it. */
+ * to change it: an owner has turns for that. */
 typedef struct lk_contents {
   pthread_rwlock_t lock;
   lk_shape shape;
@@ -38,8 +38,12 @@ lk_status lk_contents_load_parts(lk_contents *contents, lk_part *const *parts, u
 /* Takes a part that joins no catalog off the device, if it is there. */
 void lk_contents_drop(lk_contents *contents, lk_part *part);
 
-/* Puts another catalog in place, which this takes over, and unloads the parts that are in it no more. The caller has
- * the lock for writing. */
-void lk_contents_replace(lk_contents *contents, lk_catalog *catalog);
+/* Puts another catalog in place, which this takes over, and returns the one before, to be retired. The caller has the
+ * lock for writing. */
+lk_catalog *lk_contents_replace(lk_contents *contents, lk_catalog *catalog);
+
+/* Unloads the parts that are in the catalog no more, and lets it go. Nobody searches it, since whoever has replaced it
+ * had the lock; this needs none, and so keeps nobody waiting. */
+void lk_contents_retire(lk_contents *contents, lk_catalog *before);
 
 #endif

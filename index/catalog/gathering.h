@@ -10,14 +10,15 @@ typedef struct lk_gathering {
   lk_template *templates;
   const void **rows; /* as a segment stores them */
   const char **faults;
-  uint32_t count, room;
+  uint32_t *subjects; /* their numbers, or LK_SUBJECT_UNKNOWN */
+  uint32_t count;
 } lk_gathering;
 
 /* Makes room for so many rows. LK_ENOMEM. */
 lk_status lk_gathering_open(lk_gathering *gathering, uint64_t room, lk_error *error);
 void lk_gathering_free(lk_gathering *gathering);
 
-/* Adds a row, for which there is room, with a number above those before. */
+/* Adds a row, for which there is room, with a number above those before; its subject has no number yet. */
 void lk_gathering_add(lk_gathering *gathering, const lk_template *template, const void *row);
 
 /* Adds the rows of a part that were not deleted and have at least this number, as they are now. */
@@ -27,7 +28,10 @@ void lk_gathering_add_part(lk_gathering *gathering, const lk_part *part, uint64_
 lk_segment_content lk_gathering_content(const lk_gathering *gathering, lk_shape shape, uint32_t first, uint32_t count,
                                         const char *name);
 
-/* Makes a part in memory of all rows; *part is NULL if there are none. LK_ECORRUPT: a row is not what was enrolled. */
+/* Drops the first `count` rows. */
+void lk_gathering_drop(lk_gathering *gathering, uint32_t count);
+
+/* Makes a part in memory of all rows, with the numbers of their subjects; *part is NULL if there are none. LK_ECORRUPT: a row is not what was enrolled. */
 lk_status lk_gathering_make(const lk_gathering *gathering, lk_shape shape, const char *name, lk_pool *pool,
                             lk_part **part, lk_error *error);
 

@@ -167,3 +167,21 @@ void lk_part_expire(lk_part *part, uint32_t row, uint64_t expires_ms) { STORE(&p
 void lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask) {
   STORE(&part->tags[row], (part->tags[row] & ~mask) | (tags & mask));
 }
+
+lk_status lk_part_set(lk_part *part, uint32_t row, uint64_t died, uint64_t expires_ms, uint64_t tags, lk_error *error) {
+  lk_template before = lk_part_template(part, row);
+  lk_status status = LK_OK;
+  if (died != UINT64_MAX) {
+    status = lk_part_reserve(part, LK_RECORD_DELETE_KEY, error);
+    if (status == LK_OK) lk_part_kill(part, row, died);
+  }
+  if (status == LK_OK && expires_ms != before.expires_ms) {
+    status = lk_part_reserve(part, LK_RECORD_EXPIRE, error);
+    if (status == LK_OK) lk_part_expire(part, row, expires_ms);
+  }
+  if (status == LK_OK && tags != before.tags) {
+    status = lk_part_reserve(part, LK_RECORD_TAG, error);
+    if (status == LK_OK) lk_part_tag(part, row, tags, UINT64_MAX);
+  }
+  return status;
+}

@@ -20,6 +20,8 @@ typedef struct lk_widened {
   lk_tile *tiles;
 } lk_widened;
 
+#define LK_SUBJECT_UNKNOWN UINT32_MAX /* in place of a subject's number */
+
 typedef struct lk_part {
   atomic_uint references;
   uint32_t file; /* its segment's id; 0: it lies in memory */
@@ -29,6 +31,7 @@ typedef struct lk_part {
   atomic_uint living;                 /* rows that were not deleted */
   uint32_t *subjects;                 /* numbers (index/catalog/subjects.h); NULL: the gallery was not loaded */
   lk_resident_block *resident;        /* on the gallery's device; NULL: it is not there */
+  double longest;                     /* no row is longer; set by loading under ip */
 } lk_part;
 
 /* Takes the segment over, on success; it has one reference. `file`: as above. LK_ENOMEM. */
@@ -62,5 +65,9 @@ lk_status lk_part_reserve(lk_part *part, lk_record_kind kind, lk_error *error);
 void lk_part_kill(lk_part *part, uint32_t row, uint64_t epoch);
 void lk_part_expire(lk_part *part, uint32_t row, uint64_t expires_ms);
 void lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask);
+
+/* Makes a row of a part that nobody searches yet what is known of it: when it died (UINT64_MAX: it lives), when it
+ * expires, its tags. LK_ENOMEM. */
+lk_status lk_part_set(lk_part *part, uint32_t row, uint64_t died, uint64_t expires_ms, uint64_t tags, lk_error *error);
 
 #endif

@@ -48,6 +48,22 @@ static lk_status number(const lk_catalog *catalog, bool living_only, uint32_t *n
   return LK_OK;
 }
 
+/* The part's numbers; of a part without any they are not known. NULL: out of memory. */
+static uint32_t *numbers_of(lk_part *part) {
+  uint32_t rows = part->segment.block.rows;
+  if (part->subjects != NULL) return part->subjects;
+  part->subjects = malloc(rows * sizeof *part->subjects);
+  for (uint32_t r = 0; part->subjects != NULL && r < rows; r++) part->subjects[r] = LK_SUBJECT_UNKNOWN;
+  return part->subjects;
+}
+
+lk_status lk_subjects_forget(lk_part *part, lk_error *error) {
+  uint32_t *numbers = numbers_of(part);
+  if (numbers == NULL) return lk_fail_memory(error);
+  for (uint32_t r = 0; r < part->segment.block.rows; r++) numbers[r] = LK_SUBJECT_UNKNOWN;
+  return LK_OK;
+}
+
 static lk_status number_all(const lk_catalog *catalog, bool living_only, uint32_t **numbers, uint32_t *count,
                             lk_error *error) {
   *numbers = malloc((catalog->rows + 1) * sizeof **numbers);
@@ -55,17 +71,12 @@ static lk_status number_all(const lk_catalog *catalog, bool living_only, uint32_
   return number(catalog, living_only, *numbers, count, error);
 }
 
-static uint32_t *room_of(lk_part *part) {
-  if (part->subjects == NULL) part->subjects = malloc(part->segment.block.rows * sizeof *part->subjects);
-  return part->subjects;
-}
-
 lk_status lk_subjects_number(const lk_catalog *catalog, uint32_t *count, lk_error *error) {
   uint32_t *numbers;
   lk_status status = number_all(catalog, false, &numbers, count, error);
   for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count; i++) {
     lk_part *part = catalog->parts[i];
-    if (room_of(part) == NULL) status = lk_fail_memory(error);
+    if (numbers_of(part) == NULL) status = lk_fail_memory(error);
     if (status != LK_OK) break;
     memcpy(part->subjects, numbers + catalog->first_row[i], part->segment.block.rows * sizeof *numbers);
   }
@@ -80,8 +91,6 @@ lk_status lk_subjects_count(const lk_catalog *catalog, uint32_t *count, lk_error
   return status;
 }
 
-#define UNKNOWN UINT32_MAX
-
 struct naming {
   lk_part *const *parts;
   uint32_t number;
@@ -94,8 +103,8 @@ static void take_number(void *context, uint32_t part, uint32_t row) {
 
 /* The number that the subject has in these parts, where deleted rows keep theirs. */
 static uint32_t known_number(lk_part *const *parts, uint32_t count, lk_text subject) {
-  struct naming n = {.parts = parts, .number = UNKNOWN};
-  for (uint32_t i = 0; n.number == UNKNOWN && i < count; i++)
+  struct naming n = {.parts = parts, .number = LK_SUBJECT_UNKNOWN};
+  for (uint32_t i = 0; n.number == LK_SUBJECT_UNKNOWN && i < count; i++)
     lk_segment_each_of_subject(&parts[i]->segment, subject, i, take_number, &n);
   return n.number;
 }
@@ -113,15 +122,16 @@ static void give_number(void *context, uint32_t part, uint32_t row) {
 lk_status lk_subjects_number_part(const lk_catalog *catalog, lk_part *const *parts, uint32_t number, uint32_t *count,
                                   lk_error *error) {
   lk_part *part = parts[number];
-  uint32_t rows = part->segment.block.rows, *numbers = room_of(part);
+  uint32_t rows = part->segment.block.rows, *numbers = numbers_of(part);
   if (numbers == NULL) return lk_fail_memory(error);
-  for (uint32_t r = 0; r < rows; r++) numbers[r] = UNKNOWN;
   for (uint32_t r = 0; r < rows; r++) {
-    if (numbers[r] != UNKNOWN) continue;
+    if (numbers[r] != LK_SUBJECT_UNKNOWN) continue;
     lk_text subject = lk_part_template(part, r).subject;
     struct giving g = {.numbers = numbers, .number = known_number(catalog->parts, catalog->parts_count, subject)};
-    if (g.number == UNKNOWN) g.number = known_number(parts, number, subject);
-    if (g.number == UNKNOWN) g.number = (*count)++;
+    if (g.number == LK_SUBJECT_UNKNOWN) g.number = known_number(parts, number, subject);
+    if (g.number == LK_SUBJECT_UNKNOWN && *count == LK_SUBJECT_UNKNOWN)
+      return lk_fail(error, LK_EINVAL, "there are no more numbers for subjects until the gallery is loaded again");
+    if (g.number == LK_SUBJECT_UNKNOWN) g.number = (*count)++;
     lk_segment_each_of_subject(&part->segment, subject, 0, give_number, &g);
     numbers[r] = g.number;
   }

@@ -122,7 +122,7 @@ static lk_status take_parts(lk_gallery *gallery, lk_part *const *parts, lk_error
   lk_status status = lk_contents_open(lk_gallery_shape(gallery), &gallery->contents, error);
   if (status == LK_OK) status = lk_catalog_make(parts, gallery->manifest.segments_count, &catalog, error);
   if (status != LK_OK) return status;
-  lk_contents_replace(gallery->contents, catalog);
+  lk_contents_retire(gallery->contents, lk_contents_replace(gallery->contents, catalog));
   gallery->contents->epoch = gallery->manifest.epoch;
   gallery->contents->next_number = gallery->manifest.next_number;
   gallery->shown = lk_catalog_hold(catalog);

@@ -9,24 +9,6 @@
 
 /* ---- the state file ---- */
 
-static lk_status set_row(lk_part *part, const lk_state_entry *entry, lk_error *error) {
-  lk_template written = lk_part_template(part, entry->row);
-  lk_status status = LK_OK;
-  if (entry->died != UINT64_MAX) {
-    status = lk_part_reserve(part, LK_RECORD_DELETE_KEY, error);
-    if (status == LK_OK) lk_part_kill(part, entry->row, entry->died);
-  }
-  if (status == LK_OK && entry->expires_ms != written.expires_ms) {
-    status = lk_part_reserve(part, LK_RECORD_EXPIRE, error);
-    if (status == LK_OK) lk_part_expire(part, entry->row, entry->expires_ms);
-  }
-  if (status == LK_OK && entry->tags != written.tags) {
-    status = lk_part_reserve(part, LK_RECORD_TAG, error);
-    if (status == LK_OK) lk_part_tag(part, entry->row, entry->tags, UINT64_MAX);
-  }
-  return status;
-}
-
 static lk_part *part_of(const lk_manifest *manifest, lk_part *const *parts, uint32_t segment) {
   uint32_t i = 0;
   while (i < manifest->segments_count && manifest->segments[i].id != segment) i++;
@@ -44,7 +26,7 @@ lk_status lk_recovery_state(lk_gallery *gallery, lk_part *const *parts, lk_error
   for (uint32_t i = 0; status == LK_OK && i < state.count; i++) {
     const lk_state_entry *entry = &state.entries[i];
     if (i == 0 || state.entries[i - 1].segment != entry->segment) part = part_of(manifest, parts, entry->segment);
-    status = set_row(part, entry, error);
+    status = lk_part_set(part, entry->row, entry->died, entry->expires_ms, entry->tags, error);
     if (entry->died != UINT64_MAX && entry->died > gallery->last_death) gallery->last_death = entry->died;
   }
   lk_state_free(&state);

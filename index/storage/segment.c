@@ -403,3 +403,17 @@ uint32_t lk_segment_place(const lk_segment *segment, uint32_t row) {
   }
   return low;
 }
+
+bool lk_segment_find_number(const lk_segment *segment, uint64_t number, uint32_t *row) {
+  uint32_t low = 0, high = segment->block.rows;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (segment->block.numbers[lk_segment_row_at(segment, middle)] < number)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == segment->block.rows) return false;
+  *row = lk_segment_row_at(segment, low);
+  return segment->block.numbers[*row] == number;
+}

@@ -77,6 +77,9 @@ uint32_t lk_segment_row_at(const lk_segment *segment, uint32_t position);
 /* The position of a row in by_number. */
 uint32_t lk_segment_place(const lk_segment *segment, uint32_t row);
 
+/* Finds the row with this template number; false if there is none. */
+bool lk_segment_find_number(const lk_segment *segment, uint64_t number, uint32_t *row);
+
 /* Finds the first row with this key; false if there is none. */
 bool lk_segment_find_key(const lk_segment *segment, lk_text key, uint32_t *row);
 
