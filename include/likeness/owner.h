@@ -2,8 +2,8 @@
  * a call here has returned LK_OK for survives the death of the process and a power cut, and every search that starts
  * afterwards sees it.
  *
- * Threads: any threads may change and search at once. Changes that come together share one fsync. While a change is
- * put in place searches wait, for about the time of one search.
+ * Threads: any threads may change and search at once. Changes that come together share one fsync. A change is
+ * put in place when the searches that came before it have ended; those that come after it wait for it.
  *
  * After LK_EIO from a change nobody knows whether it is on the disk. The owner then takes no more changes; close it and
  * open it again, and the gallery shows what is there. */
@@ -26,9 +26,12 @@ LK_API lk_status lk_owner_open(const char *folder, lk_owner **owner, lk_error *e
 /* Waits for the background. No thread may use the owner or its gallery. NULL is allowed. */
 LK_API void lk_owner_close(lk_owner *owner);
 
-/* The gallery, to be loaded and searched; it lives until the owner is closed, who closes it. Its positions are those of
- * the opening (lk_gallery_refresh). */
+/* The gallery, to be searched; it lives until the owner is closed, who closes it. Its positions are those of the
+ * opening, or of the last lk_owner_compact. */
 LK_API lk_gallery *lk_owner_gallery(const lk_owner *owner);
+
+/* lk_gallery_load, for the gallery of an owner. */
+LK_API lk_status lk_owner_load(lk_owner *owner, lk_device *device, lk_error *error);
 
 /* Of the journal, when the owner was opened. */
 LK_API uint64_t lk_owner_cut_bytes(const lk_owner *owner);

@@ -56,7 +56,6 @@ static void fill_from(const window *above, window *w) {
     if (above->is_full[p]) w->positions[w->count++] = above->positions[p];
 }
 
-/* Rows that were cut off look like damage: then the cut is the reason. */
 static lk_status search(run *r, uint32_t level) {
   window *w = &r->windows[level];
   lk_query query = {.k = level_k[level], .control = r->dedupe->control};
@@ -64,7 +63,6 @@ static lk_status search(run *r, uint32_t level) {
   lk_status status = LK_OK;
   for (uint32_t p = 0; status == LK_OK && p < w->count; p++)
     status = lk_gallery_export_unchecked(r->gallery, w->positions[p], r->probes + (size_t)p * r->stat.dim, r->error);
-  if (status == LK_ECORRUPT && lk_catalog_check_files(r->gallery->shown, r->error) != LK_OK) return LK_EIO;
   if (status != LK_OK) return status;
   return lk_gallery_identify_prepared(r->gallery, &query, &probes, 1, w->result, NULL, r->error);
 }

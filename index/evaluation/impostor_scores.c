@@ -18,6 +18,7 @@ enum { BATCH_PROBES = 256, CHUNK_TEMPLATES = 64 };
 
 typedef struct comparison {
   const lk_gallery *gallery;
+  lk_catalog *shown;
   const lk_vectors *probes;
   const lk_label_file *labels;
   lk_search_control *control;
@@ -44,10 +45,9 @@ static void prepare_probe(void *context, uint32_t thread, uint32_t item) {
 static void compare_template(comparison *c, uint64_t position, lk_tally *tally) {
   float x[LK_DIM_MAX];
   lk_shape shape = lk_gallery_shape(c->gallery);
-  uint32_t place;
-  const lk_part *part = lk_catalog_part_at(c->gallery->shown, position, &place);
-  if (!lk_part_lives(part, lk_segment_row_at(&part->segment, place))) return;
-  lk_text subject = lk_gallery_template(c->gallery, position).subject;
+  lk_template t = lk_gallery_template(c->gallery, position);
+  if (t.key.length == 0) return; /* it was deleted */
+  lk_text subject = t.subject;
   lk_error error;
   if (lk_gallery_export_unchecked(c->gallery, position, x, &error) != LK_OK && !atomic_exchange(&c->failed, true))
     *c->error = error;
@@ -62,11 +62,11 @@ static void compare_chunk(void *context, uint32_t thread, uint32_t item) {
   comparison *c = context;
   uint64_t begin = (uint64_t)item * CHUNK_TEMPLATES, end = begin + CHUNK_TEMPLATES;
   if (!lk_control_goes_on(c->control)) return;
-  for (uint64_t t = begin; t < end && t < c->gallery->shown->rows; t++) compare_template(c, t, &c->tallies[thread]);
+  for (uint64_t t = begin; t < end && t < c->shown->rows; t++) compare_template(c, t, &c->tallies[thread]);
 }
 
 static void compare_batches(comparison *c, lk_progress *progress, void *context) {
-  uint32_t chunks = (uint32_t)((c->gallery->shown->rows + CHUNK_TEMPLATES - 1) / CHUNK_TEMPLATES);
+  uint32_t chunks = (uint32_t)((c->shown->rows + CHUNK_TEMPLATES - 1) / CHUNK_TEMPLATES);
   for (; c->first < c->probes->rows && !lk_control_is_cancelled(c->control); c->first += c->count) {
     uint64_t left = c->probes->rows - c->first;
     c->count = left < BATCH_PROBES ? (uint32_t)left : BATCH_PROBES;
@@ -103,13 +103,15 @@ lk_status lk_impostor_scores_tally(const lk_gallery *gallery, const lk_vectors *
   lk_status status = lk_gallery_check_probes(gallery, probes, (lk_text){0}, error);
   if (status == LK_OK) status = lk_pool_open(threads, &c.pool, error);
   if (status != LK_OK) return status;
+  c.shown = lk_gallery_shown(gallery);
   status = open_tallies(&c, error);
   if (status == LK_OK) compare_batches(&c, progress, context);
   if (status == LK_OK) status = lk_control_check(control, error);
-  if (status == LK_OK) status = lk_catalog_check_files(gallery->shown, error);
+  if (status == LK_OK) status = lk_catalog_check_files(c.shown, error);
   if (status == LK_OK && atomic_load(&c.failed)) status = lk_fail(error, LK_ECORRUPT, "%s", damage.text);
   if (status == LK_OK) status = lk_file_check_at(probes->data, probes->name, error);
   for (uint32_t t = 0; status == LK_OK && t < lk_pool_threads(c.pool); t++) lk_tally_merge(tally, &c.tallies[t]);
+  lk_catalog_release(c.shown);
   close_comparison(&c);
   return status;
 }

@@ -75,7 +75,9 @@ static void find_any(void *context, uint32_t part, uint32_t row) {
 
 static bool is_enrolled(const lk_gallery *gallery, lk_text subject) {
   bool any = false;
-  lk_catalog_each_of_subject(gallery->shown, subject, find_any, &any);
+  lk_catalog *shown = lk_gallery_shown(gallery);
+  lk_catalog_each_of_subject(shown, subject, find_any, &any);
+  lk_catalog_release(shown);
   return any;
 }
 

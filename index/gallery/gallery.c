@@ -188,8 +188,28 @@ lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, l
 }
 
 void lk_gallery_show(lk_gallery *gallery) {
-  lk_catalog_release(gallery->shown);
+  pthread_rwlock_wrlock(&gallery->contents->lock);
+  lk_catalog *before = gallery->shown;
   gallery->shown = lk_catalog_hold(gallery->contents->catalog);
+  pthread_rwlock_unlock(&gallery->contents->lock);
+  lk_catalog_release(before);
+}
+
+lk_catalog *lk_gallery_shown(const lk_gallery *gallery) {
+  pthread_rwlock_rdlock(&gallery->contents->lock);
+  lk_catalog *shown = lk_catalog_hold(gallery->shown);
+  pthread_rwlock_unlock(&gallery->contents->lock);
+  return shown;
+}
+
+bool lk_gallery_find_number(const lk_gallery *gallery, uint64_t number, lk_template *found) {
+  uint32_t part, row;
+  pthread_rwlock_rdlock(&gallery->contents->lock);
+  const lk_catalog *catalog = gallery->contents->catalog;
+  bool lives = lk_catalog_find_number(catalog, number, &part, &row) && lk_part_lives(catalog->parts[part], row);
+  if (lives) *found = lk_part_template(catalog->parts[part], row);
+  pthread_rwlock_unlock(&gallery->contents->lock);
+  return lives;
 }
 
 static lk_status try_open(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
@@ -238,20 +258,34 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
   return lk_contents_load(gallery->contents, device, error);
 }
 
-lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
+/* Texts are those of what is shown, which stays; all that can change is as it is now. */
+static lk_template template_now(const lk_gallery *gallery, const lk_catalog *shown, uint64_t position) {
   uint32_t place;
-  if (position >= gallery->shown->rows) return (lk_template){0};
-  const lk_part *part = lk_catalog_part_at(gallery->shown, position, &place);
-  uint32_t row = lk_segment_row_at(&part->segment, place);
-  return lk_part_lives(part, row) ? lk_part_template(part, row) : (lk_template){0};
+  lk_template now;
+  if (position >= shown->rows) return (lk_template){0};
+  const lk_part *part = lk_catalog_part_at(shown, position, &place);
+  lk_template t = lk_part_template(part, lk_segment_row_at(&part->segment, place));
+  if (!lk_gallery_find_number(gallery, t.number, &now)) return (lk_template){0};
+  t.tags = now.tags;
+  t.expires_ms = now.expires_ms;
+  return t;
+}
+
+lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
+  lk_catalog *shown = lk_gallery_shown(gallery);
+  lk_template t = template_now(gallery, shown, position);
+  lk_catalog_release(shown);
+  return t;
 }
 
 lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error) {
+  lk_catalog *shown = lk_gallery_shown(gallery);
   uint32_t part, row;
-  if (lk_catalog_find_key(gallery->shown, key, &part, &row)) {
-    *position = gallery->shown->first_row[part] + lk_segment_place(&gallery->shown->parts[part]->segment, row);
-    return LK_OK;
-  }
+  bool found = lk_catalog_find_key(shown, key, &part, &row);
+  if (found) *position = shown->first_row[part] + lk_segment_place(&shown->parts[part]->segment, row);
+  found = found && template_now(gallery, shown, *position).key.length > 0;
+  lk_catalog_release(shown);
+  if (found) return LK_OK;
   return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->manifest.name, lk_text_shown(key),
                  key.bytes);
 }
@@ -280,8 +314,8 @@ lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_
   uint32_t count;
   lk_sight sight = {0};
   lk_gallery_enter(gallery, &sight);
-  lk_status status = lk_subjects_count(sight.catalog, &count, error);
   lk_gallery_leave(gallery);
+  lk_status status = lk_subjects_count(sight.catalog, &count, error);
   lk_sight_free(&sight);
   if (status == LK_OK) *subjects = count;
   return status;

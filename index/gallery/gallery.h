@@ -21,7 +21,7 @@ struct lk_gallery {
   lk_folder folder;
   lk_manifest manifest;
   lk_open_binding *binding;
-  lk_catalog *shown; /* what positions count: as of the opening, or of the last refresh */
+  lk_catalog *shown; /* what positions count, as of the last lk_gallery_show; under the lock of `contents` */
   lk_contents *contents;
   lk_reading reading;
   uint64_t last_death; /* the latest epoch in which the state file says that a row was deleted */
@@ -48,6 +48,12 @@ lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, l
 
 /* From now on positions count what the catalog has now. */
 void lk_gallery_show(lk_gallery *gallery);
+
+/* What positions count, to be released. */
+lk_catalog *lk_gallery_shown(const lk_gallery *gallery);
+
+/* The template with this number as it is now: false if it was deleted. */
+bool lk_gallery_find_number(const lk_gallery *gallery, uint64_t number, lk_template *found);
 
 /* Reads the manifest again if its file is another one, and takes the binding that it has now. LK_EIO, LK_EGALLERY,
  * LK_EFORMAT, LK_ECORRUPT: it cannot be read, so nobody knows the rules. */

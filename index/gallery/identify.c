@@ -110,7 +110,8 @@ static lk_status run_search(lk_result *result, const lk_query *query, lk_search_
   const lk_gallery *gallery = result->workspace.gallery;
   result->workspace.sight = &result->answer.sight;
   lk_gallery_enter(gallery, &result->answer.sight);
-  lk_status status = search(result, query, stats, error);
+  lk_status status = lk_gallery_check_entered(gallery, error);
+  if (status == LK_OK) status = search(result, query, stats, error);
   lk_gallery_leave(gallery);
   return status;
 }

@@ -113,6 +113,7 @@ static lk_status check_key(const lk_catalog *catalog, uint32_t part, uint32_t ro
   for (uint32_t i = 0; i < catalog->parts_count; i++)
     lk_segment_each_of_key(&catalog->parts[i]->segment, key, i, count_namesake, &n);
   if (n.indexed && !n.again) return LK_OK;
+  if (!lk_part_lives(catalog->parts[part], row)) return LK_OK; /* not any more */
   return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has another template with key '%.*s'", segment->path, row,
                  (int)key.length, key.bytes);
 }
@@ -132,10 +133,11 @@ static lk_status check_templates(const lk_catalog *catalog, uint32_t part, uint6
 static lk_status check_catalog(const lk_gallery *gallery, lk_error *error) {
   lk_sight sight = {0};
   lk_gallery_enter(gallery, &sight);
+  uint64_t next_number = gallery->contents->next_number;
+  lk_gallery_leave(gallery);
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && i < sight.catalog->parts_count; i++)
-    status = check_templates(sight.catalog, i, gallery->contents->next_number, error);
-  lk_gallery_leave(gallery);
+    status = check_templates(sight.catalog, i, next_number, error);
   lk_sight_free(&sight);
   return status;
 }

@@ -1,6 +1,7 @@
 #include "index/gallery/sight.h"
 
 #include "base/clock.h"
+#include "base/fail.h"
 #include "index/gallery/gallery.h"
 
 void lk_gallery_enter(const lk_gallery *gallery, lk_sight *sight) {
@@ -14,6 +15,12 @@ void lk_gallery_enter(const lk_gallery *gallery, lk_sight *sight) {
 }
 
 void lk_gallery_leave(const lk_gallery *gallery) { pthread_rwlock_unlock(&gallery->contents->lock); }
+
+lk_status lk_gallery_check_entered(const lk_gallery *gallery, lk_error *error) {
+  const char *failure = gallery->contents->failure.text;
+  if (failure[0] == '\0') return LK_OK;
+  return lk_fail(error, LK_EIO, "the gallery %s must be opened again: %s", gallery->manifest.name, failure);
+}
 
 void lk_sight_free(lk_sight *sight) {
   lk_catalog_release(sight->catalog);

@@ -18,6 +18,9 @@ typedef struct lk_sight {
 void lk_gallery_enter(const lk_gallery *gallery, lk_sight *sight);
 void lk_gallery_leave(const lk_gallery *gallery);
 
+/* LK_EIO: the gallery that was entered is not what its files say. */
+lk_status lk_gallery_check_entered(const lk_gallery *gallery, lk_error *error);
+
 /* Lets the catalog go. */
 void lk_sight_free(lk_sight *sight);
 

@@ -71,7 +71,8 @@ static lk_status compare(lk_result *result, const lk_query *query, lk_text subje
   const lk_gallery *gallery = result->answer.gallery;
   result->workspace.sight = &result->answer.sight;
   lk_gallery_enter(gallery, &result->answer.sight);
-  lk_status status = compare_all(result, query, subject, error);
+  lk_status status = lk_gallery_check_entered(gallery, error);
+  if (status == LK_OK) status = compare_all(result, query, subject, error);
   lk_gallery_leave(gallery);
   return status;
 }

@@ -169,10 +169,10 @@ static lk_status take_key(lk_draft *draft, const lk_group *group, const lk_enrol
   return LK_OK;
 }
 
-static lk_status draft_rows(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,
-                            const own_key *keys, uint32_t keys_count, lk_error *error) {
+static lk_status draft_rows(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t number,
+                            uint64_t *next_free, const own_key *keys, uint32_t keys_count, lk_error *error) {
   const lk_enrollment *e = request->enrollment;
-  uint64_t number = next_number, next_free = next_number + e->vectors->rows;
+  if (*next_free < number + e->vectors->rows) *next_free = number + e->vectors->rows;
   for (uint64_t row = 0; row < e->vectors->rows; row++) {
     lk_text key = e->labels != NULL ? e->labels[row].key : (lk_text){0};
     bool is_new = true;
@@ -182,7 +182,7 @@ static lk_status draft_rows(lk_draft *draft, const lk_group *group, lk_request *
       request->receipt.unchanged++;
       continue;
     }
-    if (key.length == 0) key = default_key(group, keys, keys_count, number, &next_free, draft->keys[row]);
+    if (key.length == 0) key = default_key(group, keys, keys_count, number, next_free, draft->keys[row]);
     lk_record *record = &draft->records[draft->count++];
     *record = enroll_record(e, row, number++, key);
     record->vector = draft->vectors + row * e->vectors->dim;
@@ -190,8 +190,16 @@ static lk_status draft_rows(lk_draft *draft, const lk_group *group, lk_request *
   return LK_OK;
 }
 
+/* The file may have been cut off since it was checked. */
+static lk_status read_vectors(const lk_vectors *vectors, float *out, lk_error *error) {
+  fenv_t callers = lk_enter_arithmetic();
+  lk_vector_to_f32(vectors, 0, vectors->rows, out);
+  fesetenv(&callers);
+  return lk_file_check_at(vectors->data, vectors->name, error);
+}
+
 static lk_status draft_enrollment(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,
-                                  lk_error *error) {
+                                  uint64_t *next_free, lk_error *error) {
   const lk_vectors *vectors = request->enrollment->vectors;
   uint64_t rows = vectors->rows;
   uint32_t keys_count;
@@ -203,8 +211,8 @@ static lk_status draft_enrollment(lk_draft *draft, const lk_group *group, lk_req
   if (keys == NULL || draft->records == NULL || draft->keys == NULL || draft->vectors == NULL)
     status = lk_fail_memory(error);
   if (status == LK_OK) status = list_keys(request->enrollment, keys, &keys_count, error);
-  if (status == LK_OK) lk_vector_to_f32(vectors, 0, rows, draft->vectors);
-  if (status == LK_OK) status = draft_rows(draft, group, request, next_number, keys, keys_count, error);
+  if (status == LK_OK) status = read_vectors(vectors, draft->vectors, error);
+  if (status == LK_OK) status = draft_rows(draft, group, request, next_number, next_free, keys, keys_count, error);
   free(keys);
   return status;
 }
@@ -230,9 +238,9 @@ static lk_status draft_changes(lk_draft *draft, const lk_group *group, lk_reques
 }
 
 lk_status lk_draft_make(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,
-                        lk_error *error) {
+                        uint64_t *next_free, lk_error *error) {
   *draft = (lk_draft){0};
-  lk_status status = request->enrollment != NULL ? draft_enrollment(draft, group, request, next_number, error)
+  lk_status status = request->enrollment != NULL ? draft_enrollment(draft, group, request, next_number, next_free, error)
                                                  : draft_changes(draft, group, request, error);
   if (status != LK_OK) lk_draft_free(draft);
   return status;

@@ -35,16 +35,13 @@ static lk_status delete_all(lk_owner *owner, const lk_sight *sight, lk_change *c
   return status == LK_OK ? delete_some(owner, sight, changes, count, error) : status;
 }
 
-lk_status lk_expired_delete(lk_owner *owner, uint64_t *dead, lk_error *error) {
+lk_status lk_expired_delete(lk_owner *owner, lk_error *error) {
   lk_sight sight = {0};
   lk_change *changes = malloc(AT_ONCE * sizeof *changes);
   if (changes == NULL) return lk_fail_memory(error);
   lk_gallery_enter(owner->gallery, &sight);
   lk_gallery_leave(owner->gallery);
   lk_status status = delete_all(owner, &sight, changes, error);
-  lk_gallery_enter(owner->gallery, &sight);
-  *dead = sight.catalog->rows - sight.living;
-  lk_gallery_leave(owner->gallery);
   lk_sight_free(&sight);
   free(changes);
   return status;

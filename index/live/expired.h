@@ -4,8 +4,7 @@
 
 #include "index/live/owner.h"
 
-/* Deletes those that have expired by now. `dead` receives how many of the rows that the gallery still has are deleted,
- * these and others. LK_EIO, LK_ENOMEM. */
-lk_status lk_expired_delete(lk_owner *owner, uint64_t *dead, lk_error *error);
+/* Deletes those that have expired by now. LK_EIO, LK_ENOMEM. */
+lk_status lk_expired_delete(lk_owner *owner, lk_error *error);
 
 #endif

@@ -11,6 +11,7 @@
 #include "index/storage/state.h"
 
 #define JOURNAL_BYTES (UINT64_C(64) << 20)
+#define JOURNAL_BYTES_MOST (UINT64_C(1) << 30)
 
 typedef struct fold {
   lk_owner *owner;
@@ -18,14 +19,13 @@ typedef struct fold {
   lk_sight sight;
   lk_manifest next;  /* that will be; shares what does not change with the gallery's */
   uint64_t boundary; /* rows with lower numbers go to segments */
-  uint32_t small;    /* segments that are far from full */
+  bool *chosen;      /* of each part of the sight: it is written anew */
   lk_part **files;   /* the parts that will be, in their order */
   lk_manifest_segment *segments;
   uint32_t files_count, room;
   lk_state_entry *entries;
   uint32_t entries_count, entries_room;
   lk_gathering gathering; /* of rows that go to the next segment */
-  lk_pool *pool;
 } fold;
 
 /* ---- sealing ---- */
@@ -113,45 +113,52 @@ static lk_status open_written(fold *f, uint32_t id, uint64_t checksum, lk_error 
   return status;
 }
 
-/* Writes what was gathered. */
-static lk_status write_gathered(fold *f, lk_error *error) {
+/* Writes the first rows that were gathered, and drops them. */
+static lk_status write_gathered(fold *f, uint32_t rows, lk_error *error) {
   lk_gallery *gallery = f->owner->gallery;
-  lk_status status = LK_OK;
-  for (uint32_t first = 0; status == LK_OK && first < f->gathering.count;) {
-    uint32_t left = f->gathering.count - first, rows = left < LK_SEGMENT_ROWS ? left : LK_SEGMENT_ROWS;
-    uint32_t id = f->next.next_file++;
-    char name[LK_SEGMENT_NAME_MAX];
-    uint64_t checksum;
-    lk_manifest_segment_name(id, name);
-    lk_segment_content content = lk_gathering_content(&f->gathering, lk_gallery_shape(gallery), first, rows, name);
-    status = lk_segment_write(&gallery->folder, name, &content, f->pool, &checksum, error);
-    if (status == LK_EBADPROBE) status = lk_fail(error, LK_ECORRUPT, "%s: a row was changed meanwhile", name);
-    if (status == LK_OK) status = open_written(f, id, checksum, error);
-    first += rows;
-  }
-  lk_gathering_free(&f->gathering);
+  uint32_t id = f->next.next_file++;
+  char name[LK_SEGMENT_NAME_MAX];
+  uint64_t checksum;
+  lk_manifest_segment_name(id, name);
+  lk_segment_content content = lk_gathering_content(&f->gathering, lk_gallery_shape(gallery), 0, rows, name);
+  lk_status status = lk_segment_write(&gallery->folder, name, &content, NULL, &checksum, error);
+  if (status == LK_EBADPROBE) status = lk_fail(error, LK_ECORRUPT, "%s: a row was changed meanwhile", name);
+  if (status == LK_OK) status = open_written(f, id, checksum, error);
+  lk_gathering_drop(&f->gathering, rows);
   return status;
-}
-
-/* How many files at the end are merged with the new rows: so that each row is written a logarithmic number of times. */
-static uint32_t first_merged(const fold *f, uint32_t files, uint64_t fresh) {
-  const lk_catalog *catalog = f->sight.catalog;
-  for (; files > 0; files--) {
-    uint64_t living = catalog->parts[files - 1]->living;
-    if (living >= 2 * fresh || living + fresh > LK_SEGMENT_ROWS) break;
-    fresh += living;
-  }
-  return files;
 }
 
 static bool is_small(const lk_part *part) { return part->living < LK_SEGMENT_ROWS / 2; }
 
-static bool is_rewritten(const fold *f, uint32_t i, uint32_t merged) {
-  const lk_part *part = f->sight.catalog->parts[i];
-  if (i >= merged) return true;
+static bool is_rewritten(const fold *f, const lk_part *part) {
+  if (part->living < part->segment.block.rows / 2) return true;
   if (f->kind != LK_FOLD_ALL) return false;
-  return lk_part_has_changed(part) || part->segment.header.version != LK_SEGMENT_VERSION ||
-         (is_small(part) && f->small > 1);
+  return lk_part_has_changed(part) || part->segment.header.version != LK_SEGMENT_VERSION;
+}
+
+/* Decides what becomes of each part: those in memory, what is_rewritten says, and files that are merged: at the end as
+ * long as not many more rows follow, so that each row is written a logarithmic number of times; in a fold of all also
+ * small ones beside others that are written. */
+static lk_status choose(fold *f, lk_error *error) {
+  const lk_catalog *catalog = f->sight.catalog;
+  uint32_t parts = catalog->parts_count;
+  uint64_t fresh = 0;
+  bool *chosen = f->chosen = calloc(parts + 1, sizeof *chosen);
+  if (chosen == NULL) return lk_fail_memory(error);
+  for (uint32_t i = 0; i < parts; i++) chosen[i] = catalog->parts[i]->file == 0 || is_rewritten(f, catalog->parts[i]);
+  for (uint32_t i = parts; i-- > 0;) {
+    uint64_t living = catalog->parts[i]->living;
+    if (!chosen[i] && (living >= 2 * fresh || living + fresh > LK_SEGMENT_ROWS)) break;
+    chosen[i] = true;
+    fresh += living;
+  }
+  for (uint32_t i = 0; f->kind == LK_FOLD_ALL && i < parts; i++) {
+    if (!is_small(catalog->parts[i])) continue;
+    bool beside = (i > 0 && (chosen[i - 1] || is_small(catalog->parts[i - 1]))) ||
+                  (i + 1 < parts && (chosen[i + 1] || is_small(catalog->parts[i + 1])));
+    chosen[i] = chosen[i] || beside;
+  }
+  return LK_OK;
 }
 
 static lk_status add_entries(fold *f, const lk_part *part, lk_error *error) {
@@ -176,44 +183,52 @@ static lk_status add_entries(fold *f, const lk_part *part, lk_error *error) {
   return LK_OK;
 }
 
-static uint64_t count_rows(const fold *f, uint32_t from) {
-  uint64_t rows = 0;
-  for (uint32_t i = from; i < f->sight.catalog->parts_count; i++)
-    rows += f->sight.catalog->parts[i]->segment.block.rows;
-  return rows;
+/* What is written anew must be what was written: its old file goes. */
+static lk_status check_source(const lk_part *part, lk_error *error) {
+  lk_status status = LK_OK;
+  if (part->file == 0) return LK_OK;
+  for (lk_section s = 0; status == LK_OK && s < LK_SECTIONS; s++) status = lk_segment_verify(&part->segment, s, error);
+  return status;
 }
 
-/* Gathers from part `i` on what is rewritten without a gap; returns where it ends. */
-static lk_status gather_run(fold *f, uint32_t *i, uint32_t files, uint32_t merged, lk_error *error) {
+/* The gathered rows, but for those that go to the next segment. */
+static lk_status write_full(fold *f, lk_error *error) {
+  lk_status status = LK_OK;
+  while (status == LK_OK && f->gathering.count >= LK_SEGMENT_ROWS) status = write_gathered(f, LK_SEGMENT_ROWS, error);
+  return status;
+}
+
+/* Writes the chosen parts from `i` on, up to the first that is not chosen. */
+static lk_status write_run(fold *f, uint32_t *i, lk_error *error) {
   const lk_catalog *catalog = f->sight.catalog;
-  lk_status status = lk_gathering_open(&f->gathering, count_rows(f, *i), error);
-  if (status != LK_OK) return status;
-  for (; *i < catalog->parts_count && (*i >= files || is_rewritten(f, *i, merged)); (*i)++)
-    lk_gathering_add_part(&f->gathering, catalog->parts[*i], 0);
-  while (f->gathering.count > 0 && f->gathering.templates[f->gathering.count - 1].number >= f->boundary)
-    f->gathering.count--;
-  return write_gathered(f, error);
+  lk_status status = lk_gathering_open(&f->gathering, 2 * LK_SEGMENT_ROWS, error);
+  for (; status == LK_OK && *i < catalog->parts_count && f->chosen[*i]; (*i)++) {
+    const lk_part *part = catalog->parts[*i];
+    status = check_source(part, error);
+    if (status != LK_OK) break;
+    lk_gathering_add_part(&f->gathering, part, 0);
+    while (f->gathering.count > 0 && f->gathering.templates[f->gathering.count - 1].number >= f->boundary)
+      f->gathering.count--;
+    status = write_full(f, error);
+  }
+  if (status == LK_OK && f->gathering.count > 0) status = write_gathered(f, f->gathering.count, error);
+  lk_gathering_free(&f->gathering);
+  return status;
 }
 
 static lk_status write_files(fold *f, lk_error *error) {
   const lk_catalog *catalog = f->sight.catalog;
-  uint32_t files = 0;
-  uint64_t fresh = 0;
-  for (; files < catalog->parts_count && catalog->parts[files]->file != 0; files++)
-    f->small += is_small(catalog->parts[files]);
-  for (uint32_t i = files; i < catalog->parts_count; i++) fresh += catalog->parts[i]->living;
-  uint32_t merged = first_merged(f, files, fresh);
-  lk_status status = LK_OK;
+  lk_status status = choose(f, error);
   for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count;) {
-    if (i >= files || is_rewritten(f, i, merged)) {
-      status = gather_run(f, &i, files, merged, error);
+    if (f->chosen[i]) {
+      status = write_run(f, &i, error);
       continue;
     }
     status = add_file(f, catalog->parts[i], error);
     if (status == LK_OK) status = add_entries(f, catalog->parts[i], error);
     i++;
   }
-  return status;
+  return status == LK_OK ? lk_catalog_check_files(catalog, error) : status;
 }
 
 static int compare_entries(const void *a, const void *b) {
@@ -254,7 +269,7 @@ static lk_status publish(fold *f, lk_error *error) {
   status = lk_adopt(gallery->contents, f->files, f->files_count, f->boundary, f->owner->pool, error);
   if (status != LK_OK) lk_owner_fail(f->owner, error);
   if (status == LK_OK) status = lk_leftovers_remove(&gallery->folder, old, error);
-  return status;
+  return status == LK_OK ? lk_folder_sync(&gallery->folder, error) : status;
 }
 
 static lk_status begin(fold *f, lk_error *error) {
@@ -272,7 +287,6 @@ static lk_status begin(fold *f, lk_error *error) {
 
 static lk_status run(fold *f, lk_error *error) {
   lk_status status = begin(f, error);
-  if (status == LK_OK) status = lk_pool_open(0, &f->pool, error);
   if (status == LK_OK) status = write_files(f, error);
   if (status == LK_OK) status = write_state(f, error);
   if (status != LK_OK) return status;
@@ -291,7 +305,7 @@ static lk_status fold_now(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
   for (uint32_t i = 0; i < f.files_count; i++) lk_part_release(f.files[i]);
   lk_gathering_free(&f.gathering);
   lk_sight_free(&f.sight);
-  lk_pool_close(f.pool);
+  free(f.chosen);
   free(f.files);
   free(f.segments);
   free(f.entries);
@@ -326,10 +340,15 @@ lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
   return status;
 }
 
-/* A fold that fails leaves the sealed journal to the next one. */
+/* A fold that fails leaves the sealed journal to the next one, which begins when as much again has come. */
 static void *fold_in_background(void *context) {
   lk_owner *owner = context;
-  fold_now(owner, LK_FOLD_JOURNAL, NULL);
+  lk_error why = {""};
+  lk_status status = fold_now(owner, LK_FOLD_JOURNAL, &why);
+  pthread_mutex_lock(&owner->mutex);
+  owner->fold_failure = status == LK_OK ? (lk_error){""} : why;
+  owner->fold_at = status == LK_OK ? JOURNAL_BYTES : owner->recorded + JOURNAL_BYTES;
+  pthread_mutex_unlock(&owner->mutex);
   end(owner);
   return NULL;
 }
@@ -337,11 +356,21 @@ static void *fold_in_background(void *context) {
 void lk_fold_if_due(lk_owner *owner) {
   pthread_t thread;
   pthread_mutex_lock(&owner->mutex);
-  bool due = owner->recorded >= JOURNAL_BYTES && owner->failure.text[0] == '\0';
+  bool due = owner->recorded >= (owner->fold_at > 0 ? owner->fold_at : JOURNAL_BYTES) && owner->failure.text[0] == '\0';
   pthread_mutex_unlock(&owner->mutex);
   if (!due || !try_begin(owner, false)) return;
   if (pthread_create(&thread, NULL, fold_in_background, owner) == 0)
     pthread_detach(thread);
   else
     end(owner);
+}
+
+lk_status lk_fold_check(lk_owner *owner, lk_error *error) {
+  pthread_mutex_lock(&owner->mutex);
+  bool full = owner->recorded >= JOURNAL_BYTES_MOST;
+  lk_error failure = owner->fold_failure;
+  pthread_mutex_unlock(&owner->mutex);
+  if (!full || failure.text[0] == '\0') return LK_OK;
+  return lk_fail(error, LK_EIO, "the journal of the gallery %s has become too large, as it cannot be folded: %s",
+                 owner->gallery->manifest.name, failure.text);
 }

@@ -13,15 +13,20 @@
 
 /* What becomes of segments that are there. */
 typedef enum lk_fold_kind {
-  LK_FOLD_JOURNAL, /* small ones are merged with what is new, so that there are only so many */
+  LK_FOLD_JOURNAL, /* small ones are merged with what is new, so that there are only so many; of whose rows half are
+                      dead are written anew */
   LK_FOLD_ALL      /* also those of older versions, and those of whose rows anything has changed, are written anew */
 } lk_fold_kind;
 
-/* One fold at a time; waits for one that runs. LK_EIO, LK_ENOMEM, LK_ECORRUPT: the gallery is as it was. */
+/* One fold at a time; waits for one that runs. LK_EIO, LK_ENOMEM, LK_ECORRUPT: the gallery has the templates that it
+ * had, and its old files or, if only their removal failed, both. */
 lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error);
 
 /* Starts a fold in the background if the journal has become large. */
 void lk_fold_if_due(lk_owner *owner);
+
+/* LK_EIO: folds have failed for so long that the journal shall not grow any more. */
+lk_status lk_fold_check(lk_owner *owner, lk_error *error);
 
 /* Makes the journal that takes the place of one that is sealed. The caller has the turn, or is alone. LK_EIO. */
 lk_status lk_fold_begin_journal(lk_owner *owner, uint32_t id, lk_error *error);

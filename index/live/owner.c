@@ -12,6 +12,8 @@
 #include "index/live/fold.h"
 #include "index/storage/leftovers.h"
 
+enum { GROUP_ROWS = 65536 }; /* of the requests that go together; one may have more */
+
 /* ---- opening and closing ---- */
 
 /* Gives a gallery its first journal, which makes it one of version 3. */
@@ -135,6 +137,7 @@ static lk_status add_draft(lk_owner *owner, lk_group *group, const lk_draft *dra
     uint64_t touched;
     status = lk_group_add(group, epoch, &draft->records[i], &touched, error);
     if (!enrolls || draft->records[i].kind == LK_RECORD_ENROLL) r->receipt.templates += touched;
+    if (!enrolls && touched == 0) r->receipt.unchanged++; /* an earlier one of its changes has done it */
   }
   r->receipt.epoch = epoch;
   if (status != LK_OK) lk_owner_fail(owner, error); /* the journal has it, and memory cannot */
@@ -160,11 +163,24 @@ static void accept(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *se
   r->receipt.numbered_from = next_number(owner, group);
   r->receipt.epoch = group->epoch;
   r->status = lk_owner_check(owner, &r->error);
+  if (r->status == LK_OK) r->status = lk_fold_check(owner, &r->error);
   if (r->status == LK_OK) r->status = check_room(owner, group, r, &r->error);
-  if (r->status == LK_OK) r->status = lk_draft_make(&draft, group, r, r->receipt.numbered_from, &r->error);
+  if (r->status == LK_OK)
+    r->status = lk_draft_make(&draft, group, r, r->receipt.numbered_from, &owner->next_free, &r->error);
   if (r->status == LK_OK && draft.count > 0) r->status = add_draft(owner, group, &draft, r, sequence, &r->error);
   r->accepted = r->status == LK_OK; /* also what is no change: it may be one already because of others in the group */
   lk_draft_free(&draft);
+}
+
+/* What is on the disk must be in memory: if that fails, nobody may search. */
+static lk_status apply(lk_owner *owner, const lk_group *group, lk_error *error) {
+  lk_contents *contents = owner->gallery->contents;
+  lk_error why;
+  if (lk_apply(contents, group, owner->pool, &why) == LK_OK) return LK_OK;
+  pthread_rwlock_wrlock(&contents->lock);
+  contents->failure = why;
+  pthread_rwlock_unlock(&contents->lock);
+  return lk_fail(error, LK_EIO, "the change is on the disk, but not in memory: %s", why.text);
 }
 
 /* Makes the changes of these requests: on the disk, then in memory. */
@@ -178,7 +194,7 @@ static void make_changes(lk_owner *owner, lk_request *first) {
   for (lk_request *r = first; r != NULL; r = r->next) accept(owner, &group, r, &sequence);
   lk_status status = lk_owner_check(owner, &error);
   if (status == LK_OK && sequence > 0) status = lk_journal_commit(owner->journal, sequence, &error);
-  if (status == LK_OK && sequence > 0) status = lk_apply(contents, &group, owner->pool, &error);
+  if (status == LK_OK && sequence > 0) status = apply(owner, &group, &error);
   if (status != LK_OK && sequence > 0) lk_owner_fail(owner, &error);
   for (lk_request *r = first; status != LK_OK && r != NULL; r = r->next) {
     if (!r->accepted) continue;
@@ -188,7 +204,36 @@ static void make_changes(lk_owner *owner, lk_request *first) {
   lk_group_free(&group);
 }
 
-/* Whoever finds that nobody has the turn takes it, for all who wait. */
+static uint32_t rows_of(const lk_request *r) {
+  return r->enrollment != NULL ? (uint32_t)r->enrollment->vectors->rows : r->count;
+}
+
+/* The requests that waited longest, as many as go together. */
+static lk_request *take_group(lk_owner *owner) {
+  lk_request *first = owner->first, *last = first;
+  uint64_t rows = rows_of(last);
+  while (last->next != NULL && rows + rows_of(last->next) <= GROUP_ROWS) rows += rows_of(last = last->next);
+  owner->first = last->next;
+  if (last->next == NULL) owner->last = NULL;
+  last->next = NULL;
+  return first;
+}
+
+/* Whoever finds that nobody has the turn takes it, for all who wait. Its own request may have to wait for another. */
+static void lead(lk_owner *owner) {
+  lk_request *group = take_group(owner);
+  owner->busy = true;
+  pthread_mutex_unlock(&owner->mutex);
+  make_changes(owner, group);
+  pthread_mutex_lock(&owner->mutex);
+  for (lk_request *at = group, *next; at != NULL; at = next) {
+    next = at->next;
+    at->done = true; /* whose it is may go on, and it is gone */
+  }
+  owner->busy = false;
+  pthread_cond_broadcast(&owner->turned);
+}
+
 void lk_owner_pass(lk_owner *owner, lk_request *r) {
   pthread_mutex_lock(&owner->mutex);
   if (owner->last != NULL)
@@ -196,20 +241,11 @@ void lk_owner_pass(lk_owner *owner, lk_request *r) {
   else
     owner->first = r;
   owner->last = r;
-  while (!r->done && owner->busy) pthread_cond_wait(&owner->turned, &owner->mutex);
-  if (!r->done) {
-    lk_request *group = owner->first;
-    owner->first = owner->last = NULL;
-    owner->busy = true;
-    pthread_mutex_unlock(&owner->mutex);
-    make_changes(owner, group);
-    pthread_mutex_lock(&owner->mutex);
-    for (lk_request *at = group, *next; at != NULL; at = next) {
-      next = at->next;
-      at->done = true; /* its owner may go on, and it is gone */
-    }
-    owner->busy = false;
-    pthread_cond_broadcast(&owner->turned);
+  while (!r->done) {
+    if (owner->busy)
+      pthread_cond_wait(&owner->turned, &owner->mutex);
+    else
+      lead(owner);
   }
   pthread_mutex_unlock(&owner->mutex);
 }
@@ -244,19 +280,56 @@ lk_status lk_owner_enroll(lk_owner *owner, const lk_enrollment *enrollment, cons
   return request(owner, &r, claims, receipt, error);
 }
 
+/* Templates whose bytes files of the gallery have; each has had a number. */
+static uint64_t count_bytes(lk_owner *owner) {
+  lk_sight sight = {0};
+  uint64_t rows = 0;
+  lk_owner_take_turn(owner);
+  lk_gallery_enter(owner->gallery, &sight);
+  for (uint32_t i = 0; i < sight.catalog->parts_count; i++)
+    rows += sight.catalog->parts[i]->file != 0 ? sight.catalog->parts[i]->segment.block.rows : 0;
+  rows += owner->gallery->contents->next_number - owner->gallery->manifest.next_number;
+  lk_gallery_leave(owner->gallery);
+  lk_owner_end_turn(owner);
+  lk_sight_free(&sight);
+  return rows;
+}
+
+static lk_status compact(lk_owner *owner, uint64_t *erased, lk_error *error) {
+  lk_gallery_stat stat;
+  lk_status status = lk_expired_delete(owner, error);
+  uint64_t rows = count_bytes(owner);
+  lk_gallery_stat_get(owner->gallery, &stat);
+  if (status == LK_OK) status = lk_fold(owner, LK_FOLD_ALL, error);
+  if (status != LK_OK) return status;
+  lk_gallery_show(owner->gallery);
+  *erased = rows > stat.templates ? rows - stat.templates : 0;
+  return LK_OK;
+}
+
 lk_status lk_owner_compact(lk_owner *owner, const lk_claims *claims, uint64_t *erased, lk_error *error) {
-  lk_gallery_authorisation authorisation;
   static const lk_policy_request asked = {.operation = LK_OPERATION_DELETE, .k = 1, .threshold = -INFINITY};
+  lk_gallery_authorisation authorisation;
   lk_evidence evidence = {.fault = LK_OK};
   lk_gallery_stat stat;
-  uint64_t dead = 0;
+  uint64_t count = 0;
   lk_status status = lk_gallery_authorise(&authorisation, owner->gallery, &asked, &evidence, claims, error);
-  if (status == LK_OK) status = lk_expired_delete(owner, &dead, error);
-  if (status == LK_OK) status = lk_fold(owner, LK_FOLD_ALL, error);
-  lk_gallery_stat_get(owner->gallery, &stat);
-  if (status == LK_OK) status = lk_gallery_record(&authorisation, dead, stat.epoch, error);
+  if (status == LK_OK) {
+    status = compact(owner, &count, error);
+    lk_gallery_stat_get(owner->gallery, &stat);
+    lk_error unrecorded;
+    lk_status recorded = lk_gallery_record(&authorisation, count, stat.epoch, &unrecorded);
+    if (status == LK_OK && recorded != LK_OK) status = lk_fail(error, recorded, "%s", unrecorded.text);
+  }
   lk_gallery_authorise_end(&authorisation);
-  if (status == LK_OK && erased != NULL) *erased = dead;
+  if (status == LK_OK && erased != NULL) *erased = count;
+  return status;
+}
+
+lk_status lk_owner_load(lk_owner *owner, lk_device *device, lk_error *error) {
+  lk_owner_take_turn(owner);
+  lk_status status = lk_gallery_load(owner->gallery, device, error);
+  lk_owner_end_turn(owner);
   return status;
 }
 
