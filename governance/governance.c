@@ -455,10 +455,11 @@ lk_status lk_governance_log_search(lk_governance *governance, const lk_policy_re
 
 lk_status lk_governance_log_done(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                  const lk_verdict *verdict, uint64_t epoch, uint64_t templates, lk_error *error) {
-  static const lk_audit_type types[LK_OPERATIONS] = {[LK_OPERATION_ENROLL] = LK_AUDIT_ENROLL,
-                                                     [LK_OPERATION_DELETE] = LK_AUDIT_DELETE,
-                                                     [LK_OPERATION_EXPORT] = LK_AUDIT_EXPORT,
-                                                     [LK_OPERATION_EVALUATE] = LK_AUDIT_EVALUATE};
+  static const lk_audit_type types[LK_OPERATIONS] = {
+      [LK_OPERATION_ENROLL] = LK_AUDIT_ENROLL, [LK_OPERATION_DELETE] = LK_AUDIT_DELETE,
+      [LK_OPERATION_EXPORT] = LK_AUDIT_EXPORT, [LK_OPERATION_EVALUATE] = LK_AUDIT_EVALUATE,
+      [LK_OPERATION_TAG] = LK_AUDIT_TAG,       [LK_OPERATION_EXPIRE] = LK_AUDIT_EXPIRE,
+      [LK_OPERATION_ERASE] = LK_AUDIT_ERASE};
   if (governance->audit == NULL) return LK_OK;
   lk_audit_record record = {.type = types[request->operation],
                             .time_ms = now_ms,

@@ -21,8 +21,11 @@ typedef struct lk_streams {
 typedef lk_status lk_command_run(const lk_options *options, const lk_streams *streams, lk_error *error);
 
 /* Gallery: engine/cli/command_gallery.c */
-lk_command_run lk_command_create, lk_command_bind, lk_command_enroll, lk_command_list, lk_command_stat,
-    lk_command_check;
+lk_command_run lk_command_create, lk_command_bind, lk_command_list, lk_command_stat, lk_command_check;
+/* New templates: engine/cli/command_enroll.c */
+lk_command_run lk_command_enroll;
+/* Changes of templates: engine/cli/command_change.c */
+lk_command_run lk_command_delete, lk_command_tag, lk_command_expire, lk_command_compact;
 /* Search: engine/cli/command_search.c */
 lk_command_run lk_command_identify, lk_command_verify;
 /* Duplicates: engine/cli/command_dedupe.c */

@@ -1,15 +1,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <likeness/label_file.h>
-#include <likeness/vector_file.h>
 #include "base/fail.h"
 #include "base/printable.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "engine/cli/command.h"
-#include "engine/cli/progress.h"
 #include "engine/cli/render.h"
+#include "index/gallery/gallery.h"
 
 static lk_binding binding_of(const lk_options *options) {
   return (lk_binding){.policy = options->policy,
@@ -40,65 +38,38 @@ lk_status lk_command_bind(const lk_options *options, const lk_streams *streams, 
   return (options->lost_audit_log ? lk_gallery_bind_after_loss : lk_gallery_bind)(options->words[0], &binding, error);
 }
 
-static lk_status enroll(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
-                        const lk_label_file *labels, const lk_claims *claims, lk_error *error) {
-  uint64_t first;
-  lk_bar bar = lk_bar_open(streams->log, "enroll");
-  lk_status status =
-      lk_gallery_enroll(options->words[0], vectors, labels->of_row, claims, lk_bar_update, &bar, &first, error);
-  lk_bar_close(&bar);
-  if (status == LK_OK)
-    fprintf(streams->log, "enrolled %" PRIu64 " templates; the first has number %" PRIu64 "\n", vectors->rows, first);
-  return status;
-}
-
-lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams, lk_error *error) {
-  lk_vector_file file;
-  lk_status status = lk_vector_file_open(options->words[1], LK_ROLE_TEMPLATES, &file, error);
-  if (status != LK_OK) return status;
-  lk_label_file labels = {0};
-  lk_claims claims;
-  lk_signing_key key;
-  status = lk_options_claims(options, &claims, &key, error);
-  if (status == LK_OK && options->labels != NULL)
-    status = lk_label_file_open(options->labels, options->key_column, file.vectors.rows, &labels, error);
-  if (status == LK_OK) status = enroll(options, streams, &file.vectors, &labels, &claims, error);
-  lk_signing_key_forget(&key);
-  lk_label_file_close(&labels);
-  lk_vector_file_close(&file);
-  return status;
-}
-
 /* Years beyond 9999 have no timestamp. */
-static void list_expiry(FILE *out, uint64_t expires_ms) {
+static void write_expiry(uint64_t expires_ms, const char *never, char text[LK_TIMESTAMP_SIZE]) {
   static const uint64_t year_10000_ms = UINT64_C(253402300800000);
-  char text[LK_TIMESTAMP_SIZE];
-  if (expires_ms == LK_NEVER) return;
-  if (expires_ms >= year_10000_ms) {
-    fprintf(out, "%" PRIu64, expires_ms);
-    return;
-  }
-  lk_timestamp_format((int64_t)expires_ms, text);
-  fputs(text, out);
+  if (expires_ms == LK_NEVER)
+    snprintf(text, LK_TIMESTAMP_SIZE, "%s", never);
+  else if (expires_ms >= year_10000_ms)
+    snprintf(text, LK_TIMESTAMP_SIZE, "%" PRIu64, expires_ms);
+  else
+    lk_timestamp_format((int64_t)expires_ms, text);
 }
 
 static void list_csv(FILE *out, const lk_template *t) {
+  char expiry[LK_TIMESTAMP_SIZE];
+  write_expiry(t->expires_ms, "", expiry);
   lk_render_csv_text(out, t->key);
   fputc(',', out);
   lk_render_csv_text(out, t->subject);
   fprintf(out, ",%" PRIu64 ",", t->tags);
   lk_render_csv_text(out, t->group);
-  fputc(',', out);
-  list_expiry(out, t->expires_ms);
-  fputc('\n', out);
+  fprintf(out, ",%s\n", expiry);
 }
 
 static void list_row(FILE *out, const lk_template *t) {
+  char expiry[LK_TIMESTAMP_SIZE];
+  write_expiry(t->expires_ms, "-", expiry);
   lk_printable_put(out, t->key, 28);
   fputc(' ', out);
   lk_printable_put(out, t->subject, 28);
   fprintf(out, " %18" PRIx64 "  ", t->tags);
-  lk_printable_put(out, t->group, 0);
+  lk_printable_put(out, t->group, 12);
+  fprintf(out, " %-24s %7" PRIu64 "  ", expiry, t->version);
+  lk_printable_put(out, t->metadata, 0);
   fputc('\n', out);
 }
 
@@ -112,7 +83,8 @@ lk_status lk_command_list(const lk_options *options, const lk_streams *streams, 
   if (options->format == LK_CSV)
     fputs("key,subject,tags,group,expiry\n", streams->out);
   else
-    fprintf(streams->out, "%-28s %-28s %18s  %s\n", "key", "subject", "tags (hex)", "group");
+    fprintf(streams->out, "%-28s %-28s %18s  %-12s %-24s %7s  %s\n", "key", "subject", "tags (hex)", "group", "expiry",
+            "version", "metadata");
   for (uint64_t i = 0; i < stat.positions; i++) {
     lk_template t = lk_gallery_template(gallery, i);
     if (t.key.length == 0) continue; /* it was deleted */
@@ -122,14 +94,16 @@ lk_status lk_command_list(const lk_options *options, const lk_streams *streams, 
   return LK_OK;
 }
 
-static void print_stat(FILE *out, const lk_gallery_stat *stat, uint64_t subjects) {
+static void print_stat(FILE *out, const lk_gallery_stat *stat, uint64_t subjects, uint64_t journal_bytes) {
   lk_printable_line(out, "name        %s", stat->name);
   lk_printable_line(out, "model       %s", stat->model[0] != '\0' ? stat->model : "-");
   fprintf(out,
           "metric      %s\nstore       %s\ndim         %u\ntemplates   %" PRIu64 "\nsubjects    %" PRIu64
-          "\nsegments    %u\nbytes       %" PRIu64 "\nepoch       %" PRIu64 "\nnext number %" PRIu64 "\n",
+          "\ndeleted     %" PRIu64 "\nsegments    %u\nbytes       %" PRIu64 "\njournal     %" PRIu64
+          "\nepoch       %" PRIu64 "\nnext number %" PRIu64 "\n",
           lk_metric_name(stat->metric), lk_store_name(stat->store), stat->dim, stat->templates, subjects,
-          stat->segments, stat->bytes, stat->epoch, stat->next_number);
+          stat->deleted_in_segments + stat->deleted_in_journals, stat->segments, stat->bytes, journal_bytes,
+          stat->epoch, stat->next_number);
   lk_printable_line(out, "policy      %s", stat->binding.policy != NULL ? stat->binding.policy : "none");
 }
 
@@ -141,7 +115,7 @@ lk_status lk_command_stat(const lk_options *options, const lk_streams *streams, 
   uint64_t subjects;
   lk_gallery_stat_get(gallery, &stat);
   status = lk_gallery_subjects(gallery, &subjects, error);
-  if (status == LK_OK) print_stat(streams->out, &stat, subjects);
+  if (status == LK_OK) print_stat(streams->out, &stat, subjects, lk_gallery_journal_bytes(gallery));
   lk_gallery_close(gallery);
   return status;
 }

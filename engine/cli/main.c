@@ -29,8 +29,15 @@ static const struct {
     {"bind", lk_command_bind, 1, 1, "--policy --calibration --audit --audit-key --lost-audit-log",
      "DIR --policy FILE|none [--calibration FILE]\n"
      "                    [--audit FOLDER [--audit-key FILE] [--lost-audit-log]]"},
-    {"enroll", lk_command_enroll, 2, 2, "--labels --key-column " CLAIMS,
-     "DIR VECTORS [--labels FILE [--key-column NAME]]\n" CLAIMS_USAGE},
+    {"enroll", lk_command_enroll, 2, 2, "--labels --key-column --replace " CLAIMS,
+     "DIR VECTORS [--labels FILE [--key-column NAME]] [--replace]\n" CLAIMS_USAGE},
+    {"delete", lk_command_delete, 1, 1, "--key --subject --keys --format " CLAIMS,
+     "DIR --key K | --subject S | --keys FILE [--format table|json]\n" CLAIMS_USAGE},
+    {"tag", lk_command_tag, 1, 1, "--key --keys --tags --mask --format " CLAIMS,
+     "DIR --key K | --keys FILE --tags BITS --mask BITS [--format table|json]\n" CLAIMS_USAGE},
+    {"expire", lk_command_expire, 1, 1, "--key --keys --at --after --never --format " CLAIMS,
+     "DIR --key K | --keys FILE --at DATE | --after 90d | --never [--format table|json]\n" CLAIMS_USAGE},
+    {"compact", lk_command_compact, 1, 1, "--format " CLAIMS, "DIR [--format table|json]\n" CLAIMS_USAGE},
     {"identify", lk_command_identify, 2, 2,
      "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats " CLAIMS,
      "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--fuse max|mean]\n"
@@ -142,7 +149,7 @@ static int show_usage(FILE *to, const char *word, int status) {
           "FILE:NAME is\n"
           "one array of several. --labels names a csv, .npy, .npz or .txt file. --keys and --subjects name text files "
           "with\n"
-          "one key or subject per line; the search then covers only those templates. -- ends the options.\n",
+          "one key or subject per line; only those templates are searched or changed. -- ends the options.\n",
           to);
   return status;
 }

@@ -56,12 +56,35 @@ static lk_status read_bits(const char *value, void *to, lk_error *error) {
   return lk_fail(error, LK_EINVAL, "'%s' is not a 64-bit number", value);
 }
 
-/* --tags also sets the mask, unless --mask was given before it. */
+/* --tags also sets the mask, unless --mask is given. */
 static lk_status read_tags(const char *value, void *to, lk_error *error) {
   lk_options *options = (lk_options *)((char *)to - offsetof(lk_options, tags));
   lk_status status = read_bits(value, to, error);
-  if (options->mask == 0) options->mask = options->tags;
+  options->has_tags = true;
+  if (!options->has_mask) options->mask = options->tags;
   return status;
+}
+
+static lk_status read_mask(const char *value, void *to, lk_error *error) {
+  ((lk_options *)((char *)to - offsetof(lk_options, mask)))->has_mask = true;
+  return read_bits(value, to, error);
+}
+
+/* A whole number and its unit. */
+static lk_status read_duration(const char *value, void *to, lk_error *error) {
+  static const struct {
+    char unit;
+    uint64_t ms;
+  } units[] = {{'s', 1000}, {'m', 60 * 1000}, {'h', 3600 * 1000}, {'d', 24 * 3600 * 1000}};
+  char *end;
+  errno = 0;
+  uint64_t number = strtoull(value, &end, 10);
+  for (size_t i = 0; *value >= '0' && *value <= '9' && i < sizeof units / sizeof units[0]; i++) {
+    if (end[0] != units[i].unit || end[1] != '\0') continue;
+    if (errno == 0 && !__builtin_mul_overflow(number, units[i].ms, (uint64_t *)to)) return LK_OK;
+    return lk_fail(error, LK_EINVAL, "'%s' is too long", value);
+  }
+  return lk_fail(error, LK_EINVAL, "'%s' is not a whole number with s, m, h or d, such as 90d", value);
 }
 
 static lk_status read_by(const char *value, void *to, lk_error *error) {
@@ -111,6 +134,7 @@ static const struct {
   size_t offset;
 } known[] = {
     {"-k", read_k, offsetof(lk_options, k)},
+    {"--after", read_duration, offsetof(lk_options, after_ms)},
     {"--actor", read_text, offsetof(lk_options, actor)},
     {"--at", read_text, offsetof(lk_options, at)},
     {"--audit", read_text, offsetof(lk_options, audit)},
@@ -140,10 +164,11 @@ static const struct {
     {"--labels", read_text, offsetof(lk_options, labels)},
     {"--lost-audit-log", read_flag, offsetof(lk_options, lost_audit_log)},
     {"--max-queue-delay-us", read_u64, offsetof(lk_options, max_queue_delay_us)},
-    {"--mask", read_bits, offsetof(lk_options, mask)},
+    {"--mask", read_mask, offsetof(lk_options, mask)},
     {"--metric", read_metric, offsetof(lk_options, metric)},
     {"--store", read_store, offsetof(lk_options, store)},
     {"--model", read_text, offsetof(lk_options, model)},
+    {"--never", read_flag, offsetof(lk_options, never)},
     {"--operation", read_text, offsetof(lk_options, operation)},
     {"--password-file", read_text, offsetof(lk_options, password_file)},
     {"--pending-since", read_text, offsetof(lk_options, pending_since)},
@@ -153,6 +178,7 @@ static const struct {
     {"--purpose", read_text, offsetof(lk_options, purpose)},
     {"--rank", read_u32, offsetof(lk_options, rank)},
     {"--redis", read_text, offsetof(lk_options, redis)},
+    {"--replace", read_flag, offsetof(lk_options, replace)},
     {"--signed", read_flag, offsetof(lk_options, is_signed)},
     {"--stats", read_flag, offsetof(lk_options, stats)},
     {"--subject", read_text, offsetof(lk_options, subject)},
@@ -191,6 +217,7 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
                            lk_error *error) {
   *options = (lk_options){.k = 10,
                           .rank = 1,
+                          .after_ms = LK_NEVER,
                           .threshold = -INFINITY,
                           .fpir = NAN,
                           .device = "auto",

@@ -14,6 +14,7 @@ typedef struct lk_options {
   int words_count;
   uint32_t dim, k /* LK_K_ALL: -k all */, rank, threads, batch, job_probes, timeout_s;
   uint64_t max_queue_delay_us, ttl_ms, tags, mask;
+  uint64_t after_ms; /* LK_NEVER: not given */
   lk_metric metric;
   lk_store store;
   lk_fusion fusion;
@@ -22,8 +23,8 @@ typedef struct lk_options {
   const char *calibration, *policy, *audit, *audit_key, *sign, *deployment;
   float threshold; /* -INFINITY: not given */
   double fpir;     /* NaN: not given */
-  bool by_subject, stats, groups, lost_audit_log;
-  const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at; /* policies */
+  bool by_subject, stats, groups, lost_audit_log, never, replace, has_tags, has_mask;
+  const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at;
   bool is_signed, granted;
   uint32_t probes;
   uint64_t case_probes;

@@ -10,8 +10,8 @@
 #include "governance/policy/rule.h"
 #include "governance/policy/word.h"
 
-static const char *const operation_names[LK_OPERATIONS] = {"identify", "verify", "enroll",
-                                                           "delete",   "export", "evaluate"};
+static const char *const operation_names[LK_OPERATIONS] = {"identify", "verify", "enroll", "delete", "export",
+                                                           "evaluate", "tag",    "expire", "erase"};
 
 const char *lk_operation_name(lk_operation operation) {
   return (unsigned)operation < LK_OPERATIONS ? operation_names[operation] : "?";
@@ -23,7 +23,7 @@ lk_status lk_operation_parse(lk_text name, lk_operation *operation, lk_error *er
       *operation = (lk_operation)i;
       return LK_OK;
     }
-  return lk_fail(error, LK_EINVAL, "'%.*s' is not one of identify, verify, enroll, delete, export, evaluate",
+  return lk_fail(error, LK_EINVAL, "'%.*s' is not one of identify, verify, enroll, delete, export, evaluate, tag, expire, erase",
                  name.length < 40 ? (int)name.length : 40, name.bytes);
 }
 

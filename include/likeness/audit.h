@@ -18,22 +18,24 @@ extern "C" {
 #endif
 
 /* The types and their names in the file. Only the log itself writes the last four. */
-#define LK_AUDIT_TYPE_MAP(X)                                                  \
-  X(POLICY_LOADED, "policy_loaded")   /* file, policy */                      \
-  X(POLICY_REFUSED, "policy_refused") /* file, line: an invalid policy */     \
-  X(DECISION, "decision")             /* before an operation */               \
-  X(RESULT, "result")                 /* of a search: counts only */          \
-  X(ENROLL, "enroll")                 /* these five: a completed operation */ \
-  X(DELETE, "delete")                                                         \
-  X(ERASE, "erase")                                                           \
-  X(EXPORT, "export")                                                         \
-  X(EVALUATE, "evaluate")                                                     \
-  X(BOUND, "bound")     /* a gallery joins, or is bound anew */               \
-  X(UNBOUND, "unbound") /* a gallery leaves this log */                       \
-  X(LOST, "lost")       /* what a gallery saw is not there */                 \
-  X(OPENED, "opened")                                                         \
-  X(HEAD, "head")                                                             \
-  X(ROTATED, "rotated")                                                       \
+#define LK_AUDIT_TYPE_MAP(X)                                              \
+  X(POLICY_LOADED, "policy_loaded")   /* file, policy */                  \
+  X(POLICY_REFUSED, "policy_refused") /* file, line: an invalid policy */ \
+  X(DECISION, "decision")             /* before an operation */           \
+  X(RESULT, "result")                 /* of a search: counts only */      \
+  X(ENROLL, "enroll")                 /* these: a completed operation */  \
+  X(DELETE, "delete")                                                     \
+  X(TAG, "tag")                                                           \
+  X(EXPIRE, "expire")                                                     \
+  X(ERASE, "erase")                                                       \
+  X(EXPORT, "export")                                                     \
+  X(EVALUATE, "evaluate")                                                 \
+  X(BOUND, "bound")     /* a gallery joins, or is bound anew */           \
+  X(UNBOUND, "unbound") /* a gallery leaves this log */                   \
+  X(LOST, "lost")       /* what a gallery saw is not there */             \
+  X(OPENED, "opened")                                                     \
+  X(HEAD, "head")                                                         \
+  X(ROTATED, "rotated")                                                   \
   X(CLOSED, "closed")
 
 typedef enum lk_audit_type {

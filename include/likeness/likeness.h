@@ -58,9 +58,11 @@ typedef struct lk_gallery_stat {
   lk_metric metric;
   lk_store store;
   uint32_t dim;
-  uint64_t templates; /* that were not deleted */
-  uint64_t positions; /* of lk_gallery_template */
-  uint64_t epoch; /* counts the gallery's changes */
+  uint64_t templates;           /* that were not deleted */
+  uint64_t positions;           /* of lk_gallery_template */
+  uint64_t deleted_in_segments; /* templates that were deleted, and whose bytes the gallery's segments, */
+  uint64_t deleted_in_journals; /* or its journals, have until lk_owner_compact */
+  uint64_t epoch;               /* counts the gallery's changes */
   uint64_t next_number;
   uint32_t segments;
   uint64_t bytes;     /* of its files */

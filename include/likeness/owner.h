@@ -41,13 +41,15 @@ typedef struct lk_receipt {
   uint64_t epoch;         /* of the gallery, from which on searches see it */
   uint64_t numbered_from; /* enroll: the number of the first new template; the others follow */
   uint64_t templates;     /* that were added, deleted or changed */
-  uint64_t unchanged;     /* enroll: rows that were there in this version already; else keys or subjects that nobody has */
+  uint64_t replaced;      /* enroll: templates that gave way to new ones, which counts as deleting them */
+  uint64_t unchanged; /* enroll: rows that were there in this version already; else keys or subjects that nobody has */
 } lk_receipt;
 
 typedef struct lk_enrollment {
   const lk_vectors *vectors;
   const lk_label *labels; /* one for each row; NULL: none has a label */
-  bool replace;           /* a row whose key is in the gallery takes the place of that template; else LK_EEXIST */
+  bool replace; /* a row whose key is in the gallery takes the place of that template, which needs the operation
+                 * `delete` beside `enroll`, whether there is one or not; else LK_EEXIST */
 } lk_enrollment;
 
 /* Adds all rows, or none. A row whose key and version, which is not 0, a template has already is no change. LK_EDIM,
@@ -55,6 +57,8 @@ typedef struct lk_enrollment {
  * LK_ENROLLMENT_BYTES of vectors, for which lk_gallery_enroll is better. LK_EPOLICY. LK_EIO. `claims` and `receipt` may
  * be NULL, as below. */
 #define LK_ENROLLMENT_BYTES (UINT64_C(32) << 20)
+/* So many rows are no more than that, with their labels. */
+#define LK_ENROLLMENT_ROWS(dim) (LK_ENROLLMENT_BYTES / (8 * (uint64_t)(dim) + 1024))
 LK_API lk_status lk_owner_enroll(lk_owner *owner, const lk_enrollment *enrollment, const lk_claims *claims,
                                  lk_receipt *receipt, lk_error *error);
 
@@ -73,14 +77,15 @@ typedef struct lk_change {
   uint64_t expires_ms;
 } lk_change;
 
-/* Makes all changes, or none, in their order; they are of one kind. What nobody has is counted, and is no error.
+/* Makes all changes, or none, in their order; they are of one kind, which is what the policy permits: the operation
+ * `delete`, `tag` or `expire`. What nobody has is counted, and is no error.
  * LK_EINVAL: a field is not what it can be; the text names the change. LK_EPOLICY. LK_EIO. */
 LK_API lk_status lk_owner_change(lk_owner *owner, const lk_change *changes, uint32_t count, const lk_claims *claims,
                                  lk_receipt *receipt, lk_error *error);
 
 /* Writes all that lives into segments, and removes every file that has anything else: afterwards no file of the gallery
  * has a byte of a template that was deleted or has expired. Changes and searches go on meanwhile. `erased` (may be
- * NULL) receives how many templates that were. LK_EPOLICY, LK_EIO. */
+ * NULL) receives how many templates that were. LK_EPOLICY: the policy refuses the operation `erase`. LK_EIO. */
 LK_API lk_status lk_owner_compact(lk_owner *owner, const lk_claims *claims, uint64_t *erased, lk_error *error);
 
 #ifdef __cplusplus

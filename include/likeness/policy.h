@@ -21,7 +21,7 @@ extern "C" {
 #define LK_POLICY_KEY_SIZE 32  /* an Ed25519 public key */
 #define LK_POLICY_NO_LIMIT UINT32_MAX
 
-/* identify, verify, enroll, delete, export, evaluate */
+/* `delete` ends that templates are found, `erase` that files have their bytes. */
 typedef enum lk_operation {
   LK_OPERATION_IDENTIFY,
   LK_OPERATION_VERIFY,
@@ -29,6 +29,9 @@ typedef enum lk_operation {
   LK_OPERATION_DELETE,
   LK_OPERATION_EXPORT,
   LK_OPERATION_EVALUATE,
+  LK_OPERATION_TAG,
+  LK_OPERATION_EXPIRE,
+  LK_OPERATION_ERASE,
   LK_OPERATIONS
 } lk_operation;
 

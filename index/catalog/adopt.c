@@ -66,27 +66,28 @@ static lk_status gather_rest(const lk_contents *contents, uint64_t first_number,
   lk_status status = lk_gathering_open(&gathering, most, error);
   if (status != LK_OK) return status;
   for (uint32_t i = 0; i < catalog->parts_count; i++)
-    if (catalog->parts[i]->file == 0)
-      lk_gathering_add_part(&gathering, catalog->parts[i], first_number);
+    if (catalog->parts[i]->file == 0) lk_gathering_add_part(&gathering, catalog->parts[i], first_number);
   status = lk_gathering_make(&gathering, contents->shape, "rows of the journal", pool, rest, error);
   lk_gathering_free(&gathering);
   return status;
 }
 
-static void put_in_place(lk_contents *contents, lk_catalog *catalog) {
+static void put_in_place(lk_contents *contents, lk_catalog *catalog, uint64_t first_number) {
   pthread_rwlock_wrlock(&contents->lock);
   lk_catalog *before = lk_contents_replace(contents, catalog);
+  contents->filed_number = first_number;
   pthread_rwlock_unlock(&contents->lock);
   lk_contents_retire(contents, before);
 }
 
-static lk_status adopt(lk_contents *contents, lk_part *const *parts, uint32_t count, lk_error *error) {
+static lk_status adopt(lk_contents *contents, lk_part *const *parts, uint32_t count, uint64_t first_number,
+                       lk_error *error) {
   lk_catalog *catalog;
   lk_status status = lk_contents_number(contents, parts, count, error);
   if (status == LK_OK) status = lk_contents_load_parts(contents, parts, count, error);
   if (status == LK_OK) status = lk_catalog_make(parts, count, &catalog, error);
   if (status == LK_OK) {
-    put_in_place(contents, catalog);
+    put_in_place(contents, catalog, first_number);
     return LK_OK;
   }
   for (uint32_t i = 0; i < count; i++)
@@ -104,7 +105,7 @@ lk_status lk_adopt(lk_contents *contents, lk_part *const *files, uint32_t files_
   if (status == LK_OK) {
     if (files_count > 0) memcpy(parts, files, files_count * sizeof *parts);
     parts[files_count] = rest;
-    status = adopt(contents, parts, files_count + (rest != NULL), error);
+    status = adopt(contents, parts, files_count + (rest != NULL), first_number, error);
   }
   lk_part_release(rest);
   free(parts);

@@ -104,6 +104,20 @@ lk_status lk_contents_load_parts(lk_contents *contents, lk_part *const *parts, u
   return status;
 }
 
+/* A journal's templates have the numbers that were given since; of those that died, memory may have dropped the rows.
+ */
+lk_deleted lk_contents_deleted(const lk_contents *contents) {
+  lk_deleted deleted = {.in_journals = contents->next_number - contents->filed_number};
+  for (uint32_t i = 0; i < contents->catalog->parts_count; i++) {
+    const lk_part *part = contents->catalog->parts[i];
+    if (part->file != 0)
+      deleted.in_segments += part->segment.block.rows - part->living;
+    else
+      deleted.in_journals -= part->living;
+  }
+  return deleted;
+}
+
 lk_catalog *lk_contents_replace(lk_contents *contents, lk_catalog *catalog) {
   lk_catalog *before = contents->catalog;
   contents->catalog = catalog;

@@ -14,6 +14,7 @@ typedef struct lk_contents {
   lk_catalog *catalog;
   uint64_t epoch;
   uint64_t next_number;    /* of the next template */
+  uint64_t filed_number;   /* templates from this number on are in a journal, those before it in segments */
   uint32_t subjects_count; /* numbers that were given; set by loading */
   double longest;          /* no template is longer; set by loading under ip */
   lk_device *device;       /* NULL: not loaded */
@@ -37,6 +38,14 @@ lk_status lk_contents_load_parts(lk_contents *contents, lk_part *const *parts, u
 
 /* Takes a part that joins no catalog off the device, if it is there. */
 void lk_contents_drop(lk_contents *contents, lk_part *part);
+
+/* Templates that were deleted while files still have their bytes. */
+typedef struct lk_deleted {
+  uint64_t in_segments, in_journals;
+} lk_deleted;
+
+/* The caller has the lock. */
+lk_deleted lk_contents_deleted(const lk_contents *contents);
 
 /* Puts another catalog in place, which this takes over, and returns the one before, to be retired. The caller has the
  * lock for writing. */

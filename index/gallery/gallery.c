@@ -2,18 +2,20 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "governance/authorisation.h"
 #include "governance/kept_log.h"
+#include "index/catalog/subjects.h"
 #include "index/formats/vector.h"
 #include "index/gallery/recovery.h"
-#include "index/catalog/subjects.h"
 #include "kernels/search/device.h"
 
 /* A lock may be left from a creation that failed. */
@@ -125,6 +127,7 @@ static lk_status take_parts(lk_gallery *gallery, lk_part *const *parts, lk_error
   lk_contents_retire(gallery->contents, lk_contents_replace(gallery->contents, catalog));
   gallery->contents->epoch = gallery->manifest.epoch;
   gallery->contents->next_number = gallery->manifest.next_number;
+  gallery->contents->filed_number = gallery->manifest.next_number;
   gallery->shown = lk_catalog_hold(catalog);
   return LK_OK;
 }
@@ -294,6 +297,7 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
   const lk_manifest *manifest = &gallery->manifest;
   lk_sight sight = {0};
   lk_gallery_enter(gallery, &sight);
+  lk_deleted deleted = lk_contents_deleted(gallery->contents);
   *stat = (lk_gallery_stat){.name = gallery->manifest.name,
                             .model = manifest->model,
                             .metric = manifest->metric,
@@ -301,6 +305,8 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
                             .dim = manifest->dim,
                             .templates = sight.living,
                             .positions = gallery->shown->rows,
+                            .deleted_in_segments = deleted.in_segments,
+                            .deleted_in_journals = deleted.in_journals,
                             .epoch = sight.epoch,
                             .next_number = gallery->contents->next_number,
                             .segments = sight.catalog->parts_count,
@@ -308,6 +314,17 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
                             .binding = lk_open_binding_paths(gallery->binding)};
   lk_gallery_leave(gallery);
   lk_sight_free(&sight);
+}
+
+uint64_t lk_gallery_journal_bytes(const lk_gallery *gallery) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < gallery->manifest.journals_count; i++) {
+    char name[LK_JOURNAL_NAME_MAX];
+    struct stat file;
+    lk_journal_name(gallery->manifest.journals[i].id, name);
+    if (fstatat(gallery->folder.fd, name, &file, AT_SYMLINK_NOFOLLOW) == 0) bytes += (uint64_t)file.st_size;
+  }
+  return bytes;
 }
 
 lk_status lk_gallery_subjects(const lk_gallery *gallery, uint64_t *subjects, lk_error *error) {

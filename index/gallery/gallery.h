@@ -46,6 +46,9 @@ void lk_gallery_lock_release(lk_gallery_lock *lock);
 lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
 lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
 
+/* The size of the journals' files, as the manifest names them; no thread changes the gallery meanwhile. */
+uint64_t lk_gallery_journal_bytes(const lk_gallery *gallery);
+
 /* From now on positions count what the catalog has now. */
 void lk_gallery_show(lk_gallery *gallery);
 

@@ -37,8 +37,9 @@ static lk_status check_enrollment(const lk_gallery *gallery, const lk_enrollment
   lk_status status = lk_gallery_check_vectors(gallery, vectors, error);
   if (status != LK_OK) return status;
   if (vectors->rows == 0) return lk_fail(error, LK_EFORMAT, "%s: there are no rows", vectors->name);
-  if (vectors->rows > LK_ENROLLMENT_BYTES / (8 * (uint64_t)vectors->dim + 1024))
-    return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " rows are too many for one change", vectors->name, vectors->rows);
+  if (vectors->rows > LK_ENROLLMENT_ROWS(vectors->dim))
+    return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " rows are too many for one change, which takes %" PRIu64,
+                   vectors->name, vectors->rows, LK_ENROLLMENT_ROWS(vectors->dim));
   fenv_t callers = lk_enter_arithmetic();
   for (uint64_t row = 0; status == LK_OK && row < vectors->rows; row++) {
     status = check_row(gallery, e, row, error);

@@ -136,7 +136,8 @@ static lk_status add_draft(lk_owner *owner, lk_group *group, const lk_draft *dra
   for (uint32_t i = 0; status == LK_OK && i < draft->count; i++) {
     uint64_t touched;
     status = lk_group_add(group, epoch, &draft->records[i], &touched, error);
-    if (!enrolls || draft->records[i].kind == LK_RECORD_ENROLL) r->receipt.templates += touched;
+    bool replaces = enrolls && draft->records[i].kind == LK_RECORD_DELETE_KEY;
+    *(replaces ? &r->receipt.replaced : &r->receipt.templates) += touched;
     if (!enrolls && touched == 0) r->receipt.unchanged++; /* an earlier one of its changes has done it */
   }
   r->receipt.epoch = epoch;
@@ -252,23 +253,54 @@ void lk_owner_pass(lk_owner *owner, lk_request *r) {
 
 static lk_operation operation_of(const lk_request *r) {
   if (r->enrollment != NULL) return LK_OPERATION_ENROLL;
-  return LK_OPERATION_DELETE;
+  lk_change_kind kind = r->count > 0 ? r->changes[0].kind : LK_CHANGE_DELETE_KEY;
+  if (kind == LK_CHANGE_TAG) return LK_OPERATION_TAG;
+  return kind == LK_CHANGE_EXPIRE ? LK_OPERATION_EXPIRE : LK_OPERATION_DELETE;
+}
+
+/* What a request needs: an enrollment that may replace templates may delete them, too. */
+typedef struct permission {
+  lk_gallery_authorisation request, replacing;
+} permission;
+
+static lk_status ask(lk_owner *owner, lk_operation operation, lk_status fault, const lk_claims *claims,
+                     lk_gallery_authorisation *authorisation, lk_error *error) {
+  lk_policy_request asked = {.operation = operation, .k = 1, .threshold = -INFINITY};
+  lk_evidence evidence = {.fault = fault};
+  return lk_gallery_authorise(authorisation, owner->gallery, &asked, &evidence, claims, error);
+}
+
+static bool may_replace(const lk_request *r) { return r->enrollment != NULL && r->enrollment->replace; }
+
+static lk_status ask_for(permission *p, lk_owner *owner, const lk_request *r, const lk_claims *claims,
+                         lk_error *error) {
+  *p = (permission){0};
+  lk_status fault = lk_draft_check(owner->gallery, r, error);
+  lk_status status = ask(owner, operation_of(r), fault, claims, &p->request, error);
+  if (status == LK_OK && may_replace(r)) status = ask(owner, LK_OPERATION_DELETE, LK_OK, claims, &p->replacing, error);
+  return status;
+}
+
+static lk_status record_done(permission *p, const lk_request *r, lk_error *error) {
+  const lk_receipt *done = &r->receipt;
+  lk_status status = lk_gallery_record(&p->request, done->templates, done->epoch, error);
+  if (status == LK_OK && may_replace(r)) status = lk_gallery_record(&p->replacing, done->replaced, done->epoch, error);
+  return status;
 }
 
 /* The policy decides before anything of the gallery is told, and its log has the request before it is made. */
 static lk_status request(lk_owner *owner, lk_request *r, const lk_claims *claims, lk_receipt *receipt,
                          lk_error *error) {
-  lk_gallery_authorisation authorisation;
-  lk_policy_request asked = {.operation = operation_of(r), .k = 1, .threshold = -INFINITY};
-  lk_evidence evidence = {.fault = lk_draft_check(owner->gallery, r, error)};
-  lk_status status = lk_gallery_authorise(&authorisation, owner->gallery, &asked, &evidence, claims, error);
+  permission permitted;
+  lk_status status = ask_for(&permitted, owner, r, claims, error);
   if (status == LK_OK) {
     lk_owner_pass(owner, r);
     status = r->status;
     if (status != LK_OK && error != NULL) *error = r->error;
-    if (status == LK_OK) status = lk_gallery_record(&authorisation, r->receipt.templates, r->receipt.epoch, error);
+    if (status == LK_OK) status = record_done(&permitted, r, error);
   }
-  lk_gallery_authorise_end(&authorisation);
+  lk_gallery_authorise_end(&permitted.replacing);
+  lk_gallery_authorise_end(&permitted.request);
   if (status == LK_OK && receipt != NULL) *receipt = r->receipt;
   if (status == LK_OK) lk_fold_if_due(owner);
   return status;
@@ -280,44 +312,36 @@ lk_status lk_owner_enroll(lk_owner *owner, const lk_enrollment *enrollment, cons
   return request(owner, &r, claims, receipt, error);
 }
 
-/* Templates whose bytes files of the gallery have; each has had a number. */
-static uint64_t count_bytes(lk_owner *owner) {
+/* Templates that were deleted while files still have their bytes. */
+static uint64_t count_deleted(const lk_owner *owner) {
   lk_sight sight = {0};
-  uint64_t rows = 0;
-  lk_owner_take_turn(owner);
   lk_gallery_enter(owner->gallery, &sight);
-  for (uint32_t i = 0; i < sight.catalog->parts_count; i++)
-    rows += sight.catalog->parts[i]->file != 0 ? sight.catalog->parts[i]->segment.block.rows : 0;
-  rows += owner->gallery->contents->next_number - owner->gallery->manifest.next_number;
+  lk_deleted deleted = lk_contents_deleted(owner->gallery->contents);
   lk_gallery_leave(owner->gallery);
-  lk_owner_end_turn(owner);
   lk_sight_free(&sight);
-  return rows;
+  return deleted.in_segments + deleted.in_journals;
 }
 
 static lk_status compact(lk_owner *owner, uint64_t *erased, lk_error *error) {
-  lk_gallery_stat stat;
   lk_status status = lk_expired_delete(owner, error);
-  uint64_t rows = count_bytes(owner);
-  lk_gallery_stat_get(owner->gallery, &stat);
+  uint64_t deleted = count_deleted(owner);
   if (status == LK_OK) status = lk_fold(owner, LK_FOLD_ALL, error);
   if (status != LK_OK) return status;
   lk_gallery_show(owner->gallery);
-  *erased = rows > stat.templates ? rows - stat.templates : 0;
+  *erased = deleted;
   return LK_OK;
 }
 
+/* What failed after templates had expired and were deleted is recorded too. */
 lk_status lk_owner_compact(lk_owner *owner, const lk_claims *claims, uint64_t *erased, lk_error *error) {
-  static const lk_policy_request asked = {.operation = LK_OPERATION_DELETE, .k = 1, .threshold = -INFINITY};
   lk_gallery_authorisation authorisation;
-  lk_evidence evidence = {.fault = LK_OK};
   lk_gallery_stat stat;
+  lk_error unrecorded;
   uint64_t count = 0;
-  lk_status status = lk_gallery_authorise(&authorisation, owner->gallery, &asked, &evidence, claims, error);
+  lk_status status = ask(owner, LK_OPERATION_ERASE, LK_OK, claims, &authorisation, error);
   if (status == LK_OK) {
     status = compact(owner, &count, error);
     lk_gallery_stat_get(owner->gallery, &stat);
-    lk_error unrecorded;
     lk_status recorded = lk_gallery_record(&authorisation, count, stat.epoch, &unrecorded);
     if (status == LK_OK && recorded != LK_OK) status = lk_fail(error, recorded, "%s", unrecorded.text);
   }

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-static const char *const operations[] = {"identify", "verify", "enroll", "delete", "export", "evaluate"};
+static const char *const operations[] = {"identify", "verify", "enroll", "delete", "export",
+                                         "evaluate", "tag",    "expire", "erase"};
 static const char *const selector_names[] = {"purposes", "actors", "jurisdictions", "galleries"};
 static const char *const words[] = {"a", "ab", "aba", "b", "police/north", "police/south", "B", "a*"};
 
@@ -31,7 +32,7 @@ static void draw_list(random_state *random, bool of_operations, uint32_t one_in,
   list->count = 1 + (int)random_below(random, MODEL_WORDS);
   for (int i = 0; i < list->count; i++)
     if (of_operations)
-      strcpy(list->words[i], random_one_in(random, 2) ? "identify" : any_of(random, operations, 6));
+      strcpy(list->words[i], random_one_in(random, 2) ? "identify" : any_of(random, operations, 9));
     else
       draw_pattern(random, list->words[i]);
 }
@@ -148,7 +149,7 @@ static void disguise(random_state *random, char said[MODEL_TEXT]) {
 }
 
 void model_draw_request(random_state *random, model_request *request) {
-  *request = (model_request){.operation = random_one_in(random, 2) ? 0 : (int)random_below(random, 6)};
+  *request = (model_request){.operation = random_one_in(random, 2) ? 0 : (int)random_below(random, 9)};
   for (int s = 0; s < MODEL_SELECTORS; s++)
     if (!random_one_in(random, 6)) strcpy(request->said[s], any_of(random, words, 8));
   for (int s = 0; s < MODEL_SELECTORS; s++)

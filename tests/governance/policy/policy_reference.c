@@ -6,7 +6,8 @@
 
 #include "tests/governance/policy/policy_model.h"
 
-static const char *const operation_words[] = {"identify", "verify", "enroll", "delete", "export", "evaluate"};
+static const char *const operation_words[] = {"identify", "verify", "enroll", "delete", "export",
+                                              "evaluate", "tag",    "expire", "erase"};
 
 /* What people read: without spaces around it, in lower case, wide letters as others. False: it is not UTF-8. */
 static bool read_as(const char *said, char *plain) {

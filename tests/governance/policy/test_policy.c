@@ -160,8 +160,10 @@ Test(policy, fields_that_are_refused) {
       "colour: unknown field; the fields here are id, effect, text, operations, purposes, actors, jurisdictions, "
       "galleries, except, from, until, require, authorisation, min_score, max_fmr, score_decimals, "
       "decision_only, max_candidates, probes_per_case, subject_probes_per_hour, retention_hours");
-  check_field_refused("operations: [identify, search]",
-                      "operations: 'search' is not one of identify, verify, enroll, delete, export, evaluate");
+  check_field_refused(
+      "operations: [identify, search]",
+      "operations: 'search' is not one of identify, verify, enroll, delete, export, evaluate, tag, expire, "
+      "erase");
   check_field_refused("operations: []", "operations: is empty");
   check_field_refused("operations:", "operations: is empty");
   check_field_refused("operations: {identify: yes}", "operations: is not a list");

@@ -1,0 +1,66 @@
+/* enroll adds a file's rows: by itself, of any number, or with --replace as the gallery's owner, in one change. */
+#include <inttypes.h>
+
+#include <likeness/label_file.h>
+#include <likeness/owner.h>
+#include <likeness/vector_file.h>
+#include "base/fail.h"
+#include "base/printable.h"
+#include "engine/cli/command.h"
+#include "engine/cli/progress.h"
+
+static lk_status add(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
+                     const lk_label_file *labels, const lk_claims *claims, lk_error *error) {
+  uint64_t first;
+  lk_bar bar = lk_bar_open(streams->log, "enroll");
+  lk_status status =
+      lk_gallery_enroll(options->words[0], vectors, labels->of_row, claims, lk_bar_update, &bar, &first, error);
+  lk_bar_close(&bar);
+  if (status == LK_OK)
+    fprintf(streams->log, "enrolled %" PRIu64 " templates; the first has number %" PRIu64 "\n", vectors->rows, first);
+  return status;
+}
+
+static lk_status replace(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
+                         const lk_label_file *labels, const lk_claims *claims, lk_error *error) {
+  const char *folder = options->words[0];
+  lk_enrollment enrollment = {.vectors = vectors, .labels = labels->of_row, .replace = true};
+  lk_owner *owner = NULL;
+  lk_receipt receipt;
+  if (vectors->rows > LK_ENROLLMENT_ROWS(vectors->dim))
+    return lk_fail(error, LK_EINVAL,
+                   "--replace: %s has %" PRIu64 " rows; of dimension %u it takes up to %" PRIu64
+                   " at once: split the file, or delete the templates first and enroll without --replace",
+                   vectors->name, vectors->rows, vectors->dim, LK_ENROLLMENT_ROWS(vectors->dim));
+  lk_status status = lk_owner_open(folder, &owner, error);
+  if (status == LK_OK) status = lk_owner_enroll(owner, &enrollment, claims, &receipt, error);
+  lk_owner_close(owner);
+  if (status != LK_OK) return status;
+  fprintf(streams->log, "enrolled %" PRIu64 " templates; the first has number %" PRIu64, receipt.templates,
+          receipt.numbered_from);
+  if (receipt.replaced == 0)
+    fputs("; none was replaced\n", streams->log);
+  else
+    lk_printable_line(streams->log,
+                      "; %" PRIu64 " of them replaced others, whose bytes stay in %s until `likeness compact %s`",
+                      receipt.replaced, folder, folder);
+  return LK_OK;
+}
+
+lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_vector_file file;
+  lk_status status = lk_vector_file_open(options->words[1], LK_ROLE_TEMPLATES, &file, error);
+  if (status != LK_OK) return status;
+  lk_label_file labels = {0};
+  lk_claims claims;
+  lk_signing_key key;
+  status = lk_options_claims(options, &claims, &key, error);
+  if (status == LK_OK && options->labels != NULL)
+    status = lk_label_file_open(options->labels, options->key_column, file.vectors.rows, &labels, error);
+  if (status == LK_OK)
+    status = (options->replace ? replace : add)(options, streams, &file.vectors, &labels, &claims, error);
+  lk_signing_key_forget(&key);
+  lk_label_file_close(&labels);
+  lk_vector_file_close(&file);
+  return status;
+}
