@@ -41,8 +41,7 @@ static lk_status replace(const lk_options *options, const lk_streams *streams, c
   if (receipt.replaced == 0)
     fputs("; none was replaced\n", streams->log);
   else
-    lk_printable_line(streams->log,
-                      "; %" PRIu64 " of them replaced others, whose bytes stay in %s until `likeness compact %s`",
+    lk_printable_line(streams->log, "; replaced: %" PRIu64 ", whose bytes stay in %s until `likeness compact %s`",
                       receipt.replaced, folder, folder);
   return LK_OK;
 }

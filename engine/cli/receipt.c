@@ -54,7 +54,8 @@ static void print_words(FILE *out, const lk_done *done) {
   fprintf(out, "%" PRIu64 " template%s %s%s; epoch %" PRIu64, done->templates, plural(done->templates), words, missing,
           done->epoch);
   if (done->operation == LK_OPERATION_DELETE)
-    lk_printable_line(out, "; their bytes stay in %s until `likeness compact %s`", done->folder, done->folder);
+    lk_printable_line(out, "; %s bytes stay in %s until `likeness compact %s`", done->templates == 1 ? "its" : "their",
+                      done->folder, done->folder);
   else if (done->operation == LK_OPERATION_ERASE)
     lk_printable_line(out, "; no file in %s has bytes of deleted or expired templates; backups and copies may",
                       done->folder);

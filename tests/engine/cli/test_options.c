@@ -5,8 +5,10 @@
 #include <string.h>
 
 static const char all[] =
-    "-k --actor --at --authorisation --batch --by --calibration --case --case-probes --jurisdiction --operation "
-    "--granted --pending-since --probes --purpose --signed --device --dim --format --fpir --fuse --rank --store "
+    "-k --actor --after --at --authorisation --batch --by --calibration --case --case-probes --jurisdiction "
+    "--operation "
+    "--granted --never --replace --pending-since --probes --purpose --signed --device --dim --format --fpir --fuse "
+    "--rank --store "
     "--gallery "
     "--job-probes --keys --labels --mask "
     "--max-queue-delay-us --metric --model "
@@ -83,6 +85,25 @@ Test(options, bad_values) {
   expect_bad("--priority", "mid", "mid");
 }
 
+static void expect_duration(const char *value, uint64_t ms) {
+  cr_assert_eq(PARSE("--after", value), LK_OK, "%s", error.text);
+  cr_assert_eq(options.after_ms, ms, "%s: %llu", value, (unsigned long long)options.after_ms);
+}
+
+Test(options, durations) {
+  cr_assert_eq(PARSE("--never", "--replace"), LK_OK);
+  cr_assert(options.never && options.replace && options.after_ms == LK_NEVER);
+  expect_duration("0s", 0);
+  expect_duration("45s", 45000);
+  expect_duration("2m", 120000);
+  expect_duration("36h", 129600000);
+  expect_duration("90d", 7776000000);
+  static const char *const bad[] = {"", "d", "90", "-1d", " 1d", "1 d", "1d ", "1w", "1.5d", "1D", "1dd"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) expect_bad("--after", bad[i], "is not a whole number with");
+  expect_bad("--after", "18446744073709551616s", "too long");
+  expect_bad("--after", "18446744073709552s", "too long");
+}
+
 Test(options, unknown_ones) {
   cr_assert_eq(PARSE("--colour", "red"), LK_EINVAL);
   cr_assert_not_null(strstr(error.text, "--colour"));
@@ -153,6 +174,10 @@ Test(options, view) {
   cr_assert(!options.by_subject && options.tags == 1 && options.mask == 12);
   cr_assert_eq(PARSE("--mask", "12", "--tags", "1"), LK_OK);
   cr_assert(options.tags == 1 && options.mask == 12, "in either order");
+  cr_assert_eq(PARSE("--mask", "0", "--tags", "1"), LK_OK);
+  cr_assert(options.mask == 0 && options.has_mask && options.has_tags, "a mask of none is one");
+  cr_assert_eq(PARSE("--tags", "1"), LK_OK);
+  cr_assert(!options.has_mask);
   cr_assert_eq(PARSE("--tags", "0x10000000000000000"), LK_EINVAL);
   cr_assert_eq(PARSE("--tags", "six"), LK_EINVAL);
   cr_assert_eq(PARSE("--by", "row"), LK_EINVAL);
