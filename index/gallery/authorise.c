@@ -221,6 +221,12 @@ lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_
   return tell(status, &text, error);
 }
 
+lk_status lk_gallery_commit_decision(const lk_gallery_authorisation *authorisation, lk_error *error) {
+  lk_error text;
+  lk_governance *governance = authorisation->base.governance;
+  return governance != NULL ? tell(lk_governance_commit(governance, &text), &text, error) : LK_OK;
+}
+
 static lk_status log_done(lk_authorisation *a, uint64_t templates, uint64_t epoch, uint64_t now_ms, lk_error *error) {
   lk_status status = lk_governance_log_done(a->governance, &a->request, now_ms, &a->verdict, epoch, templates, error);
   return status == LK_OK ? lk_governance_commit(a->governance, error) : status;

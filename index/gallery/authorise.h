@@ -37,6 +37,10 @@ lk_evidence lk_query_evidence(const lk_query *query, lk_status fault);
 lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_status searched, lk_result *result,
                                     lk_error *error);
 
+/* Puts the decision into the log for good, before an operation that nobody can take back. LK_EIO: it is not there, so
+ * nothing may be done. */
+lk_status lk_gallery_commit_decision(const lk_gallery_authorisation *authorisation, lk_error *error);
+
 /* Releases any other operation, of `templates` templates, which leaves the gallery at `epoch`. */
 lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
                              lk_error *error);

@@ -263,11 +263,13 @@ typedef struct permission {
   lk_gallery_authorisation request, replacing;
 } permission;
 
+/* What is permitted is in the log for good before it is done. */
 static lk_status ask(lk_owner *owner, lk_operation operation, lk_status fault, const lk_claims *claims,
                      lk_gallery_authorisation *authorisation, lk_error *error) {
   lk_policy_request asked = {.operation = operation, .k = 1, .threshold = -INFINITY};
   lk_evidence evidence = {.fault = fault};
-  return lk_gallery_authorise(authorisation, owner->gallery, &asked, &evidence, claims, error);
+  lk_status status = lk_gallery_authorise(authorisation, owner->gallery, &asked, &evidence, claims, error);
+  return status == LK_OK ? lk_gallery_commit_decision(authorisation, error) : status;
 }
 
 static bool may_replace(const lk_request *r) { return r->enrollment != NULL && r->enrollment->replace; }
@@ -288,7 +290,7 @@ static lk_status record_done(permission *p, const lk_request *r, lk_error *error
   return status;
 }
 
-/* The policy decides before anything of the gallery is told, and its log has the request before it is made. */
+/* The policy decides before anything of the gallery is told. */
 static lk_status request(lk_owner *owner, lk_request *r, const lk_claims *claims, lk_receipt *receipt,
                          lk_error *error) {
   permission permitted;
