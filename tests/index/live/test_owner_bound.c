@@ -194,3 +194,22 @@ Test(owner_bound, nothing_without_the_log) {
   cr_assert_eq(delete_key("2"), LK_EIO);
   cr_assert_eq(templates(), ROWS - 1);
 }
+
+/* The bytes that wait are counted, those in segments and those that only the journal has, and once erased no more. */
+Test(owner_bound, what_is_erased_is_counted_once) {
+  lk_gallery_stat stat;
+  uint64_t erased;
+  own("enroll, delete, erase");
+  cr_assert_eq(enroll("new", false), LK_OK, "%s", error.text);
+  cr_assert_eq(enroll("newer", false), LK_OK, "%s", error.text);
+  cr_assert(delete_key("new") == LK_OK && delete_key("4") == LK_OK && delete_key("5") == LK_OK);
+  lk_gallery_stat_get(lk_owner_gallery(owner), &stat);
+  cr_assert(stat.deleted_in_segments == 2 && stat.deleted_in_journals == 1);
+  cr_assert_eq(lk_owner_compact(owner, NULL, &erased, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(erased, 3);
+  cr_assert_eq(records_of("erase", 3), 1);
+  lk_gallery_stat_get(lk_owner_gallery(owner), &stat);
+  cr_assert(stat.deleted_in_segments == 0 && stat.deleted_in_journals == 0 && stat.templates == ROWS);
+  cr_assert_eq(lk_owner_compact(owner, NULL, &erased, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(erased, 0);
+}
