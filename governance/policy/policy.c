@@ -23,7 +23,8 @@ lk_status lk_operation_parse(lk_text name, lk_operation *operation, lk_error *er
       *operation = (lk_operation)i;
       return LK_OK;
     }
-  return lk_fail(error, LK_EINVAL, "'%.*s' is not one of identify, verify, enroll, delete, export, evaluate, tag, expire, erase",
+  return lk_fail(error, LK_EINVAL,
+                 "'%.*s' is not one of identify, verify, enroll, delete, export, evaluate, tag, expire, erase",
                  name.length < 40 ? (int)name.length : 40, name.bytes);
 }
 

@@ -7,9 +7,9 @@
 #include <likeness/likeness.h>
 #include "governance/open_binding.h"
 #include "index/catalog/contents.h"
+#include "index/gallery/sight.h"
 #include "index/journal/journal.h"
 #include "index/storage/manifest.h"
-#include "index/gallery/sight.h"
 
 /* How far a reader has come: in which journal, and where. */
 typedef struct lk_reading {
