@@ -105,8 +105,7 @@ static bool grow_deleted(lk_group *group) {
 }
 
 static lk_status add_change(lk_group *group, const lk_row_change *change, lk_error *error) {
-  lk_row_change *changes =
-      lk_buffer_grow(&group->changes_buffer, (size_t)group->changes_count + 1, sizeof *changes);
+  lk_row_change *changes = lk_buffer_grow(&group->changes_buffer, (size_t)group->changes_count + 1, sizeof *changes);
   if (changes == NULL) return lk_fail_memory(error);
   group->changes = changes;
   if (change->kind == LK_RECORD_DELETE_KEY) {
@@ -217,8 +216,7 @@ static void delete_row(void *context, uint32_t part, uint32_t row) {
   d->deleted++;
 }
 
-static lk_status delete_subject(lk_group *group, uint64_t epoch, lk_text subject, uint64_t *touched,
-                                lk_error *error) {
+static lk_status delete_subject(lk_group *group, uint64_t epoch, lk_text subject, uint64_t *touched, lk_error *error) {
   struct deletion d = {.group = group, .epoch = epoch, .error = error};
   for (uint32_t at = first_of(&group->by_subject, subject); at != 0; at = group->by_subject.next[at - 1]) {
     lk_fresh_row *row = &group->rows[at - 1];
@@ -257,6 +255,19 @@ bool lk_group_find_key(const lk_group *group, lk_text key, lk_template *found) {
   else
     return false;
   return true;
+}
+
+bool lk_group_has_expired(const lk_group *group, lk_text key, uint64_t now_ms) {
+  const lk_fresh_row *fresh = fresh_of_key(group, key);
+  uint32_t part, row;
+  if (fresh != NULL) return fresh->template.expires_ms <= now_ms;
+  if (!find_in_catalog(group, key, &part, &row)) return false;
+  for (uint32_t i = group->changes_count; i-- > 0;) {
+    const lk_row_change *change = &group->changes[i];
+    if (change->kind == LK_RECORD_EXPIRE && change->part == part && change->row == row)
+      return change->expires_ms <= now_ms;
+  }
+  return lk_part_template(group->catalog->parts[part], row).expires_ms <= now_ms;
 }
 
 struct counting {

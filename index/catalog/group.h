@@ -58,8 +58,11 @@ void lk_group_free(lk_group *group);
 lk_status lk_group_add(lk_group *group, uint64_t epoch, const lk_record *record, uint64_t *touched, lk_error *error);
 
 /* Finds the template with this key that would live if the group were applied. Its texts live as long as the group and
- * the catalog. */
+ * the catalog; tags and expiry are those that it has now. */
 bool lk_group_find_key(const lk_group *group, lk_text key, lk_template *found);
+
+/* Whether there would be a template with this key that has expired at this time. Reads all changes of the group. */
+bool lk_group_has_expired(const lk_group *group, lk_text key, uint64_t now_ms);
 
 /* How many templates of this subject would live. */
 uint64_t lk_group_count_subject(const lk_group *group, lk_text subject);

@@ -221,8 +221,8 @@ static lk_status draft_enrollment(lk_draft *draft, const lk_group *group, lk_req
 static bool is_there(const lk_group *group, const lk_request *request, const lk_change *change) {
   lk_template found;
   if (change->kind == LK_CHANGE_DELETE_SUBJECT) return lk_group_count_subject(group, change->subject) > 0;
-  if (!lk_group_find_key(group, change->key, &found)) return false;
-  return request->expired_ms == 0 || found.expires_ms <= request->expired_ms;
+  if (request->expired_ms != 0) return lk_group_has_expired(group, change->key, request->expired_ms);
+  return lk_group_find_key(group, change->key, &found);
 }
 
 static lk_status draft_changes(lk_draft *draft, const lk_group *group, lk_request *request, lk_error *error) {
