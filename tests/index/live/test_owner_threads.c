@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,12 @@ static uint64_t seed(void) {
 
 static void *change(void *context) {
   worker *w = context;
-  for (int i = 0; i < CHANGES && w->fault == NULL; i++) w->fault = lives_change(&w->lives, owner);
+  for (int i = 0; i < CHANGES && w->fault == NULL; i++) {
+    lives_change drawn = lives_draw(&w->lives);
+    lk_receipt receipt;
+    bool done = lives_send(&drawn, owner, &receipt, NULL) == LK_OK;
+    w->fault = done ? lives_take(&w->lives, &drawn, &receipt) : "a change failed";
+  }
   atomic_fetch_sub(&changing, 1);
   return NULL;
 }
