@@ -191,7 +191,8 @@ static lk_status check_batch(lk_shape shape, const lk_record *records, uint32_t 
       return lk_fail(error, LK_EINVAL, "record %" PRIu32 " of the batch: a seal among other records", i);
     *bytes += sizeof(lk_record_header) + lk_record_bytes(shape, &records[i]);
     if (*bytes > LK_JOURNAL_BATCH_BYTES)
-      return lk_fail(error, LK_EINVAL, "a batch of more than %" PRIu32 " bytes", LK_JOURNAL_BATCH_BYTES);
+      return lk_fail(error, LK_EINVAL, "a batch of more than %" PRIu32 " bytes; make fewer changes at once",
+                     LK_JOURNAL_BATCH_BYTES);
   }
   return LK_OK;
 }

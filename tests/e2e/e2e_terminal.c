@@ -34,7 +34,7 @@ static const char *labels(void) { return files_path("labels.csv"); }
 
 static void setup(void) {
   static const float data[2] = {1, 0};
-  static const char csv[] = "row,key,subject,group\n0," KEY "," SUBJECT "," GROUP "\n";
+  static const char csv[] = "row,key,subject,group,metadata\n0," KEY "," SUBJECT "," GROUP ",b" RLO "7\n";
   lk_gallery_options options = {.dim = 2, .metric = LK_COSINE, .model = "m" RLO};
   files_setup();
   cr_assert_eq(lk_gallery_create(gallery(), &options, NULL), LK_OK);
@@ -106,7 +106,8 @@ Test(terminal, tables) {
   EXPECT_OUT(KEY_SHOWN, "identify", gallery(), vectors());
   cr_assert_not_null(strstr(process_out(&p), SUBJECT_SHOWN), "%s", process_out(&p));
   EXPECT_OUT(KEY_SHOWN, "list", gallery());
-  cr_assert_not_null(strstr(process_out(&p), "g\\u{202e}\n"), "%s", process_out(&p));
+  cr_assert_not_null(strstr(process_out(&p), "  g\\u{202e}    -                              0  b\\u{202e}7\n"), "%s",
+                     process_out(&p));
   EXPECT_OUT(KEY_SHOWN, "verify", gallery(), vectors(), "--subject", SUBJECT);
   EXPECT_OUT("model       m\\u{202e}\n", "stat", gallery());
 }
