@@ -6,7 +6,7 @@
 #ifndef INDEX_CATALOG_GROUP_H
 #define INDEX_CATALOG_GROUP_H
 
-#include "base/arena.h"
+#include "index/catalog/arena.h"
 #include "base/buffer.h"
 #include "index/catalog/catalog.h"
 #include "index/journal/record.h"

@@ -1,6 +1,6 @@
 /* Memory for many small pieces that are freed together. Pieces never move. */
-#ifndef BASE_ARENA_H
-#define BASE_ARENA_H
+#ifndef INDEX_CATALOG_ARENA_H
+#define INDEX_CATALOG_ARENA_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "base/arena.h"
+#include "index/catalog/arena.h"
 
 #include <stdlib.h>
 #include <string.h>
