@@ -3,7 +3,9 @@
 #ifndef INDEX_LIVE_DRAFT_H
 #define INDEX_LIVE_DRAFT_H
 
-#include "index/live/owner.h"
+#include "index/catalog/group.h"
+#include "index/gallery/gallery.h"
+#include "index/live/request.h"
 
 typedef struct lk_draft {
   lk_record *records;

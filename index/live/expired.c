@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "index/live/queue.h"
 
 enum { AT_ONCE = 4096 };
 
@@ -15,7 +16,7 @@ static lk_status delete_some(lk_owner *owner, const lk_sight *sight, const lk_ch
                              lk_error *error) {
   lk_request request = {.changes = changes, .count = count, .expired_ms = sight->now_ms};
   if (count == 0) return LK_OK;
-  lk_owner_pass(owner, &request);
+  lk_queue_pass(owner, &request);
   return request.status == LK_OK ? LK_OK : lk_fail(error, request.status, "%s", request.error.text);
 }
 

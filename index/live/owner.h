@@ -5,22 +5,7 @@
 #include <likeness/owner.h>
 #include <pthread.h>
 
-#include "index/catalog/group.h"
 #include "index/gallery/gallery.h"
-
-/* A change on its way. Whoever brings it waits until it is done. */
-typedef struct lk_request {
-  const lk_enrollment *enrollment; /* NULL: `changes` */
-  const lk_change *changes;
-  uint32_t count;      /* of rows or changes */
-  uint64_t expired_ms; /* deletions by key: only of what has expired at this Unix time; 0: whatever has the key */
-  lk_receipt receipt;
-  lk_status status;
-  lk_error error;
-  bool accepted; /* the group's fate is its own */
-  bool done;
-  struct lk_request *next;
-} lk_request;
 
 struct lk_owner {
   lk_gallery_lock lock;
@@ -31,7 +16,7 @@ struct lk_owner {
 
   pthread_mutex_t mutex; /* of what follows */
   pthread_cond_t turned; /* a turn is over */
-  lk_request *first, *last;
+  struct lk_request *first, *last; /* that wait (index/live/queue.h) */
   bool busy;         /* somebody has the turn: to change the gallery or its files */
   bool folding;      /* somebody folds; one at a time */
   uint64_t recorded; /* bytes that the last journal has, about */
@@ -48,9 +33,6 @@ lk_status lk_owner_open_on(const lk_disk *disk, const char *folder, lk_owner **o
 /* Waits for the turn, in which no other thread changes the gallery, and ends it. */
 void lk_owner_take_turn(lk_owner *owner);
 void lk_owner_end_turn(lk_owner *owner);
-
-/* Makes a change, or waits until somebody has made it: the request is done then, and says how. */
-void lk_owner_pass(lk_owner *owner, lk_request *request);
 
 /* Takes no more changes from now on. The caller has the turn. */
 void lk_owner_fail(lk_owner *owner, const lk_error *why);

@@ -41,7 +41,7 @@ static lk_status enroll(const char *key, uint64_t version, uint64_t expires_ms) 
 }
 
 static void *pass(void *request) {
-  lk_owner_pass(owner, request);
+  lk_queue_pass(owner, request);
   return NULL;
 }
 

@@ -1,0 +1,116 @@
+/* What the public functions of an owner do, under the gallery's policy. */
+#include <math.h>
+
+#include "base/fail.h"
+#include "index/gallery/authorise.h"
+#include "index/live/draft.h"
+#include "index/live/expired.h"
+#include "index/live/fold.h"
+#include "index/live/queue.h"
+
+static lk_operation operation_of(const lk_request *r) {
+  if (r->enrollment != NULL) return LK_OPERATION_ENROLL;
+  lk_change_kind kind = r->count > 0 ? r->changes[0].kind : LK_CHANGE_DELETE_KEY;
+  if (kind == LK_CHANGE_TAG) return LK_OPERATION_TAG;
+  return kind == LK_CHANGE_EXPIRE ? LK_OPERATION_EXPIRE : LK_OPERATION_DELETE;
+}
+
+/* What a request needs: an enrollment that may replace templates may delete them, too. */
+typedef struct permission {
+  lk_gallery_authorisation request, replacing;
+} permission;
+
+/* What is permitted is in the log for good before it is done. */
+static lk_status ask(lk_owner *owner, lk_operation operation, lk_status fault, const lk_claims *claims,
+                     lk_gallery_authorisation *authorisation, lk_error *error) {
+  lk_policy_request asked = {.operation = operation, .k = 1, .threshold = -INFINITY};
+  lk_evidence evidence = {.fault = fault};
+  lk_status status = lk_gallery_authorise(authorisation, owner->gallery, &asked, &evidence, claims, error);
+  return status == LK_OK ? lk_gallery_commit_decision(authorisation, error) : status;
+}
+
+static bool may_replace(const lk_request *r) { return r->enrollment != NULL && r->enrollment->replace; }
+
+static lk_status ask_for(permission *p, lk_owner *owner, const lk_request *r, const lk_claims *claims,
+                         lk_error *error) {
+  *p = (permission){0};
+  lk_status fault = lk_draft_check(owner->gallery, r, error);
+  lk_status status = ask(owner, operation_of(r), fault, claims, &p->request, error);
+  if (status == LK_OK && may_replace(r)) status = ask(owner, LK_OPERATION_DELETE, LK_OK, claims, &p->replacing, error);
+  return status;
+}
+
+static lk_status record_done(permission *p, const lk_request *r, lk_error *error) {
+  const lk_receipt *done = &r->receipt;
+  lk_status status = lk_gallery_record(&p->request, done->templates, done->epoch, error);
+  if (status == LK_OK && may_replace(r)) status = lk_gallery_record(&p->replacing, done->replaced, done->epoch, error);
+  return status;
+}
+
+/* The policy decides before anything of the gallery is told. */
+static lk_status request(lk_owner *owner, lk_request *r, const lk_claims *claims, lk_receipt *receipt,
+                         lk_error *error) {
+  permission permitted;
+  lk_status status = ask_for(&permitted, owner, r, claims, error);
+  if (status == LK_OK) {
+    lk_queue_pass(owner, r);
+    status = r->status;
+    if (status != LK_OK && error != NULL) *error = r->error;
+    if (status == LK_OK) status = record_done(&permitted, r, error);
+  }
+  lk_gallery_authorise_end(&permitted.replacing);
+  lk_gallery_authorise_end(&permitted.request);
+  if (status == LK_OK && receipt != NULL) *receipt = r->receipt;
+  if (status == LK_OK) lk_fold_if_due(owner);
+  return status;
+}
+
+lk_status lk_owner_enroll(lk_owner *owner, const lk_enrollment *enrollment, const lk_claims *claims,
+                          lk_receipt *receipt, lk_error *error) {
+  lk_request r = {.enrollment = enrollment};
+  return request(owner, &r, claims, receipt, error);
+}
+
+/* Templates that were deleted while files still have their bytes. */
+static uint64_t count_deleted(const lk_owner *owner) {
+  lk_sight sight = {0};
+  lk_gallery_enter(owner->gallery, &sight);
+  lk_deleted deleted = lk_contents_deleted(owner->gallery->contents);
+  lk_gallery_leave(owner->gallery);
+  lk_sight_free(&sight);
+  return deleted.in_segments + deleted.in_journals;
+}
+
+static lk_status compact(lk_owner *owner, uint64_t *erased, lk_error *error) {
+  lk_status status = lk_expired_delete(owner, error);
+  uint64_t deleted = count_deleted(owner);
+  if (status == LK_OK) status = lk_fold(owner, LK_FOLD_ALL, error);
+  if (status != LK_OK) return status;
+  lk_gallery_show(owner->gallery);
+  *erased = deleted;
+  return LK_OK;
+}
+
+/* What failed after templates had expired and were deleted is recorded too. */
+lk_status lk_owner_compact(lk_owner *owner, const lk_claims *claims, uint64_t *erased, lk_error *error) {
+  lk_gallery_authorisation authorisation;
+  lk_gallery_stat stat;
+  lk_error unrecorded;
+  uint64_t count = 0;
+  lk_status status = ask(owner, LK_OPERATION_ERASE, LK_OK, claims, &authorisation, error);
+  if (status == LK_OK) {
+    status = compact(owner, &count, error);
+    lk_gallery_stat_get(owner->gallery, &stat);
+    lk_status recorded = lk_gallery_record(&authorisation, count, stat.epoch, &unrecorded);
+    if (status == LK_OK && recorded != LK_OK) status = lk_fail(error, recorded, "%s", unrecorded.text);
+  }
+  lk_gallery_authorise_end(&authorisation);
+  if (status == LK_OK && erased != NULL) *erased = count;
+  return status;
+}
+
+lk_status lk_owner_change(lk_owner *owner, const lk_change *changes, uint32_t count, const lk_claims *claims,
+                          lk_receipt *receipt, lk_error *error) {
+  lk_request r = {.changes = changes, .count = count};
+  return request(owner, &r, claims, receipt, error);
+}

@@ -1,0 +1,139 @@
+#include "index/live/queue.h"
+
+#include "base/fail.h"
+#include "index/catalog/apply.h"
+#include "index/live/draft.h"
+#include "index/live/fold.h"
+
+enum { GROUP_ROWS = 65536 }; /* of the requests that go together; one may have more */
+
+static uint64_t vector_bytes(const lk_draft *draft, uint32_t dim) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < draft->count; i++)
+    bytes += sizeof(lk_record) + (draft->records[i].kind == LK_RECORD_ENROLL ? (uint64_t)dim * 4 : 0);
+  return bytes;
+}
+
+static lk_status add_draft(lk_owner *owner, lk_group *group, const lk_draft *draft, lk_request *r, uint64_t *sequence,
+                           lk_error *error) {
+  uint64_t epoch;
+  lk_status status = lk_journal_add(owner->journal, draft->records, draft->count, sequence, &epoch, error);
+  if (status != LK_OK) return status;
+  bool enrolls = r->enrollment != NULL;
+  for (uint32_t i = 0; status == LK_OK && i < draft->count; i++) {
+    uint64_t touched;
+    status = lk_group_add(group, epoch, &draft->records[i], &touched, error);
+    bool replaces = enrolls && draft->records[i].kind == LK_RECORD_DELETE_KEY;
+    *(replaces ? &r->receipt.replaced : &r->receipt.templates) += touched;
+    if (!enrolls && touched == 0) r->receipt.unchanged++; /* an earlier one of its changes has done it */
+  }
+  r->receipt.epoch = epoch;
+  if (status != LK_OK) lk_owner_fail(owner, error); /* the journal has it, and memory cannot */
+  pthread_mutex_lock(&owner->mutex);
+  owner->recorded += vector_bytes(draft, owner->gallery->manifest.dim);
+  pthread_mutex_unlock(&owner->mutex);
+  return status;
+}
+
+static uint64_t next_number(const lk_owner *owner, const lk_group *group) {
+  uint64_t next = owner->gallery->contents->next_number;
+  return group->next_number > next ? group->next_number : next;
+}
+
+static lk_status check_room(const lk_owner *owner, const lk_group *group, const lk_request *r, lk_error *error) {
+  uint64_t rows = r->enrollment != NULL ? r->enrollment->vectors->rows : 0;
+  if (owner->gallery->contents->catalog->rows + group->rows_count + rows < UINT32_MAX) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "the gallery would have more than %u templates", UINT32_MAX);
+}
+
+static void accept(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *sequence) {
+  lk_draft draft = {0};
+  r->receipt.numbered_from = next_number(owner, group);
+  r->receipt.epoch = group->epoch;
+  r->status = lk_owner_check(owner, &r->error);
+  if (r->status == LK_OK) r->status = lk_fold_check(owner, &r->error);
+  if (r->status == LK_OK) r->status = check_room(owner, group, r, &r->error);
+  if (r->status == LK_OK)
+    r->status = lk_draft_make(&draft, group, r, r->receipt.numbered_from, &owner->next_free, &r->error);
+  if (r->status == LK_OK && draft.count > 0) r->status = add_draft(owner, group, &draft, r, sequence, &r->error);
+  r->accepted = r->status == LK_OK; /* also what is no change: it may be one already because of others in the group */
+  lk_draft_free(&draft);
+}
+
+/* What is on the disk must be in memory: if that fails, nobody may search. */
+static lk_status apply(lk_owner *owner, const lk_group *group, lk_error *error) {
+  lk_contents *contents = owner->gallery->contents;
+  lk_error why;
+  if (lk_apply(contents, group, owner->pool, &why) == LK_OK) return LK_OK;
+  pthread_rwlock_wrlock(&contents->lock);
+  contents->failure = why;
+  pthread_rwlock_unlock(&contents->lock);
+  return lk_fail(error, LK_EIO, "the change is on the disk, but not in memory: %s", why.text);
+}
+
+/* Makes the changes of these requests: on the disk, then in memory. */
+static void make_changes(lk_owner *owner, lk_request *first) {
+  lk_contents *contents = owner->gallery->contents;
+  lk_group group;
+  lk_error error;
+  uint64_t sequence = 0;
+  lk_group_begin(&group, contents->shape, contents->catalog);
+  group.epoch = contents->epoch;
+  for (lk_request *r = first; r != NULL; r = r->next) accept(owner, &group, r, &sequence);
+  lk_status status = lk_owner_check(owner, &error);
+  if (status == LK_OK && sequence > 0) status = lk_journal_commit(owner->journal, sequence, &error);
+  if (status == LK_OK && sequence > 0) status = apply(owner, &group, &error);
+  if (status != LK_OK && sequence > 0) lk_owner_fail(owner, &error);
+  for (lk_request *r = first; status != LK_OK && r != NULL; r = r->next) {
+    if (!r->accepted) continue;
+    r->status = status;
+    r->error = error;
+  }
+  lk_group_free(&group);
+}
+
+static uint32_t rows_of(const lk_request *r) {
+  return r->enrollment != NULL ? (uint32_t)r->enrollment->vectors->rows : r->count;
+}
+
+/* The requests that waited longest, as many as go together. */
+static lk_request *take_group(lk_owner *owner) {
+  lk_request *first = owner->first, *last = first;
+  uint64_t rows = rows_of(last);
+  while (last->next != NULL && rows + rows_of(last->next) <= GROUP_ROWS) rows += rows_of(last = last->next);
+  owner->first = last->next;
+  if (last->next == NULL) owner->last = NULL;
+  last->next = NULL;
+  return first;
+}
+
+/* Whoever finds that nobody has the turn takes it, for all who wait. Its own request may have to wait for another. */
+static void lead(lk_owner *owner) {
+  lk_request *group = take_group(owner);
+  owner->busy = true;
+  pthread_mutex_unlock(&owner->mutex);
+  make_changes(owner, group);
+  pthread_mutex_lock(&owner->mutex);
+  for (lk_request *at = group, *next; at != NULL; at = next) {
+    next = at->next;
+    at->done = true; /* whose it is may go on, and it is gone */
+  }
+  owner->busy = false;
+  pthread_cond_broadcast(&owner->turned);
+}
+
+void lk_queue_pass(lk_owner *owner, lk_request *r) {
+  pthread_mutex_lock(&owner->mutex);
+  if (owner->last != NULL)
+    owner->last->next = r;
+  else
+    owner->first = r;
+  owner->last = r;
+  while (!r->done) {
+    if (owner->busy)
+      pthread_cond_wait(&owner->turned, &owner->mutex);
+    else
+      lead(owner);
+  }
+  pthread_mutex_unlock(&owner->mutex);
+}
