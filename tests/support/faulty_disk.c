@@ -121,19 +121,47 @@ static void forget_dirt(file *f, char *memory, size_t size) {
   f->seen_size = size;
 }
 
-static void note_names(void) {
+/* In memory; returns how many. */
+static uint32_t read_names(name list[FILES_MAX]) {
   DIR *entries = lk_folder_entries(folder);
+  uint32_t count = 0;
   cr_assert_not_null(entries);
-  name_count = 0;
   for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
     struct stat found;
     if (entry->d_name[0] == '.') continue;
-    cr_assert(name_count < FILES_MAX && fstatat(folder->fd, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0);
-    name *made = &names[name_count++];
+    cr_assert(count < FILES_MAX && fstatat(folder->fd, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0);
+    name *made = &list[count++];
     snprintf(made->text, sizeof made->text, "%s", entry->d_name);
     made->inode = found.st_ino;
   }
   closedir(entries);
+  return count;
+}
+
+static void note_names(void) { name_count = read_names(names); }
+
+static name *name_in(name *list, uint32_t count, const char *text) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(list[i].text, text) == 0) return &list[i];
+  return NULL;
+}
+
+/* Each name that is made, removed or of another file since the last sync is so on the disk, or as it was. */
+static void note_some_names(random_state *random) {
+  static name now[FILES_MAX], kept[FILES_MAX];
+  uint32_t count = read_names(now), kept_count = 0;
+  for (uint32_t i = 0; i < name_count; i++) {
+    const name *after = name_in(now, count, names[i].text);
+    if (random_one_in(random, 2)) after = &names[i];
+    if (after != NULL) kept[kept_count++] = *after;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    if (name_in(names, name_count, now[i].text) != NULL || random_one_in(random, 2)) continue;
+    cr_assert_lt(kept_count, FILES_MAX);
+    kept[kept_count++] = now[i];
+  }
+  memcpy(names, kept, kept_count * sizeof *names);
+  name_count = kept_count;
 }
 
 /* With the mutex. */
@@ -260,7 +288,7 @@ static void empty_folder(void) {
 void faulty_disk_cut_power(random_state *random) {
   if (random != NULL)
     for (uint32_t i = 0; i < file_count; i++) decide(&files[i], random);
-  if (random != NULL && random_one_in(random, 2)) note_names();
+  if (random != NULL) note_some_names(random);
   empty_folder();
   for (uint32_t i = 0; i < name_count; i++) {
     const file *f = file_of(names[i].inode);

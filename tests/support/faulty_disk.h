@@ -1,9 +1,9 @@
 /* A disk that fails and forgets, in place of lk_disk_system, for the files of one folder.
  *
  * Each call can fail; a write that fails has written a part. What was written, also to the map of a file, and not
- * synced is only in memory: a power cut can take it away, in whole or in part, sector by sector. So it can take names
- * that were made, and renames, since the folder was synced. A sync that fails leaves the content in memory and never
- * brings it to the disk: later syncs succeed and write only what was written since, as Linux has it. */
+ * synced is only in memory: a power cut can take it away, in whole or in part, sector by sector. So it can take each
+ * name that was made, removed or renamed since the folder was synced. A sync that fails leaves the content in memory
+ * and never brings it to the disk: later syncs succeed and write only what was written since, as Linux has it. */
 #ifndef TESTS_SUPPORT_FAULTY_DISK_H
 #define TESTS_SUPPORT_FAULTY_DISK_H
 
