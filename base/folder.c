@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -48,14 +49,27 @@ static void close_quietly(int fd) {
   errno = saved;
 }
 
+/* A link may lead elsewhere later, so the folder keeps the path that it leads to now. False: it is too long. */
+static bool keep_path(const char *path, char kept[PATH_MAX]) {
+  struct stat found;
+  size_t length = strlen(path);
+  if (length >= PATH_MAX) return false;
+  memcpy(kept, path, length + 1);
+  while (length > 1 && kept[length - 1] == '/') kept[--length] = '\0';
+  bool is_link = lstat(kept, &found) == 0 && S_ISLNK(found.st_mode);
+  if (!is_link || realpath(path, kept) == NULL) memcpy(kept, path, strlen(path) + 1);
+  return true;
+}
+
 lk_status lk_folder_open(const char *path, lk_folder *folder, lk_error *error) {
   struct stat found;
   folder->fd = -1;
   folder->disk = &lk_disk_system;
-  errno = ENAMETOOLONG;
-  if (snprintf(folder->path, sizeof folder->path, "%s", path) >= (int)sizeof folder->path)
+  if (!keep_path(path, folder->path)) {
+    errno = ENAMETOOLONG;
     return lk_fail(error, LK_EINVAL, "%s: the path is too long", path);
-  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  }
+  int fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fail_folder(path, "open", error);
   if (fstat(fd, &found) != 0) {
     close_quietly(fd);

@@ -26,6 +26,8 @@ lk_command_run lk_command_create, lk_command_bind, lk_command_list, lk_command_s
 lk_command_run lk_command_enroll;
 /* Changes of templates: engine/cli/command_change.c */
 lk_command_run lk_command_delete, lk_command_tag, lk_command_expire, lk_command_compact;
+/* Moving galleries: engine/cli/command_moving.c */
+lk_command_run lk_command_export, lk_command_import, lk_command_alias;
 /* Search: engine/cli/command_search.c */
 lk_command_run lk_command_identify, lk_command_verify;
 /* Duplicates: engine/cli/command_dedupe.c */

@@ -59,6 +59,11 @@ static const struct {
     {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
     {"stat", lk_command_stat, 1, 1, "", "DIR"},
     {"check", lk_command_check, 1, 1, "", "DIR"},
+    {"export", lk_command_export, 1, 2, "--npy --labels " CLAIMS,
+     "DIR FILE.lkg | --npy FILE.npy --labels FILE.csv\n" CLAIMS_USAGE},
+    {"import", lk_command_import, 2, 2, "--policy --calibration --audit --audit-key",
+     "DIR FILE.lkg [--policy FILE [--calibration FILE] [--audit FOLDER [--audit-key FILE]]]"},
+    {"alias", lk_command_alias, 2, 2, "", "NAME DIR"},
     {"policy check", lk_command_policy_check, 1, 1, "", "FILE"},
     {"policy explain", lk_command_policy_explain, 1, 1,
      "--operation --purpose --actor --jurisdiction --gallery --case --case-probes --authorisation --granted "

@@ -169,6 +169,7 @@ static const struct {
     {"--store", read_store, offsetof(lk_options, store)},
     {"--model", read_text, offsetof(lk_options, model)},
     {"--never", read_flag, offsetof(lk_options, never)},
+    {"--npy", read_text, offsetof(lk_options, npy)},
     {"--operation", read_text, offsetof(lk_options, operation)},
     {"--password-file", read_text, offsetof(lk_options, password_file)},
     {"--pending-since", read_text, offsetof(lk_options, pending_since)},

@@ -61,12 +61,11 @@ void lk_gallery_lock_release(lk_gallery_lock *lock) {
   lk_folder_close(&lock->folder);
 }
 
-static lk_status create_in(const lk_folder *folder, const lk_gallery_options *options, lk_error *error) {
-  lk_status status = check_empty(folder, error);
-  if (status != LK_OK) return status;
+static lk_status create_in(void *context, const lk_folder *folder, lk_error *error) {
+  const lk_gallery_options *options = context;
   lk_manifest manifest = {.metric = options->metric, .store = options->store, .dim = options->dim, .next_file = 1};
   if (options->model != NULL) strcpy(manifest.model, options->model);
-  status = lk_manifest_name_of(folder->path, manifest.name, error);
+  lk_status status = lk_manifest_name_of(folder->path, manifest.name, error);
   if (status == LK_OK && options->binding != NULL)
     status = lk_gallery_rebind(folder->path, &manifest, options->binding, false, error);
   /* The new folder itself must survive a power cut too. */
@@ -78,22 +77,28 @@ static lk_status create_in(const lk_folder *folder, const lk_gallery_options *op
   return status;
 }
 
-lk_status lk_gallery_create(const char *path, const lk_gallery_options *options, lk_error *error) {
+lk_status lk_gallery_make(const char *path, lk_gallery_filler *fill, void *context, lk_error *error) {
   lk_folder folder;
   bool made;
   int lock;
-  lk_status status = check_options(options, error);
-  if (status == LK_OK) status = lk_folder_make(path, &folder, &made, error);
+  lk_status status = lk_folder_make(path, &folder, &made, error);
   if (status != LK_OK) return status;
   status = lk_folder_lock(&folder, doing, &lock, error);
   if (status == LK_OK) {
-    status = create_in(&folder, options, error);
+    status = check_empty(&folder, error);
+    if (status == LK_OK) status = fill(context, &folder, error);
     if (status != LK_OK && made) lk_folder_remove(&folder, LK_FOLDER_LOCK);
     close(lock);
   }
   lk_folder_close(&folder);
   if (status != LK_OK && made) rmdir(path);
   return status;
+}
+
+lk_status lk_gallery_create(const char *path, const lk_gallery_options *options, lk_error *error) {
+  lk_gallery_options copy = *options;
+  lk_status status = check_options(options, error);
+  return status == LK_OK ? lk_gallery_make(path, create_in, &copy, error) : status;
 }
 
 static lk_status check_segment(const lk_gallery *gallery, const lk_manifest_segment *entry, const lk_segment *segment,

@@ -41,6 +41,13 @@ typedef struct lk_gallery_lock {
 lk_status lk_gallery_lock_take(const char *folder, lk_gallery_lock *lock, lk_error *error);
 void lk_gallery_lock_release(lk_gallery_lock *lock);
 
+/* Writes the files of a gallery into an empty folder, the manifest last. On failure it leaves none. */
+typedef lk_status lk_gallery_filler(void *context, const lk_folder *folder, lk_error *error);
+
+/* Makes a gallery in a folder that is empty or not there yet, with its lock held. LK_EEXIST: the folder is not empty.
+ * LK_EBUSY, LK_EIO, and what the filler returns: then there is no gallery. */
+lk_status lk_gallery_make(const char *path, lk_gallery_filler *fill, void *context, lk_error *error);
+
 /* Opens the gallery in a folder that is open; the gallery has its own copy of it. Errors as of lk_gallery_open. The
  * second form does not read the journals. */
 lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error);

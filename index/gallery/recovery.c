@@ -110,14 +110,14 @@ static uint32_t journal_at(const lk_gallery *gallery) {
   return i;
 }
 
-/* A journal that another one follows was sealed, and vouched for, where that begins. */
-static lk_status check_end(const lk_gallery *gallery, uint32_t i, lk_error *error) {
-  const lk_manifest *manifest = &gallery->manifest;
-  const lk_journal_place *end = &gallery->reading.place;
+lk_status lk_recovery_check_end(const lk_folder *folder, const lk_manifest *manifest, uint32_t i,
+                                const lk_journal_place *end, lk_error *error) {
+  char name[LK_JOURNAL_NAME_MAX];
   if (i + 1 == manifest->journals_count) return LK_OK;
   const lk_manifest_journal *next = &manifest->journals[i + 1];
   if (end->sealed && end->sequence == next->sequence && end->epoch == next->epoch) return LK_OK;
-  return fail_journal(gallery, manifest->journals[i].id, "it ends before the journal that follows it begins", error);
+  lk_journal_name(manifest->journals[i].id, name);
+  return lk_fail(error, LK_ECORRUPT, "%s/%s: it ends before the journal that follows it begins", folder->path, name);
 }
 
 static lk_status follow(collecting *c, uint32_t i, lk_error *error) {
@@ -127,8 +127,10 @@ static lk_status follow(collecting *c, uint32_t i, lk_error *error) {
   c->journal = header.id;
   c->sealed = 0;
   if (header.id != gallery->reading.journal) gallery->reading = (lk_reading){.journal = header.id};
-  lk_status status = lk_journal_follow(&gallery->folder, &header, &gallery->reading.place, collect, c, &report, error);
-  return status == LK_OK ? check_end(gallery, i, error) : status;
+  lk_status status =
+      lk_journal_follow(&gallery->folder, &header, &gallery->reading.place, collect, c, &report, error);
+  if (status != LK_OK) return status;
+  return lk_recovery_check_end(&gallery->folder, &gallery->manifest, i, &gallery->reading.place, error);
 }
 
 lk_status lk_recovery_read(lk_gallery *gallery, lk_pool *pool, lk_error *error) {

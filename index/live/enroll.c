@@ -180,16 +180,10 @@ static lk_status take_keys(enrollment *e, lk_error *error) {
   return status;
 }
 
-/* Reads the file that was written as a later open will. What cannot be opened must not be named by the manifest. */
 static lk_status check_written(const lk_folder *folder, const char *name, uint64_t checksum, lk_error *error) {
   lk_segment segment;
-  lk_status status = lk_segment_open(folder, name, &segment, error);
-  if (status != LK_OK) return status;
-  if (segment.header.checksum != checksum)
-    status = lk_fail(error, LK_ECORRUPT, "%s: the file changed while it was written", segment.path);
-  if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_CODES, error);
-  if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_EXACT, error);
-  lk_segment_close(&segment);
+  lk_status status = lk_segment_open_written(folder, name, checksum, &segment, error);
+  if (status == LK_OK) lk_segment_close(&segment);
   return status;
 }
 

@@ -91,19 +91,14 @@ static lk_status add_file(fold *f, lk_part *part, lk_error *error) {
   return LK_OK;
 }
 
-/* Reads what was written as a later open will. What cannot be opened must not be named by the manifest. */
 static lk_status open_written(fold *f, uint32_t id, uint64_t checksum, lk_error *error) {
   char name[LK_SEGMENT_NAME_MAX];
   lk_segment segment;
   lk_part *part;
   lk_manifest_segment_name(id, name);
-  lk_status status = lk_segment_open(&f->owner->gallery->folder, name, &segment, error);
+  lk_status status = lk_segment_open_written(&f->owner->gallery->folder, name, checksum, &segment, error);
   if (status != LK_OK) return status;
-  if (segment.header.checksum != checksum)
-    status = lk_fail(error, LK_ECORRUPT, "%s: the file changed while it was written", segment.path);
-  if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_CODES, error);
-  if (status == LK_OK) status = lk_segment_verify(&segment, LK_SECTION_EXACT, error);
-  if (status == LK_OK) status = lk_part_open(&segment, id, &part, error);
+  status = lk_part_open(&segment, id, &part, error);
   if (status != LK_OK) {
     lk_segment_close(&segment);
     return status;

@@ -289,6 +289,18 @@ lk_status lk_segment_open(const lk_folder *folder, const char *name, lk_segment 
   return status;
 }
 
+lk_status lk_segment_open_written(const lk_folder *folder, const char *name, uint64_t header_checksum,
+                                  lk_segment *segment, lk_error *error) {
+  lk_status status = lk_segment_open(folder, name, segment, error);
+  if (status != LK_OK) return status;
+  if (segment->header.checksum != header_checksum)
+    status = lk_fail(error, LK_ECORRUPT, "%s: the file changed while it was written", segment->path);
+  if (status == LK_OK) status = lk_segment_verify(segment, LK_SECTION_CODES, error);
+  if (status == LK_OK) status = lk_segment_verify(segment, LK_SECTION_EXACT, error);
+  if (status != LK_OK) lk_segment_close(segment);
+  return status;
+}
+
 /* Memory that no file stands behind would come back as zeros. */
 void lk_segment_forget_codes(const lk_segment *segment) {
   if (segment->file.mapping == NULL) return;
