@@ -67,8 +67,6 @@ static lk_status find_target(const alias *a, const char *folder, char target[PAT
   char *slash = strrchr(target, '/');
   size_t length = (size_t)(slash - target);
   bool beside = strlen(parent) == length && memcmp(parent, target, length) == 0;
-  if (beside && strcmp(slash + 1, a->name) == 0)
-    return lk_fail(error, LK_EEXIST, "%s: it is the gallery itself", a->path);
   if (beside) memmove(target, slash + 1, strlen(slash));
   return LK_OK;
 }

@@ -68,8 +68,6 @@ static lk_status create_in(void *context, const lk_folder *folder, lk_error *err
   lk_status status = lk_manifest_name_of(folder->path, manifest.name, error);
   if (status == LK_OK && options->binding != NULL)
     status = lk_gallery_rebind(folder->path, &manifest, options->binding, false, error);
-  /* The new folder itself must survive a power cut too. */
-  if (status == LK_OK) status = lk_folder_sync_parent(folder, error);
   if (status == LK_OK) status = lk_manifest_write(folder, &manifest, error);
   lk_manifest_free(&manifest);
   if (status != LK_OK && options->binding != NULL && options->binding->audit != NULL)
@@ -86,6 +84,8 @@ lk_status lk_gallery_make(const char *path, lk_gallery_filler *fill, void *conte
   status = lk_folder_lock(&folder, doing, &lock, error);
   if (status == LK_OK) {
     status = check_empty(&folder, error);
+    /* The new folder itself must survive a power cut too. */
+    if (status == LK_OK) status = lk_folder_sync_parent(&folder, error);
     if (status == LK_OK) status = fill(context, &folder, error);
     if (status != LK_OK && made) lk_folder_remove(&folder, LK_FOLDER_LOCK);
     close(lock);

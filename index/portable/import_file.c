@@ -121,7 +121,6 @@ static lk_status publish(file_import *i, lk_error *error) {
   lk_status status = LK_OK;
   if (binding != NULL) status = lk_gallery_rebind(i->folder->path, &i->manifest, binding, false, error);
   if (status == LK_OK) status = lk_folder_sync(i->folder, error);
-  if (status == LK_OK) status = lk_folder_sync_parent(i->folder, error);
   return status == LK_OK ? lk_manifest_write(i->folder, &i->manifest, error) : status;
 }
 

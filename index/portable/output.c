@@ -42,6 +42,7 @@ lk_status lk_output_open(const lk_folder *folder, const char *name, lk_output *o
   *output = (lk_output){.fd = -1, .folder.fd = -1};
   lk_status status = lk_folder_copy(folder, &output->folder, error);
   if (status != LK_OK) return status;
+  output->folder.file_mode = S_IRUSR | S_IWUSR; /* whatever the folder's group may read */
   snprintf(output->name, sizeof output->name, "%s", name);
   snprintf(output->fresh, sizeof output->fresh, "%.*s.new", (int)(sizeof output->fresh - sizeof ".new"), name);
   output->buffer = malloc(BUFFER_BYTES);

@@ -1,5 +1,5 @@
 /* A file for others, written from its beginning to its end. It gets its name once it is complete and on the disk; until
- * then it is NAME.new. It never takes the place of a file that is there. One thread uses it. */
+ * then it is NAME.new. It never takes the place of a file that is there, and has the mode 0600. One thread uses it. */
 #ifndef INDEX_PORTABLE_OUTPUT_H
 #define INDEX_PORTABLE_OUTPUT_H
 
