@@ -171,6 +171,24 @@ Test(folder, another_folder_in_its_place_has_no_effect) {
   lk_folder_close(&folder);
 }
 
+/* Its path is the one that the link led to, also where the link's ends in slashes. */
+Test(folder, a_link_that_leads_elsewhere_later_has_no_effect) {
+  static const char *const paths[] = {"link", "link//"};
+  lk_folder folder;
+  char target[PATH_MAX], root[PATH_MAX];
+  cr_assert_not_null(realpath(files_root, root));
+  snprintf(target, sizeof target, "%.4000s/one", root);
+  cr_assert(mkdir(files_path("one"), 0700) == 0 && symlink("one", files_path("link")) == 0);
+  for (int i = 0; i < 2; i++) {
+    cr_assert_eq(lk_folder_open(files_path(paths[i]), &folder, NULL), LK_OK);
+    cr_assert_str_eq(folder.path, target);
+    lk_folder_close(&folder);
+  }
+  cr_assert_eq(lk_folder_open(files_path("one/"), &folder, NULL), LK_OK);
+  cr_assert_str_eq(folder.path, files_path("one/"), "what is no link is left as it is written");
+  lk_folder_close(&folder);
+}
+
 Test(folder, make_says_whether_it_made_it) {
   lk_folder folder;
   lk_error error;

@@ -14,7 +14,7 @@
 #include "index/storage/manifest.h"
 #include "index/storage/segment.h"
 #include "index/journal/journal.h"
-#include "index/storage/manifest.h"
+#include "index/portable/portable_writer.h"
 #include "index/storage/state.h"
 #include "tests/support/zip.h"
 
@@ -191,6 +191,31 @@ static void save_state(void) {
     exit(1);
 }
 
+static void save_portable(const char *name, uint32_t store, const void *rows, size_t row_bytes) {
+  lk_portable_header header = {
+      .metric = LK_L2, .store = store, .dim = 2, .templates = 2, .epoch = 3, .next_number = 9, .name = "g", .model = "m"};
+  lk_template templates[] = {{.number = 1, .key = lk_text_of("a"), .subject = lk_text_of("s"), .expires_ms = LK_NEVER},
+                             {.number = 5,
+                              .key = lk_text_of("b"),
+                              .subject = lk_text_of("s"),
+                              .group = lk_text_of("g"),
+                              .tags = 5,
+                              .version = 2,
+                              .expires_ms = 7,
+                              .metadata = lk_text_of("m")}};
+  lk_output output;
+  lk_portable_writer writer;
+  if (lk_output_open(open_folder("fuzz_portable"), name, &output, NULL) != LK_OK ||
+      lk_portable_writer_open(&output, &header, &writer, NULL) != LK_OK)
+    exit(1);
+  for (int i = 0; i < 2; i++)
+    if (lk_portable_writer_add(&writer, &templates[i], (const char *)rows + (size_t)i * row_bytes, NULL) != LK_OK)
+      exit(1);
+  if (lk_portable_writer_end(&writer, NULL) != LK_OK || lk_output_finish(&output, NULL) != LK_OK) exit(1);
+  lk_portable_writer_close(&writer);
+  lk_output_close(&output);
+}
+
 static void save_older_manifest(void) {
   save_text("fuzz_manifest", "older",
             "{\"version\": 1, \"metric\": \"cosine\", \"dim\": 2, \"store\": \"f32\", \"model\": \"\", \"epoch\": 1, "
@@ -362,6 +387,8 @@ int main(int argc, char **argv) {
   save_manifest();
   save_older_manifest();
   save_state();
+  save_portable("floats", LK_STORE_F32, (float[]){1, 2, 3, 4}, 8);
+  save_portable("halves", LK_STORE_F16, (uint16_t[]){0x3c00, 0x4000, 0x4200, 0x4400}, 4);
   save_journal();
   save_audit();
   save_calibration();

@@ -20,11 +20,9 @@ static const float rows[ROWS * DIM] = {1, 2, 3, 4, 5, 6};
 
 TestSuite(portable_damage, .init = files_setup, .fini = files_teardown);
 
-/* A gallery that gives its templates in several chunks would be large: the writer is told when one ends. */
 typedef struct forged {
   lk_portable_header header;
   lk_template templates[ROWS];
-  bool splits; /* a chunk for each template */
 } forged;
 
 static forged good(void) {
@@ -159,6 +157,94 @@ Test(portable_damage, forged) {
   EXPECT_FORGED("no gallery has such a name", f.header.name[9] = 'x');
   EXPECT_FORGED("no gallery has such a name", memset(f.header.name, 'x', sizeof f.header.name));
   EXPECT_FORGED("no model has such a name", f.header.model[0] = '\n');
+}
+
+typedef struct image {
+  char bytes[4096];
+  size_t size;
+  uint64_t link;
+} image;
+
+static void put_chunk(image *to, lk_portable_chunk chunk, const char *content) {
+  memcpy(&chunk.magic, "LKPC", 4);
+  to->link = chunk.checksum = XXH3_64bits_withSeed(&chunk, offsetof(lk_portable_chunk, checksum), to->link);
+  memcpy(to->bytes + to->size, &chunk, sizeof chunk);
+  memcpy(to->bytes + to->size + sizeof chunk, content, chunk.bytes);
+  to->size += sizeof chunk + chunk.bytes;
+}
+
+/* A good file with a chunk for each template; `starts` receives where each begins, and the end. */
+static image split(size_t starts[ROWS + 1]) {
+  forged f = good();
+  image made = {.size = sizeof f.header};
+  size_t size, at = sizeof f.header + sizeof(lk_portable_chunk);
+  forge(&f, "f");
+  char *data = files_read(files_path("f"), &size);
+  memcpy(made.bytes, data, made.size);
+  memcpy(&made.link, data + made.size - 8, 8);
+  for (int i = 0; i < ROWS; i++) {
+    uint64_t bytes;
+    memcpy(&bytes, data + at, sizeof bytes);
+    bytes += sizeof bytes;
+    starts[i] = made.size;
+    put_chunk(&made, (lk_portable_chunk){.templates = 1, .bytes = bytes, .content = XXH3_64bits(data + at, bytes)},
+              data + at);
+    at += bytes;
+  }
+  starts[ROWS] = made.size;
+  put_chunk(&made, (lk_portable_chunk){.content = XXH3_64bits(made.bytes, made.size)}, "");
+  cr_assert_eq(unlink(files_path("f")), 0);
+  free(data);
+  return made;
+}
+
+/* Each chunk is right by itself, and does not belong where it is. */
+Test(portable_damage, chunks_that_are_missing_or_moved) {
+  size_t starts[ROWS + 1];
+  image good_one = split(starts), bad = good_one;
+  cr_assert_eq(read_all(good_one.bytes, good_one.size), LK_OK, "%s", error.text);
+  size_t chunk = starts[1] - starts[0];
+  cr_assert_eq(starts[2] - starts[1], chunk);
+  memcpy(bad.bytes + starts[0], good_one.bytes + starts[1], chunk);
+  memcpy(bad.bytes + starts[1], good_one.bytes + starts[0], chunk);
+  cr_assert_eq(read_all(bad.bytes, bad.size), LK_ECORRUPT, "two changed places");
+  memcpy(bad.bytes + starts[0], good_one.bytes + starts[1], good_one.size - starts[1]);
+  cr_assert_eq(read_all(bad.bytes, bad.size - chunk), LK_ECORRUPT, "the first is missing");
+  bad = good_one;
+  memcpy(bad.bytes + starts[2], good_one.bytes + starts[3], good_one.size - starts[3]);
+  cr_assert_eq(read_all(bad.bytes, bad.size - (starts[3] - starts[2])), LK_ECORRUPT, "the last is missing");
+}
+
+Test(portable_damage, forged_chunks) {
+  size_t starts[ROWS + 1];
+  image f = split(starts);
+  const char *content = f.bytes + starts[0] + sizeof(lk_portable_chunk);
+  uint64_t bytes = starts[1] - starts[0] - sizeof(lk_portable_chunk);
+  static const struct {
+    lk_portable_chunk chunk;
+    int more; /* bytes */
+    const char *words;
+  } cases[] = {{{.templates = 2}, 0, "a chunk ends before its templates do"},
+               {{.templates = 0}, 0, "of a size that it cannot have"},
+               {{.templates = 1}, -8, "larger than its chunk"},
+               {{.templates = 1}, 8, "more follows the chunk's templates"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    image forged_one = {.size = sizeof(lk_portable_header)};
+    lk_portable_chunk chunk = cases[i].chunk;
+    memcpy(forged_one.bytes, f.bytes, forged_one.size);
+    memcpy(&forged_one.link, f.bytes + forged_one.size - 8, 8);
+    chunk.bytes = (uint64_t)((int64_t)bytes + cases[i].more);
+    chunk.content = XXH3_64bits(content, chunk.bytes);
+    put_chunk(&forged_one, chunk, content);
+    cr_assert_eq(read_all(forged_one.bytes, forged_one.size), LK_ECORRUPT);
+    cr_assert_not_null(strstr(error.text, cases[i].words), "'%s' is not in: %s", cases[i].words, error.text);
+  }
+  image end = {.size = starts[ROWS]};
+  memcpy(end.bytes, f.bytes, end.size);
+  memcpy(&end.link, end.bytes + starts[ROWS - 1] + offsetof(lk_portable_chunk, checksum), 8);
+  put_chunk(&end, (lk_portable_chunk){.content = 7}, "");
+  cr_assert_eq(read_all(end.bytes, end.size), LK_ECORRUPT);
+  cr_assert_not_null(strstr(error.text, "the file does not match its checksum"), "%s", error.text);
 }
 
 /* A version that this build does not know is not called damage. */
