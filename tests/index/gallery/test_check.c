@@ -2,6 +2,8 @@
  * the last group of a journal, which nobody vouches for. */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +134,26 @@ Test(check, after_others_have_folded) {
   cr_assert_eq(lk_gallery_check(lk_owner_gallery(owner), &error), LK_OK, "%s", error.text);
   lk_owner_close(owner);
   lk_gallery_close(gallery);
+}
+
+static atomic_bool ended;
+
+static void *fold(void *context) {
+  for (int i = 0; i < 150; i++) {
+    tag(context, "1", (uint64_t)i);
+    cr_assert_eq(lk_fold(context, LK_FOLD_JOURNAL, NULL), LK_OK);
+  }
+  atomic_store(&ended, true);
+  return NULL;
+}
+
+Test(check, while_others_fold) {
+  pthread_t thread;
+  lk_owner *owner = own();
+  cr_assert_eq(pthread_create(&thread, NULL, fold, owner), 0);
+  while (!atomic_load(&ended)) cr_assert_eq(lk_gallery_check(lk_owner_gallery(owner), &error), LK_OK, "%s", error.text);
+  pthread_join(thread, NULL);
+  lk_owner_close(owner);
 }
 
 /* Bytes behind the last whole batch are what an owner is writing. */
