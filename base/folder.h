@@ -40,7 +40,8 @@ typedef struct lk_folder {
 /* The file whose lock a writer of the folder needs. */
 #define LK_FOLDER_LOCK "LOCK"
 
-/* The path may be a symbolic link to a folder; the folder's path is then the one that it leads to. LK_EIO; errno says why. LK_EINVAL: it is too long. */
+/* The path may be a symbolic link to a folder; the folder's path is then the one that it leads to. LK_EIO; errno says
+ * why. LK_EINVAL: it is too long. */
 lk_status lk_folder_open(const char *path, lk_folder *folder, lk_error *error);
 /* The same, but makes the folder if there is none; `made` says so. */
 lk_status lk_folder_make(const char *path, lk_folder *folder, bool *made, lk_error *error);

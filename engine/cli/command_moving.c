@@ -61,7 +61,8 @@ lk_status lk_command_alias(const lk_options *options, const lk_streams *streams,
   lk_alias_change change;
   lk_status status = lk_gallery_alias(options->words[0], options->words[1], &change, error);
   if (status == LK_OK && change.dim_before != 0 && change.dim_before != change.dim)
-    fprintf(streams->log, "the dimension is %" PRIu32 " now, and was %" PRIu32 ": probes must come from another model\n",
-            change.dim, change.dim_before);
+    fprintf(streams->log,
+            "the dimension is %" PRIu32 " now, and was %" PRIu32 ": probes must come from another model\n", change.dim,
+            change.dim_before);
   return status;
 }

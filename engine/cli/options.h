@@ -18,8 +18,8 @@ typedef struct lk_options {
   lk_metric metric;
   lk_store store;
   lk_fusion fusion;
-  const char *model, *labels, *npy, *key_column, *device, *subject, *keys, *subjects, *head, *key, *redis, *password_file,
-      *gallery, *priority;
+  const char *model, *labels, *npy, *key_column, *device, *subject, *keys, *subjects, *head, *key, *redis,
+      *password_file, *gallery, *priority;
   const char *calibration, *policy, *audit, *audit_key, *sign, *deployment;
   float threshold; /* -INFINITY: not given */
   double fpir;     /* NaN: not given */

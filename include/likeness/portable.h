@@ -12,9 +12,9 @@ extern "C" {
 /* Of lk_gallery_export_file and lk_gallery_export_arrays. A policy decides it as the operation `export`, before any
  * work and again before the files get their names. Changes that an owner makes in this process wait meanwhile. */
 typedef struct lk_export {
-  const lk_claims *claims;  /* may be NULL */
-  lk_progress *progress;    /* counts templates; NULL: none */
-  void *context;            /* of the progress */
+  const lk_claims *claims; /* may be NULL */
+  lk_progress *progress;   /* counts templates; NULL: none */
+  void *context;           /* of the progress */
 } lk_export;
 
 /* Writes the gallery into a new file that lk_gallery_import_file reads: all templates that were not deleted and have
@@ -26,8 +26,8 @@ LK_API lk_status lk_gallery_export_file(const lk_gallery *gallery, const char *f
                                         uint64_t *templates, lk_error *error);
 
 /* Writes the same templates as two new files that lk_gallery_enroll's callers can read: their vectors as a NumPy array
- * of floats, of halves under f16, exactly as they are stored, and their labels as a csv. The csv has neither numbers nor
- * versions. LK_EFORMAT: metadata that is no text, which a csv cannot keep. Else as above. */
+ * of floats, of halves under f16, exactly as they are stored, and their labels as a csv. The csv has neither numbers
+ * nor versions. LK_EFORMAT: metadata that is no text, which a csv cannot keep. Else as above. */
 LK_API lk_status lk_gallery_export_arrays(const lk_gallery *gallery, const char *npy, const char *csv,
                                           const lk_export *order, uint64_t *templates, lk_error *error);
 
@@ -43,8 +43,7 @@ typedef struct lk_import {
  * find what they found before. It verifies every byte of the file. LK_EEXIST: the folder is not empty. LK_EFORMAT: the
  * file is of another format or version. LK_ECORRUPT: it was cut off or changed; the text says where. LK_EINVAL, LK_EIO,
  * LK_EBUSY as of lk_gallery_create. Then there is no gallery. */
-LK_API lk_status lk_gallery_import_file(const char *folder, const char *file, const lk_import *order,
-                                        lk_error *error);
+LK_API lk_status lk_gallery_import_file(const char *folder, const char *file, const lk_import *order, lk_error *error);
 
 /* What an alias leads to. */
 typedef struct lk_alias_change {

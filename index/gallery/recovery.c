@@ -127,8 +127,7 @@ static lk_status follow(collecting *c, uint32_t i, lk_error *error) {
   c->journal = header.id;
   c->sealed = 0;
   if (header.id != gallery->reading.journal) gallery->reading = (lk_reading){.journal = header.id};
-  lk_status status =
-      lk_journal_follow(&gallery->folder, &header, &gallery->reading.place, collect, c, &report, error);
+  lk_status status = lk_journal_follow(&gallery->folder, &header, &gallery->reading.place, collect, c, &report, error);
   if (status != LK_OK) return status;
   return lk_recovery_check_end(&gallery->folder, &gallery->manifest, i, &gallery->reading.place, error);
 }

@@ -16,8 +16,8 @@ lk_status lk_recovery_state(lk_gallery *gallery, lk_part *const *parts, lk_error
  * as of lk_apply. LK_ECORRUPT, LK_EFORMAT, LK_EIO, LK_ENOMEM: some of it may be applied. */
 lk_status lk_recovery_read(lk_gallery *gallery, lk_pool *pool, lk_error *error);
 
-/* A journal that another one follows was sealed, and vouched for, where that begins. `end`: where the manifest's journal
- * `i` ends. LK_ECORRUPT. */
+/* A journal that another one follows was sealed, and vouched for, where that begins. `end`: where the manifest's
+ * journal `i` ends. LK_ECORRUPT. */
 lk_status lk_recovery_check_end(const lk_folder *folder, const lk_manifest *manifest, uint32_t i,
                                 const lk_journal_place *end, lk_error *error);
 

@@ -27,8 +27,8 @@ lk_status lk_departure_run(lk_departure *departure, const lk_gallery *gallery, l
   static const lk_policy_request request = {.operation = LK_OPERATION_EXPORT, .k = 1, .threshold = -INFINITY};
   static const lk_evidence none;
   uint64_t epoch = 0;
-  lk_status status = lk_gallery_authorise(&departure->authorisation, gallery, &request, &none,
-                                          departure->order->claims, error);
+  lk_status status =
+      lk_gallery_authorise(&departure->authorisation, gallery, &request, &none, departure->order->claims, error);
   if (status == LK_OK) {
     status = write_living(departure, gallery, write, context, &epoch, error);
     if (status == LK_OK) status = lk_gallery_release(&departure->authorisation, departure->done, epoch, error);

@@ -22,10 +22,10 @@ static lk_status put_npy_header(arrays_export *e, const lk_manifest *manifest, l
   memcpy(header, "\x93NUMPY\x01\x00", 8);
   header[8] = HEADER - PREFIX;
   header[9] = 0;
-  int used = PREFIX + snprintf(header + PREFIX, HEADER - PREFIX,
-                               "{'descr': '%s', 'fortran_order': False, 'shape': (%" PRIu64 ", %u), }",
-                               manifest->store == LK_STORE_F16 ? "<f2" : "<f4", e->departure.living.count,
-                               manifest->dim);
+  int used =
+      PREFIX + snprintf(header + PREFIX, HEADER - PREFIX,
+                        "{'descr': '%s', 'fortran_order': False, 'shape': (%" PRIu64 ", %u), }",
+                        manifest->store == LK_STORE_F16 ? "<f2" : "<f4", e->departure.living.count, manifest->dim);
   memset(header + used, ' ', (size_t)(HEADER - used));
   header[HEADER - 1] = '\n';
   return lk_output_put(&e->npy, header, HEADER, error);
@@ -76,7 +76,8 @@ static lk_status add(void *context, const lk_template *template, const void *row
   arrays_export *e = context;
   if (!is_text(template->metadata))
     return lk_fail(error, LK_EFORMAT,
-                   "row %" PRIu64 ", key '%.*s': its metadata is not text, which a csv cannot keep; a portable file can",
+                   "row %" PRIu64
+                   ", key '%.*s': its metadata is not text, which a csv cannot keep; a portable file can",
                    e->departure.done, (int)template->key.length, template->key.bytes);
   lk_departure_count(&e->departure);
   lk_status status = lk_output_put(&e->npy, row, e->row_bytes, error);
@@ -86,7 +87,7 @@ static lk_status add(void *context, const lk_template *template, const void *row
 static lk_status write_files(void *context, lk_departure *departure, lk_error *error) {
   arrays_export *e = context;
   const lk_manifest *manifest = &departure->living.gallery->manifest;
-  e->row_bytes = manifest->dim * lk_store_bytes(manifest->store);
+  e->row_bytes = (size_t)manifest->dim * lk_store_bytes(manifest->store);
   lk_status status = lk_output_open(&e->npy_folder, e->npy_name, &e->npy, error);
   if (status == LK_OK) status = lk_output_open(&e->csv_folder, e->csv_name, &e->csv, error);
   if (status == LK_OK) status = put_npy_header(e, manifest, error);

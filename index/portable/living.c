@@ -23,7 +23,7 @@ void lk_living_leave(lk_living *living) {
 
 static lk_status visit_row(const lk_part *part, uint32_t row, lk_living_visit *visit, void *context, lk_error *error) {
   const lk_segment *segment = &part->segment;
-  size_t row_bytes = segment->shape.dim * lk_store_bytes(segment->shape.store);
+  size_t row_bytes = (size_t)segment->shape.dim * lk_store_bytes(segment->shape.store);
   lk_template template = lk_part_template(part, row);
   fenv_t callers = lk_enter_arithmetic();
   lk_status status = lk_segment_check_row(segment, row, error);

@@ -50,8 +50,7 @@ lk_status lk_portable_reader_open(const char *name, const void *bytes, size_t si
   if (reader->hash == NULL) return lk_fail_memory(error);
   XXH3_64bits_reset(reader->hash);
   XXH3_64bits_update(reader->hash, header, sizeof *header);
-  reader->shape =
-      (lk_shape){.metric = (lk_metric)header->metric, .store = (lk_store)header->store, .dim = header->dim};
+  reader->shape = (lk_shape){.metric = (lk_metric)header->metric, .store = (lk_store)header->store, .dim = header->dim};
   reader->offset = reader->chunk_end = sizeof *header;
   reader->link = header->checksum;
   return LK_OK;

@@ -20,9 +20,9 @@ typedef struct lk_portable_reader {
   XXH3_state_t *hash; /* of all before `offset`, but for the chunk that is being read */
   uint64_t offset;
   uint64_t chunk_end;
-  uint32_t left;    /* templates in the chunk */
-  uint64_t link;    /* checksum of the header before */
-  uint64_t met;     /* templates so far */
+  uint32_t left;     /* templates in the chunk */
+  uint64_t link;     /* checksum of the header before */
+  uint64_t met;      /* templates so far */
   uint64_t at_least; /* the next one's number */
 } lk_portable_reader;
 

@@ -39,8 +39,8 @@ typedef struct lk_segment {
 
 /* Maps a segment and verifies everything except the checksums of codes and exact rows. */
 lk_status lk_segment_open(const lk_folder *folder, const char *name, lk_segment *segment, lk_error *error);
-/* Opens one that was just written, with this header's checksum, and verifies all of it: what cannot be opened must not be
- * named by a manifest. LK_ECORRUPT. */
+/* Opens one that was just written, with this header's checksum, and verifies all of it: what cannot be opened must not
+ * be named by a manifest. LK_ECORRUPT. */
 lk_status lk_segment_open_written(const lk_folder *folder, const char *name, uint64_t header_checksum,
                                   lk_segment *segment, lk_error *error);
 /* As lk_segment_open, for the bytes of a file, aligned to 64 bytes. `segment->path` names it in messages. */

@@ -47,7 +47,8 @@ Test(moving, a_file_and_back) {
 }
 
 Test(moving, arrays_and_back) {
-  EXPECT(&p, 0, "exported 600 templates", "export", faces, "--npy", files_path("x.npy"), "--labels", files_path("x.csv"));
+  EXPECT(&p, 0, "exported 600 templates", "export", faces, "--npy", files_path("x.npy"), "--labels",
+         files_path("x.csv"));
   EXPECT(&p, 0, "", "create", files_path("there"), "--dim", "24", "--model", "m1");
   EXPECT(&p, 0, "enrolled 600", "enroll", files_path("there"), files_path("x.npy"), "--labels", files_path("x.csv"));
   expect_same(files_path("there"));
@@ -56,7 +57,8 @@ Test(moving, arrays_and_back) {
 Test(moving, a_file_that_is_cut_off) {
   EXPECT(&p, 0, "", "export", faces, files_path("faces.lkg"));
   cr_assert_eq(truncate(files_path("faces.lkg"), 3000), 0);
-  EXPECT(&p, 1, "faces.lkg: at offset 568: the file is cut off", "import", files_path("there"), files_path("faces.lkg"));
+  EXPECT(&p, 1, "faces.lkg: at offset 568: the file is cut off", "import", files_path("there"),
+         files_path("faces.lkg"));
   cr_assert_neq(access(files_path("there"), F_OK), 0);
 }
 

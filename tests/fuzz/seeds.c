@@ -11,10 +11,10 @@
 #include "base/text.h"
 #include "engine/queue/reply.h"
 #include "governance/calibration.h"
-#include "index/storage/manifest.h"
-#include "index/storage/segment.h"
 #include "index/journal/journal.h"
 #include "index/portable/portable_writer.h"
+#include "index/storage/manifest.h"
+#include "index/storage/segment.h"
 #include "index/storage/state.h"
 #include "tests/support/zip.h"
 
@@ -192,8 +192,14 @@ static void save_state(void) {
 }
 
 static void save_portable(const char *name, uint32_t store, const void *rows, size_t row_bytes) {
-  lk_portable_header header = {
-      .metric = LK_L2, .store = store, .dim = 2, .templates = 2, .epoch = 3, .next_number = 9, .name = "g", .model = "m"};
+  lk_portable_header header = {.metric = LK_L2,
+                               .store = store,
+                               .dim = 2,
+                               .templates = 2,
+                               .epoch = 3,
+                               .next_number = 9,
+                               .name = "g",
+                               .model = "m"};
   lk_template templates[] = {{.number = 1, .key = lk_text_of("a"), .subject = lk_text_of("s"), .expires_ms = LK_NEVER},
                              {.number = 5,
                               .key = lk_text_of("b"),

@@ -75,8 +75,8 @@ Test(alias, what_is_refused) {
 /* Rules follow the name in the manifest, and an open gallery the folder that it was opened in. */
 Test(alias, an_open_gallery_keeps_its_rules) {
   static const char permit[] = "policy: 1\nname: t\nrules:\n- {id: all, effect: permit, text: yes}\n";
-  static const char forbid[] =
-      "policy: 1\nname: t\nrules:\n- {id: all, effect: permit, text: yes}\n- {id: old, effect: forbid, text: no, galleries: old}\n";
+  static const char forbid[] = "policy: 1\nname: t\nrules:\n- {id: all, effect: permit, text: yes}\n- {id: old, "
+                               "effect: forbid, text: no, galleries: old}\n";
   float vector[1];
   files_enroll(files_gallery("old", LK_IP, 1), (float[]){1}, 1, 1, NULL);
   files_enroll(files_gallery("new", LK_IP, 1), (float[]){2}, 1, 1, NULL);

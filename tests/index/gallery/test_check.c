@@ -67,7 +67,8 @@ static const char *find(const char *prefix) {
   DIR *entries = opendir(folder);
   path[0] = '\0';
   for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-    if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0) snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+    if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+      snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
   closedir(entries);
   cr_assert_neq(path[0], '\0', "%s", prefix);
   return path;

@@ -66,7 +66,11 @@ static void expect_again(const char *folder, lk_element element) {
 }
 
 static const lk_label labels[ROWS] = {
-    {.key = {"a,\"b\"", 5}, .subject = {" s ", 3}, .group = {"g;h", 3}, .tags = UINT64_MAX, .expires_ms = UINT64_C(1) << 62},
+    {.key = {"a,\"b\"", 5},
+     .subject = {" s ", 3},
+     .group = {"g;h", 3},
+     .tags = UINT64_MAX,
+     .expires_ms = UINT64_C(1) << 62},
     {.key = {"Z\xc3\xbcrich", 7}, .metadata = {"two\r\nlines\t\"", 12}},
     {.key = {"7", 1}, .metadata = {"ends in a space ", 16}, .expires_ms = UINT64_C(4102444800001)},
     {.key = {"=1+1", 4}, .subject = {"x", 1}}};
@@ -106,7 +110,7 @@ Test(export_arrays, both_or_neither) {
   cr_assert_eq(files_count(files_root), 2);
 }
 
-#define RULES(effect, text) \
+#define RULES(effect, text)                                                                                         \
   "policy: 1\nname: t\nrules:\n- {id: all, effect: permit, text: yes}\n- {id: out, effect: " effect ", text: " text \
   ", operations: [export]}\n"
 
@@ -165,7 +169,8 @@ Test(export_arrays, a_policy_that_changes_meanwhile_lets_nothing_out) {
   lk_binding binding = {.policy = files_path("p.yaml")};
   lk_import bound = {.binding = &binding}, unbound = {.binding = NULL};
   cr_assert_eq(lk_gallery_import_file(files_path("free"), files_path("ok.lkg"), &unbound, &error), LK_OK);
-  cr_assert_eq(lk_gallery_import_file(files_path("held"), files_path("ok.lkg"), &bound, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_gallery_import_file(files_path("held"), files_path("ok.lkg"), &bound, &error), LK_OK, "%s",
+               error.text);
   gallery = files_open(files_path("held"));
   cr_assert_eq(lk_gallery_export_file(gallery, files_path("out.lkg"), &plainly, NULL, &error), LK_EPOLICY);
   lk_gallery_close(gallery);

@@ -30,7 +30,8 @@ static uint64_t seed(void) {
 static const char *move(const char *folder, const char *file, const char *to) {
   uint64_t templates;
   lk_gallery *gallery = files_open(folder);
-  cr_assert_eq(lk_gallery_export_file(gallery, files_path(file), &plainly, &templates, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_gallery_export_file(gallery, files_path(file), &plainly, &templates, &error), LK_OK, "%s",
+               error.text);
   lk_gallery_close(gallery);
   const char *made = files_path(to);
   cr_assert_eq(lk_gallery_import_file(made, files_path(file), &unbound, &error), LK_OK, "%s", error.text);
@@ -39,7 +40,8 @@ static const char *move(const char *folder, const char *file, const char *to) {
 
 static void expect_fields(const lk_template *a, const lk_template *b) {
   cr_assert_eq(a->number, b->number);
-  cr_assert(lk_text_equal(a->key, b->key) && lk_text_equal(a->subject, b->subject) && lk_text_equal(a->group, b->group));
+  cr_assert(lk_text_equal(a->key, b->key) && lk_text_equal(a->subject, b->subject) &&
+            lk_text_equal(a->group, b->group));
   cr_assert(lk_text_equal(a->metadata, b->metadata));
   cr_assert(a->tags == b->tags && a->version == b->version && a->expires_ms == b->expires_ms);
 }
@@ -61,9 +63,9 @@ static uint64_t expect_templates(const lk_gallery *from, const lk_gallery *to) {
     cr_assert_arr_eq(vectors, vectors + old.dim, old.dim * sizeof *vectors);
   }
   free(vectors);
-  cr_assert(new.templates == met && new.positions == met);
-  cr_assert(old.epoch == new.epoch && old.next_number == new.next_number && old.dim == new.dim);
-  cr_assert(old.metric == new.metric && old.store == new.store);
+  cr_assert(new.templates == met &&new.positions == met);
+  cr_assert(old.epoch == new.epoch &&old.next_number == new.next_number &&old.dim == new.dim);
+  cr_assert(old.metric == new.metric &&old.store == new.store);
   cr_assert_str_eq(old.name, new.name);
   cr_assert_str_eq(old.model, new.model);
   cr_assert_null(new.binding.policy);
@@ -124,7 +126,8 @@ static void walk(lk_metric metric, lk_store store, uint64_t number) {
   world_open(&w, metric, store);
   cr_assert_eq(lk_owner_open(folder, &owner, &error), LK_OK, "%s", error.text);
   for (int step = 0; step < STEPS; step++) {
-    cr_assert_eq(world_change(&w, &random, owner, &error), LK_OK, "seed %llu: %s", (unsigned long long)seed(), error.text);
+    cr_assert_eq(world_change(&w, &random, owner, &error), LK_OK, "seed %llu: %s", (unsigned long long)seed(),
+                 error.text);
     if (step % FOLDS == FOLDS - 10) cr_assert_eq(lk_fold(owner, LK_FOLD_JOURNAL, &error), LK_OK, "%s", error.text);
   }
   lk_owner_close(owner);

@@ -1,4 +1,5 @@
-/* Portable galleries that were cut off, changed, or forged with the right checksums: refused, and no gallery is left. */
+/* Portable galleries that were cut off, changed, or forged with the right checksums: refused, and no gallery is left.
+ */
 #include <likeness/portable.h>
 
 #include <criterion/criterion.h>
@@ -26,8 +27,14 @@ typedef struct forged {
 } forged;
 
 static forged good(void) {
-  forged f = {.header = {.metric = LK_L2, .store = LK_STORE_F32, .dim = DIM, .templates = ROWS, .epoch = 4,
-                         .next_number = 9, .name = "g", .model = "m"}};
+  forged f = {.header = {.metric = LK_L2,
+                         .store = LK_STORE_F32,
+                         .dim = DIM,
+                         .templates = ROWS,
+                         .epoch = 4,
+                         .next_number = 9,
+                         .name = "g",
+                         .model = "m"}};
   static const char *const keys[ROWS] = {"a", "b", "c"};
   for (uint32_t i = 0; i < ROWS; i++)
     f.templates[i] = (lk_template){.number = 2 * i + 1,
@@ -131,13 +138,13 @@ Test(portable_damage, more_at_the_end) {
 }
 
 /* Whoever forges a file computes its checksums. */
-#define EXPECT_FORGED(words, ...)                   \
-  do {                                              \
-    forged f = good();                              \
-    __VA_ARGS__;                                    \
-    forge(&f, "f");                                 \
-    expect_no_gallery("f", LK_ECORRUPT, words);     \
-    cr_assert_eq(unlink(files_path("f")), 0);       \
+#define EXPECT_FORGED(words, ...)               \
+  do {                                          \
+    forged f = good();                          \
+    __VA_ARGS__;                                \
+    forge(&f, "f");                             \
+    expect_no_gallery("f", LK_ECORRUPT, words); \
+    cr_assert_eq(unlink(files_path("f")), 0);   \
   } while (0)
 
 Test(portable_damage, forged) {
