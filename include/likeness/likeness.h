@@ -118,8 +118,9 @@ LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position,
 /* Writes the position of the template with this key. LK_ENOTFOUND: there is no such template. */
 LK_API lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error);
 
-/* Verifies every byte of every file against its checksum, every row against its code, and that keys are unique.
- * LK_ECORRUPT names the file and its part or row. */
+/* Verifies every byte of every file that the manifest names against its checksum, every row against its code, and that
+ * keys are unique; only the end of the last journal has nothing that vouches for it (docs/live.md). LK_ECORRUPT names
+ * the file and its part or row. LK_EIO. */
 LK_API lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
 
 /* Called from time to time in the caller's thread with the numbers of finished rows and of all rows. */
