@@ -10,7 +10,8 @@ extern "C" {
 #endif
 
 /* Of lk_gallery_export_file and lk_gallery_export_arrays. A policy decides it as the operation `export`, before any
- * work and again before the files get their names. Changes that an owner makes in this process wait meanwhile. */
+ * work and again before the files get their names. Changes that an owner makes in this process wait meanwhile, and the
+ * progress must not use the gallery. */
 typedef struct lk_export {
   const lk_claims *claims; /* may be NULL */
   lk_progress *progress;   /* counts templates; NULL: none */

@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include "index/live/fold.h"
 #include "tests/index/live/world.h"
 #include "tests/support/files.h"
+#include "tests/support/older.h"
 
 static lk_error error;
 static const lk_export plainly;
@@ -249,4 +252,74 @@ Test(portable, a_damaged_row_is_not_exported) {
   cr_assert_eq(files_count(files_root), 1);
   lk_gallery_close(gallery);
   free(data);
+}
+
+/* Rows of older segments keep their bits, too, and so their scores. */
+Test(portable, segments_of_older_versions) {
+  enum { ROWS = 500, DIM = 16 };
+  static const lk_metric metrics[] = {LK_COSINE, LK_IP, LK_L2};
+  random_state random = {seed()};
+  float *rows = files_random(&random, ROWS, DIM);
+  for (uint32_t version = 2; version <= 3; version++)
+    for (int m = 0; m < 3; m++) {
+      char folder[PATH_MAX], to[PATH_MAX];
+      strcpy(folder, files_gallery("g", metrics[m], DIM));
+      files_enroll(folder, rows, ROWS, DIM, NULL);
+      older_rewrite(folder, version);
+      strcpy(to, move(folder, "g.lkg", "h"));
+      lk_gallery *from = files_open(folder), *moved = files_open(to);
+      cr_assert_eq(expect_templates(from, moved), ROWS);
+      expect_searches(from, moved, &random, DIM);
+      files_remove_folder(folder);
+      files_remove_folder(to);
+      cr_assert_eq(unlink(files_path("g.lkg")), 0);
+    }
+  free(rows);
+}
+
+enum { TAGGED = 2000 };
+static atomic_bool ended;
+
+/* Gives all templates the same tags, in one change after another. */
+static void *retag(void *owner) {
+  static char keys[TAGGED][8];
+  static lk_change changes[TAGGED];
+  for (uint64_t tags = 1; !atomic_load(&ended); tags++) {
+    for (int i = 0; i < TAGGED; i++) {
+      snprintf(keys[i], sizeof keys[i], "%d", i);
+      changes[i] = (lk_change){.kind = LK_CHANGE_TAG, .key = lk_text_of(keys[i]), .tags = tags, .mask = UINT64_MAX};
+    }
+    cr_assert_eq(lk_owner_change(owner, changes, TAGGED, NULL, NULL, NULL), LK_OK);
+  }
+  return NULL;
+}
+
+/* What an owner changes meanwhile is in the file as a whole or not at all. */
+Test(portable, the_file_has_one_moment) {
+  enum { EXPORTS = 40 };
+  random_state random = {seed()};
+  float *rows = files_random(&random, TAGGED, 2);
+  char folder[PATH_MAX];
+  pthread_t thread;
+  lk_owner *owner;
+  strcpy(folder, files_gallery("g", LK_IP, 2));
+  files_enroll(folder, rows, TAGGED, 2, NULL);
+  cr_assert_eq(lk_owner_open(folder, &owner, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(pthread_create(&thread, NULL, retag, owner), 0);
+  for (int i = 0; i < EXPORTS; i++) {
+    cr_assert_eq(lk_gallery_export_file(lk_owner_gallery(owner), files_path("g.lkg"), &plainly, NULL, &error), LK_OK,
+                 "%s", error.text);
+    cr_assert_eq(lk_gallery_import_file(files_path("h"), files_path("g.lkg"), &unbound, &error), LK_OK, "%s",
+                 error.text);
+    lk_gallery *moved = files_open(files_path("h"));
+    for (uint64_t t = 1; t < TAGGED; t++)
+      cr_assert_eq(lk_gallery_template(moved, t).tags, lk_gallery_template(moved, 0).tags);
+    lk_gallery_close(moved);
+    files_remove_folder(files_path("h"));
+    cr_assert_eq(unlink(files_path("g.lkg")), 0);
+  }
+  atomic_store(&ended, true);
+  pthread_join(thread, NULL);
+  lk_owner_close(owner);
+  free(rows);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -279,10 +280,22 @@ Test(portable_damage, other_formats) {
 Test(portable_damage, into_a_folder_that_has_something) {
   forged f = good();
   forge(&f, "f");
-  strcpy(f.header.name, "g");
   const char *folder = files_gallery("g", LK_COSINE, 7);
   uint64_t before = files_digest(folder);
   cr_assert_eq(lk_gallery_import_file(folder, files_path("f"), &unbound, &error), LK_EEXIST);
   cr_assert_eq(files_digest(folder), before);
   cr_assert_eq(lk_gallery_import_file(files_path("f"), files_path("f"), &unbound, &error), LK_EIO, "a file");
+}
+
+/* It was there before, so it stays when the import fails. */
+Test(portable_damage, into_a_folder_that_is_empty) {
+  forged f = good(), bad = good();
+  bad.templates[2].key = bad.templates[0].key;
+  forge(&f, "f");
+  forge(&bad, "bad");
+  cr_assert_eq(mkdir(files_path("h"), 0700), 0);
+  cr_assert_eq(import("bad"), LK_ECORRUPT);
+  cr_assert_eq(files_count(files_path("h")), 0);
+  cr_assert_eq(import("f"), LK_OK, "%s", error.text);
+  lk_gallery_close(files_open(files_path("h")));
 }

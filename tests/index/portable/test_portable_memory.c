@@ -1,4 +1,5 @@
-/* Memory runs out while galleries move, at every place where any is asked for: what fails says so and leaves nothing. */
+/* Memory runs out while galleries move, at every place where any is asked for: what fails says so and leaves nothing.
+ */
 #include <criterion/criterion.h>
 #include <likeness/portable.h>
 #include <stdlib.h>
@@ -38,9 +39,7 @@ static lk_status alias(lk_error *error) { return lk_gallery_alias(files_path("a"
 
 static void check_nothing(void) { cr_assert_eq(files_count(files_root), 1); }
 static void check_exported(void) { cr_assert_eq(unlink(files_path("g.lkg")), 0); }
-static void check_arrays(void) {
-  cr_assert(unlink(files_path("x.npy")) == 0 && unlink(files_path("x.csv")) == 0);
-}
+static void check_arrays(void) { cr_assert(unlink(files_path("x.npy")) == 0 && unlink(files_path("x.csv")) == 0); }
 static void check_no_folder(void) { cr_assert_neq(access(files_path("h"), F_OK), 0); }
 static void check_imported(void) {
   lk_gallery *opened = files_open(files_path("h"));
