@@ -9,7 +9,8 @@ lk_status lk_gathering_open(lk_gathering *gathering, uint64_t room, lk_error *er
   *gathering = (lk_gathering){.templates = malloc((room + 1) * sizeof *gathering->templates),
                               .rows = malloc((room + 1) * sizeof *gathering->rows),
                               .faults = malloc((room + 1) * sizeof *gathering->faults),
-                              .subjects = malloc((room + 1) * sizeof *gathering->subjects)};
+                              .subjects = malloc((room + 1) * sizeof *gathering->subjects),
+                              .room = (uint32_t)room};
   if (gathering->templates != NULL && gathering->rows != NULL && gathering->faults != NULL &&
       gathering->subjects != NULL)
     return LK_OK;

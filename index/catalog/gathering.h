@@ -11,7 +11,7 @@ typedef struct lk_gathering {
   const void **rows; /* as a segment stores them */
   const char **faults;
   uint32_t *subjects; /* their numbers, or LK_SUBJECT_UNKNOWN */
-  uint32_t count;
+  uint32_t count, room;
 } lk_gathering;
 
 /* Makes room for so many rows. LK_ENOMEM. */
