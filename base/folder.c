@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/timestamp.h"
+
 enum { OWNERS = 0600, OWNERS_FOLDER = 0700 };
 
 static int reserve_blocks(int fd, off_t size) {
@@ -115,6 +118,33 @@ int lk_folder_open_file(const lk_folder *folder, const char *name, int flags) {
 
 bool lk_folder_remove(const lk_folder *folder, const char *name) { return unlinkat(folder->fd, name, 0) == 0; }
 
+/* ": " and who has the lock, as its file says; "" if that says nothing. */
+enum { NAME_BYTES = 256 };
+
+static void read_name(int lock, char name[NAME_BYTES]) {
+  char text[NAME_BYTES - 2] = "";
+  ssize_t size = pread(lock, text, sizeof text - 1, 0);
+  text[size > 0 ? strcspn(text, "\n") : 0] = '\0';
+  snprintf(name, NAME_BYTES, "%s%s", text[0] != '\0' ? ": " : "", text);
+}
+
+/* A hint for whoever is refused: that it cannot be written does not matter. */
+static void write_name(int lock) {
+  char host[65] = "unknown", since[LK_TIMESTAMP_SIZE], name[NAME_BYTES];
+  gethostname(host, sizeof host - 1);
+  lk_timestamp_format((int64_t)(lk_clock_unix_ms() / 1000 * 1000), since);
+  int length = snprintf(name, sizeof name, "%.32s, process %d on host %s, since %s\n", program_invocation_short_name,
+                        (int)getpid(), host, since);
+  if (ftruncate(lock, 0) != 0 || pwrite(lock, name, (size_t)length, 0) != length) errno = 0;
+}
+
+static lk_status fail_busy(const lk_folder *folder, const char *doing, int lock, lk_error *error) {
+  char name[NAME_BYTES];
+  read_name(lock, name);
+  return lk_fail(error, LK_EBUSY, "%s/%s: another process %s, and holds this file's lock%s", folder->path,
+                 LK_FOLDER_LOCK, doing, name);
+}
+
 /* A lock of the folder itself, or of a file that others may read, could be taken by anyone who can open it. */
 lk_status lk_folder_lock(const lk_folder *folder, const char *doing, int *lock, lk_error *error) {
   *lock = open_at(folder, LK_FOLDER_LOCK, O_RDWR | O_CREAT, OWNERS);
@@ -124,10 +154,12 @@ lk_status lk_folder_lock(const lk_folder *folder, const char *doing, int *lock, 
   if (fstat(*lock, &found) != 0 || !S_ISREG(found.st_mode))
     status = lk_fail(error, LK_EIO, "%s/%s: not a regular file", folder->path, LK_FOLDER_LOCK);
   else if (flock(*lock, LOCK_EX | LOCK_NB) != 0)
-    status = errno == EWOULDBLOCK ? lk_fail(error, LK_EBUSY, "%s/%s: another process %s, and holds this file's lock",
-                                            folder->path, LK_FOLDER_LOCK, doing)
-                                  : fail(folder, LK_FOLDER_LOCK, "lock", error);
-  if (status == LK_OK) return LK_OK;
+    status =
+        errno == EWOULDBLOCK ? fail_busy(folder, doing, *lock, error) : fail(folder, LK_FOLDER_LOCK, "lock", error);
+  if (status == LK_OK) {
+    write_name(*lock);
+    return LK_OK;
+  }
   close(*lock);
   *lock = -1;
   return status;

@@ -51,7 +51,7 @@ void lk_folder_close(lk_folder *folder);
 
 /* Takes the writers' lock. Closing `*lock` releases it, as the end of the process does. Only the owner of the lock's
  * file can open it, so nobody else can keep a writer out. LK_EBUSY, at once: another process has it; `doing` says in
- * the message what for. LK_EIO. */
+ * the message what for, and the file's text, which whoever takes the lock writes, which process that is. LK_EIO. */
 lk_status lk_folder_lock(const lk_folder *folder, const char *doing, int *lock, lk_error *error);
 
 /* Its entries, for readdir and closedir. NULL: it failed, and errno says why. */

@@ -23,9 +23,9 @@ static void init_signals(lk_worker *worker) {
 static lk_status make_keys(lk_worker *worker, lk_error *error) {
   const lk_worker_options *options = worker->options;
   worker->keys = calloc(options->galleries_count, sizeof *worker->keys);
-  worker->retired = calloc(options->galleries_count, sizeof *worker->retired);
+  worker->outages = calloc(options->galleries_count, sizeof *worker->outages);
   worker->newest = calloc(options->galleries_count, LK_PRIORITIES * LK_LANES * sizeof *worker->newest);
-  bool made = worker->keys != NULL && worker->retired != NULL && worker->newest != NULL;
+  bool made = worker->keys != NULL && worker->outages != NULL && worker->newest != NULL;
   lk_status status = made ? LK_OK : lk_fail_memory(error);
   for (uint32_t i = 0; status == LK_OK && i < options->galleries_count; i++) {
     lk_gallery_stat stat;
@@ -65,7 +65,7 @@ static void close_worker(lk_worker *worker) {
   lk_running_destroy(&worker->running);
   for (int i = 0; i < LK_DONE_SLOTS; i++) lk_result_close(worker->slots[i].result);
   free(worker->keys);
-  free(worker->retired);
+  free(worker->outages);
   free(worker->newest);
   pthread_cond_destroy(&worker->work);
   pthread_cond_destroy(&worker->room);
@@ -82,9 +82,9 @@ static void *running_main(void *argument) {
 
 /* Compute comes last: it has one or two threads. */
 typedef void *stage_main(void *worker);
-static stage_main *const stages[] = {lk_stop_main,      lk_finish_main,  lk_intake_hi_main,
-                                     lk_intake_lo_main, lk_steward_main, running_main,
-                                     lk_scrubber_main,  lk_compute_main, lk_compute_main};
+static stage_main *const stages[] = {lk_stop_main,    lk_finish_main, lk_intake_hi_main, lk_intake_lo_main,
+                                     lk_steward_main, running_main,   lk_scrubber_main,  lk_follower_main,
+                                     lk_compute_main, lk_compute_main};
 enum { STAGES = sizeof stages / sizeof stages[0], OTHERS = STAGES - LK_COMPUTE_MOST };
 
 typedef struct stage {

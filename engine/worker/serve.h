@@ -1,6 +1,6 @@
 /* Serves galleries: takes jobs from Redis, searches, and answers. Three stages overlap: intake (a thread each for hi
  * and lo), compute (one per search that the device runs at a time), finish. Beside them: the steward, the keeper of
- * notes (running), the scrubber, and the stop. */
+ * notes (running), the scrubber, the follower, and the stop. */
 #ifndef ENGINE_WORKER_SERVE_H
 #define ENGINE_WORKER_SERVE_H
 

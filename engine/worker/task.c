@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "governance/policy/claims.h"
+#include "index/gallery/unchecked.h"
 
 lk_delivery *lk_delivery_new(lk_redis_reply *reply, atomic_size_t *held) {
   lk_delivery *delivery = calloc(1, sizeof *delivery);
@@ -99,7 +100,7 @@ lk_narrowing lk_task_narrowing(const lk_task *task) {
 lk_policy_request lk_task_request(const lk_task *task) {
   const lk_job *job = &task->job;
   lk_gallery_stat stat;
-  lk_gallery_stat_get(task->gallery, &stat);
+  lk_gallery_stat_get_constant(task->gallery, &stat);
   lk_policy_request request = {
       .operation = job->op == LK_OP_VERIFY ? LK_OPERATION_VERIFY : LK_OPERATION_IDENTIFY,
       .gallery = job->gallery,

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/printable.h"
 #include "engine/queue/protocol.h"
+#include "index/gallery/unchecked.h"
 
 uint64_t lk_worker_redis_ms(const lk_worker *worker) {
   return (uint64_t)((int64_t)(lk_clock_us() / 1000) + atomic_load(&worker->redis_ahead_ms));
@@ -34,24 +35,48 @@ void lk_worker_fail(lk_worker *worker, lk_status status, const lk_error *error) 
   pthread_mutex_unlock(&worker->lock);
 }
 
+static const char *name_of(const lk_worker *worker, uint32_t number) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get_constant(worker->options->galleries[number], &stat);
+  return stat.name;
+}
+
+/* Returns what it was. Damage stays. */
+static lk_outage set_outage(lk_worker *worker, uint32_t number, lk_outage outage) {
+  pthread_mutex_lock(&worker->lock);
+  lk_outage before = worker->outages[number];
+  if (before != LK_OUTAGE_DAMAGED) worker->outages[number] = outage;
+  pthread_mutex_unlock(&worker->lock);
+  return before;
+}
+
+static void say_out_of_service(lk_worker *worker, uint32_t number, const lk_error *error) {
+  lk_printable_line(worker->options->log, "likeness: gallery %s is out of service: %s", name_of(worker, number),
+                    error->text);
+}
+
 void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_error *error) {
   uint32_t number = 0;
   while (worker->options->galleries[number] != gallery) number++;
-  lk_gallery_stat stat;
-  lk_gallery_stat_get(gallery, &stat);
-  pthread_mutex_lock(&worker->lock);
-  bool before = worker->retired[number];
-  worker->retired[number] = true;
-  pthread_mutex_unlock(&worker->lock);
-  if (!before)
-    lk_printable_line(worker->options->log, "likeness: gallery %s is out of service: %s", stat.name, error->text);
+  if (set_outage(worker, number, LK_OUTAGE_DAMAGED) != LK_OUTAGE_DAMAGED) say_out_of_service(worker, number, error);
+}
+
+void lk_worker_suspend(lk_worker *worker, uint32_t number, const lk_error *error) {
+  if (set_outage(worker, number, LK_OUTAGE_BEHIND) == LK_OUTAGE_NONE) say_out_of_service(worker, number, error);
+}
+
+void lk_worker_resume(lk_worker *worker, uint32_t number) {
+  if (set_outage(worker, number, LK_OUTAGE_NONE) == LK_OUTAGE_BEHIND)
+    lk_printable_line(worker->options->log, "likeness: gallery %s is in service again", name_of(worker, number));
 }
 
 lk_status lk_worker_check_gallery(lk_worker *worker, uint32_t number, lk_error *error) {
   pthread_mutex_lock(&worker->lock);
-  bool retired = worker->retired[number];
+  lk_outage outage = worker->outages[number];
   pthread_mutex_unlock(&worker->lock);
-  return retired ? lk_fail(error, LK_EINTERNAL, "the gallery is out of service: its files are damaged") : LK_OK;
+  if (outage == LK_OUTAGE_NONE) return LK_OK;
+  return lk_fail(error, LK_EINTERNAL, "the gallery is out of service: its files %s",
+                 outage == LK_OUTAGE_DAMAGED ? "are damaged" : "cannot be read");
 }
 
 bool lk_worker_is_stopping(lk_worker *worker) {
@@ -108,6 +133,7 @@ void lk_worker_leave_unanswered(lk_worker *worker, lk_task *tasks) {
 }
 
 void lk_worker_free_slot(lk_worker *worker, lk_done *slot) {
+  lk_result_let_go(slot->result);
   pthread_mutex_lock(&worker->lock);
   slot->tasks = NULL;
   slot->next = worker->free_slots;

@@ -43,6 +43,13 @@ typedef struct lk_computer {
  * takes as one entry unless it is told otherwise, it is given up and read again entry by entry. */
 #define LK_REPLY_BYTES_MOST ((size_t)1280 << 20)
 
+/* Why a gallery is out of service. */
+typedef enum lk_outage {
+  LK_OUTAGE_NONE,
+  LK_OUTAGE_BEHIND, /* what others have changed could not be read for a while */
+  LK_OUTAGE_DAMAGED /* until the worker is started again */
+} lk_outage;
+
 typedef struct lk_worker {
   const lk_worker_options *options;
   char consumer[128];
@@ -88,7 +95,7 @@ typedef struct lk_worker {
   uint64_t probes;   /* searched */
   uint64_t returned; /* jobs that were handed back */
 
-  bool *retired; /* whether the gallery of that number is out of service */
+  lk_outage *outages; /* of the gallery of that number */
 
   lk_refusal_log head_refusals; /* the finish stage's, as is the next one */
   uint64_t published;           /* record that the last head in Redis covers */
@@ -99,6 +106,7 @@ void *lk_intake_lo_main(void *worker);
 void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 void *lk_scrubber_main(void *worker);
+void *lk_follower_main(void *worker);
 /* Keeps the leases and takes over what dead workers held, until the worker is over; then gives the leases back. */
 void *lk_steward_main(void *worker);
 
@@ -115,6 +123,9 @@ void lk_worker_free_slot(lk_worker *worker, lk_done *slot);
 
 /* Takes the gallery out of service, because its files are damaged, and logs why. The other galleries go on. */
 void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_error *error);
+/* Takes the gallery of this number out of service while it is behind what others have made of it, and puts it back. */
+void lk_worker_suspend(lk_worker *worker, uint32_t number, const lk_error *error);
+void lk_worker_resume(lk_worker *worker, uint32_t number);
 /* LK_EINTERNAL: the gallery is out of service. Clients learn no path. */
 lk_status lk_worker_check_gallery(lk_worker *worker, uint32_t number, lk_error *error);
 

@@ -11,7 +11,7 @@
  * call.
  *
  * Ownership: the caller closes what a function returns through a `**` with the matching _close. Texts (lk_text) and
- * templates point into the gallery and live until it is closed.
+ * templates point into the gallery and live until it is closed or refreshed; those of a result, until its next search.
  *
  * Policies: a gallery may be bound to a policy (lk_gallery_bind). lk_gallery_identify, _verify, _enroll and _export
  * then decide by it before any work and again before they release anything, by this machine's clock, and the audit log
@@ -21,7 +21,7 @@
  * Threads: different galleries and results are independent. Any threads may read one open gallery and search it into
  * different results at once; a device runs lk_device_searches searches at once. lk_gallery_load and lk_gallery_close
  * need exclusive use of the gallery, a search exclusive use of its result. An open gallery shows the templates that it
- * had when it was opened.
+ * had when it was opened, or last refreshed (lk_gallery_refresh), while others search it.
  *
  * Mapped files: galleries and vector files are mapped. If one is cut off while it is in use, lk_gallery_identify,
  * _verify, _export and _enroll return LK_EIO, which names the file. For that, opening a file installs a handler for
@@ -95,6 +95,19 @@ LK_API lk_status lk_gallery_bind_after_loss(const char *folder, const lk_binding
  * LK_ECORRUPT. */
 LK_API lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_error *error);
 
+/* Brings the gallery, loaded or not, up to what other processes have made of it and on the disk by now. `changed` (may
+ * be NULL): whether that was anything. Two looks at files tell; segments that stay are neither read nor loaded again.
+ *
+ * Other threads go on searching: a search sees each batch of changes whole or not at all, and none without those before
+ * it. Afterwards positions count what is there now, and templates and texts that lk_gallery_template gave before are
+ * gone. So one thread refreshes at a time, while no thread is in a call that counts positions (lk_gallery_template,
+ * _find, _export, _evaluate, _dedupe). Of the gallery of an lk_owner only positions change, as it is never behind.
+ * A policy that the gallery is bound to is followed without this.
+ *
+ * LK_EGALLERY: another gallery is there now. LK_ECORRUPT, LK_EFORMAT, LK_EIO: the files cannot be read. The gallery can
+ * be searched as before, and may have a first part of the changes; the next call tries again. */
+LK_API lk_status lk_gallery_refresh(lk_gallery *gallery, bool *changed, lk_error *error);
+
 /* The device on which the gallery was loaded must still be open. NULL is allowed. */
 LK_API void lk_gallery_close(lk_gallery *gallery);
 
@@ -127,12 +140,12 @@ LK_API lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
 typedef void lk_progress(void *context, uint64_t done, uint64_t total);
 
 /* Adds all rows to the gallery in `folder`, or none; on LK_OK they survive a power cut. `labels` holds one label for
- * each row, or is NULL. `claims` and `progress` may be NULL. Galleries that are already open do not show the new rows.
- * `numbered_from` (may be NULL) receives the first row's template number; the other rows follow it. LK_EBUSY: another
- * process or thread enrolls. LK_EDIM. LK_EBADPROBE names the invalid rows. LK_EEXIST: a key exists already. LK_EINVAL:
- * a label's text is malformed or too long, the gallery would exceed UINT32_MAX templates, or the vectors are none, as
- * for lk_gallery_check_probes. LK_EFORMAT: there are no rows. LK_EIO: if only the last step failed, the rows were
- * added; open the gallery to find out. Else as lk_gallery_open. */
+ * each row, or is NULL. `claims` and `progress` may be NULL. Galleries that are open show the new rows after
+ * lk_gallery_refresh. `numbered_from` (may be NULL) receives the first row's template number; the other rows follow it.
+ * LK_EBUSY: another process or thread enrolls. LK_EDIM. LK_EBADPROBE names the invalid rows. LK_EEXIST: a key exists
+ * already. LK_EINVAL: a label's text is malformed or too long, the gallery would exceed UINT32_MAX templates, or the
+ * vectors are none, as for lk_gallery_check_probes. LK_EFORMAT: there are no rows. LK_EIO: if only the last step
+ * failed, the rows were added; open the gallery to find out. Else as lk_gallery_open. */
 LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
                                    const lk_claims *claims, lk_progress *progress, void *context,
                                    uint64_t *numbered_from, lk_error *error);

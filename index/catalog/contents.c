@@ -39,11 +39,12 @@ void lk_contents_drop(lk_contents *contents, lk_part *part) {
 }
 
 void lk_contents_unload(lk_contents *contents) {
-  for (uint32_t i = 0; contents->catalog != NULL && i < contents->catalog->parts_count; i++) {
+  if (contents->device == NULL) return;
+  for (uint32_t i = 0; i < contents->catalog->parts_count; i++) {
     lk_contents_drop(contents, contents->catalog->parts[i]);
     contents->catalog->residents[i] = NULL;
   }
-  if (contents->device != NULL) lk_device_release(contents->device);
+  lk_device_release(contents->device);
   contents->device = NULL;
 }
 

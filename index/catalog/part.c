@@ -17,6 +17,14 @@ lk_status lk_part_open(const lk_segment *segment, uint32_t file, lk_part **part,
   return LK_OK;
 }
 
+lk_status lk_part_twin(lk_part *part, lk_part **twin, lk_error *error) {
+  lk_status status = lk_part_open(&part->segment, part->file, twin, error);
+  if (status != LK_OK) return status;
+  atomic_fetch_add(&part->references, 1);
+  (*twin)->lender = part;
+  return LK_OK;
+}
+
 /* A change may be under way in another thread. */
 #define LOAD(address) __atomic_load_n(address, __ATOMIC_RELAXED)
 #define STORE(address, value) __atomic_store_n(address, value, __ATOMIC_RELAXED)
@@ -42,7 +50,10 @@ static void free_widened(lk_widened *widened) {
 
 void lk_part_release(lk_part *part) {
   if (part == NULL || atomic_fetch_sub(&part->references, 1) > 1) return;
-  lk_segment_close(&part->segment);
+  if (part->lender != NULL)
+    lk_part_release(part->lender);
+  else
+    lk_segment_close(&part->segment);
   free_widened(&part->widened);
   free(part->died);
   free(part->expires_ms);
@@ -184,4 +195,43 @@ lk_status lk_part_set(lk_part *part, uint32_t row, uint64_t died, uint64_t expir
     if (status == LK_OK) lk_part_tag(part, row, tags, UINT64_MAX);
   }
   return status;
+}
+
+/* ---- twins ---- */
+
+static uint64_t value_of(const uint64_t *values, uint32_t row, uint64_t usual) {
+  return values != NULL ? LOAD(&values[row]) : usual;
+}
+
+static bool is_same(const lk_visibility *a, const lk_visibility *b, uint32_t r) {
+  return value_of(a->died, r, UINT64_MAX) == value_of(b->died, r, UINT64_MAX) &&
+         value_of(a->expires_ms, r, LK_NEVER) == value_of(b->expires_ms, r, LK_NEVER) &&
+         value_of(a->tags, r, 0) == value_of(b->tags, r, 0);
+}
+
+lk_row_range lk_part_differences(const lk_part *part, const lk_part *twin) {
+  lk_visibility a = lk_part_visibility(part), b = lk_part_visibility(twin);
+  uint32_t first = 0, end = part->segment.block.rows;
+  if (a.died == b.died && a.expires_ms == b.expires_ms && a.tags == b.tags) return (lk_row_range){0};
+  while (first < end && is_same(&a, &b, first)) first++;
+  while (end > first && is_same(&a, &b, end - 1)) end--;
+  return (lk_row_range){.first = first, .count = end - first};
+}
+
+lk_status lk_part_reserve_as(lk_part *part, const lk_part *twin, lk_error *error) {
+  lk_status status = LK_OK;
+  if (twin->died != NULL) status = lk_part_reserve(part, LK_RECORD_DELETE_KEY, error);
+  if (status == LK_OK && twin->expires_ms != NULL) status = lk_part_reserve(part, LK_RECORD_EXPIRE, error);
+  if (status == LK_OK && twin->tags != NULL) status = lk_part_reserve(part, LK_RECORD_TAG, error);
+  return status;
+}
+
+void lk_part_copy(lk_part *part, const lk_part *twin, lk_row_range rows) {
+  lk_visibility from = lk_part_visibility(twin);
+  for (uint32_t r = rows.first; r < rows.first + rows.count; r++) {
+    if (part->died != NULL) STORE(&part->died[r], value_of(from.died, r, UINT64_MAX));
+    if (part->expires_ms != NULL) STORE(&part->expires_ms[r], value_of(from.expires_ms, r, LK_NEVER));
+    if (part->tags != NULL) STORE(&part->tags[r], value_of(from.tags, r, 0));
+  }
+  part->living = twin->living;
 }

@@ -24,7 +24,8 @@ typedef struct lk_widened {
 
 typedef struct lk_part {
   atomic_uint references;
-  uint32_t file; /* its segment's id; 0: it lies in memory */
+  uint32_t file;          /* its segment's id; 0: it lies in memory */
+  struct lk_part *lender; /* whose segment it has; NULL: its own */
   lk_segment segment;
   lk_widened widened;
   uint64_t *died, *expires_ms, *tags; /* of the rows, as they are now; NULL: none has changed */
@@ -36,6 +37,8 @@ typedef struct lk_part {
 
 /* Takes the segment over, on success; it has one reference. `file`: as above. LK_ENOMEM. */
 lk_status lk_part_open(const lk_segment *segment, uint32_t file, lk_part **part, lk_error *error);
+/* Another part with the segment of this one, on no device, of whose rows nothing has changed. LK_ENOMEM. */
+lk_status lk_part_twin(lk_part *part, lk_part **twin, lk_error *error);
 /* Drops a reference; with the last one the part is closed. It is on no device then. NULL is allowed. */
 void lk_part_release(lk_part *part);
 
@@ -69,5 +72,16 @@ void lk_part_tag(lk_part *part, uint32_t row, uint64_t tags, uint64_t mask);
 /* Makes a row of a part that nobody searches yet what is known of it: when it died (UINT64_MAX: it lives), when it
  * expires, its tags. LK_ENOMEM. */
 lk_status lk_part_set(lk_part *part, uint32_t row, uint64_t died, uint64_t expires_ms, uint64_t tags, lk_error *error);
+
+typedef struct lk_row_range {
+  uint32_t first, count;
+} lk_row_range;
+
+/* The rows between the first and the last of which a twin says something else. */
+lk_row_range lk_part_differences(const lk_part *part, const lk_part *twin);
+/* Makes room for what the twin says. LK_ENOMEM. */
+lk_status lk_part_reserve_as(lk_part *part, const lk_part *twin, lk_error *error);
+/* Sets these rows as the twin has them, and the count of the living. There is room for it, and nobody searches. */
+void lk_part_copy(lk_part *part, const lk_part *twin, lk_row_range rows);
 
 #endif

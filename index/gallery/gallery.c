@@ -16,6 +16,7 @@
 #include "index/catalog/subjects.h"
 #include "index/formats/vector.h"
 #include "index/gallery/recovery.h"
+#include "index/gallery/unchecked.h"
 #include "kernels/search/device.h"
 
 /* A lock may be left from a creation that failed. */
@@ -111,8 +112,21 @@ static lk_status check_segment(const lk_gallery *gallery, const lk_manifest_segm
   return LK_OK;
 }
 
-static lk_status open_part(const lk_gallery *gallery, const lk_manifest_segment *entry, lk_part **part,
-                           lk_error *error) {
+/* A part of the segment in a catalog, which may be NULL. NULL: there is none. */
+static lk_part *known_part(const lk_catalog *known, const lk_manifest_segment *entry) {
+  for (uint32_t i = 0; known != NULL && i < known->parts_count; i++) {
+    const lk_segment *segment = &known->parts[i]->segment;
+    if (known->parts[i]->file == entry->id && segment->header.checksum == entry->checksum &&
+        segment->block.rows == entry->rows)
+      return known->parts[i];
+  }
+  return NULL;
+}
+
+static lk_status open_part(const lk_gallery *gallery, const lk_catalog *known, const lk_manifest_segment *entry,
+                           lk_part **part, lk_error *error) {
+  lk_part *twin = known_part(known, entry);
+  if (twin != NULL) return lk_part_twin(twin, part, error);
   lk_segment segment;
   char name[LK_SEGMENT_NAME_MAX];
   lk_manifest_segment_name(entry->id, name);
@@ -124,6 +138,21 @@ static lk_status open_part(const lk_gallery *gallery, const lk_manifest_segment 
   return status;
 }
 
+/* Searches wait for it only where there is something else to show. */
+bool lk_gallery_show(lk_gallery *gallery) {
+  lk_contents *contents = gallery->contents;
+  pthread_rwlock_rdlock(&contents->lock);
+  bool another = gallery->shown != contents->catalog;
+  pthread_rwlock_unlock(&contents->lock);
+  if (!another) return false;
+  pthread_rwlock_wrlock(&contents->lock);
+  lk_catalog *before = gallery->shown;
+  gallery->shown = lk_catalog_hold(contents->catalog);
+  pthread_rwlock_unlock(&contents->lock);
+  lk_catalog_release(before);
+  return true;
+}
+
 static lk_status take_parts(lk_gallery *gallery, lk_part *const *parts, lk_error *error) {
   lk_catalog *catalog;
   lk_status status = lk_contents_open(lk_gallery_shape(gallery), &gallery->contents, error);
@@ -133,16 +162,16 @@ static lk_status take_parts(lk_gallery *gallery, lk_part *const *parts, lk_error
   gallery->contents->epoch = gallery->manifest.epoch;
   gallery->contents->next_number = gallery->manifest.next_number;
   gallery->contents->filed_number = gallery->manifest.next_number;
-  gallery->shown = lk_catalog_hold(catalog);
+  lk_gallery_show(gallery);
   return LK_OK;
 }
 
-static lk_status open_parts(lk_gallery *gallery, lk_error *error) {
+static lk_status open_parts(lk_gallery *gallery, const lk_catalog *known, lk_error *error) {
   uint32_t count = gallery->manifest.segments_count, opened = 0;
   lk_part **parts = calloc(count + 1, sizeof *parts);
   lk_status status = parts != NULL ? LK_OK : lk_fail_memory(error);
   while (status == LK_OK && opened < count) {
-    status = open_part(gallery, &gallery->manifest.segments[opened], &parts[opened], error);
+    status = open_part(gallery, known, &gallery->manifest.segments[opened], &parts[opened], error);
     opened += status == LK_OK;
   }
   if (status == LK_OK) status = lk_recovery_state(gallery, parts, error);
@@ -155,10 +184,10 @@ static lk_status open_parts(lk_gallery *gallery, lk_error *error) {
 /* The stamp is older than what is read. */
 static lk_status read_manifest(lk_gallery *gallery, lk_error *error) {
   const lk_folder *folder = &gallery->folder;
-  lk_stamp stamp = lk_stamp_in(folder, LK_MANIFEST_FILE);
+  gallery->stamp = lk_stamp_in(folder, LK_MANIFEST_FILE);
   lk_status status = lk_manifest_read(folder, &gallery->manifest, error);
   if (status != LK_OK) return status;
-  return lk_open_binding_open(folder->path, &gallery->manifest.binding, stamp, &gallery->binding, error);
+  return lk_open_binding_open(folder->path, &gallery->manifest.binding, gallery->stamp, &gallery->binding, error);
 }
 
 lk_status lk_gallery_follow_binding(const lk_gallery *gallery, lk_error *error) {
@@ -182,25 +211,17 @@ lk_status lk_gallery_check_binding(const lk_gallery *gallery, lk_error *error) {
                  gallery->manifest.name);
 }
 
-lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
+static lk_status open_files(const lk_folder *folder, const lk_catalog *known, lk_gallery **gallery, lk_error *error) {
   lk_gallery *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
   lk_status status = lk_folder_copy(folder, &opened->folder, error);
   if (status == LK_OK) status = read_manifest(opened, error);
-  if (status == LK_OK) status = open_parts(opened, error);
+  if (status == LK_OK) status = open_parts(opened, known, error);
   if (status == LK_OK)
     *gallery = opened;
   else
     lk_gallery_close(opened);
   return status;
-}
-
-void lk_gallery_show(lk_gallery *gallery) {
-  pthread_rwlock_wrlock(&gallery->contents->lock);
-  lk_catalog *before = gallery->shown;
-  gallery->shown = lk_catalog_hold(gallery->contents->catalog);
-  pthread_rwlock_unlock(&gallery->contents->lock);
-  lk_catalog_release(before);
 }
 
 lk_catalog *lk_gallery_shown(const lk_gallery *gallery) {
@@ -220,8 +241,12 @@ bool lk_gallery_find_number(const lk_gallery *gallery, uint64_t number, lk_templ
   return lives;
 }
 
-static lk_status try_open(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
-  lk_status status = lk_gallery_open_files(folder, gallery, error);
+lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
+  return open_files(folder, NULL, gallery, error);
+}
+
+static lk_status try_open(const lk_folder *folder, const lk_catalog *known, lk_gallery **gallery, lk_error *error) {
+  lk_status status = open_files(folder, known, gallery, error);
   if (status != LK_OK) return status;
   status = lk_recovery_read(*gallery, NULL, error);
   if (status == LK_OK)
@@ -232,13 +257,21 @@ static lk_status try_open(const lk_folder *folder, lk_gallery **gallery, lk_erro
 }
 
 /* The owner may put other files in place of those that the manifest named when it was read. */
-lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
+static lk_status open_in(const lk_folder *folder, const lk_catalog *known, lk_gallery **gallery, lk_error *error) {
   for (int tries = 1;; tries++) {
     lk_stamp before = lk_stamp_in(folder, LK_MANIFEST_FILE);
-    lk_status status = try_open(folder, gallery, error);
+    lk_status status = try_open(folder, known, gallery, error);
     lk_stamp after = lk_stamp_in(folder, LK_MANIFEST_FILE);
     if (status == LK_OK || lk_stamp_equal(&before, &after) || tries == OPEN_TRIES) return status;
   }
+}
+
+lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error) {
+  return open_in(folder, NULL, gallery, error);
+}
+
+lk_status lk_gallery_open_again(const lk_gallery *gallery, lk_gallery **fresh, lk_error *error) {
+  return open_in(&gallery->folder, gallery->contents->catalog, fresh, error);
 }
 
 lk_status lk_gallery_open(const char *path, lk_gallery **gallery, lk_error *error) {
@@ -298,25 +331,29 @@ lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *posi
                  key.bytes);
 }
 
-void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
+void lk_gallery_stat_get_constant(const lk_gallery *gallery, lk_gallery_stat *stat) {
   const lk_manifest *manifest = &gallery->manifest;
-  lk_sight sight = {0};
-  lk_gallery_enter(gallery, &sight);
-  lk_deleted deleted = lk_contents_deleted(gallery->contents);
-  *stat = (lk_gallery_stat){.name = gallery->manifest.name,
+  *stat = (lk_gallery_stat){.name = manifest->name,
                             .model = manifest->model,
                             .metric = manifest->metric,
                             .store = manifest->store,
-                            .dim = manifest->dim,
-                            .templates = sight.living,
-                            .positions = gallery->shown->rows,
-                            .deleted_in_segments = deleted.in_segments,
-                            .deleted_in_journals = deleted.in_journals,
-                            .epoch = sight.epoch,
-                            .next_number = gallery->contents->next_number,
-                            .segments = sight.catalog->parts_count,
-                            .bytes = sight.catalog->bytes,
-                            .binding = lk_open_binding_paths(gallery->binding)};
+                            .dim = manifest->dim};
+}
+
+void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
+  lk_sight sight = {0};
+  lk_gallery_stat_get_constant(gallery, stat);
+  lk_gallery_enter(gallery, &sight);
+  stat->templates = sight.living;
+  lk_deleted deleted = lk_contents_deleted(gallery->contents);
+  stat->positions = gallery->shown->rows;
+  stat->deleted_in_segments = deleted.in_segments;
+  stat->deleted_in_journals = deleted.in_journals;
+  stat->epoch = sight.epoch;
+  stat->next_number = gallery->contents->next_number;
+  stat->segments = sight.catalog->parts_count;
+  stat->bytes = sight.catalog->bytes;
+  stat->binding = lk_open_binding_paths(gallery->binding);
   lk_gallery_leave(gallery);
   lk_sight_free(&sight);
 }

@@ -15,11 +15,14 @@
 typedef struct lk_reading {
   uint32_t journal; /* its id; 0: nothing was read */
   lk_journal_place place;
+  bool lost; /* reading on has failed: the place may be ahead of what was applied */
 } lk_reading;
 
 struct lk_gallery {
   lk_folder folder;
   lk_manifest manifest;
+  lk_stamp stamp; /* of the manifest's file, from before it was read */
+  bool owned;     /* by this process, so that the memory is ahead of the files */
   lk_open_binding *binding;
   lk_catalog *shown; /* what positions count, as of the last lk_gallery_show; under the lock of `contents` */
   lk_contents *contents;
@@ -56,8 +59,12 @@ lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, l
 /* The size of the journals' files, as the manifest names them; no thread changes the gallery meanwhile. */
 uint64_t lk_gallery_journal_bytes(const lk_gallery *gallery);
 
-/* From now on positions count what the catalog has now. */
-void lk_gallery_show(lk_gallery *gallery);
+/* The same for a gallery that is open, as its files are now; the parts of segments that it has open are twins of them
+ * (index/catalog/part.h). */
+lk_status lk_gallery_open_again(const lk_gallery *gallery, lk_gallery **fresh, lk_error *error);
+
+/* From now on positions count what the catalog has now. Returns whether that is another one than before. */
+bool lk_gallery_show(lk_gallery *gallery);
 
 /* What positions count, to be released. */
 lk_catalog *lk_gallery_shown(const lk_gallery *gallery);

@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "governance/policy/detail.h"
+#include "index/gallery/unchecked.h"
 
 lk_status lk_result_open(lk_result **result, lk_error *error) {
   *result = calloc(1, sizeof **result);
@@ -48,6 +49,10 @@ void lk_result_list(const lk_result *result, uint32_t probe, uint64_t *numbers, 
 
 uint64_t lk_result_searched(const lk_result *result) { return result->answer.lists.visible; }
 
+uint64_t lk_result_epoch(const lk_result *result) { return result->answer.sight.epoch; }
+
+uint64_t lk_result_templates(const lk_result *result) { return result->answer.sight.living; }
+
 lk_text lk_result_decision(const lk_result *result) { return result->answer.decision; }
 
 void lk_answer_clear(lk_answer *answer) {
@@ -59,6 +64,11 @@ void lk_result_erase(lk_result *result) {
   lk_answer_clear(&result->answer);
   lk_candidate_lists_erase(&result->answer.lists);
   lk_candidate_lists_erase(&result->workspace.parts);
+}
+
+void lk_result_let_go(lk_result *result) {
+  lk_answer_clear(&result->answer);
+  lk_sight_free(&result->answer.sight);
 }
 
 void lk_answer_begin(lk_answer *answer, const lk_gallery *gallery) {

@@ -19,7 +19,7 @@ void lk_gallery_leave(const lk_gallery *gallery) { pthread_rwlock_unlock(&galler
 lk_status lk_gallery_check_entered(const lk_gallery *gallery, lk_error *error) {
   const char *failure = gallery->contents->failure.text;
   if (failure[0] == '\0') return LK_OK;
-  return lk_fail(error, LK_EIO, "the gallery %s must be opened again: %s", gallery->manifest.name, failure);
+  return lk_fail(error, LK_EIO, "the gallery %s is behind its files: %s", gallery->manifest.name, failure);
 }
 
 void lk_sight_free(lk_sight *sight) {

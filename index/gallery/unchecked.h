@@ -5,6 +5,16 @@
 
 #include <likeness/likeness.h>
 
+/* lk_gallery_stat_get, of what never changes: name, model, metric, store and dimension; the rest is zeros. It waits for
+ * nobody, where the other may wait for a search that a change waits for. */
+void lk_gallery_stat_get_constant(const lk_gallery *gallery, lk_gallery_stat *stat);
+
+/* What the gallery was when the result's search began: its epoch, and its templates that were not deleted. */
+uint64_t lk_result_epoch(const lk_result *result);
+uint64_t lk_result_templates(const lk_result *result);
+/* Empties the result and lets go what it holds of its gallery: files and rows that the gallery has no more. */
+void lk_result_let_go(lk_result *result);
+
 /* A run of probes as a search takes them. */
 typedef struct lk_prepared_run {
   const float *probes; /* count x dim, as lk_gallery_prepare wrote them */

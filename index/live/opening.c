@@ -26,7 +26,9 @@ static lk_status start(lk_owner *owner, const lk_disk *disk, const char *folder,
   if (status != LK_OK) return status;
   owner->lock.folder.disk = disk;
   status = lk_gallery_open_files(&owner->lock.folder, &owner->gallery, error);
-  if (status == LK_OK) status = lk_pool_open(0, &owner->pool, error);
+  if (status != LK_OK) return status;
+  owner->gallery->owned = true;
+  status = lk_pool_open(0, &owner->pool, error);
   if (status == LK_OK) status = make_journal(owner, error);
   if (status == LK_OK) status = lk_recovery_own(owner->gallery, owner->pool, &found, error);
   if (status != LK_OK) return status;

@@ -208,11 +208,32 @@ Test(folder, make_says_whether_it_made_it) {
 Test(folder, one_writer_at_a_time) {
   int lock, second;
   lk_error error;
+  char process[32];
+  snprintf(process, sizeof process, ", process %d on host ", (int)getpid());
   cr_assert_eq(lk_folder_lock(root(), "writes", &lock, NULL), LK_OK);
   cr_assert_eq(lk_folder_lock(root(), "writes", &second, &error), LK_EBUSY);
-  cr_assert_not_null(strstr(error.text, "/LOCK: another process writes, and holds this file's lock"), "%s", error.text);
+  cr_assert_not_null(strstr(error.text, "/LOCK: another process writes, and holds this file's lock: "), "%s",
+                     error.text);
+  cr_assert_not_null(strstr(error.text, process), "%s", error.text);
   close(lock);
   cr_assert_eq(lk_folder_lock(root(), "writes", &lock, NULL), LK_OK);
+  close(lock);
+}
+
+/* Of a text longer than a name's, only so much is told; of one that nobody wrote, nothing. */
+Test(folder, the_name_in_a_lock_is_only_a_text) {
+  int lock, second;
+  lk_error error;
+  char text[2000];
+  memset(text, 'x', sizeof text);
+  cr_assert_eq(lk_folder_lock(root(), "writes", &lock, NULL), LK_OK);
+  cr_assert_eq(pwrite(lock, text, sizeof text, 0), (ssize_t)sizeof text);
+  cr_assert_eq(lk_folder_lock(root(), "writes", &second, &error), LK_EBUSY);
+  cr_assert_not_null(strstr(error.text, "lock: xxx"));
+  cr_assert_lt(strlen(strstr(error.text, "lock: ")), 300);
+  cr_assert_eq(ftruncate(lock, 0), 0);
+  cr_assert_eq(lk_folder_lock(root(), "writes", &second, &error), LK_EBUSY);
+  cr_assert_str_eq(strstr(error.text, "lock"), "lock");
   close(lock);
 }
 

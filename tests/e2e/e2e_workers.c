@@ -228,6 +228,7 @@ Test(workers, a_gallery_that_is_damaged_meanwhile_is_taken_out_of_service) {
   while (!is_refused("faces", turn) && turn < 500) turn++, usleep(20000);
   cr_assert_lt(turn, 500);
   cr_assert(!is_refused("other", turn));
+  for (int i = 0; i < 20; i++, usleep(30000)) cr_assert(is_refused("faces", ++turn), "it stays so");
   worker_stop(&worker);
   cr_assert_not_null(strstr(process_log(&worker), "gallery faces is out of service"), "%s", process_log(&worker));
   cr_assert_not_null(strstr(process_log(&worker), "faces/segment-000001.lks: "), "%s", process_log(&worker));

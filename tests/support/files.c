@@ -94,6 +94,7 @@ uint64_t files_digest(const char *folder) {
   uint64_t digest = 0;
   for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (strcmp(entry->d_name, LK_FOLDER_LOCK) == 0) continue;
     char path[PATH_MAX];
     cr_assert_lt(snprintf(path, sizeof path, "%s/%s", folder, entry->d_name), PATH_MAX);
     size_t size;

@@ -27,7 +27,7 @@ uint32_t files_lines_with(const char *folder, const char *name, const char *word
 void files_copy(const char *from, const char *to);
 /* Entries of a folder, without . and .. and the lock file of writers */
 uint32_t files_count(const char *folder);
-/* Checksum over the names and contents of a folder's files, whatever order they are in. */
+/* Checksum over the names and contents of a folder's files but the lock file, whatever order they are in. */
 uint64_t files_digest(const char *folder);
 
 /* `element`: "<f4", "|u1", ... */

@@ -4,6 +4,7 @@
 #include "engine/queue/reply.h"
 #include "engine/worker/authorise.h"
 #include "governance/decision_record.h"
+#include "index/gallery/unchecked.h"
 
 static lk_reply_part part_of(const lk_task *task, const lk_done *done) {
   return (lk_reply_part){
@@ -14,13 +15,17 @@ static lk_reply_part part_of(const lk_task *task, const lk_done *done) {
       .detail = task->authorisation != NULL ? task->authorisation->verdict.detail : (lk_score_detail){0}};
 }
 
-/* What the task found, if it may be told. */
+/* What the task found, if it may be told. The gallery may have changed since it was searched. */
 static lk_release release_of(const lk_task *task, const lk_done *done, lk_gallery_stat *stat) {
   *stat = (lk_gallery_stat){.model = ""};
   if (task->gallery == NULL) return (lk_release){0};
+  lk_gallery_stat_get_constant(task->gallery, stat);
+  if (task->status == LK_OK)
+    return (lk_release){.epoch = lk_result_epoch(done->result),
+                        .searched = lk_result_searched(done->result),
+                        .total = lk_result_templates(done->result)};
   lk_gallery_stat_get(task->gallery, stat);
-  uint64_t searched = task->status == LK_OK ? lk_result_searched(done->result) : 0;
-  return (lk_release){.epoch = stat->epoch, .searched = searched, .total = stat->templates};
+  return (lk_release){.epoch = stat->epoch, .total = stat->templates};
 }
 
 /* NULL: the job was refused before the policy was asked. */

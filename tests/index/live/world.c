@@ -149,6 +149,21 @@ static lk_status enroll(world *w, random_state *random, lk_owner *owner, lk_erro
   return LK_OK;
 }
 
+void world_enroll_bulk(world *w, random_state *random, const char *folder) {
+  batch b = {.count = 0};
+  uint32_t rows = 1 + random_below(random, WORLD_ROWS);
+  while (b.count < rows) {
+    draw_row(w, random, &b);
+    if (fate_of(w, &b.rows[b.count - 1], false) != NEW) b.count--;
+  }
+  lk_vectors vectors = files_vectors(b.vectors, rows, WORLD_DIM);
+  uint64_t from;
+  lk_error error;
+  cr_assert_eq(lk_gallery_enroll(folder, &vectors, b.labels, NULL, NULL, NULL, &from, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(from, w->next_number);
+  for (uint32_t i = 0; i < rows; i++) take_row(w, &b.rows[i], NEW);
+}
+
 /* ---- other changes ---- */
 
 static uint64_t delete_subject(world *w, const char *subject) {

@@ -44,6 +44,9 @@ lk_status world_change(world *w, random_state *random, lk_owner *owner, lk_error
 /* What the gallery has otherwise than the model, in one buffer; NULL: nothing. */
 const char *world_difference(const world *w, lk_gallery *gallery);
 
+/* Enrolls some rows with new keys in the folder of a gallery that nobody owns, in bulk, and in the model. */
+void world_enroll_bulk(world *w, random_state *random, const char *folder);
+
 /* The gallery has exactly what the model has: each template with all of its fields, and nothing else. */
 void world_expect_templates(const world *w, lk_gallery *gallery, const char *when);
 

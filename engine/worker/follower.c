@@ -1,0 +1,74 @@
+/* The follower brings the galleries up to what other processes have made of them: a change that one of them was
+ * promised is seen by all searches that begin a second later. It has a thread of its own, since loading what is new can
+ * take longer than the steward may be away, and whoever changes a gallery makes searches wait, which the scrubber, that
+ * runs when nothing else wants to, must not do. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/printable.h"
+#include "engine/worker/worker.h"
+#include "index/gallery/unchecked.h"
+
+static const uint64_t looks_every_us = 250000;
+/* A gallery that is behind for longer than this would go on to show people who were deleted. */
+static const uint64_t behind_most_us = 10000000;
+
+/* How following a gallery goes. */
+typedef struct following {
+  uint64_t behind_since_us; /* 0: it is not behind */
+  lk_error logged;          /* why not; the last cause that was said */
+} following;
+
+static const char *name_of(const lk_gallery *gallery) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get_constant(gallery, &stat);
+  return stat.name;
+}
+
+static void say(lk_worker *worker, uint32_t number, following *f, const lk_error *error) {
+  if (strcmp(f->logged.text, error->text) == 0) return;
+  f->logged = *error;
+  lk_printable_line(worker->options->log, "likeness: follower: cannot read what has changed of the gallery %s: %s",
+                    name_of(worker->options->galleries[number]), error->text);
+}
+
+static void follow(lk_worker *worker, uint32_t number, following *f) {
+  lk_error error;
+  uint64_t now_us = lk_clock_us();
+  if (lk_gallery_refresh(worker->options->galleries[number], NULL, &error) == LK_OK) {
+    *f = (following){0};
+    lk_worker_resume(worker, number);
+    return;
+  }
+  if (f->behind_since_us == 0) f->behind_since_us = now_us;
+  say(worker, number, f, &error);
+  if (now_us >= f->behind_since_us + behind_most_us) lk_worker_suspend(worker, number, &error);
+}
+
+/* Waits until the next look; false: the worker has computed its last batch. */
+static bool wait_for_look(lk_worker *worker) {
+  const struct timespec until = lk_clock_timespec(lk_clock_us() + looks_every_us);
+  pthread_mutex_lock(&worker->lock);
+  int waited = 0;
+  while (worker->computing > 0 && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
+  bool goes_on = worker->computing > 0;
+  pthread_mutex_unlock(&worker->lock);
+  return goes_on;
+}
+
+void *lk_follower_main(void *argument) {
+  lk_worker *worker = argument;
+  uint32_t count = worker->options->galleries_count;
+  following *followings = calloc(count, sizeof *followings);
+  if (followings == NULL) {
+    lk_error error;
+    lk_worker_fail(worker, lk_fail_memory(&error), &error);
+    return NULL;
+  }
+  while (wait_for_look(worker))
+    for (uint32_t i = 0; i < count; i++) follow(worker, i, &followings[i]);
+  free(followings);
+  return NULL;
+}
