@@ -169,7 +169,8 @@ static void measure_live(bench *b, client *clients) {
     quiet = search_for(b, PIECE_SECONDS);
     ratios[i] = search_live(b, clients, &rates[i]) / quiet;
   }
-  printf("%-58s %8.3f\n", "throughput while templates come and go, of the quiet one", bench_quantile(ratios, repeat, 0.5));
+  printf("%-58s %8.3f\n", "throughput while templates come and go, of the quiet one",
+         bench_quantile(ratios, repeat, 0.5));
   printf("%-58s %8.0f\n", "  templates enrolled and deleted a second", bench_quantile(rates, repeat, 0.5));
   printf("%-58s %8.1f\n", "  probes a second in the quiet gallery", quiet * b->batch);
 }

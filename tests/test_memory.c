@@ -400,7 +400,6 @@ Test(memory, verify) {
   try_search("verify", verify, 3);
 }
 
-
 /* ---- replies ---- */
 
 static lk_bytes reply, whole_reply;

@@ -112,7 +112,8 @@ static lk_status reserve_changes(const making *m, lk_error *error) {
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && i < m->group->changes_count; i++) {
     const lk_row_change *change = &m->group->changes[i];
-    if (change->part < m->kept) status = lk_part_reserve(m->contents->catalog->parts[change->part], change->kind, error);
+    if (change->part < m->kept)
+      status = lk_part_reserve(m->contents->catalog->parts[change->part], change->kind, error);
   }
   return status;
 }

@@ -1,9 +1,9 @@
 /* Applies a group of changes to what a gallery has in memory.
  *
  * The new rows become a part in memory. Parts in memory behind which not many more rows have come are merged into it,
- * without their deleted rows: so a row is coded again only a logarithmic number of times (Bentley and Saxe, Decomposable
- * Searching Problems, 1980), and there are only so many parts. Parts of files stay; what changes of their rows is set
- * in place. */
+ * without their deleted rows: so a row is coded again only a logarithmic number of times (Bentley and Saxe,
+ * Decomposable Searching Problems, 1980), and there are only so many parts. Parts of files stay; what changes of their
+ * rows is set in place. */
 #ifndef INDEX_CATALOG_APPLY_H
 #define INDEX_CATALOG_APPLY_H
 

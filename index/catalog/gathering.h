@@ -24,14 +24,16 @@ void lk_gathering_add(lk_gathering *gathering, const lk_template *template, cons
 /* Adds the rows of a part that were not deleted and have at least this number, as they are now. */
 void lk_gathering_add_part(lk_gathering *gathering, const lk_part *part, uint64_t from_number);
 
-/* `count` of the rows from `first` on, as the content of a segment; it points into the gathering. `name`: for messages. */
+/* `count` of the rows from `first` on, as the content of a segment; it points into the gathering. `name`: for messages.
+ */
 lk_segment_content lk_gathering_content(const lk_gathering *gathering, lk_shape shape, uint32_t first, uint32_t count,
                                         const char *name);
 
 /* Drops the first `count` rows. */
 void lk_gathering_drop(lk_gathering *gathering, uint32_t count);
 
-/* Makes a part in memory of all rows, with the numbers of their subjects; *part is NULL if there are none. LK_ECORRUPT: a row is not what was enrolled. */
+/* Makes a part in memory of all rows, with the numbers of their subjects; *part is NULL if there are none. LK_ECORRUPT:
+ * a row is not what was enrolled. */
 lk_status lk_gathering_make(const lk_gathering *gathering, lk_shape shape, const char *name, lk_pool *pool,
                             lk_part **part, lk_error *error);
 

@@ -6,8 +6,8 @@
 #ifndef INDEX_CATALOG_GROUP_H
 #define INDEX_CATALOG_GROUP_H
 
-#include "index/catalog/arena.h"
 #include "base/buffer.h"
+#include "index/catalog/arena.h"
 #include "index/catalog/catalog.h"
 #include "index/journal/record.h"
 

@@ -2,6 +2,7 @@
  * names them now. */
 #include "base/fail.h"
 #include "index/catalog/namesakes.h"
+#include "index/catalog/sight.h"
 #include "index/gallery/gallery.h"
 #include "index/gallery/recovery.h"
 #include "index/gallery/scrub.h"
@@ -19,11 +20,11 @@ static lk_status check_numbers(const lk_part *part, uint64_t next_number, lk_err
 
 static lk_status check_catalog(const lk_gallery *gallery, lk_error *error) {
   lk_sight sight = {0};
-  lk_gallery_enter(gallery, &sight);
+  lk_contents_enter(gallery->contents, &sight);
   lk_status status = lk_namesakes_check(sight.catalog, error);
   for (uint32_t i = 0; status == LK_OK && i < sight.catalog->parts_count; i++)
     status = check_numbers(sight.catalog->parts[i], gallery->contents->next_number, error);
-  lk_gallery_leave(gallery);
+  lk_contents_leave(gallery->contents);
   lk_sight_free(&sight);
   return status;
 }

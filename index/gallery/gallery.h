@@ -7,7 +7,7 @@
 #include <likeness/likeness.h>
 #include "governance/open_binding.h"
 #include "index/catalog/contents.h"
-#include "index/gallery/sight.h"
+#include "index/catalog/sight.h"
 #include "index/journal/journal.h"
 #include "index/storage/manifest.h"
 
@@ -51,17 +51,8 @@ typedef lk_status lk_gallery_filler(void *context, const lk_folder *folder, lk_e
  * LK_EBUSY, LK_EIO, and what the filler returns: then there is no gallery. */
 lk_status lk_gallery_make(const char *path, lk_gallery_filler *fill, void *context, lk_error *error);
 
-/* Opens the gallery in a folder that is open; the gallery has its own copy of it. Errors as of lk_gallery_open. The
- * second form does not read the journals. */
-lk_status lk_gallery_open_in(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
-lk_status lk_gallery_open_files(const lk_folder *folder, lk_gallery **gallery, lk_error *error);
-
 /* The size of the journals' files, as the manifest names them; no thread changes the gallery meanwhile. */
 uint64_t lk_gallery_journal_bytes(const lk_gallery *gallery);
-
-/* The same for a gallery that is open, as its files are now; the parts of segments that it has open are twins of them
- * (index/catalog/part.h). */
-lk_status lk_gallery_open_again(const lk_gallery *gallery, lk_gallery **fresh, lk_error *error);
 
 /* From now on positions count what the catalog has now. Returns whether that is another one than before. */
 bool lk_gallery_show(lk_gallery *gallery);
@@ -80,6 +71,9 @@ lk_status lk_gallery_follow_binding(const lk_gallery *gallery, lk_error *error);
  * writes the manifest. `lost`: as of lk_gallery_bind_after_loss. Errors as of lk_gallery_bind. */
 lk_status lk_gallery_rebind(const char *folder, lk_manifest *manifest, const lk_binding *binding, bool lost,
                             lk_error *error);
+
+/* LK_EIO: the gallery, whose contents the caller has entered, is not what its files say. */
+lk_status lk_gallery_check_entered(const lk_gallery *gallery, lk_error *error);
 
 /* LK_EDIM: the vectors have another dimension. LK_EINVAL: they are none (lk_vectors_check). */
 lk_status lk_gallery_check_vectors(const lk_gallery *gallery, const lk_vectors *vectors, lk_error *error);

@@ -109,10 +109,10 @@ static lk_status search(lk_result *result, const lk_query *query, lk_search_stat
 static lk_status run_search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   const lk_gallery *gallery = result->workspace.gallery;
   result->workspace.sight = &result->answer.sight;
-  lk_gallery_enter(gallery, &result->answer.sight);
+  lk_contents_enter(gallery->contents, &result->answer.sight);
   lk_status status = lk_gallery_check_entered(gallery, error);
   if (status == LK_OK) status = search(result, query, stats, error);
-  lk_gallery_leave(gallery);
+  lk_contents_leave(gallery->contents);
   return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "index/catalog/renew.h"
+#include "index/gallery/open.h"
 #include "index/gallery/recovery.h"
 
 static bool is_same_segment(const lk_manifest_segment *a, const lk_manifest_segment *b) {

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "base/fail.h"
+#include "index/catalog/sight.h"
 #include "index/gallery/gallery.h"
 #include "index/gallery/probes.h"
 
@@ -19,8 +20,8 @@ struct lk_scrub {
 };
 
 static void take_sight(lk_scrub *scrub) {
-  lk_gallery_enter(scrub->gallery, &scrub->sight);
-  lk_gallery_leave(scrub->gallery);
+  lk_contents_enter(scrub->gallery->contents, &scrub->sight);
+  lk_contents_leave(scrub->gallery->contents);
 }
 
 lk_status lk_scrub_open(const lk_gallery *gallery, lk_scrub **scrub, lk_error *error) {

@@ -70,10 +70,10 @@ static lk_status compare_all(lk_result *result, const lk_query *query, lk_text s
 static lk_status compare(lk_result *result, const lk_query *query, lk_text subject, lk_error *error) {
   const lk_gallery *gallery = result->answer.gallery;
   result->workspace.sight = &result->answer.sight;
-  lk_gallery_enter(gallery, &result->answer.sight);
+  lk_contents_enter(gallery->contents, &result->answer.sight);
   lk_status status = lk_gallery_check_entered(gallery, error);
   if (status == LK_OK) status = compare_all(result, query, subject, error);
-  lk_gallery_leave(gallery);
+  lk_contents_leave(gallery->contents);
   return status;
 }
 

@@ -3,6 +3,7 @@
 #define INDEX_GALLERY_WORKSPACE_H
 
 #include "base/buffer.h"
+#include "index/catalog/sight.h"
 #include "index/gallery/gallery.h"
 #include "index/gallery/unchecked.h"
 #include "kernels/candidate_lists.h"

@@ -42,8 +42,8 @@ lk_status lk_journal_read(const lk_folder *folder, const lk_journal_header *head
 lk_status lk_journal_follow(const lk_folder *folder, const lk_journal_header *header, lk_journal_place *place,
                             lk_journal_visit *visit, void *context, lk_journal_report *report, lk_error *error);
 
-/* As lk_journal_read, and then goes on with it: cuts the tail off, and puts the last group and the file's name on the disk, as
- * nobody knows whether they are there. After that, all that was visited is durable. */
+/* As lk_journal_read, and then goes on with it: cuts the tail off, and puts the last group and the file's name on the
+ * disk, as nobody knows whether they are there. After that, all that was visited is durable. */
 lk_status lk_journal_open(const lk_folder *folder, const lk_journal_header *header, lk_journal_visit *visit,
                           void *context, lk_journal_report *report, lk_journal **journal, lk_error *error);
 

@@ -241,8 +241,9 @@ static lk_status draft_changes(lk_draft *draft, const lk_group *group, lk_reques
 lk_status lk_draft_make(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,
                         uint64_t *next_free, lk_error *error) {
   *draft = (lk_draft){0};
-  lk_status status = request->enrollment != NULL ? draft_enrollment(draft, group, request, next_number, next_free, error)
-                                                 : draft_changes(draft, group, request, error);
+  lk_status status = request->enrollment != NULL
+                         ? draft_enrollment(draft, group, request, next_number, next_free, error)
+                         : draft_changes(draft, group, request, error);
   if (status != LK_OK) lk_draft_free(draft);
   return status;
 }

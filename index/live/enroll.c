@@ -10,6 +10,7 @@
 #include "governance/authorisation.h"
 #include "index/formats/vector.h"
 #include "index/gallery/authorise.h"
+#include "index/gallery/open.h"
 #include "index/live/fold.h"
 #include "index/storage/leftovers.h"
 

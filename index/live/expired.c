@@ -40,8 +40,8 @@ lk_status lk_expired_delete(lk_owner *owner, lk_error *error) {
   lk_sight sight = {0};
   lk_change *changes = malloc(AT_ONCE * sizeof *changes);
   if (changes == NULL) return lk_fail_memory(error);
-  lk_gallery_enter(owner->gallery, &sight);
-  lk_gallery_leave(owner->gallery);
+  lk_contents_enter(owner->gallery->contents, &sight);
+  lk_contents_leave(owner->gallery->contents);
   lk_status status = delete_all(owner, &sight, changes, error);
   lk_sight_free(&sight);
   free(changes);

@@ -274,8 +274,8 @@ static lk_status begin(fold *f, lk_error *error) {
   if (status == LK_OK && owner->gallery->manifest.journals_count == 1) status = seal(owner, error);
   f->next = owner->gallery->manifest;
   f->boundary = owner->boundary;
-  lk_gallery_enter(owner->gallery, &f->sight);
-  lk_gallery_leave(owner->gallery);
+  lk_contents_enter(owner->gallery->contents, &f->sight);
+  lk_contents_leave(owner->gallery->contents);
   lk_owner_end_turn(owner);
   return status;
 }

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "index/gallery/open.h"
 #include "index/gallery/recovery.h"
 #include "index/live/fold.h"
 #include "index/storage/leftovers.h"

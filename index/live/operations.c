@@ -74,9 +74,9 @@ lk_status lk_owner_enroll(lk_owner *owner, const lk_enrollment *enrollment, cons
 /* Templates that were deleted while files still have their bytes. */
 static uint64_t count_deleted(const lk_owner *owner) {
   lk_sight sight = {0};
-  lk_gallery_enter(owner->gallery, &sight);
+  lk_contents_enter(owner->gallery->contents, &sight);
   lk_deleted deleted = lk_contents_deleted(owner->gallery->contents);
-  lk_gallery_leave(owner->gallery);
+  lk_contents_leave(owner->gallery->contents);
   lk_sight_free(&sight);
   return deleted.in_segments + deleted.in_journals;
 }

@@ -14,17 +14,17 @@ struct lk_owner {
   lk_journal *journal;
   uint64_t cut_bytes;
 
-  pthread_mutex_t mutex; /* of what follows */
-  pthread_cond_t turned; /* a turn is over */
+  pthread_mutex_t mutex;           /* of what follows */
+  pthread_cond_t turned;           /* a turn is over */
   struct lk_request *first, *last; /* that wait (index/live/queue.h) */
-  bool busy;         /* somebody has the turn: to change the gallery or its files */
-  bool folding;      /* somebody folds; one at a time */
-  uint64_t recorded; /* bytes that the last journal has, about */
-  uint64_t boundary; /* where there are two journals: the next number when the second one began */
-  lk_error failure;  /* why it takes no more changes; "": it does */
-  uint64_t fold_at;  /* begins a fold when so much is recorded; 0: when it is due */
-  lk_error fold_failure; /* of the last fold in the background; "": it was none */
-  uint64_t next_free;    /* all numbers below that are not a template's are keys; only with the turn */
+  bool busy;                       /* somebody has the turn: to change the gallery or its files */
+  bool folding;                    /* somebody folds; one at a time */
+  uint64_t recorded;               /* bytes that the last journal has, about */
+  uint64_t boundary;               /* where there are two journals: the next number when the second one began */
+  lk_error failure;                /* why it takes no more changes; "": it does */
+  uint64_t fold_at;                /* begins a fold when so much is recorded; 0: when it is due */
+  lk_error fold_failure;           /* of the last fold in the background; "": it was none */
+  uint64_t next_free;              /* all numbers below that are not a template's are keys; only with the turn */
 };
 
 /* As lk_owner_open, with a disk that a test puts in the place of the system's. */

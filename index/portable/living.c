@@ -9,7 +9,7 @@ static bool is_shown(const lk_living *living, const lk_part *part, uint32_t row)
 
 void lk_living_enter(lk_living *living, const lk_gallery *gallery) {
   *living = (lk_living){.gallery = gallery};
-  lk_gallery_enter(gallery, &living->sight);
+  lk_contents_enter(gallery->contents, &living->sight);
   for (uint32_t i = 0; i < living->sight.catalog->parts_count; i++) {
     const lk_part *part = living->sight.catalog->parts[i];
     for (uint32_t row = 0; row < part->segment.block.rows; row++) living->count += is_shown(living, part, row);
@@ -17,7 +17,7 @@ void lk_living_enter(lk_living *living, const lk_gallery *gallery) {
 }
 
 void lk_living_leave(lk_living *living) {
-  lk_gallery_leave(living->gallery);
+  lk_contents_leave(living->gallery->contents);
   lk_sight_free(&living->sight);
 }
 

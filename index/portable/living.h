@@ -2,6 +2,7 @@
 #ifndef INDEX_PORTABLE_LIVING_H
 #define INDEX_PORTABLE_LIVING_H
 
+#include "index/catalog/sight.h"
 #include "index/gallery/gallery.h"
 
 typedef struct lk_living {

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "engine/queue/redis.h"
-#include "tests/support/redis/fake_redis.h"
 #include "tests/support/files.h"
+#include "tests/support/redis/fake_redis.h"
 
 enum { FAKES = 3 };
 

@@ -8,9 +8,9 @@
 
 #include "base/pool.h"
 #include "base/text.h"
-#include "index/storage/segment.h"
 #include "index/journal/record.h"
 #include "index/storage/leftovers.h"
+#include "index/storage/segment.h"
 #include "index/storage/state.h"
 #include "tests/support/faulty_disk.h"
 #include "tests/support/files.h"

@@ -54,7 +54,8 @@ static void expire(uint64_t ms) {
   for (uint32_t r = 0; r < ROWS; r++) expires_ms[r] = (uint64_t)began * 1000 + ms;
   lk_visibility visibility = {.expires_ms = expires_ms};
   cr_assert_eq(lk_device_begin_changes(device, NULL), LK_OK);
-  cr_assert_eq(lk_device_update_block(device, gallery->contents->catalog->residents[0], &visibility, 0, ROWS, NULL), LK_OK);
+  cr_assert_eq(lk_device_update_block(device, gallery->contents->catalog->residents[0], &visibility, 0, ROWS, NULL),
+               LK_OK);
   lk_device_end_changes(device);
 }
 

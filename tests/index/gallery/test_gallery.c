@@ -134,7 +134,8 @@ Test(gallery, templates_of_all_segments_in_order) {
     snprintf(key, sizeof key, "%u", (unsigned)i);
     cr_assert(lk_text_equal(t.key, lk_text_of(key)) && lk_text_equal(t.subject, t.key));
     uint32_t inside, segment = i < 1 ? 0 : i < 6 ? 1 : i < 306 ? 2 : 3;
-    cr_assert_eq(lk_catalog_part_at(gallery->contents->catalog, i, &inside), gallery->contents->catalog->parts[segment]);
+    cr_assert_eq(lk_catalog_part_at(gallery->contents->catalog, i, &inside),
+                 gallery->contents->catalog->parts[segment]);
     cr_assert_eq(gallery->contents->catalog->first_row[segment] + inside, i);
   }
   lk_gallery_close(gallery);

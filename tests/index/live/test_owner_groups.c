@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "index/live/fold.h"
+#include "index/live/queue.h"
 #include "tests/support/faulty_disk.h"
 #include "tests/support/files.h"
 
