@@ -34,7 +34,7 @@ void lk_gathering_add(lk_gathering *gathering, const lk_template *template, cons
 
 void lk_gathering_add_part(lk_gathering *gathering, const lk_part *part, uint64_t from_number) {
   const lk_segment *segment = &part->segment;
-  size_t row_bytes = segment->shape.dim * lk_store_bytes(segment->shape.store);
+  size_t row_bytes = (size_t)segment->shape.dim * lk_store_bytes(segment->shape.store);
   for (uint32_t position = 0; position < segment->block.rows; position++) {
     uint32_t row = lk_segment_row_at(segment, position);
     if (segment->block.numbers[row] < from_number || !lk_part_lives(part, row)) continue;

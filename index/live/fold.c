@@ -196,7 +196,7 @@ static lk_status write_full(fold *f, lk_error *error) {
 /* Writes the chosen parts from `i` on, up to the first that is not chosen. */
 static lk_status write_run(fold *f, uint32_t *i, lk_error *error) {
   const lk_catalog *catalog = f->sight.catalog;
-  lk_status status = lk_gathering_open(&f->gathering, 2 * LK_SEGMENT_ROWS, error);
+  lk_status status = lk_gathering_open(&f->gathering, UINT64_C(2) * LK_SEGMENT_ROWS, error);
   for (; status == LK_OK && *i < catalog->parts_count && f->chosen[*i]; (*i)++) {
     const lk_part *part = catalog->parts[*i];
     status = check_source(part, error);
