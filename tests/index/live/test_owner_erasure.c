@@ -221,6 +221,18 @@ static void erase(lk_store as) {
 Test(owner_erasure, by_compaction) { erase(LK_STORE_F32); }
 Test(owner_erasure, by_compaction_of_halves) { erase(LK_STORE_F16); }
 
+/* Nothing is new, and there is no other segment to be merged with. */
+Test(owner_erasure, from_the_only_segment) {
+  lk_owner *owner = come_and_go();
+  for (int i = 0; i < 2; i++) cr_assert_eq(lk_owner_compact(owner, NULL, NULL, NULL), LK_OK);
+  cr_assert_eq(lk_owner_gallery(owner)->manifest.segments_count, 1);
+  for (int i = 0; i < 6; i++) delete_one(owner, i % 2 == 0);
+  cr_assert_gt(count_traces(), 0);
+  cr_assert_eq(lk_owner_compact(owner, NULL, NULL, NULL), LK_OK);
+  expect_erased("compacted");
+  lk_owner_close(owner);
+}
+
 /* ---- a crash between the steps ---- */
 
 /* False: compaction has come to its end before that. */

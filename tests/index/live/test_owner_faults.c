@@ -171,7 +171,7 @@ static bool try_call(uint64_t round, uint32_t call, int way, bool all_after) {
 }
 
 static void try_all(int way, bool all_after) {
-  uint64_t rounds = way == POWER_CUT_BY_CHANCE ? 4 : 1;
+  uint64_t rounds = way == POWER_CUT_BY_CHANCE ? 2 : 1;
   for (uint64_t round = 0; round < rounds; round++) {
     uint32_t call = 1;
     while (try_call(round, call, way, all_after)) call++;

@@ -116,14 +116,15 @@ static const char *difference(const lives *l, lk_gallery *gallery) {
   return NULL;
 }
 
-/* The receipt of a change that nobody was told of, if it is there. */
+/* The receipt of a change that nobody was told of, if it is there. Rows that had expired may be gone again. */
 static lk_receipt receipt_of(const lives *l, const lives_change *change, lk_gallery *gallery) {
   lk_template t;
   float vector[LIVES_DIM];
   lk_receipt receipt = {.templates = lives_find(l, change->text) != NULL};
   if (!change->enrolls) return receipt;
   receipt.templates = change->count;
-  if (find(gallery, change->rows[0].key, &t, vector)) receipt.numbered_from = t.number;
+  for (uint32_t i = 0; i < change->count; i++)
+    if (find(gallery, change->rows[i].key, &t, vector)) receipt.numbered_from = t.number - i;
   return receipt;
 }
 
