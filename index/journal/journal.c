@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -16,6 +17,8 @@
 struct lk_journal {
   pthread_mutex_t mutex;
   pthread_cond_t ended; /* a group's writing */
+  lk_folder folder; /* that has it */
+  uint32_t id;
   const lk_disk *disk;
   int fd; /* stands at the end of what was written */
   char path[PATH_MAX];
@@ -151,11 +154,13 @@ lk_status lk_journal_open(const lk_folder *folder, const lk_journal_header *head
   lk_journal *opened = calloc(1, sizeof *opened);
   reading r = {.visit = visit, .context = context, .report = report};
   if (opened == NULL) return lk_fail_memory(error);
-  opened->fd = -1;
+  opened->fd = opened->folder.fd = -1;
+  opened->id = header->id;
   opened->disk = folder->disk;
   pthread_mutex_init(&opened->mutex, NULL);
   pthread_cond_init(&opened->ended, NULL);
-  lk_status status = start(opened, folder, header, &r, error);
+  lk_status status = lk_folder_copy(folder, &opened->folder, error);
+  if (status == LK_OK) status = start(opened, folder, header, &r, error);
   if (status == LK_OK)
     *journal = opened;
   else
@@ -166,6 +171,7 @@ lk_status lk_journal_open(const lk_folder *folder, const lk_journal_header *head
 void lk_journal_close(lk_journal *journal) {
   if (journal == NULL) return;
   if (journal->fd >= 0) close(journal->fd);
+  if (journal->folder.fd >= 0) lk_folder_close(&journal->folder);
   lk_buffer_free(&journal->group);
   lk_buffer_free(&journal->spare);
   pthread_cond_destroy(&journal->ended);
@@ -242,6 +248,17 @@ lk_status lk_journal_add(lk_journal *journal, const lk_record *records, uint32_t
   return status;
 }
 
+/* Whether whoever opens the gallery later will find the file that was written to. */
+static bool has_its_name(const lk_journal *journal) {
+  char name[LK_JOURNAL_NAME_MAX];
+  struct stat ours, named;
+  lk_journal_name(journal->id, name);
+  if (fstat(journal->fd, &ours) != 0 || fstatat(journal->folder.fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+    return false;
+  errno = ESTALE;
+  return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
 /* Takes the group that has collected, so that another can collect while this one goes to the disk. Called and left with
  * the mutex. */
 static void write_group(lk_journal *journal) {
@@ -258,6 +275,8 @@ static void write_group(lk_journal *journal) {
     failed = "write";
   else if (journal->disk->sync(journal->fd) != 0)
     failed = "fsync";
+  else if (!has_its_name(journal))
+    failed = "find under its name what was written";
   int saved = errno;
   pthread_mutex_lock(&journal->mutex);
   errno = saved;

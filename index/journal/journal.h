@@ -61,7 +61,7 @@ lk_status lk_journal_add(lk_journal *journal, const lk_record *records, uint32_t
 uint64_t lk_journal_sequence(lk_journal *journal);
 
 /* Waits until all records up to this number, which was added, are on the disk. LK_EIO: the journal has failed before
- * they were; they may be there or not when it is opened again. */
+ * they were, or its file was deleted or replaced; they may be there or not when it is opened again. */
 lk_status lk_journal_commit(lk_journal *journal, uint64_t sequence, lk_error *error);
 
 #endif

@@ -347,3 +347,24 @@ Test(journal, killed_at_any_moment) {
   }
   cr_assert(there > KILLS / 10 && torn > KILLS / 20, "%llu records, %u tails", (unsigned long long)there, torn);
 }
+
+/* What is written to a file that nobody will find is not there. */
+static void expect_lost(const char *instead) {
+  random_state random = {seed()};
+  lk_journal_report report;
+  uint64_t sequence;
+  lk_error error;
+  const char *path = files_path("journal-000001.lkj");
+  lk_journal *journal = history_open(&model, files_folder(files_root), &report);
+  cr_assert_eq(history_add(&model, &random, journal, 2, &sequence, NULL), LK_OK);
+  cr_assert_eq(lk_journal_commit(journal, sequence, NULL), LK_OK);
+  cr_assert_eq(unlink(path), 0);
+  if (instead != NULL) files_write(path, instead, strlen(instead));
+  cr_assert_eq(history_add(&model, &random, journal, 2, &sequence, NULL), LK_OK);
+  cr_assert_eq(lk_journal_commit(journal, sequence, &error), LK_EIO);
+  cr_assert_not_null(strstr(error.text, "journal-000001.lkj: cannot find under its name"), "%s", error.text);
+  lk_journal_close(journal);
+}
+
+Test(journal, a_file_that_was_deleted) { expect_lost(NULL); }
+Test(journal, a_file_that_was_replaced) { expect_lost("another"); }
