@@ -25,7 +25,6 @@ static lk_status add_draft(lk_owner *owner, lk_group *group, const lk_draft *dra
     status = lk_group_add(group, epoch, &draft->records[i], &touched, error);
     bool replaces = enrolls && draft->records[i].kind == LK_RECORD_DELETE_KEY;
     *(replaces ? &r->receipt.replaced : &r->receipt.templates) += touched;
-    if (!enrolls && touched == 0) r->receipt.unchanged++; /* an earlier one of its changes has done it */
   }
   r->receipt.epoch = epoch;
   if (status != LK_OK) lk_owner_fail(owner, error); /* the journal has it, and memory cannot */

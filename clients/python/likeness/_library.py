@@ -112,6 +112,8 @@ class GalleryStat(Structure):
         ("dim", c_uint32),
         ("templates", c_uint64),
         ("positions", c_uint64),
+        ("deleted_in_segments", c_uint64),
+        ("deleted_in_journals", c_uint64),
         ("epoch", c_uint64),
         ("next_number", c_uint64),
         ("segments", c_uint32),
