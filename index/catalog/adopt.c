@@ -55,20 +55,27 @@ static lk_status take_over(const lk_contents *contents, lk_part *part, lk_error 
   return status == LK_OK ? carry_part(contents, part, error) : status;
 }
 
-/* The rows in memory that are in no file yet. */
-static lk_status gather_rest(const lk_contents *contents, uint64_t first_number, lk_pool *pool, lk_part **rest,
-                             lk_error *error) {
+/* Rows in memory that are in no file yet become parts of LK_SEGMENT_ROWS each, behind the `count` that are there. */
+static lk_status make_rest(const lk_contents *contents, const lk_gathering *rest, lk_pool *pool, lk_part **parts,
+                           uint32_t *count, lk_error *error) {
+  lk_status status = LK_OK;
+  for (uint32_t first = 0; status == LK_OK && first < rest->count; first += LK_SEGMENT_ROWS) {
+    uint32_t left = rest->count - first, rows = left < LK_SEGMENT_ROWS ? left : LK_SEGMENT_ROWS;
+    status =
+        lk_gathering_make(rest, first, rows, contents->shape, "rows of the journal", pool, &parts[*count], error);
+    *count += status == LK_OK;
+  }
+  return status;
+}
+
+static lk_status gather_rest(const lk_contents *contents, uint64_t first_number, lk_gathering *rest, lk_error *error) {
   const lk_catalog *catalog = contents->catalog;
-  lk_gathering gathering;
   uint64_t most = 0;
   for (uint32_t i = 0; i < catalog->parts_count; i++)
     if (catalog->parts[i]->file == 0) most += catalog->parts[i]->segment.block.rows;
-  lk_status status = lk_gathering_open(&gathering, most, error);
-  if (status != LK_OK) return status;
-  for (uint32_t i = 0; i < catalog->parts_count; i++)
-    if (catalog->parts[i]->file == 0) lk_gathering_add_part(&gathering, catalog->parts[i], first_number);
-  status = lk_gathering_make(&gathering, contents->shape, "rows of the journal", pool, rest, error);
-  lk_gathering_free(&gathering);
+  lk_status status = lk_gathering_open(rest, most, error);
+  for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count; i++)
+    if (catalog->parts[i]->file == 0) lk_gathering_add_part(rest, catalog->parts[i], first_number);
   return status;
 }
 
@@ -95,19 +102,26 @@ static lk_status adopt(lk_contents *contents, lk_part *const *parts, uint32_t co
   return status;
 }
 
-lk_status lk_adopt(lk_contents *contents, lk_part *const *files, uint32_t files_count, uint64_t first_number,
-                   lk_pool *pool, lk_error *error) {
-  lk_part *rest = NULL, **parts = malloc((files_count + 1) * sizeof *parts);
+static lk_status adopt_all(lk_contents *contents, lk_part *const *files, uint32_t files_count, uint64_t first_number,
+                           const lk_gathering *rest, lk_pool *pool, lk_error *error) {
+  lk_part **parts = malloc((files_count + rest->count / LK_SEGMENT_ROWS + 1) * sizeof *parts);
+  uint32_t count = files_count;
   if (parts == NULL) return lk_fail_memory(error);
-  lk_status status = gather_rest(contents, first_number, pool, &rest, error);
+  if (files_count > 0) memcpy(parts, files, files_count * sizeof *parts);
+  lk_status status = make_rest(contents, rest, pool, parts, &count, error);
   for (uint32_t i = 0; status == LK_OK && i < files_count; i++)
     if (!lk_catalog_has(contents->catalog, files[i])) status = take_over(contents, files[i], error);
-  if (status == LK_OK) {
-    if (files_count > 0) memcpy(parts, files, files_count * sizeof *parts);
-    parts[files_count] = rest;
-    status = adopt(contents, parts, files_count + (rest != NULL), first_number, error);
-  }
-  lk_part_release(rest);
+  if (status == LK_OK) status = adopt(contents, parts, count, first_number, error);
+  for (uint32_t i = files_count; i < count; i++) lk_part_release(parts[i]);
   free(parts);
+  return status;
+}
+
+lk_status lk_adopt(lk_contents *contents, lk_part *const *files, uint32_t files_count, uint64_t first_number,
+                   lk_pool *pool, lk_error *error) {
+  lk_gathering rest = {0};
+  lk_status status = gather_rest(contents, first_number, &rest, error);
+  if (status == LK_OK) status = adopt_all(contents, files, files_count, first_number, &rest, pool, error);
+  lk_gathering_free(&rest);
   return status;
 }

@@ -11,11 +11,18 @@
 
 enum { LARGE_ROWS = 8192 };
 
+/* Of each part the rows between the first and the last that change */
+typedef struct row_span {
+  uint32_t first, last;
+  bool any;
+} row_span;
+
 typedef struct making {
   lk_contents *contents;
   const lk_group *group;
   uint32_t kept;       /* parts of the catalog that stay; those behind are merged */
   lk_gathering joined; /* the rows of the new part */
+  row_span *spans;     /* of each part that stays */
 } making;
 
 /* How many parts of the catalog stay. */
@@ -92,7 +99,7 @@ static lk_status make_part(making *m, lk_pool *pool, lk_part **part, lk_error *e
   for (uint32_t i = 0; i < group->rows_count; i++)
     if (!group->rows[i].deleted) lk_gathering_add(&m->joined, &group->rows[i].template, group->rows[i].stored);
   snprintf(name, sizeof name, "rows of the journal, up to epoch %" PRIu64, group->epoch);
-  return lk_gathering_make(&m->joined, m->contents->shape, name, pool, part, error);
+  return lk_gathering_make(&m->joined, 0, m->joined.count, m->contents->shape, name, pool, part, error);
 }
 
 static lk_status make_catalog(const making *m, lk_part *part, lk_catalog **catalog, lk_error *error) {
@@ -107,9 +114,24 @@ static lk_status make_catalog(const making *m, lk_part *part, lk_catalog **catal
 
 /* ---- in place, while nobody searches ---- */
 
+static row_span *find_spans(const making *m) {
+  row_span *spans = calloc(m->kept + 1, sizeof *spans);
+  for (uint32_t i = 0; spans != NULL && i < m->group->changes_count; i++) {
+    const lk_row_change *change = &m->group->changes[i];
+    if (change->part >= m->kept) continue;
+    row_span *span = &spans[change->part];
+    if (!span->any || change->row < span->first) span->first = change->row;
+    if (!span->any || change->row > span->last) span->last = change->row;
+    span->any = true;
+  }
+  return spans;
+}
+
 /* So that nothing fails once rows have begun to change. */
-static lk_status reserve_changes(const making *m, lk_error *error) {
+static lk_status reserve_changes(making *m, lk_error *error) {
   lk_status status = LK_OK;
+  m->spans = find_spans(m);
+  if (m->spans == NULL) return lk_fail_memory(error);
   for (uint32_t i = 0; status == LK_OK && i < m->group->changes_count; i++) {
     const lk_row_change *change = &m->group->changes[i];
     if (change->part < m->kept)
@@ -129,24 +151,16 @@ static void change_rows(const making *m) {
   }
 }
 
-/* Tells the device of each part's rows that have changed. */
-static lk_status update_part(const making *m, uint32_t number, lk_error *error) {
-  lk_part *part = m->contents->catalog->parts[number];
-  uint32_t first = UINT32_MAX, last = 0;
-  for (uint32_t i = 0; i < m->group->changes_count; i++) {
-    const lk_row_change *change = &m->group->changes[i];
-    if (change->part != number) continue;
-    if (change->row < first) first = change->row;
-    if (change->row > last) last = change->row;
-  }
-  if (first > last || part->resident == NULL) return LK_OK;
-  lk_visibility visibility = lk_part_visibility(part);
-  return lk_device_update_block(m->contents->device, part->resident, &visibility, first, last - first + 1, error);
-}
-
 static lk_status update_device(const making *m, lk_error *error) {
   lk_status status = LK_OK;
-  for (uint32_t i = 0; status == LK_OK && i < m->kept; i++) status = update_part(m, i, error);
+  for (uint32_t i = 0; status == LK_OK && i < m->kept; i++) {
+    const lk_part *part = m->contents->catalog->parts[i];
+    const row_span *span = &m->spans[i];
+    if (!span->any || part->resident == NULL) continue;
+    lk_visibility visibility = lk_part_visibility(part);
+    status = lk_device_update_block(m->contents->device, part->resident, &visibility, span->first,
+                                    span->last - span->first + 1, error);
+  }
   return status;
 }
 
@@ -201,5 +215,6 @@ lk_status lk_apply(lk_contents *contents, const lk_group *group, lk_pool *pool, 
   making m = {.contents = contents, .group = group, .kept = count_kept(group)};
   lk_status status = apply(&m, pool, error);
   lk_gathering_free(&m.joined);
+  free(m.spans);
   return status;
 }

@@ -52,11 +52,12 @@ void lk_gathering_drop(lk_gathering *gathering, uint32_t count) {
 }
 
 /* The segment has the rows in another order. */
-static lk_status give_subjects(const lk_gathering *gathering, lk_part *part, lk_error *error) {
-  part->subjects = malloc(gathering->count * sizeof *part->subjects);
+static lk_status give_subjects(const lk_gathering *gathering, uint32_t first, lk_part *part, lk_error *error) {
+  uint32_t rows = part->segment.block.rows;
+  part->subjects = malloc(rows * sizeof *part->subjects);
   if (part->subjects == NULL) return lk_fail_memory(error);
-  for (uint32_t i = 0; i < gathering->count; i++)
-    part->subjects[lk_segment_row_at(&part->segment, i)] = gathering->subjects[i];
+  for (uint32_t i = 0; i < rows; i++)
+    part->subjects[lk_segment_row_at(&part->segment, i)] = gathering->subjects[first + i];
   return LK_OK;
 }
 
@@ -74,12 +75,12 @@ lk_segment_content lk_gathering_content(const lk_gathering *gathering, lk_shape 
                               .faults = gathering->faults + first};
 }
 
-lk_status lk_gathering_make(const lk_gathering *gathering, lk_shape shape, const char *name, lk_pool *pool,
-                            lk_part **part, lk_error *error) {
+lk_status lk_gathering_make(const lk_gathering *gathering, uint32_t first, uint32_t count, lk_shape shape,
+                            const char *name, lk_pool *pool, lk_part **part, lk_error *error) {
   lk_segment segment;
   *part = NULL;
-  if (gathering->count == 0) return LK_OK;
-  lk_segment_content content = lk_gathering_content(gathering, shape, 0, gathering->count, name);
+  if (count == 0) return LK_OK;
+  lk_segment_content content = lk_gathering_content(gathering, shape, first, count, name);
   lk_status status = lk_segment_make(&content, name, pool, &segment, error);
   if (status == LK_EBADPROBE) return lk_fail(error, LK_ECORRUPT, "%s: a row was changed meanwhile", name);
   if (status != LK_OK) return status;
@@ -88,7 +89,7 @@ lk_status lk_gathering_make(const lk_gathering *gathering, lk_shape shape, const
     lk_segment_close(&segment);
     return status;
   }
-  status = give_subjects(gathering, *part, error);
+  status = give_subjects(gathering, first, *part, error);
   if (status == LK_OK) return LK_OK;
   lk_part_release(*part);
   *part = NULL;

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "index/formats/vector.h"
 
-#define MOST_ROWS (UINT32_C(1) << 24)
+#define MOST_ROWS LK_SEGMENT_ROWS /* they become one part */
 
 void lk_group_begin(lk_group *group, lk_shape shape, const lk_catalog *catalog) {
   *group = (lk_group){.shape = shape, .catalog = catalog};

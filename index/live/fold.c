@@ -12,6 +12,7 @@
 
 #define JOURNAL_BYTES (UINT64_C(64) << 20)
 #define JOURNAL_BYTES_MOST (UINT64_C(1) << 30)
+#define RETRY_US (UINT64_C(10) * 1000000)
 
 typedef struct fold {
   lk_owner *owner;
@@ -126,7 +127,7 @@ static lk_status write_gathered(fold *f, uint32_t rows, lk_error *error) {
 static bool is_small(const lk_part *part) { return part->living < LK_SEGMENT_ROWS / 2; }
 
 static bool is_rewritten(const fold *f, const lk_part *part) {
-  if (part->living < part->segment.block.rows / 2) return true;
+  if (2 * (uint64_t)part->living < part->segment.block.rows) return true;
   if (f->kind != LK_FOLD_ALL) return false;
   return lk_part_has_changed(part) || part->segment.header.version != LK_SEGMENT_VERSION;
 }
@@ -318,33 +319,32 @@ static bool try_begin(lk_owner *owner, bool wait) {
   return begun;
 }
 
-static void end(lk_owner *owner) {
+/* A fold that fails leaves the sealed journal to the next one, which begins when as much again has come. */
+static void end(lk_owner *owner, lk_status status, const lk_error *why) {
   pthread_mutex_lock(&owner->mutex);
   owner->folding = false;
+  owner->fold_failure = status == LK_OK ? (lk_error){""} : *why;
+  owner->fold_at = status == LK_OK ? JOURNAL_BYTES : owner->recorded + JOURNAL_BYTES;
   pthread_cond_broadcast(&owner->turned);
   pthread_mutex_unlock(&owner->mutex);
 }
 
 lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
+  lk_error why = {""};
   lk_status status = LK_OK;
   try_begin(owner, true);
   /* Of a fold that failed, or whose process died, a sealed journal is there, and changes in the next one. */
-  if (owner->gallery->manifest.journals_count == 2) status = fold_now(owner, LK_FOLD_JOURNAL, error);
-  if (status == LK_OK) status = fold_now(owner, kind, error);
-  end(owner);
-  return status;
+  if (owner->gallery->manifest.journals_count == 2) status = fold_now(owner, LK_FOLD_JOURNAL, &why);
+  if (status == LK_OK) status = fold_now(owner, kind, &why);
+  end(owner, status, &why);
+  return status == LK_OK ? LK_OK : lk_fail(error, status, "%s", why.text);
 }
 
-/* A fold that fails leaves the sealed journal to the next one, which begins when as much again has come. */
 static void *fold_in_background(void *context) {
   lk_owner *owner = context;
   lk_error why = {""};
   lk_status status = fold_now(owner, LK_FOLD_JOURNAL, &why);
-  pthread_mutex_lock(&owner->mutex);
-  owner->fold_failure = status == LK_OK ? (lk_error){""} : why;
-  owner->fold_at = status == LK_OK ? JOURNAL_BYTES : owner->recorded + JOURNAL_BYTES;
-  pthread_mutex_unlock(&owner->mutex);
-  end(owner);
+  end(owner, status, &why);
   return NULL;
 }
 
@@ -357,15 +357,28 @@ void lk_fold_if_due(lk_owner *owner) {
   if (pthread_create(&thread, NULL, fold_in_background, owner) == 0)
     pthread_detach(thread);
   else
-    end(owner);
+    end(owner, LK_ENOMEM, &(lk_error){"cannot start a thread"});
+}
+
+/* True at most each RETRY_US. */
+static bool is_time_to_retry(lk_owner *owner) {
+  uint64_t now_us = lk_clock_us();
+  if (now_us < owner->retry_us) return false;
+  owner->retry_us = now_us + RETRY_US;
+  return true;
 }
 
 lk_status lk_fold_check(lk_owner *owner, lk_error *error) {
   pthread_mutex_lock(&owner->mutex);
   bool full = owner->recorded >= JOURNAL_BYTES_MOST;
   lk_error failure = owner->fold_failure;
+  if (full && is_time_to_retry(owner)) owner->fold_at = owner->recorded;
   pthread_mutex_unlock(&owner->mutex);
-  if (!full || failure.text[0] == '\0') return LK_OK;
-  return lk_fail(error, LK_EIO, "the journal of the gallery %s has become too large, as it cannot be folded: %s",
-                 owner->gallery->manifest.name, failure.text);
+  if (!full) return LK_OK;
+  lk_fold_if_due(owner);
+  const char *name = owner->gallery->manifest.name;
+  if (failure.text[0] == '\0')
+    return lk_fail(error, LK_EBUSY, "the journal of the gallery %s is being folded; try again soon", name);
+  return lk_fail(error, LK_EIO, "the journal of the gallery %s has become too large, as it cannot be folded: %s", name,
+                 failure.text);
 }

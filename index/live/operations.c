@@ -47,6 +47,15 @@ static lk_status record_done(permission *p, const lk_request *r, lk_error *error
   return status;
 }
 
+/* What is done and not in the log cannot be taken back: nothing more is done. */
+static lk_status record(lk_owner *owner, permission *p, const lk_request *r, lk_error *error) {
+  lk_error why;
+  lk_status status = record_done(p, r, &why);
+  if (status == LK_OK) return LK_OK;
+  lk_owner_fail(owner, &why);
+  return lk_fail(error, status, "%s", why.text);
+}
+
 /* The policy decides before anything of the gallery is told. */
 static lk_status request(lk_owner *owner, lk_request *r, const lk_claims *claims, lk_receipt *receipt,
                          lk_error *error) {
@@ -56,7 +65,7 @@ static lk_status request(lk_owner *owner, lk_request *r, const lk_claims *claims
     lk_queue_pass(owner, r);
     status = r->status;
     if (status != LK_OK && error != NULL) *error = r->error;
-    if (status == LK_OK) status = record_done(&permitted, r, error);
+    if (status == LK_OK) status = record(owner, &permitted, r, error);
   }
   lk_gallery_authorise_end(&permitted.replacing);
   lk_gallery_authorise_end(&permitted.request);

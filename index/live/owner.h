@@ -23,7 +23,8 @@ struct lk_owner {
   uint64_t boundary;               /* where there are two journals: the next number when the second one began */
   lk_error failure;                /* why it takes no more changes; "": it does */
   uint64_t fold_at;                /* begins a fold when so much is recorded; 0: when it is due */
-  lk_error fold_failure;           /* of the last fold in the background; "": it was none */
+  uint64_t retry_us; /* a full journal is not folded again before that */
+  lk_error fold_failure;           /* of the last fold; "": it was none */
   uint64_t next_free;              /* all numbers below that are not a template's are keys; only with the turn */
 };
 

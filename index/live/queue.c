@@ -5,7 +5,8 @@
 #include "index/live/draft.h"
 #include "index/live/fold.h"
 
-enum { GROUP_ROWS = 65536 }; /* of the requests that go together; one may have more */
+#define RECORD_BYTES UINT64_C(256)             /* about, without its vector */
+#define GROUP_BYTES (UINT64_C(32) << 20) /* of the requests that go together; one may have more */
 
 static uint64_t vector_bytes(const lk_draft *draft, uint32_t dim) {
   uint64_t bytes = 0;
@@ -50,7 +51,7 @@ static void accept(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *se
   r->receipt.numbered_from = next_number(owner, group);
   r->receipt.epoch = group->epoch;
   r->status = lk_owner_check(owner, &r->error);
-  if (r->status == LK_OK) r->status = lk_fold_check(owner, &r->error);
+  if (r->status == LK_OK && r->expired_ms == 0) r->status = lk_fold_check(owner, &r->error);
   if (r->status == LK_OK) r->status = check_room(owner, group, r, &r->error);
   if (r->status == LK_OK)
     r->status = lk_draft_make(&draft, group, r, r->receipt.numbered_from, &owner->next_free, &r->error);
@@ -84,22 +85,23 @@ static void make_changes(lk_owner *owner, lk_request *first) {
   if (status == LK_OK && sequence > 0) status = apply(owner, &group, &error);
   if (status != LK_OK && sequence > 0) lk_owner_fail(owner, &error);
   for (lk_request *r = first; status != LK_OK && r != NULL; r = r->next) {
-    if (!r->accepted) continue;
+    if (!r->accepted && r->status != LK_EEXIST) continue; /* a key may be taken by what failed */
     r->status = status;
     r->error = error;
   }
   lk_group_free(&group);
 }
 
-static uint32_t rows_of(const lk_request *r) {
-  return r->enrollment != NULL ? (uint32_t)r->enrollment->vectors->rows : r->count;
+static uint64_t bytes_of(const lk_request *r) {
+  const lk_enrollment *e = r->enrollment;
+  return e != NULL ? e->vectors->rows * (sizeof(float) * e->vectors->dim + RECORD_BYTES) : r->count * RECORD_BYTES;
 }
 
 /* The requests that waited longest, as many as go together. */
 static lk_request *take_group(lk_owner *owner) {
   lk_request *first = owner->first, *last = first;
-  uint64_t rows = rows_of(last);
-  while (last->next != NULL && rows + rows_of(last->next) <= GROUP_ROWS) rows += rows_of(last = last->next);
+  uint64_t bytes = bytes_of(last);
+  while (last->next != NULL && bytes + bytes_of(last->next) <= GROUP_BYTES) bytes += bytes_of(last = last->next);
   owner->first = last->next;
   if (last->next == NULL) owner->last = NULL;
   last->next = NULL;
