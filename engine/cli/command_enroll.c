@@ -1,5 +1,7 @@
-/* enroll adds a file's rows: by itself, of any number, or with --replace as the gallery's owner, in one change. */
+/* enroll adds a file's rows: by itself, of any number, or with --replace or --unless-match as the gallery's owner, in
+ * one change. */
 #include <inttypes.h>
+#include <math.h>
 
 #include <likeness/label_file.h>
 #include <likeness/owner.h>
@@ -21,24 +23,46 @@ static lk_status add(const lk_options *options, const lk_streams *streams, const
   return status;
 }
 
-static lk_status replace(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
-                         const lk_label_file *labels, const lk_claims *claims, lk_error *error) {
+static lk_status check_rows(const lk_options *options, const lk_vectors *vectors, lk_error *error) {
+  if (vectors->rows <= LK_ENROLLMENT_ROWS(vectors->dim)) return LK_OK;
+  return lk_fail(error, LK_EINVAL,
+                 "%s: %s has %" PRIu64 " rows; of dimension %u it takes up to %" PRIu64 " at once: %s",
+                 options->replace ? "--replace" : "--unless-match", vectors->name, vectors->rows, vectors->dim,
+                 LK_ENROLLMENT_ROWS(vectors->dim),
+                 options->replace ? "split the file, or delete the templates first and enroll without --replace"
+                                  : "split the file");
+}
+
+/* Only the search for matches needs the gallery on a device. */
+static lk_status load(const lk_options *options, lk_owner *owner, lk_device **device, lk_error *error) {
+  if (isnan(options->match_threshold)) return LK_OK;
+  lk_status status = lk_device_open(options->device, options->threads, device, error);
+  return status == LK_OK ? lk_owner_load(owner, *device, error) : status;
+}
+
+static lk_status change(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
+                        const lk_label_file *labels, const lk_claims *claims, lk_error *error) {
   const char *folder = options->words[0];
-  lk_enrollment enrollment = {.vectors = vectors, .labels = labels->of_row, .replace = true};
+  lk_enrollment enrollment = {.vectors = vectors,
+                              .labels = labels->of_row,
+                              .replace = options->replace,
+                              .unless_match = !isnan(options->match_threshold),
+                              .match_threshold = options->match_threshold};
   lk_owner *owner = NULL;
+  lk_device *device = NULL;
   lk_receipt receipt;
-  if (vectors->rows > LK_ENROLLMENT_ROWS(vectors->dim))
-    return lk_fail(error, LK_EINVAL,
-                   "--replace: %s has %" PRIu64 " rows; of dimension %u it takes up to %" PRIu64
-                   " at once: split the file, or delete the templates first and enroll without --replace",
-                   vectors->name, vectors->rows, vectors->dim, LK_ENROLLMENT_ROWS(vectors->dim));
-  lk_status status = lk_owner_open(folder, &owner, error);
+  lk_status status = check_rows(options, vectors, error);
+  if (status == LK_OK) status = lk_owner_open(folder, &owner, error);
+  if (status == LK_OK) status = load(options, owner, &device, error);
   if (status == LK_OK) status = lk_owner_enroll(owner, &enrollment, claims, &receipt, error);
   lk_owner_close(owner);
+  lk_device_close(device);
   if (status != LK_OK) return status;
   fprintf(streams->log, "enrolled %" PRIu64 " templates; the first has number %" PRIu64, receipt.templates,
           receipt.numbered_from);
-  if (receipt.replaced == 0)
+  if (!options->replace)
+    fputc('\n', streams->log);
+  else if (receipt.replaced == 0)
     fputs("; none was replaced\n", streams->log);
   else
     lk_printable_line(streams->log, "; replaced: %" PRIu64 ", whose bytes stay in %s until `likeness compact %s`",
@@ -57,7 +81,8 @@ lk_status lk_command_enroll(const lk_options *options, const lk_streams *streams
   if (status == LK_OK && options->labels != NULL)
     status = lk_label_file_open(options->labels, options->key_column, file.vectors.rows, &labels, error);
   if (status == LK_OK)
-    status = (options->replace ? replace : add)(options, streams, &file.vectors, &labels, &claims, error);
+    status = (options->replace || !isnan(options->match_threshold) ? change : add)(options, streams, &file.vectors,
+                                                                                   &labels, &claims, error);
   lk_signing_key_forget(&key);
   lk_label_file_close(&labels);
   lk_vector_file_close(&file);

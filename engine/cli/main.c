@@ -29,8 +29,9 @@ static const struct {
     {"bind", lk_command_bind, 1, 1, "--policy --calibration --audit --audit-key --lost-audit-log",
      "DIR --policy FILE|none [--calibration FILE]\n"
      "                    [--audit FOLDER [--audit-key FILE] [--lost-audit-log]]"},
-    {"enroll", lk_command_enroll, 2, 2, "--labels --key-column --replace " CLAIMS,
-     "DIR VECTORS [--labels FILE [--key-column NAME]] [--replace]\n" CLAIMS_USAGE},
+    {"enroll", lk_command_enroll, 2, 2, "--labels --key-column --replace --unless-match --device --threads " CLAIMS,
+     "DIR VECTORS [--labels FILE [--key-column NAME]] [--replace]\n"
+     "                    [--unless-match T [--device auto|cpu|cuda:N,...] [--threads N]]\n" CLAIMS_USAGE},
     {"delete", lk_command_delete, 1, 1, "--key --subject --keys --format " CLAIMS,
      "DIR (--key K | --subject S | --keys FILE) [--format table|json]\n" CLAIMS_USAGE},
     {"tag", lk_command_tag, 1, 1, "--key --keys --tags --mask --format " CLAIMS,

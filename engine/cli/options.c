@@ -189,6 +189,7 @@ static const struct {
     {"--threshold", read_float, offsetof(lk_options, threshold)},
     {"--timeout", read_u32, offsetof(lk_options, timeout_s)},
     {"--ttl", read_u64, offsetof(lk_options, ttl_ms)},
+    {"--unless-match", read_float, offsetof(lk_options, match_threshold)},
 };
 
 /* Whether `name` (of `length` bytes) is a word of the space-separated list. */
@@ -221,6 +222,7 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
                           .after_ms = LK_NEVER,
                           .threshold = -INFINITY,
                           .fpir = NAN,
+                          .match_threshold = NAN,
                           .device = "auto",
                           .priority = "lo",
                           .batch = 1024,

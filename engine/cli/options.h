@@ -21,8 +21,9 @@ typedef struct lk_options {
   const char *model, *labels, *npy, *key_column, *device, *subject, *keys, *subjects, *head, *key, *redis,
       *password_file, *gallery, *priority;
   const char *calibration, *policy, *audit, *audit_key, *sign, *deployment;
-  float threshold; /* -INFINITY: not given */
-  double fpir;     /* NaN: not given */
+  float threshold;       /* -INFINITY: not given */
+  double fpir;           /* NaN: not given */
+  float match_threshold; /* NaN: not given */
   bool by_subject, stats, groups, lost_audit_log, never, replace, has_tags, has_mask;
   const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at;
   bool is_signed, granted;

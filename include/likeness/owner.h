@@ -48,14 +48,20 @@ typedef struct lk_receipt {
 typedef struct lk_enrollment {
   const lk_vectors *vectors;
   const lk_label *labels; /* one for each row; NULL: none has a label */
-  bool replace; /* a row whose key is in the gallery takes the place of that template, which needs the operation
-                 * `delete` beside `enroll`, whether there is one or not; else LK_EEXIST */
+  bool replace;      /* a row whose key is in the gallery takes the place of that template, which needs the operation
+                      * `delete` beside `enroll`, whether there is one or not; else LK_EEXIST */
+  bool unless_match; /* LK_EEXIST, and no row is added, if a row matches a template of another subject, which lives and
+                      * has not expired, or an earlier row: its score with the row as a probe is at least
+                      * match_threshold. The text names the best one. What the rows replace does not count. The gallery
+                      * must be loaded. Tells whom a row is like, so needs the operation `identify`, too */
+  float match_threshold;
 } lk_enrollment;
 
 /* Adds all rows, or none. A row whose key and version, which is not 0, a template has already is no change. LK_EDIM,
  * LK_EBADPROBE, LK_EEXIST, LK_EINVAL, LK_EFORMAT as of lk_gallery_enroll; LK_EINVAL also: more than
- * LK_ENROLLMENT_BYTES of vectors, for which lk_gallery_enroll is better. LK_EPOLICY. LK_EIO. `claims` and `receipt` may
- * be NULL, as below. */
+ * LK_ENROLLMENT_BYTES of vectors, for which lk_gallery_enroll is better; a threshold that is NaN; a gallery that is not
+ * loaded. LK_EPOLICY; also: the policy permits only a threshold above match_threshold. LK_EIO. `claims` and `receipt`
+ * may be NULL, as below. */
 #define LK_ENROLLMENT_BYTES (UINT64_C(32) << 20)
 /* So many rows are no more than that, with their labels. */
 #define LK_ENROLLMENT_ROWS(dim) (LK_ENROLLMENT_BYTES / (8 * (uint64_t)(dim) + 1024))

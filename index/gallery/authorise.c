@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "governance/decision_record.h"
 #include "governance/policy/claims.h"
+#include "governance/policy/detail.h"
 
 static lk_status check_claims(const lk_claims *claims, lk_error *error) {
   for (int i = 0; claims != NULL && i < LK_CLAIMS_TEXTS; i++) {
@@ -218,6 +219,74 @@ lk_status lk_gallery_release_search(lk_gallery_authorisation *authorisation, lk_
     lk_candidate_lists_erase(&result->workspace.parts); /* they reach beyond the limits */
   else
     lk_gallery_refuse_search(authorisation, result);
+  return tell(status, &text, error);
+}
+
+/* ---- a finding ---- */
+
+static uint32_t count_found(const void *context, uint32_t probe) {
+  const lk_finding *finding = context;
+  return finding->found && finding->probe == probe;
+}
+
+static lk_text subject_found(const void *context, uint32_t probe, uint32_t rank) {
+  (void)probe, (void)rank;
+  return lk_text_of(((const lk_finding *)context)->subject);
+}
+
+static lk_release release_of(const lk_authorisation *a, const lk_finding *finding) {
+  lk_release release = {
+      .epoch = finding->epoch, .searched = finding->searched, .total = finding->total, .candidates = finding->found};
+  if (!lk_governance_has_log(a->governance)) return release;
+  lk_answer_hash hash;
+  lk_answer_hash_start(&hash, a->verdict.id);
+  for (uint32_t probe = 0; probe < a->request.probes; probe++) {
+    uint32_t count = count_found(finding, probe);
+    lk_answer_hash_list(&hash, count);
+    if (count > 0) lk_answer_hash_candidate(&hash, finding->number, finding->score);
+  }
+  lk_answer_hash_end(&hash, release.reply);
+  return release;
+}
+
+lk_status lk_gallery_check_threshold(const lk_gallery_authorisation *authorisation, float threshold, lk_error *error) {
+  float least = authorisation->base.request.threshold;
+  if (!(least > threshold)) return LK_OK;
+  return lk_fail(error, LK_EPOLICY,
+                 "refused: the policy releases no score below %.9g, so matches from %.9g on would go unseen",
+                 (double)least, (double)threshold);
+}
+
+static lk_status release_found(lk_gallery_authorisation *authorisation, float threshold, lk_finding *finding,
+                               uint64_t now_ms, lk_error *error) {
+  lk_authorisation *a = &authorisation->base;
+  lk_finds finds = {.lists = a->request.probes, .count = count_found, .subject = subject_found, .context = finding};
+  lk_status status = decide_again(authorisation, now_ms, error);
+  if (status == LK_OK) status = lk_gallery_check_threshold(authorisation, threshold, error);
+  if (status == LK_OK) status = lk_authorisation_count_finds(a, &finds, now_ms, error);
+  finding->score = lk_score_released(finding->score, a->verdict.detail);
+  return status;
+}
+
+static lk_status release_finding(lk_gallery_authorisation *authorisation, lk_status checked, float threshold,
+                                 lk_finding *finding, lk_error *error) {
+  lk_authorisation *a = &authorisation->base;
+  uint64_t now_ms = lk_clock_unix_ms();
+  lk_status status = checked;
+  lk_release release = {0};
+  if (status == LK_OK && finding->found) status = release_found(authorisation, threshold, finding, now_ms, error);
+  if (status == LK_OK) release = release_of(a, finding);
+  return log_release(a, status, &release, now_ms, error);
+}
+
+lk_status lk_gallery_release_finding(lk_gallery_authorisation *authorisation, lk_status checked, float threshold,
+                                     lk_finding *finding, lk_error *error) {
+  lk_error text = text_of(checked, error);
+  lk_status status = checked;
+  if (authorisation->base.governance != NULL)
+    status = release_finding(authorisation, checked, threshold, finding, &text);
+  else if (checked == LK_OK && finding->found)
+    status = check_generation(authorisation, &text);
   return tell(status, &text, error);
 }
 

@@ -50,6 +50,25 @@ lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t t
 lk_status lk_gallery_record(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
                             lk_error *error);
 
+/* All that a check tells of what it has found: the best candidate of one of its probes, or that there is none. */
+typedef struct lk_finding {
+  uint64_t epoch, searched, total; /* as in lk_release */
+  bool found;
+  uint32_t probe;
+  uint64_t number; /* the candidate's */
+  char key[LK_TEXT_MAX + 1], subject[LK_TEXT_MAX + 1];
+  float score; /* NaN: it is not released */
+} lk_finding;
+
+/* LK_EPOLICY: the limits in effect are stricter than this threshold, so a check would pass over candidates. */
+lk_status lk_gallery_check_threshold(const lk_gallery_authorisation *authorisation, float threshold, lk_error *error);
+
+/* Releases what a check with this threshold has found, as lk_gallery_release_search does, and leaves of the score what
+ * may be released. That nothing was found is only recorded: whatever was checked is done. `checked`: LK_OK, or why
+ * there is no finding, as in `error`. Returns that, or why the finding is not released. */
+lk_status lk_gallery_release_finding(lk_gallery_authorisation *authorisation, lk_status checked, float threshold,
+                                     lk_finding *finding, lk_error *error);
+
 /* Ends the authorisation; a second call does nothing. */
 void lk_gallery_authorise_end(lk_gallery_authorisation *authorisation);
 

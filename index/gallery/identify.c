@@ -50,8 +50,8 @@ static void allow_key(lk_workspace *workspace, lk_text key) {
   if (lk_catalog_find_key(workspace->sight->catalog, key, &part, &row)) allow(workspace, part, row);
 }
 
-/* Makes a bitmap per part and marks the templates that the query lists. */
-static lk_status list_allowed(lk_workspace *workspace, const lk_query *query, lk_error *error) {
+/* Makes a bitmap per part, of bytes of this value. */
+static lk_status make_bitmaps(lk_workspace *workspace, int fill, lk_error *error) {
   const lk_catalog *catalog = workspace->sight->catalog;
   uint32_t parts = catalog->parts_count;
   size_t words = 0;
@@ -59,15 +59,33 @@ static lk_status list_allowed(lk_workspace *workspace, const lk_query *query, lk
   uint64_t *allowed = lk_buffer_reserve(&workspace->allowed, words, sizeof *allowed);
   uint64_t **bitmaps = lk_buffer_reserve(&workspace->bitmaps, parts, sizeof *bitmaps);
   if (allowed == NULL || bitmaps == NULL) return lk_fail_memory(error);
-  memset(allowed, 0, words * sizeof *allowed);
+  memset(allowed, fill, words * sizeof *allowed);
   for (uint32_t i = 0; i < parts; i++) {
     bitmaps[i] = allowed;
     allowed += (catalog->parts[i]->segment.block.rows + 63) / 64;
   }
+  return LK_OK;
+}
+
+/* Marks the templates that the query lists. */
+static lk_status list_allowed(lk_workspace *workspace, const lk_query *query, lk_error *error) {
+  lk_status status = make_bitmaps(workspace, 0, error);
+  if (status != LK_OK) return status;
   for (uint32_t i = 0; i < query->keys_count; i++) allow_key(workspace, query->keys[i]);
   for (uint32_t i = 0; i < query->subjects_count; i++)
-    lk_catalog_each_of_subject(catalog, query->subjects[i], allow, workspace);
+    lk_catalog_each_of_subject(workspace->sight->catalog, query->subjects[i], allow, workspace);
   return LK_OK;
+}
+
+/* Marks all but the templates that are left out. */
+static lk_status leave_out(lk_workspace *workspace, lk_error *error) {
+  lk_status status = make_bitmaps(workspace, 0xff, error);
+  for (uint32_t i = 0; status == LK_OK && i < workspace->without_count; i++) {
+    uint32_t part, row;
+    if (lk_catalog_find_number(workspace->sight->catalog, workspace->without[i], &part, &row))
+      ((uint64_t **)workspace->bitmaps.data)[part][row / 64] &= ~(UINT64_C(1) << row % 64);
+  }
+  return status;
 }
 
 /* Searches for every probe on its own. */
@@ -85,7 +103,9 @@ static lk_status search_each(lk_result *result, const lk_query *query, lk_search
  * the cut is the reason. */
 static lk_status search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
   lk_workspace *w = &result->workspace;
-  lk_status status = lk_query_lists(query) ? list_allowed(w, query, error) : LK_OK;
+  lk_status status = lk_query_lists(query)  ? list_allowed(w, query, error)
+                     : w->without_count > 0 ? leave_out(w, error)
+                                            : LK_OK;
   if (status != LK_OK) return status;
   float *threshold = w->thresholds.data;
   for (uint32_t run = 0; run < w->runs_count; run++)
@@ -145,6 +165,18 @@ lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *quer
   if (status == LK_OK) status = check_fusion(query, runs, runs_count, error);
   if (status == LK_OK) status = lk_workspace_take(&result->workspace, gallery, runs, runs_count, error);
   return status == LK_OK ? run_search(result, query, stats, error) : status;
+}
+
+lk_status lk_gallery_identify_without(lk_gallery *gallery, const lk_query *query, const lk_prepared_run *runs,
+                                      uint32_t runs_count, const uint64_t *numbers, uint32_t count, lk_result *result,
+                                      lk_error *error) {
+  lk_answer_begin(&result->answer, gallery);
+  lk_status status = check_query(gallery, query, error);
+  if (status == LK_OK) status = lk_workspace_take(&result->workspace, gallery, runs, runs_count, error);
+  if (status != LK_OK) return status;
+  result->workspace.without = numbers;
+  result->workspace.without_count = count;
+  return run_search(result, query, NULL, error);
 }
 
 /* Asks the policy, before anyone is told that the probes do not fit the gallery, and takes its limits. */

@@ -52,6 +52,7 @@ static lk_status reserve(lk_workspace *w, const lk_gallery *gallery, uint64_t pr
                          lk_error *error) {
   if (probes > INT32_MAX) return lk_fail(error, LK_EINVAL, "more than %d probes at once", INT32_MAX);
   w->gallery = gallery;
+  w->without_count = 0;
   w->probes_count = (uint32_t)probes;
   w->runs_count = runs_count;
   w->runs = lk_buffer_reserve(&w->runs_buffer, runs_count, sizeof *w->runs);

@@ -17,7 +17,7 @@ lk_status lk_workspace_search(lk_workspace *workspace, const lk_query *query, co
                     .control = query->control};
   batch.filter.tags = query->tags;
   batch.filter.mask = query->mask;
-  if (lk_query_lists(query)) batch.filter.allowed = workspace->bitmaps.data;
+  if (lk_query_lists(query) || workspace->without_count > 0) batch.filter.allowed = workspace->bitmaps.data;
   return lk_search(gallery->contents->device, &batch, lists, stats, error);
 }
 

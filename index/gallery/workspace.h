@@ -24,6 +24,8 @@ typedef struct lk_workspace {
   lk_buffer reciprocals;    /* doubles: lk_score_reciprocal of each probe */
   lk_buffer allowed;        /* words: bitmaps of the templates that a query lists, a part after the other */
   lk_buffer bitmaps;        /* const uint64_t *: where each part's begins */
+  const uint64_t *without;  /* numbers of templates that the search leaves out */
+  uint32_t without_count;
 } lk_workspace;
 
 /* Whether the query searches listed templates only. */

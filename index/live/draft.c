@@ -1,6 +1,7 @@
 #include "index/live/draft.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,14 @@ static lk_status check_label(const lk_enrollment *e, uint64_t row, lk_error *err
   return lk_fail(error, LK_EINVAL, "%s: row %" PRIu64 ": its %s %s", e->vectors->name, row, what, fault);
 }
 
+static lk_status check_match(const lk_gallery *gallery, const lk_enrollment *e, lk_error *error) {
+  if (!e->unless_match) return LK_OK;
+  if (isnan(e->match_threshold)) return lk_fail(error, LK_EINVAL, "the threshold of matches is not a number");
+  if (gallery->contents->device != NULL) return LK_OK;
+  return lk_fail(error, LK_EINVAL, "the gallery %s is not loaded on a device, which the search for matches needs",
+                 gallery->manifest.name);
+}
+
 static lk_status check_enrollment(const lk_gallery *gallery, const lk_enrollment *e, lk_error *error) {
   const lk_vectors *vectors = e->vectors;
   lk_status status = lk_gallery_check_vectors(gallery, vectors, error);
@@ -40,6 +49,7 @@ static lk_status check_enrollment(const lk_gallery *gallery, const lk_enrollment
   if (vectors->rows > LK_ENROLLMENT_ROWS(vectors->dim))
     return lk_fail(error, LK_EINVAL, "%s: %" PRIu64 " rows are too many for one change, which takes %" PRIu64,
                    vectors->name, vectors->rows, LK_ENROLLMENT_ROWS(vectors->dim));
+  status = check_match(gallery, e, error);
   fenv_t callers = lk_enter_arithmetic();
   for (uint64_t row = 0; status == LK_OK && row < vectors->rows; row++) {
     status = check_row(gallery, e, row, error);

@@ -1,11 +1,13 @@
 /* What the public functions of an owner do, under the gallery's policy. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/fail.h"
 #include "index/gallery/authorise.h"
 #include "index/live/draft.h"
 #include "index/live/expired.h"
 #include "index/live/fold.h"
+#include "index/live/match.h"
 #include "index/live/queue.h"
 
 static lk_operation operation_of(const lk_request *r) {
@@ -15,9 +17,10 @@ static lk_operation operation_of(const lk_request *r) {
   return kind == LK_CHANGE_EXPIRE ? LK_OPERATION_EXPIRE : LK_OPERATION_DELETE;
 }
 
-/* What a request needs: an enrollment that may replace templates may delete them, too. */
+/* What a request needs: an enrollment that may replace templates may delete them, too, and one that is refused for a
+ * match tells whom a row is like. */
 typedef struct permission {
-  lk_gallery_authorisation request, replacing;
+  lk_gallery_authorisation request, replacing, matching;
 } permission;
 
 /* What is permitted is in the log for good before it is done. */
@@ -30,13 +33,39 @@ static lk_status ask(lk_owner *owner, lk_operation operation, lk_status fault, c
 }
 
 static bool may_replace(const lk_request *r) { return r->enrollment != NULL && r->enrollment->replace; }
+static bool may_match(const lk_request *r) { return r->enrollment != NULL && r->enrollment->unless_match; }
 
-static lk_status ask_for(permission *p, lk_owner *owner, const lk_request *r, const lk_claims *claims,
-                         lk_error *error) {
+/* Under a stricter limit the check would pass over matches, so it is not made. */
+static lk_status take_limits(permission *p, lk_request *r, lk_error *error) {
+  float threshold = r->enrollment->match_threshold;
+  lk_status status = lk_gallery_check_threshold(&p->matching, threshold, error);
+  if (status == LK_OK) return lk_gallery_commit_decision(&p->matching, error);
+  return lk_gallery_release_finding(&p->matching, status, threshold, &r->finding, error);
+}
+
+/* Each row is a probe. */
+static lk_status ask_to_match(permission *p, lk_owner *owner, lk_request *r, const lk_claims *claims, lk_error *error) {
+  const lk_vectors *rows = r->enrollment->vectors;
+  size_t floats = (size_t)rows->rows * rows->dim;
+  float *probes = malloc(floats * sizeof *probes);
+  if (probes == NULL) return lk_fail_memory(error);
+  lk_policy_request asked = {.operation = LK_OPERATION_IDENTIFY,
+                             .k = 1,
+                             .threshold = r->enrollment->match_threshold,
+                             .probes = lk_policy_probes(rows, 1)};
+  lk_evidence evidence = {.searches = true, .probes = probes, .floats = floats};
+  evidence.fault = lk_gallery_prepare(owner->gallery, rows, (lk_text){0}, probes, error);
+  lk_status status = lk_gallery_authorise(&p->matching, owner->gallery, &asked, &evidence, claims, error);
+  free(probes);
+  return status == LK_OK ? take_limits(p, r, error) : status;
+}
+
+static lk_status ask_for(permission *p, lk_owner *owner, lk_request *r, const lk_claims *claims, lk_error *error) {
   *p = (permission){0};
   lk_status fault = lk_draft_check(owner->gallery, r, error);
   lk_status status = ask(owner, operation_of(r), fault, claims, &p->request, error);
   if (status == LK_OK && may_replace(r)) status = ask(owner, LK_OPERATION_DELETE, LK_OK, claims, &p->replacing, error);
+  if (status == LK_OK && may_match(r)) status = ask_to_match(p, owner, r, claims, error);
   return status;
 }
 
@@ -56,6 +85,14 @@ static lk_status record(lk_owner *owner, permission *p, const lk_request *r, lk_
   return lk_fail(error, status, "%s", why.text);
 }
 
+/* A match is told once it is released. The log also has that there was none, or why the check was not made. */
+static lk_status release_match(permission *p, lk_request *r, lk_status status, lk_error *error) {
+  bool matches = status == LK_EEXIST && r->finding.found;
+  status = lk_gallery_release_finding(&p->matching, matches ? LK_OK : status, r->enrollment->match_threshold,
+                                      &r->finding, error);
+  return matches && status == LK_OK ? lk_match_tell(r, error) : status;
+}
+
 /* The policy decides before anything of the gallery is told. */
 static lk_status request(lk_owner *owner, lk_request *r, const lk_claims *claims, lk_receipt *receipt,
                          lk_error *error) {
@@ -65,8 +102,10 @@ static lk_status request(lk_owner *owner, lk_request *r, const lk_claims *claims
     lk_queue_pass(owner, r);
     status = r->status;
     if (status != LK_OK && error != NULL) *error = r->error;
+    if (may_match(r)) status = release_match(&permitted, r, status, error);
     if (status == LK_OK) status = record(owner, &permitted, r, error);
   }
+  lk_gallery_authorise_end(&permitted.matching);
   lk_gallery_authorise_end(&permitted.replacing);
   lk_gallery_authorise_end(&permitted.request);
   if (status == LK_OK && receipt != NULL) *receipt = r->receipt;

@@ -10,6 +10,7 @@ void lk_owner_close(lk_owner *owner) {
   while (owner->folding) pthread_cond_wait(&owner->turned, &owner->mutex);
   pthread_mutex_unlock(&owner->mutex);
   lk_journal_close(owner->journal);
+  lk_result_close(owner->matches);
   lk_gallery_close(owner->gallery);
   if (owner->pool != NULL) lk_pool_close(owner->pool);
   if (owner->lock.fd >= 0) lk_gallery_lock_release(&owner->lock);

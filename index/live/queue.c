@@ -4,6 +4,7 @@
 #include "index/catalog/apply.h"
 #include "index/live/draft.h"
 #include "index/live/fold.h"
+#include "index/live/match.h"
 
 #define RECORD_BYTES UINT64_C(256)             /* about, without its vector */
 #define GROUP_BYTES (UINT64_C(32) << 20) /* of the requests that go together; one may have more */
@@ -55,8 +56,10 @@ static void accept(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *se
   if (r->status == LK_OK) r->status = check_room(owner, group, r, &r->error);
   if (r->status == LK_OK)
     r->status = lk_draft_make(&draft, group, r, r->receipt.numbered_from, &owner->next_free, &r->error);
+  if (r->status == LK_OK) r->status = lk_match_check(owner, group, &draft, r, &r->error);
   if (r->status == LK_OK && draft.count > 0) r->status = add_draft(owner, group, &draft, r, sequence, &r->error);
-  r->accepted = r->status == LK_OK; /* also what is no change: it may be one already because of others in the group */
+  /* Also what is no change, or what matches a template: it may be so because of others in the group. */
+  r->accepted = r->status == LK_OK || r->finding.found;
   lk_draft_free(&draft);
 }
 

@@ -1,4 +1,5 @@
-/* The commands that change a gallery: delete, tag, expire, compact, and enroll --replace. */
+/* The commands that change a gallery: delete, tag, expire, compact, enroll --replace, and enroll
+ * --unless-match. */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -282,6 +283,25 @@ Test(changes, enroll_replaces_in_one_change) {
   expect_templates(ROWS, 0);
 }
 
+/* Under l2, so scores are negative. */
+Test(changes, enroll_unless_a_row_matches) {
+  static const char person[] = "key,subject\nnew,somebody\nnewer,somebody else\n";
+  files_write(labels, person, sizeof person - 1);
+  memcpy(rows + (ROWS + 1) * DIM, rows + 6 * DIM, ROW_BYTES);
+  rows[(ROWS + 1) * DIM] += 0.5F;
+  write_vectors(ROWS, 2);
+  EXPECT(&p, 1, "vectors.npy: row 1 matches (score -0.25, threshold -0.25) key 'person-6' of subject 'family-3'\n",
+         "enroll", people, vectors, "--labels", labels, "--unless-match", "-0.25", "--device", "cpu", "--threads", "1");
+  expect_templates(ROWS, 0);
+  EXPECT(&p, 0, "enrolled 2 templates; the first has number 20\n", "enroll", people, vectors, "--labels", labels,
+         "--unless-match", "-0.24", "--device", "cpu");
+  expect_templates(ROWS + 2, 0);
+  EXPECT(&p, 1, "is in the gallery already", "enroll", people, vectors, "--labels", labels, "--unless-match", "-0.24");
+  EXPECT(&p, 0, "; replaced: 2, whose bytes stay in", "enroll", people, vectors, "--labels", labels, "--unless-match",
+         "-0.24", "--replace");
+  EXPECT(&p, 2, "--unless-match: 'nan' is not a number", "enroll", people, vectors, "--unless-match", "nan");
+}
+
 /* Metadata and expiry in the table that people read. */
 Test(changes, list_shows_all_of_a_template) {
   static const char one[] = "key,group,expires,metadata\nnew,staff,2030-01-02,badge 7\n";
@@ -334,8 +354,9 @@ Test(changes, each_command_asks_the_policy) {
   expect_refused("expire", "--key", "nobody", "--never", NULL);
   expect_refused("compact", NULL);
   expect_refused("enroll", vectors, "--replace", NULL);
+  expect_refused("enroll", vectors, "--unless-match", "-1", NULL);
   expect_templates(ROWS, 0);
-  cr_assert_eq(files_lines_with(audit, "audit-000001.log", "\"permitted\":false"), 7);
+  cr_assert_eq(files_lines_with(audit, "audit-000001.log", "\"permitted\":false"), 8);
   EXPECT_OUT("1 template tagged", "tag", people, "--key", "person-1", "--tags", "2", "--mask", "2", "--purpose",
              "demo");
   EXPECT_OUT("1 template will not", "expire", people, "--key", "person-1", "--never", "--purpose", "demo");

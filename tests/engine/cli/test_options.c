@@ -12,7 +12,8 @@ static const char all[] =
     "--gallery "
     "--job-probes --keys --labels --mask "
     "--max-queue-delay-us --metric --model "
-    "--password-file --priority --redis --stats --subject --subjects --tags --threads --threshold --timeout --ttl";
+    "--password-file --priority --redis --stats --subject --subjects --tags --threads --threshold --timeout --ttl "
+    "--unless-match";
 
 static lk_options options;
 static lk_error error;
@@ -88,6 +89,13 @@ Test(options, bad_values) {
 static void expect_duration(const char *value, uint64_t ms) {
   cr_assert_eq(PARSE("--after", value), LK_OK, "%s", error.text);
   cr_assert_eq(options.after_ms, ms, "%s: %llu", value, (unsigned long long)options.after_ms);
+}
+
+Test(options, a_threshold_of_matches) {
+  cr_assert_eq(PARSE("--threads", "1"), LK_OK);
+  cr_assert(isnan(options.match_threshold), "none is given");
+  cr_assert_eq(PARSE("--unless-match", "-0.5"), LK_OK);
+  cr_assert_eq(options.match_threshold, -0.5F);
 }
 
 Test(options, durations) {
