@@ -33,6 +33,11 @@ typedef struct lk_dedupe {
  * pairs there are, it keeps at most 2^21 candidates, or those of one template, which can be as many as the gallery has;
  * a candidate takes up to 120 bytes.
  *
+ * The gallery of an lk_owner may be changed and compacted meanwhile. Both templates of a pair lived, and had not
+ * expired, when the search that found it began; by the time it is handed out one of them may be deleted. Templates that
+ * live all the while are in all of their pairs; one that is enrolled meanwhile is in those with templates that are
+ * searched for after that. The texts of a pair live while it is taken.
+ *
  * A policy decides it as one operation `identify`, with a probe for each template, before any work; again, and in the
  * log, for each search before its pairs are handed out: so a search that fails may have handed out pairs before.
  * lk_result_decision(result) is the decision, also while a pair is taken; `result` has no lists.

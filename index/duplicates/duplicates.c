@@ -7,11 +7,15 @@
  * A range search keeps all that it finds, and a batch of probes can find almost all of the gallery each. So the first
  * level searches for the best few of each probe at or above the threshold: this costs little more than a range search,
  * and its memory is bounded. A list that is not full has all there is. The probes of full lists go to the next level,
- * the last of which is a range search for so few probes that their lists can be as long as the gallery. */
+ * the last of which is a range search for so few probes that their lists can be as long as the gallery.
+ *
+ * The gallery may change meanwhile. The probes are those of one catalog, and their rows are read from it even when they
+ * have been deleted; a probe that lives no more when its search has ended has an empty list. */
 #include <math.h>
 #include <stdlib.h>
 
 #include <likeness/dedupe.h>
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/text.h"
 #include "index/gallery/authorise.h"
@@ -24,6 +28,7 @@ static const uint32_t level_k[LEVELS] = {64, 1024, LK_K_ALL};
 /* The last search of a level. */
 typedef struct window {
   uint64_t positions[BATCH_PROBES]; /* of the probes, ascending */
+  lk_template probes[BATCH_PROBES]; /* once they were searched for; zeros: it lives no more */
   bool is_full[BATCH_PROBES];       /* the probe's list may be cut, so the next level searches for it */
   uint32_t count, most;             /* probes; at most */
   uint32_t next;                    /* the first probe that is not reported */
@@ -32,21 +37,28 @@ typedef struct window {
 
 typedef struct run {
   lk_gallery *gallery;
+  lk_catalog *shown; /* what positions count */
   const lk_dedupe *dedupe;
   lk_gallery_authorisation authorisation;
   lk_gallery_stat stat;
   float threshold; /* in effect */
   uint64_t end;    /* the first level has come so far */
-  float *probes;   /* BATCH_PROBES x dim, of the search that runs */
+  float *vectors;  /* BATCH_PROBES x dim, of the search that runs */
   window *windows; /* one for each level; the first has the caller's result */
   lk_error *error;
 } run;
 
-/* A template that was deleted has left its position empty. */
+/* The template at a position; zeros if it was deleted or had expired by then. */
+static lk_template find_living(const run *r, uint64_t position, uint64_t now_ms) {
+  lk_template t = lk_gallery_template_of(r->gallery, r->shown, position);
+  return t.expires_ms > now_ms ? t : (lk_template){0};
+}
+
 static void fill_first(run *r) {
   window *w = &r->windows[0];
-  for (w->count = 0; r->end < r->stat.positions && w->count < w->most; r->end++)
-    if (lk_gallery_template(r->gallery, r->end).key.length > 0) w->positions[w->count++] = r->end;
+  uint64_t now_ms = lk_clock_unix_ms();
+  for (w->count = 0; r->end < r->shown->rows && w->count < w->most; r->end++)
+    if (find_living(r, r->end, now_ms).key.length > 0) w->positions[w->count++] = r->end;
 }
 
 /* From the level above takes the next probes with full lists. */
@@ -59,32 +71,30 @@ static void fill_from(const window *above, window *w) {
 static lk_status search(run *r, uint32_t level) {
   window *w = &r->windows[level];
   lk_query query = {.k = level_k[level], .control = r->dedupe->control};
-  lk_prepared_run probes = {.probes = r->probes, .count = w->count, .threshold = r->threshold};
+  lk_prepared_run probes = {.probes = r->vectors, .count = w->count, .threshold = r->threshold};
   lk_status status = LK_OK;
   for (uint32_t p = 0; status == LK_OK && p < w->count; p++)
-    status = lk_gallery_export_unchecked(r->gallery, w->positions[p], r->probes + (size_t)p * r->stat.dim, r->error);
+    status = lk_gallery_export_row(r->shown, w->positions[p], r->vectors + (size_t)p * r->stat.dim, r->error);
   if (status != LK_OK) return status;
   return lk_gallery_identify_prepared(r->gallery, &query, &probes, 1, w->result, NULL, r->error);
 }
 
-typedef struct screen {
-  const run *run;
-  const window *window;
-} screen;
-
 static bool is_pair(void *context, uint32_t probe, lk_template found) {
-  const screen *s = context;
-  if (s->window->is_full[probe]) return false;
-  lk_text subject = lk_gallery_template(s->run->gallery, s->window->positions[probe]).subject;
-  return !lk_text_equal(subject, found.subject);
+  const window *w = context;
+  const lk_template *t = &w->probes[probe];
+  return t->key.length > 0 && !w->is_full[probe] && !lk_text_equal(t->subject, found.subject);
 }
 
-/* Leaves only pairs in the lists, and none in a full list: it is released by the next level. */
+/* Leaves only pairs in the lists, of templates that lived when the search began; and none in a full list, which the
+ * next level releases. */
 static void leave_pairs(const run *r, uint32_t level) {
   window *w = &r->windows[level];
-  for (uint32_t p = 0; p < w->count; p++)
+  lk_answer *answer = &w->result->answer;
+  for (uint32_t p = 0; p < w->count; p++) {
+    w->probes[p] = find_living(r, w->positions[p], answer->sight.now_ms);
     w->is_full[p] = level_k[level] != LK_K_ALL && lk_result_count(w->result, p) == level_k[level];
-  lk_answer_keep(&w->result->answer, is_pair, &(screen){.run = r, .window = w});
+  }
+  lk_answer_keep(answer, is_pair, w);
 }
 
 /* A limit of candidates would leave out pairs, of which nobody could say which. */
@@ -121,7 +131,7 @@ static lk_status run_level(run *r, uint32_t level) {
 }
 
 static lk_status report_list(const run *r, const window *w, uint32_t probe) {
-  lk_pair pair = {.a = lk_gallery_template(r->gallery, w->positions[probe])};
+  lk_pair pair = {.a = w->probes[probe]};
   uint32_t count = lk_result_count(w->result, probe);
   lk_status status = LK_OK;
   for (uint32_t rank = 0; status == LK_OK && rank < count; rank++) {
@@ -154,7 +164,7 @@ static lk_status report_next(run *r, uint32_t level) {
 static void tell_progress(const run *r) {
   const window *w = &r->windows[0];
   uint64_t done = w->next < w->count ? w->positions[w->next] : r->end;
-  if (r->dedupe->progress != NULL) r->dedupe->progress(r->dedupe->context, done, r->stat.positions);
+  if (r->dedupe->progress != NULL) r->dedupe->progress(r->dedupe->context, done, r->shown->rows);
 }
 
 /* An empty gallery is searched too: its answer, which has no pairs, is released like any other. */
@@ -168,15 +178,15 @@ static lk_status find_all(run *r) {
       status = report_next(r, 0);
       tell_progress(r);
     }
-  } while (status == LK_OK && r->end < r->stat.positions);
+  } while (status == LK_OK && r->end < r->shown->rows);
   return status;
 }
 
 static lk_status open_run(run *r, lk_result *result) {
-  uint64_t templates = r->stat.positions > 0 ? r->stat.templates : 1, at_once = RANGE_HITS / templates;
-  r->probes = malloc((size_t)BATCH_PROBES * r->stat.dim * sizeof *r->probes);
+  uint64_t templates = r->stat.templates > 0 ? r->stat.templates : 1, at_once = RANGE_HITS / templates;
+  r->vectors = malloc((size_t)BATCH_PROBES * r->stat.dim * sizeof *r->vectors);
   r->windows = calloc(LEVELS, sizeof *r->windows);
-  if (r->probes == NULL || r->windows == NULL) return lk_fail_memory(r->error);
+  if (r->vectors == NULL || r->windows == NULL) return lk_fail_memory(r->error);
   r->windows[0].result = result;
   for (uint32_t level = 0; level < LEVELS; level++) r->windows[level].most = BATCH_PROBES;
   r->windows[LEVELS - 1].most = at_once < 1 ? 1 : at_once < BATCH_PROBES ? (uint32_t)at_once : BATCH_PROBES;
@@ -192,7 +202,8 @@ static void close_run(run *r) {
     lk_result_close(r->windows[level].result);
   }
   free(r->windows);
-  free(r->probes);
+  free(r->vectors);
+  lk_catalog_release(r->shown);
 }
 
 /* Each template is a probe. They have no hash in the log: they are what the gallery had in this epoch. */
@@ -218,6 +229,7 @@ static lk_status check_usage(const lk_gallery *gallery, const lk_dedupe *dedupe,
 
 lk_status lk_gallery_dedupe(lk_gallery *gallery, const lk_dedupe *dedupe, lk_result *result, lk_error *error) {
   run r = {.gallery = gallery, .dedupe = dedupe, .error = error};
+  r.shown = lk_gallery_shown(gallery);
   lk_gallery_stat_get(gallery, &r.stat);
   lk_answer_begin(&result->answer, gallery);
   lk_status status = check_usage(gallery, dedupe, error);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/text.h"
 
@@ -33,10 +34,14 @@ static int compare_owned(const void *a, const void *b) {
 static lk_status join_subjects(lk_subject_groups *groups, lk_error *error) {
   owned *all = malloc(((size_t)groups->templates + 1) * sizeof *all);
   if (all == NULL) return lk_fail_memory(error);
-  for (uint32_t p = 0; p < groups->templates; p++)
-    all[p] = (owned){.subject = lk_gallery_template(groups->gallery, p).subject, .position = p};
-  qsort(all, groups->templates, sizeof *all, compare_owned);
-  for (uint32_t i = 1; i < groups->templates; i++)
+  uint64_t now_ms = lk_clock_unix_ms();
+  uint32_t count = 0;
+  for (uint32_t p = 0; p < groups->templates; p++) {
+    lk_template t = lk_gallery_template(groups->gallery, p);
+    if (t.expires_ms > now_ms) all[count++] = (owned){.subject = t.subject, .position = p};
+  }
+  qsort(all, count, sizeof *all, compare_owned);
+  for (uint32_t i = 1; i < count; i++)
     if (lk_text_equal(all[i - 1].subject, all[i].subject)) join(groups, all[i - 1].position, all[i].position);
   free(all);
   return LK_OK;

@@ -14,7 +14,8 @@ typedef struct lk_subject_groups {
   uint32_t *ends;    /* of each group's members, by its first position; a group without pairs has none */
 } lk_subject_groups;
 
-/* Every subject is a group of its own. The gallery must outlive the groups. LK_ENOMEM. */
+/* Every subject is a group of its own, without its templates that were deleted or have expired by now. The gallery must
+ * outlive the groups. LK_ENOMEM. */
 lk_status lk_subject_groups_open(const lk_gallery *gallery, lk_subject_groups *groups, lk_error *error);
 void lk_subject_groups_close(lk_subject_groups *groups);
 

@@ -5,8 +5,7 @@
 #include "index/gallery/authorise.h"
 #include "index/gallery/probes.h"
 
-static lk_status export_row(const lk_part *part, uint32_t row, float *vector, lk_error *error) {
-  const lk_segment *segment = &part->segment;
+static lk_status export_row(const lk_segment *segment, uint32_t row, float *vector, lk_error *error) {
   uint32_t dim = segment->shape.dim;
   const float *x = lk_stored_row(segment->shape.store, segment->block.exact, row, dim, vector);
   if (x != vector) memcpy(vector, x, dim * sizeof *vector);
@@ -16,25 +15,28 @@ static lk_status export_row(const lk_part *part, uint32_t row, float *vector, lk
   return status;
 }
 
+lk_status lk_gallery_export_row(const lk_catalog *shown, uint64_t position, float *vector, lk_error *error) {
+  uint32_t place;
+  lk_error cut_off;
+  const lk_segment *segment = &lk_catalog_part_at(shown, position, &place)->segment;
+  lk_status status = export_row(segment, lk_segment_row_at(segment, place), vector, error);
+  /* Rows that were cut off look like damage: then the cut is the reason. */
+  if (status == LK_ECORRUPT && lk_catalog_check_files(shown, &cut_off) != LK_OK)
+    status = lk_fail(error, LK_EIO, "%s", cut_off.text);
+  return status;
+}
+
 static lk_status export_shown(const lk_gallery *gallery, const lk_catalog *shown, uint64_t position, float *vector,
                               lk_error *error) {
-  uint32_t place;
-  lk_template now;
-  const lk_part *part = lk_catalog_part_at(shown, position, &place);
-  uint32_t row = lk_segment_row_at(&part->segment, place);
-  if (lk_gallery_find_number(gallery, part->segment.block.numbers[row], &now))
-    return export_row(part, row, vector, error);
+  if (lk_gallery_template_of(gallery, shown, position).key.length > 0)
+    return lk_gallery_export_row(shown, position, vector, error);
   return lk_fail(error, LK_ENOTFOUND, "the template at position %llu of the gallery %s was deleted",
                  (unsigned long long)position, gallery->manifest.name);
 }
 
 lk_status lk_gallery_export_unchecked(const lk_gallery *gallery, uint64_t position, float *vector, lk_error *error) {
   lk_catalog *shown = lk_gallery_shown(gallery);
-  lk_error cut_off;
   lk_status status = export_shown(gallery, shown, position, vector, error);
-  /* Rows that were cut off look like damage: then the cut is the reason. */
-  if (status == LK_ECORRUPT && lk_catalog_check_files(shown, &cut_off) != LK_OK)
-    status = lk_fail(error, LK_EIO, "%s", cut_off.text);
   lk_catalog_release(shown);
   return status;
 }

@@ -174,7 +174,7 @@ lk_status lk_gallery_load(lk_gallery *gallery, lk_device *device, lk_error *erro
 }
 
 /* Texts are those of what is shown, which stays; all that can change is as it is now. */
-static lk_template template_now(const lk_gallery *gallery, const lk_catalog *shown, uint64_t position) {
+lk_template lk_gallery_template_of(const lk_gallery *gallery, const lk_catalog *shown, uint64_t position) {
   uint32_t place;
   lk_template now;
   if (position >= shown->rows) return (lk_template){0};
@@ -188,7 +188,7 @@ static lk_template template_now(const lk_gallery *gallery, const lk_catalog *sho
 
 lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t position) {
   lk_catalog *shown = lk_gallery_shown(gallery);
-  lk_template t = template_now(gallery, shown, position);
+  lk_template t = lk_gallery_template_of(gallery, shown, position);
   lk_catalog_release(shown);
   return t;
 }
@@ -198,7 +198,7 @@ lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *posi
   uint32_t part, row;
   bool found = lk_catalog_find_key(shown, key, &part, &row);
   if (found) *position = shown->first_row[part] + lk_segment_place(&shown->parts[part]->segment, row);
-  found = found && template_now(gallery, shown, *position).key.length > 0;
+  found = found && lk_gallery_template_of(gallery, shown, *position).key.length > 0;
   lk_catalog_release(shown);
   if (found) return LK_OK;
   return lk_fail(error, LK_ENOTFOUND, "the gallery %s has no key '%.*s'", gallery->manifest.name, lk_text_shown(key),

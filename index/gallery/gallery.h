@@ -60,6 +60,12 @@ bool lk_gallery_show(lk_gallery *gallery);
 /* What positions count, to be released. */
 lk_catalog *lk_gallery_shown(const lk_gallery *gallery);
 
+/* lk_gallery_template at a position of `shown`, where its texts live. */
+lk_template lk_gallery_template_of(const lk_gallery *gallery, const lk_catalog *shown, uint64_t position);
+
+/* lk_gallery_export_unchecked at a position of `shown`, whether the template was deleted or not. */
+lk_status lk_gallery_export_row(const lk_catalog *shown, uint64_t position, float *vector, lk_error *error);
+
 /* The template with this number as it is now: false if it was deleted. */
 bool lk_gallery_find_number(const lk_gallery *gallery, uint64_t number, lk_template *found);
 

@@ -1,6 +1,7 @@
 /* Pairs of a gallery that is bound to a policy. */
 #include <criterion/criterion.h>
 #include <likeness/dedupe.h>
+#include <likeness/owner.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +115,19 @@ Test(duplicates_bound, the_log_has_a_decision_and_what_is_released) {
   cr_assert_eq(records_with("\"candidates\":1024,"), 1);
   cr_assert_eq(records_with("\"candidates\":176,"), 1);
   cr_assert_eq(records_with("\"released\":true"), 2);
+}
+
+Test(duplicates_bound, of_who_has_expired_nothing_is_released) {
+  lk_owner *owner;
+  lk_change change = {.kind = LK_CHANGE_EXPIRE, .key = lk_text_of("0"), .expires_ms = 1};
+  cr_assert_eq(lk_owner_open(folder, &owner, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_owner_change(owner, &change, 1, NULL, NULL, &error), LK_OK, "%s", error.text);
+  lk_owner_close(owner);
+  bind(PERMIT);
+  cr_assert_eq(dedupe(0.99F, &demo), LK_OK, "%s", error.text);
+  cr_assert_eq(got.count, PAIRS - 1);
+  cr_assert_eq(records_with("\"candidates\":1023,"), 1);
+  cr_assert_eq(records_with("\"candidates\":175,"), 1);
 }
 
 /* Of a list that is searched for again only the whole one is released: both searches of the first two levels release
