@@ -23,8 +23,19 @@ static int reserve_blocks(int fd, off_t size) {
 
 static int rename_in(int folder, const char *from, const char *to) { return renameat(folder, from, folder, to); }
 
-const lk_disk lk_disk_system = {
-    .write = write, .reserve = reserve_blocks, .sync = fsync, .truncate = ftruncate, .rename = rename_in};
+/* Some file systems cannot rename so in one step; there the file has two names for a moment. */
+static int rename_new_in(int folder, const char *from, const char *to) {
+  if (renameat2(folder, from, folder, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -1;
+  return linkat(folder, from, folder, to, 0) == 0 ? unlinkat(folder, from, 0) : -1;
+}
+
+const lk_disk lk_disk_system = {.write = write,
+                                .reserve = reserve_blocks,
+                                .sync = fsync,
+                                .truncate = ftruncate,
+                                .rename = rename_in,
+                                .rename_new = rename_new_in};
 
 bool lk_disk_write_all(const lk_disk *disk, int fd, const void *data, size_t size) {
   for (size_t done = 0; done < size;) {

@@ -21,7 +21,8 @@ typedef struct lk_disk {
   int (*reserve)(int fd, off_t size);                      /* gives an empty file its size, and blocks for all of it */
   int (*sync)(int fd); /* a file's content, what was written to its map included, or the names in a folder */
   int (*truncate)(int fd, off_t size);
-  int (*rename)(int folder, const char *from, const char *to);
+  int (*rename)(int folder, const char *from, const char *to);     /* replaces what has the name */
+  int (*rename_new)(int folder, const char *from, const char *to); /* replaces nothing: EEXIST */
 } lk_disk;
 
 /* The system's. */

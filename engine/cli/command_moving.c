@@ -45,15 +45,28 @@ lk_status lk_command_export(const lk_options *options, const lk_streams *streams
   return status;
 }
 
+/* The progress of an import, and how far it came. */
+typedef struct arrival {
+  lk_bar bar;
+  uint64_t templates;
+} arrival;
+
+static void count_arrived(void *context, uint64_t done, uint64_t total) {
+  arrival *a = context;
+  a->templates = done;
+  lk_bar_update(&a->bar, done, total);
+}
+
 lk_status lk_command_import(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_binding binding = {.policy = options->policy,
                         .calibration = options->calibration,
                         .audit = options->audit,
                         .audit_key = options->audit_key};
-  lk_bar bar = lk_bar_open(streams->log, "import");
-  lk_import order = {.binding = &binding, .progress = lk_bar_update, .context = &bar};
+  arrival a = {.bar = lk_bar_open(streams->log, "import")};
+  lk_import order = {.binding = &binding, .progress = count_arrived, .context = &a};
   lk_status status = lk_gallery_import_file(options->words[0], options->words[1], &order, error);
-  lk_bar_close(&bar);
+  lk_bar_close(&a.bar);
+  if (status == LK_OK) fprintf(streams->log, "imported %" PRIu64 " templates\n", a.templates);
   return status;
 }
 

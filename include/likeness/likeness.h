@@ -124,7 +124,7 @@ LK_API lk_template lk_gallery_template(const lk_gallery *gallery, uint64_t posit
  * they came; under f16 rounded to halves and, under cosine, times a power of two where halves could not hold them; of a
  * segment of version 2 under cosine, normalised. `claims` may be NULL. LK_EPOLICY: the policy refuses the operation
  * `export`; `vectors` is unchanged. LK_EINVAL: the gallery does not have so many. LK_EIO, LK_ECORRUPT: `vectors` has
- * zeros, if it was written. */
+ * zeros, if it was written; LK_EIO also where the memory is behind the files, until a refresh. */
 LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position, uint64_t count,
                                    const lk_claims *claims, float *vectors, lk_error *error);
 
@@ -132,8 +132,9 @@ LK_API lk_status lk_gallery_export(const lk_gallery *gallery, uint64_t position,
 LK_API lk_status lk_gallery_find(const lk_gallery *gallery, lk_text key, uint64_t *position, lk_error *error);
 
 /* Verifies every byte of every file that the manifest names against its checksum, every row against its code, and that
- * keys are unique; only the end of the last journal has nothing that vouches for it (docs/live.md). LK_ECORRUPT names
- * the file and its part or row. LK_EIO. */
+ * keys are unique; only the end of the last journal has nothing that vouches for it (docs/live.md). The gallery may be
+ * searched and changed meanwhile. LK_ECORRUPT names the file and its part or row. LK_EIO; also where the memory is
+ * behind the files, until a refresh. */
 LK_API lk_status lk_gallery_check(const lk_gallery *gallery, lk_error *error);
 
 /* Called from time to time in the caller's thread with the numbers of finished rows and of all rows. */

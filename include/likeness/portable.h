@@ -10,8 +10,9 @@ extern "C" {
 #endif
 
 /* Of lk_gallery_export_file and lk_gallery_export_arrays. A policy decides it as the operation `export`, before any
- * work and again before the files get their names. Changes that an owner makes in this process wait meanwhile, and the
- * progress must not use the gallery. */
+ * work, which its log records before the first template leaves, and again before the files get their names. What is
+ * written is the gallery at one moment. It may be changed and searched meanwhile: changes wait only for copies of the
+ * tags, expiries and deletions that were said of rows since their segments were written, 8 bytes a row for each. */
 typedef struct lk_export {
   const lk_claims *claims; /* may be NULL */
   lk_progress *progress;   /* counts templates; NULL: none */
@@ -20,9 +21,10 @@ typedef struct lk_export {
 
 /* Writes the gallery into a new file that lk_gallery_import_file reads: all templates that were not deleted and have
  * not expired, with all that they have. The file has its name only once it is complete and on the disk; whoever may
- * read it has the templates. `templates` (may be NULL) receives their number. LK_EEXIST: there is such a file.
- * LK_ECORRUPT: a row of the gallery is damaged. LK_EINVAL: the path. LK_EPOLICY. LK_EIO. Then there is no new file; but
- * if only the last step failed, it may be there and be complete. */
+ * read it has the templates. `templates` (may be NULL) receives their number. LK_EEXIST: there is such a file,
+ * also one that somebody made meanwhile; it stays. LK_ECORRUPT: a row of the gallery is damaged. LK_EINVAL: the path.
+ * LK_EPOLICY. LK_EIO; also where the memory is behind the files, until a refresh. Then there is no new file; but if
+ * only the last step failed, it may be there and be complete. */
 LK_API lk_status lk_gallery_export_file(const lk_gallery *gallery, const char *file, const lk_export *order,
                                         uint64_t *templates, lk_error *error);
 
@@ -42,8 +44,9 @@ typedef struct lk_import {
 /* Makes a new gallery in `folder`, as lk_gallery_create does, from a file of lk_gallery_export_file: with its name,
  * model and epoch, and the templates with their numbers, all their fields and the bits of their vectors. So searches
  * find what they found before. It verifies every byte of the file. LK_EEXIST: the folder is not empty. LK_EFORMAT: the
- * file is of another format or version. LK_ECORRUPT: it was cut off or changed; the text says where. LK_EINVAL, LK_EIO,
- * LK_EBUSY as of lk_gallery_create. Then there is no gallery. */
+ * file is of another format or version. LK_ECORRUPT: it was cut off or changed, or has an epoch or a number that leaves
+ * no room for others; the text says where. LK_EINVAL, LK_EIO, LK_EBUSY as of lk_gallery_create. Then there is no
+ * gallery. */
 LK_API lk_status lk_gallery_import_file(const char *folder, const char *file, const lk_import *order, lk_error *error);
 
 /* What an alias leads to. */
@@ -55,8 +58,8 @@ typedef struct lk_alias_change {
 /* Makes `alias` a symbolic link to the gallery in `folder`, in one step: whoever opens the alias meanwhile opens the
  * gallery before or the new one. A gallery that is open stays what it is. The alias is no name of the gallery: rules
  * and the queue know a gallery by the name in its manifest. `change` may be NULL. LK_EEXIST: there is something else
- * than a link in its place. LK_EINVAL: it cannot be a gallery's name. For `folder`, errors as of lk_gallery_open.
- * LK_EIO. */
+ * than a link in its place; only a file that comes between the last look there and the step itself is replaced.
+ * LK_EINVAL: it cannot be a gallery's name. For `folder`, errors as of lk_gallery_open. LK_EIO. */
 LK_API lk_status lk_gallery_alias(const char *alias, const char *folder, lk_alias_change *change, lk_error *error);
 
 #ifdef __cplusplus

@@ -65,12 +65,7 @@ static bool find_least(const namesakes *n, uint64_t *hash) {
   return found;
 }
 
-static lk_status hold_against(namesakes *n, const place *p, lk_error *error) {
-  lk_text key = key_of(p);
-  for (uint32_t i = 0; i < n->alike_count; i++)
-    if (lk_text_equal(key, key_of(&n->alike[i])))
-      return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has another template with key '%.*s'",
-                     p->part->segment.path, p->row, (int)key.length, key.bytes);
+static lk_status note(namesakes *n, const place *p, lk_error *error) {
   if (n->alike_count == n->room) {
     uint32_t room = 2 * n->room + 8;
     place *alike = realloc(n->alike, room * sizeof *alike);
@@ -82,6 +77,30 @@ static lk_status hold_against(namesakes *n, const place *p, lk_error *error) {
   return LK_OK;
 }
 
+static uint64_t number_of(const place *p) { return p->part->segment.block.numbers[p->row]; }
+
+/* By key, and those of one key by number. */
+static int compare(const void *left, const void *right) {
+  const place *a = left, *b = right;
+  lk_text x = key_of(a), y = key_of(b);
+  if (x.length != y.length) return x.length < y.length ? -1 : 1;
+  int order = x.length > 0 ? memcmp(x.bytes, y.bytes, x.length) : 0;
+  if (order != 0) return order;
+  return (number_of(a) > number_of(b)) - (number_of(a) < number_of(b));
+}
+
+static lk_status check_alike(namesakes *n, lk_error *error) {
+  if (n->alike_count > 1) qsort(n->alike, n->alike_count, sizeof *n->alike, compare);
+  for (uint32_t i = 1; i < n->alike_count; i++) {
+    const place *p = &n->alike[i];
+    lk_text key = key_of(p);
+    if (lk_text_equal(key, key_of(p - 1)))
+      return lk_fail(error, LK_ECORRUPT, "%s: row %u: the gallery has another template with key '%.*s'",
+                     p->part->segment.path, p->row, lk_text_shown(key), key.bytes);
+  }
+  return LK_OK;
+}
+
 /* Takes all rows with this hash. */
 static lk_status take(namesakes *n, uint64_t hash, lk_error *error) {
   lk_status status = LK_OK;
@@ -89,11 +108,11 @@ static lk_status take(namesakes *n, uint64_t hash, lk_error *error) {
   for (uint32_t i = 0; status == LK_OK && i < n->count; i++) {
     place *p = &n->places[i];
     while (status == LK_OK && !is_over(p) && p->hash == hash) {
-      if (lk_part_lives(p->part, p->row)) status = hold_against(n, p, error);
+      if (lk_part_lives(p->part, p->row)) status = note(n, p, error);
       if (status == LK_OK) status = step(p, error);
     }
   }
-  return status;
+  return status == LK_OK ? check_alike(n, error) : status;
 }
 
 lk_status lk_namesakes_check(const lk_catalog *catalog, lk_error *error) {

@@ -4,8 +4,9 @@
 
 #include "index/catalog/catalog.h"
 
-/* Walks the key indexes of all parts at once. Nobody changes the rows meanwhile. LK_ECORRUPT: two rows that were not
- * deleted have one key, or an index is not one; the error names the segment and the row. LK_ENOMEM. */
+/* Walks the key indexes of all parts at once. Rows may be deleted meanwhile. However many keys have one hash, no key is
+ * compared with all of them. LK_ECORRUPT: two rows that were not deleted have one key, or an index is not one; the
+ * error names the segment and the row. LK_ENOMEM. */
 lk_status lk_namesakes_check(const lk_catalog *catalog, lk_error *error);
 
 #endif

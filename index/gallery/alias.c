@@ -59,15 +59,17 @@ static uint32_t dim_before(const alias *a) {
   return dim;
 }
 
-/* A gallery beside the alias by its name alone, so that their folder can be moved. */
-static lk_status find_target(const alias *a, const char *folder, char target[PATH_MAX], lk_error *error) {
+/* Where the folder is, and what the link then says: of a gallery beside the alias its name alone, so that their folder
+ * can be moved. */
+static lk_status find_target(const alias *a, const char *folder, char found[PATH_MAX], const char **target,
+                             lk_error *error) {
   char parent[PATH_MAX];
-  if (realpath(folder, target) == NULL || realpath(a->parent.path, parent) == NULL)
+  if (realpath(folder, found) == NULL || realpath(a->parent.path, parent) == NULL)
     return lk_fail(error, LK_EGALLERY, "%s: %s", folder, strerror(errno));
-  char *slash = strrchr(target, '/');
-  size_t length = (size_t)(slash - target);
-  bool beside = strlen(parent) == length && memcmp(parent, target, length) == 0;
-  if (beside) memmove(target, slash + 1, strlen(slash));
+  const char *slash = strrchr(found, '/');
+  size_t length = (size_t)(slash - found);
+  bool beside = strlen(parent) == length && memcmp(parent, found, length) == 0;
+  *target = beside ? slash + 1 : found;
   return LK_OK;
 }
 
@@ -78,18 +80,21 @@ static lk_status put_link(const alias *a, const char *target, lk_error *error) {
   randombytes_buf(&random, sizeof random);
   snprintf(fresh, sizeof fresh, ".alias-%016" PRIx64, random);
   if (symlinkat(target, a->parent.fd, fresh) != 0) return fail(a, "make the link", error);
-  if (a->parent.disk->rename(a->parent.fd, fresh, a->name) == 0) return lk_folder_sync(&a->parent, error);
-  lk_status status = fail(a, "rename the link to it", error);
+  lk_status status = check_place(a, error);
+  if (status == LK_OK && a->parent.disk->rename(a->parent.fd, fresh, a->name) != 0)
+    status = fail(a, "rename the link to it", error);
+  if (status == LK_OK) return lk_folder_sync(&a->parent, error);
   lk_folder_remove(&a->parent, fresh);
   return status;
 }
 
 static lk_status move(const alias *a, const char *folder, lk_alias_change *change, lk_error *error) {
   lk_gallery *gallery;
-  char target[PATH_MAX];
+  char found[PATH_MAX];
+  const char *target = found;
   lk_status status = check_place(a, error);
-  if (status == LK_OK) status = find_target(a, folder, target, error);
-  if (status == LK_OK) status = lk_gallery_open(folder, &gallery, error);
+  if (status == LK_OK) status = find_target(a, folder, found, &target, error);
+  if (status == LK_OK) status = lk_gallery_open(found, &gallery, error);
   if (status != LK_OK) return status;
   if (change != NULL) *change = (lk_alias_change){.dim_before = dim_before(a), .dim = gallery->manifest.dim};
   lk_gallery_close(gallery);

@@ -18,13 +18,16 @@ static lk_status check_numbers(const lk_part *part, uint64_t next_number, lk_err
   return LK_OK;
 }
 
+/* Of one moment; who waits to change the gallery does not wait for this. */
 static lk_status check_catalog(const lk_gallery *gallery, lk_error *error) {
   lk_sight sight = {0};
   lk_contents_enter(gallery->contents, &sight);
-  lk_status status = lk_namesakes_check(sight.catalog, error);
-  for (uint32_t i = 0; status == LK_OK && i < sight.catalog->parts_count; i++)
-    status = check_numbers(sight.catalog->parts[i], gallery->contents->next_number, error);
+  uint64_t next_number = gallery->contents->next_number;
+  lk_status status = lk_gallery_check_entered(gallery, error);
   lk_contents_leave(gallery->contents);
+  if (status == LK_OK) status = lk_namesakes_check(sight.catalog, error);
+  for (uint32_t i = 0; status == LK_OK && i < sight.catalog->parts_count; i++)
+    status = check_numbers(sight.catalog->parts[i], next_number, error);
   lk_sight_free(&sight);
   return status;
 }

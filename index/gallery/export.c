@@ -50,6 +50,14 @@ static lk_status check_span(const lk_gallery *gallery, const lk_catalog *shown, 
                  (unsigned long long)templates);
 }
 
+static lk_status check_request(const lk_gallery *gallery, const lk_catalog *shown, uint64_t position, uint64_t count,
+                               lk_error *error) {
+  pthread_rwlock_rdlock(&gallery->contents->lock);
+  lk_status status = lk_gallery_check_entered(gallery, error);
+  pthread_rwlock_unlock(&gallery->contents->lock);
+  return status == LK_OK ? check_span(gallery, shown, position, count, error) : status;
+}
+
 /* Only a caller that the policy permits is told how many templates there are. */
 static lk_status export_span(const lk_gallery *gallery, const lk_catalog *shown, uint64_t position, uint64_t count,
                              const lk_claims *claims, float *vectors, lk_error *error) {
@@ -57,7 +65,7 @@ static lk_status export_span(const lk_gallery *gallery, const lk_catalog *shown,
   lk_gallery_authorisation authorisation;
   lk_gallery_stat stat;
   uint32_t dim = gallery->manifest.dim;
-  lk_evidence evidence = {.fault = check_span(gallery, shown, position, count, error)};
+  lk_evidence evidence = {.fault = check_request(gallery, shown, position, count, error)};
   lk_status status = lk_gallery_authorise(&authorisation, gallery, &request, &evidence, claims, error);
   lk_gallery_stat_get(gallery, &stat);
   if (status == LK_OK) status = lk_gallery_release(&authorisation, count, stat.epoch, error);

@@ -12,13 +12,15 @@ void lk_departure_count(lk_departure *departure) {
   if (++departure->done % REPORTED == 0) report(departure);
 }
 
-static lk_status write_living(lk_departure *d, const lk_gallery *gallery, lk_departure_write *write, void *context,
-                              uint64_t *epoch, lk_error *error) {
-  lk_living_enter(&d->living, gallery);
-  report(d);
-  *epoch = d->living.sight.epoch;
-  lk_status status = write(context, d, error);
-  lk_living_leave(&d->living);
+static lk_status write_living(lk_departure *d, lk_departure_write *write, void *context, uint64_t *epoch,
+                              lk_error *error) {
+  lk_status status = lk_living_open(d->gallery, &d->living, error);
+  if (status == LK_OK) {
+    report(d);
+    *epoch = d->living.sight.epoch;
+    status = write(context, d, error);
+  }
+  lk_living_close(&d->living);
   return status;
 }
 
@@ -27,13 +29,14 @@ lk_status lk_departure_run(lk_departure *departure, const lk_gallery *gallery, l
   static const lk_policy_request request = {.operation = LK_OPERATION_EXPORT, .k = 1, .threshold = -INFINITY};
   static const lk_evidence none;
   uint64_t epoch = 0;
+  departure->gallery = gallery;
   lk_status status =
       lk_gallery_authorise(&departure->authorisation, gallery, &request, &none, departure->order->claims, error);
-  if (status == LK_OK) {
-    status = write_living(departure, gallery, write, context, &epoch, error);
-    if (status == LK_OK) status = lk_gallery_release(&departure->authorisation, departure->done, epoch, error);
-    if (status == LK_OK) status = finish(context, error);
-  }
+  /* Whoever kills the process has nearly all templates in the file. */
+  if (status == LK_OK) status = lk_gallery_commit_decision(&departure->authorisation, error);
+  if (status == LK_OK) status = write_living(departure, write, context, &epoch, error);
+  if (status == LK_OK) status = lk_gallery_release(&departure->authorisation, departure->done, epoch, error);
+  if (status == LK_OK) status = finish(context, error);
   lk_gallery_authorise_end(&departure->authorisation);
   return status;
 }

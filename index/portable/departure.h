@@ -8,6 +8,7 @@
 
 typedef struct lk_departure {
   const lk_export *order;
+  const lk_gallery *gallery;
   lk_living living;
   uint64_t done; /* templates */
   lk_gallery_authorisation authorisation;
@@ -18,7 +19,7 @@ typedef lk_status lk_departure_write(void *context, lk_departure *departure, lk_
 /* Gives them their names. */
 typedef lk_status lk_departure_finish(void *context, lk_error *error);
 
-/* Decides, has the files written, decides again, and has them named. */
+/* Decides and puts that into the log, has the files written, decides again, and has them named. */
 lk_status lk_departure_run(lk_departure *departure, const lk_gallery *gallery, lk_departure_write *write,
                            lk_departure_finish *finish, void *context, lk_error *error);
 

@@ -78,7 +78,7 @@ static lk_status add(void *context, const lk_template *template, const void *row
     return lk_fail(error, LK_EFORMAT,
                    "row %" PRIu64
                    ", key '%.*s': its metadata is not text, which a csv cannot keep; a portable file can",
-                   e->departure.done, (int)template->key.length, template->key.bytes);
+                   e->departure.done, lk_text_shown(template->key), template->key.bytes);
   lk_departure_count(&e->departure);
   lk_status status = lk_output_put(&e->npy, row, e->row_bytes, error);
   return status == LK_OK ? put_label(e, template, error) : status;
@@ -86,7 +86,7 @@ static lk_status add(void *context, const lk_template *template, const void *row
 
 static lk_status write_files(void *context, lk_departure *departure, lk_error *error) {
   arrays_export *e = context;
-  const lk_manifest *manifest = &departure->living.gallery->manifest;
+  const lk_manifest *manifest = &departure->gallery->manifest;
   e->row_bytes = (size_t)manifest->dim * lk_store_bytes(manifest->store);
   lk_status status = lk_output_open(&e->npy_folder, e->npy_name, &e->npy, error);
   if (status == LK_OK) status = lk_output_open(&e->csv_folder, e->csv_name, &e->csv, error);
@@ -100,7 +100,10 @@ static lk_status finish(void *context, lk_error *error) {
   arrays_export *e = context;
   lk_status status = lk_output_finish(&e->csv, error);
   if (status == LK_OK) status = lk_output_finish(&e->npy, error);
-  if (status != LK_OK) lk_folder_remove(&e->csv_folder, e->csv_name);
+  if (status != LK_OK) {
+    lk_output_withdraw(&e->csv);
+    lk_output_withdraw(&e->npy);
+  }
   return status;
 }
 

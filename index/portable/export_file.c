@@ -13,14 +13,15 @@ typedef struct file_export {
   lk_portable_writer writer;
 } file_export;
 
-static lk_portable_header header_of(const lk_living *living) {
-  const lk_manifest *manifest = &living->gallery->manifest;
+static lk_portable_header header_of(const lk_departure *departure) {
+  const lk_manifest *manifest = &departure->gallery->manifest;
+  const lk_living *living = &departure->living;
   lk_portable_header header = {.metric = manifest->metric,
                                .store = manifest->store,
                                .dim = manifest->dim,
                                .templates = living->count,
                                .epoch = living->sight.epoch,
-                               .next_number = living->gallery->contents->next_number};
+                               .next_number = living->next_number};
   strcpy(header.name, manifest->name);
   strcpy(header.model, manifest->model);
   return header;
@@ -34,7 +35,7 @@ static lk_status add(void *context, const lk_template *template, const void *row
 
 static lk_status write_file(void *context, lk_departure *departure, lk_error *error) {
   file_export *e = context;
-  lk_portable_header header = header_of(&departure->living);
+  lk_portable_header header = header_of(departure);
   lk_status status = lk_output_open(e->folder, e->name, &e->output, error);
   if (status == LK_OK) status = lk_portable_writer_open(&e->output, &header, &e->writer, error);
   if (status == LK_OK) status = lk_living_each(&departure->living, add, e, error);

@@ -6,14 +6,17 @@
 #include "index/gallery/gallery.h"
 
 typedef struct lk_living {
-  const lk_gallery *gallery;
   lk_sight sight;
+  lk_visibility *parts; /* of each part of the sight's catalog, as it was; what may change is copied */
+  uint64_t next_number;
   uint64_t count;
 } lk_living;
 
-/* Counts them. Changes of the gallery wait until lk_living_leave, which the same thread calls. */
-void lk_living_enter(lk_living *living, const lk_gallery *gallery);
-void lk_living_leave(lk_living *living);
+/* Takes the moment, and counts them. The gallery may change, and be searched, while the moment stays: changes wait only
+ * for the copies. To be closed in any case. LK_EIO: the gallery is not what its files say. LK_ENOMEM. */
+lk_status lk_living_open(const lk_gallery *gallery, lk_living *living, lk_error *error);
+/* One of zeros is allowed. */
+void lk_living_close(lk_living *living);
 
 /* Takes one; `row` has the vector as it is stored. An error ends the visit and is returned. */
 typedef lk_status lk_living_visit(void *context, const lk_template *template, const void *row, lk_error *error);

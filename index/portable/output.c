@@ -26,16 +26,18 @@ lk_status lk_output_folder(const char *path, lk_folder *folder, const char **nam
   return lk_folder_open(parent, folder, error);
 }
 
+static lk_status fail_taken(const lk_output *output, lk_error *error) {
+  return lk_fail(error, LK_EEXIST, "%s/%s: the file exists already", output->folder.path, output->name);
+}
+
 static lk_status create(lk_output *output, lk_error *error) {
   struct stat found;
-  const char *path = output->folder.path;
-  if (fstatat(output->folder.fd, output->name, &found, AT_SYMLINK_NOFOLLOW) == 0)
-    return lk_fail(error, LK_EEXIST, "%s/%s: the file exists already", path, output->name);
+  if (fstatat(output->folder.fd, output->name, &found, AT_SYMLINK_NOFOLLOW) == 0) return fail_taken(output, error);
   output->fd = lk_folder_create_file(&output->folder, output->fresh, O_WRONLY);
   if (output->fd >= 0) return LK_OK;
   if (errno != EEXIST) return fail(output, output->fresh, "create", error);
-  return lk_fail(error, LK_EEXIST, "%s/%s: another process writes this file; if none does, remove it", path,
-                 output->fresh);
+  return lk_fail(error, LK_EEXIST, "%s/%s: another process writes this file; if none does, remove it",
+                 output->folder.path, output->fresh);
 }
 
 lk_status lk_output_open(const lk_folder *folder, const char *name, lk_output *output, lk_error *error) {
@@ -85,11 +87,17 @@ lk_status lk_output_finish(lk_output *output, lk_error *error) {
   lk_status status = flush(output, error);
   if (status != LK_OK) return status;
   if (disk->sync(output->fd) != 0) return fail(output, output->fresh, "fsync", error);
-  if (disk->rename(output->folder.fd, output->fresh, output->name) != 0)
-    return fail(output, output->name, "rename to", error);
+  if (disk->rename_new(output->folder.fd, output->fresh, output->name) != 0)
+    return errno == EEXIST ? fail_taken(output, error) : fail(output, output->name, "rename to", error);
+  output->named = true;
   close(output->fd);
   output->fd = -1;
   return lk_folder_sync(&output->folder, error);
+}
+
+void lk_output_withdraw(lk_output *output) {
+  if (output->named) lk_folder_remove(&output->folder, output->name);
+  output->named = false;
 }
 
 void lk_output_close(lk_output *output) {

@@ -10,7 +10,8 @@
 typedef struct lk_output {
   lk_folder folder; /* a copy */
   char name[NAME_MAX + 1], fresh[NAME_MAX + 1];
-  int fd; /* -1: not open */
+  int fd;     /* -1: not open */
+  bool named; /* the file that has the name is this one */
   char *buffer;
   size_t used;
   XXH3_state_t *hash; /* of all that was put */
@@ -28,9 +29,12 @@ lk_status lk_output_put(lk_output *output, const void *data, size_t size, lk_err
 /* XXH3, 64 bits, of all that was put so far. */
 uint64_t lk_output_checksum(const lk_output *output);
 
-/* Gives the complete file its name. The caller closes the output in any case. LK_EIO: the file may be there under its
- * name, if only the last step failed. */
+/* Gives the complete file its name. The caller closes the output in any case. LK_EEXIST: there is a file of that name
+ * meanwhile, which stays. LK_EIO: this one may be there under its name, if only the last step failed. */
 lk_status lk_output_finish(lk_output *output, lk_error *error);
+
+/* Takes its name from a file that was given it, which is gone then. Does nothing to one that was not. */
+void lk_output_withdraw(lk_output *output);
 
 /* Removes what is not complete. An output of zeros with `fd` -1 is allowed. */
 void lk_output_close(lk_output *output);

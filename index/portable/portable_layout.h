@@ -10,6 +10,7 @@
 #define LK_PORTABLE_MAGIC "LKPORTBL"
 #define LK_PORTABLE_VERSION 1
 #define LK_PORTABLE_CHUNK_MAGIC UINT32_C(0x43504b4c) /* "LKPC" */
+#define LK_PORTABLE_NUMBER_MAX (UINT64_C(1) << 62)   /* most of an epoch and a next number: a gallery counts on */
 #define LK_PORTABLE_CHUNK_BYTES (UINT32_C(1) << 20)  /* most of a chunk's content */
 
 typedef struct lk_portable_header {

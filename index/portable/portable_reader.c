@@ -26,7 +26,8 @@ static const char *header_fault(const lk_portable_header *header) {
   if (header->metric > LK_L2 || header->store > LK_STORE_F16 || header->dim < 1 || header->dim > LK_DIM_MAX)
     return "there is no such metric, store or dimension";
   if (header->templates >= UINT32_MAX) return "there are too many templates";
-  if (header->next_number > INT64_MAX || header->epoch > INT64_MAX || header->templates > header->next_number)
+  if (header->next_number > LK_PORTABLE_NUMBER_MAX || header->epoch > LK_PORTABLE_NUMBER_MAX ||
+      header->templates > header->next_number)
     return "a number is out of range";
   if (!take_text(header->name, &name) || !lk_text_is_name(name)) return "no gallery has such a name";
   if (!take_text(header->model, &model)) return "no model has such a name";

@@ -98,12 +98,27 @@ static json_t *to_json(const lk_manifest *manifest) {
   return NULL;
 }
 
+/* JSON's integers end there. */
+static lk_status check_number(const char *name, const char *field, uint64_t number, lk_error *error) {
+  if (number <= INT64_MAX) return LK_OK;
+  return lk_fail(error, LK_EFORMAT, "%s: '%s' is above %" PRId64, name, field, INT64_MAX);
+}
+
+static lk_status check_numbers(const char *name, const lk_manifest *manifest, lk_error *error) {
+  lk_status status = check_number(name, "epoch", manifest->epoch, error);
+  if (status == LK_OK) status = check_number(name, "next_number", manifest->next_number, error);
+  if (status == LK_OK) status = check_number(name, "sequence", manifest->sequence, error);
+  for (uint32_t i = 0; status == LK_OK && i < manifest->journals_count; i++) {
+    status = check_number(name, "journals[].epoch", manifest->journals[i].epoch, error);
+    if (status == LK_OK) status = check_number(name, "journals[].sequence", manifest->journals[i].sequence, error);
+  }
+  return status;
+}
+
 /* Whether what a manifest says of its files fits together. It is asked before a manifest is written, too, so that what
  * is written can be read. */
 static lk_status check_files(const char *name, const lk_manifest *manifest, lk_error *error) {
   lk_manifest_journal before = {.id = 0, .epoch = 0, .sequence = manifest->sequence};
-  if (manifest->next_number > INT64_MAX)
-    return lk_fail(error, LK_EFORMAT, "%s: 'next_number' is above %" PRId64, name, INT64_MAX);
   for (uint32_t i = 0; i < manifest->segments_count; i++)
     if (manifest->segments[i].id >= manifest->next_file)
       return lk_fail(error, LK_EFORMAT, "%s: 'segments[%u].id' is not below 'next_file'", name, i);
@@ -133,6 +148,7 @@ lk_status lk_manifest_give_identity(lk_manifest *manifest, lk_error *error) {
 lk_status lk_manifest_write(const lk_folder *folder, lk_manifest *manifest, lk_error *error) {
   char path[PATH_MAX];
   lk_status status = lk_file_join(path, folder->path, LK_MANIFEST_FILE, error);
+  if (status == LK_OK) status = check_numbers(path, manifest, error);
   if (status == LK_OK) status = check_files(path, manifest, error);
   if (status == LK_OK) status = lk_manifest_give_identity(manifest, error);
   if (status != LK_OK) return status;

@@ -65,8 +65,7 @@ lk_status lk_manifest_parse(const char *name, const void *data, size_t size, lk_
  * manifest needs it earlier. LK_EINTERNAL. */
 lk_status lk_manifest_give_identity(lk_manifest *manifest, lk_error *error);
 
-/* Gives the gallery its identity if it has none. LK_EFORMAT: what it says of its files could not be read again. LK_EIO.
- */
+/* Gives the gallery its identity if it has none. LK_EFORMAT: what it says could not be read again. LK_EIO. */
 lk_status lk_manifest_write(const lk_folder *folder, lk_manifest *manifest, lk_error *error);
 void lk_manifest_free(lk_manifest *manifest);
 

@@ -226,11 +226,19 @@ static int faulty_rename(int fd, const char *from, const char *to) {
   return result;
 }
 
+static int faulty_rename_new(int fd, const char *from, const char *to) {
+  pthread_mutex_lock(&mutex);
+  int result = fails() ? -1 : lk_disk_system.rename_new(fd, from, to);
+  pthread_mutex_unlock(&mutex);
+  return result;
+}
+
 const lk_disk faulty_disk = {.write = faulty_write,
                              .reserve = faulty_reserve,
                              .sync = faulty_sync,
                              .truncate = faulty_truncate,
-                             .rename = faulty_rename};
+                             .rename = faulty_rename,
+                             .rename_new = faulty_rename_new};
 
 void faulty_disk_start(const lk_folder *of) {
   faulty_disk_stop();

@@ -37,7 +37,7 @@ static void expect_same(const char *folder) {
 
 Test(moving, a_file_and_back) {
   EXPECT(&p, 0, "exported 600 templates", "export", faces, files_path("faces.lkg"));
-  EXPECT(&p, 0, "", "import", files_path("there"), files_path("faces.lkg"));
+  EXPECT(&p, 0, "imported 600 templates\n", "import", files_path("there"), files_path("faces.lkg"));
   expect_same(files_path("there"));
   EXPECT(&p, 0, "", "check", files_path("there"));
   EXPECT(&p, 0, "", "stat", files_path("there"));

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,16 @@
 static lk_error error;
 
 TestSuite(alias, .init = files_setup, .fini = files_teardown);
+
+static const char *made_meanwhile; /* as soon as there is a link, which has no name of its own yet */
+
+int __wrap_symlinkat(const char *target, int folder, const char *name);
+int __real_symlinkat(const char *target, int folder, const char *name);
+
+int __wrap_symlinkat(const char *target, int folder, const char *name) {
+  if (made_meanwhile != NULL) files_write(made_meanwhile, "mine", 4);
+  return __real_symlinkat(target, folder, name);
+}
 
 static void expect_leads(const char *alias, const char *name) {
   lk_gallery_stat stat;
@@ -70,6 +81,17 @@ Test(alias, what_is_refused) {
   cr_assert_eq(lk_gallery_alias(files_path("a"), files_root, NULL, &error), LK_EIO, "no gallery");
   cr_assert_eq(files_count(files_root), 3);
   expect_leads(files_path("h"), "h");
+}
+
+Test(alias, a_file_that_comes_late_stays) {
+  size_t size;
+  files_gallery("g", LK_IP, 3);
+  made_meanwhile = files_path("a");
+  cr_assert_eq(lk_gallery_alias(files_path("a"), files_path("g"), NULL, &error), LK_EEXIST);
+  char *data = files_read(files_path("a"), &size);
+  cr_assert(size == 4 && memcmp(data, "mine", 4) == 0);
+  cr_assert_eq(files_count(files_root), 2, "nothing else");
+  free(data);
 }
 
 /* Rules follow the name in the manifest, and an open gallery the folder that it was opened in. */

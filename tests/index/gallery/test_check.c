@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "index/catalog/namesakes.h"
 #include "index/gallery/gallery.h"
 #include "index/live/fold.h"
 #include "tests/support/files.h"
@@ -135,6 +136,26 @@ Test(check, after_others_have_folded) {
   cr_assert_eq(lk_gallery_check(lk_owner_gallery(owner), &error), LK_OK, "%s", error.text);
   lk_owner_close(owner);
   lk_gallery_close(gallery);
+}
+
+static lk_gallery *walked; /* whose keys are being compared */
+
+lk_status __wrap_lk_namesakes_check(const lk_catalog *catalog, lk_error *why);
+lk_status __real_lk_namesakes_check(const lk_catalog *catalog, lk_error *why);
+
+lk_status __wrap_lk_namesakes_check(const lk_catalog *catalog, lk_error *why) {
+  if (walked != NULL) {
+    cr_assert_eq(pthread_rwlock_trywrlock(&walked->contents->lock), 0, "the check keeps changes out");
+    pthread_rwlock_unlock(&walked->contents->lock);
+  }
+  return __real_lk_namesakes_check(catalog, why);
+}
+
+/* Whoever waits to change the gallery keeps all searches out. */
+Test(check, changes_go_on) {
+  walked = files_open(folder);
+  cr_assert_eq(lk_gallery_check(walked, &error), LK_OK, "%s", error.text);
+  lk_gallery_close(walked);
 }
 
 static atomic_bool ended;

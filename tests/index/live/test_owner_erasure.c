@@ -69,7 +69,8 @@ static lk_owner *own(void) {
                    .reserve = reserve,
                    .sync = sync_counted,
                    .truncate = lk_disk_system.truncate,
-                   .rename = rename_counted};
+                   .rename = rename_counted,
+                   .rename_new = lk_disk_system.rename_new};
   cr_assert_eq(lk_owner_open_on(&disk, path, &owner, &error), LK_OK, "%s", error.text);
   return owner;
 }

@@ -1,5 +1,6 @@
 /* Portable galleries that were cut off, changed, or forged with the right checksums: refused, and no gallery is left.
  */
+#include <likeness/owner.h>
 #include <likeness/portable.h>
 
 #include <criterion/criterion.h>
@@ -156,8 +157,8 @@ Test(portable_damage, forged) {
   EXPECT_FORGED("not as many templates", f.header.templates = 4);
   EXPECT_FORGED("more templates than the header says", f.header.templates = 2);
   EXPECT_FORGED("too many templates", f.header.templates = UINT32_MAX);
-  EXPECT_FORGED("a number is out of range", f.header.epoch = UINT64_C(1) << 63);
-  EXPECT_FORGED("a number is out of range", f.header.next_number = UINT64_MAX);
+  EXPECT_FORGED("a number is out of range", f.header.epoch = LK_PORTABLE_NUMBER_MAX + 1);
+  EXPECT_FORGED("a number is out of range", f.header.next_number = LK_PORTABLE_NUMBER_MAX + 1);
   EXPECT_FORGED("a number is out of range", f.header.next_number = 2);
   EXPECT_FORGED("no such metric", f.header.metric = 3);
   EXPECT_FORGED("no gallery has such a name", strcpy(f.header.name, "../g"));
@@ -165,6 +166,32 @@ Test(portable_damage, forged) {
   EXPECT_FORGED("no gallery has such a name", f.header.name[9] = 'x');
   EXPECT_FORGED("no gallery has such a name", memset(f.header.name, 'x', sizeof f.header.name));
   EXPECT_FORGED("no model has such a name", f.header.model[0] = '\n');
+}
+
+/* The highest counts leave room: the gallery is changed, folded and opened again. */
+Test(portable_damage, the_highest_counts) {
+  forged f = good();
+  lk_owner *owner;
+  lk_gallery_stat stat;
+  lk_change gone = {.kind = LK_CHANGE_DELETE_KEY, .key = {"b", 1}};
+  f.header.epoch = f.header.next_number = LK_PORTABLE_NUMBER_MAX;
+  f.templates[2].number = LK_PORTABLE_NUMBER_MAX - 1;
+  forge(&f, "f");
+  cr_assert_eq(import("f"), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_owner_open(files_path("h"), &owner, &error), LK_OK, "%s", error.text);
+  lk_vectors vectors = files_vectors(rows, 1, DIM);
+  lk_label label = {.key = {"new", 3}};
+  lk_enrollment enrollment = {.vectors = &vectors, .labels = &label};
+  cr_assert_eq(lk_owner_enroll(owner, &enrollment, NULL, NULL, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_owner_change(owner, &gone, 1, NULL, NULL, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_owner_compact(owner, NULL, NULL, &error), LK_OK, "%s", error.text);
+  lk_owner_close(owner);
+  lk_gallery *gallery = files_open(files_path("h"));
+  lk_gallery_stat_get(gallery, &stat);
+  cr_assert(stat.templates == ROWS && stat.next_number == LK_PORTABLE_NUMBER_MAX + 1);
+  cr_assert_gt(stat.epoch, LK_PORTABLE_NUMBER_MAX);
+  cr_assert_eq(lk_gallery_check(gallery, &error), LK_OK, "%s", error.text);
+  lk_gallery_close(gallery);
 }
 
 typedef struct image {

@@ -371,6 +371,14 @@ Test(manifest, what_could_not_be_read_is_not_written) {
   forged.journals[1].sequence = 399;
   cr_assert_eq(lk_manifest_write(files_folder(files_root), &forged, &error), LK_EFORMAT);
   cr_assert_not_null(strstr(error.text, "/MANIFEST: 'journals[1].sequence' does not follow"), "%s", error.text);
+  uint64_t *const numbers[] = {&forged.epoch, &forged.next_number, &forged.journals[1].epoch,
+                               &forged.journals[1].sequence};
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    forged = full;
+    *numbers[i] = UINT64_C(1) << 63;
+    cr_assert_eq(lk_manifest_write(files_folder(files_root), &forged, &error), LK_EFORMAT, "number %zu", i);
+    cr_assert_not_null(strstr(error.text, "is above 9223372036854775807"), "%s", error.text);
+  }
   forged = full;
   forged.state.id = forged.next_file;
   cr_assert_eq(lk_manifest_write(files_folder(files_root), &forged, &error), LK_EFORMAT);
