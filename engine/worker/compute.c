@@ -98,14 +98,16 @@ static lk_status search(lk_done *done, uint32_t tasks, lk_search_control *contro
   return lk_gallery_verify_prepared(head->gallery, &query, &run, head->job.subject, done->result, error);
 }
 
-/* The gallery may be found damaged while its jobs wait, or during the search. */
+/* The gallery may be found damaged or behind while its jobs wait, or during the search. */
 static lk_status compute(lk_worker *worker, lk_computer *computer, lk_done *done, uint32_t tasks, lk_error *error) {
   uint32_t number = done->tasks->number;
   lk_status status = lk_worker_check_gallery(worker, number, error);
+  if (status != LK_OK) return status;
   atomic_store(&computer->searches, true);
-  if (status == LK_OK) status = search(done, tasks, &computer->control, error);
+  status = search(done, tasks, &computer->control, error);
   atomic_store(&computer->searches, false);
-  return status == LK_OK ? lk_worker_check_gallery(worker, number, error) : status;
+  if (status == LK_OK) return lk_worker_check_gallery(worker, number, error);
+  return lk_result_is_behind(done->result) ? lk_worker_suspend(worker, number, error) : status;
 }
 
 /* Damage is the operator's to see; clients learn no path. */

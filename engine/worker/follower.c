@@ -12,13 +12,13 @@
 #include "index/gallery/unchecked.h"
 
 static const uint64_t looks_every_us = 250000;
-/* A gallery that is behind for longer than this would go on to show people who were deleted. */
-static const uint64_t behind_most_us = 10000000;
+/* After a look that failed, the next one waits; what it does in vain may be to open and load a large gallery. */
+static const uint64_t pause_most_us = 4000000;
 
 /* How following a gallery goes. */
 typedef struct following {
-  uint64_t behind_since_us; /* 0: it is not behind */
-  lk_error logged;          /* why not; the last cause that was said */
+  uint64_t next_us, pause_us; /* after a look that failed */
+  lk_error logged;            /* why; the last cause that was said */
 } following;
 
 static const char *name_of(const lk_gallery *gallery) {
@@ -34,17 +34,35 @@ static void say(lk_worker *worker, uint32_t number, following *f, const lk_error
                     name_of(worker->options->galleries[number]), error->text);
 }
 
+/* Whether the worker has a batch to compute, or may have. */
+static bool goes_on(lk_worker *worker) {
+  pthread_mutex_lock(&worker->lock);
+  bool computes = worker->computing > 0;
+  pthread_mutex_unlock(&worker->lock);
+  return computes;
+}
+
+static void note_failure(lk_worker *worker, uint32_t number, following *f, lk_error *error) {
+  say(worker, number, f, error);
+  f->pause_us = f->pause_us == 0 ? looks_every_us : 2 * f->pause_us;
+  if (f->pause_us > pause_most_us) f->pause_us = pause_most_us;
+  f->next_us = lk_clock_us() + f->pause_us;
+  lk_worker_check_gallery(worker, number, error);
+}
+
+/* A look may last until nobody waits for it any more. */
 static void follow(lk_worker *worker, uint32_t number, following *f) {
   lk_error error;
-  uint64_t now_us = lk_clock_us();
-  if (lk_gallery_refresh(worker->options->galleries[number], NULL, &error) == LK_OK) {
-    *f = (following){0};
-    lk_worker_resume(worker, number);
+  uint64_t since_us = lk_clock_us();
+  if (since_us < f->next_us) return;
+  lk_status status = lk_gallery_refresh(worker->options->galleries[number], NULL, &error);
+  if (!goes_on(worker)) return;
+  if (status != LK_OK) {
+    note_failure(worker, number, f, &error);
     return;
   }
-  if (f->behind_since_us == 0) f->behind_since_us = now_us;
-  say(worker, number, f, &error);
-  if (now_us >= f->behind_since_us + behind_most_us) lk_worker_suspend(worker, number, &error);
+  *f = (following){0};
+  lk_worker_note_followed(worker, number, since_us);
 }
 
 /* Waits until the next look; false: the worker has computed its last batch. */
@@ -53,9 +71,8 @@ static bool wait_for_look(lk_worker *worker) {
   pthread_mutex_lock(&worker->lock);
   int waited = 0;
   while (worker->computing > 0 && waited == 0) waited = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
-  bool goes_on = worker->computing > 0;
   pthread_mutex_unlock(&worker->lock);
-  return goes_on;
+  return goes_on(worker);
 }
 
 void *lk_follower_main(void *argument) {
@@ -67,8 +84,9 @@ void *lk_follower_main(void *argument) {
     lk_worker_fail(worker, lk_fail_memory(&error), &error);
     return NULL;
   }
-  while (wait_for_look(worker))
-    for (uint32_t i = 0; i < count; i++) follow(worker, i, &followings[i]);
+  do
+    for (uint32_t i = 0; i < count && goes_on(worker); i++) follow(worker, i, &followings[i]);
+  while (wait_for_look(worker));
   free(followings);
   return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/printable.h"
 #include "engine/worker/stop.h"
 
 static void init_signals(lk_worker *worker) {
@@ -24,11 +25,13 @@ static lk_status make_keys(lk_worker *worker, lk_error *error) {
   const lk_worker_options *options = worker->options;
   worker->keys = calloc(options->galleries_count, sizeof *worker->keys);
   worker->outages = calloc(options->galleries_count, sizeof *worker->outages);
+  worker->followed_us = calloc(options->galleries_count, sizeof *worker->followed_us);
   worker->newest = calloc(options->galleries_count, LK_PRIORITIES * LK_LANES * sizeof *worker->newest);
-  bool made = worker->keys != NULL && worker->outages != NULL && worker->newest != NULL;
+  bool made = worker->keys != NULL && worker->outages != NULL && worker->followed_us != NULL && worker->newest != NULL;
   lk_status status = made ? LK_OK : lk_fail_memory(error);
   for (uint32_t i = 0; status == LK_OK && i < options->galleries_count; i++) {
     lk_gallery_stat stat;
+    worker->followed_us[i] = lk_clock_us();
     lk_gallery_stat_get(options->galleries[i], &stat);
     status = lk_keys_make(stat.name, &worker->keys[i], error);
   }
@@ -66,6 +69,7 @@ static void close_worker(lk_worker *worker) {
   for (int i = 0; i < LK_DONE_SLOTS; i++) lk_result_close(worker->slots[i].result);
   free(worker->keys);
   free(worker->outages);
+  free(worker->followed_us);
   free(worker->newest);
   pthread_cond_destroy(&worker->work);
   pthread_cond_destroy(&worker->room);
@@ -96,9 +100,11 @@ typedef struct stage {
 static void *run_stage(void *argument) {
   stage *self = argument;
   lk_worker *worker = self->worker;
-  self->main(worker);
+  stage_main *main = self->main; /* the stage is gone where nobody waits for this thread */
+  main(worker);
   pthread_mutex_lock(&worker->lock);
   worker->threads--;
+  worker->follower_over |= main == lk_follower_main;
   pthread_cond_broadcast(&worker->ended);
   pthread_mutex_unlock(&worker->lock);
   return NULL;
@@ -113,6 +119,7 @@ static void note_missing(lk_worker *worker, uint32_t started, uint32_t wanted) {
   for (uint32_t i = started; i < OTHERS; i++) {
     worker->intakes_over += stages[i] == lk_intake_hi_main || stages[i] == lk_intake_lo_main;
     worker->finish_over |= stages[i] == lk_finish_main;
+    worker->follower_over |= stages[i] == lk_follower_main;
   }
   worker->intake_over = worker->intakes_over == LK_PRIORITIES;
   bool computes = worker->computing > 0;
@@ -169,8 +176,11 @@ static lk_status report(lk_worker *worker, lk_serve_left left, lk_error *error) 
           (unsigned long long)worker->jobs, (unsigned long long)worker->probes, (unsigned long long)worker->returned);
   lk_status status = worker->status;
   if (status != LK_OK) *error = worker->error;
+  bool hangs = left != LK_LEFT_NOTHING && worker->threads > (worker->follower_over ? 0 : 1);
   pthread_mutex_unlock(&worker->lock);
-  return status == LK_OK && left != LK_LEFT_NOTHING
+  if (left != LK_LEFT_NOTHING && !hangs)
+    lk_printable_line(worker->options->log, "likeness: stopped while what has changed of a gallery was loaded");
+  return status == LK_OK && hangs
              ? lk_fail(error, LK_EINTERNAL, "a search or a call did not end in time; the worker leaves without it")
              : status;
 }

@@ -61,22 +61,40 @@ void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_err
   if (set_outage(worker, number, LK_OUTAGE_DAMAGED) != LK_OUTAGE_DAMAGED) say_out_of_service(worker, number, error);
 }
 
-void lk_worker_suspend(lk_worker *worker, uint32_t number, const lk_error *error) {
-  if (set_outage(worker, number, LK_OUTAGE_BEHIND) == LK_OUTAGE_NONE) say_out_of_service(worker, number, error);
+static lk_status refuse(lk_outage outage, lk_error *error) {
+  return lk_fail(error, LK_EINTERNAL, "the gallery is out of service: its files %s",
+                 outage == LK_OUTAGE_DAMAGED ? "are damaged" : "cannot be read");
 }
 
-void lk_worker_resume(lk_worker *worker, uint32_t number) {
-  if (set_outage(worker, number, LK_OUTAGE_NONE) == LK_OUTAGE_BEHIND)
+lk_status lk_worker_suspend(lk_worker *worker, uint32_t number, lk_error *error) {
+  lk_outage before = set_outage(worker, number, LK_OUTAGE_BEHIND);
+  if (before == LK_OUTAGE_NONE) say_out_of_service(worker, number, error);
+  return refuse(before == LK_OUTAGE_DAMAGED ? before : LK_OUTAGE_BEHIND, error);
+}
+
+static bool is_behind(const lk_worker *worker, uint32_t number) {
+  return lk_clock_us() >= worker->followed_us[number] + LK_BEHIND_MOST_US;
+}
+
+void lk_worker_note_followed(lk_worker *worker, uint32_t number, uint64_t since_us) {
+  pthread_mutex_lock(&worker->lock);
+  worker->followed_us[number] = since_us;
+  bool resumes = worker->outages[number] == LK_OUTAGE_BEHIND && !is_behind(worker, number);
+  if (resumes) worker->outages[number] = LK_OUTAGE_NONE;
+  pthread_mutex_unlock(&worker->lock);
+  if (resumes)
     lk_printable_line(worker->options->log, "likeness: gallery %s is in service again", name_of(worker, number));
 }
 
 lk_status lk_worker_check_gallery(lk_worker *worker, uint32_t number, lk_error *error) {
   pthread_mutex_lock(&worker->lock);
   lk_outage outage = worker->outages[number];
+  bool behind = is_behind(worker, number);
   pthread_mutex_unlock(&worker->lock);
-  if (outage == LK_OUTAGE_NONE) return LK_OK;
-  return lk_fail(error, LK_EINTERNAL, "the gallery is out of service: its files %s",
-                 outage == LK_OUTAGE_DAMAGED ? "are damaged" : "cannot be read");
+  if (outage != LK_OUTAGE_NONE) return refuse(outage, error);
+  if (!behind) return LK_OK;
+  lk_fail(error, LK_EINTERNAL, "what others have changed was not seen for %d seconds", LK_BEHIND_MOST_US / 1000000);
+  return lk_worker_suspend(worker, number, error);
 }
 
 bool lk_worker_is_stopping(lk_worker *worker) {

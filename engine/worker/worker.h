@@ -46,9 +46,12 @@ typedef struct lk_computer {
 /* Why a gallery is out of service. */
 typedef enum lk_outage {
   LK_OUTAGE_NONE,
-  LK_OUTAGE_BEHIND, /* what others have changed could not be read for a while */
+  LK_OUTAGE_BEHIND, /* what others have changed could not be read for a while, or not be loaded */
   LK_OUTAGE_DAMAGED /* until the worker is started again */
 } lk_outage;
+
+/* A gallery that is behind for longer than this would go on to show people who were deleted. */
+#define LK_BEHIND_MOST_US 10000000
 
 typedef struct lk_worker {
   const lk_worker_options *options;
@@ -79,7 +82,7 @@ typedef struct lk_worker {
   bool intake_over;   /* all of them are: no more tasks are taken */
   uint32_t computing; /* threads of the compute stage that have not ended, */
   uint32_t idle;      /* and those that wait for a batch */
-  bool finish_over;
+  bool finish_over, follower_over;
   uint64_t stopped_us;   /* when the worker saw that it must stop; 0: not yet */
   lk_queued *unanswered; /* tasks that were begun, and are to be handed back */
   bool over;             /* everything is answered or handed back, or it is too late */
@@ -95,7 +98,8 @@ typedef struct lk_worker {
   uint64_t probes;   /* searched */
   uint64_t returned; /* jobs that were handed back */
 
-  lk_outage *outages; /* of the gallery of that number */
+  lk_outage *outages;    /* of the gallery of that number */
+  uint64_t *followed_us; /* of each, when the last look for changes began that went well */
 
   lk_refusal_log head_refusals; /* the finish stage's, as is the next one */
   uint64_t published;           /* record that the last head in Redis covers */
@@ -123,10 +127,13 @@ void lk_worker_free_slot(lk_worker *worker, lk_done *slot);
 
 /* Takes the gallery out of service, because its files are damaged, and logs why. The other galleries go on. */
 void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_error *error);
-/* Takes the gallery of this number out of service while it is behind what others have made of it, and puts it back. */
-void lk_worker_suspend(lk_worker *worker, uint32_t number, const lk_error *error);
-void lk_worker_resume(lk_worker *worker, uint32_t number);
-/* LK_EINTERNAL: the gallery is out of service. Clients learn no path. */
+/* Takes the gallery of this number out of service while it is behind what others have made of it, and logs the error.
+ * Returns LK_EINTERNAL, as lk_worker_check_gallery. */
+lk_status lk_worker_suspend(lk_worker *worker, uint32_t number, lk_error *error);
+/* A look for changes that began at this time has found all. The gallery is in service again, if it was behind. */
+void lk_worker_note_followed(lk_worker *worker, uint32_t number, uint64_t since_us);
+/* LK_EINTERNAL: the gallery is out of service. Clients learn no path. One that was not followed for LK_BEHIND_MOST_US
+ * is suspended here, whether looks failed or were not over. */
 lk_status lk_worker_check_gallery(lk_worker *worker, uint32_t number, lk_error *error);
 
 /* Ends the run with an error. The first error counts. */

@@ -104,8 +104,12 @@ LK_API lk_status lk_gallery_open(const char *folder, lk_gallery **gallery, lk_er
  * _find, _export, _evaluate, _dedupe). Of the gallery of an lk_owner only positions change, as it is never behind.
  * A policy that the gallery is bound to is followed without this.
  *
- * LK_EGALLERY: another gallery is there now. LK_ECORRUPT, LK_EFORMAT, LK_EIO: the files cannot be read. The gallery can
- * be searched as before, and may have a first part of the changes; the next call tries again. */
+ * Where the device has no room for what is new beside what is searched, what goes is unloaded first, and searches fail
+ * with LK_EIO until this call returns.
+ *
+ * LK_EGALLERY: another gallery is there now. LK_ECORRUPT, LK_EFORMAT, LK_EIO: the files cannot be read. LK_ENOMEM: also
+ * of the device. The gallery can be searched as before, and may have a first part of the changes; or, after the device
+ * failed or had no room, searches fail with LK_EIO. The next call tries again. */
 LK_API lk_status lk_gallery_refresh(lk_gallery *gallery, bool *changed, lk_error *error);
 
 /* The device on which the gallery was loaded must still be open. NULL is allowed. */

@@ -40,7 +40,7 @@ void lk_gathering_add_part(lk_gathering *gathering, const lk_part *part, uint64_
     if (segment->block.numbers[row] < from_number || !lk_part_lives(part, row)) continue;
     lk_template template = lk_part_template(part, row);
     lk_gathering_add(gathering, &template, (const char *)segment->block.exact + row * row_bytes);
-    if (part->subjects != NULL) gathering->subjects[gathering->count - 1] = part->subjects[row];
+    if (!gathering->for_file && part->subjects != NULL) gathering->subjects[gathering->count - 1] = part->subjects[row];
   }
 }
 

@@ -12,6 +12,7 @@ typedef struct lk_gathering {
   const char **faults;
   uint32_t *subjects; /* their numbers, or LK_SUBJECT_UNKNOWN */
   uint32_t count, room;
+  bool for_file; /* no file has these numbers: they are not read, as loading may be giving them */
 } lk_gathering;
 
 /* Makes room for so many rows. LK_ENOMEM. */

@@ -43,18 +43,44 @@ static lk_status choose_parts(renewal *w, lk_error *error) {
 }
 
 /* The codes of files are verified before they are loaded, as lk_contents_load does. */
-static lk_status load_new(const renewal *w, lk_error *error) {
+static lk_status prepare_new(const renewal *w, lk_error *error) {
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && w->contents->device != NULL && i < w->count; i++)
     if (twin_of(w, i) == NULL && w->parts[i]->file != 0)
       status = lk_segment_verify(&w->parts[i]->segment, LK_SECTION_CODES, error);
-  if (status == LK_OK) status = lk_contents_number(w->contents, w->parts, w->count, error);
-  return status == LK_OK ? lk_contents_load_parts(w->contents, w->parts, w->count, error) : status;
+  return status == LK_OK ? lk_contents_number(w->contents, w->parts, w->count, error) : status;
 }
 
 static void drop_new(const renewal *w) {
   for (uint32_t i = 0; i < w->count; i++)
-    if (twin_of(w, i) == NULL) lk_contents_drop(w->contents, w->parts[i]);
+    if (!lk_catalog_has(w->contents->catalog, w->parts[i])) lk_contents_drop(w->contents, w->parts[i]);
+}
+
+static void set_failure(lk_contents *contents, const lk_error *why) {
+  pthread_rwlock_wrlock(&contents->lock);
+  contents->failure = *why;
+  pthread_rwlock_unlock(&contents->lock);
+}
+
+/* Whether the device has the part, and will not need it. */
+static bool goes(const renewal *w, const lk_part *part) {
+  bool stays = false;
+  for (uint32_t i = 0; i < w->count; i++) stays |= w->parts[i] == part;
+  return !stays && part->resident != NULL;
+}
+
+/* Unloads the parts that go before those are loaded that come; until these are there nobody may search, which then
+ * keeps nobody waiting. False: no part goes. */
+static bool make_room(const renewal *w) {
+  static const lk_error loading = {"the device has no room for what goes and what comes, and loads what comes"};
+  const lk_catalog *catalog = w->contents->catalog;
+  uint32_t first = 0;
+  while (first < catalog->parts_count && !goes(w, catalog->parts[first])) first++;
+  if (first == catalog->parts_count) return false;
+  set_failure(w->contents, &loading);
+  for (uint32_t i = first; i < catalog->parts_count; i++)
+    if (goes(w, catalog->parts[i])) lk_contents_drop(w->contents, catalog->parts[i]);
+  return true;
 }
 
 /* ---- in place, while nobody searches ---- */
@@ -104,29 +130,41 @@ static lk_status put_in_place(const renewal *w, lk_catalog *catalog, lk_error *e
     contents->failure = why;
   }
   pthread_rwlock_unlock(&contents->lock);
-  if (begun) {
+  if (begun)
     lk_contents_retire(contents, before);
-  } else {
+  else
     lk_catalog_release(catalog);
-    drop_new(w);
-  }
   return status == LK_OK ? LK_OK : lk_fail(error, status, "%s", why.text);
 }
 
-static lk_status renew(renewal *w, lk_error *error) {
+static lk_status load_new(const renewal *w, lk_error *error) {
   lk_catalog *catalog;
+  lk_status status = lk_contents_load_parts(w->contents, w->parts, w->count, error);
+  if (status == LK_OK) status = lk_catalog_make(w->parts, w->count, &catalog, error);
+  return status == LK_OK ? put_in_place(w, catalog, error) : status;
+}
+
+static lk_status renew(renewal *w, lk_error *error) {
   lk_status status = choose_parts(w, error);
+  if (status == LK_OK) status = prepare_new(w, error);
   if (status != LK_OK) return status;
   status = load_new(w, error);
-  if (status == LK_OK) status = lk_catalog_make(w->parts, w->count, &catalog, error);
-  if (status == LK_OK) return put_in_place(w, catalog, error);
-  drop_new(w);
+  if (status == LK_ENOMEM && make_room(w)) status = load_new(w, error);
+  if (status != LK_OK) drop_new(w);
   return status;
 }
 
 lk_status lk_renew(lk_contents *contents, const lk_contents *fresh, lk_error *error) {
   renewal w = {.contents = contents, .fresh = fresh};
-  lk_status status = renew(&w, error);
+  const lk_catalog *before = contents->catalog;
+  uint32_t subjects_count = contents->subjects_count;
+  lk_error why;
+  lk_status status = renew(&w, &why);
+  if (status != LK_OK) {
+    if (contents->catalog == before) contents->subjects_count = subjects_count;
+    if (contents->failure.text[0] != '\0') set_failure(contents, &why);
+    lk_fail(error, status, "%s", why.text);
+  }
   free(w.parts);
   free(w.changed);
   return status;

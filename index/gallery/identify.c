@@ -131,6 +131,7 @@ static lk_status run_search(lk_result *result, const lk_query *query, lk_search_
   result->workspace.sight = &result->answer.sight;
   lk_contents_enter(gallery->contents, &result->answer.sight);
   lk_status status = lk_gallery_check_entered(gallery, error);
+  result->answer.behind = status != LK_OK;
   if (status == LK_OK) status = search(result, query, stats, error);
   lk_contents_leave(gallery->contents);
   return status;

@@ -93,8 +93,9 @@ static lk_status renew(lk_gallery *gallery, lk_error *error) {
 
 /* What looks like damage may be an owner that starts, and cuts the tail off a journal: it is read twice. */
 static lk_status follow(lk_gallery *gallery, lk_error *error) {
-  if (go_on(gallery) || renew(gallery, NULL) == LK_OK) return LK_OK;
-  return renew(gallery, error);
+  if (go_on(gallery)) return LK_OK;
+  lk_status status = renew(gallery, error);
+  return status == LK_OK || status == LK_ENOMEM ? status : renew(gallery, error);
 }
 
 lk_status lk_gallery_refresh(lk_gallery *gallery, bool *changed, lk_error *error) {

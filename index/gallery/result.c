@@ -51,6 +51,8 @@ uint64_t lk_result_searched(const lk_result *result) { return result->answer.lis
 
 uint64_t lk_result_epoch(const lk_result *result) { return result->answer.sight.epoch; }
 
+bool lk_result_is_behind(const lk_result *result) { return result->answer.behind; }
+
 uint64_t lk_result_templates(const lk_result *result) { return result->answer.sight.living; }
 
 lk_text lk_result_decision(const lk_result *result) { return result->answer.decision; }
@@ -74,6 +76,7 @@ void lk_result_let_go(lk_result *result) {
 void lk_answer_begin(lk_answer *answer, const lk_gallery *gallery) {
   lk_answer_clear(answer);
   answer->gallery = gallery;
+  answer->behind = false;
 }
 
 void lk_answer_decide(lk_answer *answer, char *decision) {

@@ -13,6 +13,7 @@ typedef struct lk_answer {
   lk_candidate_lists lists;
   char *governed;   /* the decision of a gallery that is bound */
   lk_text decision; /* that, or the decision of a gallery that is not bound */
+  bool behind;      /* the search was refused, as the gallery's memory was behind its files */
 } lk_answer;
 
 struct lk_result {

@@ -12,6 +12,9 @@ void lk_gallery_stat_get_constant(const lk_gallery *gallery, lk_gallery_stat *st
 /* What the gallery was when the result's search began: its epoch, and its templates that were not deleted. */
 uint64_t lk_result_epoch(const lk_result *result);
 uint64_t lk_result_templates(const lk_result *result);
+/* Whether its last search was refused because the gallery's memory was behind its files, which are not damaged:
+ * lk_gallery_refresh may mend it. */
+bool lk_result_is_behind(const lk_result *result);
 /* Empties the result and lets go what it holds of its gallery: files and rows that the gallery has no more. */
 void lk_result_let_go(lk_result *result);
 

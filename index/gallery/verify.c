@@ -72,6 +72,7 @@ static lk_status compare(lk_result *result, const lk_query *query, lk_text subje
   result->workspace.sight = &result->answer.sight;
   lk_contents_enter(gallery->contents, &result->answer.sight);
   lk_status status = lk_gallery_check_entered(gallery, error);
+  result->answer.behind = status != LK_OK;
   if (status == LK_OK) status = compare_all(result, query, subject, error);
   lk_contents_leave(gallery->contents);
   return status;

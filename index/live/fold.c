@@ -198,6 +198,7 @@ static lk_status write_full(fold *f, lk_error *error) {
 static lk_status write_run(fold *f, uint32_t *i, lk_error *error) {
   const lk_catalog *catalog = f->sight.catalog;
   lk_status status = lk_gathering_open(&f->gathering, UINT64_C(2) * LK_SEGMENT_ROWS, error);
+  f->gathering.for_file = true;
   for (; status == LK_OK && *i < catalog->parts_count && f->chosen[*i]; (*i)++) {
     const lk_part *part = catalog->parts[*i];
     status = check_source(part, error);

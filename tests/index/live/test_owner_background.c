@@ -81,6 +81,30 @@ Test(owner_background, and_closing_waits_for_it) {
   cr_assert_gt(expect_rows((uint64_t)TIMES * ROWS), 0, "nothing was folded");
 }
 
+static void *fold_often(void *context) {
+  (void)context;
+  for (int i = 0; i < TIMES; i++) {
+    cr_assert_eq(enroll(), LK_OK);
+    cr_assert_eq(lk_fold(owner, LK_FOLD_JOURNAL, NULL), LK_OK);
+  }
+  return NULL;
+}
+
+/* ThreadSanitizer watches. */
+Test(owner_background, while_the_gallery_is_loaded) {
+  pthread_t thread;
+  lk_device *device;
+  begin();
+  cr_assert_eq(lk_device_open("cpu", 1, &device, NULL), LK_OK);
+  cr_assert_eq(enroll(), LK_OK);
+  cr_assert_eq(pthread_create(&thread, NULL, fold_often, NULL), 0);
+  for (int i = 0; i < 4 * TIMES; i++) cr_assert_eq(lk_owner_load(owner, device, NULL), LK_OK);
+  pthread_join(thread, NULL);
+  lk_owner_close(owner);
+  lk_device_close(device);
+  expect_rows((uint64_t)(TIMES + 1) * ROWS);
+}
+
 /* Nobody is told, and nothing is lost; the next one folds both journals. */
 Test(owner_background, on_a_full_disk) {
   begin();
