@@ -130,7 +130,7 @@ static finds brute_force(float threshold) {
       float score = score_of(a, b);
       if (score >= threshold && strcmp(names[a], names[b]) != 0) add(&all, (found_pair){a, b, score});
     }
-  qsort(all.pairs, all.count, sizeof *all.pairs, compare);
+  if (all.count > 0) qsort(all.pairs, all.count, sizeof *all.pairs, compare);
   return all;
 }
 
