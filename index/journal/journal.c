@@ -17,7 +17,7 @@
 struct lk_journal {
   pthread_mutex_t mutex;
   pthread_cond_t ended; /* a group's writing */
-  lk_folder folder; /* that has it */
+  lk_folder folder;     /* that has it */
   uint32_t id;
   const lk_disk *disk;
   int fd; /* stands at the end of what was written */
