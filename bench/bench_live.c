@@ -20,7 +20,7 @@
 /* 5,000 templates a second, half of them enrolled and half deleted, in so many groups. */
 enum { CHANGES_A_SECOND = 5000, GROUPS_A_SECOND = 100, GROUP_ROWS = CHANGES_A_SECOND / 2 / GROUPS_A_SECOND };
 enum { CLIENTS = 128 }; /* each waits for one change at a time */
-enum { PIECE_SECONDS = 4, JOURNAL_RECORDS = 100000, SINGLES = 20000, SINGLE_THREADS = 8, REPEAT_MOST = 101 };
+enum { PIECE_SECONDS = 4, JOURNAL_RECORDS = 100000, SINGLES = 1000000, SINGLE_THREADS = 8, REPEAT_MOST = 101 };
 
 typedef struct bench {
   const options *options;
