@@ -61,8 +61,7 @@ static lk_status make_rest(const lk_contents *contents, const lk_gathering *rest
   lk_status status = LK_OK;
   for (uint32_t first = 0; status == LK_OK && first < rest->count; first += LK_SEGMENT_ROWS) {
     uint32_t left = rest->count - first, rows = left < LK_SEGMENT_ROWS ? left : LK_SEGMENT_ROWS;
-    status =
-        lk_gathering_make(rest, first, rows, contents->shape, "rows of the journal", pool, &parts[*count], error);
+    status = lk_gathering_make(rest, first, rows, contents->shape, "rows of the journal", pool, &parts[*count], error);
     *count += status == LK_OK;
   }
   return status;

@@ -6,8 +6,9 @@
 #include "index/catalog/contents.h"
 
 /* The catalog will have these parts, each new or one that it has, and then those rows of its parts in memory that have
- * numbers from `first_number` on, in parts of LK_SEGMENT_ROWS rows at the most. Parts are in the order of their rows' numbers. Searches go on until the
- * last moment. One thread at a time changes the contents. On failure nothing has changed. */
+ * numbers from `first_number` on, in parts of LK_SEGMENT_ROWS rows at the most. Parts are in the order of their rows'
+ * numbers. Searches go on until the last moment. One thread at a time changes the contents. On failure nothing has
+ * changed. */
 lk_status lk_adopt(lk_contents *contents, lk_part *const *files, uint32_t files_count, uint64_t first_number,
                    lk_pool *pool, lk_error *error);
 

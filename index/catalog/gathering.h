@@ -33,9 +33,8 @@ lk_segment_content lk_gathering_content(const lk_gathering *gathering, lk_shape 
 /* Drops the first `count` rows. */
 void lk_gathering_drop(lk_gathering *gathering, uint32_t count);
 
-/* Makes a part in memory of `count` of the rows from `first` on, up to LK_SEGMENT_ROWS, with the numbers of their subjects;
- * *part is NULL if there are none. LK_ECORRUPT:
- * a row is not what was enrolled. */
+/* Makes a part in memory of `count` of the rows from `first` on, up to LK_SEGMENT_ROWS, with the numbers of their
+ * subjects; *part is NULL if there are none. LK_ECORRUPT: a row is not what was enrolled. */
 lk_status lk_gathering_make(const lk_gathering *gathering, uint32_t first, uint32_t count, lk_shape shape,
                             const char *name, lk_pool *pool, lk_part **part, lk_error *error);
 

@@ -25,8 +25,8 @@ lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error);
 /* Starts a fold in the background if the journal has become large. */
 void lk_fold_if_due(lk_owner *owner);
 
-/* Whether the journal may grow. LK_EIO: folds have failed for so long that it may not. LK_EBUSY: a fold takes so long. Both
- * see to it that one runs. */
+/* Whether the journal may grow. LK_EIO: folds have failed for so long that it may not. LK_EBUSY: a fold takes so long.
+ * Both see to it that one runs. */
 lk_status lk_fold_check(lk_owner *owner, lk_error *error);
 
 /* Makes the journal that takes the place of one that is sealed. The caller has the turn, or is alone. LK_EIO. */

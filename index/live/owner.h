@@ -23,7 +23,7 @@ struct lk_owner {
   uint64_t boundary;               /* where there are two journals: the next number when the second one began */
   lk_error failure;                /* why it takes no more changes; "": it does */
   uint64_t fold_at;                /* begins a fold when so much is recorded; 0: when it is due */
-  uint64_t retry_us; /* a full journal is not folded again before that */
+  uint64_t retry_us;               /* a full journal is not folded again before that */
   lk_error fold_failure;           /* of the last fold; "": it was none */
   lk_result *matches;              /* of the duplicate check; NULL: there was none yet; only with the turn */
   uint64_t next_free;              /* all numbers below that are not a template's are keys; only with the turn */

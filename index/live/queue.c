@@ -6,7 +6,7 @@
 #include "index/live/fold.h"
 #include "index/live/match.h"
 
-#define RECORD_BYTES UINT64_C(256)             /* about, without its vector */
+#define RECORD_BYTES UINT64_C(256)       /* about, without its vector */
 #define GROUP_BYTES (UINT64_C(32) << 20) /* of the requests that go together; one may have more */
 
 static uint64_t vector_bytes(const lk_draft *draft, uint32_t dim) {

@@ -31,7 +31,8 @@ static lk_part *part_of(uint32_t first, uint32_t count, const char *name) {
         .number = r, .key = lk_text_of(keys[r]), .subject = lk_text_of("s"), .version = 1, .expires_ms = LK_NEVER};
     lk_gathering_add(&gathering, &t, &rows[r]);
   }
-  cr_assert_eq(lk_gathering_make(&gathering, 0, gathering.count, shape, name, NULL, &part, &error), LK_OK, "%s", error.text);
+  cr_assert_eq(lk_gathering_make(&gathering, 0, gathering.count, shape, name, NULL, &part, &error), LK_OK, "%s",
+               error.text);
   lk_gathering_free(&gathering);
   return part;
 }
