@@ -38,7 +38,9 @@ lk_command_run lk_command_policy_check, lk_command_policy_explain;
 lk_command_run lk_command_audit_verify, lk_command_audit_show, lk_command_audit_head, lk_command_key;
 /* Error rates: engine/cli/command_evaluate.c */
 lk_command_run lk_command_evaluate;
-/* Redis: engine/cli/command_queue.c */
-lk_command_run lk_command_serve, lk_command_submit;
+/* Worker: engine/cli/command_serve.c */
+lk_command_run lk_command_serve;
+/* Client: engine/cli/command_submit.c */
+lk_command_run lk_command_submit;
 
 #endif

@@ -150,6 +150,7 @@ static const struct {
     {"--device", read_text, offsetof(lk_options, device)},
     {"--dim", read_u32, offsetof(lk_options, dim)},
     {"--fpir", read_double, offsetof(lk_options, fpir)},
+    {"--follow", read_flag, offsetof(lk_options, follow)},
     {"--fuse", read_fusion, offsetof(lk_options, fusion)},
     {"--format", read_format, offsetof(lk_options, format)},
     {"--gallery", read_text, offsetof(lk_options, gallery)},

@@ -24,7 +24,7 @@ typedef struct lk_options {
   float threshold;       /* -INFINITY: not given */
   double fpir;           /* NaN: not given */
   float match_threshold; /* NaN: not given */
-  bool by_subject, stats, groups, lost_audit_log, never, replace, has_tags, has_mask;
+  bool by_subject, stats, groups, lost_audit_log, never, replace, has_tags, has_mask, follow;
   const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at;
   bool is_signed, granted;
   uint32_t probes;

@@ -1,4 +1,4 @@
-/* The follower brings the galleries up to what other processes have made of them: a change that one of them was
+/* The follower brings galleries that others own up to what these have made of them: a change that one of them was
  * promised is seen by all searches that begin a second later. It has a thread of its own, since loading what is new can
  * take longer than the steward may be away, and whoever changes a gallery makes searches wait, which the scrubber, that
  * runs when nothing else wants to, must not do. */
@@ -85,7 +85,8 @@ void *lk_follower_main(void *argument) {
     return NULL;
   }
   do
-    for (uint32_t i = 0; i < count && goes_on(worker); i++) follow(worker, i, &followings[i]);
+    for (uint32_t i = 0; i < count && goes_on(worker); i++)
+      if (worker->options->owners[i] == NULL) follow(worker, i, &followings[i]);
   while (wait_for_look(worker));
   free(followings);
   return NULL;

@@ -5,13 +5,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include <likeness/likeness.h>
+#include <likeness/owner.h>
 #include "engine/queue/address.h"
 #include "governance/governance.h"
 
 typedef struct lk_worker_options {
   lk_address address;
   lk_gallery **galleries; /* loaded, each of another name, since their streams are named after them */
+  lk_owner **owners;      /* of each; NULL: another process changes it, and this worker follows */
   uint32_t galleries_count;
   uint32_t searches;         /* that run side by side, of lk_device_searches; at least 1 */
   uint32_t batch_probes;     /* preferred */

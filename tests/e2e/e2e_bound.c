@@ -227,7 +227,7 @@ Test(bound, a_worker_follows_its_policy) {
 /* It took its rules when it started, so it cannot tell what the new ones say. */
 Test(bound, a_worker_refuses_jobs_for_a_gallery_that_is_bound_anew) {
   redis_server_start(&redis, true);
-  worker_start(&worker, NULL);
+  worker_start(&worker, "--follow", NULL);
   cr_assert_eq(submit_later("demo"), 0, "%s", process_log(&one));
   process_close(&one);
   bind();

@@ -75,7 +75,7 @@ static void drop(lk_owner *owner, const char *key) {
 }
 
 Test(follow, what_is_enrolled_in_bulk_is_found) {
-  worker_start(&worker, NULL);
+  worker_start(&worker, "--follow", NULL);
   cr_assert(!finds("600"));
   cr_assert_eq(ask("total"), FACES_ROWS);
   int64_t epoch = ask("epoch");
@@ -88,7 +88,7 @@ Test(follow, what_is_enrolled_in_bulk_is_found) {
 }
 
 Test(follow, what_an_owner_deletes_is_found_no_more) {
-  worker_start(&worker, NULL);
+  worker_start(&worker, "--follow", NULL);
   lk_owner *owner = own();
   enroll(owner, "new");
   wait_a_second();
@@ -129,7 +129,7 @@ Test(follow, a_gallery_that_cannot_be_followed) {
   snprintf(journal, sizeof journal, "%s/journal-000002.lkj", faces);
   strcpy(kept, files_path("kept"));
   lk_owner_close(own());
-  worker_start(&worker, NULL);
+  worker_start(&worker, "--follow", NULL);
   cr_assert_eq(rename(journal, kept), 0);
   uint64_t since_us = lk_clock_us();
   wait_a_second();
@@ -152,7 +152,7 @@ Test(follow, a_gallery_that_cannot_be_followed) {
 Test(follow, a_gallery_whose_changes_take_long_to_load) {
   const char *late = files_gallery("late", LK_COSINE, FACES_DIM);
   const char *const words[] = {
-      "/usr/bin/env", "LD_PRELOAD=" SLOW_LOAD_LIBRARY, LIKENESS_PROGRAM, "serve", late, "--redis", redis.url, NULL};
+      "/usr/bin/env", "LD_PRELOAD=" SLOW_LOAD_LIBRARY, LIKENESS_PROGRAM, "serve", late, "--redis", redis.url, "--follow", NULL};
   const test_job job = {.stream = "lk:{late}:q:lo", .gallery = "late"};
   random_state random = {8};
   float *rows = files_random(&random, FACES_ROWS, FACES_DIM);
