@@ -16,5 +16,5 @@ endforeach()
 read_text(library library)
 read_text(script script)
 file(WRITE ${TO} "#include \"engine/queue/functions.h\"\n
-const char lk_functions_library[] =\n  \"#!lua name=likeness_4\\n\"\n  \"${body}${library}\";\n
+const char lk_functions_library[] =\n  \"#!lua name=likeness_5\\n\"\n  \"${body}${library}\";\n
 const char lk_functions_script[] =\n  \"#!lua flags=allow-oom\\n\"\n  \"${body}${script}\";\n")

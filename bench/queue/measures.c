@@ -117,7 +117,7 @@ static void print_cost(const queue_options *o, const serving_options *on, const 
   double search_us = search->cpu_us * plan->job_probes, beyond_us = outcome->workers_us - search_us;
   char what[100];
   snprintf(what, sizeof what, "%s, %s, jobs of %u, %s loop (batches of %u)",
-           o->way == SUBMISSION_XADD ? "XADD" : "lk_submit_4", on->aof ? "AOF" : "no AOF", plan->job_probes,
+           o->way == SUBMISSION_XADD ? "XADD" : "lk_submit_5", on->aof ? "AOF" : "no AOF", plan->job_probes,
            plan->rate > 0 ? "open" : "closed", batch_of(outcome, plan->job_probes));
   print_row(what, rate_of(outcome), "jobs/s");
   if (plan->job_probes == 1) {

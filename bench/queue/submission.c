@@ -14,7 +14,7 @@ static void add_command(const submission *s, generator_link *link, size_t field_
   } else {
     generator_begin(link, 4 + field_words);
     generator_add_string(link, "FCALL");
-    generator_add_string(link, "lk_submit_4");
+    generator_add_string(link, "lk_submit_5");
     generator_add_string(link, "1");
     generator_add_string(link, s->stream);
   }
@@ -40,6 +40,6 @@ void submission_check(const submission *s, generator_reply reply) {
   if (part.type == '-') generator_fail(&part);
   if (s->way == SUBMISSION_XADD) return;
   if (part.type != '*' || part.number < 1 || !generator_next(&reply, &part) || part.type != '$')
-    bench_fail("lk_submit_4 answered in another shape");
+    bench_fail("lk_submit_5 answered in another shape");
   if (part.length != 6 || memcmp(part.text, "QUEUED", 6) != 0) generator_fail(&part);
 }

@@ -40,6 +40,10 @@ lk_status lk_keys_make(const char *gallery, lk_keys *keys, lk_error *error) {
   make(keys->cancelled, gallery, "cancelled");
   make(keys->replies, gallery, "r:");
   make(keys->once, gallery, "signed:");
+  make(keys->log, gallery, "log");
+  make(keys->log_state, gallery, "log:state");
+  make(keys->log_readers, gallery, "log:readers");
+  make(keys->vectors, gallery, "v:");
   return LK_OK;
 }
 

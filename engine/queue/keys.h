@@ -26,6 +26,10 @@ typedef struct lk_keys {
   char cancelled[LK_KEY_SIZE];                      /* jobs that need no search any more */
   char replies[LK_KEY_SIZE];                        /* prefix of a client's list */
   char once[LK_KEY_SIZE];                           /* prefix of what remembers a signed job */
+  char log[LK_KEY_SIZE];                            /* stream of the gallery's changes */
+  char log_state[LK_KEY_SIZE];                      /* where the log ends, and who owns it */
+  char log_readers[LK_KEY_SIZE];                    /* how far each worker has applied the log */
+  char vectors[LK_KEY_SIZE];                        /* prefix of the vectors of an entry of the log */
 } lk_keys;
 
 /* LK_EINVAL: this is neither a gallery's name nor the name of a partition, "faces/1", which the protocol reserves. */

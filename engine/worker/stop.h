@@ -1,5 +1,5 @@
 /* The end of a worker. Once it is told to stop, it begins no batch any more: what waits is handed back at once
- * (lk_return_4), so that other workers take it; what was begun is finished. What is not answered after eight seconds is
+ * (lk_return_5), so that other workers take it; what was begun is finished. What is not answered after eight seconds is
  * handed back too, and after ten the worker is gone, whatever hangs. */
 #ifndef ENGINE_WORKER_STOP_H
 #define ENGINE_WORKER_STOP_H

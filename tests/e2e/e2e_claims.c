@@ -178,8 +178,8 @@ Test(claims, a_claim_is_refused_midway) {
   start_workers(1, "8");
   await_replies("me", 1, 9000);
   sleep_ms(3000);
-  const char *refusal = strstr(process_log(&workers[0]), "redis refused lk_claim_4");
-  cr_assert(refusal != NULL && strstr(refusal + 1, "redis refused lk_claim_4") == NULL, "%s", process_log(&workers[0]));
+  const char *refusal = strstr(process_log(&workers[0]), "redis refused lk_claim_5");
+  cr_assert(refusal != NULL && strstr(refusal + 1, "redis refused lk_claim_5") == NULL, "%s", process_log(&workers[0]));
   cr_assert_eq(pending(), 0);
 }
 

@@ -97,7 +97,7 @@ static bool send_one(client *c, uint32_t number) {
   lk_command_clear(&c->command);
   if (c->kind == CLIENT_IDEMPOTENT) {
     lk_command_add_string(&c->command, "FCALL");
-    lk_command_add_string(&c->command, "lk_submit_4");
+    lk_command_add_string(&c->command, "lk_submit_5");
     lk_command_add_string(&c->command, "1");
   } else {
     lk_command_add_string(&c->command, "XADD");
@@ -108,7 +108,7 @@ static bool send_one(client *c, uint32_t number) {
   return c->link != NULL && lk_redis_send(c->link, &c->command, NULL) == LK_OK;
 }
 
-/* The entry that Redis acknowledged: XADD's reply, or that of lk_submit_4. False: it is not accepted. */
+/* The entry that Redis acknowledged: XADD's reply, or that of lk_submit_5. False: it is not accepted. */
 static bool read_entry(const lk_redis_reply *reply, lk_entry *entry, bool *kept) {
   size_t length = 0;
   const char *id = lk_redis_reply_string(reply, &length);
@@ -179,7 +179,7 @@ static void forget(client *c, const char *key, const lk_redis_reply *replies) {
   char ids[READ_MOST][16];
   lk_command_clear(&c->command);
   lk_command_add_string(&c->command, "FCALL");
-  lk_command_add_string(&c->command, "lk_forget_4");
+  lk_command_add_string(&c->command, "lk_forget_5");
   lk_command_add_string(&c->command, "1");
   lk_command_add_string(&c->command, key);
   for (size_t i = 0; i < lk_redis_reply_elements(replies) && i < READ_MOST; i++) {
@@ -255,7 +255,7 @@ static uint32_t make_jobs(client *c, uint32_t most) {
 static void cancel_one(client *c) {
   char id[16];
   uint32_t number = c->open[random_below(&c->random, c->open_count)].number;
-  const char *const words[] = {"FCALL", "lk_cancel_4", "1", FACES_CANCELLED, c->to, id};
+  const char *const words[] = {"FCALL", "lk_cancel_5", "1", FACES_CANCELLED, c->to, id};
   snprintf(id, sizeof id, "%u", number);
   account_cancel(c->options->account, number);
   lk_redis_reply_free(call(c, sizeof words / sizeof words[0], words));

@@ -2,7 +2,7 @@
  * broken connection and send again what Redis did not acknowledge.
  *
  * patient   sends with XADD and reads its list with LRANGE, then removes what it read, so that it loses nothing
- * idempotent  sends with lk_submit_4, reads with LPOP, sends again what is not answered, and cancels now and then a job
+ * idempotent  sends with lk_submit_5, reads with LPOP, sends again what is not answered, and cancels now and then a job
  * fickle    sends under a name, goes without reading, and comes back to that name's list later
  */
 #ifndef TESTS_FAULTS_CROWD_H

@@ -49,7 +49,7 @@ static void refuse(client *c, const char *why, uint64_t ms) {
   c->send_us = lk_clock_us() + ms * 1000;
 }
 
-/* What lk_submit_4 said of a job. NULL: the line broke. */
+/* What lk_submit_5 said of a job. NULL: the line broke. */
 static lk_status take_receipt(client *c, uint64_t number, const lk_redis_reply *receipt, lk_error *error) {
   lk_window_job *job = lk_window_job_at(&c->window, number);
   if (receipt == NULL) return LK_OK;

@@ -23,7 +23,7 @@ lk_status lk_job_writer_make(lk_job_writer *writer, const lk_client_job *job, co
                              lk_error *error);
 void lk_job_writer_free(lk_job_writer *writer);
 
-/* Writes the call of lk_submit_4 for the job with this number, which is also its id. The command lives until the next
+/* Writes the call of lk_submit_5 for the job with this number, which is also its id. The command lives until the next
  * one is written. A job is signed anew each time: where Redis still knows it under its id, the entry of then is
  * answered; where Redis lost it, a worker may have met the signature of then, and would refuse it as a copy. */
 lk_status lk_job_writer_write(lk_job_writer *writer, uint64_t number, lk_error *error);

@@ -123,4 +123,4 @@ local function claim_fault(keys, argv)
   return fault or streams_fault(keys, 2, gallery_part(keys[1], 'workers'))
 end
 
-define('lk_claim_4', claim, claim_fault, 'allow-oom')
+define('lk_claim_5', claim, claim_fault, 'allow-oom')

@@ -36,24 +36,19 @@ local function forget_jobs(part, stream, group, entries, groups)
 end
 
 -- Why lists can take no reply, by the numbers of the lists: their keys hold something else.
-local function refused_lists(keys, last)
+local function refused_lists(keys, first, last)
   local refused = {}
-  for i = 3, last do
+  for i = first, last do
     local kind = redis.call('TYPE', keys[i]).ok
-    if kind ~= 'list' and kind ~= 'none' then refused[i - 2] = 'the key of the replies holds a ' .. kind end
+    if kind ~= 'list' and kind ~= 'none' then refused[i - first + 1] = 'the key of the replies holds a ' .. kind end
   end
   return refused
 end
 
--- The hashes in which the lists' clients have jobs that lk_submit_4 sent, by the numbers of the lists.
-local function kept_hashes(keys, last, part, now)
+-- The hashes in which the lists' clients have jobs that lk_submit_5 sent, by the numbers of the lists.
+local function kept_hashes(keys, first, last, part, now)
   local kept = {}
-  for i = 3, last do
-    kept[i - 2] = {}
-    for _, key in ipairs(kept_keys(part, client_of(keys[i]), now)) do
-      if redis.call('TYPE', key).ok == 'hash' then table.insert(kept[i - 2], key) end
-    end
-  end
+  for i = first, last do table.insert(kept, (sound_keys(part, client_of(keys[i]), now))) end
   return kept
 end
 
@@ -111,7 +106,7 @@ local function finish(keys, argv)
   if last < #keys and not redis.acl_check_cmd('GET', keys[#keys]) then
     return redis.error_reply('NOPERM get is not allowed')
   end
-  local refused, hashes = refused_lists(keys, last), kept_hashes(keys, last, part, now)
+  local refused, hashes = refused_lists(keys, 3, last), kept_hashes(keys, 3, last, part, now)
   local groups, undelivered = living_groups(part, stream, argv[1], now), 0
   local lists, done, finished, untimely = take_jobs(keys, argv, now)
   for list, places in pairs(lists) do
@@ -182,5 +177,5 @@ local function discard_fault(keys, argv)
     (not is_entry(argv[2]) and 'argument 2 is not the id of an entry' or nil)
 end
 
-define('lk_finish_4', finish, finish_fault, 'allow-oom')
-define('lk_discard_4', discard, discard_fault, 'allow-oom')
+define('lk_finish_5', finish, finish_fault, 'allow-oom')
+define('lk_discard_5', discard, discard_fault, 'allow-oom')

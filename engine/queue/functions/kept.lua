@@ -1,6 +1,6 @@
--- What becomes of jobs that lk_submit_4 sent. A hash for each client and hour has the field of each job's id: `q` with the
--- stream and the entry until the job is answered, `r` with the reply afterwards. The empty field counts the replies'
--- bytes.
+-- What becomes of jobs that lk_submit_5 sent, and of all changes. A hash for each client and hour has the field of each
+-- job's id: `q` with the stream and the entry until the job is answered, `m` with the number of its entry in the log while
+-- it is there and not answered, `r` with the reply afterwards. The empty field counts the replies' bytes.
 
 local HOUR_MS = 3600000
 local KEPT_BYTES = 64 * 1024 * 1024 -- of a client's replies, in an hour
@@ -12,6 +12,15 @@ local function kept_keys(part, to, now)
   local hour = math.floor(now / HOUR_MS)
   local other = math.floor((now + 60000) / HOUR_MS) > hour and hour + 1 or hour - 1
   return {part .. 'j:' .. hour .. ':' .. to, part .. 'j:' .. other .. ':' .. to}, (hour + 2) * HOUR_MS
+end
+
+-- The same, without keys that hold something else.
+local function sound_keys(part, to, now)
+  local sound, kept, expires_ms = {}, kept_keys(part, to, now)
+  for _, key in ipairs(kept) do
+    if redis.call('TYPE', key).ok == 'hash' then table.insert(sound, key) end
+  end
+  return sound, kept[1], expires_ms
 end
 
 -- What is kept of the job.
@@ -29,6 +38,18 @@ local function note_queued(key, expires_ms, id, text)
   redis.call('PEXPIREAT', key, expires_ms, 'NX')
 end
 
+local function logged_text(seq) return 'm' .. seq end
+
+-- Notes that the job was logged at this time (Unix, ms) as this entry, unless it is answered, or would be forgotten by now.
+local function note_logged(part, to, id, seq, at)
+  local sound, key, expires_ms = sound_keys(part, to, at)
+  local found = find_kept(sound, id)
+  if expires_ms <= now_ms() or (found and found:sub(1, 1) == 'r') then return end
+  for _, other in ipairs(sound) do redis.call('HDEL', other, id) end
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'hash' or kind == 'none' then note_queued(key, expires_ms, id, logged_text(seq)) end
+end
+
 -- How much of the client's share a field takes. A job that is queued takes nothing, so that nobody need look what a field
 -- holds when it goes.
 local function weight_of(bytes) return math.max(0, bytes - QUEUED_BYTES) end
@@ -42,8 +63,8 @@ local function forget_kept(key, ids)
   if redis.call('HLEN', key) == 1 and redis.call('HEXISTS', key, '') == 1 then redis.call('DEL', key) end
 end
 
--- Keeps these replies, {id, reply, queued}, of jobs that lk_submit_4 sent; of the others nothing is known. A reply beyond
--- the client's share is not kept: sent again, its job is searched again.
+-- Keeps these replies, {id, reply, what is kept until then}; of other jobs nothing is known. A reply beyond the client's
+-- share is not kept: sent again, its job is searched again. A change has the same share once more, which no searches fill.
 local function keep_replies(part, key, replies)
   local ids, pairs_kept, dropped = {''}, {}, {}
   for _, job in ipairs(replies) do table.insert(ids, job[1]) end
@@ -52,7 +73,7 @@ local function keep_replies(part, key, replies)
   for i, job in ipairs(replies) do
     if found[i + 1] == job[3] then
       local more = weight_of(#job[2] + 1)
-      if bytes + more > KEPT_BYTES then
+      if bytes + more > (job[3]:sub(1, 1) == 'm' and 2 or 1) * KEPT_BYTES then
         table.insert(dropped, job[1])
       else
         bytes = bytes + more

@@ -20,5 +20,5 @@ local function head_fault(keys, argv)
     (not whole(argv[1], 1, MOST) and 'argument 1 is not a whole number above 0' or nil)
 end
 
-define('lk_once_4', once, once_fault, 'allow-oom')
-define('lk_head_4', head, head_fault, 'allow-oom')
+define('lk_once_5', once, once_fault, 'allow-oom')
+define('lk_head_5', head, head_fault, 'allow-oom')

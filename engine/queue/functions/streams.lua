@@ -158,6 +158,6 @@ local function mend_fault(keys, argv)
   return counts_fault(keys, argv, 1, nil, 2, 2) or streams_fault(keys, 1) or empty_fault(argv, 1, 1) or ms_fault(argv, 2)
 end
 
-define('lk_join_4', join, group_fault, 'allow-oom')
-define('lk_trim_4', trim, group_fault, 'allow-oom')
-define('lk_mend_4', mend, mend_fault, 'allow-oom')
+define('lk_join_5', join, group_fault, 'allow-oom')
+define('lk_trim_5', trim, group_fault, 'allow-oom')
+define('lk_mend_5', mend, mend_fault, 'allow-oom')

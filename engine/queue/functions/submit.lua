@@ -43,14 +43,15 @@ local function earlier(part, to, id, kept, now)
     bound_list(part, list, replies)
     return {'ANSWERED', ''}
   end
+  if found:sub(1, 1) == 'm' then return {'WAITING', ''} end
   local stream, entry = found:match('^q(%S+) (%S+)$')
   if waits(part, part .. stream, entry, now) then return {'WAITING', entry} end
 end
 
 -- Sends a job, unless the client sent one of the same id before: then the answer to that one is its answer.
 -- KEYS: the stream. ARGV: the fields' names and values in turn.
--- Returns {'QUEUED', entry}; {'WAITING', entry}: it was queued before; {'ANSWERED', ''}: its reply was pushed again; or
--- {'EBUSY', ms}: Redis is nearly full, send it again after so long.
+-- Returns {'QUEUED', entry}; {'WAITING', entry}: it was queued before, with '' it is in the log; {'ANSWERED', ''}: its reply
+-- was pushed again; or {'EBUSY', ms}: Redis is nearly full, send it again after so long.
 local function submit(keys, argv)
   local part, now, to, id = stream_part(keys[1]), now_ms(), sender_of(argv)
   local kept, expires_ms = kept_keys(part, to, now)
@@ -155,7 +156,7 @@ local function where_fault(keys, argv)
   if keys[2] ~= part .. 'workers' then return 'key 2 is not ' .. part .. 'workers' end
 end
 
-define('lk_submit_4', submit, submit_fault)
-define('lk_forget_4', forget, forget_fault, 'allow-oom')
-define('lk_cancel_4', cancel, cancel_fault, 'allow-oom')
-define('lk_where_4', where, where_fault, 'no-writes')
+define('lk_submit_5', submit, submit_fault)
+define('lk_forget_5', forget, forget_fault, 'allow-oom')
+define('lk_cancel_5', cancel, cancel_fault, 'allow-oom')
+define('lk_where_5', where, where_fault, 'no-writes')

@@ -115,7 +115,7 @@ local function leave_fault(keys, argv)
     key_fault(keys, 'workers', 'the workers of a gallery') or streams_fault(keys, 2, gallery_part(keys[1], 'workers'))
 end
 
-define('lk_lease_4', lease, lease_fault, 'allow-oom')
-define('lk_run_4', run, run_fault, 'allow-oom')
-define('lk_return_4', hand_back, hand_back_fault, 'allow-oom')
-define('lk_leave_4', leave, leave_fault, 'allow-oom')
+define('lk_lease_5', lease, lease_fault, 'allow-oom')
+define('lk_run_5', run, run_fault, 'allow-oom')
+define('lk_return_5', hand_back, hand_back_fault, 'allow-oom')
+define('lk_leave_5', leave, leave_fault, 'allow-oom')

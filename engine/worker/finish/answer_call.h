@@ -1,4 +1,4 @@
-/* A call of lk_finish_4: the answers to tasks of one stream. It is bounded, so that it takes little memory and does not
+/* A call of lk_finish_5: the answers to tasks of one stream. It is bounded, so that it takes little memory and does not
  * keep Redis from others for long: at most 1000 tasks, and 4 MiB of replies or one reply that is larger. */
 #ifndef ENGINE_WORKER_FINISH_ANSWER_CALL_H
 #define ENGINE_WORKER_FINISH_ANSWER_CALL_H

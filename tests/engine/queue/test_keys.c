@@ -20,6 +20,10 @@ Test(keys, of_a_gallery) {
   cr_assert_str_eq(keys.cancelled, "lk:{faces}:cancelled");
   cr_assert_str_eq(keys.replies, "lk:{faces}:r:");
   cr_assert_str_eq(keys.once, "lk:{faces}:signed:");
+  cr_assert_str_eq(keys.log, "lk:{faces}:log");
+  cr_assert_str_eq(keys.log_state, "lk:{faces}:log:state");
+  cr_assert_str_eq(keys.log_readers, "lk:{faces}:log:readers");
+  cr_assert_str_eq(keys.vectors, "lk:{faces}:v:");
 }
 
 Test(keys, the_longest_name) {

@@ -25,10 +25,10 @@ static void expect_log(const char *expected) {
 
 Test(refusal_log, a_cause_is_logged_once) {
   for (int round = 0; round < 3; round++) {
-    lk_refusal_log_say(&refusals, "lk_lease_4", "NOPERM a");
+    lk_refusal_log_say(&refusals, "lk_lease_5", "NOPERM a");
     lk_refusal_log_end_round(&refusals);
   }
-  expect_log("likeness: stage: redis refused lk_lease_4: NOPERM a\n");
+  expect_log("likeness: stage: redis refused lk_lease_5: NOPERM a\n");
 }
 
 Test(refusal_log, another_cause_is_logged) {
