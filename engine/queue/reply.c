@@ -145,17 +145,27 @@ static void append_printed(lk_bytes *out, json_t *json, size_t cut_off) {
   json_decref(json);
 }
 
+static void append_member(const lk_reply_head *head, lk_bytes *out) {
+  lk_bytes_append(out, ",\"", 2);
+  lk_bytes_append(out, head->member, strlen(head->member));
+  lk_bytes_append(out, "\":", 2);
+  append_text(out, head->text);
+}
+
 /* A tree of all candidates would take fifty times the memory of what they are printed as; so each list is printed by
- * itself, into the reply's last member. */
+ * itself, into the reply's last member. What is told beside candidates is JSON already. */
 void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out) {
+  bool tells = head->status == LK_OK && head->member != NULL && head->text.length > 0;
   json_t *root =
-      json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:[]}", "v", 1, "status",
+      json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "v", 1, "status",
                 lk_status_name(head->status), "id", json_text(head->id), "gallery", json_text(head->gallery), "model",
-                json_text(head->model), "text", json_remark(head->text), "decision",
+                json_text(head->model), "text", json_remark(tells ? (lk_text){0} : head->text), "decision",
                 decision != NULL ? json_incref((json_t *)decision) : json_null(), "epoch", (json_int_t)head->epoch,
                 "searched", (json_int_t)head->searched, "total", (json_int_t)head->total, "wait_us",
-                (json_int_t)head->wait_us, "compute_us", (json_int_t)head->compute_us, "probes");
-  append_printed(out, root, strlen("]}"));
+                (json_int_t)head->wait_us, "compute_us", (json_int_t)head->compute_us);
+  append_printed(out, root, strlen("}"));
+  if (tells) append_member(head, out);
+  lk_bytes_append(out, ",\"probes\":[", strlen(",\"probes\":["));
   for (uint32_t list = 0; list < head->probes; list++) {
     if (list > 0) lk_bytes_append(out, ",", 1);
     append_printed(out, candidates_to_json(part, list), 0);

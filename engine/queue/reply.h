@@ -14,12 +14,14 @@
 /* All of a reply except its candidates. */
 typedef struct lk_reply_head {
   lk_status status;
-  lk_text id, gallery, model, text; /* text: what went wrong, empty when nothing did. With an error no model, */
+  lk_text id, gallery, model, text; /* text: what went wrong; with OK what is told beside candidates, as JSON
+                                     * (engine/queue/reply_text.h), or nothing. With an error no model, */
   lk_text decision;                 /* JSON: what rules governed it (docs/policy.md); only of a reply that was read */
   uint64_t epoch;                   /* epoch (of the gallery, as it was searched), */
   uint64_t searched, total;         /* or numbers (of templates compared, and that there are) */
   uint32_t wait_us, compute_us;
-  uint32_t probes; /* 0 with an error */
+  uint32_t probes;    /* 0 with an error */
+  const char *member; /* of the reply as JSON that has what `text` tells; NULL: none. Not in a reply that was read */
 } lk_reply_head;
 
 /* Reads a reply: the head at once, the candidates one by one. */
@@ -47,7 +49,8 @@ uint32_t lk_reply_list_candidates(const lk_reply_part *part, uint32_t list); /* 
 /* The hash of those lists as they are released, for the decision with this id. It is the same for both forms of the
  * reply. */
 void lk_reply_hash(const lk_reply_part *part, uint32_t lists, const char *id, char hex[LK_EVIDENCE_HEX]);
-/* Appends a reply. `decision`: the decision record (governance/decision_record.h); NULL for none. */
+/* Appends a reply; `part` may be NULL where the head has no probes. `decision`: the decision record
+ * (governance/decision_record.h); NULL for none. */
 void lk_reply_encode(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
 void lk_reply_encode_json(const lk_reply_head *head, const lk_reply_part *part, const json_t *decision, lk_bytes *out);
 

@@ -1,5 +1,5 @@
 /* Status codes and their descriptions. A function that fails returns a status and writes the reason into an lk_error
- * that the caller owns. Codes up to EBADJOB also travel in replies, so their numbers never change. */
+ * that the caller owns. Codes up to EEXIST also travel in replies, so their numbers never change. */
 #ifndef LIKENESS_STATUS_H
 #define LIKENESS_STATUS_H
 
@@ -24,12 +24,12 @@ extern "C" {
   X(11, EPOISON, "the job was given up after repeated failures")          \
   X(12, EINTERNAL, "an internal error")                                   \
   X(13, EBADJOB, "a field of the job is missing or malformed")            \
+  X(14, EEXIST, "already exists")                                         \
   X(32, EINVAL, "an argument is out of range")                            \
   X(33, ENOMEM, "out of memory")                                          \
   X(34, EIO, "a file operation failed")                                   \
   X(35, EFORMAT, "a file is not in the expected format")                  \
   X(36, ECORRUPT, "a file does not match its checksum")                   \
-  X(37, EEXIST, "already exists")                                         \
   X(38, ENOTFOUND, "not found")                                           \
   X(39, ENODEVICE, "no such device")
 

@@ -74,8 +74,8 @@ lk_template lk_catalog_template(const lk_catalog *catalog, uint64_t row) {
   return lk_part_template(part, inside);
 }
 
-/* Parts are in the order of their rows' numbers. */
-bool lk_catalog_find_number(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *row) {
+/* How many parts begin at or before a number: they are in the order of their rows' numbers. */
+static uint32_t count_parts_before(const lk_catalog *catalog, uint64_t number) {
   uint32_t low = 0, high = catalog->parts_count;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
@@ -85,9 +85,21 @@ bool lk_catalog_find_number(const lk_catalog *catalog, uint64_t number, uint32_t
     else
       high = middle;
   }
-  if (low == 0) return false;
-  *part = low - 1;
-  return lk_segment_find_number(&catalog->parts[low - 1]->segment, number, row);
+  return low;
+}
+
+bool lk_catalog_find_number(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *row) {
+  uint32_t before = count_parts_before(catalog, number);
+  if (before == 0) return false;
+  *part = before - 1;
+  return lk_segment_find_number(&catalog->parts[*part]->segment, number, row);
+}
+
+void lk_catalog_place_from(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *place) {
+  uint32_t before = count_parts_before(catalog, number);
+  *part = before > 0 ? before - 1 : 0;
+  *place = before > 0 ? lk_segment_place_from(&catalog->parts[*part]->segment, number) : 0;
+  if (before > 0 && *place == catalog->parts[*part]->segment.block.rows) ++*part, *place = 0;
 }
 
 struct finding {

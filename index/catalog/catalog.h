@@ -39,6 +39,10 @@ lk_template lk_catalog_template(const lk_catalog *catalog, uint64_t row);
 /* Finds the row with this template number, also one that was deleted; false if there is none. */
 bool lk_catalog_find_number(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *row);
 
+/* Where the rows with this number or greater ones begin, in the order of their numbers: the part, or the number of
+ * parts where there are none, and the position there. */
+void lk_catalog_place_from(const lk_catalog *catalog, uint64_t number, uint32_t *part, uint32_t *place);
+
 /* Finds the row with this key that was not deleted: its part and its row there. False if there is none. */
 bool lk_catalog_find_key(const lk_catalog *catalog, lk_text key, uint32_t *part, uint32_t *row);
 

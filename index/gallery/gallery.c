@@ -232,6 +232,25 @@ void lk_gallery_stat_get(const lk_gallery *gallery, lk_gallery_stat *stat) {
   lk_sight_free(&sight);
 }
 
+static uint64_t count_expired_in(const lk_part *part, uint64_t now_ms) {
+  const uint64_t *expires_ms = lk_part_visibility(part).expires_ms;
+  uint64_t expired = 0;
+  for (uint32_t row = 0; expires_ms != NULL && row < part->segment.block.rows; row++)
+    expired += expires_ms[row] <= now_ms && lk_part_lives(part, row);
+  return expired;
+}
+
+uint64_t lk_gallery_count_expired(const lk_gallery *gallery) {
+  lk_sight sight = {0};
+  uint64_t expired = 0;
+  lk_contents_enter(gallery->contents, &sight);
+  for (uint32_t i = 0; i < sight.catalog->parts_count; i++)
+    expired += count_expired_in(sight.catalog->parts[i], sight.now_ms);
+  lk_contents_leave(gallery->contents);
+  lk_sight_free(&sight);
+  return expired;
+}
+
 uint64_t lk_gallery_journal_bytes(const lk_gallery *gallery) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < gallery->manifest.journals_count; i++) {

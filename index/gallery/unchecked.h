@@ -9,6 +9,9 @@
  * nobody, where the other may wait for a search that a change waits for. */
 void lk_gallery_stat_get_constant(const lk_gallery *gallery, lk_gallery_stat *stat);
 
+/* How many of its templates have expired and were not deleted. Reads all that can expire. */
+uint64_t lk_gallery_count_expired(const lk_gallery *gallery);
+
 /* What the gallery was when the result's search began: its epoch, and its templates that were not deleted. */
 uint64_t lk_result_epoch(const lk_result *result);
 uint64_t lk_result_templates(const lk_result *result);

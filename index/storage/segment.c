@@ -416,7 +416,7 @@ uint32_t lk_segment_place(const lk_segment *segment, uint32_t row) {
   return low;
 }
 
-bool lk_segment_find_number(const lk_segment *segment, uint64_t number, uint32_t *row) {
+uint32_t lk_segment_place_from(const lk_segment *segment, uint64_t number) {
   uint32_t low = 0, high = segment->block.rows;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
@@ -425,6 +425,11 @@ bool lk_segment_find_number(const lk_segment *segment, uint64_t number, uint32_t
     else
       high = middle;
   }
+  return low;
+}
+
+bool lk_segment_find_number(const lk_segment *segment, uint64_t number, uint32_t *row) {
+  uint32_t low = lk_segment_place_from(segment, number);
   if (low == segment->block.rows) return false;
   *row = lk_segment_row_at(segment, low);
   return segment->block.numbers[*row] == number;

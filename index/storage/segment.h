@@ -81,6 +81,9 @@ uint32_t lk_segment_row_at(const lk_segment *segment, uint32_t position);
 /* The position of a row in by_number. */
 uint32_t lk_segment_place(const lk_segment *segment, uint32_t row);
 
+/* The position of the first row with this number or a greater one; the segment's number of rows: there is none. */
+uint32_t lk_segment_place_from(const lk_segment *segment, uint64_t number);
+
 /* Finds the row with this template number; false if there is none. */
 bool lk_segment_find_number(const lk_segment *segment, uint64_t number, uint32_t *row);
 

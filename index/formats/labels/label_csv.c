@@ -28,7 +28,7 @@ typedef struct parse {
   enum column columns[MOST_COLUMNS]; /* by position */
   uint32_t columns_count;
   bool has_rows;   /* a column `row` */
-  bool is_narrow;  /* the header has no separator */
+  bool is_narrow;  /* the header of a file has no separator */
   uint64_t record; /* the header is 1 */
   uint32_t field;
   lk_text fields[COLUMNS]; /* of this record */
@@ -63,7 +63,7 @@ static void refuse_column(parse *p, lk_text title) {
     p->status =
         lk_fail(p->error, LK_EFORMAT, "%s: unknown column '%.*s'; did you mean '%s'?%s", p->source->name, length,
                 title.bytes, nearest, p->is_narrow ? " A file with a subject in each line must end in .txt" : "");
-  else if (p->source->key_column == NULL && is_one_of(title, likely_keys))
+  else if (p->source->path != NULL && p->source->key_column == NULL && is_one_of(title, likely_keys))
     p->status = lk_fail(p->error, LK_EFORMAT,
                         "%s: unknown column '%.*s'; known are " KNOWN "; if it has the keys, say --key-column %.*s",
                         p->source->name, length, title.bytes, length, title.bytes);
@@ -238,7 +238,7 @@ static lk_status run(parse *p, const lk_plain_text *text) {
   struct csv_parser csv;
   if (csv_init(&csv, CSV_STRICT | CSV_STRICT_FINI) != 0) return lk_fail_memory(p->error);
   csv_set_delim(&csv, separator_of(text));
-  p->is_narrow = memchr(text->bytes, separator_of(text), first_line_length(text)) == NULL;
+  p->is_narrow = p->source->path != NULL && memchr(text->bytes, separator_of(text), first_line_length(text)) == NULL;
   size_t taken = csv_parse(&csv, text->bytes, text->size, take_field, finish_row, p);
   bool complete = taken == text->size && csv_fini(&csv, take_field, finish_row, p) == 0;
   int code = csv_error(&csv);

@@ -8,7 +8,7 @@
 
 typedef struct lk_label_source {
   const char *name;       /* for messages */
-  const char *path;       /* of the file, whose ending may name a format */
+  const char *path;       /* of the file, whose ending may name a format; NULL: it is a csv from elsewhere */
   const char *data;       /* the file */
   size_t size;            /* 1 or more */
   const char *key_column; /* of a csv; NULL: "key" */

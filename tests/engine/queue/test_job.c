@@ -114,7 +114,7 @@ Test(job, malformed_fields) {
                                            "-nan(1)", "0x1p-1", "1,5", "inf", "1e39"};
   for (size_t i = 0; i < sizeof not_floats / sizeof not_floats[0]; i++)
     expect_bad_field("threshold", not_floats[i], "threshold");
-  expect_bad_field("op", "enroll", "enroll");
+  expect_bad_field("op", "enrol", "enrol");
   expect_bad_field("op", "", "op");
   expect_bad_field("op", "identif", "op");
   expect_bad_field("by", "subjects", "by");
@@ -202,17 +202,37 @@ Test(job, versions) {
   }
 }
 
-Test(job, fields_that_are_not_served_are_refused) {
-  static const char *const unserved[] = {"after", "version"};
-  for (size_t i = 0; i < 2; i++) expect_bad_field(unserved[i], "1", unserved[i]);
+Test(job, fields_of_other_operations_are_refused_by_name) {
+  static const char *const others[] = {"subject", "version", "labels", "unless_match", "expires", "cursor", "count"};
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    char words[64];
+    snprintf(words, sizeof words, "field %s does not belong to identify", others[i]);
+    expect_bad_field(others[i], "1", words);
+  }
   static const char *const with_verify[] = {"by", "fuse", "keys", "subjects"};
   for (size_t i = 0; i < 4; i++) {
     setup();
     add_text("op", "verify");
     add_text("subject", "anna");
     add_text(with_verify[i], i == 0 ? "template" : i == 1 ? "max" : "1");
-    expect_bad(LK_EBADJOB, with_verify[i]);
+    char words[64];
+    snprintf(words, sizeof words, "field %s does not belong to verify", with_verify[i]);
+    expect_bad(LK_EBADJOB, words);
   }
+}
+
+Test(job, after_an_entry_of_the_log) {
+  cr_assert(parse() == LK_OK && job.after.ms == 0 && job.after.sequence == 0);
+  add_text("after", "1622505600000-18446744073709551615");
+  cr_assert_eq(parse(), LK_OK, "%s", error.text);
+  cr_assert(job.after.ms == 1622505600000 && job.after.sequence == UINT64_MAX);
+  static const char *const no_ids[] = {"", "1", "1-", "-1", "1-2-3", "01-2", "1-+2", "$", "18446744073709551616-0"};
+  for (size_t i = 0; i < sizeof no_ids / sizeof no_ids[0]; i++) expect_bad_field("after", no_ids[i], "field after: ");
+  setup();
+  add_text("op", "verify");
+  add_text("subject", "anna");
+  add_text("after", "7-1");
+  cr_assert(parse() == LK_OK && job.after.ms == 7 && job.after.sequence == 1, "%s", error.text);
 }
 
 Test(job, view) {

@@ -1,0 +1,90 @@
+#include "engine/queue/fields/field_reader.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/text.h"
+
+const lk_field *lk_field_find(const lk_field_reader *r, const char *name) {
+  for (size_t i = r->count; i-- > 0;)
+    if (lk_text_equal(r->fields[i].name, lk_text_of(name))) return &r->fields[i];
+  return NULL;
+}
+
+lk_status lk_field_malformed(const lk_field_reader *r, const lk_field *field, const char *why) {
+  int shown = field->length < 40 ? (int)field->length : 40;
+  return lk_fail(r->error, LK_EBADJOB, "field %.*s: '%.*s' %s", (int)field->name.length, field->name.bytes, shown,
+                 field->value, why);
+}
+
+lk_status lk_field_read_text(const lk_field_reader *r, const char *name, bool needed, uint32_t most, lk_text *text) {
+  const lk_field *field = lk_field_find(r, name);
+  *text = (lk_text){0};
+  if (field == NULL || field->length == 0)
+    return needed ? lk_fail(r->error, LK_EBADJOB, "field %s is missing", name) : LK_OK;
+  if (field->length > most)
+    return lk_fail(r->error, LK_EBADJOB, "field %s: %zu bytes; at most %u are allowed", name, field->length, most);
+  lk_text read = lk_field_text(field);
+  const char *fault = lk_text_fault(read);
+  if (fault != NULL) return lk_fail(r->error, LK_EBADJOB, "field %s %s", name, fault);
+  *text = read;
+  return LK_OK;
+}
+
+/* Copies a number's digits so that strto... can end on a NUL. */
+static bool copy_digits(const lk_field *field, char digits[40]) {
+  if (field->length == 0 || field->length >= 40 || memchr(field->value, 0, field->length) != NULL) return false;
+  memcpy(digits, field->value, field->length);
+  digits[field->length] = '\0';
+  return digits[0] > ' ';
+}
+
+lk_status lk_field_read_number(const lk_field_reader *r, const char *name, bool needed, uint64_t least, uint64_t most,
+                               uint64_t *number) {
+  const lk_field *field = lk_field_find(r, name);
+  if (field == NULL) return needed ? lk_fail(r->error, LK_EBADJOB, "field %s is missing", name) : LK_OK;
+  char digits[40], *end;
+  errno = 0;
+  if (!copy_digits(field, digits) || digits[0] < '0' || digits[0] > '9' ||
+      (*number = strtoull(digits, &end, 10), *end != '\0') || errno != 0)
+    return lk_field_malformed(r, field, "is not a whole number");
+  if (*number < least || *number > most)
+    return lk_fail(r->error, LK_EBADJOB, "field %s: %llu is outside %llu .. %llu", name, (unsigned long long)*number,
+                   (unsigned long long)least, (unsigned long long)most);
+  return LK_OK;
+}
+
+lk_status lk_field_read_score(const lk_field_reader *r, const char *name, float *score) {
+  const lk_field *field = lk_field_find(r, name);
+  char digits[40];
+  if (field == NULL) return LK_OK;
+  if (!copy_digits(field, digits) || !lk_text_to_float(digits, score) || *score == INFINITY)
+    return lk_field_malformed(r, field, "is not a number, or too large for a float");
+  return LK_OK;
+}
+
+lk_status lk_field_read_list(const lk_field_reader *r, const char *name, lk_text_list *list) {
+  const lk_field *field = lk_field_find(r, name);
+  const char *fault = field != NULL ? lk_text_list_read(field->value, field->length, list) : NULL;
+  return fault != NULL ? lk_fail(r->error, LK_EBADJOB, "field %s: text %u %s", name, list->count + 1, fault) : LK_OK;
+}
+
+lk_status lk_field_read_entry(const lk_field_reader *r, const char *name, lk_entry *entry) {
+  const lk_field *field = lk_field_find(r, name);
+  if (field == NULL || lk_entry_parse(field->value, field->length, entry)) return LK_OK;
+  return lk_field_malformed(r, field, "is not the id of an entry");
+}
+
+bool lk_field_has_flag(const lk_field_reader *r, const char *flag) {
+  const lk_field *field = lk_field_find(r, "flags");
+  if (field == NULL) return false;
+  for (size_t i = 0, begin = 0; i <= field->length; i++) {
+    if (i < field->length && field->value[i] != ',') continue;
+    if (i - begin == strlen(flag) && memcmp(field->value + begin, flag, i - begin) == 0) return true;
+    begin = i + 1;
+  }
+  return false;
+}

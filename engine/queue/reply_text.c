@@ -1,0 +1,108 @@
+#include "engine/queue/reply_text.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "base/json.h"
+
+const char *lk_reply_member(lk_op op) {
+  if (lk_op_kind_of(op) == LK_OP_SEARCHES) return NULL;
+  if (lk_op_kind_of(op) == LK_OP_CHANGES) return "receipt";
+  return op == LK_OP_LIST ? "list" : "stat";
+}
+
+/* Takes the object over. */
+static void print(json_t *object, lk_bytes *out) {
+  char *text = lk_json_print(object, JSON_COMPACT);
+  if (text != NULL)
+    lk_bytes_append(out, text, strlen(text));
+  else
+    out->failed = true;
+  free(text);
+  json_decref(object);
+}
+
+static json_t *number(uint64_t value) { return json_integer((json_int_t)value); }
+
+static json_t *decimal(uint64_t value) {
+  char digits[24];
+  snprintf(digits, sizeof digits, "%" PRIu64, value);
+  return json_string(digits);
+}
+
+static json_t *entry_or_null(lk_entry entry) {
+  char id[LK_ENTRY_TEXT];
+  if (entry.ms == 0 && entry.sequence == 0) return json_null();
+  snprintf(id, sizeof id, "%" PRIu64 "-%" PRIu64, entry.ms, entry.sequence);
+  return json_string(id);
+}
+
+/* NULL: out of memory. */
+static json_t *add_name(json_t *names, bool is_there, const char *name) {
+  if (!is_there || json_array_append_new(names, json_string(name)) == 0) return names;
+  json_decref(names);
+  return NULL;
+}
+
+static json_t *places_of(const lk_reply_receipt *receipt) {
+  json_t *places = add_name(json_array(), receipt->in_journal, "journal");
+  places = add_name(places, receipt->in_segments, "segments");
+  return add_name(places, receipt->in_redis, "redis");
+}
+
+/* json_pack takes over what it is given, on failure too. */
+void lk_reply_receipt_print(const lk_reply_receipt *receipt, lk_bytes *out) {
+  const lk_receipt *done = &receipt->done;
+  print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "operation", lk_op_name(receipt->op), "epoch",
+                  number(done->epoch), "templates", number(done->templates), "replaced", number(done->replaced),
+                  "unchanged", number(done->unchanged), "numbered_from",
+                  lk_op_enrolls(receipt->op) ? number(done->numbered_from) : json_null(), "log",
+                  entry_or_null(receipt->log), "promise", receipt->replicated ? "replicated" : "owner-durable",
+                  "remains", places_of(receipt)),
+        out);
+}
+
+static json_t *text(lk_text text) { return json_stringn(text.length > 0 ? text.bytes : "", text.length); }
+
+static json_t *hex(lk_text bytes) {
+  char digits[2 * LK_METADATA_MAX + 1];
+  return json_string(sodium_bin2hex(digits, sizeof digits, (const unsigned char *)bytes.bytes, bytes.length));
+}
+
+/* Metadata is any bytes: such as are no text are told in hex. */
+static json_t *template_of(const lk_template *t) {
+  json_t *metadata = text(t->metadata);
+  bool is_text = metadata != NULL;
+  if (!is_text) metadata = hex(t->metadata);
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "number", number(t->number), "key", text(t->key),
+                   "subject", text(t->subject), "group", text(t->group), "tags", decimal(t->tags), "version",
+                   decimal(t->version), "expires", t->expires_ms == LK_NEVER ? json_null() : decimal(t->expires_ms),
+                   is_text ? "metadata" : "metadata_hex", metadata);
+}
+
+/* A tree of all templates would take much more memory than what they are printed as; so each is printed by itself. */
+void lk_reply_list_print(const lk_reply_list *list, lk_bytes *out) {
+  char head[96];
+  int length = snprintf(head, sizeof head, "{\"epoch\":%" PRIu64 ",\"next\":", list->epoch);
+  lk_bytes_append(out, head, (size_t)length);
+  print(list->more ? decimal(list->next) : json_null(), out);
+  lk_bytes_append(out, ",\"templates\":[", strlen(",\"templates\":["));
+  for (uint32_t i = 0; i < list->count; i++) {
+    if (i > 0) lk_bytes_append(out, ",", 1);
+    print(template_of(&list->templates[i]), out);
+  }
+  lk_bytes_append(out, "]}", 2);
+}
+
+void lk_reply_stat_print(const lk_reply_stat *stat, lk_bytes *out) {
+  const lk_gallery_stat *g = stat->gallery;
+  json_t *remains =
+      json_pack("{s:o, s:o}", "journal", number(g->deleted_in_journals), "segments", number(g->deleted_in_segments));
+  print(json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", g->name, "model", g->model,
+                  "metric", lk_metric_name(g->metric), "store", lk_store_name(g->store), "dim", number(g->dim),
+                  "templates", number(g->templates), "expired", number(stat->expired), "epoch", number(g->epoch),
+                  "next_number", number(g->next_number), "remains", remains, "log", entry_or_null(stat->log)),
+        out);
+}
