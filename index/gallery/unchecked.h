@@ -4,6 +4,10 @@
 #define INDEX_GALLERY_UNCHECKED_H
 
 #include <likeness/likeness.h>
+#include "index/journal/log_mark.h"
+
+/* The last entry of its log that is in the gallery's memory, and so in every search that begins now. */
+lk_log_mark lk_gallery_log_mark(const lk_gallery *gallery);
 
 /* lk_gallery_stat_get, of what never changes: name, model, metric, store and dimension; the rest is zeros. It waits for
  * nobody, where the other may wait for a search that a change waits for. */
