@@ -84,12 +84,14 @@ static void *run_side_by_side(void *error) {
 Test(workers, two_batches_at_a_time) {
   enum { JOBS = 1500 };
   static atomic_bool stop, reload;
+  static lk_owner *none;
   lk_error error = {""};
   lk_device *device;
   lk_gallery *gallery;
   pthread_t thread;
   void *failed;
   side_by_side = (lk_worker_options){.galleries = &gallery,
+                                     .owners = &none,
                                      .galleries_count = 1,
                                      .searches = 2,
                                      .batch_probes = 8,
