@@ -30,8 +30,8 @@
 /* The log of a gallery's changes (docs/protocol.md, "The log"). Each reply is a list whose first element is the word.
  * The keys' names stand without the gallery's part. Numbers in replies are integers; ids, hashes and words are strings.
  * A hash has 40 digits, 0-9a-f; what is not there has zeros: seq 0, id "0-0". A key that holds another type, or that
- * the user may not write, is an error of Redis (WRONGTYPE, NOPERM), and nothing was changed; so is OOM, from lk_mutate
- * and lk_append only.
+ * the user may not write, is an error of Redis (WRONGTYPE, NOPERM), and nothing was changed; so is OOM, from
+ * lk_mutate and lk_append only.
  *
  * lk_own: KEYS log, log:state
  *         ARGV nonce, worker, lease in ms, and of what the caller has applied durably: seq, id, hash, term, number

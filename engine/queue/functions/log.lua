@@ -29,10 +29,10 @@ local function mutate(keys, argv)
   local log, key, stream, group, entry, id, to = keys[1], keys[2], keys[3], argv[1], argv[2], argv[8], argv[10]
   local part, now = gallery_part(log, 'log'), now_ms()
   if not pending_entry(stream, group, entry) then return {'GONE'} end
-  local may = redis.acl_check_cmd('XACK', stream, group, entry) and redis.acl_check_cmd('RPUSH', part .. 'r:' .. to, '')
-  if not may then return redis.error_reply('NOPERM xack or rpush is not allowed') end
-  local refused, groups = entry_refusal(log, key, part), living_groups(part, stream, group, now)
-  if refused then return refused end
+  local may_not = entry_forbidden(log, key, part) or
+    forbidden({{'XACK', stream, group, entry}, {'RPUSH', part .. 'r:' .. to, ''}})
+  if may_not then return may_not end
+  local groups = living_groups(part, stream, group, now)
   local known = find_kept(sound_keys(part, to, now), id)
   if known and known:sub(1, 1) ~= 'q' then return finish_known(part, stream, group, entry, to, known, groups) end
   local state = state_of(key)
@@ -85,7 +85,8 @@ local function acknowledge(keys, argv)
   local last = math.max(state.acked, tonumber(argv[#argv - ENTRY + 1]))
   local owns = state.owner == argv[1] and state.term == tonumber(argv[2]) and is_confirmed(part, state)
   if not owns or last > state.seq then return {'LOST', state.worker} end
-  if not redis.acl_check_cmd('RPUSH', keys[2], '') then return redis.error_reply('NOPERM rpush is not allowed') end
+  local may_not = forbidden({{'HSET', key, '', ''}, {'RPUSH', keys[2], ''}})
+  if may_not then return may_not end
   local refused, hashes = refused_lists(keys, 2, #keys), kept_hashes(keys, 2, #keys, part, now)
   local lists, pushed, undelivered = unacknowledged(argv, state.acked), 0, 0
   redis.call('HSET', key, 'acked', digits(last))

@@ -61,6 +61,17 @@ local function standing(log, state, seq, id, hash)
   return has_entry(log, seq, id, hash) and 'BEHIND' or 'DIVERGED'
 end
 
+-- An error if the user may not do one of these: a function that is refused something half way does not take back the rest.
+local function forbidden(calls)
+  for _, call in ipairs(calls) do
+    if not redis.acl_check_cmd(unpack(call)) then return redis.error_reply('NOPERM ' .. call[1] .. ' is not allowed') end
+  end
+end
+
+local function entry_forbidden(log, key, part)
+  return forbidden({{'XADD', log, '*', '', ''}, {'SET', part .. 'v:1', ''}, {'HSET', key, '', ''}})
+end
+
 -- The other owner's lease. One that ends later than the caller's is from before Redis' clock was set back: it ends with the
 -- caller's.
 local function owned(key, state, now, lease_ms)
@@ -75,6 +86,8 @@ end
 local function own(keys, argv)
   local log, key, part, now, state = keys[1], keys[2], gallery_part(keys[1], 'log'), now_ms(), end_of(keys[1], keys[2])
   local nonce, lease_ms, seq, term, number = argv[1], tonumber(argv[3]), tonumber(argv[4]), argv[7], argv[8]
+  local may_not = forbidden({{'HSET', key, '', ''}})
+  if may_not then return may_not end
   if state.owner ~= nonce and state['until'] > now then return owned(key, state, now, lease_ms) end
   local lease = {'owner', nonce, 'worker', argv[2], 'until', digits(now + lease_ms)}
   if is_confirmed(part, state) and state.owner == nonce and seq <= state.seq then
@@ -102,13 +115,6 @@ local function hash_of(entry, argv, first)
   for i = first, #argv do table.insert(parts, argv[i]) end
   for i, part in ipairs(parts) do parts[i] = #part .. ' ' .. part end
   return redis.sha1hex(table.concat(parts))
-end
-
--- Why the user may not write an entry, or nil: a function that is refused something half way does not take back the rest.
-local function entry_refusal(log, key, part)
-  for _, call in ipairs({{'XADD', log, '*', '', ''}, {'SET', part .. 'v:1', ''}, {'HSET', key, '', ''}}) do
-    if not redis.acl_check_cmd(unpack(call)) then return redis.error_reply('NOPERM ' .. call[1] .. ' is not allowed') end
-  end
 end
 
 -- Adds an entry, and makes it the end of the log. Returns its id, or an error of Redis, which then has changed nothing.
@@ -146,8 +152,8 @@ local function append(keys, argv)
   end
   local why = append_refusal(part, state, argv[1], entry, hash_of(entry, argv, 10))
   if why then return {'REFUSED', why} end
-  local refused = entry_refusal(keys[1], keys[2], part)
-  if refused then return refused end
+  local may_not = entry_forbidden(keys[1], keys[2], part)
+  if may_not then return may_not end
   local id, wrong = write_entry(keys, state, argv[2], entry, argv[3], argv, 10)
   if wrong then return wrong end
   note_logged(part, argv[15], argv[13], entry.seq, tonumber(id:match('^%d+')))
