@@ -190,6 +190,7 @@ static lk_status put_in_place(making *m, lk_part *part, lk_catalog **before, lk_
   status = change_in_place(m, &contents->failure);
   *before = lk_contents_replace(contents, catalog);
   contents->epoch = m->group->epoch;
+  contents->log = m->group->log;
   if (m->group->next_number > contents->next_number) contents->next_number = m->group->next_number;
   return status == LK_OK ? LK_OK : lk_fail(error, status, "%s", contents->failure.text);
 }

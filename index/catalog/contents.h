@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "index/catalog/catalog.h"
+#include "index/journal/log_mark.h"
 
 /* Whoever reads it holds the lock for reading, whoever changes it for writing; only one thread at a time may be about
  * to change it: an owner has turns for that. */
@@ -13,6 +14,7 @@ typedef struct lk_contents {
   lk_shape shape;
   lk_catalog *catalog;
   uint64_t epoch;
+  lk_log_mark log;         /* the last entry of the gallery's log that it has */
   uint64_t next_number;    /* of the next template */
   uint64_t filed_number;   /* templates from this number on are in a journal, those before it in segments */
   uint32_t subjects_count; /* numbers that were given; set by loading */

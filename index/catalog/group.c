@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "index/formats/vector.h"
+#include "index/journal/log_note.h"
 
 #define MOST_ROWS LK_SEGMENT_ROWS /* they become one part */
 
@@ -18,7 +19,7 @@ void lk_group_free(lk_group *group) {
   lk_arena_free(&group->arena);
   lk_buffer_free(&group->rows_buffer);
   lk_buffer_free(&group->changes_buffer);
-  lk_buffer_free(&group->deleted_buffer);
+  lk_buffer_free(&group->said_buffer);
   free(group->by_key.heads);
   free(group->by_key.next);
   free(group->by_subject.heads);
@@ -74,44 +75,65 @@ static lk_fresh_row *fresh_of_key(const lk_group *group, lk_text key) {
   return NULL;
 }
 
-/* ---- rows of the catalog that the group deletes ---- */
+/* ---- what was said of rows of the catalog ---- */
 
 static uint64_t id_of(uint32_t part, uint32_t row) { return ((uint64_t)part << 32 | row) + 1; }
 
-/* Where the row is in the set, or where it would be. */
-static uint64_t *slot_of(const lk_group *group, uint64_t id) {
-  uint64_t *slots = group->deleted_buffer.data, mask = group->deleted_buffer.size / sizeof *slots - 1;
+/* Where the row is in the table, or where it would be. */
+static lk_row_said *slot_of(const lk_group *group, uint64_t id) {
+  lk_row_said *slots = group->said_buffer.data;
+  uint64_t mask = group->said_buffer.size / sizeof *slots - 1;
   uint64_t at = id * UINT64_C(0x9e3779b97f4a7c15) >> 32 & mask;
-  while (slots[at] != 0 && slots[at] != id) at = (at + 1) & mask;
+  while (slots[at].id != 0 && slots[at].id != id) at = (at + 1) & mask;
   return &slots[at];
 }
 
-static bool is_deleted(const lk_group *group, uint32_t part, uint32_t row) {
-  return group->deleted_count > 0 && *slot_of(group, id_of(part, row)) != 0;
+static lk_row_said said_of(const lk_group *group, uint32_t part, uint32_t row) {
+  return group->said_count > 0 ? *slot_of(group, id_of(part, row)) : (lk_row_said){0};
 }
 
-static bool grow_deleted(lk_group *group) {
-  size_t size = group->deleted_buffer.size / sizeof(uint64_t);
-  if (2 * ((size_t)group->deleted_count + 1) <= size) return true;
-  lk_buffer before = group->deleted_buffer;
+static bool is_deleted(const lk_group *group, uint32_t part, uint32_t row) { return said_of(group, part, row).deleted; }
+
+static lk_template template_of(const lk_group *group, uint32_t part, uint32_t row) {
+  lk_template t = lk_part_template(group->catalog->parts[part], row);
+  uint64_t said_ms = said_of(group, part, row).expires_ms;
+  if (said_ms != 0) t.expires_ms = said_ms;
+  return t;
+}
+
+static bool grow_said(lk_group *group) {
+  lk_buffer before = group->said_buffer;
+  lk_row_said *old = before.data;
+  size_t size = before.size / sizeof *old;
+  if (2 * ((size_t)group->said_count + 1) <= size) return true;
   size_t larger = size > 0 ? 2 * size : 64;
-  uint64_t *slots = calloc(larger, sizeof *slots), *old = before.data;
+  lk_row_said *slots = calloc(larger, sizeof *slots);
   if (slots == NULL) return false;
-  group->deleted_buffer = (lk_buffer){.data = slots, .size = larger * sizeof *slots};
+  group->said_buffer = (lk_buffer){.data = slots, .size = larger * sizeof *slots};
   for (size_t i = 0; i < size; i++)
-    if (old[i] != 0) *slot_of(group, old[i]) = old[i];
+    if (old[i].id != 0) *slot_of(group, old[i].id) = old[i];
   lk_buffer_free(&before);
   return true;
+}
+
+static void say(lk_group *group, const lk_row_change *change) {
+  uint64_t id = id_of(change->part, change->row);
+  lk_row_said *said = slot_of(group, id);
+  group->said_count += said->id == 0;
+  said->id = id;
+  if (change->kind == LK_RECORD_EXPIRE) said->expires_ms = change->expires_ms;
+  if (change->kind != LK_RECORD_DELETE_KEY) return;
+  said->deleted = true;
+  group->deleted_count++;
 }
 
 static lk_status add_change(lk_group *group, const lk_row_change *change, lk_error *error) {
   lk_row_change *changes = lk_buffer_grow(&group->changes_buffer, (size_t)group->changes_count + 1, sizeof *changes);
   if (changes == NULL) return lk_fail_memory(error);
   group->changes = changes;
-  if (change->kind == LK_RECORD_DELETE_KEY) {
-    if (!grow_deleted(group)) return lk_fail_memory(error);
-    *slot_of(group, id_of(change->part, change->row)) = id_of(change->part, change->row);
-    group->deleted_count++;
+  if (change->kind != LK_RECORD_TAG) {
+    if (!grow_said(group)) return lk_fail_memory(error);
+    say(group, change);
   }
   changes[group->changes_count++] = *change;
   return LK_OK;
@@ -185,8 +207,7 @@ static void change_fresh(lk_fresh_row *row, const lk_record *record) {
     row->template.tags = (row->template.tags & ~record->mask) | (record->tags & record->mask);
 }
 
-static lk_status change_key(lk_group *group, uint64_t epoch, const lk_record *record, uint64_t *touched,
-                            lk_error *error) {
+static lk_status change_key(lk_group *group, uint64_t epoch, const lk_record *record, lk_error *error) {
   lk_row_change change = {.kind = record->kind,
                           .epoch = epoch,
                           .tags = record->tags,
@@ -195,15 +216,14 @@ static lk_status change_key(lk_group *group, uint64_t epoch, const lk_record *re
   lk_fresh_row *fresh = fresh_of_key(group, record->key);
   if (fresh != NULL)
     change_fresh(fresh, record);
-  else if (!find_in_catalog(group, record->key, &change.part, &change.row))
-    return LK_OK;
-  *touched = 1;
-  return fresh != NULL ? LK_OK : add_change(group, &change, error);
+  else if (find_in_catalog(group, record->key, &change.part, &change.row))
+    return add_change(group, &change, error);
+  return LK_OK;
 }
 
 struct deletion {
   lk_group *group;
-  uint64_t epoch, deleted;
+  uint64_t epoch;
   lk_status status;
   lk_error *error;
 };
@@ -213,35 +233,37 @@ static void delete_row(void *context, uint32_t part, uint32_t row) {
   if (d->status != LK_OK || is_deleted(d->group, part, row)) return;
   lk_row_change change = {.kind = LK_RECORD_DELETE_KEY, .part = part, .row = row, .epoch = d->epoch};
   d->status = add_change(d->group, &change, d->error);
-  d->deleted++;
 }
 
-static lk_status delete_subject(lk_group *group, uint64_t epoch, lk_text subject, uint64_t *touched, lk_error *error) {
+static lk_status delete_subject(lk_group *group, uint64_t epoch, lk_text subject, lk_error *error) {
   struct deletion d = {.group = group, .epoch = epoch, .error = error};
   for (uint32_t at = first_of(&group->by_subject, subject); at != 0; at = group->by_subject.next[at - 1]) {
     lk_fresh_row *row = &group->rows[at - 1];
-    if (row->deleted || !lk_text_equal(row->template.subject, subject)) continue;
-    row->deleted = true;
-    d.deleted++;
+    if (lk_text_equal(row->template.subject, subject)) row->deleted = true;
   }
   lk_catalog_each_of_subject(group->catalog, subject, delete_row, &d);
-  *touched = d.deleted;
   return d.status;
 }
 
-lk_status lk_group_add(lk_group *group, uint64_t epoch, const lk_record *record, uint64_t *touched, lk_error *error) {
-  uint64_t count = 0;
+static lk_status take_mark(lk_group *group, const lk_record *record, lk_error *error) {
+  lk_log_note note;
+  lk_status status = lk_log_note_decode(record->note, record->note_bytes, &note, error);
+  if (status == LK_OK) group->log = note.mark;
+  return status;
+}
+
+lk_status lk_group_add(lk_group *group, uint64_t epoch, const lk_record *record, lk_error *error) {
   lk_status status = LK_OK;
   group->epoch = epoch;
   if (record->kind == LK_RECORD_ENROLL) {
     status = add_row(group, record, error);
-    count = 1;
   } else if (record->kind == LK_RECORD_DELETE_SUBJECT) {
-    status = delete_subject(group, epoch, record->subject, &count, error);
+    status = delete_subject(group, epoch, record->subject, error);
+  } else if (record->kind == LK_RECORD_LOG) {
+    status = take_mark(group, record, error);
   } else if (record->kind != LK_RECORD_SEAL) {
-    status = change_key(group, epoch, record, &count, error);
+    status = change_key(group, epoch, record, error);
   }
-  if (touched != NULL) *touched = count;
   return status;
 }
 
@@ -251,39 +273,28 @@ bool lk_group_find_key(const lk_group *group, lk_text key, lk_template *found) {
   if (fresh != NULL)
     *found = fresh->template;
   else if (find_in_catalog(group, key, &part, &row))
-    *found = lk_part_template(group->catalog->parts[part], row);
+    *found = template_of(group, part, row);
   else
     return false;
   return true;
 }
 
-bool lk_group_has_expired(const lk_group *group, lk_text key, uint64_t now_ms) {
-  const lk_fresh_row *fresh = fresh_of_key(group, key);
-  uint32_t part, row;
-  if (fresh != NULL) return fresh->template.expires_ms <= now_ms;
-  if (!find_in_catalog(group, key, &part, &row)) return false;
-  for (uint32_t i = group->changes_count; i-- > 0;) {
-    const lk_row_change *change = &group->changes[i];
-    if (change->kind == LK_RECORD_EXPIRE && change->part == part && change->row == row)
-      return change->expires_ms <= now_ms;
-  }
-  return lk_part_template(group->catalog->parts[part], row).expires_ms <= now_ms;
-}
-
 struct counting {
   const lk_group *group;
-  uint64_t living;
+  uint64_t now_ms, living;
 };
 
 static void count_row(void *context, uint32_t part, uint32_t row) {
   struct counting *c = context;
-  c->living += !is_deleted(c->group, part, row);
+  c->living += !is_deleted(c->group, part, row) && template_of(c->group, part, row).expires_ms > c->now_ms;
 }
 
-uint64_t lk_group_count_subject(const lk_group *group, lk_text subject) {
-  struct counting c = {.group = group};
-  for (uint32_t at = first_of(&group->by_subject, subject); at != 0; at = group->by_subject.next[at - 1])
-    c.living += !group->rows[at - 1].deleted && lk_text_equal(group->rows[at - 1].template.subject, subject);
+uint64_t lk_group_count_subject(const lk_group *group, lk_text subject, uint64_t now_ms) {
+  struct counting c = {.group = group, .now_ms = now_ms};
+  for (uint32_t at = first_of(&group->by_subject, subject); at != 0; at = group->by_subject.next[at - 1]) {
+    const lk_fresh_row *row = &group->rows[at - 1];
+    c.living += !row->deleted && row->template.expires_ms > now_ms && lk_text_equal(row->template.subject, subject);
+  }
   lk_catalog_each_of_subject(group->catalog, subject, count_row, &c);
   return c.living;
 }

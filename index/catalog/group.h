@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "index/catalog/arena.h"
 #include "index/catalog/catalog.h"
+#include "index/journal/log_mark.h"
 #include "index/journal/record.h"
 
 /* A row that is new. */
@@ -34,6 +35,13 @@ typedef struct lk_row_chains {
   uint32_t *next;  /* of each row, in memory for all rows */
 } lk_row_chains;
 
+/* What the group has said of a row of the catalog. */
+typedef struct lk_row_said {
+  uint64_t id;         /* part << 32 | row, plus 1; 0: of none */
+  uint64_t expires_ms; /* 0: nothing was said */
+  bool deleted;
+} lk_row_said;
+
 typedef struct lk_group {
   lk_shape shape;
   const lk_catalog *catalog;
@@ -45,26 +53,24 @@ typedef struct lk_group {
   lk_row_change *changes;
   uint32_t rows_count, changes_count, rows_room;
   lk_row_chains by_key, by_subject;
-  lk_buffer deleted_buffer; /* an open-addressing set of rows of the catalog that the group deletes */
-  uint32_t deleted_count;
+  lk_buffer said_buffer; /* an open-addressing table of lk_row_said */
+  uint32_t said_count, deleted_count;
+  lk_log_mark log; /* the last entry of the log; the caller sets what it was before */
 } lk_group;
 
 /* A group of changes of what has this shape and catalog, in memory that starts as zeros. */
 void lk_group_begin(lk_group *group, lk_shape shape, const lk_catalog *catalog);
 void lk_group_free(lk_group *group);
 
-/* Adds a change, which lk_record_check has let pass; a seal changes nothing. `epoch` is its batch's. `touched` (may be
- * NULL) receives the number of templates that it adds, deletes or changes. LK_ENOMEM: the group can only be freed. */
-lk_status lk_group_add(lk_group *group, uint64_t epoch, const lk_record *record, uint64_t *touched, lk_error *error);
+/* Adds a change, which lk_record_check has let pass; a seal changes nothing,
+ * and an entry of the log only the mark. `epoch` is its batch's. LK_ENOMEM: the group can only be freed. */
+lk_status lk_group_add(lk_group *group, uint64_t epoch, const lk_record *record, lk_error *error);
 
 /* Finds the template with this key that would live if the group were applied. Its texts live as long as the group and
- * the catalog; tags and expiry are those that it has now. */
+ * the catalog; the tags are those that it has now. */
 bool lk_group_find_key(const lk_group *group, lk_text key, lk_template *found);
 
-/* Whether there would be a template with this key that has expired at this time. Reads all changes of the group. */
-bool lk_group_has_expired(const lk_group *group, lk_text key, uint64_t now_ms);
-
-/* How many templates of this subject would live. */
-uint64_t lk_group_count_subject(const lk_group *group, lk_text subject);
+/* How many templates of this subject would live and not have expired at this time; 0: expired or not. */
+uint64_t lk_group_count_subject(const lk_group *group, lk_text subject, uint64_t now_ms);
 
 #endif

@@ -125,6 +125,7 @@ static lk_status put_in_place(const renewal *w, lk_catalog *catalog, lk_error *e
     status = change_rows(w, &why);
     before = lk_contents_replace(contents, catalog);
     contents->epoch = w->fresh->epoch;
+    contents->log = w->fresh->log;
     contents->next_number = w->fresh->next_number;
     contents->filed_number = w->fresh->filed_number;
     contents->failure = why;

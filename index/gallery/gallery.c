@@ -55,6 +55,13 @@ lk_status lk_gallery_lock_take(const char *folder, lk_gallery_lock *lock, lk_err
   return status;
 }
 
+lk_log_mark lk_gallery_log_mark(const lk_gallery *gallery) {
+  pthread_rwlock_rdlock(&gallery->contents->lock);
+  lk_log_mark mark = gallery->contents->log;
+  pthread_rwlock_unlock(&gallery->contents->lock);
+  return mark;
+}
+
 void lk_gallery_lock_release(lk_gallery_lock *lock) {
   close(lock->fd);
   lk_folder_close(&lock->folder);

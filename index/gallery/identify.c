@@ -125,11 +125,13 @@ static lk_status search(lk_result *result, const lk_query *query, lk_search_stat
   return status;
 }
 
-/* Searches for the runs in the workspace, in the gallery as it is now. */
-static lk_status run_search(lk_result *result, const lk_query *query, lk_search_stats *stats, lk_error *error) {
+/* Searches for the runs in the workspace, in the gallery as it is now; `now_ms`: the time, 0: as it is. */
+static lk_status run_search(lk_result *result, const lk_query *query, uint64_t now_ms, lk_search_stats *stats,
+                            lk_error *error) {
   const lk_gallery *gallery = result->workspace.gallery;
   result->workspace.sight = &result->answer.sight;
   lk_contents_enter(gallery->contents, &result->answer.sight);
+  if (now_ms != 0) result->answer.sight.now_ms = now_ms;
   lk_status status = lk_gallery_check_entered(gallery, error);
   result->answer.behind = status != LK_OK;
   if (status == LK_OK) status = search(result, query, stats, error);
@@ -155,7 +157,7 @@ lk_status lk_gallery_identify_unchecked(lk_gallery *gallery, const lk_query *que
   lk_answer_begin(&result->answer, gallery);
   lk_status status = check_usage(gallery, query, error);
   if (status == LK_OK) status = prepare(gallery, query, &result->workspace, error);
-  return status == LK_OK ? run_search(result, query, stats, error) : status;
+  return status == LK_OK ? run_search(result, query, 0, stats, error) : status;
 }
 
 lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *query, const lk_prepared_run *runs,
@@ -165,19 +167,19 @@ lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *quer
   lk_status status = check_query(gallery, query, error);
   if (status == LK_OK) status = check_fusion(query, runs, runs_count, error);
   if (status == LK_OK) status = lk_workspace_take(&result->workspace, gallery, runs, runs_count, error);
-  return status == LK_OK ? run_search(result, query, stats, error) : status;
+  return status == LK_OK ? run_search(result, query, 0, stats, error) : status;
 }
 
 lk_status lk_gallery_identify_without(lk_gallery *gallery, const lk_query *query, const lk_prepared_run *runs,
-                                      uint32_t runs_count, const uint64_t *numbers, uint32_t count, lk_result *result,
-                                      lk_error *error) {
+                                      uint32_t runs_count, const uint64_t *numbers, uint32_t count, uint64_t now_ms,
+                                      lk_result *result, lk_error *error) {
   lk_answer_begin(&result->answer, gallery);
   lk_status status = check_query(gallery, query, error);
   if (status == LK_OK) status = lk_workspace_take(&result->workspace, gallery, runs, runs_count, error);
   if (status != LK_OK) return status;
   result->workspace.without = numbers;
   result->workspace.without_count = count;
-  return run_search(result, query, NULL, error);
+  return run_search(result, query, now_ms, NULL, error);
 }
 
 /* Asks the policy, before anyone is told that the probes do not fit the gallery, and takes its limits. */
@@ -214,7 +216,7 @@ lk_status lk_gallery_identify(lk_gallery *gallery, const lk_query *query, lk_res
   }
   status = authorise(gallery, &permitted, result, &authorisation, error);
   if (status == LK_OK) {
-    status = run_search(result, &permitted, &counted, error);
+    status = run_search(result, &permitted, 0, &counted, error);
     status = lk_gallery_release_search(&authorisation, status, result, error);
   } else {
     lk_gallery_refuse_search(&authorisation, result);

@@ -51,6 +51,7 @@ static lk_status take_parts(lk_gallery *gallery, lk_part *const *parts, lk_error
   if (status != LK_OK) return status;
   lk_contents_retire(gallery->contents, lk_contents_replace(gallery->contents, catalog));
   gallery->contents->epoch = gallery->manifest.epoch;
+  gallery->contents->log = gallery->manifest.log.mark;
   gallery->contents->next_number = gallery->manifest.next_number;
   gallery->contents->filed_number = gallery->manifest.next_number;
   lk_gallery_show(gallery);

@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "index/catalog/apply.h"
+#include "index/journal/log_note.h"
 #include "index/storage/state.h"
 
 /* ---- the state file ---- */
@@ -50,6 +51,7 @@ static void begin_group(collecting *c) {
   const lk_contents *contents = c->gallery->contents;
   lk_group_begin(&c->group, contents->shape, contents->catalog);
   c->group.epoch = contents->epoch;
+  c->group.log = contents->log;
 }
 
 static lk_status apply_group(collecting *c, lk_error *error) {
@@ -76,8 +78,19 @@ static const char *row_fault(const collecting *c, const lk_record *record) {
   return NULL;
 }
 
-static lk_status check_row(const collecting *c, uint64_t sequence, const lk_record *record, lk_error *error) {
-  const char *fault = record->kind == LK_RECORD_ENROLL ? row_fault(c, record) : NULL;
+/* Why an entry of the log cannot be noted. */
+static const char *note_fault(const collecting *c, uint64_t epoch, const lk_record *record) {
+  lk_log_note note;
+  if (epoch == c->group.epoch) return "is not the first of its batch";
+  if (lk_log_note_decode(record->note, record->note_bytes, &note, NULL) != LK_OK) return "changed while it was read";
+  return lk_log_mark_follows(&c->group.log, &note.mark, note.prev) ? NULL : "does not follow the log's entry before it";
+}
+
+static lk_status check_record(const collecting *c, uint64_t epoch, uint64_t sequence, const lk_record *record,
+                              lk_error *error) {
+  const char *fault = NULL;
+  if (record->kind == LK_RECORD_ENROLL) fault = row_fault(c, record);
+  if (record->kind == LK_RECORD_LOG) fault = note_fault(c, epoch, record);
   char named[96];
   if (fault == NULL) return LK_OK;
   snprintf(named, sizeof named, "record %" PRIu64 " %s", sequence, fault);
@@ -88,9 +101,9 @@ static lk_status collect(void *context, uint64_t epoch, uint64_t sequence, const
   collecting *c = context;
   bool full = c->group.rows_count >= GROUP_ROWS || c->group.changes_count >= GROUP_CHANGES;
   lk_status status = full && epoch != c->group.epoch ? apply_group(c, error) : LK_OK;
-  if (status == LK_OK) status = check_row(c, sequence, record, error);
+  if (status == LK_OK) status = check_record(c, epoch, sequence, record, error);
   if (record->kind == LK_RECORD_SEAL) c->sealed = record->number;
-  return status == LK_OK ? lk_group_add(&c->group, epoch, record, NULL, error) : status;
+  return status == LK_OK ? lk_group_add(&c->group, epoch, record, error) : status;
 }
 
 static lk_status finish(collecting *c, lk_status status, lk_error *error) {
@@ -165,6 +178,7 @@ lk_status lk_recovery_own(lk_gallery *gallery, lk_pool *pool, lk_recovery *recov
   }
   if (status == LK_OK) status = apply_group(&c, error);
   recovery->boundary = gallery->contents->next_number;
+  recovery->boundary_log = gallery->contents->log;
   c.journal = header.id;
   c.sealed = 0;
   if (status == LK_OK)

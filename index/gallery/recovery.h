@@ -9,8 +9,9 @@
 lk_status lk_recovery_state(lk_gallery *gallery, lk_part *const *parts, lk_error *error);
 
 /* A journal whose records contradict what is there is refused, even if all checksums match: a number or a living key
- * that is given again, a seal that names no next journal. So is one that ends before something that the state file
- * tells of. A change of a key or subject that nobody has is no contradiction: a fold writes what is already so.
+ * that is given again, a seal that names no next journal, an entry of the log that does not follow the one before. So
+ * is one that ends before something that the state file tells of. A change of a key or subject that nobody has is no
+ * contradiction: a fold writes what is already so.
  *
  * Applies what has come into the manifest's journals since `gallery->reading`, as somebody who only reads does. `pool`:
  * as of lk_apply. LK_ECORRUPT, LK_EFORMAT, LK_EIO, LK_ENOMEM: some of it may be applied. */
@@ -27,6 +28,7 @@ typedef struct lk_recovery {
   lk_journal_report report; /* of it */
   uint32_t next_journal;    /* if it is sealed: the id of the journal that should follow; else 0 */
   uint64_t boundary;        /* the next template's number before it */
+  lk_log_mark boundary_log; /* the last entry of the log before it */
 } lk_recovery;
 
 /* The same as its owner, who then goes on with the last journal: cuts its tail off. The manifest names a journal. The

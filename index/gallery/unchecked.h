@@ -46,11 +46,12 @@ lk_status lk_gallery_identify_unchecked(lk_gallery *gallery, const lk_query *que
 lk_status lk_gallery_identify_prepared(lk_gallery *gallery, const lk_query *query, const lk_prepared_run *runs,
                                        uint32_t runs_count, lk_result *result, lk_search_stats *stats, lk_error *error);
 
-/* The same as if the templates with these numbers, whether there are such or not, were not there. The query is neither
+/* The same as if the templates with these numbers, whether there are such or not, were not there, at this Unix time in
+ * milliseconds. The query is neither
  * fused nor does it list templates. */
 lk_status lk_gallery_identify_without(lk_gallery *gallery, const lk_query *query, const lk_prepared_run *runs,
-                                      uint32_t runs_count, const uint64_t *numbers, uint32_t count, lk_result *result,
-                                      lk_error *error);
+                                      uint32_t runs_count, const uint64_t *numbers, uint32_t count, uint64_t now_ms,
+                                      lk_result *result, lk_error *error);
 
 /* lk_gallery_verify, of a prepared run; its threshold is not read. Of the query only tags and mask are read, which the
  * subject's templates must fit to be compared, and the control. A subject that has templates, but none that fits, has

@@ -115,6 +115,21 @@ static lk_status open_file(lk_journal *journal, const lk_folder *folder, const c
   return lk_file_map_open(second, journal->path, file, error);
 }
 
+lk_status lk_journal_cut(const lk_folder *folder, uint32_t id, uint64_t bytes, lk_error *error) {
+  char name[LK_JOURNAL_NAME_MAX], path[PATH_MAX];
+  lk_journal_name(id, name);
+  lk_status status = lk_file_join(path, folder->path, name, error);
+  if (status != LK_OK) return status;
+  int fd = lk_folder_open_file(folder, name, O_RDWR);
+  if (fd < 0) return fail_call(path, "open", error);
+  if (folder->disk->truncate(fd, (off_t)bytes) != 0)
+    status = fail_call(path, "cut off entries of the log", error);
+  else if (folder->disk->sync(fd) != 0)
+    status = fail_call(path, "fsync", error);
+  close(fd);
+  return status;
+}
+
 /* Cuts the tail off and writes the last group again. Its fsync may have failed in a process before: then this machine's
  * memory has the group, but the disk does not, and no later fsync would bring it there. The group goes through a copy,
  * as the map shows the file that is written to. */
@@ -201,6 +216,11 @@ static lk_status check_batch(lk_shape shape, const lk_record *records, uint32_t 
                      LK_JOURNAL_BATCH_BYTES);
   }
   return LK_OK;
+}
+
+lk_status lk_journal_check(const lk_journal *journal, const lk_record *records, uint32_t count, lk_error *error) {
+  size_t bytes;
+  return check_batch(journal->end.shape, records, count, &bytes, error);
 }
 
 /* Appends a record to the group, which has room. */

@@ -28,6 +28,9 @@ typedef struct lk_journal_report {
 /* Writes the file's name into `name`. */
 void lk_journal_name(uint32_t id, char name[LK_JOURNAL_NAME_MAX]);
 
+/* Cuts the file of a journal that nobody has open back to so many bytes, which end a batch. LK_EIO. */
+lk_status lk_journal_cut(const lk_folder *folder, uint32_t id, uint64_t bytes, lk_error *error);
+
 /* Makes an empty journal, in place of any that has its name: no manifest may name that yet. The journal is on the disk
  * then, with its name. `header` says what the gallery is and what came before; the rest of it is filled in. LK_EIO. */
 lk_status lk_journal_create(const lk_folder *folder, lk_journal_header *header, lk_error *error);
@@ -56,6 +59,9 @@ void lk_journal_close(lk_journal *journal);
  * the journal is sealed. LK_EIO: the journal has failed. LK_ENOMEM. Then nothing was added. */
 lk_status lk_journal_add(lk_journal *journal, const lk_record *records, uint32_t count, uint64_t *sequence,
                          uint64_t *epoch, lk_error *error);
+
+/* What lk_journal_add says of such a batch, but for the state of the journal. */
+lk_status lk_journal_check(const lk_journal *journal, const lk_record *records, uint32_t count, lk_error *error);
 
 /* The number of the last record that was added. */
 uint64_t lk_journal_sequence(lk_journal *journal);

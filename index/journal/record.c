@@ -6,9 +6,21 @@
 #include "base/text.h"
 #include "index/formats/element.h"
 #include "index/formats/vector.h"
+#include "index/journal/log_note.h"
 
 /* The fields of a record that not every kind has. */
-enum { NUMBER = 1, TAGS = 2, MASK = 4, EXPIRY = 8, VECTOR = 16, KEY = 32, SUBJECT = 64, GROUP = 128, METADATA = 256 };
+enum {
+  NUMBER = 1,
+  TAGS = 2,
+  MASK = 4,
+  EXPIRY = 8,
+  VECTOR = 16,
+  KEY = 32,
+  SUBJECT = 64,
+  GROUP = 128,
+  METADATA = 256,
+  NOTE = 512
+};
 
 static unsigned fields_of(lk_record_kind kind) {
   switch (kind) {
@@ -24,12 +36,14 @@ static unsigned fields_of(lk_record_kind kind) {
       return EXPIRY | KEY;
     case LK_RECORD_SEAL:
       return NUMBER;
+    case LK_RECORD_LOG:
+      return NOTE;
   }
   return 0;
 }
 
-/* What a record begins with on the disk; the vector, key, subject, group and metadata follow, then zeros up to a
- * multiple of 8 bytes. */
+/* What a record begins with on the disk; the vector, key, subject, group and metadata or the note
+ * follow, then zeros up to a multiple of 8 bytes. The number of a LOG is the size of its note. */
 typedef struct body {
   uint64_t version, number, tags, mask, expires_ms;
   uint8_t element, key_bytes, subject_bytes, group_bytes;
@@ -94,11 +108,22 @@ static lk_status check_vector(lk_shape shape, unsigned fields, const lk_record *
   return fault == NULL ? LK_OK : fail("vector", fault, error);
 }
 
+static lk_status check_note(unsigned fields, const lk_record *record, lk_error *error) {
+  lk_log_note note;
+  bool has = (fields & NOTE) != 0;
+  if (has != (record->note != NULL) || (!has && record->note_bytes != 0))
+    return fail("entry of the log", has ? "is missing" : "should not be there", error);
+  if (!has) return LK_OK;
+  if (record->version != 0) return fail("version", "should not be there", error);
+  return lk_log_note_decode(record->note, record->note_bytes, &note, error);
+}
+
 lk_status lk_record_check(lk_shape shape, const lk_record *record, lk_error *error) {
   unsigned fields = fields_of(record->kind);
   if (fields == 0) return lk_fail(error, LK_EINVAL, "it is of an unknown kind, %u", (unsigned)record->kind);
   lk_status status = check_numbers(fields, record, error);
   if (status == LK_OK) status = check_texts(fields, record, error);
+  if (status == LK_OK) status = check_note(fields, record, error);
   return status == LK_OK ? check_vector(shape, fields, record, error) : status;
 }
 
@@ -108,7 +133,7 @@ static uint32_t vector_bytes(lk_shape shape, const lk_record *record) {
 
 static uint32_t used_bytes(lk_shape shape, const lk_record *record) {
   return (uint32_t)sizeof(body) + vector_bytes(shape, record) + record->key.length + record->subject.length +
-         record->group.length + record->metadata_bytes;
+         record->group.length + record->metadata_bytes + record->note_bytes;
 }
 
 uint32_t lk_record_bytes(lk_shape shape, const lk_record *record) { return (used_bytes(shape, record) + 7) / 8 * 8; }
@@ -120,7 +145,7 @@ static char *put(char *at, const void *bytes, size_t size) {
 
 void lk_record_encode(lk_shape shape, const lk_record *record, void *bytes) {
   body head = {.version = record->version,
-               .number = record->number,
+               .number = record->kind == LK_RECORD_LOG ? record->note_bytes : record->number,
                .tags = record->tags,
                .mask = record->mask,
                .expires_ms = record->expires_ms,
@@ -135,6 +160,7 @@ void lk_record_encode(lk_shape shape, const lk_record *record, void *bytes) {
   at = put(at, record->subject.bytes, record->subject.length);
   at = put(at, record->group.bytes, record->group.length);
   at = put(at, record->metadata, record->metadata_bytes);
+  at = put(at, record->note, record->note_bytes);
   memset(at, 0, lk_record_bytes(shape, record) - used_bytes(shape, record));
 }
 
@@ -157,10 +183,12 @@ lk_status lk_record_decode(lk_shape shape, uint32_t kind, const void *bytes, siz
   if (size < sizeof head) return lk_fail(error, LK_EINVAL, "it is too short");
   memcpy(&head, bytes, sizeof head);
   if (head.element > LK_U64) return fail("vector", "has elements of an unknown type", error);
-  bool has_vector = (fields_of((lk_record_kind)kind) & VECTOR) != 0;
+  unsigned fields = fields_of((lk_record_kind)kind);
+  bool has_vector = (fields & VECTOR) != 0, has_note = (fields & NOTE) != 0;
+  if (has_note && head.number > size) return lk_fail(error, LK_EINVAL, "its entry of the log is longer than it");
   *record = (lk_record){.kind = (lk_record_kind)kind,
                         .version = head.version,
-                        .number = head.number,
+                        .number = has_note ? 0 : head.number,
                         .tags = head.tags,
                         .mask = head.mask,
                         .expires_ms = head.expires_ms,
@@ -169,7 +197,8 @@ lk_status lk_record_decode(lk_shape shape, uint32_t kind, const void *bytes, siz
                         .group.length = head.group_bytes,
                         .metadata_bytes = head.metadata_bytes,
                         .element = (lk_element)head.element,
-                        .vector = has_vector ? at : NULL};
+                        .vector = has_vector ? at : NULL,
+                        .note_bytes = has_note ? (uint32_t)head.number : 0};
   if (lk_record_bytes(shape, record) != size || head.reserved != 0)
     return lk_fail(error, LK_EINVAL, "its lengths do not add up to its size");
   at += vector_bytes(shape, record);
@@ -177,6 +206,8 @@ lk_status lk_record_decode(lk_shape shape, uint32_t kind, const void *bytes, siz
   record->subject = take_text(&at, head.subject_bytes);
   record->group = take_text(&at, head.group_bytes);
   record->metadata = head.metadata_bytes > 0 ? at : NULL;
-  if (!all_zeros(at + head.metadata_bytes, end)) return lk_fail(error, LK_EINVAL, "zeros do not end it");
+  at += head.metadata_bytes;
+  record->note = has_note ? at : NULL;
+  if (!all_zeros(at + record->note_bytes, end)) return lk_fail(error, LK_EINVAL, "zeros do not end it");
   return lk_record_check(shape, record, error);
 }

@@ -17,7 +17,8 @@ typedef enum lk_record_kind {
   LK_RECORD_DELETE_SUBJECT = 3,
   LK_RECORD_TAG = 4,
   LK_RECORD_EXPIRE = 5,
-  LK_RECORD_SEAL = 6
+  LK_RECORD_SEAL = 6,
+  LK_RECORD_LOG = 7
 } lk_record_kind;
 
 /* Members that its kind does not have are zeros. It owns nothing that it points to. */
@@ -35,9 +36,11 @@ typedef struct lk_record {
   uint32_t metadata_bytes; /* enroll: up to LK_METADATA_MAX, of any kind */
   lk_element element;      /* enroll: of the vector */
   const void *vector;      /* enroll: as it was given, little-endian; as many elements as the gallery's dimension */
+  const void *note;        /* log: an lk_log_note, encoded */
+  uint32_t note_bytes;
 } lk_record;
 
-/* The most bytes of one that is encoded. */
+/* The most bytes of one that is encoded, and is no LOG. */
 #define LK_RECORD_BYTES_MAX (48 + 8 * LK_DIM_MAX + 3 * LK_TEXT_MAX + LK_METADATA_MAX + 7)
 
 /* LK_EINVAL: the text says which field is not what it can be; of a vector, why it can be no row of such a gallery. */

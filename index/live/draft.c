@@ -135,14 +135,19 @@ static lk_status list_keys(const lk_enrollment *e, own_key *keys, uint32_t *coun
   return LK_OK;
 }
 
-/* The template's number in decimal or, where somebody has that as a key, the next that is free beyond *next_free. */
-static lk_text default_key(const lk_group *group, const own_key *keys, uint32_t keys_count, uint64_t number,
-                           uint64_t *next_free, char digits[24]) {
+/* Whether a template has this key that has not expired at this time. */
+static bool has_key(const lk_group *group, lk_text key, uint64_t now_ms) {
   lk_template found;
+  return lk_group_find_key(group, key, &found) && found.expires_ms > now_ms;
+}
+
+/* The template's number in decimal or, where somebody has that as a key, the next that is free beyond *next_free. */
+static lk_text default_key(const lk_group *group, const own_key *keys, uint32_t keys_count, uint64_t now_ms,
+                           uint64_t number, uint64_t *next_free, char digits[24]) {
   for (;; number = (*next_free)++) {
     snprintf(digits, 24, "%" PRIu64, number);
     lk_text key = lk_text_of(digits);
-    if (!is_listed(keys, keys_count, key) && !lk_group_find_key(group, key, &found)) return key;
+    if (!is_listed(keys, keys_count, key) && !has_key(group, key, now_ms)) return key;
   }
 }
 
@@ -163,12 +168,13 @@ static lk_record enroll_record(const lk_enrollment *e, uint64_t row, uint64_t nu
 }
 
 /* A row with a key of its own: *is_new, or it is there in this version. */
-static lk_status take_key(lk_draft *draft, const lk_group *group, const lk_enrollment *e, uint64_t row, bool *is_new,
+static lk_status take_key(const lk_group *group, const lk_request *request, uint64_t row, bool *is_new,
                           lk_error *error) {
+  const lk_enrollment *e = request->enrollment;
   const lk_label *label = &e->labels[row];
   lk_template found;
   *is_new = true;
-  if (!lk_group_find_key(group, label->key, &found)) return LK_OK;
+  if (!lk_group_find_key(group, label->key, &found) || found.expires_ms <= request->now_ms) return LK_OK;
   if (label->version != 0 && label->version == found.version) {
     *is_new = false;
     return LK_OK;
@@ -176,8 +182,18 @@ static lk_status take_key(lk_draft *draft, const lk_group *group, const lk_enrol
   if (!e->replace) return refuse_key(e, row, label->key, "is in the gallery already", error);
   if (label->version != 0 && label->version < found.version)
     return refuse_key(e, row, label->key, "is in the gallery in a later version", error);
-  draft->records[draft->count++] = (lk_record){.kind = LK_RECORD_DELETE_KEY, .key = label->key};
   return LK_OK;
+}
+
+/* Whoever has the key gives way: it is replaced, or has expired. */
+static void add_row(lk_draft *draft, const lk_group *group, const lk_enrollment *e, uint64_t row, uint64_t number,
+                    lk_text key) {
+  lk_template found;
+  if (lk_group_find_key(group, key, &found))
+    draft->records[draft->count++] = (lk_record){.kind = LK_RECORD_DELETE_KEY, .key = key};
+  lk_record *record = &draft->records[draft->count++];
+  *record = enroll_record(e, row, number, key);
+  record->vector = draft->vectors + row * e->vectors->dim;
 }
 
 static lk_status draft_rows(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t number,
@@ -187,16 +203,15 @@ static lk_status draft_rows(lk_draft *draft, const lk_group *group, lk_request *
   for (uint64_t row = 0; row < e->vectors->rows; row++) {
     lk_text key = e->labels != NULL ? e->labels[row].key : (lk_text){0};
     bool is_new = true;
-    lk_status status = key.length > 0 ? take_key(draft, group, e, row, &is_new, error) : LK_OK;
+    lk_status status = key.length > 0 ? take_key(group, request, row, &is_new, error) : LK_OK;
     if (status != LK_OK) return status;
     if (!is_new) {
       request->receipt.unchanged++;
       continue;
     }
-    if (key.length == 0) key = default_key(group, keys, keys_count, number, next_free, draft->keys[row]);
-    lk_record *record = &draft->records[draft->count++];
-    *record = enroll_record(e, row, number++, key);
-    record->vector = draft->vectors + row * e->vectors->dim;
+    if (key.length == 0)
+      key = default_key(group, keys, keys_count, request->now_ms, number, next_free, draft->keys[row]);
+    add_row(draft, group, e, row, number++, key);
   }
   return LK_OK;
 }
@@ -215,7 +230,7 @@ static lk_status draft_enrollment(lk_draft *draft, const lk_group *group, lk_req
   uint64_t rows = vectors->rows;
   uint32_t keys_count;
   own_key *keys = malloc(rows * sizeof *keys);
-  draft->records = malloc(2 * rows * sizeof *draft->records);
+  draft->records = malloc((1 + 2 * rows) * sizeof *draft->records);
   draft->keys = malloc(rows * sizeof *draft->keys);
   draft->vectors = malloc(rows * vectors->dim * sizeof *draft->vectors);
   lk_status status = LK_OK;
@@ -230,13 +245,14 @@ static lk_status draft_enrollment(lk_draft *draft, const lk_group *group, lk_req
 
 static bool is_there(const lk_group *group, const lk_request *request, const lk_change *change) {
   lk_template found;
-  if (change->kind == LK_CHANGE_DELETE_SUBJECT) return lk_group_count_subject(group, change->subject) > 0;
-  if (request->expired_ms != 0) return lk_group_has_expired(group, change->key, request->expired_ms);
-  return lk_group_find_key(group, change->key, &found);
+  if (change->kind == LK_CHANGE_DELETE_SUBJECT)
+    return lk_group_count_subject(group, change->subject, request->now_ms) > 0;
+  if (!lk_group_find_key(group, change->key, &found)) return false;
+  return request->expired_ms != 0 ? found.expires_ms <= request->expired_ms : found.expires_ms > request->now_ms;
 }
 
 static lk_status draft_changes(lk_draft *draft, const lk_group *group, lk_request *request, lk_error *error) {
-  draft->records = malloc(request->count * sizeof *draft->records);
+  draft->records = malloc((1 + (size_t)request->count) * sizeof *draft->records);
   if (draft->records == NULL) return lk_fail_memory(error);
   for (uint32_t i = 0; i < request->count; i++) {
     const lk_change *change = &request->changes[i];
@@ -250,7 +266,7 @@ static lk_status draft_changes(lk_draft *draft, const lk_group *group, lk_reques
 
 lk_status lk_draft_make(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,
                         uint64_t *next_free, lk_error *error) {
-  *draft = (lk_draft){0};
+  *draft = (lk_draft){.count = request->log != NULL};
   lk_status status = request->enrollment != NULL
                          ? draft_enrollment(draft, group, request, next_number, next_free, error)
                          : draft_changes(draft, group, request, error);

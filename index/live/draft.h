@@ -14,7 +14,8 @@ typedef struct lk_draft {
   float *vectors;   /* of an enrollment: rows x dim */
 } lk_draft;
 
-/* The records point into the request and the draft. A draft without records is no change. `next_number`: of the next
+/* The records point into the request and the draft. A draft without records is no change; that of an entry of the log
+ * has one more before the others, which the caller fills. `next_number`: of the next
  * template. `next_free`: where it looks for a default key if a number is somebody's key; it only rises. Counts in the
  * request's receipt what is unchanged. On failure the draft is empty. */
 lk_status lk_draft_make(lk_draft *draft, const lk_group *group, lk_request *request, uint64_t next_number,

@@ -41,6 +41,8 @@ lk_status lk_expired_delete(lk_owner *owner, lk_error *error) {
   lk_change *changes = malloc(AT_ONCE * sizeof *changes);
   if (changes == NULL) return lk_fail_memory(error);
   lk_contents_enter(owner->gallery->contents, &sight);
+  const lk_log_mark *log = &owner->gallery->contents->log;
+  if (log->seq > 0 && log->ms < sight.now_ms) sight.now_ms = log->ms;
   lk_contents_leave(owner->gallery->contents);
   lk_status status = delete_all(owner, &sight, changes, error);
   lk_sight_free(&sight);

@@ -1,5 +1,6 @@
 #include "index/live/fold.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,12 +8,14 @@
 #include "base/fail.h"
 #include "index/catalog/adopt.h"
 #include "index/catalog/gathering.h"
+#include "index/gallery/unchecked.h"
 #include "index/storage/leftovers.h"
 #include "index/storage/state.h"
 
 #define JOURNAL_BYTES (UINT64_C(64) << 20)
 #define JOURNAL_BYTES_MOST (UINT64_C(1) << 30)
 #define RETRY_US (UINT64_C(10) * 1000000)
+#define ACKNOWLEDGED_US (UINT64_C(10) * 1000000) /* most that is waited for the log */
 
 typedef struct fold {
   lk_owner *owner;
@@ -20,8 +23,9 @@ typedef struct fold {
   lk_sight sight;
   lk_manifest next;  /* that will be; shares what does not change with the gallery's */
   uint64_t boundary; /* rows with lower numbers go to segments */
-  bool *chosen;      /* of each part of the sight: it is written anew */
-  lk_part **files;   /* the parts that will be, in their order */
+  lk_log_mark boundary_log;
+  bool *chosen;    /* of each part of the sight: it is written anew */
+  lk_part **files; /* the parts that will be, in their order */
   lk_manifest_segment *segments;
   uint32_t files_count, room;
   lk_state_entry *entries;
@@ -46,6 +50,7 @@ lk_status lk_fold_begin_journal(lk_owner *owner, uint32_t id, lk_error *error) {
   if (status != LK_OK) return status;
   lk_manifest_follow(&gallery->manifest, &next);
   owner->boundary = gallery->contents->next_number;
+  owner->boundary_log = gallery->contents->log;
   status = lk_journal_open(&gallery->folder, &header, NULL, NULL, &report, &journal, error);
   if (status != LK_OK) return status;
   lk_journal_close(owner->journal);
@@ -255,6 +260,7 @@ static lk_status publish(fold *f, lk_error *error) {
   f->next.epoch = f->next.journals[0].epoch;
   f->next.sequence = f->next.journals[0].sequence;
   f->next.next_number = f->boundary;
+  f->next.log = (lk_manifest_log){.mark = f->boundary_log, .seen = gallery->contents->log.seq};
   lk_status status = lk_folder_sync(&gallery->folder, error);
   if (status == LK_OK) status = lk_manifest_write(&gallery->folder, &f->next, error);
   if (status != LK_OK) {
@@ -269,13 +275,29 @@ static lk_status publish(fold *f, lk_error *error) {
   return status == LK_OK ? lk_folder_sync(&gallery->folder, error) : status;
 }
 
+/* What is folded cannot be appended to the log again. The caller has the turn. */
+static lk_status check_acknowledged(lk_owner *owner, lk_error *error) {
+  bool is_sealed = owner->gallery->manifest.journals_count == 2;
+  uint64_t last = is_sealed ? owner->boundary_log.seq : owner->gallery->contents->log.seq;
+  pthread_mutex_lock(&owner->mutex);
+  uint64_t acknowledged = owner->acknowledged;
+  pthread_mutex_unlock(&owner->mutex);
+  if (last <= acknowledged) return LK_OK;
+  return lk_fail(error, LK_EBUSY,
+                 "the gallery %s has %" PRIu64
+                 " changes of its log that are not acknowledged; serve it, and try again when they are",
+                 owner->gallery->manifest.name, last - acknowledged);
+}
+
 static lk_status begin(fold *f, lk_error *error) {
   lk_owner *owner = f->owner;
   lk_owner_take_turn(owner);
   lk_status status = lk_owner_check(owner, error);
+  if (status == LK_OK) status = check_acknowledged(owner, error);
   if (status == LK_OK && owner->gallery->manifest.journals_count == 1) status = seal(owner, error);
   f->next = owner->gallery->manifest;
   f->boundary = owner->boundary;
+  f->boundary_log = owner->boundary_log;
   lk_contents_enter(owner->gallery->contents, &f->sight);
   lk_contents_leave(owner->gallery->contents);
   lk_owner_end_turn(owner);
@@ -320,14 +342,40 @@ static bool try_begin(lk_owner *owner, bool wait) {
   return begun;
 }
 
-/* A fold that fails leaves the sealed journal to the next one, which begins when as much again has come. */
+/* A fold that fails leaves the sealed journal to the next one, which begins when as much again has come; one that had
+ * to wait for the log is due as it was. */
 static void end(lk_owner *owner, lk_status status, const lk_error *why) {
   pthread_mutex_lock(&owner->mutex);
   owner->folding = false;
+  if (status == LK_EBUSY) {
+    pthread_cond_broadcast(&owner->turned);
+    pthread_mutex_unlock(&owner->mutex);
+    return;
+  }
   owner->fold_failure = status == LK_OK ? (lk_error){""} : *why;
   owner->fold_at = status == LK_OK ? JOURNAL_BYTES : owner->recorded + JOURNAL_BYTES;
   pthread_cond_broadcast(&owner->turned);
   pthread_mutex_unlock(&owner->mutex);
+}
+
+/* Waits for who acknowledges, if there is somebody. Whether to try again. */
+static bool wait_acknowledged(lk_owner *owner, uint64_t until_us) {
+  uint64_t last = lk_gallery_log_mark(owner->gallery).seq;
+  const struct timespec until = lk_clock_timespec(until_us);
+  pthread_mutex_lock(&owner->mutex);
+  while (owner->acknowledges && owner->acknowledged < last && lk_clock_us() < until_us)
+    pthread_cond_timedwait(&owner->turned, &owner->mutex, &until);
+  bool acknowledged = owner->acknowledged >= last;
+  pthread_mutex_unlock(&owner->mutex);
+  return acknowledged;
+}
+
+static lk_status fold_when_acknowledged(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
+  uint64_t until_us = lk_clock_us() + ACKNOWLEDGED_US;
+  lk_status status;
+  do status = fold_now(owner, kind, error);
+  while (status == LK_EBUSY && wait_acknowledged(owner, until_us));
+  return status;
 }
 
 lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
@@ -335,8 +383,8 @@ lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error) {
   lk_status status = LK_OK;
   try_begin(owner, true);
   /* Of a fold that failed, or whose process died, a sealed journal is there, and changes in the next one. */
-  if (owner->gallery->manifest.journals_count == 2) status = fold_now(owner, LK_FOLD_JOURNAL, &why);
-  if (status == LK_OK) status = fold_now(owner, kind, &why);
+  if (owner->gallery->manifest.journals_count == 2) status = fold_when_acknowledged(owner, LK_FOLD_JOURNAL, &why);
+  if (status == LK_OK) status = fold_when_acknowledged(owner, kind, &why);
   end(owner, status, &why);
   return status == LK_OK ? LK_OK : lk_fail(error, status, "%s", why.text);
 }

@@ -18,8 +18,9 @@ typedef enum lk_fold_kind {
   LK_FOLD_ALL      /* also those of older versions, and those of whose rows anything has changed, are written anew */
 } lk_fold_kind;
 
-/* One fold at a time; waits for one that runs. LK_EIO, LK_ENOMEM, LK_ECORRUPT: the gallery has the templates that it
- * had, and its old files or, if only their removal failed, both. */
+/* One fold at a time; waits for one that runs. LK_EBUSY: the journal has entries of the gallery's log that nobody
+ * acknowledges. LK_EIO, LK_ENOMEM, LK_ECORRUPT: the gallery has the templates that it had, and its old files or, if
+ * only their removal failed, both. */
 lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error);
 
 /* Starts a fold in the background if the journal has become large. */

@@ -13,16 +13,14 @@
 #include <stddef.h>
 
 #include <likeness/owner.h>
-#include "index/journal/log_mark.h"
-
-#define LK_LOG_FIELDS_BYTES (UINT32_C(16) << 20) /* most of an entry's `fields` */
+#include "index/journal/log_note.h"
 
 /* An entry of the log, to be applied. */
 typedef struct lk_log_entry {
   lk_log_mark mark;
   char prev[LK_LOG_HASH_DIGITS + 1]; /* the hash of the entry before */
   uint64_t number;                   /* enrollment: of the first row that is new; the others follow */
-  const void *fields;                /* what the log has of it: opaque, and kept with it */
+  const void *fields;                /* what the log has of it: opaque, and kept with it; up to LK_LOG_FIELDS_BYTES */
   size_t fields_bytes;
   const lk_enrollment *enrollment; /* or */
   const lk_change *changes;        /* or neither: it changes nothing of the gallery, and is only noted */

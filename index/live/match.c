@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/fail.h"
 #include "base/pool.h"
 #include "base/text.h"
@@ -188,8 +187,8 @@ static lk_status search(check *c, uint32_t count, lk_error *error) {
   lk_result *result = c->owner->matches;
   for (uint32_t p = 0; p < count; p++)
     runs[p] = (lk_prepared_run){.probes = c->rows[c->first + p]->vector, .count = 1, .threshold = c->threshold};
-  lk_status status =
-      lk_gallery_identify_without(c->owner->gallery, &query, runs, count, c->numbers, c->changed_count, result, error);
+  lk_status status = lk_gallery_identify_without(c->owner->gallery, &query, runs, count, c->numbers, c->changed_count,
+                                                 c->now_ms, result, error);
   for (uint32_t p = 0; status == LK_OK && p < count; p++) {
     for (uint32_t rank = 0; rank < lk_result_count(result, p); rank++) {
       lk_candidate found = lk_result_candidate(result, p, rank);
@@ -288,7 +287,7 @@ lk_status lk_match_check(lk_owner *owner, const lk_group *group, const lk_draft 
   c->owner = owner;
   c->group = group;
   c->threshold = request->enrollment->match_threshold;
-  c->now_ms = lk_clock_unix_ms();
+  c->now_ms = request->now_ms;
   fenv_t callers = lk_enter_arithmetic();
   lk_status status = run(c, draft, &request->finding, error);
   fesetenv(&callers);

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/fail.h"
 #include "index/gallery/open.h"
@@ -37,6 +38,8 @@ static lk_status start(lk_owner *owner, const lk_disk *disk, const char *folder,
   owner->cut_bytes = found.report.tail_bytes;
   owner->recorded = found.report.whole_bytes;
   owner->boundary = found.boundary;
+  owner->boundary_log = found.boundary_log;
+  owner->acknowledged = owner->gallery->manifest.log.mark.seq;
   lk_gallery_show(owner->gallery);
   status = lk_leftovers_remove(&owner->lock.folder, &owner->gallery->manifest, error);
   if (status == LK_OK && found.report.sealed) status = lk_fold_begin_journal(owner, found.next_journal, error);
@@ -44,11 +47,15 @@ static lk_status start(lk_owner *owner, const lk_disk *disk, const char *folder,
 }
 
 lk_status lk_owner_open_on(const lk_disk *disk, const char *folder, lk_owner **owner, lk_error *error) {
+  pthread_condattr_t attributes;
   lk_owner *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return lk_fail_memory(error);
   opened->lock.fd = -1;
   pthread_mutex_init(&opened->mutex, NULL);
-  pthread_cond_init(&opened->turned, NULL);
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&opened->turned, &attributes);
+  pthread_condattr_destroy(&attributes);
   lk_status status = start(opened, disk, folder, error);
   if (status == LK_OK)
     *owner = opened;

@@ -21,6 +21,9 @@ struct lk_owner {
   bool folding;                    /* somebody folds; one at a time */
   uint64_t recorded;               /* bytes that the last journal has, about */
   uint64_t boundary;               /* where there are two journals: the next number when the second one began */
+  lk_log_mark boundary_log;        /* and the last entry of the log */
+  uint64_t acknowledged;           /* entries of the log up to this seq */
+  bool acknowledges;               /* somebody has acknowledged since it was opened */
   lk_error failure;                /* why it takes no more changes; "": it does */
   uint64_t fold_at;                /* begins a fold when so much is recorded; 0: when it is due */
   uint64_t retry_us;               /* a full journal is not folded again before that */
@@ -31,6 +34,9 @@ struct lk_owner {
 
 /* As lk_owner_open, with a disk that a test puts in the place of the system's. */
 lk_status lk_owner_open_on(const lk_disk *disk, const char *folder, lk_owner **owner, lk_error *error);
+
+lk_status lk_log_cut_on(const lk_disk *disk, const char *folder, const struct lk_log_mark *common, uint64_t *dropped,
+                        lk_error *error);
 
 /* Waits for the turn, in which no other thread changes the gallery, and ends it. */
 void lk_owner_take_turn(lk_owner *owner);

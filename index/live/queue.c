@@ -1,40 +1,17 @@
 #include "index/live/queue.h"
 
+#include <inttypes.h>
+#include <math.h>
+
+#include "base/clock.h"
 #include "base/fail.h"
 #include "index/catalog/apply.h"
-#include "index/live/draft.h"
+#include "index/live/batch.h"
 #include "index/live/fold.h"
 #include "index/live/match.h"
 
 #define RECORD_BYTES UINT64_C(256)       /* about, without its vector */
 #define GROUP_BYTES (UINT64_C(32) << 20) /* of the requests that go together; one may have more */
-
-static uint64_t vector_bytes(const lk_draft *draft, uint32_t dim) {
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < draft->count; i++)
-    bytes += sizeof(lk_record) + (draft->records[i].kind == LK_RECORD_ENROLL ? (uint64_t)dim * 4 : 0);
-  return bytes;
-}
-
-static lk_status add_draft(lk_owner *owner, lk_group *group, const lk_draft *draft, lk_request *r, uint64_t *sequence,
-                           lk_error *error) {
-  uint64_t epoch;
-  lk_status status = lk_journal_add(owner->journal, draft->records, draft->count, sequence, &epoch, error);
-  if (status != LK_OK) return status;
-  bool enrolls = r->enrollment != NULL;
-  for (uint32_t i = 0; status == LK_OK && i < draft->count; i++) {
-    uint64_t touched;
-    status = lk_group_add(group, epoch, &draft->records[i], &touched, error);
-    bool replaces = enrolls && draft->records[i].kind == LK_RECORD_DELETE_KEY;
-    *(replaces ? &r->receipt.replaced : &r->receipt.templates) += touched;
-  }
-  r->receipt.epoch = epoch;
-  if (status != LK_OK) lk_owner_fail(owner, error); /* the journal has it, and memory cannot */
-  pthread_mutex_lock(&owner->mutex);
-  owner->recorded += vector_bytes(draft, owner->gallery->manifest.dim);
-  pthread_mutex_unlock(&owner->mutex);
-  return status;
-}
 
 static uint64_t next_number(const lk_owner *owner, const lk_group *group) {
   uint64_t next = owner->gallery->contents->next_number;
@@ -51,15 +28,57 @@ static void accept(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *se
   lk_draft draft = {0};
   r->receipt.numbered_from = next_number(owner, group);
   r->receipt.epoch = group->epoch;
+  if (r->enrollment != NULL) r->now_ms = lk_clock_unix_ms();
   r->status = lk_owner_check(owner, &r->error);
   if (r->status == LK_OK && r->expired_ms == 0) r->status = lk_fold_check(owner, &r->error);
   if (r->status == LK_OK) r->status = check_room(owner, group, r, &r->error);
   if (r->status == LK_OK)
     r->status = lk_draft_make(&draft, group, r, r->receipt.numbered_from, &owner->next_free, &r->error);
   if (r->status == LK_OK) r->status = lk_match_check(owner, group, &draft, r, &r->error);
-  if (r->status == LK_OK && draft.count > 0) r->status = add_draft(owner, group, &draft, r, sequence, &r->error);
+  if (r->status == LK_OK && draft.count > 0) r->status = lk_batch_add(owner, group, &draft, r, sequence, &r->error);
   /* Also what is no change, or what matches a template: it may be so because of others in the group. */
   r->accepted = r->status == LK_OK || r->finding.found;
+  lk_draft_free(&draft);
+}
+
+static lk_status check_number(const lk_owner *owner, const lk_group *group, const lk_log_entry *entry,
+                              lk_error *error) {
+  uint64_t next = next_number(owner, group);
+  if (entry->enrollment == NULL || entry->number >= next) return LK_OK;
+  return lk_fail(error, LK_EINTERNAL,
+                 "the log gives template number %" PRIu64 ", and the next one of this gallery is %" PRIu64
+                 ": it was changed otherwise than through its log",
+                 entry->number, next);
+}
+
+/* Whether the entry can have its outcome now. */
+static lk_status check_entry(lk_owner *owner, const lk_group *group, lk_request *r, lk_error *error) {
+  const lk_log_entry *entry = r->log;
+  lk_status status = lk_owner_check(owner, error);
+  if (status == LK_OK && !lk_log_mark_follows(&group->log, &entry->mark, entry->prev))
+    status = lk_fail(error, LK_EINVAL, "entry %" PRIu64 " of the log does not follow entry %" PRIu64, entry->mark.seq,
+                     group->log.seq);
+  if (status == LK_OK) status = lk_fold_check(owner, error);
+  if (status != LK_OK || entry->status != LK_OK) return status;
+  return check_room(owner, group, r, error) == LK_OK ? LK_OK : LK_EBUSY; /* a compaction makes room */
+}
+
+/* An entry of the log. Whatever becomes of it is noted; where nothing does, it and all behind it are refused. */
+static void accept_entry(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *sequence) {
+  lk_log_entry *entry = r->log;
+  lk_draft draft = {0};
+  uint64_t next_free = 0; /* what entries before it have found depends on when the process began */
+  r->receipt.numbered_from = entry->enrollment != NULL ? entry->number : 0;
+  r->status = check_entry(owner, group, r, &r->error);
+  if (r->status != LK_OK) return;
+  r->status = entry->status;
+  r->error = entry->error;
+  if (r->status == LK_OK) r->status = check_number(owner, group, entry, &r->error);
+  if (r->status == LK_OK) r->status = lk_draft_make(&draft, group, r, entry->number, &next_free, &r->error);
+  if (r->status == LK_OK) r->status = lk_match_check(owner, group, &draft, r, &r->error);
+  if (r->finding.found && !entry->tells_scores) r->finding.score = NAN;
+  if (r->finding.found) r->status = lk_match_tell(r, &r->error);
+  if (!lk_log_is_passing(r->status)) r->accepted = lk_batch_note(owner, group, &draft, r, sequence);
   lk_draft_free(&draft);
 }
 
@@ -82,13 +101,16 @@ static void make_changes(lk_owner *owner, lk_request *first) {
   uint64_t sequence = 0;
   lk_group_begin(&group, contents->shape, contents->catalog);
   group.epoch = contents->epoch;
-  for (lk_request *r = first; r != NULL; r = r->next) accept(owner, &group, r, &sequence);
+  group.log = contents->log;
+  for (lk_request *r = first; r != NULL; r = r->next)
+    (r->log != NULL ? accept_entry : accept)(owner, &group, r, &sequence);
   lk_status status = lk_owner_check(owner, &error);
   if (status == LK_OK && sequence > 0) status = lk_journal_commit(owner->journal, sequence, &error);
   if (status == LK_OK && sequence > 0) status = apply(owner, &group, &error);
   if (status != LK_OK && sequence > 0) lk_owner_fail(owner, &error);
   for (lk_request *r = first; status != LK_OK && r != NULL; r = r->next) {
     if (!r->accepted && r->status != LK_EEXIST) continue; /* a key may be taken by what failed */
+    r->accepted = false;
     r->status = status;
     r->error = error;
   }
@@ -97,6 +119,7 @@ static void make_changes(lk_owner *owner, lk_request *first) {
 
 static uint64_t bytes_of(const lk_request *r) {
   const lk_enrollment *e = r->enrollment;
+  if (r->log != NULL && r->log->status != LK_OK) return RECORD_BYTES + r->log->fields_bytes;
   return e != NULL ? e->vectors->rows * (sizeof(float) * e->vectors->dim + RECORD_BYTES) : r->count * RECORD_BYTES;
 }
 
@@ -126,14 +149,14 @@ static void lead(lk_owner *owner) {
   pthread_cond_broadcast(&owner->turned);
 }
 
-void lk_queue_pass(lk_owner *owner, lk_request *r) {
+void lk_queue_pass_run(lk_owner *owner, lk_request *first, lk_request *last) {
   pthread_mutex_lock(&owner->mutex);
   if (owner->last != NULL)
-    owner->last->next = r;
+    owner->last->next = first;
   else
-    owner->first = r;
-  owner->last = r;
-  while (!r->done) {
+    owner->first = first;
+  owner->last = last;
+  while (!last->done) {
     if (owner->busy)
       pthread_cond_wait(&owner->turned, &owner->mutex);
     else
@@ -141,3 +164,5 @@ void lk_queue_pass(lk_owner *owner, lk_request *r) {
   }
   pthread_mutex_unlock(&owner->mutex);
 }
+
+void lk_queue_pass(lk_owner *owner, lk_request *request) { lk_queue_pass_run(owner, request, request); }

@@ -9,4 +9,8 @@
 /* Makes a change, or waits until somebody has made it: the request is done then, and says how. */
 void lk_queue_pass(lk_owner *owner, lk_request *request);
 
+/* The same for a run of requests, each of which names the next: none comes between them, and as many as are one group
+ * go together. */
+void lk_queue_pass_run(lk_owner *owner, lk_request *first, lk_request *last);
+
 #endif

@@ -77,6 +77,13 @@ static json_t *journals_to_json(const lk_manifest *manifest) {
   return list;
 }
 
+static json_t *log_to_json(const lk_manifest_log *log) {
+  const lk_log_mark *mark = &log->mark;
+  const char *hash = mark->seq > 0 ? mark->hash : LK_LOG_NO_HASH;
+  return json_pack("{s:I, s:I, s:I, s:I, s:s, s:I}", "seq", (json_int_t)mark->seq, "ms", (json_int_t)mark->ms, "n",
+                   (json_int_t)mark->n, "term", (json_int_t)mark->term, "hash", hash, "seen", (json_int_t)log->seen);
+}
+
 /* False: out of memory. */
 static bool put(json_t *root, const char *field, json_t *value) { return json_object_set_new(root, field, value) == 0; }
 
@@ -91,6 +98,7 @@ static json_t *to_json(const lk_manifest *manifest) {
                 (json_int_t)manifest->next_file, "sequence", (json_int_t)manifest->sequence);
   if (put(root, "segments", segments_to_json(manifest)) && put(root, "journals", journals_to_json(manifest)) &&
       (manifest->state.id == 0 || put(root, "state", state_to_json(&manifest->state))) &&
+      (manifest->log.seen == 0 || put(root, "log", log_to_json(&manifest->log))) &&
       (manifest->binding.policy == NULL || put(root, "governance", lk_binding_to_json(&manifest->binding))) &&
       checksum_of(root, checksum) && put(root, "checksum", json_string(checksum)))
     return root;
@@ -267,6 +275,22 @@ static lk_status read_journals(const source *from, lk_manifest *manifest) {
   return status;
 }
 
+static lk_status read_log(const source *from, lk_manifest_log *log) {
+  source members = {.name = from->name, .within = "log.", .error = from->error};
+  const char *hash;
+  members.object = json_object_get(from->object, "log");
+  if (members.object == NULL) return LK_OK;
+  lk_status status = take_number(&members, "seq", 0, INT64_MAX, &log->mark.seq);
+  if (status == LK_OK) status = take_number(&members, "ms", 0, INT64_MAX, &log->mark.ms);
+  if (status == LK_OK) status = take_number(&members, "n", 0, INT64_MAX, &log->mark.n);
+  if (status == LK_OK) status = take_number(&members, "term", 0, INT64_MAX, &log->mark.term);
+  if (status == LK_OK) status = take_number(&members, "seen", log->mark.seq, INT64_MAX, &log->seen);
+  if (status == LK_OK) status = take_hex(&members, "hash", LK_LOG_HASH_DIGITS, &hash);
+  if (status == LK_OK) strcpy(log->mark.hash, hash);
+  if (log->mark.seq == 0) log->mark = (lk_log_mark){0};
+  return status;
+}
+
 /* What older versions do not have. */
 static lk_status read_changes(const source *from, lk_manifest *manifest) {
   const char *id;
@@ -276,6 +300,7 @@ static lk_status read_changes(const source *from, lk_manifest *manifest) {
   if (sodium_is_zero(manifest->id, sizeof manifest->id)) return refuse(from, "id", "other than zeros");
   status = take_number(from, "sequence", 0, INT64_MAX, &manifest->sequence);
   if (status == LK_OK) status = read_state(from, &manifest->state);
+  if (status == LK_OK) status = read_log(from, &manifest->log);
   return status == LK_OK ? read_journals(from, manifest) : status;
 }
 
@@ -404,4 +429,5 @@ void lk_manifest_follow(lk_manifest *manifest, const lk_manifest *next) {
   manifest->sequence = next->sequence;
   memcpy(manifest->journals, next->journals, sizeof manifest->journals);
   manifest->journals_count = next->journals_count;
+  manifest->log = next->log;
 }

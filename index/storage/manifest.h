@@ -8,6 +8,7 @@
 #include <likeness/types.h>
 #include "base/folder.h"
 #include "index/journal/journal_layout.h"
+#include "index/journal/log_mark.h"
 
 #define LK_MANIFEST_FILE "MANIFEST"
 #define LK_MANIFEST_VERSION 3 /* what is written; 1 and 2 are read, too */
@@ -33,6 +34,12 @@ typedef struct lk_manifest_journal {
   uint64_t sequence; /* of the last record before its first */
 } lk_manifest_journal;
 
+/* How far segments and state have the gallery's log. */
+typedef struct lk_manifest_log {
+  lk_log_mark mark; /* the last entry before the first journal; seq 0: there is none */
+  uint64_t seen;    /* of later entries, too, up to this seq, they may have changes; the journals have all of these */
+} lk_manifest_log;
+
 typedef struct lk_manifest {
   uint32_t version;                /* that was read or written last; below LK_MANIFEST_VERSION: to be upgraded */
   uint8_t id[LK_GALLERY_ID_BYTES]; /* the gallery's identity; zeros: none yet, as in older versions */
@@ -50,6 +57,7 @@ typedef struct lk_manifest {
   uint64_t sequence; /* of the last record that segments and state have; thus that of the first journal */
   lk_manifest_journal journals[LK_MANIFEST_JOURNALS];
   uint32_t journals_count;
+  lk_manifest_log log;
   lk_binding binding; /* as lk_binding_keep makes it; the manifest owns its texts */
 } lk_manifest;
 
