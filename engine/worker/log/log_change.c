@@ -12,6 +12,8 @@ static const char *const kept_of_job[] = {"flags", "model", "labels",  "version"
                                           "tags",  "mask",  "expires", "unless_match"};
 enum { KEPT = sizeof kept_of_job / sizeof kept_of_job[0] };
 
+enum { WRITTEN = 56 }; /* fields, at most: a call of Redis' functions for the log has room for so many */
+
 static const char refused_words[] = "refused ";
 
 static bool is_kept(lk_text name) {
@@ -42,19 +44,22 @@ static bool write_fields(const lk_job *job, const lk_field *given, size_t count,
 }
 
 lk_status lk_log_change_write(const lk_job *job, const lk_field *given, size_t count, const char *decision,
-                              bool tells_scores, char hex[LK_LOG_DIGEST_HEX], lk_log_fields *fields, lk_error *error) {
+                              bool tells_scores, lk_log_numbers *numbers, lk_log_fields *fields, lk_error *error) {
   fields->count = 0;
   bool fits = write_fields(job, given, count, fields);
   if (fits && job->probes.rows > 0) {
-    digest_of(job->probes.data, bytes_of(&job->probes), hex);
+    digest_of(job->probes.data, bytes_of(&job->probes), numbers->digest);
+    snprintf(numbers->dim, sizeof numbers->dim, "%u", job->probes.dim);
     fits = lk_log_fields_add_text(fields, "element", element_name(job->probes.element)) &&
-           lk_log_fields_add_text(fields, "digest", hex);
+           lk_log_fields_add_text(fields, "dim", numbers->dim) &&
+           lk_log_fields_add_text(fields, "digest", numbers->digest);
   }
   if (fits && decision[0] != '\0') fits = lk_log_fields_add_text(fields, "decision", decision);
   if (fits && tells_scores) fits = lk_log_fields_add_text(fields, "scores", "told");
   size_t bytes = 0;
   for (size_t i = 0; i < fields->count; i++) bytes += fields->all[i].name.length + fields->all[i].length + 8;
-  if (fits && bytes <= LK_LOG_FIELDS_BYTES) return LK_OK;
+  if (fits && fields->count <= WRITTEN && bytes <= LK_LOG_FIELDS_BYTES) return LK_OK;
+  if (!fits || fields->count > WRITTEN) return lk_fail(error, LK_EBADJOB, "the job has too many fields");
   return lk_fail(error, LK_EBADJOB, "the job's fields without its vectors have %zu bytes; at most %u are allowed", bytes,
                  LK_LOG_FIELDS_BYTES);
 }
@@ -141,6 +146,16 @@ static lk_status open_changes(lk_log_change *change, lk_log_entry *entry, lk_err
   return LK_OK;
 }
 
+/* The number of rows comes first: it is needed to append the entry again. */
+static void pack(const lk_log_record *record, lk_bytes *packed) {
+  char rows[24];
+  lk_log_fields first = {0};
+  snprintf(rows, sizeof rows, "%llu", (unsigned long long)record->rows);
+  lk_log_fields_add_text(&first, "rows", rows);
+  lk_log_fields_pack(&first, packed);
+  lk_log_fields_pack(&record->fields, packed);
+}
+
 lk_status lk_log_change_open(const lk_log_record *record, const char *gallery, const char *vectors, size_t length,
                              lk_log_change *change, lk_log_entry *entry, lk_error *error) {
   *change = (lk_log_change){0};
@@ -148,7 +163,7 @@ lk_status lk_log_change_open(const lk_log_record *record, const char *gallery, c
                           .number = record->number,
                           .tells_scores = lk_log_fields_find(&record->fields, "scores") != NULL};
   memcpy(entry->prev, record->prev, sizeof entry->prev);
-  lk_log_fields_pack(&record->fields, &change->packed);
+  pack(record, &change->packed);
   if (change->packed.failed) return lk_fail_memory(error);
   entry->fields = change->packed.data;
   entry->fields_bytes = change->packed.length;

@@ -9,10 +9,15 @@
 
 #define LK_LOG_DIGEST_HEX 65
 
-/* What the log has of a job: its fields but the vectors, and of these the kind and a digest, which is written to `hex`.
- * `given`: all fields of the job. `decision`: JSON; "": nothing governs it. LK_EBADJOB: they are too long. */
+/* Values of fields that a job does not have itself. */
+typedef struct lk_log_numbers {
+  char digest[LK_LOG_DIGEST_HEX], dim[12];
+} lk_log_numbers;
+
+/* What the log has of a job: its fields but the vectors, and of these the kind, dimension and a digest, which point to
+ * `numbers`. `given`: all fields of the job. `decision`: JSON; "": nothing governs it. LK_EBADJOB: they are too long. */
 lk_status lk_log_change_write(const lk_job *job, const lk_field *given, size_t count, const char *decision,
-                              bool tells_scores, char hex[LK_LOG_DIGEST_HEX], lk_log_fields *fields, lk_error *error);
+                              bool tells_scores, lk_log_numbers *numbers, lk_log_fields *fields, lk_error *error);
 
 /* In place of the vectors of an entry that is appended again: it was no change. `status` and `text`: why. */
 void lk_log_change_refused(lk_bytes *vectors, lk_status status, const char *text);

@@ -3,7 +3,7 @@
 #include "base/text.h"
 
 bool lk_log_fields_add(lk_log_fields *fields, lk_text name, const void *value, size_t length) {
-  if (fields->count == LK_FIELDS_MAX) return false;
+  if (fields->count == sizeof fields->all / sizeof fields->all[0]) return false;
   fields->all[fields->count++] = (lk_field){.name = name, .value = value, .length = length};
   return true;
 }

@@ -10,7 +10,7 @@
 
 /* Texts point into what they were read from. */
 typedef struct lk_log_fields {
-  lk_field all[LK_FIELDS_MAX];
+  lk_field all[LK_FIELDS_MAX + 4];
   size_t count;
 } lk_log_fields;
 

@@ -1,0 +1,89 @@
+#include "engine/worker/log/hand_over.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/printable.h"
+#include "base/text.h"
+#include "engine/queue/protocol.h"
+#include "engine/worker/entry_fields.h"
+#include "engine/worker/log/log_change.h"
+#include "governance/decision_record.h"
+
+/* How it was decided, as the reply will have it; NULL: out of memory. The caller frees it. */
+static char *print_decision(const lk_worker *worker, const lk_task *task) {
+  lk_gallery_stat stat;
+  lk_release nothing = {0};
+  lk_gallery_stat_get_constant(task->gallery, &stat);
+  json_t *record = lk_decision_record(worker->options->governance, lk_task_verdict(task), lk_text_of(stat.model),
+                                      &nothing);
+  char *text = record != NULL ? json_dumps(record, JSON_COMPACT) : NULL;
+  json_decref(record);
+  return text;
+}
+
+/* Of all that was decided, what tells the least of a score holds for the text of a match. */
+static bool tells_scores(const lk_task *task) {
+  if (!task->job.change.unless_match) return false;
+  for (uint32_t i = 0; i < task->authorisations; i++)
+    if (task->authorisation[i].verdict.detail.hidden || task->authorisation[i].verdict.detail.rounded) return false;
+  return true;
+}
+
+static lk_status judge(const lk_worker *worker, const lk_redis_reply *reply, lk_error *error) {
+  size_t length;
+  const char *refused = lk_redis_reply_error(reply);
+  const char *word = lk_redis_reply_string(lk_redis_reply_element(reply, 0), &length);
+  if (word != NULL && (strcmp(word, "LOGGED") == 0 || strcmp(word, "KNOWN") == 0 || strcmp(word, "GONE") == 0))
+    return LK_OK;
+  if (word != NULL && strcmp(word, "EBUSY") == 0) {
+    const char *why = lk_redis_reply_string(lk_redis_reply_element(reply, 2), &length);
+    return lk_fail(error, LK_EBUSY, "the gallery cannot be changed now: %s", why != NULL ? why : "");
+  }
+  if (refused != NULL && strncmp(refused, "OOM", 3) == 0)
+    return lk_fail(error, LK_EBUSY, "the gallery cannot be changed now: redis is full");
+  lk_error said;
+  lk_redis_reply_unexpected(reply, LK_MUTATE, &said);
+  lk_printable_line(worker->options->log, "likeness: a change is not logged: %s", said.text);
+  return lk_fail(error, LK_EINTERNAL, "redis refuses to log the change");
+}
+
+static lk_status call(const lk_worker *worker, lk_redis *redis, const lk_task *task, const lk_log_fields *fields,
+                      lk_error *error) {
+  char rows[24];
+  const lk_keys *keys = &worker->keys[task->number];
+  const lk_vectors *vectors = &task->job.probes;
+  size_t element = vectors->element == LK_F16 ? sizeof(uint16_t) : sizeof(float);
+  const char *const words[] = {keys->log, keys->log_state, task->stream, LK_GROUP, task->entry, rows};
+  lk_command command = {0};
+  lk_redis_reply *reply = NULL;
+  snprintf(rows, sizeof rows, "%llu", (unsigned long long)vectors->rows);
+  lk_functions_begin(&command, LK_MUTATE, "3");
+  lk_command_add_words(&command, sizeof words / sizeof words[0], words);
+  lk_command_add(&command, vectors->rows > 0 ? vectors->data : "", vectors->rows * vectors->dim * element);
+  for (size_t i = 0; i < fields->count; i++) {
+    lk_command_add(&command, fields->all[i].name.bytes, fields->all[i].name.length);
+    lk_command_add(&command, fields->all[i].value, fields->all[i].length);
+  }
+  lk_status status = lk_functions_call(redis, &command, &reply, error);
+  if (status == LK_OK) status = judge(worker, reply, error);
+  lk_redis_reply_free(reply);
+  lk_command_free(&command);
+  return status;
+}
+
+lk_status lk_hand_over(const lk_worker *worker, lk_redis *redis, const lk_task *task, lk_error *error) {
+  lk_field given[LK_FIELDS_MAX];
+  lk_log_numbers numbers;
+  lk_log_fields fields;
+  bool governed = worker->options->governance != NULL;
+  char *decision = governed ? print_decision(worker, task) : NULL;
+  if (governed && decision == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
+  lk_status status = lk_log_change_write(&task->job, given, lk_entry_fields_read(task->fields, given),
+                                         governed ? decision : "", tells_scores(task), &numbers, &fields, error);
+  if (status == LK_OK) status = call(worker, redis, task, &fields, error);
+  free(decision);
+  return status;
+}

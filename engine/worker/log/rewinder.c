@@ -1,0 +1,161 @@
+#include "engine/worker/log/rewinder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/text.h"
+#include "engine/queue/functions.h"
+#include "engine/worker/log/log_change.h"
+#include "kernels/half.h"
+
+typedef struct rewinder {
+  lk_redis *redis;
+  const lk_keys *keys;
+  const char *nonce;
+  uint64_t seq; /* where the log ends */
+  const char *hash;
+  lk_rewound how;
+  uint64_t appended;
+} rewinder;
+
+static void append_halves(lk_bytes *vectors, const float *floats, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint16_t half = lk_half_from_float(floats[i]);
+    lk_bytes_append(vectors, &half, sizeof half);
+  }
+}
+
+/* The vectors as they were logged. Where some rows were no change, the journal does not have theirs: then a replica that
+ * lacks the entry must start from an export. */
+static void write_vectors(const lk_log_kept *kept, const lk_log_fields *fields, uint32_t dim, lk_bytes *vectors) {
+  const lk_field *element = lk_log_fields_find(fields, "element");
+  size_t floats = kept->vectors_rows * dim;
+  if (element == NULL) return;
+  if (kept->status != LK_OK) lk_log_change_refused(vectors, kept->status, kept->error.text);
+  if (kept->status != LK_OK || kept->vectors_rows < kept->rows) return;
+  if (element->length == 3 && memcmp(element->value, "f16", 3) == 0)
+    append_halves(vectors, kept->vectors, floats);
+  else
+    lk_bytes_append(vectors, kept->vectors, floats * sizeof *kept->vectors);
+}
+
+static lk_status judge(const lk_redis_reply *reply, uint64_t seq, lk_error *error) {
+  size_t length;
+  const char *word = lk_redis_reply_string(lk_redis_reply_element(reply, 0), &length), *refused = NULL;
+  if (word != NULL && strcmp(word, "APPENDED") == 0) return LK_OK;
+  if (word != NULL && strcmp(word, "REFUSED") == 0)
+    refused = lk_redis_reply_string(lk_redis_reply_element(reply, 1), &length);
+  if (refused == NULL) refused = lk_redis_reply_error(reply);
+  if (refused == NULL) return lk_redis_reply_unexpected(reply, LK_APPEND, error);
+  return lk_fail(error, LK_EBUSY, "redis refuses entry %llu of the log: %s", (unsigned long long)seq, refused);
+}
+
+static lk_status append(rewinder *r, const lk_log_kept *kept, const lk_log_fields *fields, const lk_bytes *vectors,
+                        lk_error *error) {
+  char id[48], seq[24], term[24], number[24];
+  lk_command command = {0};
+  lk_redis_reply *reply = NULL;
+  snprintf(id, sizeof id, "%llu-%llu", (unsigned long long)kept->mark.ms, (unsigned long long)kept->mark.n);
+  snprintf(seq, sizeof seq, "%llu", (unsigned long long)kept->mark.seq);
+  snprintf(term, sizeof term, "%llu", (unsigned long long)kept->mark.term);
+  snprintf(number, sizeof number, "%llu", (unsigned long long)kept->number);
+  const lk_field *rows = &fields->all[0]; /* lk_log_change_open puts them first */
+  const char *const before[] = {r->keys->log, r->keys->log_state, r->nonce, id};
+  const char *const after[] = {seq, term, kept->prev, kept->mark.hash, number};
+  lk_functions_begin(&command, LK_APPEND, "2");
+  lk_command_add_words(&command, 4, before);
+  lk_command_add(&command, vectors->length > 0 ? vectors->data : "", vectors->length);
+  lk_command_add_words(&command, 5, after);
+  lk_command_add(&command, rows->value, rows->length);
+  for (size_t i = 1; i < fields->count; i++) {
+    lk_command_add(&command, fields->all[i].name.bytes, fields->all[i].name.length);
+    lk_command_add(&command, fields->all[i].value, fields->all[i].length);
+  }
+  lk_status status = lk_functions_call(r->redis, &command, &reply, error);
+  if (status == LK_OK) status = judge(reply, kept->mark.seq, error);
+  lk_redis_reply_free(reply);
+  lk_command_free(&command);
+  if (status == LK_OK) r->appended++;
+  return status;
+}
+
+static uint32_t dim_of(const lk_log_kept *kept, const lk_log_fields *fields) {
+  const lk_field *dim = lk_log_fields_find(fields, "dim");
+  uint32_t number = 0;
+  for (size_t i = 0; dim != NULL && i < dim->length; i++) number = 10 * number + (uint32_t)(dim->value[i] - '0');
+  return kept->vectors_rows > 0 ? number : 0;
+}
+
+/* The entry at which the log ends comes first, where the journal still has it. */
+static lk_status take(void *context, const lk_log_kept *kept, lk_error *error) {
+  rewinder *r = context;
+  lk_log_fields fields;
+  lk_bytes vectors = {0};
+  if (kept->mark.seq == r->seq) {
+    r->how = strcmp(kept->mark.hash, r->hash) == 0 ? LK_REWOUND_APPENDED : LK_REWOUND_DIVERGED;
+    return LK_OK;
+  }
+  if (r->how == LK_REWOUND_DIVERGED) return LK_OK;
+  if (r->how == LK_REWOUND_FOLDED) {
+    if (r->seq > 0 && (kept->mark.seq != r->seq + 1 || strcmp(kept->prev, r->hash) != 0)) return LK_OK;
+    r->how = LK_REWOUND_APPENDED;
+  }
+  if (!lk_log_fields_unpack(kept->fields, kept->fields_bytes, &fields) || fields.count < 4)
+    return lk_fail(error, LK_ECORRUPT, "entry %llu of the log is not kept as it was",
+                   (unsigned long long)kept->mark.seq);
+  write_vectors(kept, &fields, dim_of(kept, &fields), &vectors);
+  lk_status status = vectors.failed ? lk_fail_memory(error) : append(r, kept, &fields, &vectors, error);
+  lk_bytes_free(&vectors);
+  return status;
+}
+
+lk_status lk_rewinder_append(lk_owner *owner, lk_redis *redis, const lk_keys *keys, const char *nonce, uint64_t seq,
+                             const char *hash, lk_rewound *how, uint64_t *appended, lk_error *error) {
+  rewinder r = {.redis = redis, .keys = keys, .nonce = nonce, .seq = seq, .hash = hash, .how = LK_REWOUND_FOLDED};
+  lk_status status = lk_owner_log_visit(owner, seq > 0 ? seq - 1 : 0, take, &r, error);
+  *how = r.how;
+  *appended = r.appended;
+  return status;
+}
+
+/* ---- where this worker's entries and the log part ---- */
+
+typedef struct common {
+  lk_redis *redis;
+  const lk_keys *keys;
+  lk_log_mark *found;
+} common;
+
+static bool has_hash(const lk_redis_reply *entry, const char *hash) {
+  const lk_redis_reply *fields = lk_redis_reply_element(entry, 1);
+  size_t length;
+  for (size_t i = 0; i + 1 < lk_redis_reply_elements(fields); i += 2) {
+    const char *name = lk_redis_reply_string(lk_redis_reply_element(fields, i), &length);
+    if (name == NULL || strcmp(name, "hash") != 0) continue;
+    const char *value = lk_redis_reply_string(lk_redis_reply_element(fields, i + 1), &length);
+    return value != NULL && strcmp(value, hash) == 0;
+  }
+  return false;
+}
+
+static lk_status look_up(void *context, const lk_log_kept *kept, lk_error *error) {
+  common *c = context;
+  char id[48];
+  snprintf(id, sizeof id, "%llu-%llu", (unsigned long long)kept->mark.ms, (unsigned long long)kept->mark.n);
+  const char *const words[] = {"XRANGE", c->keys->log, id, id};
+  lk_redis_reply *reply = NULL;
+  lk_status status = lk_redis_call_words(c->redis, &reply, error, 4, words);
+  if (status != LK_OK) return status;
+  if (!lk_redis_reply_is_array(reply)) status = lk_redis_reply_unexpected(reply, "XRANGE", error);
+  if (status == LK_OK && has_hash(lk_redis_reply_element(reply, 0), kept->mark.hash)) *c->found = kept->mark;
+  lk_redis_reply_free(reply);
+  return status;
+}
+
+lk_status lk_rewinder_find_common(lk_owner *owner, lk_redis *redis, const lk_keys *keys, lk_log_mark *found,
+                                  lk_error *error) {
+  common c = {.redis = redis, .keys = keys, .found = found};
+  *found = (lk_log_mark){0};
+  return lk_owner_log_visit(owner, 0, look_up, &c, error);
+}
