@@ -1,6 +1,7 @@
 #include "governance/decision_record.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/json.h"
 
@@ -75,6 +76,50 @@ json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict,
       {"score_decimals", verdict->detail.rounded ? json_integer(verdict->detail.decimals) : json_null()},
       {"decision_only", json_boolean(verdict->detail.hidden)}};
   return object_of(members, sizeof members / sizeof members[0]);
+}
+
+static json_t *ids_of(const lk_verdict *const *verdicts, uint32_t count) {
+  json_t *ids = json_array();
+  for (uint32_t i = 0; i < count; i++)
+    if (json_array_append_new(ids, json_string(verdicts[i]->id)) != 0) {
+      json_decref(ids);
+      return NULL;
+    }
+  return ids;
+}
+
+json_t *lk_change_record(const lk_verdict *const *verdicts, uint32_t count) {
+  if (count == 0) return object_of((member[]){{"policy", json_string("none")}}, 1);
+  const lk_verdict *first = verdicts[0], *last = verdicts[count - 1];
+  const member members[] = {
+      {"decision", json_string("permit")},
+      {"id", json_string(first->id)},
+      {"ids", ids_of(verdicts, count)},
+      {"policy", json_string(first->policy)},
+      {"rules", rules_of(first)},
+      {"audit", json_integer((json_int_t)first->sequence)},
+      {"score_decimals", last->detail.rounded ? json_integer(last->detail.decimals) : json_null()},
+      {"decision_only", json_boolean(last->detail.hidden)}};
+  return object_of(members, sizeof members / sizeof members[0]);
+}
+
+/* False: it is no text, or does not fit. */
+static bool take_text(const json_t *text, char *to, size_t size) {
+  const char *value = json_string_value(text);
+  return value != NULL && (size_t)snprintf(to, size, "%s", value) < size;
+}
+
+bool lk_change_record_verdict(const json_t *record, uint32_t n, lk_verdict *verdict) {
+  const json_t *rules = json_object_get(record, "rules"), *decimals = json_object_get(record, "score_decimals");
+  *verdict = (lk_verdict){.permitted = true,
+                          .detail = {.hidden = json_is_true(json_object_get(record, "decision_only")),
+                                     .rounded = json_is_integer(decimals),
+                                     .decimals = (uint32_t)json_integer_value(decimals)}};
+  bool has = take_text(json_array_get(json_object_get(record, "ids"), n), verdict->id, LK_VERDICT_ID) &&
+             take_text(json_object_get(record, "policy"), verdict->policy, LK_VERDICT_POLICY);
+  for (size_t i = 0; has && i < json_array_size(rules) && i < LK_VERDICT_RULES; i++)
+    has = take_text(json_array_get(rules, i), verdict->rules[verdict->rules_count++], LK_VERDICT_RULE);
+  return has;
 }
 
 char *lk_decision_record_print(const json_t *record) {

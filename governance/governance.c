@@ -460,6 +460,7 @@ lk_status lk_governance_log_done(lk_governance *governance, const lk_policy_requ
       [LK_OPERATION_EXPORT] = LK_AUDIT_EXPORT, [LK_OPERATION_EVALUATE] = LK_AUDIT_EVALUATE,
       [LK_OPERATION_TAG] = LK_AUDIT_TAG,       [LK_OPERATION_EXPIRE] = LK_AUDIT_EXPIRE,
       [LK_OPERATION_ERASE] = LK_AUDIT_ERASE};
+  note_answer(governance, &verdict->once);
   if (governance->audit == NULL) return LK_OK;
   lk_audit_record record = {.type = types[request->operation],
                             .time_ms = now_ms,

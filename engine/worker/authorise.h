@@ -6,7 +6,9 @@
 
 #include "engine/worker/worker.h"
 
-/* Decides a job before any search, and tightens its limits. `fault` is LK_OK, or why the probes cannot be searched for,
+/* Decides a job before anything is done, operation by operation (lk_job_operations) up to the first that is refused,
+ * and tightens the limits of a search. A change may be handed on only once lk_authorise_commit has made its decisions
+ * durable. `fault` is LK_OK, or why the probes cannot be searched for,
  * with the reason in `error`: only a permitted caller is told. LK_EIO: the connection to Redis broke, so the job is not
  * decided. */
 lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task *task, lk_status fault,

@@ -38,10 +38,12 @@ void lk_delivery_release(lk_delivery *delivery) {
 
 void lk_task_free(lk_task *task) {
   if (task->prepared != NULL) atomic_fetch_sub(task->delivery->held, lk_task_prepared_bytes(task));
+  atomic_fetch_sub(task->delivery->held, task->answer.text.length);
   lk_delivery_release(task->delivery);
   free(task->authorisation);
   free(task->prepared);
   free(task->listed);
+  lk_bytes_free(&task->answer.text);
   free(task);
 }
 
@@ -97,21 +99,29 @@ lk_narrowing lk_task_narrowing(const lk_task *task) {
                         .subjects_count = job->subjects.count};
 }
 
-lk_policy_request lk_task_request(const lk_task *task) {
+/* A change that searches for matches is asked with the threshold from which on it would be refused. */
+lk_policy_request lk_task_request(const lk_task *task, lk_operation operation) {
   const lk_job *job = &task->job;
   lk_gallery_stat stat;
   lk_gallery_stat_get_constant(task->gallery, &stat);
+  bool searches = operation == LK_OPERATION_IDENTIFY || operation == LK_OPERATION_VERIFY;
   lk_policy_request request = {
-      .operation = job->op == LK_OP_VERIFY ? LK_OPERATION_VERIFY : LK_OPERATION_IDENTIFY,
+      .operation = operation,
       .gallery = job->gallery,
       .model = lk_text_of(stat.model),
       .metric = stat.metric,
       .k = job->k,
-      .threshold = job->threshold,
-      .probes = (uint32_t)job->probes.rows,
+      .threshold = searches && job->change.unless_match ? job->change.match_threshold : job->threshold,
+      .probes = searches ? (uint32_t)job->probes.rows : 0,
   };
   lk_claims_to_request(&job->claims, &request);
   return request;
+}
+
+const lk_verdict *lk_task_verdict(const lk_task *task) {
+  if (task->authorisations == 0) return NULL;
+  const lk_verdict *last = &task->authorisation[task->authorisations - 1].verdict;
+  return last->permitted ? &task->authorisation->verdict : last;
 }
 
 lk_prepared_run lk_task_run(const lk_task *task) {

@@ -6,6 +6,7 @@
 
 #include <likeness/likeness.h>
 
+#include "engine/queue/bytes.h"
 #include "engine/queue/entry.h"
 #include "engine/queue/job.h"
 #include "engine/queue/redis.h"
@@ -21,6 +22,12 @@ typedef struct lk_delivery {
   atomic_size_t *held; /* what all deliveries have in bytes, and their tasks in prepared probes */
 } lk_delivery;
 
+/* What a job that is not searched for is told (engine/worker/intake/question.h). */
+typedef struct lk_task_answer {
+  lk_bytes text;                    /* JSON; without data: it was not asked */
+  uint64_t epoch, total, templates; /* of the gallery then: its epoch and templates; and those that it tells of */
+} lk_task_answer;
+
 typedef struct lk_task {
   lk_queued queued;               /* first, so that the batcher's list is a list of tasks */
   struct lk_task *newer, **older; /* among the worker's tasks; `older` is where the pointer to this one stands */
@@ -35,9 +42,12 @@ typedef struct lk_task {
   lk_gallery *gallery;             /* NULL: the job was refused before */
   lk_text *listed;                 /* the texts of its lists, keys first; NULL: it has none */
   float *prepared;                 /* its probes, as a search takes them; NULL until they were prepared */
-  lk_authorisation *authorisation; /* NULL: nothing governs it */
-  char once[LK_ONCE_HASH];         /* hash of the signed job that it brought first; "": none */
-  int64_t deadline_us;             /* lk_clock_us, perhaps before it began; INT64_MAX: none */
+  lk_authorisation *authorisation; /* of each operation that it needs, as far as they were decided: up to the first that
+                                    * is refused; NULL: nothing governs it */
+  uint32_t authorisations;
+  lk_task_answer answer;
+  char once[LK_ONCE_HASH]; /* hash of the signed job that it brought first; "": none */
+  int64_t deadline_us;     /* lk_clock_us, perhaps before it began; INT64_MAX: none */
   lk_status status;
   lk_error error; /* where status is not LK_OK */
   uint32_t wait_us;
@@ -73,8 +83,11 @@ void lk_task_queue_as(lk_task *task);
 /* The templates that its search is confined to. */
 lk_narrowing lk_task_narrowing(const lk_task *task);
 
-/* The request that the policy decides. */
-lk_policy_request lk_task_request(const lk_task *task);
+/* The request of this operation that the policy decides. */
+lk_policy_request lk_task_request(const lk_task *task, lk_operation operation);
+/* What its reply says of how it was decided: the decision that refused it, or that of its own operation. NULL: nothing
+ * governs it. */
+const lk_verdict *lk_task_verdict(const lk_task *task);
 
 /* The prepared probes. */
 lk_prepared_run lk_task_run(const lk_task *task);

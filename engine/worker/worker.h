@@ -91,7 +91,7 @@ typedef struct lk_worker {
   lk_done slots[LK_DONE_SLOTS];
   lk_done *free_slots;
   lk_done *done_first, **done_last;
-  lk_queued *refused_first, **refused_last; /* tasks that intake refused: to be answered, not computed */
+  lk_queued *refused_first, **refused_last; /* tasks that intake refused, or that need no search: to be answered */
   lk_status status;                         /* what the run ends with */
   lk_error error;
   uint64_t jobs;     /* finished: answered, or found to be answered already or lost */

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "engine/queue/reply.h"
+#include "engine/queue/reply_text.h"
 #include "engine/worker/authorise.h"
 #include "governance/decision_record.h"
 #include "index/gallery/unchecked.h"
@@ -20,6 +21,8 @@ static lk_release release_of(const lk_task *task, const lk_done *done, lk_galler
   *stat = (lk_gallery_stat){.model = ""};
   if (task->gallery == NULL) return (lk_release){0};
   lk_gallery_stat_get_constant(task->gallery, stat);
+  const lk_task_answer *answer = &task->answer;
+  if (answer->text.data != NULL) return (lk_release){.epoch = answer->epoch, .total = answer->total};
   if (task->status == LK_OK)
     return (lk_release){.epoch = lk_result_epoch(done->result),
                         .searched = lk_result_searched(done->result),
@@ -28,12 +31,12 @@ static lk_release release_of(const lk_task *task, const lk_done *done, lk_galler
   return (lk_release){.epoch = stat->epoch, .total = stat->templates};
 }
 
-/* NULL: the job was refused before the policy was asked. */
+/* NULL: the job was refused before the policy was asked, or no policy governs it. */
 static json_t *decision_of(const lk_worker *worker, const lk_task *task, lk_text model, const lk_release *released,
                            lk_bytes *out) {
   lk_governance *governance = worker->options->governance;
-  if (task->authorisation == NULL && governance != NULL) return NULL;
-  const lk_verdict *verdict = task->authorisation != NULL ? &task->authorisation->verdict : NULL;
+  const lk_verdict *verdict = lk_task_verdict(task);
+  if (verdict == NULL && governance != NULL) return NULL;
   json_t *decision = lk_decision_record(governance, verdict, model, released);
   if (decision == NULL) out->failed = true;
   return decision;
@@ -53,6 +56,8 @@ void lk_answer_encode(const lk_worker *worker, lk_task *task, const lk_done *don
     head.total = released.total;
     head.compute_us = done->compute_us;
     head.probes = lk_job_lists(&task->job);
+    head.text = (lk_text){.bytes = task->answer.text.data, .length = (uint32_t)task->answer.text.length};
+    head.member = lk_reply_member(task->job.op);
   } else {
     head.text = lk_text_of(task->error.text);
   }

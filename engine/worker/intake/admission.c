@@ -9,6 +9,7 @@
 #include "engine/queue/entry.h"
 #include "engine/queue/protocol.h"
 #include "engine/worker/authorise.h"
+#include "engine/worker/intake/question.h"
 
 lk_admission lk_admission_of(lk_worker *worker, const char *stage) {
   return (lk_admission){.worker = worker, .notes.refusals = {.stage = stage, .log = worker->options->log}};
@@ -158,6 +159,16 @@ static lk_status check_entry(lk_worker *worker, lk_redis *redis, lk_task *task, 
                  (unsigned long long)((entry.ms - now_ms) / 1000));
 }
 
+/* Does what needs no search. */
+static lk_status begin(lk_task *task, lk_error *error) {
+  if (lk_op_kind_of(task->job.op) == LK_OP_ASKS) return lk_question_answer(task, error);
+  if (lk_op_kind_of(task->job.op) == LK_OP_CHANGES)
+    return lk_fail(error, LK_EBUSY, "nobody keeps the log of the gallery '%.*s'", lk_text_shown(task->job.gallery),
+                   task->job.gallery.bytes);
+  lk_task_queue_as(task);
+  return LK_OK;
+}
+
 static lk_status decide(lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
   if (task->deaths >= LK_DEATHS_MOST) return lk_fail(error, LK_EPOISON, "%u workers died of this job", task->deaths);
   if (task->status != LK_OK) return task->status;
@@ -167,10 +178,9 @@ static lk_status decide(lk_worker *worker, lk_redis *redis, lk_task *task, lk_er
   if (status == LK_OK) status = lk_task_read_lists(task, error);
   if (status != LK_OK) return status;
   status = lk_worker_check_gallery(worker, task->number, error);
-  if (status == LK_OK) status = lk_task_prepare(task, error);
+  if (status == LK_OK && task->job.probes.rows > 0) status = lk_task_prepare(task, error);
   status = lk_authorise_decide(worker, redis, task, status, error);
-  lk_task_queue_as(task);
-  return status;
+  return status == LK_OK ? begin(task, error) : status;
 }
 
 static void queue_task(lk_worker *worker, lk_task *task) {
@@ -180,7 +190,7 @@ static void queue_task(lk_worker *worker, lk_task *task) {
   if (task->newer != NULL) task->newer->older = &task->newer;
   worker->taken = task;
   note_newest(worker, task);
-  if (task->status == LK_OK) {
+  if (task->status == LK_OK && lk_op_kind_of(task->job.op) == LK_OP_SEARCHES) {
     lk_batcher_push(&worker->batcher, task->priority, &task->queued, lk_clock_us());
   } else {
     task->queued.next = NULL;
