@@ -101,6 +101,17 @@ Test(owner, another_history_is_not_this_log) {
   expect_own("(OWNER 1 3 0)", "a", &entries[2]);
 }
 
+/* It cannot be that Redis has it all, whatever Redis believes. */
+Test(owner, an_owner_that_has_applied_more_closes_the_log) {
+  log_entry entries[3], more;
+  log_three(entries);
+  more = entries[2];
+  strcpy(more.words[1], "4");
+  expect_own("(REWOUND 3 *)", "a", &more);
+  deliver("1-4", "w");
+  expect_mutate("(EBUSY 200 no worker has compared*)", "1-4", "j4");
+}
+
 /* Its functions are in the same run, which forgets what it knew. */
 Test(owner, functions_that_are_loaded_again_know_no_owner) {
   log_entry entries[3];
@@ -225,6 +236,22 @@ Test(owner, only_what_was_logged_is_appended) {
   expect_append("(REFUSED the caller has no lease of the log)", "a", &entries[1]);
   expect_redis("0", "EXISTS", FACES_VECTORS "9", NULL);
   expect_redis("1", "XLEN", FACES_LOG, NULL);
+}
+
+/* Of another history, in which the entry before was another one. */
+Test(owner, only_what_follows_is_appended) {
+  log_entry entries[3], others[2];
+  log_three(entries);
+  redis_do(&redis, "DEL", FACES_LOG, FACES_STATE, NULL);
+  expect_own("(OWNER 1 0 0)", "a", &log_nothing);
+  log_add("1-4", "j4");
+  log_add("1-5", "j5");
+  log_read(others, 2);
+  redis_do(&redis, "DEL", FACES_LOG, FACES_STATE, NULL);
+  expect_own("(REWOUND *)", "a", &entries[2]);
+  expect_append("(APPENDED)", "a", &entries[0]);
+  expect_append("(REFUSED the log ends at entry 1)", "a", &others[1]);
+  expect_append("(APPENDED)", "a", &entries[1]);
 }
 
 /* Nothing is changed. */
