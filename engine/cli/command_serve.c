@@ -128,13 +128,15 @@ static lk_status serve_on(lk_device *device, const lk_options *options, const lk
   lk_served_galleries served;
   lk_governance *governance = NULL;
   lk_serve_left left = LK_LEFT_NOTHING;
-  lk_status status = lk_served_galleries_open(options, streams->log, &served, error);
+  lk_status status = lk_served_galleries_open(options, address, streams->log, &served, error);
   if (status == LK_OK) status = open_governance(options, served.galleries, &governance, streams->log, error);
   if (status == LK_OK) status = load_galleries(&served, device, streams, &left, error);
   if (status == LK_OK && !atomic_load(streams->stop)) {
     lk_worker_options worker = {.address = *address,
                                 .galleries = served.galleries,
                                 .owners = served.owners,
+                                .folders = options->words,
+                                .replicas = options->replicas,
                                 .galleries_count = (uint32_t)options->words_count,
                                 .searches = lk_device_searches(device),
                                 .batch_probes = options->batch,

@@ -75,13 +75,13 @@ static const struct {
      "                    [--probes N] [--threshold T] [-k N] [--at DATE] [--format table|json]"},
     {"serve", lk_command_serve, 1, LK_WORDS_MOST,
      "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
-     "--audit-key --lost-audit-log --follow",
+     "--audit-key --lost-audit-log --follow --replicas",
      "DIR... --redis unix:PATH|redis[s]://[USER@]HOST[:PORT],...[/DB]|\n"
      "                            redis[s]+sentinel://[USER@]HOST[:PORT],.../MASTER[/DB]\n"
      "                    [--password-file FILE]\n"
      "                    [--device auto|cpu|cuda:N,...] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
      "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]\n"
-     "                    [--lost-audit-log] [--follow]"},
+     "                    [--lost-audit-log] [--follow] [--replicas N]"},
     {"submit", lk_command_submit, 1, 1,
      "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --keys --subjects --format --model "
      "--priority --ttl "

@@ -181,6 +181,7 @@ static const struct {
     {"--rank", read_u32, offsetof(lk_options, rank)},
     {"--redis", read_text, offsetof(lk_options, redis)},
     {"--replace", read_flag, offsetof(lk_options, replace)},
+    {"--replicas", read_u32, offsetof(lk_options, replicas)},
     {"--signed", read_flag, offsetof(lk_options, is_signed)},
     {"--stats", read_flag, offsetof(lk_options, stats)},
     {"--subject", read_text, offsetof(lk_options, subject)},

@@ -12,7 +12,7 @@ enum { LK_WORDS_MOST = 256 };
 typedef struct lk_options {
   const char *words[LK_WORDS_MOST]; /* the operands: arguments that are not options */
   int words_count;
-  uint32_t dim, k /* LK_K_ALL: -k all */, rank, threads, batch, job_probes, timeout_s;
+  uint32_t dim, k /* LK_K_ALL: -k all */, rank, threads, batch, job_probes, timeout_s, replicas;
   uint64_t max_queue_delay_us, ttl_ms, tags, mask;
   uint64_t after_ms; /* LK_NEVER: not given */
   lk_metric metric;

@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/folder.h"
 #include "base/printable.h"
+#include "engine/worker/log/comparison.h"
 
 /* Streams are named after the gallery's name in its manifest, which a copy of its folder has too: jobs for one would be
  * searched in the other. */
@@ -43,7 +44,34 @@ static lk_status open_to_follow(const char *folder, lk_gallery **gallery, const 
   return LK_OK;
 }
 
-static lk_status open_one(const char *folder, bool follow, lk_served_galleries *served, FILE *log, lk_error *error) {
+static void say_cut(const char *folder, uint64_t dropped, FILE *log) {
+  lk_printable_line(log,
+                    "likeness: %s: cut off %" PRIu64 " changes that the log in redis does not have: another worker owned "
+                    "it meanwhile, and logged others",
+                    folder, dropped);
+}
+
+/* Where Redis cannot be asked now, the worker finds it out later. */
+static lk_status compare(const char *folder, const lk_address *address, lk_owner **owner, FILE *log, lk_error *error) {
+  bool parted;
+  lk_log_mark common;
+  uint64_t dropped;
+  lk_status status = lk_log_compare(address, *owner, &parted, &common, error);
+  if (status == LK_EIO) {
+    lk_printable_line(log, "likeness: %s is not compared with its log: %s", folder, error->text);
+    return LK_OK;
+  }
+  if (status != LK_OK || !parted) return status;
+  lk_owner_close(*owner);
+  *owner = NULL;
+  status = lk_log_cut(folder, &common, &dropped, error);
+  if (status != LK_OK) return status;
+  say_cut(folder, dropped, log);
+  return lk_owner_open(folder, owner, error);
+}
+
+static lk_status open_one(const char *folder, bool follow, const lk_address *address, lk_served_galleries *served,
+                          FILE *log, lk_error *error) {
   lk_error why = {0};
   lk_gallery **gallery = &served->galleries[served->count];
   lk_owner **owner = &served->owners[served->count];
@@ -51,7 +79,9 @@ static lk_status open_one(const char *folder, bool follow, lk_served_galleries *
   lk_status status = lk_owner_open(folder, owner, &why);
   if (status == LK_EBUSY || (status == LK_EIO && !may_write(folder)))
     return open_to_follow(folder, gallery, &why, log, error);
+  if (status == LK_OK) status = compare(folder, address, owner, log, &why);
   if (status != LK_OK) {
+    lk_owner_close(*owner);
     if (error != NULL) *error = why;
     return status;
   }
@@ -64,11 +94,12 @@ static lk_status open_one(const char *folder, bool follow, lk_served_galleries *
   return LK_OK;
 }
 
-lk_status lk_served_galleries_open(const lk_options *options, FILE *log, lk_served_galleries *served, lk_error *error) {
+lk_status lk_served_galleries_open(const lk_options *options, const lk_address *address, FILE *log,
+                                   lk_served_galleries *served, lk_error *error) {
   lk_status status = LK_OK;
   *served = (lk_served_galleries){0};
   for (int i = 0; status == LK_OK && i < options->words_count; i++) {
-    status = open_one(options->words[i], options->follow, served, log, error);
+    status = open_one(options->words[i], options->follow, address, served, log, error);
     if (status != LK_OK) break;
     served->count++;
     status = check_name(options, served->galleries, i, error);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/printable.h"
-#include "engine/worker/worker.h"
+#include "engine/worker/waiting.h"
 #include "index/gallery/unchecked.h"
 
 static const uint64_t looks_every_us = 250000;
@@ -63,6 +63,8 @@ static void follow(lk_worker *worker, uint32_t number, following *f) {
   }
   *f = (following){0};
   lk_worker_note_followed(worker, number, since_us);
+  lk_log_mark mark = lk_gallery_log_mark(worker->options->galleries[number]);
+  lk_waiting_note(worker, number, &mark);
 }
 
 /* Waits until the next look; false: the worker has computed its last batch. */

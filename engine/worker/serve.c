@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/printable.h"
 #include "engine/worker/stop.h"
+#include "index/gallery/unchecked.h"
 
 static void init_signals(lk_worker *worker) {
   pthread_mutex_init(&worker->lock, NULL);
@@ -18,6 +19,7 @@ static void init_signals(lk_worker *worker) {
   pthread_cond_init(&worker->room, &attributes);
   pthread_cond_init(&worker->changed, &attributes);
   pthread_cond_init(&worker->ended, &attributes);
+  pthread_cond_init(&worker->waits, &attributes);
   pthread_condattr_destroy(&attributes);
 }
 
@@ -26,13 +28,17 @@ static lk_status make_keys(lk_worker *worker, lk_error *error) {
   worker->keys = calloc(options->galleries_count, sizeof *worker->keys);
   worker->outages = calloc(options->galleries_count, sizeof *worker->outages);
   worker->followed_us = calloc(options->galleries_count, sizeof *worker->followed_us);
+  worker->marks = calloc(options->galleries_count, sizeof *worker->marks);
   worker->newest = calloc(options->galleries_count, LK_PRIORITIES * LK_LANES * sizeof *worker->newest);
-  bool made = worker->keys != NULL && worker->outages != NULL && worker->followed_us != NULL && worker->newest != NULL;
+  bool made = worker->keys != NULL && worker->outages != NULL && worker->followed_us != NULL && worker->marks != NULL &&
+              worker->newest != NULL;
   lk_status status = made ? LK_OK : lk_fail_memory(error);
   for (uint32_t i = 0; status == LK_OK && i < options->galleries_count; i++) {
     lk_gallery_stat stat;
     worker->followed_us[i] = lk_clock_us();
     lk_gallery_stat_get(options->galleries[i], &stat);
+    lk_log_mark mark = lk_gallery_log_mark(options->galleries[i]);
+    worker->marks[i] = (lk_entry){.ms = mark.ms, .sequence = mark.n};
     status = lk_keys_make(stat.name, &worker->keys[i], error);
   }
   return status;
@@ -70,11 +76,13 @@ static void close_worker(lk_worker *worker) {
   free(worker->keys);
   free(worker->outages);
   free(worker->followed_us);
+  free(worker->marks);
   free(worker->newest);
   pthread_cond_destroy(&worker->work);
   pthread_cond_destroy(&worker->room);
   pthread_cond_destroy(&worker->changed);
   pthread_cond_destroy(&worker->ended);
+  pthread_cond_destroy(&worker->waits);
   pthread_mutex_destroy(&worker->lock);
 }
 
@@ -88,7 +96,7 @@ static void *running_main(void *argument) {
 typedef void *stage_main(void *worker);
 static stage_main *const stages[] = {lk_stop_main,    lk_finish_main, lk_intake_hi_main, lk_intake_lo_main,
                                      lk_steward_main, running_main,   lk_scrubber_main,  lk_follower_main,
-                                     lk_compute_main, lk_compute_main};
+                                     lk_log_main,     lk_waiting_main, lk_compute_main,   lk_compute_main};
 enum { STAGES = sizeof stages / sizeof stages[0], OTHERS = STAGES - LK_COMPUTE_MOST };
 
 typedef struct stage {

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "engine/queue/protocol.h"
+#include "engine/worker/waiting.h"
 
 enum { LOOKS_EVERY_US = 20000, ENTRIES_MOST = 1000 }; /* entries of a call */
 
@@ -25,6 +26,7 @@ static void await(lk_worker *worker) {
   pthread_cond_broadcast(&worker->room);
   pthread_cond_broadcast(&worker->changed);
   pthread_cond_broadcast(&worker->ended);
+  pthread_cond_broadcast(&worker->waits);
   pthread_mutex_unlock(&worker->lock);
 }
 
@@ -36,6 +38,7 @@ static void take(stop *s) {
   while (*last != NULL) last = &(*last)->next;
   while ((batch = lk_batcher_take(&worker->batcher, lk_clock_us(), true, &wake_us)) != NULL)
     for (*last = batch; *last != NULL;) last = &(*last)->next;
+  for (*last = lk_waiting_take(worker); *last != NULL;) last = &(*last)->next;
   *last = worker->unanswered;
   worker->unanswered = NULL;
 }

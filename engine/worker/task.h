@@ -38,6 +38,7 @@ typedef struct lk_task {
   char entry[LK_ENTRY_TEXT]; /* id in it */
   bool claimed;              /* another worker had it */
   uint32_t deaths;           /* workers that died of it, as far as is known */
+  const lk_redis_reply *fields; /* of the entry; NULL: it was deleted */
   lk_job job;
   lk_gallery *gallery;             /* NULL: the job was refused before */
   lk_text *listed;                 /* the texts of its lists, keys first; NULL: it has none */

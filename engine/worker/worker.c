@@ -41,11 +41,11 @@ static const char *name_of(const lk_worker *worker, uint32_t number) {
   return stat.name;
 }
 
-/* Returns what it was. Damage stays. */
+/* Returns what it was. What only a restart mends stays. */
 static lk_outage set_outage(lk_worker *worker, uint32_t number, lk_outage outage) {
   pthread_mutex_lock(&worker->lock);
   lk_outage before = worker->outages[number];
-  if (before != LK_OUTAGE_DAMAGED) worker->outages[number] = outage;
+  if (before < LK_OUTAGE_DIVERGED) worker->outages[number] = outage;
   pthread_mutex_unlock(&worker->lock);
   return before;
 }
@@ -58,18 +58,24 @@ static void say_out_of_service(lk_worker *worker, uint32_t number, const lk_erro
 void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_error *error) {
   uint32_t number = 0;
   while (worker->options->galleries[number] != gallery) number++;
-  if (set_outage(worker, number, LK_OUTAGE_DAMAGED) != LK_OUTAGE_DAMAGED) say_out_of_service(worker, number, error);
+  if (set_outage(worker, number, LK_OUTAGE_DAMAGED) < LK_OUTAGE_DIVERGED) say_out_of_service(worker, number, error);
+}
+
+void lk_worker_part(lk_worker *worker, uint32_t number, const lk_error *error) {
+  if (set_outage(worker, number, LK_OUTAGE_DIVERGED) < LK_OUTAGE_DIVERGED) say_out_of_service(worker, number, error);
 }
 
 static lk_status refuse(lk_outage outage, lk_error *error) {
-  return lk_fail(error, LK_EINTERNAL, "the gallery is out of service: its files %s",
-                 outage == LK_OUTAGE_DAMAGED ? "are damaged" : "cannot be read");
+  static const char *const why[] = {[LK_OUTAGE_BEHIND] = "its files cannot be read",
+                                    [LK_OUTAGE_DIVERGED] = "its changes are not those of its log",
+                                    [LK_OUTAGE_DAMAGED] = "its files are damaged"};
+  return lk_fail(error, LK_EINTERNAL, "the gallery is out of service: %s", why[outage]);
 }
 
 lk_status lk_worker_suspend(lk_worker *worker, uint32_t number, lk_error *error) {
   lk_outage before = set_outage(worker, number, LK_OUTAGE_BEHIND);
   if (before == LK_OUTAGE_NONE) say_out_of_service(worker, number, error);
-  return refuse(before == LK_OUTAGE_DAMAGED ? before : LK_OUTAGE_BEHIND, error);
+  return refuse(before > LK_OUTAGE_BEHIND ? before : LK_OUTAGE_BEHIND, error);
 }
 
 /* What this worker alone changes is never behind. */

@@ -47,7 +47,8 @@ typedef struct lk_computer {
 typedef enum lk_outage {
   LK_OUTAGE_NONE,
   LK_OUTAGE_BEHIND, /* what others have changed could not be read for a while, or not be loaded */
-  LK_OUTAGE_DAMAGED /* until the worker is started again */
+  LK_OUTAGE_DIVERGED, /* its changes are not those of its log: until the worker is started again, */
+  LK_OUTAGE_DAMAGED   /* as of this */
 } lk_outage;
 
 /* A gallery that is behind for longer than this would go on to show people who were deleted. */
@@ -98,6 +99,10 @@ typedef struct lk_worker {
   uint64_t probes;   /* searched */
   uint64_t returned; /* jobs that were handed back */
 
+  lk_queued *waiting;     /* searches that wait for their gallery (engine/worker/waiting.h) */
+  uint32_t waiting_count;
+  pthread_cond_t waits;   /* signalled when there is one more, or no batch is begun any more */
+  lk_entry *marks;        /* of each gallery, the last entry of its log that searches see */
   lk_outage *outages;    /* of the gallery of that number */
   uint64_t *followed_us; /* of each, when the last look for changes began that went well */
 
@@ -111,6 +116,8 @@ void *lk_compute_main(void *worker);
 void *lk_finish_main(void *worker);
 void *lk_scrubber_main(void *worker);
 void *lk_follower_main(void *worker);
+void *lk_log_main(void *worker);
+void *lk_waiting_main(void *worker);
 /* Keeps the leases and takes over what dead workers held, until the worker is over; then gives the leases back. */
 void *lk_steward_main(void *worker);
 
@@ -127,6 +134,8 @@ void lk_worker_free_slot(lk_worker *worker, lk_done *slot);
 
 /* Takes the gallery out of service, because its files are damaged, and logs why. The other galleries go on. */
 void lk_worker_retire(lk_worker *worker, const lk_gallery *gallery, const lk_error *error);
+/* The same, because its changes are not those of its log. */
+void lk_worker_part(lk_worker *worker, uint32_t number, const lk_error *error);
 /* Takes the gallery of this number out of service while it is behind what others have made of it, and logs the error.
  * Returns LK_EINTERNAL, as lk_worker_check_gallery. */
 lk_status lk_worker_suspend(lk_worker *worker, uint32_t number, lk_error *error);

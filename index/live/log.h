@@ -76,6 +76,9 @@ lk_status lk_owner_log_visit(lk_owner *owner, uint64_t after_seq, lk_log_visit *
  */
 void lk_owner_log_acknowledged(lk_owner *owner, uint64_t seq);
 
+/* lk_owner_compact, for an entry that asks for it: no policy is asked. */
+lk_status lk_owner_log_erase(lk_owner *owner, uint64_t *erased, lk_error *error);
+
 /* Cuts off, of a gallery that has no owner, all entries after `common` (its seq and hash; seq 0: all), and what came
  * behind the first of them; `dropped` (may be NULL) receives how many entries that were. It takes the gallery's lock
  * for that. A crash leaves whole entries; what remains to be cut is cut by another call. LK_EBUSY: the gallery has an

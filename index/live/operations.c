@@ -7,6 +7,7 @@
 #include "index/live/draft.h"
 #include "index/live/expired.h"
 #include "index/live/fold.h"
+#include "index/live/log.h"
 #include "index/live/match.h"
 #include "index/live/queue.h"
 
@@ -138,6 +139,8 @@ static lk_status compact(lk_owner *owner, uint64_t *erased, lk_error *error) {
   *erased = deleted;
   return LK_OK;
 }
+
+lk_status lk_owner_log_erase(lk_owner *owner, uint64_t *erased, lk_error *error) { return compact(owner, erased, error); }
 
 /* What failed after templates had expired and were deleted is recorded too. */
 lk_status lk_owner_compact(lk_owner *owner, const lk_claims *claims, uint64_t *erased, lk_error *error) {

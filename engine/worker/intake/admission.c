@@ -9,6 +9,9 @@
 #include "engine/queue/entry.h"
 #include "engine/queue/protocol.h"
 #include "engine/worker/authorise.h"
+#include "engine/worker/entry_fields.h"
+#include "engine/worker/log/hand_over.h"
+#include "engine/worker/waiting.h"
 #include "engine/worker/intake/question.h"
 
 lk_admission lk_admission_of(lk_worker *worker, const char *stage) {
@@ -24,25 +27,12 @@ size_t lk_admission_bytes(const lk_redis_reply *fields) {
   return bytes;
 }
 
-static size_t read_fields(const lk_redis_reply *list, lk_field fields[LK_FIELDS_MAX]) {
-  size_t count = 0;
-  for (size_t i = 0; i + 1 < lk_redis_reply_elements(list) && count < LK_FIELDS_MAX; i += 2) {
-    size_t length;
-    const char *name = lk_redis_reply_string(lk_redis_reply_element(list, i), &length);
-    lk_field *field = &fields[count];
-    field->name = (lk_text){.bytes = name, .length = (uint32_t)length};
-    field->value = lk_redis_reply_string(lk_redis_reply_element(list, i + 1), &field->length);
-    if (name != NULL && field->value != NULL) count++;
-  }
-  return count;
-}
-
 /* An entry has at least one field; of one that was deleted while it was pending, Redis knows only the id. */
 static lk_status parse(lk_task *task, const lk_redis_reply *list, size_t bytes) {
   lk_field fields[LK_FIELDS_MAX];
   if (list == NULL || lk_redis_reply_elements(list) == 0)
     return lk_fail(&task->error, LK_EBADJOB, "the entry was deleted before it was answered");
-  lk_status status = lk_job_parse(fields, read_fields(list, fields), &task->job, &task->error);
+  lk_status status = lk_job_parse(fields, lk_entry_fields_read(list, fields), &task->job, &task->error);
   if (lk_redis_reply_elements(list) > 2 * LK_FIELDS_MAX)
     return lk_fail(&task->error, LK_EBADJOB, "more than %d fields", LK_FIELDS_MAX);
   if (bytes > LK_ENTRY_BYTES_MOST)
@@ -97,6 +87,7 @@ void lk_admission_add(lk_admission *a, lk_delivery *delivery, const lk_admission
   task->priority = entry->from->priority;
   task->claimed = entry->claimed;
   task->deaths = entry->deaths;
+  task->fields = entry->fields;
   task->deadline_us = INT64_MAX;
   task->status = parse(task, entry->fields, bytes);
   a->weighed.probes += task->job.probes.rows;
@@ -159,14 +150,20 @@ static lk_status check_entry(lk_worker *worker, lk_redis *redis, lk_task *task, 
                  (unsigned long long)((entry.ms - now_ms) / 1000));
 }
 
-/* Does what needs no search. */
+/* Does what needs no search. A change is handed over when the decisions of all are durable. */
 static lk_status begin(lk_task *task, lk_error *error) {
-  if (lk_op_kind_of(task->job.op) == LK_OP_ASKS) return lk_question_answer(task, error);
-  if (lk_op_kind_of(task->job.op) == LK_OP_CHANGES)
-    return lk_fail(error, LK_EBUSY, "nobody keeps the log of the gallery '%.*s'", lk_text_shown(task->job.gallery),
-                   task->job.gallery.bytes);
-  lk_task_queue_as(task);
-  return LK_OK;
+  int64_t late_us = (int64_t)lk_clock_us() - task->deadline_us;
+  switch (lk_op_kind_of(task->job.op)) {
+    case LK_OP_ASKS:
+      return lk_question_answer(task, error);
+    case LK_OP_CHANGES:
+      return late_us < 0 ? LK_OK
+                         : lk_fail(error, LK_EDEADLINE, "the deadline passed %lld ms before the change was logged",
+                                   (long long)late_us / 1000);
+    default:
+      lk_task_queue_as(task);
+      return LK_OK;
+  }
 }
 
 static lk_status decide(lk_worker *worker, lk_redis *redis, lk_task *task, lk_error *error) {
@@ -190,9 +187,12 @@ static void queue_task(lk_worker *worker, lk_task *task) {
   if (task->newer != NULL) task->newer->older = &task->newer;
   worker->taken = task;
   note_newest(worker, task);
-  if (task->status == LK_OK && lk_op_kind_of(task->job.op) == LK_OP_SEARCHES) {
+  bool searches = task->status == LK_OK && lk_op_kind_of(task->job.op) == LK_OP_SEARCHES;
+  bool waits = searches && lk_waiting_must(worker, task);
+  if (searches && !waits) {
     lk_batcher_push(&worker->batcher, task->priority, &task->queued, lk_clock_us());
-  } else {
+  } else if (!waits || !lk_waiting_add(worker, task)) {
+    if (waits) task->status = lk_fail(&task->error, LK_EBUSY, "%d searches wait for the log already", LK_WAITING_MOST);
     task->queued.next = NULL;
     *worker->refused_last = &task->queued;
     worker->refused_last = &task->queued.next;
@@ -253,12 +253,66 @@ static lk_queued **decide_all(lk_admission *a, lk_redis *redis, lk_error *error)
   return at;
 }
 
+static bool is_permitted_change(const lk_task *task) {
+  return task->status == LK_OK && lk_op_kind_of(task->job.op) == LK_OP_CHANGES;
+}
+
+/* Makes the decisions of all changes durable, with one commit. LK_EINTERNAL: out of memory. */
+static lk_status commit_changes(const lk_admission *a, lk_error *error) {
+  size_t count = 0;
+  for (const lk_task *task = (lk_task *)a->first; task != NULL; task = lk_task_next(task))
+    count += is_permitted_change(task);
+  if (count == 0) return LK_OK;
+  lk_task **changes = malloc(count * sizeof *changes);
+  if (changes == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
+  count = 0;
+  for (lk_task *task = (lk_task *)a->first; task != NULL; task = lk_task_next(task))
+    if (is_permitted_change(task)) changes[count++] = task;
+  lk_authorise_commit(a->worker, changes, count);
+  free(changes);
+  return LK_OK;
+}
+
+static void move_to(lk_queued **at, lk_queued **to) {
+  lk_queued *moved = *at;
+  *at = moved->next;
+  moved->next = *to;
+  *to = moved;
+}
+
+/* Changes that are permitted go to the log and are no tasks any more. What it is not known of whether it is there stays
+ * pending in Redis, as all in `left`. */
+static lk_status hand_over_changes(lk_admission *a, lk_redis *redis, lk_queued **left, lk_error *error) {
+  lk_queued *gone = NULL, **at = &a->first;
+  lk_error why;
+  lk_status committed = commit_changes(a, &why), status = LK_OK;
+  while (*at != NULL) {
+    lk_task *task = (lk_task *)*at;
+    if (is_permitted_change(task)) {
+      task->status = committed;
+      task->error = why;
+      if (committed == LK_OK) task->status = status == LK_OK ? lk_hand_over(a->worker, redis, task, &task->error) : status;
+      if (task->status == LK_EIO && status == LK_OK) *error = task->error;
+      if (task->status == LK_EIO) status = LK_EIO;
+      if (task->status == LK_EIO || task->status == LK_OK) {
+        move_to(at, task->status == LK_OK ? &gone : left);
+        continue;
+      }
+    }
+    at = &task->queued.next;
+  }
+  free_tasks((lk_task *)gone);
+  return status;
+}
+
 lk_status lk_admission_run(lk_admission *a, lk_redis *redis, bool cancels, lk_error *error) {
   if (a->first == NULL) return LK_OK;
   lk_queued **end = &a->first;
   if (read_notes(a, redis, cancels, error) == LK_OK) end = decide_all(a, redis, error);
-  lk_task *left = (lk_task *)*end;
+  lk_queued *pending = *end;
   *end = NULL;
+  hand_over_changes(a, redis, &pending, error);
+  lk_task *left = (lk_task *)pending;
   if (a->first != NULL) queue_tasks(a->worker, (lk_task *)a->first);
   free_tasks(left);
   a->first = NULL;

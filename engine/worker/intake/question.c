@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "engine/queue/reply_text.h"
 #include "index/gallery/list.h"
+#include "index/gallery/unchecked.h"
 
 static lk_status list(lk_task *task, lk_error *error) {
   const lk_job_page *asked = &task->job.page;
@@ -26,8 +27,11 @@ static lk_status list(lk_task *task, lk_error *error) {
 
 static void stat_of(lk_task *task) {
   lk_gallery_stat gallery;
+  lk_log_mark mark = lk_gallery_log_mark(task->gallery);
   lk_gallery_stat_get(task->gallery, &gallery);
-  const lk_reply_stat told = {.gallery = &gallery, .expired = lk_gallery_count_expired(task->gallery)};
+  const lk_reply_stat told = {.gallery = &gallery,
+                              .expired = lk_gallery_count_expired(task->gallery),
+                              .log = {.ms = mark.ms, .sequence = mark.n}};
   lk_reply_stat_print(&told, &task->answer.text);
   task->answer.epoch = gallery.epoch;
   task->answer.total = gallery.templates;

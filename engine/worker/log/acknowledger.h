@@ -3,6 +3,8 @@
 #ifndef ENGINE_WORKER_LOG_ACKNOWLEDGER_H
 #define ENGINE_WORKER_LOG_ACKNOWLEDGER_H
 
+#include <stdio.h>
+
 #include "engine/queue/bytes.h"
 #include "engine/queue/keys.h"
 #include "engine/queue/redis.h"

@@ -8,17 +8,13 @@
 #include "base/printable.h"
 #include "base/text.h"
 #include "engine/queue/protocol.h"
+#include "engine/worker/authorise_change.h"
 #include "engine/worker/entry_fields.h"
 #include "engine/worker/log/log_change.h"
-#include "governance/decision_record.h"
 
 /* How it was decided, as the reply will have it; NULL: out of memory. The caller frees it. */
-static char *print_decision(const lk_worker *worker, const lk_task *task) {
-  lk_gallery_stat stat;
-  lk_release nothing = {0};
-  lk_gallery_stat_get_constant(task->gallery, &stat);
-  json_t *record = lk_decision_record(worker->options->governance, lk_task_verdict(task), lk_text_of(stat.model),
-                                      &nothing);
+static char *print_decision(const lk_task *task) {
+  json_t *record = lk_authorise_change_decision(task);
   char *text = record != NULL ? json_dumps(record, JSON_COMPACT) : NULL;
   json_decref(record);
   return text;
@@ -79,7 +75,7 @@ lk_status lk_hand_over(const lk_worker *worker, lk_redis *redis, const lk_task *
   lk_log_numbers numbers;
   lk_log_fields fields;
   bool governed = worker->options->governance != NULL;
-  char *decision = governed ? print_decision(worker, task) : NULL;
+  char *decision = governed ? print_decision(task) : NULL;
   if (governed && decision == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
   lk_status status = lk_log_change_write(&task->job, given, lk_entry_fields_read(task->fields, given),
                                          governed ? decision : "", tells_scores(task), &numbers, &fields, error);

@@ -17,9 +17,4 @@ typedef enum lk_rewound {
 lk_status lk_rewinder_append(lk_owner *owner, lk_redis *redis, const lk_keys *keys, const char *nonce, uint64_t seq,
                              const char *hash, lk_rewound *how, uint64_t *appended, lk_error *error);
 
-/* Finds the last of this worker's entries that the log has, where each entry of the log that begins after it can be
- * looked up by its id: *common is all zeros where there is none. */
-lk_status lk_rewinder_find_common(lk_owner *owner, lk_redis *redis, const lk_keys *keys, lk_log_mark *common,
-                                  lk_error *error);
-
 #endif

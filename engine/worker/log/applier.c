@@ -1,0 +1,272 @@
+#include "engine/worker/log/applier.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/printable.h"
+#include "engine/worker/log/answering.h"
+#include "engine/worker/log/eraser.h"
+#include "engine/worker/log/log_reader.h"
+#include "engine/worker/log/ownership.h"
+#include "engine/worker/log/reader_place.h"
+#include "engine/worker/log/rewinder.h"
+#include "engine/worker/waiting.h"
+
+enum { LEASE_MS = 3000, NONCE_BYTES = 16, PAUSE_US = 100000 };
+static const uint64_t asks_every_us = 500000;
+
+typedef struct applier {
+  lk_worker *worker;
+  uint32_t number;
+  lk_owner *owner;
+  const lk_keys *keys;
+  lk_redis_session session;
+  char nonce[2 * NONCE_BYTES + 1];
+  lk_ownership own;
+  uint64_t asked_us;
+  uint64_t acknowledged; /* as far as is known */
+  bool parted;           /* the gallery is out of service, and this log is not applied any more */
+  lk_log_reading reading;
+  lk_answering answering;
+  lk_reader_place place;
+  lk_eraser eraser;
+  lk_error logged;
+} applier;
+
+static void say(applier *a, const char *what) {
+  lk_printable_line(a->worker->options->log, "likeness: log: gallery %s: %s", a->keys->gallery, what);
+}
+
+static void say_once(applier *a, const lk_error *error) {
+  if (strcmp(a->logged.text, error->text) == 0) return;
+  a->logged = *error;
+  say(a, error->text);
+}
+
+/* It goes on when the worker is started again: then the journal is compared with the log. */
+static void part(applier *a, const lk_error *why) {
+  if (!a->parted) lk_worker_part(a->worker, a->number, why);
+  a->parted = true;
+}
+
+static void part_diverged(applier *a, const lk_log_mark *mark) {
+  lk_error error;
+  lk_fail(&error, LK_EINVAL,
+          "its last change, %llu of its log, is not the one that the log in redis has, which ends at %llu; start the "
+          "worker again, and it goes back to the last that both have",
+          (unsigned long long)mark->seq, (unsigned long long)a->own.seq);
+  part(a, &error);
+}
+
+/* ---- who owns the log ---- */
+
+static void tell_standing(applier *a, const lk_ownership *before) {
+  bool was = before->standing == LK_STANDING_OWNER, is = a->own.standing == LK_STANDING_OWNER;
+  char line[sizeof a->own.owner + 80];
+  if (is && !was) say(a, "this worker owns the log and answers changes");
+  if (was && !is) say(a, "this worker does not own the log any more");
+  if (a->own.standing != LK_STANDING_OWNED || strcmp(before->owner, a->own.owner) == 0) return;
+  snprintf(line, sizeof line, "%s owns the log; this worker applies it", a->own.owner);
+  say(a, line);
+}
+
+static lk_status ask(applier *a, uint32_t lease_ms, bool rebases, lk_error *error) {
+  lk_gallery_stat stat;
+  lk_ownership before = a->own;
+  lk_log_mark mark = lk_owner_log_mark(a->owner);
+  lk_gallery_stat_get(lk_owner_gallery(a->owner), &stat);
+  const lk_claimant claimant = {.nonce = a->nonce,
+                                .worker = a->worker->consumer,
+                                .mark = &mark,
+                                .number = stat.next_number,
+                                .lease_ms = lease_ms,
+                                .rebases = rebases};
+  lk_status status = lk_ownership_ask(a->session.redis, a->keys, &claimant, &a->own, error);
+  if (status != LK_OK) return status;
+  a->asked_us = lk_clock_us();
+  if (a->own.standing == LK_STANDING_OWNER) a->acknowledged = a->own.acked;
+  tell_standing(a, &before);
+  return LK_OK;
+}
+
+/* Redis has lost a part of the log that this worker has applied. */
+static lk_status restore(applier *a, lk_error *error) {
+  char line[120];
+  lk_rewound how;
+  uint64_t appended;
+  lk_log_mark mark = lk_owner_log_mark(a->owner);
+  lk_status status = lk_rewinder_append(a->owner, a->session.redis, a->keys, a->nonce, a->own.seq, a->own.hash, &how,
+                                        &appended, error);
+  if (status != LK_OK) return status;
+  if (how == LK_REWOUND_DIVERGED) {
+    part_diverged(a, &mark);
+    return LK_OK;
+  }
+  if (how == LK_REWOUND_APPENDED) {
+    snprintf(line, sizeof line, "redis had lost the end of the log; %llu changes were appended again",
+             (unsigned long long)appended);
+    say(a, line);
+    return ask(a, LEASE_MS, false, error);
+  }
+  say(a, "redis had lost the log, and the journal does not have all of it any more; the log begins anew here, and "
+         "replicas that lack a change must start from an export");
+  return ask(a, LEASE_MS, true, error);
+}
+
+/* What the log's owner has acknowledged, may be folded here, too. */
+static lk_status learn_acknowledged(applier *a, lk_error *error) {
+  const char *const words[] = {"HGET", a->keys->log_state, "acked"};
+  lk_redis_reply *reply = NULL;
+  lk_status status = lk_redis_call_words(a->session.redis, &reply, error, 3, words);
+  if (status == LK_OK && lk_redis_reply_error(reply) == NULL) a->acknowledged = (uint64_t)lk_redis_reply_integer(reply);
+  lk_redis_reply_free(reply);
+  return status;
+}
+
+static void tell_acknowledged(applier *a) {
+  uint64_t applied = lk_owner_log_mark(a->owner).seq;
+  uint64_t both = a->acknowledged < applied ? a->acknowledged : applied;
+  lk_owner_log_acknowledged(a->owner, both);
+  lk_eraser_turn(&a->eraser, both);
+}
+
+static lk_status renew(applier *a, lk_error *error) {
+  lk_log_mark mark = lk_owner_log_mark(a->owner);
+  bool reached = a->own.standing == LK_STANDING_BEHIND && mark.seq >= a->own.seq;
+  if (!reached && lk_clock_us() < a->asked_us + asks_every_us) return LK_OK;
+  lk_status status = ask(a, LEASE_MS, false, error);
+  if (status == LK_OK && a->own.standing == LK_STANDING_REWOUND) status = restore(a, error);
+  if (status == LK_OK && a->own.standing == LK_STANDING_DIVERGED) part_diverged(a, &mark);
+  if (status == LK_OK && a->own.standing != LK_STANDING_OWNER) status = learn_acknowledged(a, error);
+  return status;
+}
+
+/* ---- changes ---- */
+
+/* The entries of what was read that are applied. */
+static uint32_t count_applied(const applier *a, const lk_log_mark *mark) {
+  uint32_t count = 0;
+  while (count < a->reading.count && a->reading.entries[count].mark.seq <= mark->seq) count++;
+  return count;
+}
+
+static void note_applied(applier *a, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (a->reading.changes[i].job.op == LK_OP_ERASE && a->reading.entries[i].status == LK_OK) {
+      lk_eraser_want(&a->eraser, a->reading.entries[i].mark.seq);
+      lk_reader_place_erase(&a->place, a->reading.entries[i].mark.seq);
+    }
+}
+
+/* Damage and gaps do not go away; that a fold takes long, or memory is short, does. */
+static lk_status judge_failure(applier *a, lk_status status, const lk_error *why, lk_error *error) {
+  *error = *why;
+  if (status == LK_EBUSY || status == LK_ENOMEM) {
+    say_once(a, why);
+    lk_clock_sleep_us(PAUSE_US);
+    return LK_OK;
+  }
+  part(a, why);
+  return LK_OK;
+}
+
+static lk_status apply(applier *a, lk_error *error) {
+  lk_error why;
+  lk_log_mark before = lk_owner_log_mark(a->owner);
+  lk_status status = lk_owner_log_apply(a->owner, a->reading.entries, a->reading.count, &why);
+  lk_log_mark mark = lk_owner_log_mark(a->owner);
+  uint32_t applied = count_applied(a, &mark);
+  note_applied(a, applied);
+  lk_waiting_note(a->worker, a->number, &mark);
+  lk_status answered = LK_OK;
+  if (a->own.standing == LK_STANDING_OWNER && a->acknowledged == before.seq)
+    answered = lk_answering_take(&a->answering, a->session.redis, &a->reading, applied, &a->own, &a->acknowledged, error);
+  if (answered != LK_OK || status == LK_OK) return answered;
+  return judge_failure(a, status, &why, error);
+}
+
+static lk_status read_and_apply(applier *a, lk_error *error) {
+  lk_log_mark mark = lk_owner_log_mark(a->owner);
+  lk_error why;
+  lk_status status = lk_log_reading_next(&a->reading, a->session.redis, a->keys, &mark, &why), applied = LK_OK;
+  if (a->reading.count > 0) applied = apply(a, error);
+  lk_log_reading_clear(&a->reading);
+  if (applied != LK_OK) return applied;
+  if (status == LK_EFORMAT) part(a, &why);
+  if (status == LK_OK || status == LK_EFORMAT) return LK_OK;
+  *error = why;
+  return status;
+}
+
+/* Also what was applied before this worker owned the log, or was started again. */
+static lk_status answer_rest(applier *a, lk_error *error) {
+  if (a->own.standing != LK_STANDING_OWNER || a->acknowledged >= lk_owner_log_mark(a->owner).seq) return LK_OK;
+  return lk_answering_visit(&a->answering, a->session.redis, a->owner, &a->own, &a->acknowledged, error);
+}
+
+static lk_status take_turn(applier *a, lk_error *error) {
+  lk_status status = renew(a, error);
+  if (status == LK_OK && a->parted) lk_clock_sleep_us(PAUSE_US);
+  if (status != LK_OK || a->parted) return status;
+  status = read_and_apply(a, error);
+  if (status == LK_OK && !a->parted) status = answer_rest(a, error);
+  if (status == LK_OK) tell_acknowledged(a);
+  if (status == LK_OK)
+    status = lk_reader_place_turn(&a->place, a->session.redis, lk_owner_log_mark(a->owner).seq, error);
+  return status;
+}
+
+static void turn(applier *a) {
+  lk_error error;
+  if (lk_redis_session_open(&a->session, &error) != LK_OK) return;
+  lk_redis_set_reply_limit(a->session.redis, LK_REPLY_BYTES_MOST);
+  if (take_turn(a, &error) == LK_OK)
+    lk_redis_session_works(&a->session);
+  else
+    lk_redis_session_broke(&a->session, &error);
+}
+
+static bool goes_on(lk_worker *worker) {
+  pthread_mutex_lock(&worker->lock);
+  bool comes = !worker->intake_over;
+  pthread_mutex_unlock(&worker->lock);
+  return comes;
+}
+
+/* Another worker need not wait until the lease is over. */
+static void leave(applier *a) {
+  lk_error error;
+  if (a->own.standing == LK_STANDING_OWNER && a->session.redis != NULL) ask(a, 1, false, &error);
+}
+
+void lk_applier_run(lk_worker *worker, uint32_t number) {
+  applier *a = calloc(1, sizeof *a);
+  lk_error error;
+  if (a == NULL) {
+    lk_worker_fail(worker, lk_fail_memory(&error), &error);
+    return;
+  }
+  unsigned char bytes[NONCE_BYTES];
+  const lk_worker_options *options = worker->options;
+  *a = (applier){.worker = worker,
+                 .number = number,
+                 .owner = options->owners[number],
+                 .keys = &worker->keys[number],
+                 .session = lk_worker_session(worker, "log")};
+  randombytes_buf(bytes, sizeof bytes);
+  sodium_bin2hex(a->nonce, sizeof a->nonce, bytes, sizeof bytes);
+  a->eraser = (lk_eraser){.owner = a->owner, .gallery = a->keys->gallery, .log = options->log};
+  a->place = lk_reader_place_of(a->keys, options->folders[number], a->nonce, options->log);
+  lk_answering_open(&a->answering, worker, number, a->nonce, &a->place);
+  while (goes_on(worker)) turn(a);
+  turn(a);
+  leave(a);
+  lk_eraser_end(&a->eraser);
+  lk_redis_session_close(&a->session);
+  lk_answering_close(&a->answering);
+  free(a);
+}

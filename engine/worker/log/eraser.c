@@ -1,0 +1,37 @@
+#include "engine/worker/log/eraser.h"
+
+#include "base/printable.h"
+
+static void *erase(void *argument) {
+  lk_eraser *eraser = argument;
+  lk_error error;
+  uint64_t erased = 0;
+  lk_status status = lk_owner_log_erase(eraser->owner, &erased, &error);
+  if (status == LK_OK)
+    lk_printable_line(eraser->log, "likeness: log: the gallery %s has no byte of %llu templates any more",
+                      eraser->gallery, (unsigned long long)erased);
+  else
+    lk_printable_line(eraser->log, "likeness: log: what was deleted of the gallery %s is not erased: %s",
+                      eraser->gallery, error.text);
+  atomic_store(&eraser->over, true);
+  return NULL;
+}
+
+void lk_eraser_want(lk_eraser *eraser, uint64_t seq) { eraser->wanted = seq; }
+
+static void join(lk_eraser *eraser) {
+  pthread_join(eraser->thread, NULL);
+  eraser->runs = false;
+}
+
+void lk_eraser_turn(lk_eraser *eraser, uint64_t acknowledged) {
+  if (eraser->runs && atomic_load(&eraser->over)) join(eraser);
+  if (eraser->runs || eraser->wanted == 0 || acknowledged < eraser->wanted) return;
+  atomic_store(&eraser->over, false);
+  eraser->runs = pthread_create(&eraser->thread, NULL, erase, eraser) == 0;
+  if (eraser->runs) eraser->wanted = 0;
+}
+
+void lk_eraser_end(lk_eraser *eraser) {
+  if (eraser->runs) join(eraser);
+}
