@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/e2e/functions/calls.h"
+#include "tests/e2e/functions/log_calls.h"
 
 static process worker, client;
 
@@ -118,6 +118,35 @@ Test(acl, a_worker_may_call_its_functions) {
   expect_call("*", LK_TRIM, "1", STREAM, LK_GROUP, NULL);
   expect_call("1", LK_LEAVE, "2", FACES_WORKERS, STREAM, LK_GROUP, "c", NULL);
   expect_nothing_refused();
+}
+
+/* One worker after another; what is appended again has been trimmed. A client may not write the log. */
+Test(acl, a_worker_may_call_the_functions_of_the_log) {
+  log_entry entries[2];
+  start();
+  become("worker");
+  expect_call("1", LK_JOIN, "1", STREAM, LK_GROUP, NULL);
+  expect_own("(OWNER 1 0 0)", "a", &log_nothing);
+  log_add("1-1", "j1");
+  log_add("1-2", "j2");
+  log_read(entries, 2);
+  expect_call("(ACKNOWLEDGED 1 0 2)", LK_ACKNOWLEDGE, "2", FACES_STATE, FACES_MY_REPLIES, "a", "1", "2", "1", "j2", "r",
+              NULL);
+  deliver("1-3", "w");
+  expect_mutate("(KNOWN)", "1-3", "j2");
+  redis_do(&redis, "HSET", FACES_READERS, "late", "0 1", NULL);
+  expect_call("2", LK_APPLIED, "3", FACES_LOG, FACES_STATE, FACES_READERS, "a", "2", "a", "erase", NULL);
+  become("default");
+  redis_do(&redis, "DEL", FACES_LOG, FACES_STATE, NULL);
+  become("worker");
+  expect_own("(REWOUND 0 *)", "a", &entries[1]);
+  for (int i = 0; i < 2; i++) expect_append("(APPENDED)", "a", &entries[i]);
+  log_end_lease();
+  expect_own("(BEHIND 1 2)", "b", &log_nothing);
+  expect_own("(OWNER 2 2 0)", "b", &entries[1]);
+  expect_nothing_refused();
+  become("client");
+  expect_redis("!NOPERM*", "XADD", FACES_LOG, "*", "a", "b", NULL);
 }
 
 /* Its list is full, so that it is cut. */
