@@ -15,7 +15,7 @@
 #define JOURNAL_BYTES (UINT64_C(64) << 20)
 #define JOURNAL_BYTES_MOST (UINT64_C(1) << 30)
 #define RETRY_US (UINT64_C(10) * 1000000)
-#define ACKNOWLEDGED_US (UINT64_C(10) * 1000000) /* most that is waited for the log */
+#define ACKNOWLEDGED_US (UINT64_C(3) * 1000000) /* most that is waited for the log */
 
 typedef struct fold {
   lk_owner *owner;

@@ -54,6 +54,7 @@ static lk_status check_number(const lk_owner *owner, const lk_group *group, cons
 /* Whether the entry can have its outcome now. */
 static lk_status check_entry(lk_owner *owner, const lk_group *group, lk_request *r, lk_error *error) {
   const lk_log_entry *entry = r->log;
+  if (*r->stopped) return lk_fail(error, LK_ECANCELLED, "an entry of the log before it was not applied");
   lk_status status = lk_owner_check(owner, error);
   if (status == LK_OK && !lk_log_mark_follows(&group->log, &entry->mark, entry->prev))
     status = lk_fail(error, LK_EINVAL, "entry %" PRIu64 " of the log does not follow entry %" PRIu64, entry->mark.seq,
@@ -63,14 +64,12 @@ static lk_status check_entry(lk_owner *owner, const lk_group *group, lk_request 
   return check_room(owner, group, r, error) == LK_OK ? LK_OK : LK_EBUSY; /* a compaction makes room */
 }
 
-/* An entry of the log. Whatever becomes of it is noted; where nothing does, it and all behind it are refused. */
-static void accept_entry(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *sequence) {
-  lk_log_entry *entry = r->log;
+/* Whatever becomes of it is noted. */
+static void note_entry(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *sequence) {
+  const lk_log_entry *entry = r->log;
   lk_draft draft = {0};
   uint64_t next_free = 0; /* what entries before it have found depends on when the process began */
   r->receipt.numbered_from = entry->enrollment != NULL ? entry->number : 0;
-  r->status = check_entry(owner, group, r, &r->error);
-  if (r->status != LK_OK) return;
   r->status = entry->status;
   r->error = entry->error;
   if (r->status == LK_OK) r->status = check_number(owner, group, entry, &r->error);
@@ -80,6 +79,13 @@ static void accept_entry(lk_owner *owner, lk_group *group, lk_request *r, uint64
   if (r->finding.found) r->status = lk_match_tell(r, &r->error);
   if (!lk_log_is_passing(r->status)) r->accepted = lk_batch_note(owner, group, &draft, r, sequence);
   lk_draft_free(&draft);
+}
+
+/* An entry of the log. Where one cannot have its outcome, those behind it in its run cannot either. */
+static void accept_entry(lk_owner *owner, lk_group *group, lk_request *r, uint64_t *sequence) {
+  r->status = check_entry(owner, group, r, &r->error);
+  if (r->status == LK_OK) note_entry(owner, group, r, sequence);
+  *r->stopped = !r->accepted;
 }
 
 /* What is on the disk must be in memory: if that fails, nobody may search. */

@@ -14,6 +14,7 @@ typedef struct lk_request {
   uint64_t expired_ms; /* deletions by key: only of what has expired at this Unix time; 0: whatever has the key */
   uint64_t now_ms;     /* what has expired at this Unix time is not there; 0: all is */
   lk_log_entry *log;   /* that it is; NULL: of none. Its status is LK_OK, or why it is no change */
+  bool *stopped;       /* of the log: whether an entry before it in its run was not noted */
   lk_receipt receipt;
   lk_finding finding; /* of the duplicate check, if there is one */
   lk_status status;

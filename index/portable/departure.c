@@ -14,7 +14,7 @@ void lk_departure_count(lk_departure *departure) {
 
 static lk_status write_living(lk_departure *d, lk_departure_write *write, void *context, uint64_t *epoch,
                               lk_error *error) {
-  lk_status status = lk_living_open(d->gallery, &d->living, error);
+  lk_status status = lk_living_open(d->gallery, d->for_log, &d->living, error);
   if (status == LK_OK) {
     report(d);
     *epoch = d->living.sight.epoch;

@@ -9,6 +9,7 @@
 typedef struct lk_departure {
   const lk_export *order;
   const lk_gallery *gallery;
+  bool for_log; /* as of lk_living_open */
   lk_living living;
   uint64_t done; /* templates */
   lk_gallery_authorisation authorisation;

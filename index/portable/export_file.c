@@ -13,6 +13,12 @@ typedef struct file_export {
   lk_portable_writer writer;
 } file_export;
 
+static lk_portable_log log_of(const lk_log_mark *mark) {
+  lk_portable_log log = {.ms = mark->ms, .n = mark->n, .seq = mark->seq, .term = mark->term};
+  memcpy(log.hash, mark->hash, sizeof log.hash);
+  return log;
+}
+
 static lk_portable_header header_of(const lk_departure *departure) {
   const lk_manifest *manifest = &departure->gallery->manifest;
   const lk_living *living = &departure->living;
@@ -24,6 +30,7 @@ static lk_portable_header header_of(const lk_departure *departure) {
                                .next_number = living->next_number};
   strcpy(header.name, manifest->name);
   strcpy(header.model, manifest->model);
+  header.log = log_of(&living->log);
   return header;
 }
 
@@ -48,8 +55,10 @@ static lk_status finish(void *context, lk_error *error) {
 
 lk_status lk_export_file_in(const lk_gallery *gallery, const lk_folder *folder, const char *name,
                             const lk_export *order, uint64_t *templates, lk_error *error) {
-  file_export e = {
-      .departure = {.order = order}, .folder = folder, .name = name, .output = {.fd = -1, .folder.fd = -1}};
+  file_export e = {.departure = {.order = order, .for_log = true},
+                   .folder = folder,
+                   .name = name,
+                   .output = {.fd = -1, .folder.fd = -1}};
   lk_status status = lk_departure_run(&e.departure, gallery, write_file, finish, &e, error);
   lk_portable_writer_close(&e.writer);
   lk_output_close(&e.output);

@@ -35,7 +35,8 @@ static lk_status begin(file_import *i, lk_error *error) {
                               .dim = header->dim,
                               .epoch = header->epoch,
                               .next_number = header->next_number,
-                              .next_file = 1};
+                              .next_file = 1,
+                              .log = {.mark = lk_portable_reader_log(&i->reader), .seen = header->log.seq}};
   strcpy(i->manifest.name, header->name);
   strcpy(i->manifest.model, header->model);
   i->room = (uint32_t)((header->templates + LK_SEGMENT_ROWS - 1) / LK_SEGMENT_ROWS);

@@ -38,12 +38,14 @@ static bool is_shown(const lk_living *living, uint32_t part, uint32_t row) {
   return lk_visible(&living->parts[part], &filter, NULL, row);
 }
 
-lk_status lk_living_open(const lk_gallery *gallery, lk_living *living, lk_error *error) {
+lk_status lk_living_open(const lk_gallery *gallery, bool for_log, lk_living *living, lk_error *error) {
   *living = (lk_living){.count = 0};
   lk_contents_enter(gallery->contents, &living->sight);
   lk_status status = lk_gallery_check_entered(gallery, error);
   if (status == LK_OK) status = keep_all(living, error);
   living->next_number = gallery->contents->next_number;
+  living->log = gallery->contents->log;
+  if (for_log && living->log.seq > 0 && living->log.ms < living->sight.now_ms) living->sight.now_ms = living->log.ms;
   lk_contents_leave(gallery->contents);
   const lk_catalog *catalog = living->sight.catalog;
   for (uint32_t i = 0; status == LK_OK && i < catalog->parts_count; i++)

@@ -19,6 +19,21 @@ static bool take_text(const char field[LK_TEXT_MAX + 1], lk_text *text) {
   return length <= LK_TEXT_MAX && lk_text_fault(*text) == NULL;
 }
 
+static lk_log_mark mark_of(const lk_portable_log *log) {
+  lk_log_mark mark = {.ms = log->ms, .n = log->n, .seq = log->seq, .term = log->term};
+  memcpy(mark.hash, log->hash, sizeof log->hash);
+  return mark;
+}
+
+/* Whether it is a mark that a manifest can have. */
+static bool is_log(const lk_portable_log *log) {
+  static const lk_portable_log none;
+  lk_log_mark mark = mark_of(log);
+  if (log->seq == 0) return memcmp(log, &none, sizeof none) == 0;
+  return log->seq <= LK_PORTABLE_NUMBER_MAX && log->ms <= INT64_MAX && log->n <= INT64_MAX && log->term <= INT64_MAX &&
+         lk_log_hash_is_valid(mark.hash);
+}
+
 static const char *header_fault(const lk_portable_header *header) {
   lk_text name, model;
   if (XXH3_64bits(header, offsetof(lk_portable_header, checksum)) != header->checksum)
@@ -31,6 +46,7 @@ static const char *header_fault(const lk_portable_header *header) {
     return "a number is out of range";
   if (!take_text(header->name, &name) || !lk_text_is_name(name)) return "no gallery has such a name";
   if (!take_text(header->model, &model)) return "no model has such a name";
+  if (!is_log(&header->log)) return "no log has such an entry";
   return NULL;
 }
 
@@ -56,6 +72,8 @@ lk_status lk_portable_reader_open(const char *name, const void *bytes, size_t si
   reader->link = header->checksum;
   return LK_OK;
 }
+
+lk_log_mark lk_portable_reader_log(const lk_portable_reader *reader) { return mark_of(&reader->header.log); }
 
 void lk_portable_reader_close(lk_portable_reader *reader) {
   if (reader->hash != NULL) XXH3_freeState(reader->hash);

@@ -30,6 +30,9 @@ typedef struct lk_portable_reader {
  * gallery, or of another version. LK_ECORRUPT: with the offset. LK_ENOMEM. */
 lk_status lk_portable_reader_open(const char *name, const void *bytes, size_t size, lk_portable_reader *reader,
                                   lk_error *error);
+/* What the header says of the gallery's log. */
+lk_log_mark lk_portable_reader_log(const lk_portable_reader *reader);
+
 void lk_portable_reader_close(lk_portable_reader *reader);
 
 /* Reads the next template into `record`, which points into the bytes: an `enroll` with the store's elements. *over:

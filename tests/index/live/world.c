@@ -104,11 +104,12 @@ static void draw_row(const world *w, random_state *random, batch *b) {
                                      .metadata = lk_text_of(row->metadata)};
 }
 
-typedef enum fate { NEW, SAME, REPLACED, REFUSED } fate;
+typedef enum fate { NEW, SAME, REPLACED, GAVE_WAY, REFUSED } fate;
 
 static fate fate_of(const world *w, const world_template *row, bool replace) {
   const world_template *there = row->key[0] != '\0' ? find(w, row->key) : NULL;
   if (there == NULL) return NEW;
+  if (there->expires_ms < YEAR_2100_MS) return GAVE_WAY;
   if (row->version != 0 && row->version == there->version) return SAME;
   if (!replace || (row->version != 0 && row->version < there->version)) return REFUSED;
   return REPLACED;
@@ -116,7 +117,7 @@ static fate fate_of(const world *w, const world_template *row, bool replace) {
 
 static void take_row(world *w, world_template *row, fate became) {
   if (became == SAME) return;
-  if (became == REPLACED) drop(w, (uint32_t)(find(w, row->key) - w->living));
+  if (became == REPLACED || became == GAVE_WAY) drop(w, (uint32_t)(find(w, row->key) - w->living));
   row->number = w->next_number++;
   if (row->key[0] == '\0') snprintf(row->key, sizeof row->key, "%llu", (unsigned long long)row->number);
   if (row->subject[0] == '\0') memcpy(row->subject, row->key, sizeof row->subject);
