@@ -35,7 +35,8 @@
  *
  * lk_own: KEYS log, log:state
  *         ARGV nonce, worker, lease in ms, and of what the caller has applied durably: seq, id, hash, term, number
- *              (the template number that it would give next)
+ *              (the template number that it would give next); then perhaps "rebase": a log that was rewound, and
+ *              whose lease the caller has, begins anew after the caller's entry
  *   OWNER, term, seq, acked   the caller owns the log, which ends at seq; up to acked, all is acknowledged
  *   BEHIND, term, seq         apply up to seq and call again; nobody else can have the log meanwhile
  *   REWOUND, seq, hash        the log ends at this entry: append what follows it and call again, as above; seq 0: the

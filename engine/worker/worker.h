@@ -95,7 +95,7 @@ typedef struct lk_worker {
   lk_queued *refused_first, **refused_last; /* tasks that intake refused, or that need no search: to be answered */
   lk_status status;                         /* what the run ends with */
   lk_error error;
-  uint64_t jobs;     /* finished: answered, or found to be answered already or lost */
+  uint64_t jobs;     /* finished: answered, handed over to a log, or found to be answered already or lost */
   uint64_t probes;   /* searched */
   uint64_t returned; /* jobs that were handed back */
 

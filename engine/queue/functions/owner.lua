@@ -79,9 +79,23 @@ local function owned(key, state, now, lease_ms)
   return {'OWNED', state.worker, math.min(state['until'] - now, lease_ms)}
 end
 
+-- Makes a log that has lost entries for good begin anew: it ends where the caller does, all of which is acknowledged, and
+-- what it still has is of no use, since nobody can go on from there.
+local function rebase(log, key, part, state, argv)
+  local first = entry_in(log, 'XRANGE', '-', '+')
+  for seq = first and tonumber(first.seq) or 1, first and state.seq or 0 do
+    redis.call('UNLINK', part .. 'v:' .. digits(seq))
+  end
+  redis.call('UNLINK', log)
+  redis.call('XADD', log, argv[5], 'seq', argv[4]) -- so that ids go on after it
+  redis.call('XDEL', log, argv[5])
+  redis.call('HSET', key, 'acked', argv[4])
+  state.seq, state.hash, state.acked = tonumber(argv[4]), argv[6], tonumber(argv[4])
+end
+
 -- Becomes the owner of a log, or stays it.
 -- KEYS: the log, its state. ARGV: nonce, the worker's name, ms, and of what the caller has applied durably: seq, id, hash,
--- term, number. What it returns stands in functions.h.
+-- term, number; then perhaps `rebase`. What it returns stands in functions.h.
 -- Also who must read or append before it can be the owner has the lease, so that nobody else does the same meanwhile.
 local function own(keys, argv)
   local log, key, part, now, state = keys[1], keys[2], gallery_part(keys[1], 'log'), now_ms(), end_of(keys[1], keys[2])
@@ -95,6 +109,10 @@ local function own(keys, argv)
     return {'OWNER', state.term, state.seq, state.acked}
   end
   local what = standing(log, state, seq, argv[5], argv[6])
+  if what == 'REWOUND' and argv[9] and state.owner == nonce then
+    rebase(log, key, part, state, argv)
+    what = 'OWNER'
+  end
   if what == 'DIVERGED' then return {what, state.seq, state.hash} end
   if what ~= 'OWNER' then
     redis.call('HSET', key, unpack(lease))
@@ -175,9 +193,10 @@ local function log_fault(keys)
 end
 
 local function own_fault(keys, argv)
-  local fault = counts_fault(keys, argv, 2, 2, 8, 8) or log_fault(keys) or empty_fault(argv, 1, 2) or ms_fault(argv, 3) or
+  local fault = counts_fault(keys, argv, 2, 2, 8, 9) or log_fault(keys) or empty_fault(argv, 1, 2) or ms_fault(argv, 3) or
     numbers_fault(argv, 4, 7, 8)
   if fault then return fault end
+  if argv[9] and argv[9] ~= 'rebase' then return 'argument 9 is not rebase' end
   if not is_entry(argv[5]) then return 'argument 5 is not the id of an entry' end
   if not is_hash(argv[6]) then return 'argument 6 is not a hash' end
   if (tonumber(argv[4]) == 0) ~= (argv[6] == ZEROS) then return 'argument 6 is not the hash of entry ' .. argv[4] end

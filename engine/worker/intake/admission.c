@@ -280,6 +280,12 @@ static void move_to(lk_queued **at, lk_queued **to) {
   *to = moved;
 }
 
+static void note_handed_over(lk_worker *worker, const lk_task *gone) {
+  pthread_mutex_lock(&worker->lock);
+  for (; gone != NULL; gone = lk_task_next(gone)) worker->jobs++;
+  pthread_mutex_unlock(&worker->lock);
+}
+
 /* Changes that are permitted go to the log and are no tasks any more. What it is not known of whether it is there stays
  * pending in Redis, as all in `left`. */
 static lk_status hand_over_changes(lk_admission *a, lk_redis *redis, lk_queued **left, lk_error *error) {
@@ -301,6 +307,7 @@ static lk_status hand_over_changes(lk_admission *a, lk_redis *redis, lk_queued *
     }
     at = &task->queued.next;
   }
+  note_handed_over(a->worker, (lk_task *)gone);
   free_tasks((lk_task *)gone);
   return status;
 }

@@ -1,0 +1,142 @@
+/* Changes of a gallery through its log: each is answered once, and seen by every search that asks for it. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/e2e/live/changing.h"
+
+static process worker, p;
+static char entry[CHANGING_ID];
+
+static void setup(void) {
+  e2e_setup_with_redis();
+  worker_start(&worker, NULL);
+  changing_await_owner(&worker);
+}
+
+static void teardown(void) {
+  process_close(&p);
+  process_close(&worker);
+  e2e_teardown();
+}
+
+TestSuite(logged, .init = setup, .fini = teardown);
+
+static void enroll(const char *id, uint32_t number, const char *labels) {
+  changing_send(&redis, id, "enroll", changing_vector(number), "labels", labels, NULL);
+  cr_assert_eq(changing_expect(&redis, id, entry), 1);
+}
+
+Test(logged, what_is_enrolled_is_found_and_what_is_deleted_is_not) {
+  enroll("e1", 1, "key,subject\nnew,somebody\n");
+  cr_assert(changing_finds(&redis, changing_vector(1), "new", entry));
+  changing_send(&redis, "d1", "delete", NULL, "keys", "new\nnobody", NULL);
+  cr_assert_eq(changing_expect(&redis, "d1", entry), 1);
+  cr_assert(!changing_finds(&redis, changing_vector(1), "new", entry));
+  changing_send(&redis, "d2", "delete", NULL, "subjects", "s3", NULL);
+  cr_assert_eq(changing_expect(&redis, "d2", entry), 3);
+  worker_stop(&worker);
+  EXPECT(&p, 0, "", "check", faces);
+}
+
+Test(logged, replace) {
+  enroll("e1", 1, "key\nnew\n");
+  changing_send(&redis, "e2", "enroll", changing_vector(2), "labels", "key\nnew\n", NULL);
+  expect_reply("me", "e2", "EEXIST", "key 'new' is in the gallery already");
+  changing_send(&redis, "r", "replace", changing_vector(2), "labels", "key\nnew\n", NULL);
+  cr_assert_eq(changing_expect(&redis, "r", entry), 1);
+  cr_assert(changing_finds(&redis, changing_vector(2), "new", entry));
+  cr_assert(!changing_finds(&redis, changing_vector(1), "new", entry));
+}
+
+Test(logged, a_row_that_matches_is_refused) {
+  enroll("e1", 1, "key,subject\nnew,somebody\n");
+  changing_send(&redis, "e2", "enroll", changing_vector(1), "labels", "key,subject\nnewer,else\n", "unless_match",
+                "0.99", NULL);
+  expect_reply("me", "e2", "EEXIST", "key 'new' of subject 'somebody'");
+}
+
+Test(logged, tag_and_expire) {
+  enroll("e1", 1, "key\nnew\n");
+  changing_send(&redis, "t", "tag", NULL, "keys", "new", "tags", "256", "mask", "256", NULL);
+  cr_assert_eq(changing_expect(&redis, "t", entry), 1);
+  changing_send(&redis, "i", "identify", changing_vector(1), "k", "1", "tags", "256", "after", entry, NULL);
+  json_t *reply = next_reply("me");
+  cr_assert_eq(reply_number(reply, "searched"), 1);
+  json_decref(reply);
+  changing_send(&redis, "x", "expire", NULL, "keys", "new", "expires", "1000", NULL);
+  cr_assert_eq(changing_expect(&redis, "x", entry), 1);
+  cr_assert(!changing_finds(&redis, changing_vector(1), "new", entry));
+}
+
+Test(logged, a_change_that_is_sent_again_is_answered_again_and_made_once) {
+  for (int i = 0; i < 3; i++) {
+    changing_send(&redis, "e1", "enroll", changing_vector(1), "labels", "key\nnew\n", NULL);
+    cr_assert_eq(changing_expect(&redis, "e1", entry), 1);
+  }
+  cr_assert_eq(redis_number(&redis, "XLEN", "lk:{faces}:log", NULL), 1);
+  cr_assert_eq(pending(), 0);
+}
+
+/* It keeps no other search waiting, and a stop does not wait for it. */
+Test(logged, a_search_waits_for_an_entry_until_its_time_is_over) {
+  static const char *const far = "99999999999999-0";
+  changing_send(&redis, "late", "identify", changing_vector(1), "k", "1", "after", far, "ttl", "1500", NULL);
+  changing_send(&redis, "usual", "identify", changing_vector(1), "k", "1", NULL);
+  uint64_t since_ms = now_ms();
+  expect_reply("me", "usual", "OK", "");
+  cr_assert_lt(now_ms(), since_ms + 1000);
+  expect_reply("me", "late", "EDEADLINE", "did not have entry 99999999999999-0 of its log in time");
+  cr_assert_gt(now_ms(), since_ms + 1000);
+  changing_send(&redis, "held", "identify", changing_vector(1), "k", "1", "after", far, NULL);
+  sleep_ms(300);
+  worker_stop(&worker);
+  cr_assert_not_null(strstr(process_log(&worker), "1 jobs handed back"), "%s", process_log(&worker));
+}
+
+/* The search comes first, and the entry that it waits for later. */
+Test(logged, a_search_sees_the_entry_that_it_waited_for) {
+  enroll("e1", 1, "key\nfirst\n");
+  unsigned long long ms = strtoull(entry, NULL, 10);
+  char after[CHANGING_ID];
+  snprintf(after, sizeof after, "%llu-0", ms + 1);
+  changing_send(&redis, "waits", "identify", changing_vector(2), "k", "1", "after", after, NULL);
+  sleep_ms(500);
+  cr_assert_eq(redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL), 0);
+  changing_send(&redis, "e2", "enroll", changing_vector(2), "labels", "key\nsecond\n", NULL);
+  int met = 0;
+  for (int i = 0; i < 2; i++) {
+    json_t *reply = next_reply("me");
+    cr_assert_str_eq(reply_text(reply, "status"), "OK");
+    if (strcmp(reply_text(reply, "id"), "waits") == 0) {
+      const json_t *first = json_array_get(json_array_get(json_object_get(reply, "probes"), 0), 0);
+      cr_assert_str_eq(reply_text(first, "key"), "second");
+      met++;
+    }
+    json_decref(reply);
+  }
+  cr_assert_eq(met, 1);
+}
+
+/* The vector's bytes are in no file of the gallery, nor of Redis, once that has written its files anew. */
+Test(logged, erase) {
+  float vector[FACES_DIM];
+  memcpy(vector, changing_vector(1), sizeof vector);
+  enroll("e1", 1, "key\nnew\n");
+  redis_do(&redis, "SAVE", NULL);
+  cr_assert(changing_has_bytes(files_root, vector, sizeof vector), "this test must be able to find them");
+  changing_send(&redis, "d", "delete", NULL, "keys", "new", NULL);
+  cr_assert_eq(changing_expect(&redis, "d", entry), 1);
+  changing_send(&redis, "x", "erase", NULL, NULL);
+  cr_assert_eq(changing_expect(&redis, "x", entry), 0);
+  cr_assert(process_logs(&worker, "has no byte of 1 templates any more", PROCESS_PATIENCE_MS), "%s",
+            process_log(&worker));
+  for (int i = 0; i < 500 && redis_number(&redis, "XLEN", "lk:{faces}:log", NULL) > 0; i++) sleep_ms(20);
+  cr_assert_eq(redis_number(&redis, "EXISTS", "lk:{faces}:v:1", NULL), 0);
+  redis_do(&redis, "SAVE", NULL);
+  cr_assert(!changing_has_bytes(files_root, vector, sizeof vector));
+  enroll("e2", 2, "key\nnewer\n");
+  cr_assert(changing_finds(&redis, changing_vector(2), "newer", entry));
+}
