@@ -147,9 +147,10 @@ typedef void lk_progress(void *context, uint64_t done, uint64_t total);
 /* Adds all rows to the gallery in `folder`, or none; on LK_OK they survive a power cut. `labels` holds one label for
  * each row, or is NULL. `claims` and `progress` may be NULL. Galleries that are open show the new rows after
  * lk_gallery_refresh. `numbered_from` (may be NULL) receives the first row's template number; the other rows follow it.
- * LK_EBUSY: another process or thread enrolls. LK_EDIM. LK_EBADPROBE names the invalid rows. LK_EEXIST: a key exists
- * already. LK_EINVAL: a label's text is malformed or too long, the gallery would exceed UINT32_MAX templates, or the
- * vectors are none, as for lk_gallery_check_probes. LK_EFORMAT: there are no rows. LK_EIO: if only the last step
+ * LK_EBUSY: another process or thread enrolls, or the gallery's log has entries that are not acknowledged
+ * (docs/live.md). LK_EDIM. LK_EBADPROBE names the invalid rows. LK_EEXIST: a key exists already, also of a template
+ * that has expired. LK_EINVAL: a label's text is malformed or too long, the gallery would exceed UINT32_MAX templates,
+ * or the vectors are none, as for lk_gallery_check_probes. LK_EFORMAT: there are no rows. LK_EIO: if only the last step
  * failed, the rows were added; open the gallery to find out. Else as lk_gallery_open. */
 LK_API lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
                                    const lk_claims *claims, lk_progress *progress, void *context,

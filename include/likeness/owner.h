@@ -57,11 +57,11 @@ typedef struct lk_enrollment {
   float match_threshold;
 } lk_enrollment;
 
-/* Adds all rows, or none. A row whose key and version, which is not 0, a template has already is no change. LK_EDIM,
- * LK_EBADPROBE, LK_EEXIST, LK_EINVAL, LK_EFORMAT as of lk_gallery_enroll; LK_EINVAL also: more than
- * LK_ENROLLMENT_BYTES of vectors, for which lk_gallery_enroll is better; a threshold that is NaN; a gallery that is not
- * loaded. LK_EPOLICY; also: the policy permits only a threshold above match_threshold. LK_EIO. `claims` and `receipt`
- * may be NULL, as below. */
+/* Adds all rows, or none. A template with a row's key that has expired gives way, and is not counted. A row whose key
+ * and version, which is not 0, a template has already is no change. LK_EDIM, LK_EBADPROBE, LK_EEXIST, LK_EINVAL,
+ * LK_EFORMAT as of lk_gallery_enroll; LK_EINVAL also: more than LK_ENROLLMENT_BYTES of vectors, for which
+ * lk_gallery_enroll is better; a threshold that is NaN; a gallery that is not loaded. LK_EPOLICY; also: the policy
+ * permits only a threshold above match_threshold. LK_EIO. `claims` and `receipt` may be NULL, as below. */
 #define LK_ENROLLMENT_BYTES (UINT64_C(32) << 20)
 /* So many rows are no more than that, with their labels. */
 #define LK_ENROLLMENT_ROWS(dim) (LK_ENROLLMENT_BYTES / (8 * (uint64_t)(dim) + 1024))
@@ -91,7 +91,9 @@ LK_API lk_status lk_owner_change(lk_owner *owner, const lk_change *changes, uint
 
 /* Writes all that lives into segments, and removes every file that has anything else: afterwards no file of the gallery
  * has a byte of a template that was deleted or has expired. Changes and searches go on meanwhile. `erased` (may be
- * NULL) receives how many templates that were. LK_EPOLICY: the policy refuses the operation `erase`. LK_EIO. */
+ * NULL) receives how many templates that were. In a gallery that is driven by a log (docs/live.md), what had expired at
+ * the time of the log's last entry. LK_EBUSY: that log has entries here that are not acknowledged. LK_EPOLICY: the
+ * policy refuses the operation `erase`. LK_EIO. */
 LK_API lk_status lk_owner_compact(lk_owner *owner, const lk_claims *claims, uint64_t *erased, lk_error *error);
 
 #ifdef __cplusplus

@@ -397,12 +397,21 @@ static void *fold_in_background(void *context) {
   return NULL;
 }
 
+/* Else who acknowledges asks again. */
+static bool is_acknowledged(lk_owner *owner) {
+  uint64_t last = lk_gallery_log_mark(owner->gallery).seq;
+  pthread_mutex_lock(&owner->mutex);
+  bool acknowledged = last <= owner->acknowledged;
+  pthread_mutex_unlock(&owner->mutex);
+  return acknowledged;
+}
+
 void lk_fold_if_due(lk_owner *owner) {
   pthread_t thread;
   pthread_mutex_lock(&owner->mutex);
   bool due = owner->recorded >= (owner->fold_at > 0 ? owner->fold_at : JOURNAL_BYTES) && owner->failure.text[0] == '\0';
   pthread_mutex_unlock(&owner->mutex);
-  if (!due || !try_begin(owner, false)) return;
+  if (!due || !is_acknowledged(owner) || !try_begin(owner, false)) return;
   if (pthread_create(&thread, NULL, fold_in_background, owner) == 0)
     pthread_detach(thread);
   else

@@ -10,28 +10,7 @@
 #ifndef INDEX_LIVE_LOG_H
 #define INDEX_LIVE_LOG_H
 
-#include <stddef.h>
-
-#include <likeness/owner.h>
-#include "index/journal/log_note.h"
-
-/* An entry of the log, to be applied. */
-typedef struct lk_log_entry {
-  lk_log_mark mark;
-  char prev[LK_LOG_HASH_DIGITS + 1]; /* the hash of the entry before */
-  uint64_t number;                   /* enrollment: of the first row that is new; the others follow */
-  const void *fields;                /* what the log has of it: opaque, and kept with it; up to LK_LOG_FIELDS_BYTES */
-  size_t fields_bytes;
-  const lk_enrollment *enrollment; /* or */
-  const lk_change *changes;        /* or neither: it changes nothing of the gallery, and is only noted */
-  uint32_t count;
-  bool tells_scores; /* the text of a match has its score */
-
-  /* In: not LK_OK: it was found to be no change, and is noted with this status and text. Out: what became of it. */
-  lk_status status;
-  lk_error error;
-  lk_receipt receipt; /* out: with LK_OK; the epoch is this gallery's own */
-} lk_log_entry;
+#include "index/live/log_entry.h"
 
 /* Applies entries in order, together, with one fsync where they are no more than one group. All of them are durable
  * then, and searches see them. An entry that is refused (LK_EEXIST, LK_EDIM, LK_EBADPROBE, LK_EINVAL, LK_EFORMAT; or

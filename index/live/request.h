@@ -4,7 +4,7 @@
 #include <likeness/owner.h>
 
 #include "index/gallery/authorise.h"
-#include "index/live/log.h"
+#include "index/live/log_entry.h"
 
 /* A change on its way. Whoever brings it waits until it is done. */
 typedef struct lk_request {

@@ -29,14 +29,17 @@ static void reseal(char *image, size_t size, const lk_journal_header *expected) 
 /* What is read can be written, and read again as the same. */
 static lk_status visit(void *context, uint64_t epoch, uint64_t sequence, const lk_record *record, lk_error *error) {
   (void)epoch, (void)sequence, (void)error;
-  static uint64_t once[LK_RECORD_BYTES_MAX / 8 + 1], twice[LK_RECORD_BYTES_MAX / 8 + 1];
   const lk_shape *shape = context;
   lk_record again;
   uint32_t size = lk_record_bytes(*shape, record);
+  uint64_t *once = malloc(size), *twice = malloc(size);
+  if (once == NULL || twice == NULL) abort();
   lk_record_encode(*shape, record, once);
   if (lk_record_decode(*shape, record->kind, once, size, &again, NULL) != LK_OK) abort();
   lk_record_encode(*shape, &again, twice);
   if (memcmp(once, twice, size) != 0) abort();
+  free(once);
+  free(twice);
   return LK_OK;
 }
 

@@ -12,6 +12,7 @@
 #include "engine/queue/reply.h"
 #include "governance/calibration.h"
 #include "index/journal/journal.h"
+#include "index/journal/log_note.h"
 #include "index/portable/portable_writer.h"
 #include "index/storage/manifest.h"
 #include "index/storage/segment.h"
@@ -147,6 +148,22 @@ static void save_older_segments(void) {
   save_older_segment("older-3", LK_SEGMENT_LASTING, LK_IP, "unit");
 }
 
+static lk_record log_record(void) {
+  static uint64_t bytes[64];
+  lk_log_note note = {
+      .mark = {.ms = 9, .n = 1, .seq = 1, .term = 2, .hash = "0123456789abcdef0123456789abcdef01234567"},
+      .prev = LK_LOG_NO_HASH,
+      .number = 7,
+      .rows = 1,
+      .status = LK_EEXIST,
+      .text = "text",
+      .text_bytes = 4,
+      .fields = "fields",
+      .fields_bytes = 6};
+  lk_log_note_encode(&note, bytes);
+  return (lk_record){.kind = LK_RECORD_LOG, .note = bytes, .note_bytes = lk_log_note_bytes(&note)};
+}
+
 /* A record of each kind, in three groups. */
 static void save_journal(void) {
   const lk_folder *folder = open_folder("fuzz_journal");
@@ -163,6 +180,7 @@ static void save_journal(void) {
        .vector = "\1\2"},
       {.kind = LK_RECORD_TAG, .key = lk_text_of("k"), .tags = 1, .mask = 3},
       {.kind = LK_RECORD_EXPIRE, .key = lk_text_of("k"), .expires_ms = 7, .version = 9},
+      log_record(),
       {.kind = LK_RECORD_DELETE_KEY, .key = lk_text_of("k")},
       {.kind = LK_RECORD_DELETE_SUBJECT, .subject = lk_text_of("s")},
       {.kind = LK_RECORD_SEAL, .number = 2},
@@ -174,7 +192,7 @@ static void save_journal(void) {
       lk_journal_open(folder, &header, NULL, NULL, &report, &journal, NULL) != LK_OK)
     exit(1);
   for (int i = 0; i < 4; i++) {
-    static const int first[] = {0, 2, 4, 5, 6};
+    static const int first[] = {0, 2, 5, 6, 7};
     uint32_t count = (uint32_t)(first[i + 1] - first[i]);
     if (lk_journal_add(journal, records + first[i], count, &sequence, NULL, NULL) != LK_OK) exit(1);
     if (i > 0 && lk_journal_commit(journal, sequence, NULL) != LK_OK) exit(1);
@@ -242,7 +260,8 @@ static void save_manifest(void) {
                           .state = {.id = 3, .checksum = 9},
                           .sequence = 7,
                           .journals = {{.id = 4, .epoch = 1, .sequence = 7}, {.id = 5, .epoch = 2, .sequence = 8}},
-                          .journals_count = 2};
+                          .journals_count = 2,
+                          .log = {.mark = {.ms = 5, .n = 1, .seq = 3, .term = 1, .hash = LK_LOG_NO_HASH}, .seen = 4}};
   char folder[4096], written[4200], kept[4200];
   snprintf(folder, sizeof folder, "%s/fuzz_manifest", root);
   snprintf(written, sizeof written, "%s/" LK_MANIFEST_FILE, folder);

@@ -100,6 +100,17 @@ void expect_refused(const char *reason, const char *const *call) {
   cr_assert_eq(redis_changes(), changes, "%s", reason);
 }
 
+void limit_to(int64_t percent) {
+  char bytes[32];
+  lk_redis_reply *reply = redis_ask(&redis, "INFO", "memory", NULL);
+  size_t length;
+  const char *used = strstr(lk_redis_reply_string(reply, &length), "used_memory:");
+  snprintf(bytes, sizeof bytes, "%lld", strtoll(strchr(used, ':') + 1, NULL, 10) * (long long)percent / 100);
+  lk_redis_reply_free(reply);
+  redis_do(&redis, "CONFIG", "SET", "maxmemory", bytes, NULL);
+  sleep_ms(60);
+}
+
 void deliver(const char *entry, const char *worker) {
   redis_do(&redis, "XADD", FACES_LO, entry, "to", "me", NULL);
   redis_do(&redis, "XREADGROUP", "GROUP", LK_GROUP, worker, "STREAMS", FACES_LO, ">", NULL);

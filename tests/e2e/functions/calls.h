@@ -29,6 +29,9 @@ void expect_redis(const char *pattern, ...) __attribute__((sentinel));
 /* Expects the call, whose words end with NULL, to be refused for `words`, and to change nothing. */
 void expect_refused(const char *words, const char *const *call);
 
+/* Leaves Redis `percent` of the memory that it uses. */
+void limit_to(int64_t percent);
+
 /* Adds a job with this id for the client `me` to FACES_LO, and gives all jobs that wait there to the worker. */
 void deliver(const char *entry, const char *worker);
 

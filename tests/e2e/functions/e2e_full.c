@@ -2,7 +2,6 @@
  * its functions are gone, and cannot be loaded again. */
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/e2e/functions/calls.h"
@@ -12,18 +11,6 @@ TestSuite(full, .init = calls_setup, .fini = calls_teardown);
 #define STREAM FACES_LO
 #define LIST FACES_MY_REPLIES
 #define SUBMIT(pattern, id) expect_call(pattern, LK_SUBMIT, "1", STREAM, "id", id, "to", "me", NULL)
-
-/* Leaves Redis `percent` of the memory that it uses. */
-static void limit_to(int64_t percent) {
-  char bytes[32];
-  lk_redis_reply *reply = redis_ask(&redis, "INFO", "memory", NULL);
-  size_t length;
-  const char *used = strstr(lk_redis_reply_string(reply, &length), "used_memory:");
-  snprintf(bytes, sizeof bytes, "%lld", strtoll(strchr(used, ':') + 1, NULL, 10) * (long long)percent / 100);
-  lk_redis_reply_free(reply);
-  redis_do(&redis, "CONFIG", "SET", "maxmemory", bytes, NULL);
-  sleep_ms(60);
-}
 
 /* All that workers and clients do with jobs that wait; `a` and `b` name two jobs that Redis has. */
 static void drain(const char *a, const char *b, const char *hash) {

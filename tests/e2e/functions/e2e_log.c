@@ -129,18 +129,6 @@ Test(log, nothing_is_logged_without_an_owner) {
   expect_mutate("(LOGGED *)", "1-1", "j1");
 }
 
-/* Leaves Redis `percent` of the memory that it uses. */
-static void limit_to(int64_t percent) {
-  char bytes[32];
-  lk_redis_reply *reply = redis_ask(&redis, "INFO", "memory", NULL);
-  size_t length;
-  const char *used = strstr(lk_redis_reply_string(reply, &length), "used_memory:");
-  snprintf(bytes, sizeof bytes, "%lld", strtoll(strchr(used, ':') + 1, NULL, 10) * (long long)percent / 100);
-  lk_redis_reply_free(reply);
-  redis_do(&redis, "CONFIG", "SET", "maxmemory", bytes, NULL);
-  sleep_ms(60);
-}
-
 /* What was logged is acknowledged, and the lease is renewed. */
 Test(log, a_full_redis_takes_no_changes_but_answers_them) {
   log_entry entry;

@@ -1,12 +1,12 @@
-/* Three workers that read, claim, hand back, answer, die and answer all the same, against a model of what Redis must
- * hold: each job is answered exactly once, each call says what the model says, and nothing remains. LIKENESS_SEED:
- * which. */
+/* Three workers that read, claim, hand back, log, answer, die and answer all the same, against a model of what Redis
+ * must hold: each job is logged at most once and answered exactly once, each call says what the model says, and nothing
+ * remains but the log. LIKENESS_SEED: which. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/e2e/functions/calls.h"
+#include "tests/e2e/functions/log_calls.h"
 #include "tests/support/random.h"
 
 TestSuite(model, .init = calls_setup, .fini = calls_teardown);
@@ -21,10 +21,12 @@ static const char *const workers[WORKERS] = {"a", "b", "c"};
 typedef struct model_job {
   char entry[48];
   int lane, client, id, owner; /* whose it is while it is pending; NOBODY: it was handed back */
-  bool delivered, answered, held[WORKERS];
+  bool delivered, logged, answered, held[WORKERS];
 } model_job;
 
 static model_job jobs[JOBS];
+static model_job *logged[JOBS]; /* by seq, from 0 */
+static int logged_count, acknowledged;
 static int jobs_count, known[CLIENTS][IDS]; /* the job that the client's id stands for; -1: none */
 static int expected[CLIENTS];               /* replies in the client's list */
 static bool lives[WORKERS];
@@ -50,7 +52,7 @@ static void submit(void) {
     expected[client]++;
   } else if (before >= 0) {
     cr_assert_str_eq(state, "WAITING");
-    cr_assert_str_eq(entry, jobs[before].entry);
+    cr_assert_str_eq(entry, jobs[before].logged ? "" : jobs[before].entry);
   } else {
     cr_assert_str_eq(state, "QUEUED");
     cr_assert_lt(jobs_count, JOBS);
@@ -78,7 +80,7 @@ static void read_jobs(int worker) {
       size_t length;
       model_job *job =
           job_of(lk_redis_reply_string(lk_redis_reply_element(lk_redis_reply_element(entries, i), 0), &length), lane);
-      cr_assert(!job->answered && !job->delivered, "%s is delivered again", job->entry);
+      cr_assert(!job->answered && !job->logged && !job->delivered, "%s is delivered again", job->entry);
       job->delivered = job->held[worker] = true;
       job->owner = worker;
     }
@@ -94,7 +96,7 @@ static void claim(int worker, const char *whose) {
     size_t length;
     model_job *job = job_of(lk_redis_reply_string(lk_redis_reply_element(claimed, 1), &length),
                             (int)lk_redis_reply_integer(lk_redis_reply_element(claimed, 0)) - 1);
-    cr_assert(!job->answered && job->delivered, "%s need not be claimed", job->entry);
+    cr_assert(!job->answered && !job->logged && job->delivered, "%s need not be claimed", job->entry);
     cr_assert(job->owner == NOBODY || (strcmp(whose, "all") == 0 && job->owner != worker && !lives[job->owner]),
               "%s is taken from %d, who lives", job->entry, job->owner);
     job->owner = worker;
@@ -113,9 +115,11 @@ static model_job *some_job(int worker, int lane) {
   return NULL;
 }
 
+static bool is_pending(const model_job *job) { return job->delivered && !job->logged && !job->answered; }
+
 /* Its first answer; the model says whether there may be one. */
 static bool takes_answer(model_job *job) {
-  bool takes = job->delivered && !job->answered;
+  bool takes = is_pending(job);
   if (takes) {
     expected[job->client]++;
     job->answered = true;
@@ -154,11 +158,45 @@ static void finish(int worker) {
   lk_command_free(&command);
 }
 
+/* The worker makes a change of a job. */
+static void mutate(int worker) {
+  int lane = (int)random_below(&chance, LANES);
+  model_job *job = some_job(worker, lane);
+  if (job == NULL) return;
+  char id[16], pattern[48];
+  snprintf(id, sizeof id, "%d", job->id);
+  snprintf(pattern, sizeof pattern, is_pending(job) ? "(LOGGED * %d %d)" : "(GONE)", logged_count + 1, logged_count);
+  expect_call(pattern, LK_MUTATE, "3", FACES_LOG, FACES_STATE, lanes[lane], LK_GROUP, job->entry, "1", "", "op", "tag",
+              "id", id, "to", clients[job->client], NULL);
+  if (random_one_in(&chance, 4)) job->held[worker] = false;
+  if (!is_pending(job)) return;
+  job->logged = true;
+  logged[logged_count++] = job;
+}
+
+/* The owner of the log, which forgets now and then that it did. */
+static void acknowledge(void) {
+  if (logged_count == 0) return;
+  bool is_again = acknowledged == logged_count || (acknowledged > 0 && random_one_in(&chance, 4));
+  int seq = is_again ? 1 + (int)random_below(&chance, (uint32_t)acknowledged) : acknowledged + 1;
+  model_job *job = logged[seq - 1];
+  char key[64], id[16], number[16];
+  list_key(job->client, key);
+  snprintf(id, sizeof id, "%d", job->id);
+  snprintf(number, sizeof number, "%d", seq);
+  expect_call(is_again ? "(ACKNOWLEDGED 0 0 *)" : "(ACKNOWLEDGED 1 0 *)", LK_ACKNOWLEDGE, "2", FACES_STATE, key, "o",
+              "1", number, "1", id, job->entry, NULL);
+  if (is_again) return;
+  acknowledged = seq;
+  job->answered = true;
+  expected[job->client]++;
+}
+
 static void hand_back(int worker) {
   int lane = (int)random_below(&chance, LANES);
   model_job *job = some_job(worker, lane);
   if (job == NULL) return;
-  bool is_its = job->delivered && !job->answered && job->owner == worker;
+  bool is_its = is_pending(job) && job->owner == worker;
   expect_call(is_its ? "1" : "0", LK_RETURN, "1", lanes[lane], LK_GROUP, workers[worker], job->entry, NULL);
   if (is_its) job->owner = NOBODY;
   job->held[worker] = false;
@@ -203,8 +241,12 @@ static void step(void) {
     read_jobs(worker);
   else if (what < 64)
     claim(worker, what < 56 ? "all" : "returned");
-  else if (what < 88)
+  else if (what < 76)
     finish(worker);
+  else if (what < 82)
+    mutate(worker);
+  else if (what < 88)
+    acknowledge();
   else if (what < 96)
     hand_back(worker);
   else if (what < 104)
@@ -239,7 +281,7 @@ static void expect_replies(void) {
   }
 }
 
-/* The gallery's keys when everybody has everything: the streams, which are empty, and the groups. */
+/* The gallery's keys when everybody has everything: the streams, which are empty, the groups, and the log. */
 static void expect_nothing_remains(void) {
   for (int w = 0; w < WORKERS; w++)
     redis_do(&redis, "FCALL", LK_LEAVE, "4", FACES_WORKERS, lanes[0], lanes[1], lanes[2], LK_GROUP, workers[w], NULL);
@@ -257,7 +299,7 @@ static void expect_nothing_remains(void) {
     expect_redis("0", "XLEN", lanes[l], NULL);
     expect_redis("((name " LK_GROUP " consumers 0 pending 0 *))", "XINFO", "GROUPS", lanes[l], NULL);
   }
-  expect_redis("(" FACES_GROUPS " " FACES_HI " " FACES_LO " " FACES_LO_3 ")", "EVAL",
+  expect_redis("(" FACES_GROUPS " " FACES_LOG " " FACES_STATE " " FACES_HI " " FACES_LO " " FACES_LO_3 ")", "EVAL",
                "local keys = redis.call('KEYS', '*') table.sort(keys) return keys", "0", NULL);
 }
 
@@ -267,15 +309,19 @@ Test(model, each_job_is_answered_once) {
   fprintf(stderr, "model: LIKENESS_SEED=%llu\n", (unsigned long long)chance.state);
   memset(known, -1, sizeof known);
   redis_do(&redis, "FCALL", LK_JOIN, "3", lanes[0], lanes[1], lanes[2], LK_GROUP, NULL);
+  expect_call("(OWNER 1 0 0)", LK_OWN, "2", FACES_LOG, FACES_STATE, "o", "o", "86400000", "0", "0-0", ZEROS, "0", "0",
+              NULL);
   for (int s = 0; s < STEPS; s++) step();
   for (int w = 0; w < WORKERS; w++) die(w);
   for (int round = 0; round < 10000 && !all_answered(); round++) {
     read_jobs(0);
     claim(0, "all");
     finish(0);
+    acknowledge();
   }
   cr_assert(all_answered());
   cr_assert_gt(jobs_count, 100);
+  cr_assert_gt(logged_count, 50);
   expect_replies();
   expect_nothing_remains();
 }

@@ -36,8 +36,9 @@ static void own_shortly(const char *pattern, const char *nonce) {
 
 /* Who comes back in time has lost nothing; else another owns it, in a term of its own. */
 Test(owner, a_lease_runs_out) {
-  own_shortly("(OWNER 1 0 0)", "a");
+  expect_own("(OWNER 1 0 0)", "a", &log_nothing);
   own_shortly("(OWNED a *)", "b");
+  own_shortly("(OWNER 1 0 0)", "a");
   sleep_ms(40);
   own_shortly("(OWNER 1 0 0)", "a");
   sleep_ms(40);

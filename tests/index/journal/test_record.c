@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "index/journal/log_note.h"
 #include "tests/index/journal/history.h"
 
 static const lk_shape shape = {.metric = LK_COSINE, .dim = HISTORY_DIM, .store = LK_STORE_F32};
@@ -97,7 +98,7 @@ Test(record, each_field_is_checked) {
   const lk_text key = TEXT("k"), too_long = {.bytes = longer, .length = sizeof longer};
   const fault cases[] = {
       {"unknown kind, 0", {.kind = (lk_record_kind)0}},
-      {"unknown kind, 7", {.kind = (lk_record_kind)7, .key = key}},
+      {"unknown kind, 8", {.kind = (lk_record_kind)8, .key = key}},
       {"key is empty", {.kind = LK_RECORD_DELETE_KEY}},
       {"key is longer", {.kind = LK_RECORD_DELETE_KEY, .key = too_long}},
       {"key is not UTF-8", {.kind = LK_RECORD_DELETE_KEY, .key = TEXT("\xff")}},
@@ -163,4 +164,96 @@ Test(record, the_callers_rounding_changes_nothing) {
   fesetround(FE_TONEAREST);
   cr_assert_eq(status, LK_OK);
   cr_assert_eq(rounding, FE_UPWARD);
+}
+
+/* ---- entries of a log ---- */
+
+enum { NOTE_TEXT = 5, NOTE_FIELDS = 12, NOTE_BYTES = 176 + NOTE_TEXT + NOTE_FIELDS };
+
+static lk_log_note full_note(void) {
+  return (lk_log_note){
+      .mark = {.ms = 1, .n = 2, .seq = 3, .term = 4, .hash = "0123456789abcdef0123456789abcdef01234567"},
+      .prev = "1123456789abcdef0123456789abcdef01234567",
+      .number = 5,
+      .rows = 6,
+      .numbered_from = 7,
+      .templates = 8,
+      .replaced = 9,
+      .unchanged = 10,
+      .status = LK_EEXIST,
+      .text = "texts",
+      .text_bytes = NOTE_TEXT,
+      .fields = "some\0 fields",
+      .fields_bytes = NOTE_FIELDS};
+}
+
+static void expect_note(const lk_record *record, const lk_log_note *note) {
+  lk_log_note read;
+  cr_assert_eq(lk_log_note_decode(record->note, record->note_bytes, &read, NULL), LK_OK);
+  cr_assert(read.mark.ms == 1 && read.mark.n == 2 && read.mark.seq == 3 && read.mark.term == 4 && read.number == 5);
+  cr_assert(read.rows == 6 && read.numbered_from == 7 && read.templates == 8 && read.replaced == 9);
+  cr_assert(read.unchanged == 10 && read.status == LK_EEXIST);
+  cr_assert_str_eq(read.mark.hash, note->mark.hash);
+  cr_assert_str_eq(read.prev, note->prev);
+  cr_assert(read.text_bytes == NOTE_TEXT && memcmp(read.text, note->text, NOTE_TEXT) == 0);
+  cr_assert(read.fields_bytes == NOTE_FIELDS && memcmp(read.fields, note->fields, NOTE_FIELDS) == 0);
+}
+
+Test(record, of_a_log_comes_back_in_one_form) {
+  random_state random = {15};
+  char note_bytes[NOTE_BYTES];
+  uint64_t bytes[64], changed[64], again[64];
+  uint32_t taken = 0;
+  lk_record read;
+  lk_error error = {0};
+  lk_log_note note = full_note();
+  cr_assert_eq(lk_log_note_bytes(&note), NOTE_BYTES);
+  lk_log_note_encode(&note, note_bytes);
+  lk_record record = {.kind = LK_RECORD_LOG, .note = note_bytes, .note_bytes = NOTE_BYTES};
+  cr_assert_eq(lk_record_check(shape, &record, &error), LK_OK, "%s", error.text);
+  uint32_t size = lk_record_bytes(shape, &record);
+  lk_record_encode(shape, &record, bytes);
+  cr_assert_eq(lk_record_decode(shape, LK_RECORD_LOG, bytes, size, &read, &error), LK_OK, "%s", error.text);
+  expect_note(&read, &note);
+  cr_assert_eq(lk_record_decode(shape, LK_RECORD_TAG, bytes, size, &read, NULL), LK_EINVAL);
+  cr_assert_eq(lk_record_decode(shape, LK_RECORD_LOG, bytes, size - 8, &read, NULL), LK_EINVAL);
+  for (int i = 0; i < 20000; i++) {
+    memcpy(changed, bytes, size);
+    ((char *)changed)[random_below(&random, size)] ^= (char)(1 << random_below(&random, 8));
+    if (lk_record_decode(shape, LK_RECORD_LOG, changed, size, &read, NULL) != LK_OK) continue;
+    taken++;
+    lk_record_encode(shape, &read, again);
+    cr_assert_eq(memcmp(again, changed, size), 0, "seed 15, record %d", i);
+  }
+  cr_assert_gt(taken, 1000, "%u", taken);
+}
+
+static void expect_refused(lk_log_note note, const char *why) {
+  lk_error error = {0};
+  cr_assert_eq(lk_log_note_check(&note, &error), LK_EINVAL, "%s", why);
+  cr_assert_not_null(strstr(error.text, why), "%s: %s", why, error.text);
+}
+
+Test(record, of_a_log_has_fields_that_it_can_have) {
+  lk_log_note note = full_note();
+  note.mark.seq = 0;
+  expect_refused(note, "sequence");
+  note = full_note();
+  note.mark.ms = UINT64_MAX;
+  expect_refused(note, "id");
+  note = full_note();
+  note.prev[39] = 'g';
+  expect_refused(note, "hash");
+  note = full_note();
+  note.mark.hash[39] = '\0';
+  expect_refused(note, "hash");
+  note = full_note();
+  note.status = (lk_status)31;
+  expect_refused(note, "status");
+  note = full_note();
+  note.text_bytes = sizeof(lk_error);
+  expect_refused(note, "text");
+  note = full_note();
+  note.fields_bytes = LK_LOG_FIELDS_BYTES + 1;
+  expect_refused(note, "fields");
 }

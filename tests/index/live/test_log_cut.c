@@ -203,9 +203,10 @@ static void run(random_state *random) {
     status = book_apply(&log_book, owner, first, last, NULL, NULL);
     if (status != LK_OK) break;
     expect_consistent(lk_owner_gallery(owner), "running");
-    if (random_below(random, 3) > 0) lk_owner_log_acknowledged(owner, last - random_below(random, 2));
-    if (random_below(random, 3) == 0)
+    if (random_below(random, 2) == 0) {
+      lk_owner_log_acknowledged(owner, last);
       lk_fold(owner, random_below(random, 2) == 0 ? LK_FOLD_JOURNAL : LK_FOLD_ALL, NULL);
+    }
     if (random_below(random, 4) > 0) continue;
     lk_log_mark back = book_mark(&log_book, last - random_below(random, 3) % last);
     lk_owner_close(owner);

@@ -76,6 +76,7 @@ static fate fate_of(const drawn *d, uint32_t row) {
   const template *there = find(d->rows[row].key);
   uint64_t version = d->rows[row].version;
   if (there == NULL) return NEW;
+  if (has_expired(there)) return REPLACED;
   if (version != 0 && version == there->version) return SAME;
   return d->enrollment.replace && (version == 0 || version > there->version) ? REPLACED : REFUSED;
 }

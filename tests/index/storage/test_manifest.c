@@ -29,7 +29,9 @@ static lk_manifest full = {
     .state = {.id = 1000008, .checksum = UINT64_C(0xfedcba9876543210)},
     .sequence = 400,
     .journals = {{.id = 1000009, .epoch = 12, .sequence = 400}, {.id = 1000010, .epoch = 17, .sequence = INT64_MAX}},
-    .journals_count = 2};
+    .journals_count = 2,
+    .log = {.mark = {.ms = INT64_MAX, .n = 3, .seq = 7, .term = 2, .hash = "0123456789abcdef0123456789abcdef01234567"},
+            .seen = 9}};
 
 static void check_equal(const lk_manifest *a, const lk_manifest *b) {
   cr_assert_eq(a->metric, b->metric);
@@ -41,6 +43,9 @@ static void check_equal(const lk_manifest *a, const lk_manifest *b) {
   cr_assert_arr_eq(a->id, b->id, sizeof a->id);
   cr_assert_eq(a->sequence, b->sequence);
   cr_assert(a->state.id == b->state.id && a->state.checksum == b->state.checksum);
+  const lk_log_mark *x = &a->log.mark, *y = &b->log.mark;
+  cr_assert(x->ms == y->ms && x->n == y->n && x->seq == y->seq && x->term == y->term && a->log.seen == b->log.seen);
+  cr_assert_str_eq(x->hash, y->hash);
   cr_assert_eq(a->journals_count, b->journals_count);
   for (uint32_t i = 0; i < a->journals_count; i++)
     cr_assert(a->journals[i].id == b->journals[i].id && a->journals[i].epoch == b->journals[i].epoch &&
@@ -71,6 +76,9 @@ Test(manifest, round_trip) {
   lk_manifest named = bare;
   memset(named.model, 'm', LK_TEXT_MAX);
   check_round_trip(&named);
+  lk_manifest seen = bare;
+  seen.log.seen = 4; /* by a fold that began before the first entry */
+  check_round_trip(&seen);
 }
 
 Test(manifest, segment_names) {
