@@ -36,23 +36,42 @@ static lk_status run_script(lk_redis *redis, const lk_command *call, lk_redis_re
   return status;
 }
 
-lk_status lk_functions_call(lk_redis *redis, const lk_command *command, lk_redis_reply **reply, lk_error *error) {
-  static const char *const load[] = {"FUNCTION", "LOAD", "REPLACE", lk_functions_library};
-  lk_status status = lk_redis_call(redis, command, reply, error);
-  if (status != LK_OK || !lk_functions_are_missing(*reply)) return status;
+static bool begins(const char *text, const char *word) {
+  return text != NULL && strncmp(text, word, strlen(word)) == 0;
+}
+
+/* Whether Redis has a library of this name, which another connection may just have loaded. To load it once more would
+ * take from it what it knows of this run of Redis. */
+static bool is_there(const lk_redis_reply *loaded) {
+  const char *refused = lk_redis_reply_error(loaded);
+  return refused != NULL && strstr(refused, "already exists") != NULL;
+}
+
+/* Loads the functions, and calls. *full: they cannot be loaded, since Redis is full. */
+static lk_status load_and_call(lk_redis *redis, bool replace, const lk_command *command, lk_redis_reply **reply,
+                               bool *full, lk_error *error) {
+  const char *const load[] = {"FUNCTION", "LOAD", replace ? "REPLACE" : lk_functions_library, lk_functions_library};
+  lk_redis_reply *loaded = NULL;
   lk_redis_reply_free(*reply);
   *reply = NULL;
-  lk_redis_reply *loaded = NULL;
-  status = lk_redis_call_words(redis, &loaded, error, 4, load);
+  lk_status status = lk_redis_call_words(redis, &loaded, error, replace ? 4 : 3, load);
   if (status != LK_OK) return status;
-  const char *refused = lk_redis_reply_error(loaded);
-  bool full = refused != NULL && strncmp(refused, "OOM", 3) == 0;
-  if (refused != NULL && !full) {
-    *reply = loaded;
-    return LK_OK;
+  *full = begins(lk_redis_reply_error(loaded), "OOM");
+  if (*full || lk_redis_reply_error(loaded) == NULL || is_there(loaded)) {
+    lk_redis_reply_free(loaded);
+    return *full ? LK_OK : lk_redis_call(redis, command, reply, error);
   }
-  lk_redis_reply_free(loaded);
-  return full ? run_script(redis, command, reply, error) : lk_redis_call(redis, command, reply, error);
+  *reply = loaded;
+  return LK_OK;
+}
+
+lk_status lk_functions_call(lk_redis *redis, const lk_command *command, lk_redis_reply **reply, lk_error *error) {
+  bool full = false;
+  lk_status status = lk_redis_call(redis, command, reply, error);
+  for (int replace = 0; replace < 2; replace++)
+    if (status == LK_OK && !full && lk_functions_are_missing(*reply))
+      status = load_and_call(redis, replace == 1, command, reply, &full, error);
+  return status == LK_OK && full ? run_script(redis, command, reply, error) : status;
 }
 
 lk_status lk_functions_call_words(lk_redis *redis, lk_redis_reply **reply, lk_error *error, size_t count,
