@@ -22,14 +22,12 @@ static lk_status check_noted(const lk_log_entry *entry, lk_error *error) {
 }
 
 /* What does not depend on the gallery's templates: LK_OK also where it is refused, which the entry has then. */
-static lk_status check_entry(const lk_owner *owner, lk_log_entry *entry, bool *stopped, lk_request *request,
-                             lk_error *error) {
+static lk_status check_entry(const lk_owner *owner, lk_log_entry *entry, lk_request *request, lk_error *error) {
   *request = (lk_request){.enrollment = entry->enrollment,
                           .changes = entry->changes,
                           .count = entry->count,
                           .now_ms = entry->mark.ms,
-                          .log = entry,
-                          .stopped = stopped};
+                          .log = entry};
   lk_status status = check_noted(entry, error);
   bool changes = entry->enrollment != NULL || entry->count > 0;
   if (status != LK_OK || entry->status != LK_OK || !changes) return status;
@@ -56,7 +54,8 @@ static lk_status apply(lk_owner *owner, lk_log_entry *entries, uint32_t count, l
   bool stopped = false;
   lk_status status = LK_OK;
   for (uint32_t i = 0; status == LK_OK && i < count; i++) {
-    status = check_entry(owner, &entries[i], &stopped, &requests[i], error);
+    status = check_entry(owner, &entries[i], &requests[i], error);
+    requests[i].stopped = &stopped;
     if (i > 0) requests[i - 1].next = &requests[i];
   }
   if (status != LK_OK) return status;

@@ -65,8 +65,9 @@ static void draw_rows(book *b, book_entry *e, random_state *random) {
     lk_label *label = &e->labels[i];
     *label = (lk_label){.tags = random_below(random, 8), .expires_ms = draw_expiry(e->entry.mark.ms, random)};
     /* Some keys are what a number may be. */
-    if (random_below(random, 4) > 0)
-      label->key = draw_text(e->texts[i], random, random_below(random, 3) == 0 ? "%u" : "k%u", BOOK_KEYS);
+    uint32_t kind = random_below(random, 6);
+    if (kind < 3) label->key = draw_text(e->texts[i], random, "k%u", BOOK_KEYS);
+    if (kind == 3) label->key = draw_text(e->texts[i], random, "%u", 2 * BOOK_ENTRIES);
     if (random_below(random, 3) > 0) label->subject = draw_text(e->texts[BOOK_ROWS + i], random, "s%u", BOOK_KEYS / 2);
     if (random_below(random, 3) == 0) label->version = 1 + random_below(random, 3);
   }

@@ -79,6 +79,9 @@ Test(live_log, only_the_next_entry_is_applied) {
   lk_log_entry forged = log_book.entries[3].entry;
   forged.prev[0] ^= 1;
   cr_assert_eq(lk_owner_log_apply(owner, &forged, 1, NULL), LK_EINVAL);
+  forged = log_book.entries[3].entry;
+  forged.mark.seq = 9;
+  cr_assert_eq(lk_owner_log_apply(owner, &forged, 1, NULL), LK_EINVAL);
   lk_log_entry gap[] = {log_book.entries[3].entry, log_book.entries[5].entry};
   cr_assert_eq(lk_owner_log_apply(owner, gap, 2, NULL), LK_EINVAL);
   expect_mark(lk_owner_log_mark(owner), 4);
@@ -249,7 +252,7 @@ Test(live_log, the_mark_stays_with_what_it_is_of) {
   char **history = book_history(&log_book, other, NULL);
   make(path);
   lk_owner *owner = own(path);
-  lk_gallery *reader = files_open(path);
+  lk_gallery *reader = files_open(path), *late = files_open(path); /* of which one looks only after folds */
   expect_reader(reader, 0);
   for (uint64_t seq = 1; seq < 90; seq++) {
     apply(owner, seq, seq);
@@ -265,12 +268,15 @@ Test(live_log, the_mark_stays_with_what_it_is_of) {
     expect_mark(lk_owner_log_mark(owner), seq);
     expect_text(lk_owner_gallery(owner), seq, history[seq]);
     expect_reader(reader, seq);
+    expect_reader(late, seq);
+    expect_text(late, seq, history[seq]);
     if (seq % 2 == 0) continue;
     lk_owner_close(owner);
     owner = own(path);
     expect_mark(lk_owner_log_mark(owner), seq);
     expect_text(lk_owner_gallery(owner), seq, history[seq]);
   }
+  lk_gallery_close(late);
   lk_gallery_close(reader);
   reader = files_open(path);
   expect_reader(reader, 89);
