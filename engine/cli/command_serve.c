@@ -8,11 +8,10 @@
 #include "base/fail.h"
 #include "base/printable.h"
 #include "engine/cli/command.h"
-#include "engine/cli/queue_address.h"
 #include "engine/cli/served_galleries.h"
 #include "engine/worker/serve.h"
 
-enum { LOOKS_EVERY_US = 10000 };
+enum { LOOKS_EVERY_US = 10000, CLOSES_US = 2000000 };
 
 /* Loading may take minutes, and a worker that loads holds nothing: so it is done in a thread of its own, which is left
  * behind when the worker is to stop. */
@@ -123,6 +122,41 @@ static lk_status open_governance(const lk_options *options, lk_gallery *const *g
   return status;
 }
 
+/* Closing waits for the owners' background, which may write segments for minutes; a crash harms nothing, so a worker
+ * does not wait so long. */
+typedef struct closing {
+  lk_served_galleries served;
+  atomic_bool over;
+} closing;
+
+static void *close_all(void *argument) {
+  closing *c = argument;
+  lk_served_galleries_close(&c->served);
+  atomic_store(&c->over, true);
+  return NULL;
+}
+
+/* False: they are left as they are. */
+static bool close_galleries(lk_served_galleries *served, const lk_streams *streams) {
+  pthread_t thread;
+  uint64_t end_us = lk_clock_us() + CLOSES_US;
+  closing *c = calloc(1, sizeof *c);
+  if (c == NULL) return false;
+  c->served = *served;
+  if (pthread_create(&thread, NULL, close_all, c) != 0) {
+    free(c);
+    return false;
+  }
+  while (!atomic_load(&c->over) && lk_clock_us() < end_us) lk_clock_sleep_us(LOOKS_EVERY_US / 10);
+  if (!atomic_load(&c->over)) {
+    lk_printable_line(streams->log, "likeness: stopped while the files of a gallery were written anew");
+    return false;
+  }
+  pthread_join(thread, NULL);
+  free(c);
+  return true;
+}
+
 static lk_status serve_on(lk_device *device, const lk_options *options, const lk_address *address,
                           const lk_streams *streams, lk_error *error) {
   lk_served_galleries served;
@@ -151,13 +185,13 @@ static lk_status serve_on(lk_device *device, const lk_options *options, const lk
   if (left == LK_LEFT_ALL) return status;
   lk_status closed = lk_governance_close(governance, status == LK_OK ? error : NULL);
   if (status == LK_OK) status = closed;
-  if (left == LK_LEFT_NOTHING) lk_served_galleries_close(&served);
+  if (left == LK_LEFT_NOTHING && !close_galleries(&served, streams)) *streams->hangs = true;
   return status;
 }
 
 lk_status lk_command_serve(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_address address;
-  lk_status status = lk_queue_address_read(options, &address, error);
+  lk_status status = lk_options_address(options, &address, error);
   if (status == LK_OK && (options->batch < 1 || options->batch > 65536))
     status = lk_fail(error, LK_EINVAL, "--batch: %u is outside 1 .. 65536", options->batch);
   if (status != LK_OK) return status;
@@ -168,4 +202,3 @@ lk_status lk_command_serve(const lk_options *options, const lk_streams *streams,
   if (!*streams->hangs) lk_device_close(device);
   return status;
 }
-

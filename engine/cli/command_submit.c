@@ -8,7 +8,6 @@
 #include "base/printable.h"
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
-#include "engine/cli/queue_address.h"
 #include "engine/cli/render.h"
 #include "engine/queue/client/client.h"
 #include "engine/queue/job.h"
@@ -73,7 +72,7 @@ static lk_status read_list(const char *path, lk_text_list *list, lk_error *error
 
 static lk_status open_submission(const lk_options *options, submission *s, lk_error *error) {
   lk_status status = lk_options_claims(options, &s->claims, &s->key, error);
-  if (status == LK_OK) status = lk_queue_address_read(options, &s->address, error);
+  if (status == LK_OK) status = lk_options_address(options, &s->address, error);
   if (status == LK_OK) status = read_list(options->keys, &s->keys, error);
   if (status == LK_OK) status = read_list(options->subjects, &s->subjects, error);
   if (status == LK_OK) status = lk_vector_file_open(options->words[0], LK_ROLE_PROBES, &s->probes, error);

@@ -285,3 +285,11 @@ lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_sig
   claims->key = key;
   return lk_signing_key_read_secret(options->sign, key, error);
 }
+
+lk_status lk_options_address(const lk_options *options, lk_address *address, lk_error *error) {
+  if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is missing: the address of the queue");
+  lk_status status = lk_address_parse(options->redis, address, error);
+  if (status == LK_OK && options->password_file != NULL)
+    status = lk_address_read_password(options->password_file, address, error);
+  return status;
+}

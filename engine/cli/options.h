@@ -5,6 +5,8 @@
 #include <likeness/likeness.h>
 #include <likeness/signing_key.h>
 
+#include "engine/queue/address.h"
+
 typedef enum lk_format { LK_TABLE, LK_CSV, LK_JSON, LK_SVG } lk_format;
 
 enum { LK_WORDS_MOST = 256 };
@@ -46,6 +48,10 @@ lk_status lk_options_check_k(const lk_options *options, lk_error *error);
 /* Fills the claims, which point into `options` and `key`. `key` receives the actor's key if --sign names one; the
  * caller forgets it. LK_EINVAL, LK_EFORMAT, LK_EIO. */
 lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_signing_key *key, lk_error *error);
+
+/* The queue's address, as --redis and --password-file have it. LK_EINVAL: it is missing, or none. LK_EIO, LK_EFORMAT:
+ * of the file with the password. */
+lk_status lk_options_address(const lk_options *options, lk_address *address, lk_error *error);
 
 /* Reads an option's value as a timestamp (base/timestamp.h). */
 lk_status lk_options_timestamp(const char *option, const char *value, int64_t *ms, lk_error *error);

@@ -46,7 +46,8 @@ static lk_status open_to_follow(const char *folder, lk_gallery **gallery, const 
 
 static void say_cut(const char *folder, uint64_t dropped, FILE *log) {
   lk_printable_line(log,
-                    "likeness: %s: cut off %" PRIu64 " changes that the log in redis does not have: another worker owned "
+                    "likeness: %s: cut off %" PRIu64
+                    " changes that the log in redis does not have: another worker owned "
                     "it meanwhile, and logged others",
                     folder, dropped);
 }

@@ -15,10 +15,11 @@ typedef struct lk_served_galleries {
 } lk_served_galleries;
 
 /* Opens the galleries whose folders the words name. It becomes their owner, but where --follow says that it shall not,
- * where another process is, and where the folder cannot be written; it logs which it follows, and why. The last changes of a gallery
- * that the log at `address` does not have, since it has others, are cut off, which is logged too. LK_EINVAL: two
- * galleries have one name. Close it also on failure. */
-lk_status lk_served_galleries_open(const lk_options *options, const lk_address *address, FILE *log, lk_served_galleries *served, lk_error *error);
+ * where another process is, and where the folder cannot be written; it logs which it follows, and why. The last changes
+ * of a gallery that the log at `address` does not have, since it has others, are cut off, which is logged too.
+ * LK_EINVAL: two galleries have one name. Close it also on failure. */
+lk_status lk_served_galleries_open(const lk_options *options, const lk_address *address, FILE *log,
+                                   lk_served_galleries *served, lk_error *error);
 
 /* Closes the galleries, and gives up those that it owns. */
 void lk_served_galleries_close(lk_served_galleries *served);

@@ -84,11 +84,10 @@ static json_t *template_of(const lk_template *t) {
 
 /* A tree of all templates would take much more memory than what they are printed as; so each is printed by itself. */
 void lk_reply_list_print(const lk_reply_list *list, lk_bytes *out) {
-  char head[96];
-  int length = snprintf(head, sizeof head, "{\"epoch\":%" PRIu64 ",\"next\":", list->epoch);
+  char next[32] = "null", head[128];
+  if (list->more) snprintf(next, sizeof next, "\"%" PRIu64 "\"", list->next);
+  int length = snprintf(head, sizeof head, "{\"epoch\":%" PRIu64 ",\"next\":%s,\"templates\":[", list->epoch, next);
   lk_bytes_append(out, head, (size_t)length);
-  print(list->more ? decimal(list->next) : json_null(), out);
-  lk_bytes_append(out, ",\"templates\":[", strlen(",\"templates\":["));
   for (uint32_t i = 0; i < list->count; i++) {
     if (i > 0) lk_bytes_append(out, ",", 1);
     print(template_of(&list->templates[i]), out);

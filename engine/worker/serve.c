@@ -94,8 +94,8 @@ static void *running_main(void *argument) {
 
 /* Compute comes last: it has one or two threads. */
 typedef void *stage_main(void *worker);
-static stage_main *const stages[] = {lk_stop_main,    lk_finish_main, lk_intake_hi_main, lk_intake_lo_main,
-                                     lk_steward_main, running_main,   lk_scrubber_main,  lk_follower_main,
+static stage_main *const stages[] = {lk_stop_main,    lk_finish_main,  lk_intake_hi_main, lk_intake_lo_main,
+                                     lk_steward_main, running_main,    lk_scrubber_main,  lk_follower_main,
                                      lk_log_main,     lk_waiting_main, lk_compute_main,   lk_compute_main};
 enum { STAGES = sizeof stages / sizeof stages[0], OTHERS = STAGES - LK_COMPUTE_MOST };
 
@@ -113,6 +113,7 @@ static void *run_stage(void *argument) {
   pthread_mutex_lock(&worker->lock);
   worker->threads--;
   worker->follower_over |= main == lk_follower_main;
+  worker->log_over |= main == lk_log_main;
   pthread_cond_broadcast(&worker->ended);
   pthread_mutex_unlock(&worker->lock);
   return NULL;
@@ -128,6 +129,7 @@ static void note_missing(lk_worker *worker, uint32_t started, uint32_t wanted) {
     worker->intakes_over += stages[i] == lk_intake_hi_main || stages[i] == lk_intake_lo_main;
     worker->finish_over |= stages[i] == lk_finish_main;
     worker->follower_over |= stages[i] == lk_follower_main;
+    worker->log_over |= stages[i] == lk_log_main;
   }
   worker->intake_over = worker->intakes_over == LK_PRIORITIES;
   bool computes = worker->computing > 0;
@@ -160,7 +162,7 @@ static void cancel_searches(lk_worker *worker) {
 
 static lk_serve_left what_is_left(lk_worker *worker) {
   pthread_mutex_lock(&worker->lock);
-  bool only_searches = worker->intake_over && worker->finish_over;
+  bool only_searches = worker->intake_over && worker->finish_over && worker->log_over;
   pthread_mutex_unlock(&worker->lock);
   return only_searches ? LK_LEFT_GALLERIES : LK_LEFT_ALL;
 }
@@ -184,10 +186,12 @@ static lk_status report(lk_worker *worker, lk_serve_left left, lk_error *error) 
           (unsigned long long)worker->jobs, (unsigned long long)worker->probes, (unsigned long long)worker->returned);
   lk_status status = worker->status;
   if (status != LK_OK) *error = worker->error;
-  bool hangs = left != LK_LEFT_NOTHING && worker->threads > (worker->follower_over ? 0 : 1);
+  bool hangs =
+      left != LK_LEFT_NOTHING && worker->threads > (worker->follower_over ? 0 : 1) + (worker->log_over ? 0 : 1);
   pthread_mutex_unlock(&worker->lock);
   if (left != LK_LEFT_NOTHING && !hangs)
-    lk_printable_line(worker->options->log, "likeness: stopped while what has changed of a gallery was loaded");
+    lk_printable_line(worker->options->log,
+                      "likeness: stopped while what has changed of a gallery was loaded or erased");
   return status == LK_OK && hangs
              ? lk_fail(error, LK_EINTERNAL, "a search or a call did not end in time; the worker leaves without it")
              : status;

@@ -7,7 +7,7 @@
 #include "engine/worker/worker_options.h"
 
 /* What a thread that hangs still uses: the caller must not free it, and should leave the process. That the follower
- * still loads what has changed is no failure. */
+ * still loads what has changed, or the log what is to be erased is still being erased, is no failure. */
 typedef enum lk_serve_left { LK_LEFT_NOTHING, LK_LEFT_GALLERIES, LK_LEFT_ALL } lk_serve_left;
 
 /* Runs until `stop` turns true, and then for ten seconds at most. Fails if Redis refuses the password, or if jobs could

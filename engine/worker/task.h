@@ -32,12 +32,12 @@ typedef struct lk_task {
   lk_queued queued;               /* first, so that the batcher's list is a list of tasks */
   struct lk_task *newer, **older; /* among the worker's tasks; `older` is where the pointer to this one stands */
   lk_delivery *delivery;
-  uint32_t number;           /* of the gallery whose stream has the job */
-  const char *stream;        /* its key */
-  lk_priority priority;      /* of that stream */
-  char entry[LK_ENTRY_TEXT]; /* id in it */
-  bool claimed;              /* another worker had it */
-  uint32_t deaths;           /* workers that died of it, as far as is known */
+  uint32_t number;              /* of the gallery whose stream has the job */
+  const char *stream;           /* its key */
+  lk_priority priority;         /* of that stream */
+  char entry[LK_ENTRY_TEXT];    /* id in it */
+  bool claimed;                 /* another worker had it */
+  uint32_t deaths;              /* workers that died of it, as far as is known */
   const lk_redis_reply *fields; /* of the entry; NULL: it was deleted */
   lk_job job;
   lk_gallery *gallery;             /* NULL: the job was refused before */

@@ -80,8 +80,7 @@ lk_status lk_worker_suspend(lk_worker *worker, uint32_t number, lk_error *error)
 
 /* What this worker alone changes is never behind. */
 static bool is_behind(const lk_worker *worker, uint32_t number) {
-  return worker->options->owners[number] == NULL &&
-         lk_clock_us() >= worker->followed_us[number] + LK_BEHIND_MOST_US;
+  return worker->options->owners[number] == NULL && lk_clock_us() >= worker->followed_us[number] + LK_BEHIND_MOST_US;
 }
 
 void lk_worker_note_followed(lk_worker *worker, uint32_t number, uint64_t since_us) {

@@ -46,7 +46,7 @@ typedef struct lk_computer {
 /* Why a gallery is out of service. */
 typedef enum lk_outage {
   LK_OUTAGE_NONE,
-  LK_OUTAGE_BEHIND, /* what others have changed could not be read for a while, or not be loaded */
+  LK_OUTAGE_BEHIND,   /* what others have changed could not be read for a while, or not be loaded */
   LK_OUTAGE_DIVERGED, /* its changes are not those of its log: until the worker is started again, */
   LK_OUTAGE_DAMAGED   /* as of this */
 } lk_outage;
@@ -83,7 +83,7 @@ typedef struct lk_worker {
   bool intake_over;   /* all of them are: no more tasks are taken */
   uint32_t computing; /* threads of the compute stage that have not ended, */
   uint32_t idle;      /* and those that wait for a batch */
-  bool finish_over, follower_over;
+  bool finish_over, follower_over, log_over;
   uint64_t stopped_us;   /* when the worker saw that it must stop; 0: not yet */
   lk_queued *unanswered; /* tasks that were begun, and are to be handed back */
   bool over;             /* everything is answered or handed back, or it is too late */
@@ -99,10 +99,10 @@ typedef struct lk_worker {
   uint64_t probes;   /* searched */
   uint64_t returned; /* jobs that were handed back */
 
-  lk_queued *waiting;     /* searches that wait for their gallery (engine/worker/waiting.h) */
+  lk_queued *waiting; /* searches that wait for their gallery (engine/worker/waiting.h) */
   uint32_t waiting_count;
-  pthread_cond_t waits;   /* signalled when there is one more, or no batch is begun any more */
-  lk_entry *marks;        /* of each gallery, the last entry of its log that searches see */
+  pthread_cond_t waits;  /* signalled when there is one more, or no batch is begun any more */
+  lk_entry *marks;       /* of each gallery, the last entry of its log that searches see */
   lk_outage *outages;    /* of the gallery of that number */
   uint64_t *followed_us; /* of each, when the last look for changes began that went well */
 

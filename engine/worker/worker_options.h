@@ -11,8 +11,8 @@
 
 typedef struct lk_worker_options {
   lk_address address;
-  lk_gallery **galleries; /* loaded, each of another name, since their streams are named after them */
-  lk_owner **owners;      /* of each; NULL: another process changes it, and this worker follows */
+  lk_gallery **galleries;     /* loaded, each of another name, since their streams are named after them */
+  lk_owner **owners;          /* of each; NULL: another process changes it, and this worker follows */
   const char *const *folders; /* of each that it owns */
   uint32_t galleries_count;
   uint32_t replicas;         /* of Redis, that should have a change before it is answered */

@@ -312,11 +312,49 @@ static void add_field(lk_bytes *job, char name, const void *value, size_t length
   lk_bytes_append(job, value, length);
 }
 
+/* The fields after `op`: their names' numbers, and their values. */
+typedef struct seed_field {
+  char name;
+  const char *value;
+} seed_field;
+
+static void save_plain_job(const char *op, const seed_field *fields, size_t count) {
+  static const seed_field usual[] = {{0, "1"}, {2, "j"}, {3, "me"}, {4, "g"}};
+  lk_bytes job = {0};
+  for (size_t i = 0; i < 4; i++) add_field(&job, usual[i].name, usual[i].value, strlen(usual[i].value));
+  add_field(&job, 1, op, strlen(op));
+  for (size_t i = 0; i < count; i++) add_field(&job, fields[i].name, fields[i].value, strlen(fields[i].value));
+  save("fuzz_job", op, job.data, job.length);
+  lk_bytes_free(&job);
+}
+
+/* Vectors are letters, which are floats too. */
+static void save_changes(void) {
+  const seed_field rows[] = {{6, "2"},
+                             {9, "aaaabbbbccccdddd"},
+                             {32, "row,key,subject,tags,expires,metadata\n1,b,anna,2,,\"x,\"\n0,a,,1,9,\n"},
+                             {31, "7"},
+                             {33, "0.5"}};
+  const seed_field keys[] = {{25, "b\na\nb"}, {31, "7"}};
+  const seed_field tags[] = {{25, "a"}, {17, "4"}, {15, "6"}};
+  const seed_field expiry[] = {{25, "a"}, {34, "never"}};
+  const seed_field page[] = {{35, "17"}, {36, "1000"}};
+  save_plain_job("enroll", rows, 5);
+  save_plain_job("replace", rows, 4);
+  save_plain_job("delete", keys, 2);
+  save_plain_job("tag", tags, 3);
+  save_plain_job("expire", expiry, 2);
+  save_plain_job("erase", NULL, 0);
+  save_plain_job("list", page, 2);
+  save_plain_job("stat", NULL, 0);
+}
+
 static void save_job(const char *name, const char *op, char vectors, size_t length) {
   static const char *const values[] = {"1", NULL, "j1", "me", "g", "5", "2", "0.5", "template"};
   lk_bytes job = {0};
   for (char i = 0; i < 9; i++) {
     const char *value = i == 1 ? op : values[(int)i];
+    if (i == 8 && strcmp(op, "verify") == 0) continue;
     add_field(&job, i, value, strlen(value));
   }
   add_field(&job, vectors, "\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\x80\x40", length);
@@ -329,7 +367,8 @@ static void save_job(const char *name, const char *op, char vectors, size_t leng
   char signature[128];
   memset(signature, 'a', sizeof signature);
   add_field(&job, 23, signature, sizeof signature);
-  add_field(&job, 14, "s", 1);
+  add_field(&job, 30, "1606176000000-3", 15);
+  if (strcmp(op, "verify") == 0) add_field(&job, 14, "s", 1);
   if (strcmp(op, "identify") == 0) add_field(&job, 25, "k1\nk2", 5);
   add_field(&job, 27, "own", 3);
   save("fuzz_job", name, job.data, job.length);
@@ -343,6 +382,7 @@ static void save_replies(void) {
   lk_reply_encode(&head, &(lk_reply_part){0}, NULL, &reply);
   save("fuzz_reply", "error", reply.data, reply.length);
   reply.data[4] = 0;
+  save("fuzz_reply", "receipt", reply.data, reply.length);
   reply.data[16] = 2;
   static const char rest[] = "\2\0\0\0\0\0\0\0"
                              "\1\0\0\0\0\0\0\0\0\0\x80\x3f\1\0\2\0kss"
@@ -417,6 +457,7 @@ int main(int argc, char **argv) {
   save_journal();
   save_audit();
   save_calibration();
+  save_changes();
   save_job("identify", "identify", 9, 16);
   save_job("verify", "verify", 10, 8);
   save_replies();

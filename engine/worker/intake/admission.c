@@ -10,9 +10,9 @@
 #include "engine/queue/protocol.h"
 #include "engine/worker/authorise.h"
 #include "engine/worker/entry_fields.h"
+#include "engine/worker/intake/question.h"
 #include "engine/worker/log/hand_over.h"
 #include "engine/worker/waiting.h"
-#include "engine/worker/intake/question.h"
 
 lk_admission lk_admission_of(lk_worker *worker, const char *stage) {
   return (lk_admission){.worker = worker, .notes.refusals = {.stage = stage, .log = worker->options->log}};
@@ -297,7 +297,8 @@ static lk_status hand_over_changes(lk_admission *a, lk_redis *redis, lk_queued *
     if (is_permitted_change(task)) {
       task->status = committed;
       task->error = why;
-      if (committed == LK_OK) task->status = status == LK_OK ? lk_hand_over(a->worker, redis, task, &task->error) : status;
+      if (committed == LK_OK)
+        task->status = status == LK_OK ? lk_hand_over(a->worker, redis, task, &task->error) : status;
       if (task->status == LK_EIO && status == LK_OK) *error = task->error;
       if (task->status == LK_EIO) status = LK_EIO;
       if (task->status == LK_EIO || task->status == LK_OK) {

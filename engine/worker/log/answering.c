@@ -53,8 +53,8 @@ static lk_status send(answers *r, lk_error *error) {
   bool lost = false;
   lk_status status = commit(a->worker, error);
   if (status == LK_OK)
-    status = lk_acknowledger_send(&a->call, r->redis, a->nonce, r->own->term, r->acked, &lost,
-                                  a->worker->options->log, error);
+    status = lk_acknowledger_send(&a->call, r->redis, a->nonce, r->own->term, r->acked, &lost, a->worker->options->log,
+                                  error);
   if (lost) *r->own = (lk_ownership){0};
   return status;
 }

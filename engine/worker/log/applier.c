@@ -29,6 +29,7 @@ typedef struct applier {
   lk_ownership own;
   uint64_t asked_us;
   uint64_t acknowledged; /* as far as is known */
+  bool reads;            /* the last turn found entries */
   bool parted;           /* the gallery is out of service, and this log is not applied any more */
   lk_log_reading reading;
   lk_answering answering;
@@ -184,7 +185,8 @@ static lk_status apply(applier *a, lk_error *error) {
   lk_waiting_note(a->worker, a->number, &mark);
   lk_status answered = LK_OK;
   if (a->own.standing == LK_STANDING_OWNER && a->acknowledged == before.seq)
-    answered = lk_answering_take(&a->answering, a->session.redis, &a->reading, applied, &a->own, &a->acknowledged, error);
+    answered =
+        lk_answering_take(&a->answering, a->session.redis, &a->reading, applied, &a->own, &a->acknowledged, error);
   if (answered != LK_OK || status == LK_OK) return answered;
   return judge_failure(a, status, &why, error);
 }
@@ -193,7 +195,8 @@ static lk_status read_and_apply(applier *a, lk_error *error) {
   lk_log_mark mark = lk_owner_log_mark(a->owner);
   lk_error why;
   lk_status status = lk_log_reading_next(&a->reading, a->session.redis, a->keys, &mark, &why), applied = LK_OK;
-  if (a->reading.count > 0) applied = apply(a, error);
+  a->reads = a->reading.count > 0;
+  if (a->reads) applied = apply(a, error);
   lk_log_reading_clear(&a->reading);
   if (applied != LK_OK) return applied;
   if (status == LK_EFORMAT) part(a, &why);
@@ -208,9 +211,22 @@ static lk_status answer_rest(applier *a, lk_error *error) {
   return lk_answering_visit(&a->answering, a->session.redis, a->owner, &a->own, &a->acknowledged, error);
 }
 
+/* Another worker need not wait until the lease is over. */
+static void leave(applier *a) {
+  lk_error error;
+  bool leases = a->own.standing == LK_STANDING_OWNER || a->own.standing == LK_STANDING_BEHIND ||
+                a->own.standing == LK_STANDING_REWOUND;
+  if (leases && a->session.redis != NULL) ask(a, 1, false, &error);
+  a->own = (lk_ownership){0};
+}
+
 static lk_status take_turn(applier *a, lk_error *error) {
+  if (a->parted) {
+    leave(a);
+    lk_clock_sleep_us(PAUSE_US);
+    return LK_OK;
+  }
   lk_status status = renew(a, error);
-  if (status == LK_OK && a->parted) lk_clock_sleep_us(PAUSE_US);
   if (status != LK_OK || a->parted) return status;
   status = read_and_apply(a, error);
   if (status == LK_OK && !a->parted) status = answer_rest(a, error);
@@ -222,6 +238,7 @@ static lk_status take_turn(applier *a, lk_error *error) {
 
 static void turn(applier *a) {
   lk_error error;
+  a->reads = false;
   if (lk_redis_session_open(&a->session, &error) != LK_OK) return;
   lk_redis_set_reply_limit(a->session.redis, LK_REPLY_BYTES_MOST);
   if (take_turn(a, &error) == LK_OK)
@@ -235,12 +252,6 @@ static bool goes_on(lk_worker *worker) {
   bool comes = !worker->intake_over;
   pthread_mutex_unlock(&worker->lock);
   return comes;
-}
-
-/* Another worker need not wait until the lease is over. */
-static void leave(applier *a) {
-  lk_error error;
-  if (a->own.standing == LK_STANDING_OWNER && a->session.redis != NULL) ask(a, 1, false, &error);
 }
 
 void lk_applier_run(lk_worker *worker, uint32_t number) {
@@ -263,7 +274,8 @@ void lk_applier_run(lk_worker *worker, uint32_t number) {
   a->place = lk_reader_place_of(a->keys, options->folders[number], a->nonce, options->log);
   lk_answering_open(&a->answering, worker, number, a->nonce, &a->place);
   while (goes_on(worker)) turn(a);
-  turn(a);
+  do turn(a);
+  while (a->reads && !lk_give_up_passed(&worker->answers_end));
   leave(a);
   lk_eraser_end(&a->eraser);
   lk_redis_session_close(&a->session);

@@ -43,7 +43,7 @@ static lk_status read_place(const char *id, const lk_field *fields, lk_log_recor
   struct {
     uint64_t *number;
     char *hash;
-  } to[PLACES] = {{&mark->seq, NULL},  {&mark->term, NULL},      {NULL, record->prev},
+  } to[PLACES] = {{&mark->seq, NULL}, {&mark->term, NULL},     {NULL, record->prev},
                   {NULL, mark->hash}, {&record->number, NULL}, {&record->rows, NULL}};
   for (int i = 0; i < PLACES; i++) {
     bool reads = to[i].number != NULL ? read_number(&fields[i], to[i].number) : read_hash(&fields[i], to[i].hash);

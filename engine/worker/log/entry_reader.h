@@ -1,4 +1,5 @@
-/* Reads an entry of a gallery's log: its place, and the fields of the change. Pure: it knows no Redis and no gallery. */
+/* Reads an entry of a gallery's log: its place, and the fields of the change. Pure: it knows no Redis and no gallery.
+ */
 #ifndef ENGINE_WORKER_LOG_ENTRY_READER_H
 #define ENGINE_WORKER_LOG_ENTRY_READER_H
 

@@ -8,8 +8,8 @@
 #include "base/text.h"
 
 /* What is the job's alone and says nothing of the change. `op`, `id` and `to` come first, by themselves. */
-static const char *const kept_of_job[] = {"flags", "model", "labels",  "version",     "keys", "subjects",
-                                          "tags",  "mask",  "expires", "unless_match"};
+static const char *const kept_of_job[] = {"flags",    "model", "labels", "version", "keys",
+                                          "subjects", "tags",  "mask",   "expires", "unless_match"};
 enum { KEPT = sizeof kept_of_job / sizeof kept_of_job[0] };
 
 enum { WRITTEN = 56 }; /* fields, at most: a call of Redis' functions for the log has room for so many */
@@ -60,8 +60,8 @@ lk_status lk_log_change_write(const lk_job *job, const lk_field *given, size_t c
   for (size_t i = 0; i < fields->count; i++) bytes += fields->all[i].name.length + fields->all[i].length + 8;
   if (fits && fields->count <= WRITTEN && bytes <= LK_LOG_FIELDS_BYTES) return LK_OK;
   if (!fits || fields->count > WRITTEN) return lk_fail(error, LK_EBADJOB, "the job has too many fields");
-  return lk_fail(error, LK_EBADJOB, "the job's fields without its vectors have %zu bytes; at most %u are allowed", bytes,
-                 LK_LOG_FIELDS_BYTES);
+  return lk_fail(error, LK_EBADJOB, "the job's fields without its vectors have %zu bytes; at most %u are allowed",
+                 bytes, LK_LOG_FIELDS_BYTES);
 }
 
 void lk_log_change_refused(lk_bytes *vectors, lk_status status, const char *text) {
@@ -96,11 +96,13 @@ static lk_status check_vectors(const lk_log_record *record, const char *vectors,
   char hex[LK_LOG_DIGEST_HEX];
   const lk_field *digest = lk_log_fields_find(&record->fields, "digest");
   if (record->rows == 0) return LK_OK;
-  if (length == 0) return fail(record, "redis has its vectors no more; start again from an export of the gallery", error);
+  if (length == 0)
+    return fail(record, "redis has its vectors no more; start again from an export of the gallery", error);
   digest_of(vectors, length, hex);
   if (digest != NULL && digest->length == sizeof hex - 1 && memcmp(digest->value, hex, digest->length) == 0)
     return LK_OK;
-  return read_refused(vectors, length, entry) ? LK_OK : fail(record, "its vectors are not those that were logged", error);
+  return read_refused(vectors, length, entry) ? LK_OK
+                                              : fail(record, "its vectors are not those that were logged", error);
 }
 
 /* The job that it was, so that whoever reads jobs reads it. */

@@ -15,7 +15,8 @@ typedef struct lk_log_numbers {
 } lk_log_numbers;
 
 /* What the log has of a job: its fields but the vectors, and of these the kind, dimension and a digest, which point to
- * `numbers`. `given`: all fields of the job. `decision`: JSON; "": nothing governs it. LK_EBADJOB: they are too long. */
+ * `numbers`. `given`: all fields of the job. `decision`: JSON; "": nothing governs it. LK_EBADJOB: they are too long.
+ */
 lk_status lk_log_change_write(const lk_job *job, const lk_field *given, size_t count, const char *decision,
                               bool tells_scores, lk_log_numbers *numbers, lk_log_fields *fields, lk_error *error);
 

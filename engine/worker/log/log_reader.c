@@ -40,8 +40,7 @@ static lk_status fetch_vectors(lk_redis *redis, const lk_keys *keys, uint64_t se
   snprintf(key, sizeof key, "%s%llu", keys->vectors, (unsigned long long)seq);
   const char *const words[] = {"GET", key};
   lk_status status = lk_redis_call_words(redis, reply, error, 2, words);
-  if (status == LK_OK && lk_redis_reply_error(*reply) != NULL)
-    status = lk_redis_reply_unexpected(*reply, "GET", error);
+  if (status == LK_OK && lk_redis_reply_error(*reply) != NULL) status = lk_redis_reply_unexpected(*reply, "GET", error);
   return status;
 }
 

@@ -45,8 +45,15 @@ static lk_status look_for_erased(lk_reader_place *place, lk_redis *redis, lk_err
 lk_status lk_reader_place_tell(lk_reader_place *place, lk_redis *redis, uint64_t seq, lk_error *error) {
   char number[24];
   snprintf(number, sizeof number, "%llu", (unsigned long long)seq);
-  const char *const words[] = {LK_APPLIED, "3",    place->keys->log, place->keys->log_state, place->keys->log_readers,
-                               place->name, number, place->nonce,     place->erases > 0 ? "erase" : "keep"};
+  const char *const words[] = {LK_APPLIED,
+                               "3",
+                               place->keys->log,
+                               place->keys->log_state,
+                               place->keys->log_readers,
+                               place->name,
+                               number,
+                               place->nonce,
+                               place->erases > 0 ? "erase" : "keep"};
   lk_redis_reply *reply = NULL;
   lk_status status = lk_functions_call_words(redis, &reply, error, sizeof words / sizeof words[0], words);
   if (status != LK_OK) return status;

@@ -10,10 +10,10 @@
 typedef struct lk_reader_place {
   const lk_keys *keys;
   const char *nonce;
-  char name[320];    /* of the gallery's folder: the same after a restart */
-  uint64_t told_us;  /* when it last was */
-  uint64_t erases;   /* entries up to this one are to be removed however young they are; 0: none are */
-  bool refused;      /* what Redis refuses was said */
+  char name[320];   /* of the gallery's folder: the same after a restart */
+  uint64_t told_us; /* when it last was */
+  uint64_t erases;  /* entries up to this one are to be removed however young they are; 0: none are */
+  bool refused;     /* what Redis refuses was said */
   FILE *log;
 } lk_reader_place;
 

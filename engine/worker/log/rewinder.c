@@ -26,8 +26,8 @@ static void append_halves(lk_bytes *vectors, const float *floats, size_t count) 
   }
 }
 
-/* The vectors as they were logged. Where some rows were no change, the journal does not have theirs: then a replica that
- * lacks the entry must start from an export. */
+/* The vectors as they were logged. Where some rows were no change, the journal does not have theirs: then a replica
+ * that lacks the entry must start from an export. */
 static void write_vectors(const lk_log_kept *kept, const lk_log_fields *fields, uint32_t dim, lk_bytes *vectors) {
   const lk_field *element = lk_log_fields_find(fields, "element");
   size_t floats = kept->vectors_rows * dim;

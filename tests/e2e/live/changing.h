@@ -15,8 +15,8 @@ enum { CHANGING_ID = 48 };
 void changing_send(redis_server *server, const char *id, const char *op, const float *vector, ...)
     __attribute__((sentinel));
 
-/* Waits for the reply to this job, which must come next, be OK, and tell a change; writes the id of its entry in the log
- * to `entry` (may be NULL). Returns the receipt's member `templates`. */
+/* Waits for the reply to this job, which must come next, be OK, and tell a change; writes the id of its entry in the
+ * log to `entry` (may be NULL). Returns the receipt's member `templates`. */
 int64_t changing_expect(redis_server *server, const char *id, char entry[CHANGING_ID]);
 
 /* Whether a search that sees the log up to `entry` finds this key for the vector, at distance 0. */

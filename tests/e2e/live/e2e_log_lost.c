@@ -110,9 +110,9 @@ Test(log_lost, redis_comes_back_with_less) {
   cr_assert_eq(changing_expect(&redis, "d", entry), 2);
   redis_server_kill(&redis);
   redis_server_start(&redis, true);
-  cr_assert(process_logs(&worker, "redis had lost the end of the log; 12 changes were appended again",
-                         PROCESS_PATIENCE_MS),
-            "%s", process_log(&worker));
+  cr_assert(
+      process_logs(&worker, "redis had lost the end of the log; 12 changes were appended again", PROCESS_PATIENCE_MS),
+      "%s", process_log(&worker));
   cr_assert(redis_reaches(&redis, 22, "HGET", "lk:{faces}:log:state", "acked", NULL), "%s", process_log(&worker));
   redis_do(&redis, "DEL", FACES_REPLIES "me", NULL);
   start_replica();

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/queue/reply_text.h"
 #include "tests/support/files.h"
 
 enum { DIM = 8, ROWS = 40, PROBES = 6, K = 5 };
@@ -299,4 +300,161 @@ Test(reply, any_changed_byte_is_refused_or_harmless) {
     bytes.data[at] = was;
   }
   lk_bytes_free(&bytes);
+}
+
+/* ---- what is told beside candidates ---- */
+
+/* Both forms tell the same: the binary one as its text, the other as a member. Returns the member. */
+static json_t *tell(lk_op op, const lk_bytes *told) {
+  cr_assert_not(told->failed);
+  lk_reply_head head = head_of(0);
+  head.text = (lk_text){.bytes = told->data, .length = (uint32_t)told->length};
+  head.member = lk_reply_member(op);
+  lk_bytes bytes = {0};
+  lk_reply_reader reader;
+  encode_as(lk_reply_encode, &head, NULL, &bytes);
+  cr_assert_eq(lk_reply_decode(bytes.data, bytes.length, &reader, NULL), LK_OK);
+  expect_head(&reader.head, &head);
+  json_t *text = json_loadb(reader.head.text.bytes, reader.head.text.length, 0, NULL);
+  json_t *json = encode_json(&head, 0), *member = json_object_get(json, head.member);
+  cr_assert(json_is_object(member) && json_equal(member, text), "%.*s", (int)told->length, told->data);
+  json_incref(member);
+  json_object_del(json, head.member);
+  head.text = (lk_text){0};
+  expect_json_head(json, &head);
+  json_decref(json);
+  json_decref(text);
+  lk_bytes_free(&bytes);
+  return member;
+}
+
+static void expect_null(const json_t *json, const char *field) {
+  cr_assert(json_is_null(json_object_get(json, field)), "%s", field);
+}
+
+Test(reply, receipts) {
+  lk_reply_receipt receipt = {.op = LK_OP_REPLACE,
+                              .done = {.epoch = 9, .numbered_from = 70, .templates = 3, .replaced = 2, .unchanged = 1},
+                              .log = {.ms = 1622505600000, .sequence = UINT64_MAX},
+                              .replicated = true};
+  lk_bytes told = {0};
+  lk_reply_receipt_print(&receipt, &told);
+  json_t *json = tell(receipt.op, &told);
+  expect_json_text(json, "operation", lk_text_of("replace"));
+  expect_json_number(json, "epoch", 9);
+  expect_json_number(json, "numbered_from", 70);
+  expect_json_number(json, "templates", 3);
+  expect_json_number(json, "replaced", 2);
+  expect_json_number(json, "unchanged", 1);
+  expect_json_text(json, "log", lk_text_of("1622505600000-18446744073709551615"));
+  expect_json_text(json, "promise", lk_text_of("replicated"));
+  cr_assert(json_array_size(json_object_get(json, "remains")) == 0 && json_object_size(json) == 9);
+  json_decref(json);
+  lk_bytes_free(&told);
+  receipt = (lk_reply_receipt){.op = LK_OP_DELETE, .in_journal = true, .in_segments = true, .in_redis = true};
+  lk_reply_receipt_print(&receipt, &told);
+  json = tell(receipt.op, &told);
+  expect_json_text(json, "operation", lk_text_of("delete"));
+  expect_json_text(json, "promise", lk_text_of("owner-durable"));
+  expect_null(json, "numbered_from");
+  expect_null(json, "log");
+  static const char *const places[] = {"journal", "segments", "redis"};
+  const json_t *remains = json_object_get(json, "remains");
+  cr_assert_eq(json_array_size(remains), 3);
+  for (size_t i = 0; i < 3; i++) cr_assert_str_eq(json_string_value(json_array_get(remains, i)), places[i]);
+  json_decref(json);
+  lk_bytes_free(&told);
+}
+
+Test(reply, pages) {
+  const lk_template templates[] = {{.number = 5,
+                                    .key = lk_text_of("a \"b\""),
+                                    .subject = lk_text_of("\xc3\xa9"),
+                                    .group = lk_text_of("g"),
+                                    .tags = UINT64_MAX,
+                                    .version = UINT64_MAX - 1,
+                                    .expires_ms = LK_NEVER - 1,
+                                    .metadata = lk_text_of("{\"x\":1}")},
+                                   {.number = 7,
+                                    .key = lk_text_of("c"),
+                                    .subject = lk_text_of("c"),
+                                    .expires_ms = LK_NEVER,
+                                    .metadata = {.bytes = "\xff\0", .length = 2}}};
+  lk_reply_list list = {.epoch = 12, .templates = templates, .count = 2, .more = true, .next = UINT64_MAX};
+  lk_bytes told = {0};
+  lk_reply_list_print(&list, &told);
+  json_t *json = tell(LK_OP_LIST, &told);
+  expect_json_number(json, "epoch", 12);
+  expect_json_text(json, "next", lk_text_of("18446744073709551615"));
+  const json_t *told_of = json_object_get(json, "templates");
+  cr_assert(json_array_size(told_of) == 2 && json_object_size(json) == 3);
+  const json_t *first = json_array_get(told_of, 0), *second = json_array_get(told_of, 1);
+  expect_json_number(first, "number", 5);
+  expect_json_text(first, "key", templates[0].key);
+  expect_json_text(first, "subject", templates[0].subject);
+  expect_json_text(first, "group", templates[0].group);
+  expect_json_text(first, "tags", lk_text_of("18446744073709551615"));
+  expect_json_text(first, "version", lk_text_of("18446744073709551614"));
+  expect_json_text(first, "expires", lk_text_of("18446744073709551614"));
+  expect_json_text(first, "metadata", templates[0].metadata);
+  expect_null(second, "expires");
+  expect_json_text(second, "metadata_hex", lk_text_of("ff00"));
+  cr_assert(json_object_size(first) == 8 && json_object_size(second) == 8);
+  json_decref(json);
+  lk_bytes_free(&told);
+  list = (lk_reply_list){.epoch = 12};
+  lk_reply_list_print(&list, &told);
+  json = tell(LK_OP_LIST, &told);
+  expect_null(json, "next");
+  cr_assert_eq(json_array_size(json_object_get(json, "templates")), 0);
+  json_decref(json);
+  lk_bytes_free(&told);
+}
+
+Test(reply, stats) {
+  lk_gallery_stat told_of = {.name = "faces",
+                             .model = "m1",
+                             .metric = LK_L2,
+                             .store = LK_STORE_F16,
+                             .dim = 512,
+                             .templates = 5000000000,
+                             .deleted_in_segments = 3,
+                             .deleted_in_journals = 2,
+                             .epoch = 44,
+                             .next_number = 6000000000};
+  lk_reply_stat stat = {.gallery = &told_of, .expired = 17, .log = {.ms = 5, .sequence = 1}};
+  lk_bytes told = {0};
+  lk_reply_stat_print(&stat, &told);
+  json_t *json = tell(LK_OP_STAT, &told);
+  static const char *const texts[][2] = {
+      {"name", "faces"}, {"model", "m1"}, {"metric", "l2"}, {"store", "f16"}, {"log", "5-1"}};
+  for (size_t i = 0; i < 5; i++) expect_json_text(json, texts[i][0], lk_text_of(texts[i][1]));
+  expect_json_number(json, "dim", 512);
+  expect_json_number(json, "templates", 5000000000);
+  expect_json_number(json, "expired", 17);
+  expect_json_number(json, "epoch", 44);
+  expect_json_number(json, "next_number", 6000000000);
+  const json_t *remains = json_object_get(json, "remains");
+  expect_json_number(remains, "journal", 2);
+  expect_json_number(remains, "segments", 3);
+  cr_assert_eq(json_object_size(json), 11);
+  json_decref(json);
+  lk_bytes_free(&told);
+}
+
+/* An error tells nothing of the gallery. */
+Test(reply, an_error_has_no_member) {
+  lk_reply_head head = {.status = LK_EPOLICY, .text = lk_text_of("refused"), .member = "list"};
+  json_t *json = encode_json(&head, 0);
+  cr_assert_null(json_object_get(json, "list"));
+  expect_json_text(json, "text", head.text);
+  json_decref(json);
+}
+
+Test(reply, members) {
+  for (int op = 0; op < LK_OPS; op++) {
+    const char *member = lk_reply_member((lk_op)op);
+    const char *expected = op <= LK_OP_VERIFY ? "" : op <= LK_OP_ERASE ? "receipt" : op == LK_OP_LIST ? "list" : "stat";
+    cr_assert_str_eq(member != NULL ? member : "", expected);
+  }
 }
