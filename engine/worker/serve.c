@@ -186,8 +186,8 @@ static lk_status report(lk_worker *worker, lk_serve_left left, lk_error *error) 
           (unsigned long long)worker->jobs, (unsigned long long)worker->probes, (unsigned long long)worker->returned);
   lk_status status = worker->status;
   if (status != LK_OK) *error = worker->error;
-  bool hangs =
-      left != LK_LEFT_NOTHING && worker->threads > (worker->follower_over ? 0 : 1) + (worker->log_over ? 0 : 1);
+  uint32_t harmless = (worker->follower_over ? 0U : 1U) + (worker->log_over ? 0U : 1U);
+  bool hangs = left != LK_LEFT_NOTHING && worker->threads > harmless;
   pthread_mutex_unlock(&worker->lock);
   if (left != LK_LEFT_NOTHING && !hangs)
     lk_printable_line(worker->options->log,
