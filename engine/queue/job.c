@@ -4,24 +4,11 @@
 #include <sodium.h>
 #include <string.h>
 
+#include <likeness/owner.h>
+
 #include "base/fail.h"
 #include "base/text.h"
-#include "engine/queue/fields/field_names.h"
-#include "engine/queue/fields/field_reader.h"
-#include "engine/queue/job_change.h"
 #include "governance/policy/claims.h"
-
-static const char *const op_names[LK_OPS] = {
-    [LK_OP_IDENTIFY] = "identify", [LK_OP_VERIFY] = "verify", [LK_OP_ENROLL] = "enroll", [LK_OP_REPLACE] = "replace",
-    [LK_OP_DELETE] = "delete",     [LK_OP_TAG] = "tag",       [LK_OP_EXPIRE] = "expire", [LK_OP_ERASE] = "erase",
-    [LK_OP_LIST] = "list",         [LK_OP_STAT] = "stat"};
-
-const char *lk_op_name(lk_op op) { return (uint32_t)op < LK_OPS ? op_names[op] : "?"; }
-
-lk_op_kind lk_op_kind_of(lk_op op) {
-  if (op <= LK_OP_VERIFY) return LK_OP_SEARCHES;
-  return op <= LK_OP_ERASE ? LK_OP_CHANGES : LK_OP_ASKS;
-}
 
 uint32_t lk_job_operations(const lk_job *job, lk_operation operations[LK_JOB_OPERATIONS_MAX]) {
   static const lk_operation needed[LK_OPS] = {
@@ -43,7 +30,7 @@ static lk_status read_op(const lk_field_reader *r, lk_op *op) {
   if (field == NULL) return lk_fail(r->error, LK_EBADJOB, "field op is missing");
   for (int i = 0; i < LK_OPS; i++) {
     *op = (lk_op)i;
-    if (lk_text_equal(lk_field_text(field), lk_text_of(op_names[i]))) return LK_OK;
+    if (lk_text_equal(lk_field_text(field), lk_text_of(lk_op_name((lk_op)i)))) return LK_OK;
   }
   return lk_field_malformed(r, field,
                             "is not identify, verify, enroll, replace, delete, tag, expire, erase, list or stat");
@@ -97,7 +84,7 @@ static lk_status refuse_others(const lk_field_reader *r, lk_op op) {
     lk_text name = r->fields[i].name;
     if (!lk_field_belongs(name, op))
       return lk_fail(r->error, LK_EBADJOB, "field %.*s does not belong to %s", (int)name.length, name.bytes,
-                     op_names[op]);
+                     lk_op_name(op));
   }
   return LK_OK;
 }
@@ -190,6 +177,66 @@ static lk_status read_search(const lk_field_reader *r, lk_job *job) {
   return status;
 }
 
+/* Larger ones would keep a gallery's other changes waiting. */
+static lk_status check_rows(const lk_field_reader *r, const lk_vectors *rows) {
+  uint64_t most = LK_ENROLLMENT_ROWS(rows->dim);
+  if (rows->rows <= most) return LK_OK;
+  return lk_fail(r->error, LK_EBADJOB, "field n: %llu rows of dimension %u; one job may enroll %llu",
+                 (unsigned long long)rows->rows, rows->dim, (unsigned long long)most);
+}
+
+static lk_status read_enrollment(const lk_field_reader *r, lk_job *job) {
+  lk_job_change *change = &job->change;
+  const lk_field *match = lk_field_find(r, "unless_match"), *labels = lk_field_find(r, "labels");
+  lk_status status = check_rows(r, &job->probes);
+  if (status == LK_OK) status = lk_field_read_score(r, "unless_match", &change->match_threshold);
+  if (status == LK_OK && change->match_threshold == -INFINITY)
+    status = lk_field_malformed(r, match, "is not a number, or too large for a float");
+  change->unless_match = match != NULL;
+  if (labels != NULL) change->labels = labels->value, change->labels_length = labels->length;
+  return status;
+}
+
+/* Nobody sends a change of nobody on purpose. */
+static lk_status read_whose(const lk_field_reader *r, const char *name, lk_text_list *list) {
+  lk_status status = lk_field_read_list(r, name, list);
+  if (status != LK_OK || !list->given || list->count > 0) return status;
+  return lk_fail(r->error, LK_EBADJOB, "field %s is empty: the job changes nothing", name);
+}
+
+static lk_status read_lists(const lk_field_reader *r, lk_job *job) {
+  lk_status status = read_whose(r, "keys", &job->keys);
+  if (status == LK_OK) status = read_whose(r, "subjects", &job->subjects);
+  if (status != LK_OK || job->keys.given != job->subjects.given) return status;
+  if (job->keys.given) return lk_fail(r->error, LK_EBADJOB, "the job has both keys and subjects");
+  return lk_fail(r->error, LK_EBADJOB, "field keys%s is missing", job->op == LK_OP_DELETE ? " (or subjects)" : "");
+}
+
+/* Both must be said: a mask that was taken from the tags could only set them. */
+static lk_status read_tags(const lk_field_reader *r, lk_job *job) {
+  lk_status status = lk_field_read_number(r, "tags", true, 0, UINT64_MAX, &job->tags);
+  if (status == LK_OK) status = lk_field_read_number(r, "mask", true, 1, UINT64_MAX, &job->mask);
+  if (status != LK_OK || (job->tags & ~job->mask) == 0) return status;
+  return lk_fail(r->error, LK_EBADJOB, "field tags: 0x%llx lies outside mask",
+                 (unsigned long long)(job->tags & ~job->mask));
+}
+
+static lk_status read_expiry(const lk_field_reader *r, uint64_t *expires_ms) {
+  const lk_field *field = lk_field_find(r, "expires");
+  *expires_ms = LK_NEVER;
+  if (field != NULL && lk_text_equal(lk_field_text(field), lk_text_of("never"))) return LK_OK;
+  return lk_field_read_number(r, "expires", true, 1, LK_NEVER - 1, expires_ms);
+}
+
+static lk_status read_change(const lk_field_reader *r, lk_job *job) {
+  lk_status status = lk_field_read_number(r, "version", false, 1, UINT64_MAX, &job->change.version);
+  if (status != LK_OK || job->op == LK_OP_ERASE) return status;
+  if (lk_op_enrolls(job->op)) return read_enrollment(r, job);
+  status = read_lists(r, job);
+  if (status == LK_OK && job->op == LK_OP_TAG) status = read_tags(r, job);
+  return status == LK_OK && job->op == LK_OP_EXPIRE ? read_expiry(r, &job->change.expires_ms) : status;
+}
+
 static lk_status read_page(const lk_field_reader *r, lk_job_page *page) {
   uint64_t count = 100;
   lk_status status = lk_field_read_number(r, "cursor", false, 0, UINT64_MAX, &page->cursor);
@@ -216,7 +263,7 @@ static lk_status read_rest(const lk_field_reader *r, lk_job *job) {
   if (status != LK_OK) return status;
   if (lk_op_kind_of(job->op) == LK_OP_SEARCHES) return read_search(r, job);
   if (lk_op_enrolls(job->op)) status = read_rows(r, &job->probes);
-  if (status == LK_OK && lk_op_kind_of(job->op) == LK_OP_CHANGES) return lk_job_change_read(r, job);
+  if (status == LK_OK && lk_op_kind_of(job->op) == LK_OP_CHANGES) return read_change(r, job);
   return status == LK_OK && job->op == LK_OP_LIST ? read_page(r, &job->page) : status;
 }
 

@@ -4,9 +4,7 @@
 
 #include <likeness/policy.h>
 
-#include "engine/queue/entry.h"
-#include "engine/queue/signature.h"
-#include "engine/queue/text_list.h"
+#include "engine/queue/fields.h"
 
 #define LK_PROTOCOL_VERSION 1
 #define LK_JOB_ID_MAX 64
@@ -16,31 +14,13 @@
 #define LK_JOB_CANDIDATES_MAX (1 << 18) /* n times k */
 #define LK_JOB_PAGE_MAX 1000
 
-typedef enum lk_op {
-  LK_OP_IDENTIFY,
-  LK_OP_VERIFY,
-  LK_OP_ENROLL,
-  LK_OP_REPLACE, /* enroll; rows take the places of templates with their keys */
-  LK_OP_DELETE,
-  LK_OP_TAG,
-  LK_OP_EXPIRE,
-  LK_OP_ERASE,
-  LK_OP_LIST,
-  LK_OP_STAT,
-  LK_OPS
-} lk_op;
-
-/* What comes of a job: candidates; a change of the gallery, by its log; an answer from what the gallery has in memory.
- */
-typedef enum lk_op_kind { LK_OP_SEARCHES, LK_OP_CHANGES, LK_OP_ASKS } lk_op_kind;
-
 /* What only changes have. `version` 0: none. */
 typedef struct lk_job_change {
   uint64_t version;  /* of rows, or of the change */
   bool unless_match; /* enroll, replace: as of lk_enrollment */
   float match_threshold;
   uint64_t expires_ms; /* expire: Unix time, or LK_NEVER */
-  const char *labels;  /* enroll, replace: a csv (engine/queue/job_change.h); NULL: none */
+  const char *labels;  /* enroll, replace: a csv, not read yet (engine/queue/job_change.h); NULL: none */
   size_t labels_length;
 } lk_job_change;
 
@@ -77,12 +57,6 @@ typedef struct lk_job {
 /* What the policy must permit: as many operations as are returned, the job's own first. None for `stat`. */
 #define LK_JOB_OPERATIONS_MAX 3
 uint32_t lk_job_operations(const lk_job *job, lk_operation operations[LK_JOB_OPERATIONS_MAX]);
-
-/* "identify", ..., or "?" for any other number: static. */
-const char *lk_op_name(lk_op op);
-lk_op_kind lk_op_kind_of(lk_op op);
-/* `enroll` and `replace`: the job has rows, not keys or subjects. */
-static inline bool lk_op_enrolls(lk_op op) { return op == LK_OP_ENROLL || op == LK_OP_REPLACE; }
 
 /* The number of candidate lists in the job's reply. */
 static inline uint32_t lk_job_lists(const lk_job *job) {

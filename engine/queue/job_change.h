@@ -6,12 +6,7 @@
 #include <likeness/label_file.h>
 #include <likeness/owner.h>
 
-#include "engine/queue/fields/field_reader.h"
 #include "engine/queue/job.h"
-
-/* Reads what a change has beside what all jobs have, and checks its labels. The rows are read already. LK_EBADJOB;
- * LK_EINTERNAL: out of memory. */
-lk_status lk_job_change_read(const lk_field_reader *reader, lk_job *job);
 
 /* Writes the changes of a `delete`, `tag` or `expire`, at most as many as there are texts, and returns how many: a text
  * that occurs twice is one change. They are in the order of their texts. `texts`: the job's keys or subjects, which the

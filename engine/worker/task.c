@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "engine/queue/job_change.h"
 #include "governance/policy/claims.h"
 #include "index/gallery/unchecked.h"
 
@@ -47,9 +48,17 @@ void lk_task_free(lk_task *task) {
   free(task);
 }
 
+static lk_status check_labels(const lk_job *job, lk_error *error) {
+  lk_label_file labels;
+  if (!lk_op_enrolls(job->op)) return LK_OK;
+  lk_status status = lk_job_read_labels(job, &labels, error);
+  if (status == LK_OK) lk_label_file_close(&labels);
+  return status;
+}
+
 lk_status lk_task_read_lists(lk_task *task, lk_error *error) {
   const lk_text_list *keys = &task->job.keys, *subjects = &task->job.subjects;
-  if (!keys->given && !subjects->given) return LK_OK;
+  if (!keys->given && !subjects->given) return check_labels(&task->job, error);
   task->listed = malloc(((size_t)keys->count + subjects->count + 1) * sizeof *task->listed);
   if (task->listed == NULL) return lk_fail(error, LK_EINTERNAL, "out of memory");
   lk_text_list_split(keys, task->listed);

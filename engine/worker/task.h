@@ -69,7 +69,7 @@ void lk_delivery_release(lk_delivery *delivery);
 lk_task *lk_task_new(lk_delivery *delivery, size_t bytes);
 void lk_task_free(lk_task *task);
 
-/* Reads the job's lists of keys and subjects. LK_EINTERNAL: out of memory. */
+/* Reads the job's lists of keys and subjects, and checks its labels. LK_EBADJOB. LK_EINTERNAL: out of memory. */
 lk_status lk_task_read_lists(lk_task *task, lk_error *error);
 
 /* Prepares the probes, once, into the memory that the search reads. Fails as lk_gallery_prepare does, or with

@@ -16,9 +16,9 @@ Test(status, numbers_never_change) {
   static const struct {
     lk_status status;
     int number;
-  } known[] = {{LK_OK, 0},          {LK_PARTIAL, 1},  {LK_EDEADLINE, 2}, {LK_EBUSY, 3},     {LK_EDIM, 4},
-               {LK_EVERSION, 5},    {LK_EMODEL, 6},   {LK_EGALLERY, 7},  {LK_EBADPROBE, 8}, {LK_EPOLICY, 9},
-               {LK_ECANCELLED, 10}, {LK_EPOISON, 11}, {LK_EINTERNAL, 12}, {LK_EBADJOB, 13}, {LK_EEXIST, 14}};
+  } known[] = {{LK_OK, 0},          {LK_PARTIAL, 1},  {LK_EDEADLINE, 2},  {LK_EBUSY, 3},     {LK_EDIM, 4},
+               {LK_EVERSION, 5},    {LK_EMODEL, 6},   {LK_EGALLERY, 7},   {LK_EBADPROBE, 8}, {LK_EPOLICY, 9},
+               {LK_ECANCELLED, 10}, {LK_EPOISON, 11}, {LK_EINTERNAL, 12}, {LK_EBADJOB, 13},  {LK_EEXIST, 14}};
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) cr_assert_eq((int)known[i].status, known[i].number);
 }
 

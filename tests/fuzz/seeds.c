@@ -328,27 +328,6 @@ static void save_plain_job(const char *op, const seed_field *fields, size_t coun
   lk_bytes_free(&job);
 }
 
-/* Vectors are letters, which are floats too. */
-static void save_changes(void) {
-  const seed_field rows[] = {{6, "2"},
-                             {9, "aaaabbbbccccdddd"},
-                             {32, "row,key,subject,tags,expires,metadata\n1,b,anna,2,,\"x,\"\n0,a,,1,9,\n"},
-                             {31, "7"},
-                             {33, "0.5"}};
-  const seed_field keys[] = {{25, "b\na\nb"}, {31, "7"}};
-  const seed_field tags[] = {{25, "a"}, {17, "4"}, {15, "6"}};
-  const seed_field expiry[] = {{25, "a"}, {34, "never"}};
-  const seed_field page[] = {{35, "17"}, {36, "1000"}};
-  save_plain_job("enroll", rows, 5);
-  save_plain_job("replace", rows, 4);
-  save_plain_job("delete", keys, 2);
-  save_plain_job("tag", tags, 3);
-  save_plain_job("expire", expiry, 2);
-  save_plain_job("erase", NULL, 0);
-  save_plain_job("list", page, 2);
-  save_plain_job("stat", NULL, 0);
-}
-
 static void save_job(const char *name, const char *op, char vectors, size_t length) {
   static const char *const values[] = {"1", NULL, "j1", "me", "g", "5", "2", "0.5", "template"};
   lk_bytes job = {0};
@@ -373,6 +352,29 @@ static void save_job(const char *name, const char *op, char vectors, size_t leng
   add_field(&job, 27, "own", 3);
   save("fuzz_job", name, job.data, job.length);
   lk_bytes_free(&job);
+}
+
+/* Vectors are letters, which are floats too. */
+static void save_jobs(void) {
+  const seed_field rows[] = {{6, "2"},
+                             {9, "aaaabbbbccccdddd"},
+                             {32, "row,key,subject,tags,expires,metadata\n1,b,anna,2,,\"x,\"\n0,a,,1,9,\n"},
+                             {31, "7"},
+                             {33, "0.5"}};
+  const seed_field keys[] = {{25, "b\na\nb"}, {31, "7"}};
+  const seed_field tags[] = {{25, "a"}, {17, "4"}, {15, "6"}};
+  const seed_field expiry[] = {{25, "a"}, {34, "never"}};
+  const seed_field page[] = {{35, "17"}, {36, "1000"}};
+  save_plain_job("enroll", rows, 5);
+  save_plain_job("replace", rows, 4);
+  save_plain_job("delete", keys, 2);
+  save_plain_job("tag", tags, 3);
+  save_plain_job("expire", expiry, 2);
+  save_plain_job("erase", NULL, 0);
+  save_plain_job("list", page, 2);
+  save_plain_job("stat", NULL, 0);
+  save_job("identify", "identify", 9, 16);
+  save_job("verify", "verify", 10, 8);
 }
 
 /* Two probes with two candidates and none: by hand, since an encoder needs a search. */
@@ -457,9 +459,7 @@ int main(int argc, char **argv) {
   save_journal();
   save_audit();
   save_calibration();
-  save_changes();
-  save_job("identify", "identify", 9, 16);
-  save_job("verify", "verify", 10, 8);
+  save_jobs();
   save_replies();
   save_policies();
   save_text("fuzz_address", "tcp", "redis://user@localhost:6379/5");

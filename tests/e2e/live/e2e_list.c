@@ -182,5 +182,7 @@ Test(list, refused_jobs_say_nothing_of_the_gallery) {
   expect_status("list", (const char *[]){"count", "1001", NULL}, "EBADJOB", "field count");
   expect_status("stat", (const char *[]){"count", "1", NULL}, "EBADJOB", "field count does not belong to stat");
   expect_status("list", (const char *[]){"k", "1", NULL}, "EBADJOB", "field k does not belong to list");
+  expect_status("enroll", (const char *[]){"n", "1", "f32", ROW, "labels", "key\na\nb\n", NULL}, "EBADJOB",
+                "field labels: has 2 labels");
   worker_stop(&worker);
 }
