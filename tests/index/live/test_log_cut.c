@@ -188,6 +188,47 @@ Test(log_cut, what_a_fold_has_seen_stays) {
   cr_assert_eq(lk_log_cut(path, &mark, NULL, NULL), LK_EINVAL);
   mark = book_mark(&log_book, 20);
   cr_assert_eq(lk_log_cut(path, &mark, NULL, NULL), LK_OK);
+  owner = own_on(&disk, "seen");
+  cr_assert_eq(expect_consistent(lk_owner_gallery(owner), "seen"), 20);
+  lk_owner_close(owner);
+}
+
+/* ---- a cut that fails ---- */
+
+static uint64_t open_cut(const char *when) {
+  lk_owner *owner = own_on(&faulty_disk, when);
+  uint64_t found = expect_consistent(lk_owner_gallery(owner), when);
+  lk_owner_close(owner);
+  return found;
+}
+
+/* Call `call` and all later ones fail, and the power goes. False: there were not so many. */
+static bool try_cut(uint32_t call, bool sealed) {
+  char when[32];
+  lk_log_mark mark = book_mark(&log_book, 9);
+  snprintf(when, sizeof when, "call %u of a cut", call);
+  fill(sealed);
+  folder = *files_folder(path);
+  faulty_disk_start(&folder);
+  faulty_disk_fail(call, EIO, true);
+  lk_status status = lk_log_cut_on(&faulty_disk, path, &mark, NULL, NULL);
+  bool failed = faulty_disk_calls() >= call;
+  faulty_disk_fail(0, 0, false);
+  cr_assert_eq(status, failed ? LK_EIO : LK_OK, "%s", when);
+  faulty_disk_cut_power(NULL);
+  uint64_t found = open_cut(when);
+  cr_assert(found == 9 || (failed && (found == ENTRIES || (sealed && found == 15))), "%s: %d", when, (int)found);
+  cr_assert_eq(lk_log_cut_on(&faulty_disk, path, &mark, NULL, NULL), LK_OK, "%s", when);
+  faulty_disk_cut_power(NULL);
+  cr_assert_eq(open_cut(when), 9, "%s", when);
+  return failed;
+}
+
+Test(log_cut, that_fails_leaves_whole_entries) {
+  uint32_t call = 1, sealed = 1;
+  while (try_cut(call, false)) call++;
+  while (try_cut(sealed, true)) sealed++;
+  cr_assert(call > 2 && sealed > call, "%u and %u calls", call, sealed);
 }
 
 /* ---- crashes ---- */

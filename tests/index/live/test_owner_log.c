@@ -432,6 +432,27 @@ Test(live_log, an_entry_s_time_is_its_own) {
   lk_owner_close(owner);
 }
 
+/* Not only among those that no entry before has tried: who has just begun knows nothing of these. */
+Test(live_log, a_default_key_is_the_first_that_is_free) {
+  static const char *const keys[] = {"4", "5", "6", "7"};
+  lk_template found;
+  make(path);
+  lk_owner *owner = own(path);
+  book_entry *e = book_add(&log_book, 1);
+  book_enroll(&log_book, e, &draws, 4);
+  for (int i = 0; i < 4; i++) e->labels[i].key = lk_text_of(keys[i]);
+  book_enroll(&log_book, book_add(&log_book, 1), &draws, 1);
+  e = book_add(&log_book, 1);
+  e->changes[0] = (lk_change){.kind = LK_CHANGE_DELETE_KEY, .key = lk_text_of("6")};
+  e->entry.changes = e->changes;
+  e->entry.count = 1;
+  book_enroll(&log_book, book_add(&log_book, 1), &draws, 1);
+  apply(owner, 1, 4);
+  cr_assert(lk_gallery_find_number(lk_owner_gallery(owner), 4, &found) && lk_text_equal(found.key, lk_text_of("8")));
+  cr_assert(lk_gallery_find_number(lk_owner_gallery(owner), 5, &found) && lk_text_equal(found.key, lk_text_of("6")));
+  lk_owner_close(owner);
+}
+
 /* ---- the duplicate check ---- */
 
 static void match_entry(uint64_t ms, const char *subject, bool tells_scores, const float *vector) {
