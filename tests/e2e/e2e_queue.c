@@ -284,7 +284,7 @@ static const bad_job bad_jobs[] = {
     {{.threshold = "warm"}, "EBADJOB", "threshold"},
     {{.ttl = "-1"}, "EBADJOB", "ttl"},
     {{.extra = "f16", .extra_value = "ab"}, "EBADJOB", "f16"},
-    {{.extra = "after", .extra_value = "1-1"}, "EBADJOB", "after"},
+    {{.extra = "after", .extra_value = "1"}, "EBADJOB", "after"},
     {{.extra = "Threshold", .extra_value = "0.5"}, "EBADJOB", "'Threshold'; did you mean 'threshold'?"},
     {{.extra = "colour", .extra_value = "red"}, "EBADJOB", "'colour'"},
     {{.extra = "by", .extra_value = "person"}, "EBADJOB", "person"},

@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "base/printable.h"
 #include "base/text.h"
-#include "engine/queue/fields/field_reader.h"
+#include "engine/queue/fields.h"
 #include "engine/queue/functions.h"
 #include "engine/queue/reply.h"
 #include "engine/queue/reply_text.h"

@@ -189,6 +189,32 @@ Test(owner, an_emptied_redis_begins_where_the_owner_does) {
   expect_mutate("(LOGGED * 4 6)", "1-4", "j4");
 }
 
+static void rebase(const char *pattern, const char *nonce, const log_entry *last) {
+  expect_call(pattern, LK_OWN, "2", FACES_LOG, FACES_STATE, nonce, nonce, "60000", log_seq(last), last->id,
+              log_hash(last), "1", "6", "rebase", NULL);
+}
+
+/* The owner's journal has no more what is to be appended: then the log begins anew after the owner's last entry, and what it
+ * still has goes. */
+Test(owner, a_log_that_was_rewound_begins_anew) {
+  log_entry entries[3], more[1];
+  log_three(entries);
+  rebase("(OWNER 1 3 0)", "a", &entries[2]); /* nothing was lost */
+  redis_do(&redis, "XDEL", FACES_LOG, entries[1].id, entries[2].id, NULL);
+  redis_do(&redis, "HSET", FACES_STATE, "seq", "1", "hash", log_hash(&entries[0]), NULL);
+  rebase("(OWNED a *)", "b", &entries[2]);
+  expect_own("(REWOUND 1 *)", "a", &entries[2]);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_LOG, NULL), 1);
+  rebase("(OWNER 2 3 3)", "a", &entries[2]);
+  cr_assert_eq(redis_number(&redis, "XLEN", FACES_LOG, NULL), 0);
+  cr_assert_eq(redis_number(&redis, "EXISTS", FACES_VECTORS "1", NULL), 0);
+  expect_own("(OWNER 2 3 3)", "a", &entries[2]);
+  deliver("1-4", "w");
+  expect_mutate("(LOGGED * 4 6)", "1-4", "j4");
+  log_read(more, 1);
+  cr_assert_str_eq(more[0].words[5], log_hash(&entries[2]));
+}
+
 /* The numbers and the term go on above the largest, whoever has it. */
 Test(owner, what_is_appended_raises_numbers_and_term) {
   log_entry entries[3];
@@ -292,7 +318,8 @@ Test(owner, own_and_append_check_what_they_are_given) {
   } cases[] = {
       {{LK_OWN, "1", FACES_LOG, "a", "w", "9", "0", "0-0", ZEROS, "0", "0"}, "wrong number of keys, 1"},
       {{LK_OWN, KEYS, "a", "w", "9", "0", "0-0", ZEROS, "0"}, "wrong number of arguments, 7"},
-      {{LK_OWN, KEYS, "a", "w", "9", "0", "0-0", ZEROS, "0", "0", "0"}, "wrong number of arguments, 9"},
+      {{LK_OWN, KEYS, "a", "w", "9", "0", "0-0", ZEROS, "0", "0", "0"}, "argument 9 is not rebase"},
+      {{LK_OWN, KEYS, "a", "w", "9", "0", "0-0", ZEROS, "0", "0", "rebase", "0"}, "wrong number of arguments, 10"},
       {{LK_OWN, "2", FACES_STATE, FACES_STATE, "a", "w", "9", "0", "0-0", ZEROS, "0", "0"}, "key 1 is not the log"},
       {{LK_OWN, "2", FACES_LOG, "lk:{other}:log:state", "a", "w", "9", "0", "0-0", ZEROS, "0", "0"}, "key 2 is not"},
       {{LK_OWN, KEYS, "", "w", "9", "0", "0-0", ZEROS, "0", "0"}, "argument 1 is empty"},
