@@ -78,7 +78,7 @@ static void list_all(uint32_t listed[FACES_ROWS], const char *count, uint32_t de
 
 Test(list, all_templates_page_by_page) {
   uint32_t listed[FACES_ROWS] = {0};
-  worker_start(&worker, NULL);
+  worker_start(&worker, "--follow", NULL);
   list_all(listed, "7", 0);
   for (uint32_t i = 0; i < FACES_ROWS; i++) cr_assert_eq(listed[i], 1, "t%u: %u times", i, listed[i]);
   json_t *reply = ask_well("list", (const char *[]){"count", "1", "cursor", "9", NULL});
@@ -94,7 +94,7 @@ Test(list, all_templates_page_by_page) {
 
 Test(list, who_stays_is_listed_once_while_others_go) {
   uint32_t listed[FACES_ROWS] = {0};
-  worker_start(&worker, NULL);
+  worker_start(&worker, "--follow", NULL);
   list_all(listed, "150", 4);
   for (uint32_t i = 0; i < FACES_ROWS; i++) {
     bool goes = i < 12 && i % 3 == 0;
@@ -104,7 +104,7 @@ Test(list, who_stays_is_listed_once_while_others_go) {
 }
 
 Test(list, stat) {
-  worker_start(&worker, NULL);
+  worker_start(&worker, "--follow", NULL);
   EXPECT(&p, 0, "", "delete", faces, "--key", "t5");
   EXPECT(&p, 0, "", "expire", faces, "--key", "t6", "--at", "2001-01-01T00:00:00Z");
   usleep(1100000);
@@ -178,7 +178,7 @@ Test(list, matches_below_the_policy_s_limit_are_not_looked_for) {
 }
 
 Test(list, refused_jobs_say_nothing_of_the_gallery) {
-  worker_start(&worker, NULL);
+  worker_start(&worker, "--follow", NULL);
   expect_status("list", (const char *[]){"count", "1001", NULL}, "EBADJOB", "field count");
   expect_status("stat", (const char *[]){"count", "1", NULL}, "EBADJOB", "field count does not belong to stat");
   expect_status("list", (const char *[]){"k", "1", NULL}, "EBADJOB", "field k does not belong to list");
