@@ -62,11 +62,12 @@ static lk_status compare(const char *folder, const lk_address *address, lk_owner
     lk_printable_line(log, "likeness: %s is not compared with its log: %s", folder, error->text);
     return LK_OK;
   }
+  if (status == LK_EINVAL) return LK_EIO; /* nothing is wrong with the command */
   if (status != LK_OK || !parted) return status;
   lk_owner_close(*owner);
   *owner = NULL;
   status = lk_log_cut(folder, &common, &dropped, error);
-  if (status != LK_OK) return status;
+  if (status != LK_OK) return status == LK_EINVAL ? LK_EIO : status;
   say_cut(folder, dropped, log);
   return lk_owner_open(folder, owner, error);
 }

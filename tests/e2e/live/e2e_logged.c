@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/e2e/live/changing.h"
 
@@ -139,4 +140,65 @@ Test(logged, erase) {
   cr_assert(!changing_has_bytes(files_root, vector, sizeof vector));
   enroll("e2", 2, "key\nnewer\n");
   cr_assert(changing_finds(&redis, changing_vector(2), "newer", entry));
+}
+
+/* How often the file in the audit log has these words. */
+static uint32_t recorded(const char *words) { return files_lines_with(files_path("audit"), "audit-000001.log", words); }
+
+/* A policy decides before a change is logged, and the log has what was done. */
+Test(logged, under_a_policy) {
+  static const char rules[] = DEMO_PERMIT "    operations: [enroll, delete, identify]\n";
+  files_write(files_path("rules.yaml"), rules, sizeof rules - 1);
+  worker_stop(&worker);
+  process_close(&worker);
+  worker_start(&worker, "--policy", files_path("rules.yaml"), "--audit", files_path("audit"), NULL);
+  changing_await_owner(&worker);
+  changing_send(&redis, "no", "enroll", changing_vector(1), NULL);
+  expect_reply("me", "no", "EPOLICY", "");
+  changing_send(&redis, "tag", "tag", NULL, "keys", "t1", "tags", "1", "mask", "1", "purpose", "demo", NULL);
+  expect_reply("me", "tag", "EPOLICY", "");
+  cr_assert_eq(redis_number(&redis, "XLEN", "lk:{faces}:log", NULL), 0);
+  changing_send(&redis, "e1", "enroll", changing_vector(1), "purpose", "demo", "labels", "key\nnew\n", NULL);
+  json_t *reply = next_reply("me");
+  cr_assert_str_eq(reply_text(reply, "status"), "OK", "%s", reply_text(reply, "text"));
+  cr_assert_str_eq(reply_text(json_object_get(reply, "decision"), "decision"), "permit");
+  json_decref(reply);
+  changing_send(&redis, "d1", "delete", NULL, "keys", "new\nt1", "purpose", "demo", NULL);
+  cr_assert_eq(changing_expect(&redis, "d1", entry), 2);
+  worker_stop(&worker);
+  EXPECT(&p, 0, "", "audit", "verify", files_path("audit"));
+  cr_assert_eq(recorded("\"type\":\"enroll\""), 1);
+  cr_assert_eq(recorded("\"type\":\"delete\""), 1);
+}
+
+static bool is_replicated(const char *id) {
+  changing_send(&redis, id, "tag", NULL, "keys", "t1", "tags", "1", "mask", "1", NULL);
+  json_t *reply = next_reply("me");
+  const char *promise = reply_text(json_object_get(reply, "receipt"), "promise");
+  bool replicated = strcmp(promise, "replicated") == 0;
+  if (!replicated) cr_assert_str_eq(promise, "owner-durable");
+  json_decref(reply);
+  return replicated;
+}
+
+Test(logged, replicas_of_redis_are_waited_for) {
+  static redis_server replica;
+  worker_stop(&worker);
+  process_close(&worker);
+  worker_start(&worker, "--replicas", "1", NULL);
+  changing_await_owner(&worker);
+  cr_assert(!is_replicated("alone"));
+  cr_assert_eq(mkdir(files_path("second"), 0700), 0);
+  redis_server_name(&replica, files_path("second"));
+  char port[12];
+  snprintf(port, sizeof port, "%d", redis_free_port());
+  redis_do(&redis, "CONFIG", "SET", "port", port, NULL);
+  replica.more[0] = "--replicaof";
+  replica.more[1] = "127.0.0.1";
+  replica.more[2] = port;
+  redis_server_start(&replica, true);
+  cr_assert(redis_reaches(&redis, 1, "EVAL", "return redis.call('INFO', 'replication'):find('state=online') and 1 or 0",
+                          "0", NULL));
+  cr_assert(is_replicated("together"));
+  redis_server_close(&replica);
 }
