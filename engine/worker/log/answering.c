@@ -14,7 +14,6 @@ typedef struct answers {
   lk_answering *answering;
   lk_redis *redis;
   lk_ownership *own;
-  uint64_t *acked;
   bool replicated;
 } answers;
 
@@ -53,8 +52,8 @@ static lk_status send(answers *r, lk_error *error) {
   bool lost = false;
   lk_status status = commit(a->worker, error);
   if (status == LK_OK)
-    status = lk_acknowledger_send(&a->call, r->redis, a->nonce, r->own->term, r->acked, &lost, a->worker->options->log,
-                                  error);
+    status = lk_acknowledger_send(&a->call, r->redis, a->nonce, r->own->term, &r->own->acked, &lost,
+                                  a->worker->options->log, error);
   if (lost) *r->own = (lk_ownership){0};
   return status;
 }
@@ -113,8 +112,8 @@ static lk_status begin(answers *r, uint64_t applied, lk_error *error) {
 }
 
 lk_status lk_answering_take(lk_answering *a, lk_redis *redis, const lk_log_reading *reading, uint32_t count,
-                            lk_ownership *own, uint64_t *acked, lk_error *error) {
-  answers r = {.answering = a, .redis = redis, .own = own, .acked = acked};
+                            lk_ownership *own, lk_error *error) {
+  answers r = {.answering = a, .redis = redis, .own = own};
   if (count == 0) return LK_OK;
   lk_status status = begin(&r, reading->entries[count - 1].mark.seq, error);
   for (uint32_t i = 0; status == LK_OK && i < count; i++) {
@@ -143,10 +142,9 @@ static lk_status visit(void *context, const lk_log_kept *kept, lk_error *error) 
   return add(r, &outcome, error);
 }
 
-lk_status lk_answering_visit(lk_answering *a, lk_redis *redis, lk_owner *owner, lk_ownership *own, uint64_t *acked,
-                             lk_error *error) {
-  answers r = {.answering = a, .redis = redis, .own = own, .acked = acked};
+lk_status lk_answering_visit(lk_answering *a, lk_redis *redis, lk_owner *owner, lk_ownership *own, lk_error *error) {
+  answers r = {.answering = a, .redis = redis, .own = own};
   lk_status status = begin(&r, lk_owner_log_mark(owner).seq, error);
-  if (status == LK_OK) status = lk_owner_log_visit(owner, *acked, visit, &r, error);
+  if (status == LK_OK) status = lk_owner_log_visit(owner, own->acked, visit, &r, error);
   return status == LK_OK ? send(&r, error) : status;
 }

@@ -22,12 +22,12 @@ void lk_answering_open(lk_answering *answering, lk_worker *worker, uint32_t numb
                        lk_reader_place *place);
 void lk_answering_close(lk_answering *answering);
 
-/* Answers the first `count` entries of what was read and applied; or all that the journal has after *acked. *acked:
- * up to which entry all is acknowledged then. Where another worker owns the log now, its standing becomes unknown.
+/* Answers the first `count` entries of what was read and applied; or all that the journal has and is not
+ * acknowledged. Notes in `own` what is then. Where another worker owns the log now, the standing becomes unknown.
  * LK_EIO: the connection broke, or the audit log cannot be written: they are not all answered. LK_ENOMEM. */
 lk_status lk_answering_take(lk_answering *answering, lk_redis *redis, const lk_log_reading *reading, uint32_t count,
-                            lk_ownership *own, uint64_t *acked, lk_error *error);
+                            lk_ownership *own, lk_error *error);
 lk_status lk_answering_visit(lk_answering *answering, lk_redis *redis, lk_owner *owner, lk_ownership *own,
-                             uint64_t *acked, lk_error *error);
+                             lk_error *error);
 
 #endif

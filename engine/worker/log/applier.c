@@ -75,6 +75,10 @@ static void tell_standing(applier *a, const lk_ownership *before) {
   say(a, line);
 }
 
+static void note_answered(applier *a) {
+  if (a->own.standing == LK_STANDING_OWNER) a->acknowledged = a->own.acked;
+}
+
 static lk_status ask(applier *a, uint32_t lease_ms, bool rebases, lk_error *error) {
   lk_gallery_stat stat;
   lk_ownership before = a->own;
@@ -89,7 +93,7 @@ static lk_status ask(applier *a, uint32_t lease_ms, bool rebases, lk_error *erro
   lk_status status = lk_ownership_ask(a->session.redis, a->keys, &claimant, &a->own, error);
   if (status != LK_OK) return status;
   a->asked_us = lk_clock_us();
-  if (a->own.standing == LK_STANDING_OWNER) a->acknowledged = a->own.acked;
+  note_answered(a);
   tell_standing(a, &before);
   return LK_OK;
 }
@@ -185,8 +189,8 @@ static lk_status apply(applier *a, lk_error *error) {
   lk_waiting_note(a->worker, a->number, &mark);
   lk_status answered = LK_OK;
   if (a->own.standing == LK_STANDING_OWNER && a->acknowledged == before.seq)
-    answered =
-        lk_answering_take(&a->answering, a->session.redis, &a->reading, applied, &a->own, &a->acknowledged, error);
+    answered = lk_answering_take(&a->answering, a->session.redis, &a->reading, applied, &a->own, error);
+  note_answered(a);
   if (answered != LK_OK || status == LK_OK) return answered;
   return judge_failure(a, status, &why, error);
 }
@@ -208,7 +212,9 @@ static lk_status read_and_apply(applier *a, lk_error *error) {
 /* Also what was applied before this worker owned the log, or was started again. */
 static lk_status answer_rest(applier *a, lk_error *error) {
   if (a->own.standing != LK_STANDING_OWNER || a->acknowledged >= lk_owner_log_mark(a->owner).seq) return LK_OK;
-  return lk_answering_visit(&a->answering, a->session.redis, a->owner, &a->own, &a->acknowledged, error);
+  lk_status status = lk_answering_visit(&a->answering, a->session.redis, a->owner, &a->own, error);
+  note_answered(a);
+  return status;
 }
 
 /* Another worker need not wait until the lease is over. */
