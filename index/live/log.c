@@ -1,5 +1,6 @@
 #include "index/live/log.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,14 @@ static lk_status take_outcome(const lk_request *request, lk_error *error) {
   entry->status = request->status;
   if (request->status != LK_OK) entry->error = request->error;
   entry->receipt = request->receipt;
+  const lk_finding *finding = &request->finding;
+  entry->match = (lk_log_match){.epoch = finding->epoch,
+                                .searched = finding->searched,
+                                .total = finding->total,
+                                .found = finding->found,
+                                .row = finding->probe,
+                                .number = finding->number,
+                                .score = entry->tells_scores ? finding->score : NAN};
   return LK_OK;
 }
 

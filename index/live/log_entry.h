@@ -7,6 +7,15 @@
 #include <likeness/owner.h>
 #include "index/journal/log_note.h"
 
+/* What the search for matches of an enrollment looked at, and the best match: of which row, and with which template. */
+typedef struct lk_log_match {
+  uint64_t epoch, searched, total;
+  bool found;
+  uint32_t row;
+  uint64_t number;
+  float score; /* NaN: it is not told */
+} lk_log_match;
+
 /* It owns nothing that it points to. */
 typedef struct lk_log_entry {
   lk_log_mark mark;
@@ -23,6 +32,7 @@ typedef struct lk_log_entry {
   lk_status status;
   lk_error error;
   lk_receipt receipt; /* out: with LK_OK; the epoch is this gallery's own */
+  lk_log_match match; /* out: what the search for matches has found; zeros where none was made */
 } lk_log_entry;
 
 #endif

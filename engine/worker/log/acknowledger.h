@@ -20,6 +20,7 @@ typedef struct lk_outcome {
   lk_status status;
   const char *text; /* why it was refused */
   const lk_receipt *receipt;
+  const lk_log_match *match;    /* what its search for matches found; NULL: that is not known */
   bool replicated, in_segments; /* as in the receipt of its reply */
 } lk_outcome;
 

@@ -72,6 +72,27 @@ static bool read_job(const lk_log_fields *fields, lk_job *job) {
   return job->op != LK_OPS;
 }
 
+static uint64_t rows_of(const lk_log_fields *fields) {
+  const lk_field *rows = lk_log_fields_find(fields, "rows");
+  uint64_t number = 0;
+  for (size_t i = 0; rows != NULL && i < rows->length; i++) number = 10 * number + (uint64_t)(rows->value[i] - '0');
+  return number;
+}
+
+/* Of a change that was made there was no match, also where it is not known any more what was looked at. */
+static lk_finding finding_of(const lk_outcome *o, uint64_t templates) {
+  const lk_log_match *match = o->match;
+  if (match == NULL || match->epoch == 0)
+    return (lk_finding){.epoch = o->receipt->epoch, .searched = templates, .total = templates};
+  return (lk_finding){.epoch = match->epoch,
+                      .searched = match->searched,
+                      .total = match->total,
+                      .found = match->found,
+                      .probe = match->row,
+                      .number = match->number,
+                      .score = match->score};
+}
+
 /* What this worker's audit log says was done. */
 static lk_status audit(const lk_answering *a, const lk_outcome *o, lk_error *error) {
   const lk_worker_options *options = a->worker->options;
@@ -83,11 +104,10 @@ static lk_status audit(const lk_answering *a, const lk_outcome *o, lk_error *err
   const lk_field *decision = lk_log_fields_find(&fields, "decision");
   json_t *record = decision != NULL ? json_loadb(decision->value, decision->length, 0, NULL) : NULL;
   lk_gallery_stat_get(options->galleries[a->number], &stat);
-  lk_finding nobody = {.epoch = o->receipt->epoch, .searched = stat.templates, .total = stat.templates};
-  lk_change_end end = {.status = o->status,
-                       .receipt = *o->receipt,
-                       .finding = o->status == LK_OK ? &nobody : NULL,
-                       .probes = o->receipt->templates + o->receipt->unchanged};
+  lk_finding finding = finding_of(o, stat.templates);
+  bool searched = o->status == LK_OK || finding.found;
+  lk_change_end end = {
+      .status = o->status, .receipt = *o->receipt, .finding = searched ? &finding : NULL, .probes = rows_of(&fields)};
   lk_status status = lk_authorise_log_change(options->governance, options->galleries[a->number], &job, record, &end,
                                              lk_worker_redis_ms(a->worker), error);
   json_decref(record);
@@ -123,7 +143,8 @@ lk_status lk_answering_take(lk_answering *a, lk_redis *redis, const lk_log_readi
                           .fields_bytes = entry->fields_bytes,
                           .status = entry->status,
                           .text = entry->error.text,
-                          .receipt = &entry->receipt};
+                          .receipt = &entry->receipt,
+                          .match = &entry->match};
     status = add(&r, &outcome, error);
   }
   return status == LK_OK ? send(&r, error) : status;

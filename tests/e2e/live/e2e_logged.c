@@ -165,9 +165,17 @@ Test(logged, under_a_policy) {
   json_decref(reply);
   changing_send(&redis, "d1", "delete", NULL, "keys", "new\nt1", "purpose", "demo", NULL);
   cr_assert_eq(changing_expect(&redis, "d1", entry), 2);
+  changing_send(&redis, "e2", "enroll", changing_vector(2), "purpose", "demo", "labels", "key,subject\na,one\n",
+                "unless_match", "0.9", NULL);
+  cr_assert_eq(changing_expect(&redis, "e2", entry), 1);
+  changing_send(&redis, "e3", "enroll", changing_vector(2), "purpose", "demo", "labels", "key,subject\nb,two\n",
+                "unless_match", "0.9", NULL);
+  expect_reply("me", "e3", "EEXIST", "key 'a' of subject 'one'");
   worker_stop(&worker);
   EXPECT(&p, 0, "", "audit", "verify", files_path("audit"));
-  cr_assert_eq(recorded("\"type\":\"enroll\""), 1);
+  cr_assert_eq(recorded("\"type\":\"enroll\""), 2);
+  cr_assert_eq(recorded("\"candidates\":0"), 1);
+  cr_assert_eq(recorded("\"candidates\":1"), 1);
   cr_assert_eq(recorded("\"type\":\"delete\""), 1);
 }
 
