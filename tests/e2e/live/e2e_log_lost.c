@@ -96,6 +96,96 @@ Test(log_lost, a_worker_is_killed_among_many_changes) {
   free(list);
 }
 
+/* Sends a change again until it is made: nobody may own the log just now. */
+static void enroll_patiently(uint32_t number) {
+  char field[64];
+  snprintf(field, sizeof field, "new-%u,", number);
+  for (int i = 0; i < 100; i++) {
+    send_enroll(number);
+    sleep_ms(200);
+    char *list = changing_list(faces);
+    bool made = strstr(list, field) != NULL;
+    free(list);
+    if (made) return;
+  }
+  cr_assert_fail("nobody makes changes: %s %s", process_log(&worker), process_log(&other));
+}
+
+/* Each of the first jobs has one reply; that a change was made, or that nobody could make it then. */
+static void expect_all_answered(uint32_t count) {
+  uint8_t *met = calloc(count, 1);
+  uint32_t made = 0, answered = 0;
+  char *list = changing_list(faces), field[64];
+  for (int64_t left = redis_number(&redis, "LLEN", FACES_REPLIES "me", NULL); left > 0; left--) {
+    json_t *reply = next_reply("me");
+    uint32_t number = (uint32_t)atoi(reply_text(reply, "id") + 1);
+    bool ok = strcmp(reply_text(reply, "status"), "OK") == 0;
+    snprintf(field, sizeof field, "\nnew-%u,", number);
+    if (number < count) {
+      cr_assert(!met[number], "job %u is answered twice", number);
+      met[number] = 1;
+      answered++;
+      made += ok;
+      cr_assert_eq(strstr(list, field) != NULL, ok, "job %u: %s: %s", number, reply_text(reply, "status"),
+                   reply_text(reply, "text"));
+    }
+    json_decref(reply);
+  }
+  fprintf(stderr, "%u of %u changes were made\n", made, answered);
+  cr_assert_eq(answered, count);
+  free(list);
+  free(met);
+}
+
+static void kill_and_start(process *p, bool first) {
+  process_signal(p, SIGKILL);
+  process_wait(p, PROCESS_PATIENCE_MS);
+  process_close(p);
+  if (first)
+    worker_start(&worker, NULL);
+  else
+    start_replica();
+}
+
+/* Two workers with a folder each; whichever dies, the other may go on. Redis, which keeps what it acknowledged, dies
+ * too. */
+Test(log_lost, workers_and_redis_are_killed_in_turn) {
+  enum { CHANGES = 600, KILLS = 12 };
+  const char *asked = getenv("LIKENESS_SEED");
+  uint64_t seed = asked != NULL ? strtoull(asked, NULL, 10) : 97;
+  random_state random = {seed};
+  fprintf(stderr, "seed %llu: ", (unsigned long long)seed);
+  redis.appendonly = true;
+  redis.more[0] = "--appendfsync";
+  redis.more[1] = "always";
+  redis_server_start(&redis, true);
+  worker_start(&worker, NULL);
+  changing_await_owner(&worker);
+  start_replica();
+  for (uint32_t round = 0, sent = 0; round < KILLS; round++) {
+    for (; sent < (round + 1) * CHANGES / KILLS; sent++) send_enroll(sent);
+    sleep_ms(random_below(&random, 120));
+    uint32_t who = random_below(&random, 5);
+    if (who == 0) {
+      redis_server_kill(&redis);
+      redis_server_start(&redis, true);
+    } else {
+      kill_and_start(who % 2 == 0 ? &worker : &other, who % 2 == 0);
+    }
+  }
+  enroll_patiently(CHANGES);
+  cr_assert(await_queued(0), "what the dead held is claimed some seconds later");
+  enroll_patiently(CHANGES + 1);
+  await_applied(faces, "new-601");
+  await_applied(replica, "new-601");
+  expect_alike();
+  cr_assert(redis_reaches(
+      &redis, 1, "EVAL", "return redis.call('HGET', KEYS[1], 'acked') == redis.call('HGET', KEYS[1], 'seq') and 1 or 0",
+      "1", "lk:{faces}:log:state", NULL));
+  expect_all_answered(CHANGES);
+  cr_assert_eq(pending(), 0);
+}
+
 /* Redis comes back with a snapshot from before: what was acknowledged since is appended again. */
 Test(log_lost, redis_comes_back_with_less) {
   redis_server_start(&redis, true);
