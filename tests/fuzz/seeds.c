@@ -10,8 +10,10 @@
 #include <likeness/audit.h>
 #include "base/text.h"
 #include "engine/queue/reply.h"
+#include "engine/worker/log/log_fields.h"
 #include "governance/calibration.h"
 #include "index/journal/journal.h"
+#include "index/journal/log_mark.h"
 #include "index/journal/log_note.h"
 #include "index/portable/portable_writer.h"
 #include "index/storage/manifest.h"
@@ -412,6 +414,29 @@ static void save_policies(void) {
             "  ed25519: 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c\nrules: []\n");
 }
 
+static void save_log_entry(const char *name, const char *const *words, const void *vectors, uint8_t size) {
+  lk_bytes entry = {0};
+  const char head[2] = {1, (char)size};
+  lk_log_fields fields = {0};
+  for (; words[0] != NULL; words += 2) lk_log_fields_add_text(&fields, words[0], words[1]);
+  lk_bytes_append(&entry, head, sizeof head);
+  lk_log_fields_pack(&fields, &entry);
+  lk_bytes_append(&entry, vectors, size);
+  save("fuzz_log_entry", name, entry.data, entry.length);
+  lk_bytes_free(&entry);
+}
+
+#define LOG_PLACE "seq", "2", "term", "1", "prev", LK_LOG_NO_HASH, "hash", LK_LOG_NO_HASH, "number", "0", "rows"
+
+static void save_log_entries(void) {
+  static const char *const enroll[] = {LOG_PLACE, "1",      "op",       "enroll",  "id",  "j",   "to",
+                                       "me",      "labels", "key\na\n", "element", "f32", "dim", "2",
+                                       "digest",  "",       "scores",   "told",    NULL};
+  static const float row[] = {1, 2};
+  save_log_entry("enroll", enroll, row, sizeof row);
+  save_log_entry("refused", enroll, "refused 14 taken", 16);
+}
+
 int main(int argc, char **argv) {
   if (argc != 2) return 2;
   root = argv[1];
@@ -468,6 +493,7 @@ int main(int argc, char **argv) {
   save_text("fuzz_address", "sentinel", "redis+sentinel://user@a,[::1]:26379/mymaster/5");
   save_text("fuzz_address", "tls", "rediss://:p@h/1");
   save_text("fuzz_entry", "now", "1700000000000-7");
+  save_log_entries();
   save_text("fuzz_entry", "highest", "18446744073709551615-18446744073709551615");
   return 0;
 }
