@@ -140,7 +140,9 @@ static lk_status compact(lk_owner *owner, uint64_t *erased, lk_error *error) {
   return LK_OK;
 }
 
-lk_status lk_owner_log_erase(lk_owner *owner, uint64_t *erased, lk_error *error) { return compact(owner, erased, error); }
+lk_status lk_owner_log_erase(lk_owner *owner, uint64_t *erased, lk_error *error) {
+  return compact(owner, erased, error);
+}
 
 /* What failed after templates had expired and were deleted is recorded too. */
 lk_status lk_owner_compact(lk_owner *owner, const lk_claims *claims, uint64_t *erased, lk_error *error) {
