@@ -78,14 +78,21 @@ lk_status lk_render_json_line(FILE *out, json_t *root, lk_text decision, lk_erro
   return LK_OK;
 }
 
+static json_t *json_of(uint32_t rank, const lk_candidate *c) {
+  json_t *json = json_pack("{s:i, s:s%, s:s%, s:o}", "rank", (int)rank, "key", c->found.key.bytes,
+                           (size_t)c->found.key.length, "subject", c->found.subject.bytes,
+                           (size_t)c->found.subject.length, "score", lk_render_score_json(c->score));
+  if (c->found.metadata.length == 0 || lk_json_set_bytes(json, "metadata", c->found.metadata)) return json;
+  json_decref(json);
+  return NULL;
+}
+
 static lk_status render_json(FILE *out, uint64_t probe, uint32_t count, lk_next_candidate *next, void *context,
                              lk_text decision, lk_error *error) {
   json_t *list = json_array();
   for (uint32_t rank = 1; rank <= count; rank++) {
     lk_candidate c = next(context);
-    json_array_append_new(list, json_pack("{s:i, s:s%, s:s%, s:o}", "rank", (int)rank, "key", c.found.key.bytes,
-                                          (size_t)c.found.key.length, "subject", c.found.subject.bytes,
-                                          (size_t)c.found.subject.length, "score", lk_render_score_json(c.score)));
+    json_array_append_new(list, json_of(rank, &c));
   }
   bool complete = json_array_size(list) == count;
   json_t *root = json_pack("{s:I, s:o}", "probe", (json_int_t)probe, "candidates", list);

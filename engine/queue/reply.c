@@ -8,7 +8,7 @@
 #include "governance/decision_record.h"
 #include "governance/policy/detail.h"
 
-enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 16 };
+enum { HEAD_BYTES = 56, CANDIDATE_BYTES = 18 };
 
 /* The protocol is little-endian; the code below copies integers as they are. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the protocol is little-endian");
@@ -59,8 +59,10 @@ static void append_candidate(lk_bytes *out, const lk_candidate *candidate) {
   lk_bytes_append(out, &candidate->score, 4);
   append_u16(out, candidate->found.key.length);
   append_u16(out, candidate->found.subject.length);
+  append_u16(out, candidate->found.metadata.length);
   append_text(out, candidate->found.key);
   append_text(out, candidate->found.subject);
+  append_text(out, candidate->found.metadata);
 }
 
 static void append_candidates(lk_bytes *out, const lk_reply_part *part, uint32_t lists) {
@@ -122,15 +124,22 @@ static json_t *append_json(json_t *list, json_t *item) {
   return NULL;
 }
 
+static json_t *candidate_to_json(const lk_candidate *c, uint32_t rank) {
+  json_t *json =
+      json_pack("{s:i, s:o, s:o, s:o, s:I}", "rank", (int)rank, "key", json_text(c->found.key), "subject",
+                json_text(c->found.subject), "score", isnan(c->score) ? json_null() : json_real((double)c->score),
+                "number", (json_int_t)c->found.number);
+  if (c->found.metadata.length == 0 || lk_json_set_bytes(json, "metadata", c->found.metadata)) return json;
+  json_decref(json);
+  return NULL;
+}
+
 static json_t *candidates_to_json(const lk_reply_part *part, uint32_t number) {
   json_t *list = json_array();
   uint32_t count = count_of(part, number);
   for (uint32_t rank = 0; rank < count; rank++) {
     lk_candidate c = released(part, number, rank);
-    list = append_json(
-        list, json_pack("{s:i, s:o, s:o, s:o, s:I}", "rank", (int)rank + 1, "key", json_text(c.found.key), "subject",
-                        json_text(c.found.subject), "score", isnan(c.score) ? json_null() : json_real((double)c.score),
-                        "number", (json_int_t)c.found.number));
+    list = append_json(list, candidate_to_json(&c, rank + 1));
   }
   return list;
 }
@@ -222,7 +231,7 @@ static bool take_head(const char *data, size_t length, lk_reply_reader *reader) 
 
 static size_t candidate_bytes(const char *at, const char *end) {
   if (end - at < CANDIDATE_BYTES) return 0;
-  size_t bytes = CANDIDATE_BYTES + load_u16(at + 12) + load_u16(at + 14);
+  size_t bytes = CANDIDATE_BYTES + load_u16(at + 12) + load_u16(at + 14) + load_u16(at + 16);
   return (size_t)(end - at) >= bytes ? bytes : 0;
 }
 
@@ -252,8 +261,10 @@ lk_candidate lk_reply_next(lk_reply_reader *reader) {
   const char *at = reader->candidates;
   lk_candidate candidate = {.found = {.number = load_u64(at)}};
   memcpy(&candidate.score, at + 8, sizeof candidate.score);
-  candidate.found.key = (lk_text){.bytes = at + CANDIDATE_BYTES, .length = load_u16(at + 12)};
-  candidate.found.subject = (lk_text){.bytes = at + CANDIDATE_BYTES + load_u16(at + 12), .length = load_u16(at + 14)};
+  lk_template *found = &candidate.found;
+  found->key = (lk_text){.bytes = at + CANDIDATE_BYTES, .length = load_u16(at + 12)};
+  found->subject = (lk_text){.bytes = found->key.bytes + found->key.length, .length = load_u16(at + 14)};
+  found->metadata = (lk_text){.bytes = found->subject.bytes + found->subject.length, .length = load_u16(at + 16)};
   reader->candidates += candidate_bytes(at, reader->end);
   return candidate;
 }

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <sodium.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -66,20 +65,14 @@ void lk_reply_receipt_print(const lk_reply_receipt *receipt, lk_bytes *out) {
 
 static json_t *text(lk_text text) { return json_stringn(text.length > 0 ? text.bytes : "", text.length); }
 
-static json_t *hex(lk_text bytes) {
-  char digits[2 * LK_METADATA_MAX + 1];
-  return json_string(sodium_bin2hex(digits, sizeof digits, (const unsigned char *)bytes.bytes, bytes.length));
-}
-
-/* Metadata is any bytes: such as are no text are told in hex. */
 static json_t *template_of(const lk_template *t) {
-  json_t *metadata = text(t->metadata);
-  bool is_text = metadata != NULL;
-  if (!is_text) metadata = hex(t->metadata);
-  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "number", number(t->number), "key", text(t->key),
-                   "subject", text(t->subject), "group", text(t->group), "tags", decimal(t->tags), "version",
-                   decimal(t->version), "expires", t->expires_ms == LK_NEVER ? json_null() : decimal(t->expires_ms),
-                   is_text ? "metadata" : "metadata_hex", metadata);
+  json_t *object =
+      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "number", number(t->number), "key", text(t->key), "subject",
+                text(t->subject), "group", text(t->group), "tags", decimal(t->tags), "version", decimal(t->version),
+                "expires", t->expires_ms == LK_NEVER ? json_null() : decimal(t->expires_ms));
+  if (lk_json_set_bytes(object, "metadata", t->metadata)) return object;
+  json_decref(object);
+  return NULL;
 }
 
 /* A tree of all templates would take much more memory than what they are printed as; so each is printed by itself. */

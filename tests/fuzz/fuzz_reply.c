@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (uint32_t p = 0; p < reader.head.probes; p++)
     for (uint32_t left = lk_reply_count(&reader, p); left > 0; left--) {
       lk_candidate candidate = lk_reply_next(&reader);
-      fuzz_kept += sum(candidate.found.key) + sum(candidate.found.subject);
+      fuzz_kept += sum(candidate.found.key) + sum(candidate.found.subject) + sum(candidate.found.metadata);
     }
   if (reader.candidates != (const char *)data + size) abort();
   return 0;

@@ -102,6 +102,13 @@ Test(render, json) {
       "{\"rank\":2,\"key\":\"b\\\"c\",\"subject\":\"d\",\"score\":-0.0625}],\"decision\":{\"policy\":\"none\"}}\n");
 }
 
+Test(render, json_of_metadata) {
+  lk_candidate c = candidate_of("a", "s", 1);
+  c.found.metadata = (lk_text){.bytes = "desk 4", .length = 6};
+  cr_assert_eq(render(LK_JSON, 0, &c, 1), LK_OK);
+  cr_assert_not_null(strstr(rendered(), "\"score\":1.0,\"metadata\":\"desk 4\"}]"), "%s", rendered());
+}
+
 Test(render, json_of_an_empty_list) {
   cr_assert_eq(render(LK_JSON, 0, two, 0), LK_OK);
   cr_assert_str_eq(rendered(), "{\"probe\":0,\"candidates\":[],\"decision\":{\"policy\":\"none\"}}\n");

@@ -23,6 +23,8 @@ static void search(void) {
   labels[3].key = lk_text_of("a, \"quoted\" one");
   labels[4].key = lk_text_of("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
   for (int i = 0; i < ROWS; i += 2) labels[i].subject = lk_text_of("even");
+  for (int i = 0; i < ROWS; i += 3) labels[i].metadata = lk_text_of("of \xc3\xa9very third");
+  for (int i = 0; i < ROWS; i += 5) labels[i].metadata = (lk_text){.bytes = "\xff\0\x10", .length = 3};
   float *rows = files_random(&random, ROWS, DIM), *probes = files_random(&random, PROBES, DIM);
   const char *folder = files_gallery("g", LK_COSINE, DIM);
   files_enroll(folder, rows, ROWS, DIM, labels);
@@ -108,6 +110,7 @@ static void round_trip(uint32_t first, uint32_t probes, float threshold) {
       lk_candidate got = lk_reply_next(&reader), sent = lk_result_candidate(result, first + p, rank);
       cr_assert(got.found.number == sent.found.number && got.score == sent.score);
       cr_assert(same_text(got.found.key, sent.found.key) && same_text(got.found.subject, sent.found.subject));
+      cr_assert(same_text(got.found.metadata, sent.found.metadata));
     }
   }
   cr_assert_eq(reader.candidates, bytes.data + bytes.length);
@@ -184,7 +187,12 @@ static void expect_json_candidate(const json_t *json, uint32_t rank, const lk_ca
   expect_json_text(json, "key", expected->found.key);
   expect_json_text(json, "subject", expected->found.subject);
   cr_assert_eq((float)json_real_value(json_object_get(json, "score")), expected->score);
-  cr_assert_eq(json_object_size(json), 5);
+  const lk_text metadata = expected->found.metadata;
+  if (metadata.length == 3)
+    expect_json_text(json, "metadata_hex", lk_text_of("ff0010"));
+  else if (metadata.length > 0)
+    expect_json_text(json, "metadata", metadata);
+  cr_assert_eq(json_object_size(json), metadata.length > 0 ? 6 : 5);
 }
 
 static json_t *encode_json(const lk_reply_head *head, float threshold) {
@@ -263,6 +271,7 @@ static lk_status decode_and_read(const char *data, size_t length) {
       lk_candidate c = lk_reply_next(&reader);
       for (uint32_t i = 0; i < c.found.key.length; i++) sum += (unsigned char)c.found.key.bytes[i];
       for (uint32_t i = 0; i < c.found.subject.length; i++) sum += (unsigned char)c.found.subject.bytes[i];
+      for (uint32_t i = 0; i < c.found.metadata.length; i++) sum += (unsigned char)c.found.metadata.bytes[i];
     }
   cr_assert(status != LK_OK || (reader.candidates == copy + length && sum < UINT64_MAX));
   free(copy);
