@@ -4,6 +4,8 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Likeness)
 
 install(DIRECTORY include/likeness DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# The library inside of the Python package, which clients/python/pyproject.toml asks for.
+install(FILES $<TARGET_FILE:likeness_shared> DESTINATION likeness RENAME liblikeness.so COMPONENT python EXCLUDE_FROM_ALL)
 install(TARGETS likeness_cli)
 install(TARGETS likeness likeness_shared EXPORT LikenessTargets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT LikenessTargets NAMESPACE Likeness:: DESTINATION ${package_dir})

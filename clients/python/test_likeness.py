@@ -10,7 +10,8 @@ import numpy as np
 
 import likeness
 from likeness import _arguments as checked
-from likeness import _library as c
+from likeness import _library
+from likeness import _structures as c
 
 DIM, ROWS, PROBES = 96, 3000, 40
 
@@ -64,11 +65,11 @@ class LikenessTest(unittest.TestCase):
         labels[1].metadata = c.Text(b"a\0\xff", 3)
         likeness.create(self.folder, DIM, "l2")
         described, _ = checked.vectors("vectors", self.rows[:2])
-        c.call("lk_gallery_enroll", bytes(self.folder), described, labels, None, None, None, None)
+        _library.call("lk_gallery_enroll", bytes(self.folder), described, labels, None, None, None, None)
         gallery = ctypes.c_void_p()
-        c.call("lk_gallery_open", bytes(self.folder), gallery)
-        self.addCleanup(c.library.lk_gallery_close, gallery)
-        plain, full = (c.library.lk_gallery_template(gallery, position) for position in range(2))
+        _library.call("lk_gallery_open", bytes(self.folder), gallery)
+        self.addCleanup(_library.library.lk_gallery_close, gallery)
+        plain, full = (_library.library.lk_gallery_template(gallery, position) for position in range(2))
         self.assertEqual((0, 0, 2**64 - 1, 0), (plain.tags, plain.version, plain.expires_ms, plain.metadata.length))
         self.assertEqual(("k", 5, 7, 1 << 62), (str(full.key), full.tags, full.version, full.expires_ms))
         self.assertEqual(b"a\0\xff", ctypes.string_at(full.metadata.bytes, full.metadata.length))
@@ -143,7 +144,7 @@ class LikenessTest(unittest.TestCase):
         with self.assertRaises(IndexError):
             gallery.key(ROWS)
         with self.assertRaises(TypeError):
-            gallery.identify(np.zeros((1, DIM), np.int32))
+            gallery.identify(np.zeros((1, DIM), bool))
         with self.assertRaises(ValueError):
             likeness.enroll(self.folder, self.rows, keys=["one"])
 

@@ -329,7 +329,7 @@ Test(cli, identify_ends_at_once_when_it_is_interrupted) {
   likeness_start(&p, "identify", faces, many, "-k", "100", "--format", "csv", NULL);
   for (int i = 0; i < 1000 && strlen(process_out(&p)) == 0; i++) sleep_ms(10);
   process_signal(&p, SIGINT);
-  cr_assert_eq(process_wait(&p, 1000), 1);
+  cr_assert_eq(process_wait(&p, 10000), 1);
   cr_assert_str_eq(process_log(&p), "likeness identify: the search was cancelled\n");
   const char *out = process_out(&p);
   cr_assert(strlen(out) > 0 && out[strlen(out) - 1] == '\n');

@@ -73,6 +73,7 @@ void release(lk_gpu *gpu, void *memory) {
   if (memory == nullptr) return;
   wait(gpu);
   of(gpu)->used -= of(gpu)->sizes.at(memory);
+  memset(memory, 0xa5, of(gpu)->sizes.at(memory));
   of(gpu)->sizes.erase(memory);
   free(memory);
 }

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import byref, c_void_p
+from typing import Any, Callable, NoReturn, TypeVar
 
-from ._library import call, library
+from ._library import call
+
+Self = TypeVar("Self", bound="Closable")
 
 
 class Handle:
@@ -19,23 +25,24 @@ class Handle:
     A process that was forked off has the pointer, but not the threads of the library: it may neither use nor close it.
     """
 
-    def __init__(self, kind: str, pointer: c_void_p, close, rests_on: Handle | None = None):
+    def __init__(self, kind: str, pointer: c_void_p, close: Callable[[c_void_p], Any], rests_on: Handle | None = None):
         self._kind, self._close, self._rests_on = kind, close, rests_on
         self._process, self._getpid = os.getpid(), os.getpid
         if rests_on is not None:
             rests_on.__enter__()
-        self._users = [pointer]
+        self._users: list[c_void_p | None] = [pointer]
 
     def __enter__(self) -> c_void_p:
         if self._process != self._getpid():
             raise RuntimeError(f"this {self._kind} was opened by another process: open it again in this one")
         self._users.append(None)
-        if self._users[0] is None:
+        pointer = self._users[0]
+        if pointer is None:
             self._users.pop()
             raise closed_error(self._kind)
-        return self._users[0]
+        return pointer
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         pointer = self._users.pop()
         if pointer is None or self._process != self._getpid():
             return
@@ -48,17 +55,17 @@ def closed_error(kind: str) -> ValueError:
     return ValueError(f"this {kind} is closed")
 
 
-class Owner:
+def open_pointer(function: str, *arguments: Any) -> c_void_p:
+    pointer = c_void_p()
+    call(function, *arguments, byref(pointer))
+    return pointer
+
+
+class Closable:
     """Owns a handle and leaves it once: in close, at the end of a `with`, or when the object is deleted."""
 
-    _kind: str  # "device": lk_device_open and lk_device_close
+    _kind: str  # as messages name it
     _handle: Handle | None = None
-
-    def _open(self, *arguments, rests_on: Handle | None = None) -> None:
-        self.close()
-        pointer = c_void_p()
-        call(f"lk_{self._kind}_open", *arguments, byref(pointer))
-        self._handle = Handle(self._kind, pointer, getattr(library, f"lk_{self._kind}_close"), rests_on)
 
     def _opened(self) -> Handle:
         """The handle. Its pointer may be used inside a `with` only."""
@@ -67,20 +74,50 @@ class Owner:
             raise closed_error(self._kind)
         return handle
 
+    @property
+    def closed(self) -> bool:
+        return self._handle is None
+
     def close(self) -> None:
         """May be called again. Calls that run in other threads end first: the last one closes."""
         handle = vars(self).pop("_handle", None)
         if handle is not None:
             handle.__exit__()
 
-    def __reduce__(self):
+    def __reduce__(self) -> NoReturn:
         raise TypeError(f"a {self._kind} cannot be copied or pickled: open another one")
 
-    def __enter__(self):
+    def __enter__(self: Self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
         self.close()
+
+
+class SharedLock:
+    """Any number of threads that share, or one that is alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._sharing = 0
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._changed:
+            self._sharing += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._sharing -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            while self._sharing:
+                self._changed.wait()
+            yield

@@ -1,213 +1,109 @@
-"""The C API (include/likeness) as ctypes sees it: its structures, its functions, its errors."""
+"""The functions of the C API (include/likeness) and their errors."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, Structure, byref
-from ctypes import c_bool, c_char, c_char_p, c_float, c_int, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int, c_uint32, c_uint64, c_void_p
+from pathlib import Path
+from typing import Any
+
+from . import _structures as c
 
 _VERSION = "0.2."  # of the library whose structures these are
 
 
 class Error(Exception):
-    """An error of the library: its text, and in `status` its name, such as EDIM."""
+    """An error of the library: its text, and in `status` its name, such as EDIM.
+
+    >>> import likeness
+    >>> try:
+    ...     likeness.Gallery("no-such-folder")
+    ... except likeness.Error as error:
+    ...     error.status
+    'EGALLERY'
+    """
 
     def __init__(self, status: str, text: str):
         super().__init__(text)
         self.status = status
 
-
-class ErrorText(Structure):
-    _fields_ = [("text", c_char * 512)]
-
-
-class Text(Structure):
-    _fields_ = [("bytes", c_char_p), ("length", c_uint32)]
-
-    def __str__(self) -> str:
-        return ctypes.string_at(self.bytes, self.length).decode()
+    def __reduce__(self) -> tuple[type[Error], tuple[str, str]]:
+        return Error, (self.status, str(self))
 
 
-class FoundText(Structure):
-    """Like Text, for bytes that are not terminated."""
+_HANDLE, _ERROR, _NUMBER = c_void_p, POINTER(c.ErrorText), POINTER(c_uint64)
+_OPENED, _CLAIMS, _RECEIPT, _VECTORS = POINTER(c_void_p), POINTER(c.Claims), POINTER(c.Receipt), POINTER(c.Vectors)
 
-    _fields_ = [("bytes", c_void_p), ("length", c_uint32)]
-
-    def __str__(self) -> str:
-        return ctypes.string_at(self.bytes, self.length).decode()
-
-
-class Vectors(Structure):
-    _fields_ = [
-        ("name", c_char_p),
-        ("data", c_void_p),
-        ("rows", c_uint64),
-        ("dim", c_uint32),
-        ("element", c_int),
-        ("stride_bytes", c_uint64),
-        ("element_stride_bytes", c_uint64),
-        ("big_endian", c_bool),
-    ]
-
-
-class Label(Structure):
-    _fields_ = [
-        ("key", Text),
-        ("subject", Text),
-        ("group", Text),
-        ("tags", c_uint64),
-        ("version", c_uint64),
-        ("expires_ms", c_uint64),
-        ("metadata", Text),
-    ]
-
-
-class Template(Structure):
-    _fields_ = [
-        ("number", c_uint64),
-        ("key", FoundText),
-        ("subject", FoundText),
-        ("group", FoundText),
-        ("tags", c_uint64),
-        ("version", c_uint64),
-        ("expires_ms", c_uint64),
-        ("metadata", FoundText),  # any bytes
-    ]
-
-
-class Binding(Structure):
-    _fields_ = [("policy", c_char_p), ("calibration", c_char_p), ("audit", c_char_p), ("audit_key", c_char_p)]
-
-
-class Claims(Structure):
-    _fields_ = [
-        ("purpose", Text),
-        ("actor", Text),
-        ("jurisdiction", Text),
-        ("case_id", Text),
-        ("authorisation", Text),
-        ("granted", c_bool),
-        ("pending_since_ms", c_int64),
-        ("key", c_void_p),
-    ]
-
-
-class GalleryOptions(Structure):
-    _fields_ = [
-        ("dim", c_uint32),
-        ("metric", c_int),
-        ("store", c_int),
-        ("model", c_char_p),
-        ("binding", POINTER(Binding)),
-    ]
-
-
-class GalleryStat(Structure):
-    _fields_ = [
-        ("name", c_char_p),
-        ("model", c_char_p),
-        ("metric", c_int),
-        ("store", c_int),
-        ("dim", c_uint32),
-        ("templates", c_uint64),
-        ("positions", c_uint64),
-        ("deleted_in_segments", c_uint64),
-        ("deleted_in_journals", c_uint64),
-        ("epoch", c_uint64),
-        ("next_number", c_uint64),
-        ("segments", c_uint32),
-        ("bytes", c_uint64),
-        ("binding", Binding),
-    ]
-
-
-class SearchStats(Structure):
-    _fields_ = [
-        ("scanned", c_uint64),
-        ("survivors", c_uint64),
-        ("rescored", c_uint64),
-        ("rounds", c_uint32),
-        ("float_rounds", c_uint32),
-        ("reruns", c_uint32),
-    ]
-
-
-class Query(Structure):
-    _fields_ = [
-        ("probes", POINTER(Vectors)),
-        ("probes_count", c_uint32),
-        ("fusion", c_int),
-        ("k", c_uint32),
-        ("threshold", c_float),
-        ("by_subject", c_bool),
-        ("model", Text),
-        ("tags", c_uint64),
-        ("mask", c_uint64),
-        ("keys", POINTER(Text)),
-        ("subjects", POINTER(Text)),
-        ("keys_count", c_uint32),
-        ("subjects_count", c_uint32),
-        ("claims", POINTER(Claims)),
-        ("control", c_void_p),
-    ]
-
+# Those that return a status and take the error as their last argument.
+_CALLS: dict[str, list[Any]] = {
+    "lk_device_open": [c_char_p, c_uint32, _OPENED],
+    "lk_gallery_alias": [c_char_p, c_char_p, c_void_p],
+    "lk_gallery_bind": [c_char_p, POINTER(c.Binding)],
+    "lk_gallery_bind_after_loss": [c_char_p, POINTER(c.Binding)],
+    "lk_gallery_check": [_HANDLE],
+    "lk_gallery_create": [c_char_p, POINTER(c.GalleryOptions)],
+    "lk_gallery_dedupe": [_HANDLE, POINTER(c.Dedupe), _HANDLE],
+    "lk_gallery_enroll": [c_char_p, _VECTORS, c_void_p, _CLAIMS, c_void_p, c_void_p, _NUMBER],
+    "lk_gallery_export": [_HANDLE, c_uint64, c_uint64, _CLAIMS, c_void_p],
+    "lk_gallery_export_arrays": [_HANDLE, c_char_p, c_char_p, POINTER(c.Export), _NUMBER],
+    "lk_gallery_export_file": [_HANDLE, c_char_p, POINTER(c.Export), _NUMBER],
+    "lk_gallery_find": [_HANDLE, c.Text, _NUMBER],
+    "lk_gallery_identify": [_HANDLE, POINTER(c.Query), _HANDLE, POINTER(c.SearchStats)],
+    "lk_gallery_import_file": [c_char_p, c_char_p, POINTER(c.Import)],
+    "lk_gallery_load": [_HANDLE, _HANDLE],
+    "lk_gallery_open": [c_char_p, _OPENED],
+    "lk_gallery_refresh": [_HANDLE, POINTER(ctypes.c_bool)],
+    "lk_gallery_subjects": [_HANDLE, _NUMBER],
+    "lk_gallery_verify": [_HANDLE, _VECTORS, c.Text, _CLAIMS, _HANDLE],
+    "lk_owner_change": [_HANDLE, POINTER(c.Change), c_uint32, _CLAIMS, _RECEIPT],
+    "lk_owner_compact": [_HANDLE, _CLAIMS, _NUMBER],
+    "lk_owner_enroll": [_HANDLE, POINTER(c.Enrollment), _CLAIMS, _RECEIPT],
+    "lk_owner_load": [_HANDLE, _HANDLE],
+    "lk_owner_open": [c_char_p, _OPENED],
+    "lk_result_open": [_OPENED],
+}
 
 # name: (result, arguments)
-_FUNCTIONS = {
-    "lk_version": (c_char_p, []),
+_OTHERS: dict[str, tuple[Any, list[Any]]] = {
+    "lk_device_close": (None, [_HANDLE]),
+    "lk_device_name": (c_char_p, [_HANDLE]),
+    "lk_gallery_close": (None, [_HANDLE]),
+    "lk_gallery_stat_get": (None, [_HANDLE, POINTER(c.GalleryStat)]),
+    "lk_gallery_template": (c.Template, [_HANDLE, c_uint64]),
+    "lk_owner_close": (None, [_HANDLE]),
+    "lk_owner_gallery": (c_void_p, [_HANDLE]),
+    "lk_result_candidate": (c.Candidate, [_HANDLE, c_uint32, c_uint32]),
+    "lk_result_close": (None, [_HANDLE]),
+    "lk_result_count": (c_uint32, [_HANDLE, c_uint32]),
+    "lk_result_decision": (c.FoundText, [_HANDLE]),
+    "lk_result_list": (None, [_HANDLE, c_uint32, c_void_p, c_void_p]),
+    "lk_search_cancel": (None, [POINTER(c.SearchControl)]),
     "lk_status_name": (c_char_p, [c_int]),
-    "lk_device_open": (c_int, [c_char_p, c_uint32, POINTER(c_void_p), POINTER(ErrorText)]),
-    "lk_device_close": (None, [c_void_p]),
-    "lk_device_name": (c_char_p, [c_void_p]),
-    "lk_gallery_create": (c_int, [c_char_p, POINTER(GalleryOptions), POINTER(ErrorText)]),
-    "lk_gallery_enroll": (
-        c_int,
-        [c_char_p, POINTER(Vectors), c_void_p, POINTER(Claims), c_void_p, c_void_p]
-        + [POINTER(c_uint64), POINTER(ErrorText)],
-    ),
-    "lk_gallery_open": (c_int, [c_char_p, POINTER(c_void_p), POINTER(ErrorText)]),
-    "lk_gallery_close": (None, [c_void_p]),
-    "lk_gallery_load": (c_int, [c_void_p, c_void_p, POINTER(ErrorText)]),
-    "lk_gallery_stat_get": (None, [c_void_p, POINTER(GalleryStat)]),
-    "lk_gallery_template": (Template, [c_void_p, c_uint64]),
-    "lk_gallery_bind": (c_int, [c_char_p, POINTER(Binding), POINTER(ErrorText)]),
-    "lk_gallery_bind_after_loss": (c_int, [c_char_p, POINTER(Binding), POINTER(ErrorText)]),
-    "lk_gallery_export": (
-        c_int,
-        [c_void_p, c_uint64, c_uint64, POINTER(Claims), c_void_p, POINTER(ErrorText)],
-    ),
-    "lk_gallery_find": (c_int, [c_void_p, Text, POINTER(c_uint64), POINTER(ErrorText)]),
-    "lk_gallery_identify": (
-        c_int,
-        [c_void_p, POINTER(Query), c_void_p, POINTER(SearchStats), POINTER(ErrorText)],
-    ),
-    "lk_gallery_verify": (c_int, [c_void_p, POINTER(Vectors), Text, POINTER(Claims), c_void_p, POINTER(ErrorText)]),
-    "lk_result_open": (c_int, [POINTER(c_void_p), POINTER(ErrorText)]),
-    "lk_result_close": (None, [c_void_p]),
-    "lk_result_count": (c_uint32, [c_void_p, c_uint32]),
-    "lk_result_decision": (FoundText, [c_void_p]),
-    "lk_result_list": (None, [c_void_p, c_uint32, c_void_p, c_void_p]),
+    "lk_version": (c_char_p, []),
 }
 
 
 def _load_library() -> ctypes.CDLL:
-    library = ctypes.CDLL(os.environ.get("LIKENESS_LIBRARY", "liblikeness.so.0"))
-    for name, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(library, name)
+    own = Path(__file__).with_name("liblikeness.so")  # as pip installs it
+    loaded = ctypes.CDLL(os.environ.get("LIKENESS_LIBRARY") or (str(own) if own.exists() else "liblikeness.so.0"))
+    calls = {name: (c_int, [*arguments, _ERROR]) for name, arguments in _CALLS.items()}
+    for name, (result, arguments) in {**calls, **_OTHERS}.items():
+        function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
-    version = library.lk_version().decode()
-    if not version.startswith(_VERSION):
-        raise ImportError(f"liblikeness is {version}; this module is for {_VERSION}x")
-    return library
+    found = loaded.lk_version().decode()
+    if not found.startswith(_VERSION):
+        raise ImportError(f"liblikeness is {found}; this module is for {_VERSION}x")
+    return loaded
 
 
 library = _load_library()
+version: str = library.lk_version().decode()
 
 
-def call(name: str, *arguments) -> None:
+def call(name: str, *arguments: Any) -> None:
     """Calls a function that returns a status and takes the error as its last argument. Raises Error."""
-    error = ErrorText()
+    error = c.ErrorText()
     status = getattr(library, name)(*arguments, byref(error))
     if status != 0:
         raise Error(library.lk_status_name(status).decode(), error.text.decode(errors="replace"))

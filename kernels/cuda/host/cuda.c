@@ -22,10 +22,19 @@ void *lk_cuda_reserve_host(lk_cuda *cuda, lk_cuda_buffer buffer, size_t bytes) {
   return memory->data;
 }
 
+static void free_buffer(lk_cuda *cuda, lk_cuda_buffer buffer) {
+  lk_cuda_memory *memory = &cuda->device[buffer];
+  if (memory->data == NULL) return;
+  lk_cuda_forget(cuda);
+  if (buffer == LK_BUFFER_TILES) cuda->order_number = 0;
+  cuda->gpu->ops->free(cuda->gpu, memory->data);
+  *memory = (lk_cuda_memory){0};
+}
+
 lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer buffer, size_t bytes, void **out, lk_error *error) {
   lk_cuda_memory *memory = &cuda->device[buffer];
   if (memory->data == NULL || memory->bytes < bytes) {
-    cuda->gpu->ops->free(cuda->gpu, memory->data);
+    free_buffer(cuda, buffer);
     memory->data = cuda->gpu->ops->allocate(cuda->gpu, bytes > 0 ? bytes : 1);
     memory->bytes = memory->data != NULL ? bytes : 0;
     if (memory->data == NULL) return lk_cuda_fail_memory(cuda, bytes, error);
@@ -36,11 +45,10 @@ lk_status lk_cuda_reserve(lk_cuda *cuda, lk_cuda_buffer buffer, size_t bytes, vo
 
 static void free_buffers(lk_cuda *cuda) {
   for (uint32_t i = 0; i < LK_BUFFERS; i++) {
-    cuda->gpu->ops->free(cuda->gpu, cuda->device[i].data);
+    free_buffer(cuda, (lk_cuda_buffer)i);
     cuda->gpu->ops->free_host(cuda->gpu, cuda->host[i].data);
-    cuda->device[i] = cuda->host[i] = (lk_cuda_memory){0};
+    cuda->host[i] = (lk_cuda_memory){0};
   }
-  cuda->order_number = 0;
 }
 
 static void free_cuda(lk_cuda *cuda) {

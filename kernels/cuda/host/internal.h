@@ -53,7 +53,9 @@ typedef struct lk_cuda_memory {
   size_t bytes;
 } lk_cuda_memory;
 
-/* The rounds that the GPU was asked for last. A search that asks for the same has them recorded and then replayed. */
+/* The rounds that the GPU was asked for last. A search that asks for the same has them recorded and then replayed. What
+ * a recording has in it follows from the pass, the tiles' order and the runs, so these are compared; and it has the
+ * addresses of the device's buffers, so it is forgotten when one of them is freed. */
 typedef struct lk_cuda_asked {
   lk_cuda_pass pass;
   uint64_t order_number;
@@ -81,8 +83,7 @@ typedef struct lk_cuda {
   bool filtered;
   bool scanned;          /* the pass had rounds */
   bool seeded;           /* the seed's counts have not been read yet */
-  const uint32_t *tiles; /* on the GPU: those of the scan order ... */
-  uint64_t order_number; /* ... that has this number; 0: of none */
+  uint64_t order_number; /* of the scan order that the GPU has in LK_BUFFER_TILES; 0: of none */
   uint32_t float_tiles;  /* of one product of the float scan */
   lk_search_stats stats;
 

@@ -89,7 +89,6 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
   lk_cuda_pass *pass = &cuda->pass;
   size_t probes = pass->probes, best = pass->k == LK_K_ALL ? 0 : probes * pass->k;
   size_t sorted = pass->k == LK_K_ALL ? 0 : best + pass->room;
-  const uint32_t *tiles;
   const struct {
     lk_cuda_buffer buffer;
     size_t bytes;
@@ -103,7 +102,7 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
                  {LK_BUFFER_PAIRS, pass->room * sizeof *pass->pairs, &pass->pairs},
                  {LK_BUFFER_SCORED, pass->room * sizeof *pass->scored, &pass->scored},
                  {LK_BUFFER_SORTED, sorted * sizeof *pass->sorted, &pass->sorted},
-                 {LK_BUFFER_TILES, cuda->all_tiles * sizeof *pass->tiles, &tiles},
+                 {LK_BUFFER_TILES, cuda->all_tiles * sizeof *pass->tiles, &pass->tiles},
                  {LK_BUFFER_SEEDS, LK_SEED_ROWS_MAX * sizeof *pass->seeds, &pass->seeds}};
   for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
     void *memory;
@@ -111,8 +110,6 @@ static lk_status lay_out_lists(lk_cuda *cuda, lk_error *error) {
     if (status != LK_OK) return status;
     memcpy(buffers[i].out, &memory, sizeof memory);
   }
-  if (tiles != cuda->tiles) cuda->order_number = 0;
-  cuda->tiles = tiles;
   pass->new_counts = pass->best_counts + probes;
   cuda->gpu->ops->clear(cuda->gpu, pass->damaged, sizeof *pass->damaged);
   if (lk_cuda_reserve_host(cuda, LK_BUFFER_COUNTERS, LK_CUDA_SLOTS * sizeof *pass->counters) == NULL ||

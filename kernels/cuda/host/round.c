@@ -148,7 +148,7 @@ static void scan_in_float(lk_cuda *cuda, const uint32_t *tiles) {
 /* The GPU reads no tiles meanwhile: before a new scan order comes the host has waited. */
 static void send_tiles(lk_cuda *cuda, const lk_scan_order *order) {
   if (cuda->order_number == order->number) return;
-  cuda->gpu->ops->write(cuda->gpu, (void *)cuda->tiles, order->tiles, order->tiles_count * sizeof *order->tiles);
+  cuda->gpu->ops->write(cuda->gpu, (void *)cuda->pass.tiles, order->tiles, order->tiles_count * sizeof *order->tiles);
   cuda->order_number = order->number;
 }
 
@@ -157,7 +157,8 @@ static void ask_round(lk_cuda *cuda, const lk_scan_order *order, lk_run run, boo
                       bool last) {
   lk_cuda_pass *pass = &cuda->pass;
   lk_cuda_counters *outside = pass->counters;
-  pass->tiles = cuda->tiles + run.begin;
+  const uint32_t *tiles = pass->tiles;
+  pass->tiles = tiles + run.begin;
   pass->tiles_count = run.end - run.begin;
   pass->counters = slot;
   pass->next = last ? NULL : slot + 1;
@@ -167,6 +168,7 @@ static void ask_round(lk_cuda *cuda, const lk_scan_order *order, lk_run run, boo
     scan(cuda);
   rescore(cuda, !in_float);
   if (pass->k != LK_K_ALL) choose(cuda);
+  pass->tiles = tiles;
   pass->counters = outside;
   pass->next = NULL;
 }
