@@ -107,10 +107,13 @@ void changing_await_owner(process *worker) {
   cr_assert(process_logs(worker, "this worker owns the log", PROCESS_PATIENCE_MS), "%s", process_log(worker));
 }
 
-static bool file_has(const char *path, const void *bytes, size_t size) {
-  size_t length;
-  char *data = files_read(path, &length);
-  bool found = memmem(data, length, bytes, size) != NULL;
+/* One that is gone meanwhile has nothing. */
+static bool file_has(const char *path, size_t length, const void *bytes, size_t size) {
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) return false;
+  char *data = malloc(length + 1);
+  bool found = memmem(data, fread(data, 1, length, file), bytes, size) != NULL;
+  fclose(file);
   free(data);
   return found;
 }
@@ -125,7 +128,7 @@ bool changing_has_bytes(const char *folder, const void *bytes, size_t size) {
     snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
     if (entry->d_name[0] == '.' || lstat(path, &stat) != 0) continue;
     if (S_ISDIR(stat.st_mode)) found |= changing_has_bytes(path, bytes, size);
-    if (S_ISREG(stat.st_mode)) found |= file_has(path, bytes, size);
+    if (S_ISREG(stat.st_mode)) found |= file_has(path, (size_t)stat.st_size, bytes, size);
   }
   closedir(entries);
   return found;
