@@ -68,7 +68,7 @@ size_t lk_text_append(char *text, size_t size, size_t used, const char *format, 
   return (size_t)length < size - used ? used + (size_t)length : size - 1;
 }
 
-enum { NAME_MOST = 16, DISTANCE_MOST = 2 };
+enum { NAME_MOST = 24, DISTANCE_MOST = 2 };
 
 static char small(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
@@ -90,15 +90,16 @@ static size_t distance(lk_text from, const char *to) {
   return row[length];
 }
 
-const char *lk_text_nearest(lk_text text, lk_text_name *name_of, int names) {
+const char *lk_text_nearest(lk_text text, lk_text_name *name_of, const void *context, int names) {
   const char *nearest = NULL;
   size_t best = DISTANCE_MOST + 1;
   if (text.length > NAME_MOST + DISTANCE_MOST) return NULL;
   for (int i = 0; i < names; i++) {
-    size_t far = distance(text, name_of(i));
-    if (far >= best || far >= strlen(name_of(i))) continue; /* nothing of a short name is left */
+    const char *name = name_of(context, i);
+    size_t far = distance(text, name);
+    if (far >= best || far >= strlen(name)) continue; /* nothing of a short name is left */
     best = far;
-    nearest = name_of(i);
+    nearest = name;
   }
   return nearest;
 }

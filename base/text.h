@@ -36,9 +36,9 @@ const char *lk_text_fault(lk_text text);
 bool lk_text_is_name(lk_text text);
 
 /* The name of a list that was probably meant by `text`: at most two letters differ, are missing or are too many,
- * whether large or small. NULL: none is so near. Names have up to 16 letters; `name_of` gives each, from 0 on. */
-typedef const char *lk_text_name(int number);
-const char *lk_text_nearest(lk_text text, lk_text_name *name_of, int names);
+ * whether large or small. NULL: none is so near. Names have up to 24 letters; `name_of` gives each, from 0 on. */
+typedef const char *lk_text_name(const void *context, int number);
+const char *lk_text_nearest(lk_text text, lk_text_name *name_of, const void *context, int names);
 
 /* Reads decimal text ("0.36", "-1e-3", "inf") as the float nearest to it, whatever the process' locale is. A double on
  * the way would be rounded twice. False: the text is something else, NaN, hexadecimal and spaces included, or the

@@ -24,3 +24,14 @@ list(TRANSFORM LIKENESS_LIBS REPLACE "^([^/].*)" "-l\\1" OUTPUT_VARIABLE libs_pr
 list(JOIN libs_private " " libs_private)
 configure_file(cmake/likeness.pc.in likeness.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/likeness.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The program's own words: man pages, and completion for bash and zsh.
+set(guide ${PROJECT_BINARY_DIR}/guide)
+add_custom_command(OUTPUT ${guide}/_likeness
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${guide}/man1
+  COMMAND likeness_cli --write-guide ${guide}
+  DEPENDS likeness_cli VERBATIM)
+add_custom_target(likeness_guide ALL DEPENDS ${guide}/_likeness)
+install(DIRECTORY ${guide}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+install(FILES ${guide}/likeness.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME likeness)
+install(FILES ${guide}/_likeness DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)

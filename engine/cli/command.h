@@ -12,6 +12,7 @@
 typedef struct lk_streams {
   FILE *out, *log;
   const atomic_bool *stop;   /* set on SIGTERM and SIGINT */
+  atomic_bool *busy;         /* set by a command that has begun what it must end itself: until then they end it */
   const lk_give_up *give_up; /* set to a moment after them */
   lk_search_control *search; /* cancelled on SIGTERM and SIGINT */
   atomic_bool *reload;       /* set on SIGHUP, by serve only */
@@ -42,5 +43,7 @@ lk_command_run lk_command_evaluate;
 lk_command_run lk_command_serve;
 /* Client: engine/cli/command_submit.c */
 lk_command_run lk_command_submit;
+/* How the queues are: engine/cli/command_status.c */
+lk_command_run lk_command_status;
 
 #endif

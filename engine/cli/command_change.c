@@ -9,6 +9,7 @@
 #include "engine/cli/command.h"
 #include "engine/cli/receipt.h"
 #include "index/formats/id_list.h"
+#include "index/live/owner.h"
 
 #define YEAR_10000_MS UINT64_C(253402300800000)
 
@@ -89,6 +90,7 @@ static lk_status make(run *r, lk_operation operation, lk_error *error) {
 }
 
 static lk_status erase(run *r, lk_error *error) {
+  r->owner->control = r->streams->search;
   lk_done done = {.operation = LK_OPERATION_ERASE};
   lk_status status = lk_owner_compact(r->owner, &r->claims, &done.templates, error);
   return status == LK_OK ? print_receipt(r, &done, error) : status;
@@ -109,6 +111,7 @@ static lk_status change(const lk_options *options, const lk_streams *streams, lk
   lk_status status = lk_options_check_format(options, "table json", error);
   if (status == LK_OK) status = lk_options_claims(options, &r.claims, &r.key, error);
   if (status == LK_OK) status = make_changes(&r, like, error);
+  atomic_store(streams->busy, true);
   if (status == LK_OK) status = lk_owner_open(options->words[0], &r.owner, error);
   if (status == LK_OK) status = make(&r, operation, error);
   close_run(&r);
@@ -172,6 +175,7 @@ lk_status lk_command_compact(const lk_options *options, const lk_streams *stream
   run r = {.options = options, .streams = streams};
   lk_status status = lk_options_check_format(options, "table json", error);
   if (status == LK_OK) status = lk_options_claims(options, &r.claims, &r.key, error);
+  atomic_store(streams->busy, true);
   if (status == LK_OK) status = lk_owner_open(options->words[0], &r.owner, error);
   if (status == LK_OK) status = erase(&r, error);
   close_run(&r);

@@ -171,6 +171,7 @@ lk_status lk_command_dedupe(const lk_options *options, const lk_streams *streams
     return lk_fail(error, LK_EINVAL, "--threshold is missing: the least score of two templates that are duplicates");
   lk_status status = lk_options_check_format(options, "table csv json", error);
   if (status == LK_OK) status = open_run(&r, error);
+  atomic_store(streams->busy, true);
   if (status == LK_OK) status = dedupe(&r, error);
   close_run(&r);
   return status;

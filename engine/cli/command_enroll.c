@@ -10,16 +10,23 @@
 #include "base/printable.h"
 #include "engine/cli/command.h"
 #include "engine/cli/progress.h"
+#include "index/live/enroll.h"
 
 static lk_status add(const lk_options *options, const lk_streams *streams, const lk_vectors *vectors,
                      const lk_label_file *labels, const lk_claims *claims, lk_error *error) {
-  uint64_t first;
+  uint64_t first, before;
   lk_bar bar = lk_bar_open(streams->log, "enroll");
-  lk_status status =
-      lk_gallery_enroll(options->words[0], vectors, labels->of_row, claims, lk_bar_update, &bar, &first, error);
+  atomic_store(streams->busy, true);
+  lk_status status = lk_gallery_enroll_under(streams->search, options->words[0], vectors, labels->of_row, claims,
+                                             lk_bar_update, &bar, &first, &before, error);
   lk_bar_close(&bar);
   if (status == LK_OK)
     fprintf(streams->log, "enrolled %" PRIu64 " templates; the first has number %" PRIu64 "\n", vectors->rows, first);
+  if (status == LK_OK && before != LK_NEW_ROWS)
+    lk_printable_line(streams->log,
+                      "likeness enroll: warning: all rows of %s were in the gallery already, from number %" PRIu64
+                      " to %" PRIu64 ": they are there twice now",
+                      vectors->name, before, before + vectors->rows - 1);
   return status;
 }
 

@@ -159,6 +159,7 @@ lk_status lk_command_evaluate(const lk_options *options, const lk_streams *strea
   lk_status status = check(options, error);
   if (status == LK_OK) status = read_files(&r, error);
   if (status == LK_OK) status = load_gallery(&r, error);
+  atomic_store(streams->busy, true);
   if (status == LK_OK) status = search(&r, error);
   if (status == LK_OK) status = evaluate(&r, &evaluation, error);
   if (status == LK_OK) status = compare(&r, &tally, error);

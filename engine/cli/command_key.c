@@ -5,6 +5,7 @@
 lk_status lk_command_key(const lk_options *options, const lk_streams *streams, lk_error *error) {
   const char *path = options->words[0];
   lk_signing_key key;
+  atomic_store(streams->busy, true);
   lk_status status = lk_signing_key_make(path, error);
   if (status == LK_OK) status = lk_signing_key_read_secret(path, &key, error);
   if (status != LK_OK) return status;

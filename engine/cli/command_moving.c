@@ -23,7 +23,8 @@ static lk_status export_gallery(const lk_options *options, const lk_streams *str
   lk_status status = lk_gallery_open(options->words[0], &gallery, error);
   if (status != LK_OK) return status;
   lk_bar bar = lk_bar_open(streams->log, "export");
-  lk_export order = {.claims = claims, .progress = lk_bar_update, .context = &bar};
+  lk_export order = {.claims = claims, .progress = lk_bar_update, .context = &bar, .control = streams->search};
+  atomic_store(streams->busy, true);
   if (options->npy != NULL)
     status = lk_gallery_export_arrays(gallery, options->npy, options->labels, &order, &templates, error);
   else
@@ -63,7 +64,8 @@ lk_status lk_command_import(const lk_options *options, const lk_streams *streams
                         .audit = options->audit,
                         .audit_key = options->audit_key};
   arrival a = {.bar = lk_bar_open(streams->log, "import")};
-  lk_import order = {.binding = &binding, .progress = count_arrived, .context = &a};
+  lk_import order = {.binding = &binding, .progress = count_arrived, .context = &a, .control = streams->search};
+  atomic_store(streams->busy, true);
   lk_status status = lk_gallery_import_file(options->words[0], options->words[1], &order, error);
   lk_bar_close(&a.bar);
   if (status == LK_OK) fprintf(streams->log, "imported %" PRIu64 " templates\n", a.templates);
@@ -72,6 +74,7 @@ lk_status lk_command_import(const lk_options *options, const lk_streams *streams
 
 lk_status lk_command_alias(const lk_options *options, const lk_streams *streams, lk_error *error) {
   lk_alias_change change;
+  atomic_store(streams->busy, true);
   lk_status status = lk_gallery_alias(options->words[0], options->words[1], &change, error);
   if (status == LK_OK && change.dim_before != 0 && change.dim_before != change.dim)
     fprintf(streams->log,

@@ -12,6 +12,7 @@
 #include "index/formats/id_list.h"
 #include "index/formats/vector.h"
 #include "index/gallery/authorise.h"
+#include "index/gallery/presence.h"
 
 enum { BATCH_PROBES = 1024, FIRST_RANGE_PROBES = 16, RANGE_CANDIDATES = 1 << 22 };
 
@@ -151,6 +152,27 @@ static lk_status load_gallery(run *r, lk_error *error) {
   return status;
 }
 
+typedef bool has_text(const lk_gallery *gallery, lk_text text);
+
+static void warn_of_unknown(const run *r, const char *path, const lk_id_list *list, has_text *has) {
+  uint32_t unknown = 0, first = 0;
+  for (uint32_t i = 0; i < list->count; i++)
+    if (!has(r->gallery, list->texts[i]) && unknown++ == 0) first = i;
+  if (unknown > 0)
+    lk_printable_line(r->streams->log,
+                      "likeness identify: warning: %s: %u of %u are not in the gallery, such as '%.*s'", path, unknown,
+                      list->count, lk_text_shown(list->texts[first]), list->texts[first].bytes);
+}
+
+/* Who must ask a policy is not told whom the gallery has. */
+static void warn(const run *r) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(r->gallery, &stat);
+  if (stat.binding.policy != NULL) return;
+  warn_of_unknown(r, r->options->keys, &r->keys, lk_gallery_has_key);
+  warn_of_unknown(r, r->options->subjects, &r->subjects, lk_gallery_has_subject);
+}
+
 static void close_run(run *r) {
   lk_result_close(r->result);
   lk_gallery_close(r->gallery);
@@ -168,6 +190,8 @@ lk_status lk_command_identify(const lk_options *options, const lk_streams *strea
   if (status == LK_OK) status = read_files(&r, error);
   if (status == LK_OK) status = load_gallery(&r, error);
   if (status == LK_OK) status = lk_result_open(&r.result, error);
+  if (status == LK_OK) warn(&r);
+  atomic_store(streams->busy, true);
   if (status == LK_OK) status = identify_all(&r, error);
   close_run(&r);
   return status;
@@ -245,6 +269,7 @@ lk_status lk_command_verify(const lk_options *options, const lk_streams *streams
   if (options->subject == NULL) return lk_fail(error, LK_EINVAL, "--subject is missing: the subject to compare with");
   lk_status status = lk_options_check_format(options, "table csv json", error);
   if (status == LK_OK) status = read_files(&r, error);
+  atomic_store(streams->busy, true);
   if (status == LK_OK) status = verify(&r, error);
   close_run(&r);
   return status;

@@ -140,6 +140,7 @@ lk_status lk_command_submit(const lk_options *options, const lk_streams *streams
   submission s = {0};
   lk_status status = check_job(options, error);
   if (status == LK_OK) status = open_submission(options, &s, error);
+  atomic_store(streams->busy, true);
   if (status == LK_OK) status = submit(options, &s, streams, error);
   close_submission(&s);
   return status;

@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <likeness/version.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,93 +10,44 @@
 #include "base/fail.h"
 #include "base/printable.h"
 #include "engine/cli/command.h"
+#include "engine/cli/guide/files.h"
+#include "engine/cli/guide/help.h"
+#include "engine/cli/guide/version.h"
+#include "engine/cli/streams/output.h"
+#include "engine/cli/streams/standard_input.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-#define CLAIMS "--purpose --actor --jurisdiction --case --authorisation --granted --pending-since --sign"
-#define CLAIMS_USAGE                                                              \
-  "                    [--purpose P] [--actor A] [--jurisdiction J] [--case C]\n" \
-  "                    [--authorisation W] [--granted | --pending-since DATE] [--sign KEY]"
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
 
 static const struct {
   const char *name;
   lk_command_run *run;
-  int words_least, words_most;
-  const char *options;
-  const char *usage;
 } commands[] = {
-    {"create", lk_command_create, 1, 1, "--dim --metric --store --model --policy --calibration --audit --audit-key",
-     "DIR --dim N [--metric cosine|ip|l2] [--store f32|f16] [--model NAME]\n"
-     "                    [--policy FILE [--calibration FILE] [--audit FOLDER [--audit-key FILE]]]"},
-    {"bind", lk_command_bind, 1, 1, "--policy --calibration --audit --audit-key --lost-audit-log",
-     "DIR --policy FILE|none [--calibration FILE]\n"
-     "                    [--audit FOLDER [--audit-key FILE] [--lost-audit-log]]"},
-    {"enroll", lk_command_enroll, 2, 2, "--labels --key-column --replace --unless-match --device --threads " CLAIMS,
-     "DIR VECTORS [--labels FILE [--key-column NAME]] [--replace]\n"
-     "                    [--unless-match T [--device auto|cpu|cuda:N,...] [--threads N]]\n" CLAIMS_USAGE},
-    {"delete", lk_command_delete, 1, 1, "--key --subject --keys --format " CLAIMS,
-     "DIR (--key K | --subject S | --keys FILE) [--format table|json]\n" CLAIMS_USAGE},
-    {"tag", lk_command_tag, 1, 1, "--key --keys --tags --mask --format " CLAIMS,
-     "DIR (--key K | --keys FILE) --tags BITS --mask BITS [--format table|json]\n" CLAIMS_USAGE},
-    {"expire", lk_command_expire, 1, 1, "--key --keys --at --after --never --format " CLAIMS,
-     "DIR (--key K | --keys FILE) (--at DATE | --after 90d | --never)\n"
-     "                    [--format table|json]\n" CLAIMS_USAGE},
-    {"compact", lk_command_compact, 1, 1, "--format " CLAIMS, "DIR [--format table|json]\n" CLAIMS_USAGE},
-    {"identify", lk_command_identify, 2, 2,
-     "-k --threshold --by --fuse --tags --mask --keys --subjects --device --threads --format --model --stats " CLAIMS,
-     "DIR PROBES [-k 10|all] [--threshold T] [--by template|subject] [--fuse max|mean]\n"
-     "                    [--tags BITS] [--mask BITS] [--keys FILE] [--subjects FILE] [--model NAME]\n"
-     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--format table|csv|json] "
-     "[--stats]\n" CLAIMS_USAGE},
-    {"verify", lk_command_verify, 2, 2, "--subject --threshold --format " CLAIMS,
-     "DIR PROBES --subject S [--threshold T] [--format table|csv|json]\n" CLAIMS_USAGE},
-    {"evaluate", lk_command_evaluate, 2, 2,
-     "--labels --key-column --fpir --threshold --rank --format --calibration --device --threads --model " CLAIMS,
-     "DIR PROBES --labels FILE [--key-column NAME] [--fpir 0.01 | --threshold T] [--rank 1]\n"
-     "                    [--calibration FILE]\n"
-     "                    [--model NAME] [--device auto|cpu|cuda:N,...] [--threads N]\n"
-     "                    [--format table|json|svg]\n" CLAIMS_USAGE},
-    {"dedupe", lk_command_dedupe, 1, 1, "--threshold --groups --device --threads --format " CLAIMS,
-     "DIR --threshold T [--groups] [--device auto|cpu|cuda:N,...] [--threads N]\n"
-     "                    [--format table|csv|json]\n" CLAIMS_USAGE},
-    {"list", lk_command_list, 1, 1, "--format", "DIR [--format table|csv]"},
-    {"stat", lk_command_stat, 1, 1, "", "DIR"},
-    {"check", lk_command_check, 1, 1, "", "DIR"},
-    {"export", lk_command_export, 1, 2, "--npy --labels " CLAIMS,
-     "DIR FILE.lkg | --npy FILE.npy --labels FILE.csv\n" CLAIMS_USAGE},
-    {"import", lk_command_import, 2, 2, "--policy --calibration --audit --audit-key",
-     "DIR FILE.lkg [--policy FILE [--calibration FILE] [--audit FOLDER [--audit-key FILE]]]"},
-    {"alias", lk_command_alias, 2, 2, "", "NAME DIR"},
-    {"policy check", lk_command_policy_check, 1, 1, "", "FILE"},
-    {"policy explain", lk_command_policy_explain, 1, 1,
-     "--operation --purpose --actor --jurisdiction --gallery --case --case-probes --authorisation --granted "
-     "--pending-since --signed --metric --model --probes --threshold -k --at --format",
-     "FILE --operation OP [--purpose P] [--actor A] [--signed] [--jurisdiction J] [--gallery G]\n"
-     "                    [--case C] [--case-probes N] [--authorisation W] [--granted | --pending-since DATE]\n"
-     "                    [--metric cosine|ip|l2] [--model NAME]\n"
-     "                    [--probes N] [--threshold T] [-k N] [--at DATE] [--format table|json]"},
-    {"serve", lk_command_serve, 1, LK_WORDS_MOST,
-     "--redis --password-file --device --threads --batch --max-queue-delay-us --policy --calibration --audit "
-     "--audit-key --lost-audit-log --follow --replicas",
-     "DIR... --redis unix:PATH|redis[s]://[USER@]HOST[:PORT],...[/DB]|\n"
-     "                            redis[s]+sentinel://[USER@]HOST[:PORT],.../MASTER[/DB]\n"
-     "                    [--password-file FILE]\n"
-     "                    [--device auto|cpu|cuda:N,...] [--threads N] [--batch PROBES] [--max-queue-delay-us N]\n"
-     "                    [--policy FILE [--calibration FILE]] [--audit FOLDER [--audit-key FILE]]\n"
-     "                    [--lost-audit-log] [--follow] [--replicas N]"},
-    {"submit", lk_command_submit, 1, 1,
-     "--redis --password-file --gallery -k --threshold --by --fuse --tags --mask --keys --subjects --format --model "
-     "--priority --ttl "
-     "--timeout --job-probes --deployment " CLAIMS,
-     "PROBES --redis URL --gallery NAME [-k 10] [--threshold T] [--by template|subject]\n"
-     "                    [--fuse max|mean] [--tags BITS] [--mask BITS] [--keys FILE] [--subjects FILE]\n"
-     "                    [--model NAME] [--priority hi|lo] [--ttl MS] [--timeout S] [--job-probes 64]\n"
-     "                    [--format table|csv|json]\n"
-     "                    [--password-file FILE]\n" CLAIMS_USAGE " [--deployment ID]"},
-    {"audit verify", lk_command_audit_verify, 1, 1, "--head --key", "PATH [--head FILE] [--key PUBLIC]"},
-    {"audit show", lk_command_audit_show, 1, 1, "--format", "PATH [--format table|json]"},
-    {"audit head", lk_command_audit_head, 1, 1, "--key", "PATH [--key SECRET]"},
-    {"key", lk_command_key, 1, 1, "", "FILE"},
+    {"create", lk_command_create},
+    {"bind", lk_command_bind},
+    {"enroll", lk_command_enroll},
+    {"delete", lk_command_delete},
+    {"tag", lk_command_tag},
+    {"expire", lk_command_expire},
+    {"compact", lk_command_compact},
+    {"identify", lk_command_identify},
+    {"verify", lk_command_verify},
+    {"evaluate", lk_command_evaluate},
+    {"dedupe", lk_command_dedupe},
+    {"list", lk_command_list},
+    {"stat", lk_command_stat},
+    {"check", lk_command_check},
+    {"export", lk_command_export},
+    {"import", lk_command_import},
+    {"alias", lk_command_alias},
+    {"policy check", lk_command_policy_check},
+    {"policy explain", lk_command_policy_explain},
+    {"serve", lk_command_serve},
+    {"submit", lk_command_submit},
+    {"status", lk_command_status},
+    {"audit verify", lk_command_audit_verify},
+    {"audit show", lk_command_audit_show},
+    {"audit head", lk_command_audit_head},
+    {"key", lk_command_key},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -103,19 +56,27 @@ enum { LEAVE_US = 300000 }; /* after the first signal: how long a client may tak
 
 enum { EXIT_SIGNAL = 128 }; /* and the signal's number, as shells have it */
 
-static atomic_bool stop, reload;
+static atomic_bool stop, reload, busy;
+
+static volatile sig_atomic_t caught; /* the signal */
 
 static lk_give_up give_up;
 
 static lk_search_control search;
 
-/* Whoever asks twice to stop will not wait. */
+static lk_answer_file answer; /* --output */
+
+/* A command that has begun nothing is ended here; and whoever asks twice to stop will not wait. */
 static void on_signal(int signal) {
   if (signal == SIGHUP) {
     atomic_store(&reload, true);
     return;
   }
-  if (atomic_exchange(&stop, true)) _exit(EXIT_SIGNAL + signal);
+  if (atomic_exchange(&stop, true) || !atomic_load(&busy)) {
+    if (answer.fresh[0] != '\0') unlink(answer.fresh);
+    _exit(EXIT_SIGNAL + signal);
+  }
+  caught = signal;
   atomic_store(&give_up, lk_clock_us() + LEAVE_US);
   lk_search_cancel(&search);
 }
@@ -129,6 +90,94 @@ static void catch_signals(bool serves) {
   signal(SIGXFSZ, SIG_IGN); /* and likewise a file at its size limit */
 }
 
+static bool has_no_reader(void) {
+  struct pollfd pipe = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  return poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR) != 0;
+}
+
+/* LK_EIO: the output could not be written. Where its reader has gone, as `head` does, that ends the process as it ends
+ * others, without a word. */
+static lk_status flush_output(lk_error *error) {
+  bool failed = ferror(stdout) != 0;
+  errno = 0;
+  if (fflush(stdout) == 0 && !failed) return LK_OK;
+  if (errno == EPIPE || has_no_reader()) {
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+  }
+  return lk_fail(error, LK_EIO, "cannot write the output: %s", strerror(errno != 0 ? errno : EIO));
+}
+
+static int end(int code, bool hangs) {
+  fflush(stderr);
+  if (hangs) _exit(code);
+  return code;
+}
+
+static int exit_code(lk_status status) {
+  return status == LK_EINVAL ? EXIT_USAGE : status == LK_EPOLICY ? EXIT_REFUSED : EXIT_FAILED;
+}
+
+/* The error is the last line. */
+static int fail_usage(const char *command, const char *why) {
+  lk_printable_line(stderr, "`likeness%s%s --help` tells more", command[0] != '\0' ? " " : "", command);
+  lk_printable_line(stderr, "likeness%s%s: %s", command[0] != '\0' ? " " : "", command, why);
+  return EXIT_USAGE;
+}
+
+static lk_status run_to_stdout(int i, const lk_options *options, const lk_streams *streams, lk_error *error) {
+  lk_error unwritten;
+  lk_status status = commands[i].run(options, streams, error);
+  if (flush_output(&unwritten) == LK_OK || (status != LK_OK && status != LK_EIO)) return status;
+  *error = unwritten;
+  return LK_EIO;
+}
+
+static lk_status run_into_file(int i, const lk_options *options, lk_streams *streams, lk_error *error) {
+  lk_status status = lk_answer_file_open(options->output, &answer, error);
+  if (status != LK_OK) return status;
+  streams->out = answer.stream;
+  status = commands[i].run(options, streams, error);
+  if (status == LK_OK || (status == LK_EIO && ferror(answer.stream))) return lk_answer_file_finish(&answer, error);
+  lk_answer_file_drop(&answer);
+  return status;
+}
+
+/* The last operand, and lists. */
+static lk_status take_stdin(lk_options *options, lk_error *error) {
+  const char **const names[] = {&options->words[options->words_count - 1], &options->labels, &options->keys,
+                                &options->subjects};
+  return lk_standard_input_take(names, sizeof names / sizeof names[0], error);
+}
+
+static int run(int i, const lk_guide *guide, lk_options *options) {
+  lk_error error = {0};
+  bool hangs = false, serves = commands[i].run == lk_command_serve;
+  atomic_store(&busy, serves);
+  catch_signals(serves);
+  lk_streams streams = {.out = stdout,
+                        .log = stderr,
+                        .stop = &stop,
+                        .busy = &busy,
+                        .give_up = &give_up,
+                        .search = &search,
+                        .reload = &reload,
+                        .hangs = &hangs};
+  lk_status status = guide->reads_stdin ? take_stdin(options, &error) : LK_OK;
+  if (status == LK_OK && options->output != NULL)
+    status = run_into_file(i, options, &streams, &error);
+  else if (status == LK_OK)
+    status = run_to_stdout(i, options, &streams, &error);
+  if (status == LK_OK) return end(EXIT_DONE, hangs);
+  if (status == LK_EINVAL) return end(fail_usage(guide->name, error.text), hangs);
+  bool interrupted = caught != 0 && !serves;
+  lk_printable_line(stderr, "likeness %s: %s", guide->name,
+                    interrupted             ? "interrupted"
+                    : error.text[0] != '\0' ? error.text
+                                            : lk_status_words(status));
+  return end(interrupted ? EXIT_SIGNAL + caught : exit_code(status), hangs);
+}
+
 /* The number of arguments that form the command's name (one word each); 0 if the arguments do not begin with it. */
 static int match(const char *name, int count, char **arguments) {
   for (int taken = 0; taken < count; taken++) {
@@ -140,83 +189,97 @@ static int match(const char *name, int count, char **arguments) {
   return 0;
 }
 
-/* Prints the usage of all commands (`word` NULL), or of those whose name is `word` or begins with the word `word`.
- * Returns `status`. */
-static int show_usage(FILE *to, const char *word, int status) {
-  size_t length = word != NULL ? strlen(word) : 0;
-  if (word == NULL) fputs("Likeness: exact 1:N search over galleries of embeddings.\n\n", to);
-  fputs("usage:\n", to);
-  for (int i = 0; i < COMMANDS; i++) {
-    const char *name = commands[i].name;
-    if (word == NULL || (strncmp(word, name, length) == 0 && (name[length] == ' ' || name[length] == '\0')))
-      fprintf(to, "  likeness %-8s %s\n", name, commands[i].usage);
-  }
-  if (word == NULL)
-    fputs("\nVECTORS and PROBES are files of vectors: .npy, .npz, .h5, .csv, .fvecs, .bvecs, .fbin and others; "
-          "FILE:NAME is\n"
-          "one array of several. --labels names a csv, .npy, .npz or .txt file. --keys and --subjects name text files "
-          "with\n"
-          "one key or subject per line; only those templates are searched or changed. -- ends the options.\n",
-          to);
-  return status;
+/* The command that the words begin with; -1: none. `taken`: how many of them are its name. */
+static int find_command(int count, char **words, int *taken) {
+  for (int i = 0; i < COMMANDS; i++)
+    if ((*taken = match(commands[i].name, count, words)) > 0) return i;
+  return -1;
 }
 
-static int end(int code, bool hangs) {
-  fflush(stderr);
-  if (hangs) _exit(code);
-  return code;
+static bool begins_group(const char *word) {
+  size_t length = strlen(word);
+  for (int i = 0; i < COMMANDS; i++)
+    if (strncmp(commands[i].name, word, length) == 0 && commands[i].name[length] == ' ') return true;
+  return false;
 }
 
-static int run(int i, const lk_options *options) {
-  lk_error error = {0};
-  bool hangs = false;
-  catch_signals(commands[i].run == lk_command_serve);
-  const lk_streams streams = {.out = stdout,
-                              .log = stderr,
-                              .stop = &stop,
-                              .give_up = &give_up,
-                              .search = &search,
-                              .reload = &reload,
-                              .hangs = &hangs};
-  lk_status status = commands[i].run(options, &streams, &error);
-  if ((fflush(stdout) != 0 || ferror(stdout)) && status == LK_OK)
-    status = lk_fail(&error, LK_EIO, "cannot write the output");
-  if (status == LK_OK) return end(EXIT_DONE, hangs);
-  lk_printable_line(stderr, "likeness %s: %s", commands[i].name,
-                    error.text[0] != '\0' ? error.text : lk_status_words(status));
-  return end(status == LK_EINVAL ? EXIT_USAGE : EXIT_FAILED, hangs);
-}
-
-/* A word that begins several commands' names, such as `policy`, prints the usage of those commands only. */
 static int refuse_command(int count, char **words) {
-  size_t length = strlen(words[0]);
-  for (int i = 0; i < COMMANDS; i++) {
-    if (strncmp(commands[i].name, words[0], length) != 0 || commands[i].name[length] != ' ') continue;
-    lk_printable_line(stderr, "likeness: unknown command '%s%s%s'", words[0], count > 1 ? " " : "",
-                      count > 1 ? words[1] : "");
-    return show_usage(stderr, words[0], EXIT_USAGE);
-  }
-  lk_printable_line(stderr, "likeness: unknown command '%s'", words[0]);
-  return show_usage(stderr, NULL, EXIT_USAGE);
+  bool in_group = begins_group(words[0]);
+  const char *group = in_group ? words[0] : "";
+  if (in_group && count == 1) return fail_usage(group, "which one? A second word is missing");
+  char name[64];
+  lk_error why;
+  snprintf(name, sizeof name, "%s%s%s", words[0], in_group ? " " : "", in_group ? words[1] : "");
+  const char *nearest = lk_guide_nearest(name);
+  if (nearest != NULL && strcmp(nearest, name) == 0) nearest = NULL; /* its two words came as one */
+  lk_fail(&why, LK_EINVAL, "unknown command '%s'%s%s%s", name, nearest != NULL ? "; did you mean '" : "",
+          nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
+  return fail_usage(group, why.text);
+}
+
+static bool asks_for_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
+
+static int end_help(void) {
+  lk_error error;
+  if (flush_output(&error) == LK_OK) return EXIT_DONE;
+  lk_printable_line(stderr, "likeness: %s", error.text);
+  return EXIT_FAILED;
+}
+
+/* `likeness help WORDS`. */
+static int help(int count, char **words) {
+  int taken, i = find_command(count, words, &taken);
+  if (count == 0)
+    lk_help_overview(stdout);
+  else if (i >= 0)
+    lk_help_command(stdout, lk_guide_of(commands[i].name));
+  else if (count > 1 || lk_help_group(stdout, words[0]) == 0)
+    return refuse_command(count, words);
+  return end_help();
+}
+
+static int write_guide(const char *folder) {
+  lk_error error;
+  if (lk_guide_write_files(folder, &error) == LK_OK) return EXIT_DONE;
+  lk_printable_line(stderr, "likeness: %s", error.text);
+  return EXIT_FAILED;
+}
+
+static int check_words(const lk_guide *guide, const lk_options *options) {
+  char why[128];
+  if (options->words_count < guide->words_least)
+    snprintf(why, sizeof why, "an operand is missing: %s", guide->operands);
+  else if (options->words_count > guide->words_most)
+    snprintf(why, sizeof why, "there is an operand too many: %.64s", options->words[guide->words_most]);
+  else
+    return EXIT_DONE;
+  return fail_usage(guide->name, why);
+}
+
+static int begin(int count, char **words) {
+  int taken, i = find_command(count, words, &taken);
+  if (i < 0 && count == 2 && begins_group(words[0]) && asks_for_help(words[1])) return help(1, words);
+  if (i < 0) return refuse_command(count, words);
+  const lk_guide *guide = lk_guide_of(commands[i].name);
+  lk_options options;
+  lk_error error;
+  if (lk_options_parse(count - taken, words + taken, guide, &options, &error) != LK_OK)
+    return fail_usage(guide->name, error.text);
+  if (options.help) return help(taken, words);
+  int wrong = check_words(guide, &options);
+  return wrong != EXIT_DONE ? wrong : run(i, guide, &options);
 }
 
 int main(int count, char **arguments) {
-  if (count < 2) return show_usage(stderr, NULL, EXIT_USAGE);
-  if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "help") == 0)
-    return show_usage(stdout, NULL, EXIT_DONE);
-  if (strcmp(arguments[1], "--version") == 0) return puts("likeness " LK_VERSION) < 0 ? EXIT_FAILED : EXIT_DONE;
-  for (int i = 0; i < COMMANDS; i++) {
-    int taken = match(commands[i].name, count - 1, arguments + 1);
-    if (taken == 0) continue;
-    lk_options options;
-    lk_error error;
-    if (lk_options_parse(count - 1 - taken, arguments + 1 + taken, commands[i].options, &options, &error) != LK_OK) {
-      lk_printable_line(stderr, "likeness %s: %s", commands[i].name, error.text);
-      return show_usage(stderr, commands[i].name, EXIT_USAGE);
-    }
-    if (options.words_count < commands[i].words_least || options.words_count > commands[i].words_most)
-      return show_usage(stderr, commands[i].name, EXIT_USAGE);
-    return run(i, &options);
+  signal(SIGPIPE, SIG_IGN);
+  if (count < 2) return fail_usage("", "which command?");
+  const char *first = arguments[1];
+  if (asks_for_help(first)) return help(0, NULL);
+  if (strcmp(first, "help") == 0) return help(count - 2, arguments + 2);
+  if (strcmp(first, "--version") == 0) {
+    lk_version_print(stdout);
+    return end_help();
   }
-  return refuse_command(count - 1, arguments + 1);
+  if (strcmp(first, "--write-guide") == 0 && count == 3) return write_guide(arguments[2]);
+  return begin(count - 1, arguments + 1);
 }

@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "base/timestamp.h"
+#include "engine/cli/guide/help.h"
 
 typedef lk_status read_value(const char *value, void *to, lk_error *error);
 
@@ -172,6 +173,7 @@ static const struct {
     {"--never", read_flag, offsetof(lk_options, never)},
     {"--npy", read_text, offsetof(lk_options, npy)},
     {"--operation", read_text, offsetof(lk_options, operation)},
+    {"--output", read_text, offsetof(lk_options, output)},
     {"--password-file", read_text, offsetof(lk_options, password_file)},
     {"--pending-since", read_text, offsetof(lk_options, pending_since)},
     {"--policy", read_text, offsetof(lk_options, policy)},
@@ -194,30 +196,51 @@ static const struct {
     {"--unless-match", read_float, offsetof(lk_options, match_threshold)},
 };
 
-/* Whether `name` (of `length` bytes) is a word of the space-separated list. */
-static bool is_listed(const char *list, const char *name, size_t length) {
-  for (const char *at = list; (at = strstr(at, name)) != NULL; at += length)
-    if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
-  return false;
+enum { KNOWN = sizeof known / sizeof known[0] };
+
+/* The length of an option's name: `--name=value` ends it, and so does the first letter of `-kvalue`. */
+static size_t name_length(const char *argument) {
+  return argument[1] != '-' && argument[2] != '=' ? 2 : strcspn(argument, "=");
 }
 
-static lk_status read_option(int count, char *const *arguments, int *at, const char *allowed, lk_options *options,
+static lk_status refuse_option(const lk_guide *guide, const char *argument, lk_error *error) {
+  size_t length = argument[1] == '-' ? name_length(argument) : strlen(argument);
+  const char *nearest = lk_guide_nearest_option(guide, argument, length);
+  if (nearest == NULL) return lk_fail(error, LK_EINVAL, "unknown option %.*s", (int)length, argument);
+  return lk_fail(error, LK_EINVAL, "unknown option %.*s; did you mean %s?", (int)length, argument, nearest);
+}
+
+static const lk_guide_option *find_option(const lk_guide *guide, const char *name, size_t length) {
+  const lk_guide_option *option;
+  for (int i = 0; (option = lk_guide_option_at(guide, i)) != NULL; i++)
+    if (strlen(option->name) == length && memcmp(option->name, name, length) == 0) break;
+  return option;
+}
+
+/* What follows the name in the same argument, or is the next one. NULL: nothing does. */
+static const char *value_of(const char *argument, size_t length, bool is_flag, int count, char *const *arguments,
+                            int *at) {
+  if (argument[length] == '=') return argument + length + 1;
+  if (argument[length] != '\0') return argument + length;
+  return is_flag || *at + 1 == count ? NULL : arguments[++*at];
+}
+
+static lk_status read_option(int count, char *const *arguments, int *at, const lk_guide *guide, lk_options *options,
                              lk_error *error) {
-  const char *argument = arguments[*at], *equals = strchr(argument, '=');
-  size_t length = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
-  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-    if (strlen(known[i].name) != length || memcmp(known[i].name, argument, length) != 0) continue;
-    if (!is_listed(allowed, known[i].name, length)) break;
-    bool takes_next = equals == NULL && known[i].read != read_flag;
-    if (takes_next && *at + 1 == count) return lk_fail(error, LK_EINVAL, "%s needs a value", argument);
-    const char *value = equals != NULL ? equals + 1 : takes_next ? arguments[++*at] : NULL;
-    lk_status status = known[i].read(value, (char *)options + known[i].offset, error);
-    return status == LK_OK ? LK_OK : lk_fail(error, status, "%s: %s", known[i].name, error != NULL ? error->text : "");
-  }
-  return lk_fail(error, LK_EINVAL, "unknown option %.*s", (int)length, argument);
+  const char *argument = arguments[*at];
+  size_t length = name_length(argument);
+  const lk_guide_option *option = find_option(guide, argument, length);
+  int i = 0;
+  while (i < KNOWN && option != NULL && strcmp(known[i].name, option->name) != 0) i++;
+  if (option == NULL || i == KNOWN) return refuse_option(guide, argument, error);
+  bool is_flag = known[i].read == read_flag;
+  const char *value = value_of(argument, length, is_flag, count, arguments, at);
+  if (value == NULL && !is_flag) return lk_fail(error, LK_EINVAL, "%s needs a value", option->name);
+  lk_status status = known[i].read(value, (char *)options + known[i].offset, error);
+  return status == LK_OK ? LK_OK : lk_fail(error, status, "%s: %s", option->name, error != NULL ? error->text : "");
 }
 
-lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
+lk_status lk_options_parse(int count, char *const *arguments, const lk_guide *guide, lk_options *options,
                            lk_error *error) {
   *options = (lk_options){.k = 10,
                           .rank = 1,
@@ -234,12 +257,14 @@ lk_status lk_options_parse(int count, char *const *arguments, const char *allowe
                           .max_queue_delay_us = 0};
   lk_status status = LK_OK;
   bool ended = false; /* by "--": what follows are operands */
-  for (int i = 0; status == LK_OK && i < count; i++) {
+  for (int i = 0; status == LK_OK && i < count && !options->help; i++) {
     const char *argument = arguments[i];
     if (!ended && strcmp(argument, "--") == 0) {
       ended = true;
+    } else if (!ended && (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)) {
+      options->help = true;
     } else if (!ended && argument[0] == '-' && argument[1] != '\0') {
-      status = read_option(count, arguments, &i, allowed, options, error);
+      status = read_option(count, arguments, &i, guide, options, error);
     } else if (options->words_count == LK_WORDS_MOST) {
       status = lk_fail(error, LK_EINVAL, "more than %d operands", LK_WORDS_MOST);
     } else {
@@ -257,13 +282,21 @@ lk_status lk_options_check_k(const lk_options *options, lk_error *error) {
 
 lk_status lk_options_check_format(const lk_options *options, const char *formats, lk_error *error) {
   const char *name = format_names[options->format];
-  if (is_listed(formats, name, strlen(name))) return LK_OK;
+  if (strstr(formats, name) != NULL) return LK_OK;
   return lk_fail(error, LK_EINVAL, "--format: this command does not write '%s'; it writes %s", name, formats);
 }
 
 lk_status lk_options_timestamp(const char *option, const char *value, int64_t *ms, lk_error *error) {
   const char *fault = lk_timestamp_parse(lk_text_of(value), ms);
   return fault == NULL ? LK_OK : lk_fail(error, LK_EINVAL, "%s: '%s' %s", option, value, fault);
+}
+
+lk_status lk_options_address(const lk_options *options, lk_address *address, lk_error *error) {
+  if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is missing: the address of the queue");
+  lk_status status = lk_address_parse(options->redis, address, error);
+  if (status == LK_OK && options->password_file != NULL)
+    status = lk_address_read_password(options->password_file, address, error);
+  return status;
 }
 
 static lk_text text_or_none(const char *text) { return lk_text_of(text != NULL ? text : ""); }
@@ -284,12 +317,4 @@ lk_status lk_options_claims(const lk_options *options, lk_claims *claims, lk_sig
   if (status != LK_OK || options->sign == NULL) return status;
   claims->key = key;
   return lk_signing_key_read_secret(options->sign, key, error);
-}
-
-lk_status lk_options_address(const lk_options *options, lk_address *address, lk_error *error) {
-  if (options->redis == NULL) return lk_fail(error, LK_EINVAL, "--redis is missing: the address of the queue");
-  lk_status status = lk_address_parse(options->redis, address, error);
-  if (status == LK_OK && options->password_file != NULL)
-    status = lk_address_read_password(options->password_file, address, error);
-  return status;
 }

@@ -4,7 +4,7 @@
 
 #include <likeness/likeness.h>
 #include <likeness/signing_key.h>
-
+#include "engine/cli/guide/commands.h"
 #include "engine/queue/address.h"
 
 typedef enum lk_format { LK_TABLE, LK_CSV, LK_JSON, LK_SVG } lk_format;
@@ -20,13 +20,13 @@ typedef struct lk_options {
   lk_metric metric;
   lk_store store;
   lk_fusion fusion;
-  const char *model, *labels, *npy, *key_column, *device, *subject, *keys, *subjects, *head, *key, *redis,
+  const char *model, *labels, *npy, *output, *key_column, *device, *subject, *keys, *subjects, *head, *key, *redis,
       *password_file, *gallery, *priority;
   const char *calibration, *policy, *audit, *audit_key, *sign, *deployment;
   float threshold;       /* -INFINITY: not given */
   double fpir;           /* NaN: not given */
   float match_threshold; /* NaN: not given */
-  bool by_subject, stats, groups, lost_audit_log, never, replace, has_tags, has_mask, follow;
+  bool help, by_subject, stats, groups, lost_audit_log, never, replace, has_tags, has_mask, follow;
   const char *operation, *purpose, *actor, *jurisdiction, *case_id, *authorisation, *pending_since, *at;
   bool is_signed, granted;
   uint32_t probes;
@@ -34,9 +34,9 @@ typedef struct lk_options {
   lk_format format;
 } lk_options;
 
-/* Reads the arguments after the command's name. `allowed`: the names of its options, separated by spaces. LK_EINVAL
- * names the bad argument. */
-lk_status lk_options_parse(int count, char *const *arguments, const char *allowed, lk_options *options,
+/* Reads the arguments after the command's name, up to --help or -h. LK_EINVAL names the bad argument, and the option
+ * that was probably meant. */
+lk_status lk_options_parse(int count, char *const *arguments, const lk_guide *guide, lk_options *options,
                            lk_error *error);
 
 /* LK_EINVAL: the command does not write this format. `formats`: those it writes, separated by spaces. */

@@ -20,7 +20,7 @@ void lk_render_header(FILE *out, lk_format format) {
 static bool needs_quotes(lk_text text) {
   if (text.length == 0) return false;
   bool quotes = text.bytes[0] == ' ' || text.bytes[text.length - 1] == ' ';
-  for (uint32_t i = 0; i < text.length; i++) quotes = quotes || strchr(",\"\r\n", text.bytes[i]) != NULL;
+  for (uint32_t i = 0; i < text.length; i++) quotes = quotes || strchr(",;\t\"\r\n", text.bytes[i]) != NULL;
   return quotes;
 }
 
@@ -38,6 +38,26 @@ void lk_render_csv_text(FILE *out, lk_text text) {
     if (end < text.length) fputs("\"\"", out);
   }
   if (quotes) fputc('"', out);
+}
+
+bool lk_render_is_csv_text(lk_text text) {
+  const unsigned char *at = (const unsigned char *)text.bytes;
+  for (uint32_t i = 0, length; i < text.length; i += length) {
+    length = lk_text_sequence(at + i, text.length - i);
+    if (length == 0 || at[i] == 0x7f || (at[i] < ' ' && strchr("\t\r\n", at[i]) == NULL) || at[i] == '\0') return false;
+  }
+  return true;
+}
+
+lk_status lk_render_json_text(FILE *out, lk_text text, lk_error *error) {
+  json_t *string = json_stringn(text.bytes != NULL ? text.bytes : "", text.length);
+  if (string == NULL) return lk_fail(error, LK_EFORMAT, "a text is not UTF-8");
+  char *quoted = lk_json_print(string, JSON_ENCODE_ANY);
+  json_decref(string);
+  if (quoted == NULL) return lk_fail_memory(error);
+  lk_printable_json(out, quoted, strlen(quoted));
+  free(quoted);
+  return LK_OK;
 }
 
 lk_score_text lk_render_score(float score, const char *hidden) {

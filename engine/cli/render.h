@@ -29,7 +29,13 @@ typedef struct lk_score_text {
 lk_score_text lk_render_score(float score, const char *hidden);
 json_t *lk_render_score_json(float score);
 
-/* Prints a csv field, quoted if RFC 4180 wants it. On a terminal it is shown by the rule of base/printable.h. */
+/* Prints a csv field, quoted if RFC 4180 wants it, or where `enroll --labels` might read something else. On a terminal
+ * it is shown by the rule of base/printable.h. */
 void lk_render_csv_text(FILE *out, lk_text text);
+/* Whether it is UTF-8 without control characters but tabs and line ends, so that a csv can keep it. */
+bool lk_render_is_csv_text(lk_text text);
+
+/* Prints a text as a string of JSON. LK_ENOMEM; LK_EFORMAT: it is not UTF-8. */
+lk_status lk_render_json_text(FILE *out, lk_text text, lk_error *error);
 
 #endif

@@ -72,14 +72,17 @@ static const struct {
 enum { NAMES = sizeof fields / sizeof fields[0] };
 
 /* The name of that number, the claims' after the others. */
-static const char *name_of(int i) { return i < NAMES ? fields[i].name : lk_claims_name(i - NAMES); }
+static const char *name_of(const void *context, int i) {
+  (void)context;
+  return i < NAMES ? fields[i].name : lk_claims_name(i - NAMES);
+}
 
 static bool is_the_client_s(lk_text name) { return name.length >= 2 && memcmp(name.bytes, "x-", 2) == 0; }
 
 bool lk_field_is_known(lk_text name) {
   if (is_the_client_s(name)) return true;
   for (int i = 0; i < NAMES + LK_CLAIMS_TEXTS; i++)
-    if (lk_text_equal(name, lk_text_of(name_of(i)))) return true;
+    if (lk_text_equal(name, lk_text_of(name_of(NULL, i)))) return true;
   return false;
 }
 
@@ -89,7 +92,7 @@ bool lk_field_belongs(lk_text name, lk_op op) {
   return true;
 }
 
-const char *lk_field_nearest(lk_text name) { return lk_text_nearest(name, name_of, NAMES + LK_CLAIMS_TEXTS); }
+const char *lk_field_nearest(lk_text name) { return lk_text_nearest(name, name_of, NULL, NAMES + LK_CLAIMS_TEXTS); }
 
 const lk_field *lk_field_find(const lk_field_reader *r, const char *name) {
   for (size_t i = r->count; i-- > 0;)

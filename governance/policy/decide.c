@@ -169,7 +169,7 @@ lk_status lk_policy_decide(const lk_policy *policy, const lk_policy_request *req
     return lk_policy_refuse_word(policy, request, claim, error);
   }
   decide_worded(policy, &worded.request, now_ms, calibration, decision);
-  return decision->permitted ? LK_OK : lk_policy_refuse(policy, decision, error);
+  return decision->permitted ? LK_OK : lk_policy_refuse(policy, &worded.request, now_ms, decision, error);
 }
 
 void lk_policy_span(const lk_policy *policy, uint64_t now_ms, uint64_t *since_ms, uint64_t *until_ms) {

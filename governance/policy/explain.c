@@ -42,9 +42,28 @@ lk_status lk_policy_refuse_word(const lk_policy *policy, const lk_policy_request
                  lk_claim_name(claim), lk_text_shown(word), word.bytes, list);
 }
 
-lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *decision, lk_error *error) {
+/* "; no purpose, no actor was given", of what permits select by, or "". A claim is named as a permit first lacks it. */
+static void list_unsaid(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms, char *text,
+                        size_t size) {
+  bool unsaid[LK_CLAIMS] = {false};
+  size_t used = 0;
+  text[0] = '\0';
+  for (uint32_t i = 0; i < policy->rules_count; i++) {
+    lk_match match = lk_rule_match(&policy->rules[i], request, now_ms);
+    if (policy->rules[i].shown.effect == LK_PERMIT && match.kind == LK_MATCH_UNSAID) unsaid[match.claim] = true;
+  }
+  for (lk_claim claim = 0; claim < LK_CLAIMS; claim++)
+    if (unsaid[claim])
+      used = lk_text_append(text, size, used, "%s no %s", used > 0 ? " and" : ";", lk_claim_name(claim));
+  if (used > 0) lk_text_append(text, size, used, " was given");
+}
+
+lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms,
+                           const lk_policy_decision *decision, lk_error *error) {
+  char unsaid[128];
+  list_unsaid(policy, request, now_ms, unsaid, sizeof unsaid);
   if (decision->refused_by < 0)
-    return lk_fail(error, LK_EPOLICY, "no rule of policy '%.*s' permits it", TEXT(policy->name));
+    return lk_fail(error, LK_EPOLICY, "no rule of policy '%.*s' permits it%s", TEXT(policy->name), unsaid);
   const lk_policy_rule *rule = &policy->rules[decision->refused_by].shown;
   return lk_fail(error, LK_EPOLICY, "rule '%.*s' %s: %.*s", TEXT(rule->id), cause_words[decision->cause],
                  TEXT(rule->text));

@@ -118,8 +118,10 @@ void lk_policy_word(const lk_policy_request *request, lk_worded *worded);
 /* Whether the request may use its words; if not, `claim` receives the first that the policy does not list. */
 bool lk_policy_knows(const lk_policy *policy, const lk_policy_request *request, lk_claim *claim);
 
-/* Return LK_EPOLICY and write the reason for a refusal. `decision`: of a rule, or because there is none. */
-lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_decision *decision, lk_error *error);
+/* Return LK_EPOLICY and write the reason for a refusal. `decision`: of a rule, or because there is none; then also what
+ * the request does not say and rules select by. `request`: with its words as they are compared. */
+lk_status lk_policy_refuse(const lk_policy *policy, const lk_policy_request *request, int64_t now_ms,
+                           const lk_policy_decision *decision, lk_error *error);
 lk_status lk_policy_refuse_word(const lk_policy *policy, const lk_policy_request *request, lk_claim claim,
                                 lk_error *error);
 

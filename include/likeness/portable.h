@@ -14,9 +14,10 @@ extern "C" {
  * written is the gallery at one moment. It may be changed and searched meanwhile: changes wait only for copies of the
  * tags, expiries and deletions that were said of rows since their segments were written, 8 bytes a row for each. */
 typedef struct lk_export {
-  const lk_claims *claims; /* may be NULL */
-  lk_progress *progress;   /* counts templates; NULL: none */
-  void *context;           /* of the progress */
+  const lk_claims *claims;          /* may be NULL */
+  lk_progress *progress;            /* counts templates; NULL: none */
+  void *context;                    /* of the progress */
+  const lk_search_control *control; /* ends the export when it is cancelled, with LK_ECANCELLED; NULL: nothing does */
 } lk_export;
 
 /* Writes the gallery into a new file that lk_gallery_import_file reads: all templates that were not deleted and have
@@ -36,9 +37,10 @@ LK_API lk_status lk_gallery_export_arrays(const lk_gallery *gallery, const char 
 
 /* Of lk_gallery_import_file. */
 typedef struct lk_import {
-  const lk_binding *binding; /* as of lk_gallery_create; NULL: none, whatever the exported gallery had */
-  lk_progress *progress;     /* counts templates; NULL: none */
-  void *context;             /* of the progress */
+  const lk_binding *binding;        /* as of lk_gallery_create; NULL: none, whatever the exported gallery had */
+  lk_progress *progress;            /* counts templates; NULL: none */
+  void *context;                    /* of the progress */
+  const lk_search_control *control; /* ends the import when it is cancelled, with LK_ECANCELLED; NULL: nothing does */
 } lk_import;
 
 /* Makes a new gallery in `folder`, as lk_gallery_create does, from a file of lk_gallery_export_file: with its name,

@@ -11,7 +11,9 @@
 #include "index/formats/vector.h"
 #include "index/gallery/authorise.h"
 #include "index/gallery/open.h"
+#include "index/live/enroll.h"
 #include "index/live/fold.h"
+#include "index/live/same_rows.h"
 #include "index/storage/leftovers.h"
 
 enum { NUMBER_ROOM = 21, BAD_ROWS_NAMED = 6 };
@@ -27,6 +29,8 @@ typedef struct enrollment {
   const char **faults;    /* what is wrong with each row; NULL: nothing */
   lk_progress *progress;
   void *progress_context;
+  const lk_search_control *control;
+  uint64_t *enrolled_before;
 } enrollment;
 
 static void report(const enrollment *e, uint64_t rows) {
@@ -207,7 +211,8 @@ static lk_status write_segment(const enrollment *e, uint64_t first, lk_manifest_
                                   .first = first,
                                   .rows = entry->rows,
                                   .templates = templates,
-                                  .faults = e->faults + first};
+                                  .faults = e->faults + first,
+                                  .control = e->control};
     status = lk_segment_write(folder, name, &content, e->pool, &entry->checksum, error);
     if (status == LK_OK) status = check_written(folder, name, entry->checksum, error);
   }
@@ -271,6 +276,17 @@ static lk_status open_folded(const lk_folder *folder, lk_gallery **gallery, lk_e
   return lk_fail(error, LK_EBUSY, "%s: another process has changed this gallery meanwhile", folder->path);
 }
 
+/* Whoever must ask a policy is not told what the gallery has. */
+static void find_same(const enrollment *e) {
+  const lk_gallery *gallery = e->gallery;
+  uint64_t number;
+  if (gallery->manifest.binding.policy != NULL) return;
+  for (uint64_t row = 0; e->labels != NULL && row < e->vectors->rows; row++)
+    if (e->labels[row].key.length > 0) return;
+  if (lk_same_rows_find(gallery->contents->catalog, lk_gallery_shape(gallery), e->vectors, &number))
+    *e->enrolled_before = number;
+}
+
 static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t *numbered_from, lk_error *error) {
   static const lk_policy_request request = {.operation = LK_OPERATION_ENROLL, .k = 1, .threshold = -INFINITY};
   lk_status status = open_folded(folder, &e->gallery, error);
@@ -281,6 +297,7 @@ static lk_status enroll_locked(enrollment *e, const lk_folder *folder, uint64_t 
   if (status == LK_OK) status = lk_pool_open(0, &e->pool, error);
   if (status == LK_OK) {
     report(e, 0);
+    find_same(e);
     status = take_keys(e, error);
     if (status == LK_OK) status = lk_leftovers_remove(folder, &e->gallery->manifest, error);
     if (status == LK_OK) status = write_all(e, error);
@@ -312,8 +329,22 @@ static lk_status fold_journal(const char *folder, lk_error *error) {
 lk_status lk_gallery_enroll(const char *folder, const lk_vectors *vectors, const lk_label *labels,
                             const lk_claims *claims, lk_progress *progress, void *context, uint64_t *numbered_from,
                             lk_error *error) {
-  enrollment e = {
-      .vectors = vectors, .labels = labels, .claims = claims, .progress = progress, .progress_context = context};
+  uint64_t before;
+  return lk_gallery_enroll_under(NULL, folder, vectors, labels, claims, progress, context, numbered_from, &before,
+                                 error);
+}
+
+lk_status lk_gallery_enroll_under(lk_search_control *control, const char *folder, const lk_vectors *vectors,
+                                  const lk_label *labels, const lk_claims *claims, lk_progress *progress, void *context,
+                                  uint64_t *numbered_from, uint64_t *enrolled_before, lk_error *error) {
+  enrollment e = {.vectors = vectors,
+                  .labels = labels,
+                  .claims = claims,
+                  .progress = progress,
+                  .progress_context = context,
+                  .control = control,
+                  .enrolled_before = enrolled_before};
+  *enrolled_before = LK_NEW_ROWS;
   lk_gallery_lock lock;
   lk_status status = fold_journal(folder, error);
   if (status == LK_OK) status = lk_gallery_lock_take(folder, &lock, error);

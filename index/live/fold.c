@@ -122,6 +122,7 @@ static lk_status write_gathered(fold *f, uint32_t rows, lk_error *error) {
   uint64_t checksum;
   lk_manifest_segment_name(id, name);
   lk_segment_content content = lk_gathering_content(&f->gathering, lk_gallery_shape(gallery), 0, rows, name);
+  content.control = f->owner->control;
   lk_status status = lk_segment_write(&gallery->folder, name, &content, NULL, &checksum, error);
   if (status == LK_EBADPROBE) status = lk_fail(error, LK_ECORRUPT, "%s: a row was changed meanwhile", name);
   if (status == LK_OK) status = open_written(f, id, checksum, error);

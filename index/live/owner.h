@@ -13,6 +13,7 @@ struct lk_owner {
   lk_pool *pool;
   lk_journal *journal;
   uint64_t cut_bytes;
+  const lk_search_control *control; /* ends a fold when it is cancelled; NULL: nothing does. Set before the first */
 
   pthread_mutex_t mutex;           /* of what follows */
   pthread_cond_t turned;           /* a turn is over */

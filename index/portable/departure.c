@@ -2,14 +2,20 @@
 
 #include <math.h>
 
+#include "base/fail.h"
+#include "kernels/control.h"
+
 enum { REPORTED = 4096 };
 
 static void report(const lk_departure *d) {
   if (d->order->progress != NULL) d->order->progress(d->order->context, d->done, d->living.count);
 }
 
-void lk_departure_count(lk_departure *departure) {
+lk_status lk_departure_count(lk_departure *departure, lk_error *error) {
+  if (lk_control_is_cancelled(departure->order->control))
+    return lk_fail(error, LK_ECANCELLED, "the export was stopped");
   if (++departure->done % REPORTED == 0) report(departure);
+  return LK_OK;
 }
 
 static lk_status write_living(lk_departure *d, lk_departure_write *write, void *context, uint64_t *epoch,

@@ -24,7 +24,7 @@ typedef lk_status lk_departure_finish(void *context, lk_error *error);
 lk_status lk_departure_run(lk_departure *departure, const lk_gallery *gallery, lk_departure_write *write,
                            lk_departure_finish *finish, void *context, lk_error *error);
 
-/* Counts a template and reports. */
-void lk_departure_count(lk_departure *departure);
+/* Counts a template and reports. LK_ECANCELLED: the export is to end. */
+lk_status lk_departure_count(lk_departure *departure, lk_error *error);
 
 #endif

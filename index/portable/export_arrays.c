@@ -79,8 +79,8 @@ static lk_status add(void *context, const lk_template *template, const void *row
                    "row %" PRIu64
                    ", key '%.*s': its metadata is not text, which a csv cannot keep; a portable file can",
                    e->departure.done, lk_text_shown(template->key), template->key.bytes);
-  lk_departure_count(&e->departure);
-  lk_status status = lk_output_put(&e->npy, row, e->row_bytes, error);
+  lk_status status = lk_departure_count(&e->departure, error);
+  if (status == LK_OK) status = lk_output_put(&e->npy, row, e->row_bytes, error);
   return status == LK_OK ? put_label(e, template, error) : status;
 }
 

@@ -36,8 +36,8 @@ static lk_portable_header header_of(const lk_departure *departure) {
 
 static lk_status add(void *context, const lk_template *template, const void *row, lk_error *error) {
   file_export *e = context;
-  lk_departure_count(&e->departure);
-  return lk_portable_writer_add(&e->writer, template, row, error);
+  lk_status status = lk_departure_count(&e->departure, error);
+  return status == LK_OK ? lk_portable_writer_add(&e->writer, template, row, error) : status;
 }
 
 static lk_status write_file(void *context, lk_departure *departure, lk_error *error) {

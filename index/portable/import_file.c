@@ -50,6 +50,7 @@ static lk_status begin(file_import *i, lk_error *error) {
 static lk_status write_segment(file_import *i, lk_manifest_segment *entry, const char *name, lk_error *error) {
   lk_segment_content content =
       lk_gathering_content(&i->gathering, i->reader.shape, 0, i->gathering.count, i->source->name);
+  content.control = i->source->order->control;
   lk_status status = lk_segment_write(i->folder, name, &content, i->pool, &entry->checksum, error);
   lk_status readable = lk_file_check(i->source->file, i->source->name, error);
   if (readable != LK_OK) return readable;

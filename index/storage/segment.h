@@ -109,13 +109,14 @@ typedef struct lk_segment_content {
    * segments of the same shape keep their bits. */
   const void *const *scattered;
   uint32_t rows;
-  const lk_template *templates; /* one for each row of the segment, by ascending number; an expiry of 0: never */
-  const char **faults;          /* receives what is wrong with each row of the segment; NULL: nothing */
+  const lk_template *templates;     /* one for each row of the segment, by ascending number; an expiry of 0: never */
+  const char **faults;              /* receives what is wrong with each row of the segment; NULL: nothing */
+  const lk_search_control *control; /* ends the writing when it is cancelled; NULL: nothing does */
 } lk_segment_content;
 
 /* Writes a segment file and syncs it. It reads each row once. Under ip and l2 the file has the rows in the order of
- * their lengths. LK_EBADPROBE: the faults say which rows cannot be stored; `error` is not written, and there is no
- * file. */
+ * their lengths. LK_ECANCELLED. LK_EBADPROBE: the faults say which rows cannot be stored; `error` is not written, and
+ * there is no file. */
 lk_status lk_segment_write(const lk_folder *folder, const char *name, const lk_segment_content *content, lk_pool *pool,
                            uint64_t *header_checksum, lk_error *error);
 

@@ -11,6 +11,7 @@
 #include "index/formats/vector.h"
 #include "index/storage/segment.h"
 #include "index/storage/segment_layout.h"
+#include "kernels/control.h"
 
 typedef struct writer {
   const lk_segment_content *content;
@@ -106,6 +107,7 @@ static void take_tile(void *context, uint32_t thread, uint32_t tile) {
   const lk_segment_content *content = w->content;
   uint32_t first = tile * LK_TILE_ROWS, dim = content->vectors.dim, rows = tile_rows(w, tile);
   double *sum = w->sums + (size_t)tile * dim;
+  if (lk_control_is_cancelled(content->control)) return;
   memset(sum, 0, dim * sizeof *sum);
   for (uint32_t r = first; r < first + rows; r++) {
     float *row = thread_rows(w, thread);
@@ -151,6 +153,7 @@ static void code_tile(void *context, uint32_t thread, uint32_t tile) {
   uint32_t first = tile * LK_TILE_ROWS, dim = w->content->vectors.dim, rows = tile_rows(w, tile);
   float *copy = thread_rows(w, thread);
   const float *exact = exact_row(w, first);
+  if (lk_control_is_cancelled(w->content->control)) return;
   if (w->content->store != LK_STORE_F32) {
     for (uint32_t r = 0; r < rows; r++)
       lk_stored_row(w->content->store, exact_row(w, first + r), 0, dim, copy + (size_t)r * dim);
@@ -176,12 +179,18 @@ static void write_mean(void *context, uint32_t thread, uint32_t item) {
   lk_codes_mean(w->sums, w->content->rows, dim, section(w, LK_SECTION_MEAN));
 }
 
-/* False: a row cannot be stored. */
-static bool write_rows(writer *w, uint8_t *moved, lk_pool *pool) {
+static lk_status check_stop(const writer *w, lk_error *error) {
+  if (!lk_control_is_cancelled(w->content->control)) return LK_OK;
+  return lk_fail(error, LK_ECANCELLED, "stopped before all rows were written");
+}
+
+/* LK_EBADPROBE: a row cannot be stored. */
+static lk_status write_rows(writer *w, uint8_t *moved, lk_pool *pool, lk_error *error) {
   uint32_t tiles = tiles_of(w);
   for (uint32_t r = 0; r < w->content->rows; r++) w->order[r].row = r;
   lk_pool_run(pool, tiles, take_tile, w);
-  if (atomic_load(&w->faulty)) return false;
+  lk_status status = check_stop(w, error);
+  if (status != LK_OK || atomic_load(&w->faulty)) return status != LK_OK ? status : LK_EBADPROBE;
   lk_pool_run(pool, 1, write_mean, w);
   if (w->content->metric != LK_COSINE) {
     lk_pool_run(pool, tiles, measure_tile, w);
@@ -189,7 +198,7 @@ static bool write_rows(writer *w, uint8_t *moved, lk_pool *pool) {
     permute_rows(w, moved, w->rows);
   }
   lk_pool_run(pool, tiles, code_tile, w);
-  return true;
+  return check_stop(w, error);
 }
 
 static const lk_template *template_at(const writer *w, uint32_t row) {
@@ -259,12 +268,8 @@ static lk_status fill(writer *w, lk_pool *pool, lk_error *error) {
   w->order = malloc(rows * sizeof *w->order);
   bool reserved =
       hashed != NULL && moved != NULL && w->rows != NULL && w->work != NULL && w->sums != NULL && w->order != NULL;
-  lk_status status = LK_OK;
-  if (!reserved) {
-    status = lk_fail_memory(error);
-  } else if (!write_rows(w, moved, pool)) {
-    status = LK_EBADPROBE;
-  } else {
+  lk_status status = reserved ? write_rows(w, moved, pool, error) : lk_fail_memory(error);
+  if (status == LK_OK) {
     write_catalog(w);
     write_index(w, LK_SECTION_BY_KEY, hashed);
     write_index(w, LK_SECTION_BY_SUBJECT, hashed);

@@ -297,6 +297,25 @@ static int submit_as(const char *url, const char *password) {
                   password, NULL);
 }
 
+/* `likeness status` reads all that it shows. */
+Test(acl, an_admin_sees_the_status) {
+  char url[80], port[16], password[PATH_MAX];
+  strcpy(password, files_path("password"));
+  files_write(password, "secret\n", 7);
+  snprintf(port, sizeof port, "%d", redis_free_port());
+  const char *const tcp[] = {"--port", port, "--bind", "127.0.0.1"};
+  memcpy(redis.more, tcp, sizeof tcp);
+  redis_server_start(&redis, true);
+  make_users();
+  redis_do(&redis, "XGROUP", "CREATE", STREAM, LK_GROUP, "0", "MKSTREAM", NULL);
+  deliver("1-1", "somebody");
+  snprintf(url, sizeof url, "redis://admin@127.0.0.1:%s", port);
+  EXPECT(&client, 0, "", "status", "--redis", url, "--password-file", password);
+  expect_out(&client, "  lo       jobs 1, held 1, oldest ");
+  expect_out(&client, "  worker   somebody");
+  expect_redis("0", "ACL", "LOG", NULL);
+}
+
 /* Worker and client over TCP; a client may not serve. */
 Test(acl, worker_and_client) {
   char url[80], port[16], password[PATH_MAX];

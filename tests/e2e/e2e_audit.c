@@ -36,10 +36,10 @@ static void teardown(void) {
 TestSuite(audit_cli, .init = setup, .fini = teardown);
 
 Test(audit_cli, usage) {
-  EXPECT(&p, 2, "unknown command 'audit'", "audit");
+  EXPECT(&p, 2, "which one? A second word is missing", "audit");
   EXPECT(&p, 2, "unknown command 'audit burn'", "audit", "burn");
-  EXPECT(&p, 2, "usage:", "audit", "verify");
-  EXPECT(&p, 2, "usage:", "audit", "verify", "a", "b");
+  EXPECT(&p, 2, "an operand is missing", "audit", "verify");
+  EXPECT(&p, 2, "there is an operand too many: b", "audit", "verify", "a", "b");
   EXPECT(&p, 2, "--format", "audit", "verify", "a", "--format", "json");
   EXPECT(&p, 2, "--format", "audit", "show", log_folder, "--format", "csv");
   EXPECT(&p, 1, "key: cannot create: File exists", "key", key);

@@ -44,7 +44,7 @@ TestSuite(evaluate, .init = setup, .fini = teardown);
   } while (0)
 
 Test(evaluate, usage) {
-  EVALUATE(2, "usage:", faces);
+  EVALUATE(2, "an operand is missing", faces);
   EVALUATE(2, "--labels is missing", faces, probes);
   EVALUATE(2, "not both", faces, probes, "--labels", csv, "--fpir", "0.01", "--threshold", "0.3");
   EVALUATE(2, "1.01 is outside 0 .. 1", faces, probes, "--labels", csv, "--fpir", "1.01");

@@ -129,7 +129,7 @@ Test(governance, refused_by_default_and_by_rule) {
 Test(governance, submit_says_its_purpose) {
   write_policy(DEMO_PERMIT);
   worker_start(&worker, "--policy", policy, NULL);
-  cr_assert_eq(likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", NULL), 1);
+  cr_assert_eq(likeness(&other, "submit", probes, "--redis", redis.url, "--gallery", "faces", NULL), 3);
   cr_assert_not_null(strstr(process_log(&other), "EPOLICY"), "%s", process_log(&other));
   process_close(&other);
   cr_assert_eq(

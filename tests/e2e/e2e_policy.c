@@ -30,13 +30,13 @@ Test(policy_commands, check) {
 }
 
 Test(policy_commands, usage) {
-  EXPECT(&p, 2, "unknown command 'policy'\nusage:\n  likeness policy check", "policy");
+  EXPECT(&p, 2, "which one? A second word is missing", "policy");
   EXPECT(&p, 2, "unknown command 'policy frob'", "policy", "frob");
   EXPECT(&p, 2, "unknown command 'polic'", "polic");
   EXPECT(&p, 2, "unknown command ''", "");
   EXPECT(&p, 2, "unknown command 'policy check'", "policy check");
-  EXPECT(&p, 2, "usage:", "policy", "check");
-  EXPECT(&p, 2, "usage:", "policy", "check", "a", "b");
+  EXPECT(&p, 2, "an operand is missing", "policy", "check");
+  EXPECT(&p, 2, "there is an operand too many: b", "policy", "check", "a", "b");
   EXPECT(&p, 2, "--operation is missing", "policy", "explain", MORATORIUM);
   EXPECT(&p, 2, "--operation: 'search' is not one of", "policy", "explain", MORATORIUM, "--operation", "search");
   EXPECT(&p, 2, "--at: '2021-02-29' is not a valid date", "policy", "explain", MORATORIUM, "--operation", "verify",

@@ -117,10 +117,10 @@ Test(terminal, csv) {
   cr_assert_eq(likeness(&p, "identify", gallery(), vectors(), "--format", "csv", NULL), 0);
   cr_assert_str_eq(process_out(&p), "probe,rank,key,subject,score\n0,1," KEY "," SUBJECT ",1\n");
   cr_assert_eq(likeness(&p, "list", gallery(), "--format", "csv", NULL), 0);
-  cr_assert_not_null(strstr(process_out(&p), KEY "," SUBJECT ",0," GROUP ",\n"), "%s", process_out(&p));
+  cr_assert_not_null(strstr(process_out(&p), KEY "," SUBJECT ",0," GROUP ",,b" RLO "7\n"), "%s", process_out(&p));
   use_terminal();
   ON_TERMINAL("0,1," KEY_SHOWN "," SUBJECT_SHOWN ",1\n", "identify", gallery(), vectors(), "--format", "csv");
-  ON_TERMINAL(KEY_SHOWN "," SUBJECT_SHOWN ",0,g\\u{202e},\n", "list", gallery(), "--format", "csv");
+  ON_TERMINAL(KEY_SHOWN "," SUBJECT_SHOWN ",0,g\\u{202e},,b\\u{202e}7\n", "list", gallery(), "--format", "csv");
 }
 
 Test(terminal, duplicates) {

@@ -60,6 +60,11 @@ lk_status lk_wire_open(const lk_place *place, bool tls, const lk_deadline *deadl
   return status;
 }
 
+#define TEXT_OF(number) #number
+#define VERSION(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
+const char *lk_wire_library(void) { return VERSION(HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH); }
+
 void lk_wire_close(lk_wire *wire) {
   if (wire == NULL) return;
   redisFree(wire->context);

@@ -19,6 +19,8 @@ typedef struct lk_redis_reply lk_redis_reply;
 /* All of these fail with LK_EIO, or LK_ENOMEM. */
 lk_status lk_wire_open(const lk_place *place, bool tls, const lk_deadline *deadline, lk_wire **wire, lk_error *error);
 void lk_wire_close(lk_wire *wire);
+/* The version of hiredis, static. */
+const char *lk_wire_library(void);
 const lk_place *lk_wire_place(const lk_wire *wire);
 
 /* Keeps the command until it is flushed. */

@@ -42,7 +42,10 @@ static void fail(parse *p, const char *what, lk_text text) {
                       (int)(text.length < 64 ? text.length : 64), text.bytes);
 }
 
-static const char *name_of(int column) { return column_names[column]; }
+static const char *name_of(const void *context, int column) {
+  (void)context;
+  return column_names[column];
+}
 
 static bool is_one_of(lk_text text, const char *const *names) {
   while (*names != NULL && (strlen(*names) != text.length || strncasecmp(text.bytes, *names, text.length) != 0))
@@ -52,7 +55,7 @@ static bool is_one_of(lk_text text, const char *const *names) {
 
 static void refuse_column(parse *p, lk_text title) {
   static const char *const likely_keys[] = {"id", "name", "label", "filename", "file", "path", NULL};
-  const char *nearest = lk_text_nearest(title, name_of, METADATA + 1);
+  const char *nearest = lk_text_nearest(title, name_of, NULL, METADATA + 1);
   int length = (int)(title.length < 64 ? title.length : 64);
   if (p->is_narrow && (nearest == NULL || p->source->key_column != NULL) && !is_one_of(title, likely_keys))
     p->status =

@@ -18,11 +18,23 @@ static const char all[] =
 static lk_options options;
 static lk_error error;
 
+/* Words with spaces between them, as the options of a command. */
+static const lk_guide *guide_of(const char *allowed) {
+  static char names[1000];
+  static lk_guide_option list[80];
+  static lk_guide guide = {.options = list};
+  int count = 0;
+  strcpy(names, allowed);
+  for (char *name = strtok(names, " "); name != NULL; name = strtok(NULL, " ")) list[count++].name = name;
+  list[count].name = NULL;
+  return &guide;
+}
+
 static lk_status parse(const char *allowed, const char *const *words) {
   int count = 0;
   while (words[count] != NULL) count++;
   error.text[0] = '\0';
-  return lk_options_parse(count, (char *const *)words, allowed, &options, &error);
+  return lk_options_parse(count, (char *const *)words, guide_of(allowed), &options, &error);
 }
 
 #define PARSE(...) parse(all, (const char *const[]){__VA_ARGS__, NULL})
@@ -119,7 +131,49 @@ Test(options, unknown_ones) {
   cr_assert_null(strstr(error.text, "red"));
   cr_assert_eq(PARSE("--thresh", "1"), LK_EINVAL, "no abbreviations");
   cr_assert_eq(PARSE("---"), LK_EINVAL);
-  cr_assert_eq(PARSE("-k7"), LK_EINVAL);
+}
+
+Test(options, the_one_that_was_meant) {
+  cr_assert_eq(PARSE("--treshold", "1"), LK_EINVAL);
+  cr_assert_str_eq(error.text, "unknown option --treshold; did you mean --threshold?");
+  cr_assert_eq(PARSE("--max-queue-delay-ms=1"), LK_EINVAL);
+  cr_assert_str_eq(error.text, "unknown option --max-queue-delay-ms; did you mean --max-queue-delay-us?");
+  cr_assert_eq(parse("--keys", (const char *const[]){"--key", "a", NULL}), LK_EINVAL, "of this command only");
+  cr_assert_str_eq(error.text, "unknown option --key; did you mean --keys?");
+  cr_assert_eq(PARSE("--colour"), LK_EINVAL);
+  cr_assert_null(strstr(error.text, "did you mean"));
+}
+
+Test(options, a_letter_and_its_value_in_one_word) {
+  cr_assert(PARSE("-k7") == LK_OK && options.k == 7, "%s", error.text);
+  cr_assert(PARSE("-k=8") == LK_OK && options.k == 8, "%s", error.text);
+  cr_assert(PARSE("-kall") == LK_OK && options.k == LK_K_ALL, "%s", error.text);
+  cr_assert_eq(PARSE("-k7x"), LK_EINVAL);
+  cr_assert_eq(PARSE("-x7"), LK_EINVAL);
+  cr_assert_not_null(strstr(error.text, "-x7"));
+}
+
+Test(options, help) {
+  cr_assert(PARSE("a", "--help", "--no-such") == LK_OK && options.help, "whatever follows");
+  cr_assert(PARSE("-h") == LK_OK && options.help);
+  cr_assert(PARSE("--", "--help") == LK_OK && !options.help && options.words_count == 1);
+  cr_assert(PARSE("--model", "--help") == LK_OK && !options.help);
+  cr_assert_str_eq(options.model, "--help");
+}
+
+/* What the guide lists, a command can read, with a value or without as it says. */
+Test(options, the_guide_names_those_that_can_be_read) {
+  for (const lk_guide *g = lk_guides; g->name != NULL; g++) {
+    const lk_guide_option *o;
+    for (int i = 0; (o = lk_guide_option_at(g, i)) != NULL; i++) {
+      char *const words[] = {(char *)o->name};
+      lk_status status = lk_options_parse(1, words, g, &options, &error);
+      cr_assert_null(strstr(error.text, "unknown"), "%s: %s", g->name, error.text);
+      cr_assert_eq(status == LK_OK, o->value == NULL, "%s %s: a flag takes no value, others need one", g->name,
+                   o->name);
+      error.text[0] = '\0';
+    }
+  }
 }
 
 Test(options, operands_that_look_like_options) {
