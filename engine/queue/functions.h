@@ -36,13 +36,15 @@
  * lk_own: KEYS log, log:state
  *         ARGV nonce, worker, lease in ms, and of what the caller has applied durably: seq, id, hash, term, number
  *              (the template number that it would give next); then perhaps "rebase": a log that was rewound, and
- *              whose lease the caller has, begins anew after the caller's entry
+ *              whose lease the caller has, begins anew after the caller's entry, if it is empty or the caller was its
+ *              last owner, and else has DIVERGED; or "leave": ends the caller's lease, if it has it
  *   OWNER, term, seq, acked   the caller owns the log, which ends at seq; up to acked, all is acknowledged
  *   BEHIND, term, seq         apply up to seq and call again; nobody else can have the log meanwhile
  *   REWOUND, seq, hash        the log ends at this entry: append what follows it and call again, as above; seq 0: the
  *                             log is empty, and the first entry that is appended may be any
  *   DIVERGED, seq, hash       the log ends at this entry, and does not have the caller's
- *   OWNED, worker, ms         another worker has it, for so long unless it renews its lease
+ *   OWNED, worker, ms         another worker has it, for so long unless it renews its lease; or, without a name, has
+ *                             applied more than the log has, or may have, since Redis was just started
  *
  * lk_mutate: KEYS log, log:state, stream of jobs
  *            ARGV group, entry (of the stream), rows, vectors ("": none), then names and values: "op", o, "id", i,
@@ -57,9 +59,9 @@
  *   APPENDED
  *   REFUSED, why
  *
- * lk_acknowledge: KEYS log:state, lists of replies, at least one
+ * lk_acknowledge: KEYS log:state, lists of replies
  *                 ARGV nonce, term, then for each entry, by rising seq: seq, number of its list (from 1), id of the
- *                      job, reply
+ *                      job, reply; or, without lists, nonce, term, seq: up to there there is nothing to answer
  *   ACKNOWLEDGED, pushed, undelivered, acked   entries up to the acked of before are skipped
  *   LOST, worker              the caller does not own the log in this term, or not yet since Redis started; nothing
  *                             was pushed

@@ -93,3 +93,10 @@ void lk_owner_log_acknowledged(lk_owner *owner, uint64_t seq) {
   pthread_mutex_unlock(&owner->mutex);
   lk_fold_if_due(owner);
 }
+
+lk_log_mark lk_owner_log_folded(lk_owner *owner) {
+  lk_owner_take_turn(owner);
+  lk_log_mark mark = owner->gallery->manifest.log.mark;
+  lk_owner_end_turn(owner);
+  return mark;
+}

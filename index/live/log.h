@@ -27,6 +27,9 @@ lk_status lk_owner_log_apply(lk_owner *owner, lk_log_entry *entries, uint32_t co
 /* The last entry that was applied. It is durable. */
 lk_log_mark lk_owner_log_mark(lk_owner *owner);
 
+/* The last entry that was folded: the one before the first that the journals have. seq 0: none was. */
+lk_log_mark lk_owner_log_folded(lk_owner *owner);
+
 /* An entry that the journals still have. */
 typedef struct lk_log_kept {
   lk_log_mark mark;

@@ -5,8 +5,8 @@ local LOG_KEPT_MS = HOUR_MS
 
 -- Takes a job out of the queue that the client has an answer to, or will have: `known` is what is kept of it.
 local function finish_known(part, stream, group, entry, to, known, groups)
-  if known:sub(1, 1) == 'r' then
-    local list, replies = part .. 'r:' .. to, {known:sub(2)}
+  if reply_of(known) then
+    local list, replies = part .. 'r:' .. to, {reply_of(known)}
     local refused = push_replies(list, replies)
     if refused then add_to_dead(part .. 'dead', to, {entry}, refused) else bound_list(part, list, replies) end
   end
@@ -34,7 +34,7 @@ local function mutate(keys, argv)
   if may_not then return may_not end
   local groups = living_groups(part, stream, group, now)
   local known = find_kept(sound_keys(part, to, now), id)
-  if known and known:sub(1, 1) ~= 'q' then return finish_known(part, stream, group, entry, to, known, groups) end
+  if known and is_logged(known) then return finish_known(part, stream, group, entry, to, known, groups) end
   local state = state_of(key)
   local why = log_is_closed(part, state, now)
   if why then return {'EBUSY', tonumber(RETRY_MS), why} end
@@ -53,7 +53,7 @@ end
 -- The replies to entries that were not acknowledged yet, by list, as keep_replies takes them.
 local function unacknowledged(argv, acked)
   local lists = {}
-  for i = 3, #argv, ENTRY do
+  for i = 3, #argv - ENTRY + 1, ENTRY do
     local list = tonumber(argv[i + 1])
     if tonumber(argv[i]) > acked then
       lists[list] = lists[list] or {}
@@ -79,13 +79,13 @@ end
 
 -- Sends the replies to entries of the log that its owner has applied, each once.
 -- KEYS: the log's state, lists of replies. ARGV: nonce, term, then for each entry, by rising seq: seq, number of its list
--- (from 1), the job's id, reply. What it returns stands in functions.h.
+-- (from 1), the job's id, reply; or, without lists, one seq. What it returns stands in functions.h.
 local function acknowledge(keys, argv)
   local key, part, now, state = keys[1], gallery_part(keys[1], 'log:state'), now_ms(), state_of(keys[1])
-  local last = math.max(state.acked, tonumber(argv[#argv - ENTRY + 1]))
+  local last = math.max(state.acked, tonumber(#keys == 1 and argv[3] or argv[#argv - ENTRY + 1]))
   local owns = state.owner == argv[1] and state.term == tonumber(argv[2]) and is_confirmed(part, state)
   if not owns or last > state.seq then return {'LOST', state.worker} end
-  local may_not = forbidden({{'HSET', key, '', ''}, {'RPUSH', keys[2], ''}})
+  local may_not = forbidden({{'HSET', key, '', ''}, {'RPUSH', keys[2] or part .. 'r:', ''}})
   if may_not then return may_not end
   local refused, hashes = refused_lists(keys, 2, #keys), kept_hashes(keys, 2, #keys, part, now)
   local lists, pushed, undelivered = unacknowledged(argv, state.acked), 0, 0
@@ -169,7 +169,10 @@ end
 
 local function acknowledge_fault(keys, argv)
   local part = keys[1] and gallery_part(keys[1], 'log:state')
-  if #keys < 2 then return 'needs at least 2 keys, not ' .. #keys end
+  if #keys < 1 then return 'needs at least 1 key, not ' .. #keys end
+  if #keys == 1 and #argv == 3 then
+    return not part and 'key 1 is not the state of a log' or empty_fault(argv, 1, 1) or numbers_fault(argv, 2, 3)
+  end
   if #argv < 2 + ENTRY or (#argv - 2) % ENTRY ~= 0 then return 'needs 2 arguments and 4 for each entry, not ' .. #argv end
   if not part then return 'key 1 is not the state of a log' end
   for i = 2, #keys do

@@ -1,12 +1,26 @@
 -- The log of a gallery's changes, and who owns it: the one worker that acknowledges what it has applied. Redis may come
 -- back with less than it had, so nothing is added before an owner has compared the log's end with its own journal, in this
--- run of Redis.
+-- run of Redis, and whoever has more than the log is the first to own it.
 
 local ZEROS = ('0'):rep(40)
-local STATE = {'seq', 'hash', 'number', 'term', 'until', 'acked', 'owner', 'worker'}
+local STATE = {'seq', 'hash', 'number', 'term', 'until', 'acked', 'owner', 'worker', 'last_owner'}
 local HEADER = {'seq', 'term', 'prev', 'hash', 'number', 'rows'} -- the first fields of an entry
 
-local confirmed = {} -- by gallery what its owner has seen of the log: owner, term, hash. Gone with this run of Redis
+local APPENDER_MS = 3000 -- of the lease of who appends
+
+local confirmed = {} -- by gallery what its owner has seen of the log: owner, term, hash, run. Gone with this run of Redis
+local claims = {} -- by gallery who has applied most of those who ask: nonce, term, seq, till; run, and when all have asked
+
+local run_looked_ms, run = 0, ''
+
+-- Which run this is. A master that became a replica and is the master again has not seen what others did meanwhile.
+local function this_run()
+  local now = now_ms()
+  if now < run_looked_ms or now >= run_looked_ms + LOOK_EVERY_MS then
+    run_looked_ms, run = now, redis.call('INFO', 'replication'):match('master_replid:(%x+)')
+  end
+  return run
+end
 
 local function digits(number) return string.format('%.0f', number) end
 
@@ -39,7 +53,24 @@ end
 -- Also not, if somebody else than the functions has set the state since.
 local function is_confirmed(part, state)
   local seen = confirmed[part]
-  return seen and state.seq and seen.owner == state.owner and seen.term == state.term and seen.hash == state.hash
+  return seen and state.seq and seen.owner == state.owner and seen.term == state.term and seen.hash == state.hash and
+    seen.run == this_run()
+end
+
+-- Notes the caller's claim. Returns the claim of who has applied most, of those who have asked within a lease: of two
+-- histories, the one that a later owner went on with.
+local function claim_of(part, nonce, term, seq, lease_ms, now)
+  local claim = claims[part]
+  if not claim or claim.run ~= this_run() then
+    claim = {run = this_run(), settles = now + lease_ms, till = 0}
+    claims[part] = claim
+  end
+  for _, name in ipairs({'settles', 'till'}) do claim[name] = math.min(claim[name], now + lease_ms) end
+  local is_gone = claim.nonce == nonce or claim.till <= now
+  if is_gone or term > claim.term or (term == claim.term and seq > claim.seq) then
+    claim.nonce, claim.term, claim.seq, claim.till = nonce, term, seq, now + lease_ms
+  end
+  return claim
 end
 
 -- Whether the log, which is longer, has the caller's last entry, or had it in front of the first one that it has.
@@ -72,6 +103,14 @@ local function entry_forbidden(log, key, part)
   return forbidden({{'XADD', log, '*', '', ''}, {'SET', part .. 'v:1', ''}, {'HSET', key, '', ''}})
 end
 
+-- Ends the caller's lease and claim.
+local function leave(key, part, state, nonce, now)
+  local claim = claims[part]
+  if claim and claim.nonce == nonce then claim.till = now end
+  if state.owner == nonce then redis.call('HSET', key, 'until', digits(now)) end
+  return {'OWNED', '', 0}
+end
+
 -- The other owner's lease. One that ends later than the caller's is from before Redis' clock was set back: it ends with the
 -- caller's.
 local function owned(key, state, now, lease_ms)
@@ -79,50 +118,61 @@ local function owned(key, state, now, lease_ms)
   return {'OWNED', state.worker, math.min(state['until'] - now, lease_ms)}
 end
 
--- Makes a log that has lost entries for good begin anew: it ends where the caller does, all of which is acknowledged, and
--- what it still has is of no use, since nobody can go on from there.
-local function rebase(log, key, part, state, argv)
-  local first = entry_in(log, 'XRANGE', '-', '+')
-  for seq = first and tonumber(first.seq) or 1, first and state.seq or 0 do
-    redis.call('UNLINK', part .. 'v:' .. digits(seq))
-  end
-  redis.call('UNLINK', log)
+-- Why the caller must wait; nil: it need not. Redis may have lost what another worker has applied, so all are given a lease
+-- to ask in; and then who has most of what the log lacks comes first, also before an owner.
+local function must_wait(key, state, claim, nonce, what, now, lease_ms)
+  if claim.settles > now then return {'OWNED', '', claim.settles - now} end
+  if claim.nonce ~= nonce and claim.seq > state.seq then return {'OWNED', '', claim.till - now} end
+  local is_first = what == 'REWOUND' and claim.nonce == nonce
+  if not is_first and state.owner ~= nonce and state['until'] > now then return owned(key, state, now, lease_ms) end
+end
+
+-- Makes a log that has lost entries for good begin anew after the caller's last one. Only where nobody else can have logged
+-- anything: Redis has no log, or one that the caller owned last. What the log still has stays until it is old.
+local function rebase(log, state, argv)
+  local may_not = forbidden({{'XADD', log, '*', '', ''}, {'XDEL', log, '*'}})
+  if may_not then return may_not end
   redis.call('XADD', log, argv[5], 'seq', argv[4]) -- so that ids go on after it
   redis.call('XDEL', log, argv[5])
-  redis.call('HSET', key, 'acked', argv[4])
-  state.seq, state.hash, state.acked = tonumber(argv[4]), argv[6], tonumber(argv[4])
+  state.seq, state.hash = tonumber(argv[4]), argv[6]
 end
 
 -- Becomes the owner of a log, or stays it.
 -- KEYS: the log, its state. ARGV: nonce, the worker's name, ms, and of what the caller has applied durably: seq, id, hash,
--- term, number; then perhaps `rebase`. What it returns stands in functions.h.
+-- term, number; then perhaps `rebase` or `leave`. What it returns stands in functions.h.
 -- Also who must read or append before it can be the owner has the lease, so that nobody else does the same meanwhile.
 local function own(keys, argv)
   local log, key, part, now, state = keys[1], keys[2], gallery_part(keys[1], 'log'), now_ms(), end_of(keys[1], keys[2])
-  local nonce, lease_ms, seq, term, number = argv[1], tonumber(argv[3]), tonumber(argv[4]), argv[7], argv[8]
-  local may_not = forbidden({{'HSET', key, '', ''}})
-  if may_not then return may_not end
-  if state.owner ~= nonce and state['until'] > now then return owned(key, state, now, lease_ms) end
+  local nonce, lease_ms, seq, term = argv[1], tonumber(argv[3]), tonumber(argv[4]), tonumber(argv[7])
+  local wrong = forbidden({{'HSET', key, '', ''}})
+  if wrong then return wrong end
+  if argv[9] == 'leave' then return leave(key, part, state, nonce, now) end
+  local owns = is_confirmed(part, state) and state.owner == nonce and seq <= state.seq
+  local what = owns and 'OWNER' or standing(log, state, seq, argv[5], argv[6])
+  if what == 'DIVERGED' then return {what, state.seq, state.hash} end
+  local claim = claim_of(part, nonce, term, seq, lease_ms, now)
   local lease = {'owner', nonce, 'worker', argv[2], 'until', digits(now + lease_ms)}
-  if is_confirmed(part, state) and state.owner == nonce and seq <= state.seq then
+  if owns then
     redis.call('HSET', key, unpack(lease))
-    return {'OWNER', state.term, state.seq, state.acked}
+    return {what, state.term, state.seq, state.acked}
   end
-  local what = standing(log, state, seq, argv[5], argv[6])
+  local wait = must_wait(key, state, claim, nonce, what, now, lease_ms)
+  if wait then return wait end
   if what == 'REWOUND' and argv[9] and state.owner == nonce then
-    rebase(log, key, part, state, argv)
+    if state.seq > 0 and state.last_owner ~= nonce then return {'DIVERGED', state.seq, state.hash} end
+    wrong = rebase(log, state, argv)
+    if wrong then return wrong end
     what = 'OWNER'
   end
-  if what == 'DIVERGED' then return {what, state.seq, state.hash} end
   if what ~= 'OWNER' then
     redis.call('HSET', key, unpack(lease))
     confirmed[part] = nil
     return {what, what == 'BEHIND' and state.term or state.seq, what == 'BEHIND' and state.seq or state.hash}
   end
-  term, number = math.max(state.term, tonumber(term)) + 1, math.max(state.number, tonumber(number))
-  redis.call('HSET', key, 'seq', digits(seq), 'hash', state.hash, 'term', digits(term), 'number', digits(number),
-             unpack(lease))
-  confirmed[part] = {owner = nonce, term = term, hash = state.hash}
+  term = math.max(state.term, term) + 1
+  redis.call('HSET', key, 'seq', digits(seq), 'hash', state.hash, 'term', digits(term), 'number',
+             digits(math.max(state.number, tonumber(argv[8]))), 'last_owner', nonce, unpack(lease))
+  confirmed[part] = {owner = nonce, term = term, hash = state.hash, run = this_run()}
   return {what, term, seq, state.acked}
 end
 
@@ -160,6 +210,13 @@ local function append_refusal(part, state, nonce, entry, hash)
   if state.seq > 0 and not follows then return 'the log ends at entry ' .. digits(state.seq) end
 end
 
+-- Who appends has the lease as long as it does.
+local function go_on(key, part, state, nonce)
+  local till = now_ms() + APPENDER_MS
+  if till > state['until'] then redis.call('HSET', key, 'until', digits(till)) end
+  if claims[part] and claims[part].nonce == nonce then claims[part].till = till end
+end
+
 -- Appends again what Redis lost, as it was: with its id, and with the note that this job is logged, so that it is not logged
 -- again. KEYS: the log, its state. ARGV: nonce, id, vectors, seq, term, prev, hash, number, rows, fields.
 local function append(keys, argv)
@@ -175,6 +232,7 @@ local function append(keys, argv)
   local id, wrong = write_entry(keys, state, argv[2], entry, argv[3], argv, 10)
   if wrong then return wrong end
   note_logged(part, argv[15], argv[13], entry.seq, tonumber(id:match('^%d+')))
+  go_on(keys[2], part, state, argv[1])
   return {'APPENDED'}
 end
 
@@ -196,7 +254,7 @@ local function own_fault(keys, argv)
   local fault = counts_fault(keys, argv, 2, 2, 8, 9) or log_fault(keys) or empty_fault(argv, 1, 2) or ms_fault(argv, 3) or
     numbers_fault(argv, 4, 7, 8)
   if fault then return fault end
-  if argv[9] and argv[9] ~= 'rebase' then return 'argument 9 is not rebase' end
+  if argv[9] and argv[9] ~= 'rebase' and argv[9] ~= 'leave' then return 'argument 9 is not rebase or leave' end
   if not is_entry(argv[5]) then return 'argument 5 is not the id of an entry' end
   if not is_hash(argv[6]) then return 'argument 6 is not a hash' end
   if (tonumber(argv[4]) == 0) ~= (argv[6] == ZEROS) then return 'argument 6 is not the hash of entry ' .. argv[4] end

@@ -36,8 +36,8 @@ end
 local function earlier(part, to, id, kept, now)
   local found = find_kept(kept, id)
   if not found then return end
-  if found:sub(1, 1) == 'r' then
-    local list, replies = part .. 'r:' .. to, {found:sub(2)}
+  if reply_of(found) then
+    local list, replies = part .. 'r:' .. to, {reply_of(found)}
     local refused = push_replies(list, replies)
     if refused then return redis.error_reply(refused) end
     bound_list(part, list, replies)

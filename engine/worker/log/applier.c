@@ -1,7 +1,5 @@
 #include "engine/worker/log/applier.h"
 
-#include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,14 +8,12 @@
 #include "base/printable.h"
 #include "engine/worker/log/answering.h"
 #include "engine/worker/log/eraser.h"
+#include "engine/worker/log/lease.h"
 #include "engine/worker/log/log_reader.h"
-#include "engine/worker/log/ownership.h"
 #include "engine/worker/log/reader_place.h"
-#include "engine/worker/log/rewinder.h"
 #include "engine/worker/waiting.h"
 
-enum { LEASE_MS = 3000, NONCE_BYTES = 16, PAUSE_US = 100000 };
-static const uint64_t asks_every_us = 500000;
+enum { PAUSE_US = 100000 };
 
 typedef struct applier {
   lk_worker *worker;
@@ -25,9 +21,7 @@ typedef struct applier {
   lk_owner *owner;
   const lk_keys *keys;
   lk_redis_session session;
-  char nonce[2 * NONCE_BYTES + 1];
-  lk_ownership own;
-  uint64_t asked_us;
+  lk_lease lease;
   uint64_t acknowledged; /* as far as is known */
   bool reads;            /* the last turn found entries */
   bool parted;           /* the gallery is out of service, and this log is not applied any more */
@@ -38,14 +32,10 @@ typedef struct applier {
   lk_error logged;
 } applier;
 
-static void say(applier *a, const char *what) {
-  lk_printable_line(a->worker->options->log, "likeness: log: gallery %s: %s", a->keys->gallery, what);
-}
-
 static void say_once(applier *a, const lk_error *error) {
   if (strcmp(a->logged.text, error->text) == 0) return;
   a->logged = *error;
-  say(a, error->text);
+  lk_printable_line(a->worker->options->log, "likeness: log: gallery %s: %s", a->keys->gallery, error->text);
 }
 
 /* It goes on when the worker is started again: then the journal is compared with the log. */
@@ -54,72 +44,22 @@ static void part(applier *a, const lk_error *why) {
   a->parted = true;
 }
 
-static void part_diverged(applier *a, const lk_log_mark *mark) {
+static void part_diverged(applier *a) {
   lk_error error;
-  lk_fail(&error, LK_EINVAL,
-          "its last change, %llu of its log, is not the one that the log in redis has, which ends at %llu; start the "
-          "worker again, and it goes back to the last that both have",
-          (unsigned long long)mark->seq, (unsigned long long)a->own.seq);
+  lk_fail(
+      &error, LK_EINVAL,
+      "its last change, %llu of its log, is not in the log in redis, which ends at %llu; start the worker again, and "
+      "it goes back to the last that both have, or tells that they have none",
+      (unsigned long long)lk_owner_log_mark(a->owner).seq, (unsigned long long)a->lease.own.seq);
   part(a, &error);
 }
 
 /* ---- who owns the log ---- */
 
-static void tell_standing(applier *a, const lk_ownership *before) {
-  bool was = before->standing == LK_STANDING_OWNER, is = a->own.standing == LK_STANDING_OWNER;
-  char line[sizeof a->own.owner + 80];
-  if (is && !was) say(a, "this worker owns the log and answers changes");
-  if (was && !is) say(a, "this worker does not own the log any more");
-  if (a->own.standing != LK_STANDING_OWNED || strcmp(before->owner, a->own.owner) == 0) return;
-  snprintf(line, sizeof line, "%s owns the log; this worker applies it", a->own.owner);
-  say(a, line);
-}
+static bool owns(const applier *a) { return a->lease.own.standing == LK_STANDING_OWNER; }
 
 static void note_answered(applier *a) {
-  if (a->own.standing == LK_STANDING_OWNER) a->acknowledged = a->own.acked;
-}
-
-static lk_status ask(applier *a, uint32_t lease_ms, bool rebases, lk_error *error) {
-  lk_gallery_stat stat;
-  lk_ownership before = a->own;
-  lk_log_mark mark = lk_owner_log_mark(a->owner);
-  lk_gallery_stat_get(lk_owner_gallery(a->owner), &stat);
-  const lk_claimant claimant = {.nonce = a->nonce,
-                                .worker = a->worker->consumer,
-                                .mark = &mark,
-                                .number = stat.next_number,
-                                .lease_ms = lease_ms,
-                                .rebases = rebases};
-  lk_status status = lk_ownership_ask(a->session.redis, a->keys, &claimant, &a->own, error);
-  if (status != LK_OK) return status;
-  a->asked_us = lk_clock_us();
-  note_answered(a);
-  tell_standing(a, &before);
-  return LK_OK;
-}
-
-/* Redis has lost a part of the log that this worker has applied. */
-static lk_status restore(applier *a, lk_error *error) {
-  char line[120];
-  lk_rewound how;
-  uint64_t appended;
-  lk_log_mark mark = lk_owner_log_mark(a->owner);
-  lk_status status = lk_rewinder_append(a->owner, a->session.redis, a->keys, a->nonce, a->own.seq, a->own.hash, &how,
-                                        &appended, error);
-  if (status != LK_OK) return status;
-  if (how == LK_REWOUND_DIVERGED) {
-    part_diverged(a, &mark);
-    return LK_OK;
-  }
-  if (how == LK_REWOUND_APPENDED) {
-    snprintf(line, sizeof line, "redis had lost the end of the log; %llu changes were appended again",
-             (unsigned long long)appended);
-    say(a, line);
-    return ask(a, LEASE_MS, false, error);
-  }
-  say(a, "redis had lost the log, and the journal does not have all of it any more; the log begins anew here, and "
-         "replicas that lack a change must start from an export");
-  return ask(a, LEASE_MS, true, error);
+  if (owns(a)) a->acknowledged = a->lease.own.acked;
 }
 
 /* What the log's owner has acknowledged, may be folded here, too. */
@@ -140,14 +80,12 @@ static void tell_acknowledged(applier *a) {
 }
 
 static lk_status renew(applier *a, lk_error *error) {
-  lk_log_mark mark = lk_owner_log_mark(a->owner);
-  bool reached = a->own.standing == LK_STANDING_BEHIND && mark.seq >= a->own.seq;
-  if (!reached && lk_clock_us() < a->asked_us + asks_every_us) return LK_OK;
-  lk_status status = ask(a, LEASE_MS, false, error);
-  if (status == LK_OK && a->own.standing == LK_STANDING_REWOUND) status = restore(a, error);
-  if (status == LK_OK && a->own.standing == LK_STANDING_DIVERGED) part_diverged(a, &mark);
-  if (status == LK_OK && a->own.standing != LK_STANDING_OWNER) status = learn_acknowledged(a, error);
-  return status;
+  uint64_t asked_us = a->lease.asked_us;
+  lk_status status = lk_lease_renew(&a->lease, a->session.redis, error);
+  note_answered(a);
+  if (status == LK_OK && a->lease.own.standing == LK_STANDING_DIVERGED) part_diverged(a);
+  bool asked = a->lease.asked_us != asked_us;
+  return status == LK_OK && asked && !owns(a) ? learn_acknowledged(a, error) : status;
 }
 
 /* ---- changes ---- */
@@ -188,8 +126,8 @@ static lk_status apply(applier *a, lk_error *error) {
   note_applied(a, applied);
   lk_waiting_note(a->worker, a->number, &mark);
   lk_status answered = LK_OK;
-  if (a->own.standing == LK_STANDING_OWNER && a->acknowledged == before.seq)
-    answered = lk_answering_take(&a->answering, a->session.redis, &a->reading, applied, &a->own, error);
+  if (owns(a) && a->acknowledged == before.seq)
+    answered = lk_answering_take(&a->answering, a->session.redis, &a->reading, applied, &a->lease.own, error);
   note_answered(a);
   if (answered != LK_OK || status == LK_OK) return answered;
   return judge_failure(a, status, &why, error);
@@ -209,22 +147,19 @@ static lk_status read_and_apply(applier *a, lk_error *error) {
   return status;
 }
 
-/* Also what was applied before this worker owned the log, or was started again. */
+/* Also what was applied before this worker owned the log, or was started again. What its journal does not have, because
+ * the gallery is a copy of another one, nobody can answer any more. */
 static lk_status answer_rest(applier *a, lk_error *error) {
-  if (a->own.standing != LK_STANDING_OWNER || a->acknowledged >= lk_owner_log_mark(a->owner).seq) return LK_OK;
-  lk_status status = lk_answering_visit(&a->answering, a->session.redis, a->owner, &a->own, error);
+  uint64_t applied = lk_owner_log_mark(a->owner).seq;
+  if (!owns(a) || a->acknowledged >= applied) return LK_OK;
+  lk_status status = lk_answering_visit(&a->answering, a->session.redis, a->owner, &a->lease.own, error);
+  if (status == LK_OK && owns(a) && a->lease.own.acked < applied)
+    status = lk_ownership_acknowledge(a->session.redis, a->keys, a->lease.nonce, applied, &a->lease.own, error);
   note_answered(a);
   return status;
 }
 
-/* Another worker need not wait until the lease is over. */
-static void leave(applier *a) {
-  lk_error error;
-  bool leases = a->own.standing == LK_STANDING_OWNER || a->own.standing == LK_STANDING_BEHIND ||
-                a->own.standing == LK_STANDING_REWOUND;
-  if (leases && a->session.redis != NULL) ask(a, 1, false, &error);
-  a->own = (lk_ownership){0};
-}
+static void leave(applier *a) { lk_lease_leave(&a->lease, a->session.redis); }
 
 static lk_status take_turn(applier *a, lk_error *error) {
   if (a->parted) {
@@ -267,18 +202,16 @@ void lk_applier_run(lk_worker *worker, uint32_t number) {
     lk_worker_fail(worker, lk_fail_memory(&error), &error);
     return;
   }
-  unsigned char bytes[NONCE_BYTES];
   const lk_worker_options *options = worker->options;
   *a = (applier){.worker = worker,
                  .number = number,
                  .owner = options->owners[number],
                  .keys = &worker->keys[number],
                  .session = lk_worker_session(worker, "log")};
-  randombytes_buf(bytes, sizeof bytes);
-  sodium_bin2hex(a->nonce, sizeof a->nonce, bytes, sizeof bytes);
+  a->lease = lk_lease_of(a->owner, a->keys, worker->consumer, options->log);
   a->eraser = (lk_eraser){.owner = a->owner, .gallery = a->keys->gallery, .log = options->log};
-  a->place = lk_reader_place_of(a->keys, options->folders[number], a->nonce, options->log);
-  lk_answering_open(&a->answering, worker, number, a->nonce, &a->place);
+  a->place = lk_reader_place_of(a->keys, options->folders[number], a->lease.nonce, options->log);
+  lk_answering_open(&a->answering, worker, number, a->lease.nonce, &a->place);
   while (goes_on(worker)) turn(a);
   do turn(a);
   while (a->reads && !lk_give_up_passed(&worker->answers_end));

@@ -24,8 +24,6 @@ typedef struct found {
   bool has_first;     /* the journal has the first entry of all */
   lk_log_mark common; /* the last that both have; zeros: none was found */
   bool ends_in_it;    /* the log's last entry is among them */
-  bool folded;        /* the journal's first entry comes after the log's last one */
-  bool seen;
 } found;
 
 static void copy_text(const lk_redis_reply *text, char hash[LK_LOG_HASH_DIGITS + 1]) {
@@ -86,27 +84,29 @@ static lk_status look_up(const end_of_log *log, const lk_log_mark *mark, bool *h
   return status;
 }
 
-static lk_status visit(void *context, const lk_log_kept *kept, lk_error *error) {
-  found *f = context;
+static lk_status take(found *f, const lk_log_mark *mark, lk_error *error) {
   bool has;
-  if (!f->seen) f->folded = kept->mark.seq > f->log->seq + 1;
-  f->has_first |= kept->mark.seq == 1;
-  f->seen = true;
-  lk_status status = look_up(f->log, &kept->mark, &has, error);
-  if (status == LK_OK && has) f->common = kept->mark;
-  f->ends_in_it |= kept->mark.seq == f->log->seq && strcmp(kept->mark.hash, f->log->hash) == 0;
+  lk_status status = look_up(f->log, mark, &has, error);
+  if (status == LK_OK && has) f->common = *mark;
+  f->has_first |= mark->seq == 1;
+  f->ends_in_it |= mark->seq == f->log->seq && strcmp(mark->hash, f->log->hash) == 0;
   return status;
 }
 
+static lk_status visit(void *context, const lk_log_kept *kept, lk_error *error) {
+  return take(context, &kept->mark, error);
+}
+
 /* A log that only lost its end is appended to later; one that has other changes is believed. */
-static lk_status judge(const found *f, const lk_log_mark *mark, bool *parted, lk_log_mark *common, lk_error *error) {
-  if (f->ends_in_it || f->log->seq == 0 || (mark->seq > f->log->seq && (f->folded || !f->seen))) return LK_OK;
+static lk_status judge(const found *f, bool *parted, lk_log_mark *common, lk_error *error) {
+  if (f->ends_in_it) return LK_OK;
   *parted = true;
   *common = f->common;
   if (f->common.seq > 0 || (f->has_first && f->log->first_seq == 1)) return LK_OK;
   return lk_fail(error, LK_EINVAL,
-                 "the gallery and its log in redis have no change in common: start again from an export of a gallery "
-                 "that follows the log");
+                 "the gallery and its log in redis, %s, have no change in common: start again from an export of a "
+                 "gallery that follows the log",
+                 f->log->keys->log);
 }
 
 static lk_status compare(end_of_log *log, lk_owner *owner, const lk_log_mark *mark, bool *parted, lk_log_mark *common,
@@ -117,8 +117,10 @@ static lk_status compare(end_of_log *log, lk_owner *owner, const lk_log_mark *ma
   status = look_up(log, mark, &has, error);
   if (status != LK_OK || has) return status;
   found f = {.log = log};
-  status = lk_owner_log_visit(owner, 0, visit, &f, error);
-  return status == LK_OK ? judge(&f, mark, parted, common, error) : status;
+  lk_log_mark folded = lk_owner_log_folded(owner);
+  if (folded.seq > 0) status = take(&f, &folded, error);
+  if (status == LK_OK) status = lk_owner_log_visit(owner, 0, visit, &f, error);
+  return status == LK_OK ? judge(&f, parted, common, error) : status;
 }
 
 lk_status lk_log_compare(const lk_address *address, lk_owner *owner, bool *parted, lk_log_mark *common,

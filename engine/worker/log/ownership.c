@@ -60,11 +60,32 @@ lk_status lk_ownership_ask(lk_redis *redis, const lk_keys *keys, const lk_claima
   snprintf(number, sizeof number, "%llu", (unsigned long long)claimant->number);
   const char *hash = mark->seq > 0 ? mark->hash : LK_LOG_NO_HASH;
   const char *const call[] = {LK_OWN, "2",  keys->log, keys->log_state, claimant->nonce, claimant->worker, lease, seq,
-                              id,     hash, term,      number,          "rebase"};
-  size_t count = sizeof call / sizeof call[0] - (claimant->rebases ? 0 : 1);
+                              id,     hash, term,      number,          claimant->wish};
+  size_t count = sizeof call / sizeof call[0] - (claimant->wish != NULL ? 0 : 1);
   lk_redis_reply *reply = NULL;
   lk_status status = lk_functions_call_words(redis, &reply, error, count, call);
   if (status == LK_OK) status = read(reply, ownership, error);
+  lk_redis_reply_free(reply);
+  return status;
+}
+
+lk_status lk_ownership_acknowledge(lk_redis *redis, const lk_keys *keys, const char *nonce, uint64_t seq,
+                                   lk_ownership *ownership, lk_error *error) {
+  char term[24], last[24];
+  size_t length;
+  snprintf(term, sizeof term, "%llu", (unsigned long long)ownership->term);
+  snprintf(last, sizeof last, "%llu", (unsigned long long)seq);
+  const char *const call[] = {LK_ACKNOWLEDGE, "1", keys->log_state, nonce, term, last};
+  lk_redis_reply *reply = NULL;
+  lk_status status = lk_functions_call_words(redis, &reply, error, sizeof call / sizeof call[0], call);
+  if (status != LK_OK) return status;
+  const char *word = lk_redis_reply_string(lk_redis_reply_element(reply, 0), &length);
+  if (word != NULL && strcmp(word, "ACKNOWLEDGED") == 0)
+    ownership->acked = number_at(reply, 3);
+  else if (word != NULL && strcmp(word, "LOST") == 0)
+    *ownership = (lk_ownership){0};
+  else
+    status = lk_redis_reply_unexpected(reply, LK_ACKNOWLEDGE, error);
   lk_redis_reply_free(reply);
   return status;
 }

@@ -31,11 +31,17 @@ typedef struct lk_claimant {
   const lk_log_mark *mark;
   uint64_t number;
   uint32_t lease_ms;
-  bool rebases; /* a log that was rewound, and to which nothing can be appended, begins anew after `mark` */
+  const char *wish; /* NULL; "rebase": a log that was rewound, and to which nothing can be appended, begins anew after
+                       `mark`; "leave": it wants the log no more */
 } lk_claimant;
 
 /* LK_EIO: the connection broke, or Redis said something else. */
 lk_status lk_ownership_ask(lk_redis *redis, const lk_keys *keys, const lk_claimant *claimant, lk_ownership *ownership,
                            lk_error *error);
+
+/* Acknowledges what is left up to `seq` without replies, as the owner. The standing becomes unknown where another
+ * worker owns the log now. LK_EIO. */
+lk_status lk_ownership_acknowledge(lk_redis *redis, const lk_keys *keys, const char *nonce, uint64_t seq,
+                                   lk_ownership *ownership, lk_error *error);
 
 #endif

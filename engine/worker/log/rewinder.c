@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/text.h"
 #include "engine/queue/functions.h"
@@ -12,9 +13,10 @@
 typedef struct rewinder {
   lk_redis *redis;
   const lk_keys *keys;
-  const char *nonce;
-  uint64_t seq; /* where the log ends */
-  const char *hash;
+  const lk_claimant *claimant;
+  const lk_ownership *rewound; /* where the log ends */
+  uint32_t dim;
+  uint64_t asked_us;
   lk_rewound how;
   uint64_t appended;
 } rewinder;
@@ -61,7 +63,7 @@ static lk_status append(rewinder *r, const lk_log_kept *kept, const lk_log_field
   snprintf(term, sizeof term, "%llu", (unsigned long long)kept->mark.term);
   snprintf(number, sizeof number, "%llu", (unsigned long long)kept->number);
   const lk_field *rows = &fields->all[0]; /* lk_log_change_open puts them first */
-  const char *const before[] = {r->keys->log, r->keys->log_state, r->nonce, id};
+  const char *const before[] = {r->keys->log, r->keys->log_state, r->claimant->nonce, id};
   const char *const after[] = {seq, term, kept->prev, kept->mark.hash, number};
   lk_functions_begin(&command, LK_APPEND, "2");
   lk_command_add_words(&command, 4, before);
@@ -80,40 +82,55 @@ static lk_status append(rewinder *r, const lk_log_kept *kept, const lk_log_field
   return status;
 }
 
-static uint32_t dim_of(const lk_log_kept *kept, const lk_log_fields *fields) {
-  const lk_field *dim = lk_log_fields_find(fields, "dim");
-  uint32_t number = 0;
-  for (size_t i = 0; dim != NULL && i < dim->length; i++) number = 10 * number + (uint32_t)(dim->value[i] - '0');
-  return kept->vectors_rows > 0 ? number : 0;
+/* Appending keeps the lease; the way to the first entry that is appended may be long. */
+static lk_status keep_lease(rewinder *r, lk_error *error) {
+  lk_ownership now;
+  uint64_t half_us = 500 * (uint64_t)r->claimant->lease_ms;
+  if (r->appended > 0 || lk_clock_us() < r->asked_us + half_us) return LK_OK;
+  lk_status status = lk_ownership_ask(r->redis, r->keys, r->claimant, &now, error);
+  r->asked_us = lk_clock_us();
+  if (status != LK_OK || (now.standing == LK_STANDING_REWOUND && now.seq == r->rewound->seq)) return status;
+  return lk_fail(error, LK_EBUSY, "the log was changed while the journal was read");
 }
 
-/* The entry at which the log ends comes first, where the journal still has it. */
+/* Of what the journal still has, the entry at which the log ends comes before those that are appended. */
 static lk_status take(void *context, const lk_log_kept *kept, lk_error *error) {
   rewinder *r = context;
   lk_log_fields fields;
   lk_bytes vectors = {0};
-  if (kept->mark.seq == r->seq) {
-    r->how = strcmp(kept->mark.hash, r->hash) == 0 ? LK_REWOUND_APPENDED : LK_REWOUND_DIVERGED;
+  uint64_t seq = r->rewound->seq;
+  lk_status status = keep_lease(r, error);
+  if (status != LK_OK || kept->mark.seq < seq) return status;
+  if (kept->mark.seq == seq) {
+    r->how = strcmp(kept->mark.hash, r->rewound->hash) == 0 ? LK_REWOUND_APPENDED : LK_REWOUND_DIVERGED;
     return LK_OK;
   }
   if (r->how == LK_REWOUND_DIVERGED) return LK_OK;
   if (r->how == LK_REWOUND_FOLDED) {
-    if (r->seq > 0 && (kept->mark.seq != r->seq + 1 || strcmp(kept->prev, r->hash) != 0)) return LK_OK;
+    if (seq > 0 && (kept->mark.seq != seq + 1 || strcmp(kept->prev, r->rewound->hash) != 0)) return LK_OK;
     r->how = LK_REWOUND_APPENDED;
   }
   if (!lk_log_fields_unpack(kept->fields, kept->fields_bytes, &fields) || fields.count < 4)
     return lk_fail(error, LK_ECORRUPT, "entry %llu of the log is not kept as it was",
                    (unsigned long long)kept->mark.seq);
-  write_vectors(kept, &fields, dim_of(kept, &fields), &vectors);
-  lk_status status = vectors.failed ? lk_fail_memory(error) : append(r, kept, &fields, &vectors, error);
+  write_vectors(kept, &fields, r->dim, &vectors);
+  status = vectors.failed ? lk_fail_memory(error) : append(r, kept, &fields, &vectors, error);
   lk_bytes_free(&vectors);
   return status;
 }
 
-lk_status lk_rewinder_append(lk_owner *owner, lk_redis *redis, const lk_keys *keys, const char *nonce, uint64_t seq,
-                             const char *hash, lk_rewound *how, uint64_t *appended, lk_error *error) {
-  rewinder r = {.redis = redis, .keys = keys, .nonce = nonce, .seq = seq, .hash = hash, .how = LK_REWOUND_FOLDED};
-  lk_status status = lk_owner_log_visit(owner, seq > 0 ? seq - 1 : 0, take, &r, error);
+lk_status lk_rewinder_append(lk_owner *owner, lk_redis *redis, const lk_keys *keys, const lk_claimant *claimant,
+                             const lk_ownership *rewound, lk_rewound *how, uint64_t *appended, lk_error *error) {
+  lk_gallery_stat stat;
+  lk_gallery_stat_get(lk_owner_gallery(owner), &stat);
+  rewinder r = {.redis = redis,
+                .keys = keys,
+                .claimant = claimant,
+                .rewound = rewound,
+                .dim = stat.dim,
+                .asked_us = lk_clock_us(),
+                .how = LK_REWOUND_FOLDED};
+  lk_status status = lk_owner_log_visit(owner, 0, take, &r, error);
   *how = r.how;
   *appended = r.appended;
   return status;

@@ -11,6 +11,7 @@
 
 static void setup(void) {
   calls_setup();
+  log_settle();
   expect_own("(OWNER 1 0 0)", "a", &log_nothing);
 }
 
@@ -244,7 +245,50 @@ Test(log, replies_to_changes_are_kept_where_those_to_searches_are_not) {
   free(reply);
   expect_redis("1", "HGET", FACES_COUNTS, "replies_not_kept", NULL);
   SUBMIT("(ANSWERED )", "j14");
-  SUBMIT("(QUEUED *)", "j15");
+  SUBMIT("(WAITING )", "j15");
+  deliver("1-16", "w");
+  expect_mutate("(KNOWN)", "1-16", "j15");
+}
+
+/* A client used its id again, and nothing else than a change is the same change. */
+Test(log, a_search_that_had_the_id_stops_no_change) {
+  char key[64], *reply = malloc(1001);
+  size_t length;
+  int64_t hour = redis_number(&redis, "EVAL", "return math.floor(redis.call('TIME')[1] / 3600)", "0", NULL);
+  snprintf(key, sizeof key, "lk:{faces}:j:%lld:me", (long long)hour);
+  memset(reply, 'x', 1000);
+  reply[1000] = '\0';
+  lk_redis_reply *sent = redis_ask(&redis, "FCALL", LK_SUBMIT, "1", FACES_LO, "id", "j1", "to", "me", NULL);
+  const char *entry = lk_redis_reply_string(lk_redis_reply_element(sent, 1), &length);
+  read_all();
+  expect_call("(1 0 0 0 *)", LK_FINISH, "3", FACES_LO, FACES_DEAD, LIST, LK_GROUP, entry, "1", ALWAYS, "j1", reply,
+              NULL);
+  lk_redis_reply_free(sent);
+  free(reply);
+  cr_assert_gt(redis_number(&redis, "HGET", key, "", NULL), 900);
+  redis_do(&redis, "DEL", LIST, NULL);
+  redis_do(&redis, "XADD", FACES_LO, "*", "to", "me", NULL);
+  sent = redis_ask(&redis, "XREADGROUP", "GROUP", LK_GROUP, "w", "STREAMS", FACES_LO, ">", NULL);
+  const lk_redis_reply *entries = lk_redis_reply_element(lk_redis_reply_element(sent, 0), 1);
+  entry = lk_redis_reply_string(lk_redis_reply_element(lk_redis_reply_element(entries, 0), 0), &length);
+  expect_mutate("(LOGGED * 1 0)", entry, "j1");
+  lk_redis_reply_free(sent);
+  expect_redis("0", "EXISTS", LIST, NULL);
+  expect_redis("m1", "HGET", key, "j1", NULL);
+  expect_redis("0", "HGET", key, "", NULL);
+  ACKNOWLEDGE("(ACKNOWLEDGED 1 0 1)", "a", "1", "1", "1", "j1", "done");
+  expect_redis("cdone", "HGET", key, "j1", NULL);
+}
+
+/* The owner's journal does not have them. */
+Test(log, entries_can_be_acknowledged_without_replies) {
+  log_three();
+  expect_call("(ACKNOWLEDGED 0 0 2)", LK_ACKNOWLEDGE, "1", FACES_STATE, "a", "1", "2", NULL);
+  expect_call("(ACKNOWLEDGED 0 0 2)", LK_ACKNOWLEDGE, "1", FACES_STATE, "a", "1", "1", NULL);
+  expect_call("(LOST a)", LK_ACKNOWLEDGE, "1", FACES_STATE, "a", "1", "4", NULL);
+  expect_call("(LOST a)", LK_ACKNOWLEDGE, "1", FACES_STATE, "b", "1", "3", NULL);
+  ACKNOWLEDGE("(ACKNOWLEDGED 1 0 3)", "a", "1", "2", "1", "j2", "late", "3", "1", "j3", "three");
+  expect_redis("(three)", "LRANGE", LIST, "0", "-1", NULL);
 }
 
 #define APPLIED(pattern, reader, seq, nonce, how) \
@@ -308,6 +352,7 @@ Test(log, what_is_young_goes_only_where_it_is_erased) {
   APPLIED("0", "slow", "2", "", "keep");
   APPLIED("0", "a", "3", "a", "keep");
   redis_do(&redis, "FUNCTION", "LOAD", "REPLACE", lk_functions_library, NULL);
+  log_settle();
   APPLIED("0", "a", "3", "a", "erase");
   log_entry entries[3];
   log_read(entries, 3);
@@ -347,8 +392,11 @@ Test(log, calls_check_what_they_are_given) {
       {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "", "id", "j", "op", "delete", "to", "me"}, "argument 5 is not the"},
       {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "", "op", "delete", "id", "j", "to", ""}, "the field to is missing"},
       {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "", FIELDS, "seq", "9"}, "argument 11 is a field of the log, seq"},
-      {{LK_ACKNOWLEDGE, "1", FACES_STATE, "a", "1", GOOD}, "needs at least 2 keys, not 1"},
-      {{LK_ACKNOWLEDGE, "0", "a", "1", GOOD}, "needs at least 2 keys, not 0"},
+      {{LK_ACKNOWLEDGE, "1", FACES_STATE, "a", "1", GOOD}, "entry 1 is not for a list"},
+      {{LK_ACKNOWLEDGE, "0", "a", "1", GOOD}, "needs at least 1 key, not 0"},
+      {{LK_ACKNOWLEDGE, "1", FACES_STATE, "a", "1", "x"}, "argument 3 is not a whole number"},
+      {{LK_ACKNOWLEDGE, "1", FACES_STATE, "", "1", "1"}, "argument 1 is empty"},
+      {{LK_ACKNOWLEDGE, "1", FACES_LOG, "a", "1", "1"}, "key 1 is not the state of a log"},
       {{LK_ACKNOWLEDGE, "2", FACES_STATE, LIST, "a", "1"}, "needs 2 arguments and 4 for each entry, not 2"},
       {{LK_ACKNOWLEDGE, "2", FACES_STATE, LIST, "a", "1", GOOD, "2"}, "needs 2 arguments and 4 for each entry, not 7"},
       {{LK_ACKNOWLEDGE, "2", FACES_LOG, LIST, "a", "1", GOOD}, "key 1 is not the state of a log"},

@@ -309,6 +309,7 @@ Test(model, each_job_is_answered_once) {
   fprintf(stderr, "model: LIKENESS_SEED=%llu\n", (unsigned long long)chance.state);
   memset(known, -1, sizeof known);
   redis_do(&redis, "FCALL", LK_JOIN, "3", lanes[0], lanes[1], lanes[2], LK_GROUP, NULL);
+  log_settle();
   expect_call("(OWNER 1 0 0)", LK_OWN, "2", FACES_LOG, FACES_STATE, "o", "o", "86400000", "0", "0-0", ZEROS, "0", "0",
               NULL);
   for (int s = 0; s < STEPS; s++) step();

@@ -5,16 +5,12 @@
 
 #include "tests/e2e/functions/log_calls.h"
 
-TestSuite(owner, .init = calls_setup, .fini = calls_teardown);
-
-/* `a` owns the log, and has logged three jobs. */
-static void log_three(log_entry entries[3]) {
-  expect_own("(OWNER 1 0 0)", "a", &log_nothing);
-  log_add("1-1", "j1");
-  log_add("1-2", "j2");
-  log_add("1-3", "j3");
-  log_read(entries, 3);
+static void setup(void) {
+  calls_setup();
+  log_settle();
 }
+
+TestSuite(owner, .init = setup, .fini = calls_teardown);
 
 static void expect_state(const char *pattern) {
   expect_redis(pattern, "HMGET", FACES_STATE, "seq", "hash", "number", "term", "owner", "worker", "acked", NULL);
@@ -59,7 +55,7 @@ Test(owner, no_lease_lasts_for_ever) {
 /* It has the log to itself while it reads, but owns it only then. */
 Test(owner, who_is_behind_reads_first) {
   log_entry entries[3];
-  log_three(entries);
+  log_three_of(entries);
   log_end_lease();
   expect_own("(BEHIND 1 3)", "b", &log_nothing);
   expect_own("(OWNED b *)", "a", &entries[2]);
@@ -72,7 +68,7 @@ Test(owner, who_is_behind_reads_first) {
 
 Test(owner, what_was_trimmed_is_known_by_what_follows) {
   log_entry entries[3];
-  log_three(entries);
+  log_three_of(entries);
   log_end_lease();
   redis_do(&redis, "XDEL", FACES_LOG, entries[0].id, NULL);
   expect_own("(BEHIND 1 3)", "b", &entries[0]);
@@ -87,7 +83,7 @@ Test(owner, what_was_trimmed_is_known_by_what_follows) {
 Test(owner, another_history_is_not_this_log) {
   log_entry entries[3], other;
   char ends[64];
-  log_three(entries);
+  log_three_of(entries);
   log_end_lease();
   snprintf(ends, sizeof ends, "(DIVERGED 3 %s)", log_hash(&entries[2]));
   for (int i = 0; i < 3; i++) {
@@ -105,7 +101,7 @@ Test(owner, another_history_is_not_this_log) {
 /* It cannot be that Redis has it all, whatever Redis believes. */
 Test(owner, an_owner_that_has_applied_more_closes_the_log) {
   log_entry entries[3], more;
-  log_three(entries);
+  log_three_of(entries);
   more = entries[2];
   strcpy(more.words[1], "4");
   expect_own("(REWOUND 3 *)", "a", &more);
@@ -116,8 +112,9 @@ Test(owner, an_owner_that_has_applied_more_closes_the_log) {
 /* Its functions are in the same run, which forgets what it knew. */
 Test(owner, functions_that_are_loaded_again_know_no_owner) {
   log_entry entries[3];
-  log_three(entries);
+  log_three_of(entries);
   redis_do(&redis, "FUNCTION", "LOAD", "REPLACE", lk_functions_library, NULL);
+  log_settle();
   deliver("1-4", "w");
   expect_mutate("(EBUSY 200 no worker has compared*)", "1-4", "j4");
   expect_own("(OWNER 2 3 0)", "a", &entries[2]);
@@ -131,8 +128,9 @@ Test(owner, a_redis_that_was_restarted_waits_for_the_owner) {
                           "return redis.call('INFO', 'persistence'):find('aof_rewrite_in_progress:0') and 1 or 0", "0",
                           NULL));
   redis.appendonly = true;
-  log_three(entries);
+  log_three_of(entries);
   log_restart();
+  log_settle();
   deliver("1-4", "w");
   expect_mutate("(EBUSY 200 no worker has compared*)", "1-4", "j4");
   expect_call("(LOST a)", LK_ACKNOWLEDGE, "2", FACES_STATE, FACES_MY_REPLIES, "a", "1", "3", "1", "j3", "r", NULL);
@@ -153,6 +151,7 @@ Test(owner, what_redis_lost_is_appended_again) {
   log_add("1-3", "j3");
   log_read(entries, 3);
   log_restart();
+  log_settle();
   deliver("1-2", "w");
   snprintf(ends, sizeof ends, "(REWOUND 1 %s)", log_hash(&entries[0]));
   expect_own(ends, "a", &entries[2]);
@@ -178,7 +177,7 @@ Test(owner, what_redis_lost_is_appended_again) {
 /* What the journal has no more, Redis need not have either. */
 Test(owner, an_emptied_redis_begins_where_the_owner_does) {
   log_entry entries[3];
-  log_three(entries);
+  log_three_of(entries);
   redis_do(&redis, "DEL", FACES_LOG, FACES_STATE, NULL);
   expect_own("(REWOUND 0 " ZEROS ")", "a", &entries[2]);
   expect_state("(0 0 0 0 a a 0)");
@@ -189,36 +188,10 @@ Test(owner, an_emptied_redis_begins_where_the_owner_does) {
   expect_mutate("(LOGGED * 4 6)", "1-4", "j4");
 }
 
-static void rebase(const char *pattern, const char *nonce, const log_entry *last) {
-  expect_call(pattern, LK_OWN, "2", FACES_LOG, FACES_STATE, nonce, nonce, "60000", log_seq(last), last->id,
-              log_hash(last), "1", "6", "rebase", NULL);
-}
-
-/* The owner's journal has no more what is to be appended: then the log begins anew after the owner's last entry, and what it
- * still has goes. */
-Test(owner, a_log_that_was_rewound_begins_anew) {
-  log_entry entries[3], more[1];
-  log_three(entries);
-  rebase("(OWNER 1 3 0)", "a", &entries[2]); /* nothing was lost */
-  redis_do(&redis, "XDEL", FACES_LOG, entries[1].id, entries[2].id, NULL);
-  redis_do(&redis, "HSET", FACES_STATE, "seq", "1", "hash", log_hash(&entries[0]), NULL);
-  rebase("(OWNED a *)", "b", &entries[2]);
-  expect_own("(REWOUND 1 *)", "a", &entries[2]);
-  cr_assert_eq(redis_number(&redis, "XLEN", FACES_LOG, NULL), 1);
-  rebase("(OWNER 2 3 3)", "a", &entries[2]);
-  cr_assert_eq(redis_number(&redis, "XLEN", FACES_LOG, NULL), 0);
-  cr_assert_eq(redis_number(&redis, "EXISTS", FACES_VECTORS "1", NULL), 0);
-  expect_own("(OWNER 2 3 3)", "a", &entries[2]);
-  deliver("1-4", "w");
-  expect_mutate("(LOGGED * 4 6)", "1-4", "j4");
-  log_read(more, 1);
-  cr_assert_str_eq(more[0].words[5], log_hash(&entries[2]));
-}
-
 /* The numbers and the term go on above the largest, whoever has it. */
 Test(owner, what_is_appended_raises_numbers_and_term) {
   log_entry entries[3];
-  log_three(entries);
+  log_three_of(entries);
   redis_do(&redis, "DEL", FACES_LOG, FACES_STATE, NULL);
   expect_own("(REWOUND *)", "a", &entries[2]);
   strcpy(entries[0].words[3], "9");
@@ -233,7 +206,7 @@ Test(owner, what_is_appended_raises_numbers_and_term) {
 /* Somebody sets the state back by hand, or deletes it, in one run of Redis. */
 Test(owner, a_state_that_was_changed_closes_the_log) {
   log_entry entries[3];
-  log_three(entries);
+  log_three_of(entries);
   deliver("1-4", "w");
   redis_do(&redis, "HSET", FACES_STATE, "seq", "1", "hash", log_hash(&entries[0]), NULL);
   expect_mutate("(EBUSY 200 no worker has compared*)", "1-4", "j4");
@@ -246,7 +219,7 @@ Test(owner, a_state_that_was_changed_closes_the_log) {
 
 Test(owner, only_what_was_logged_is_appended) {
   log_entry entries[3], other;
-  log_three(entries);
+  log_three_of(entries);
   redis_do(&redis, "DEL", FACES_LOG, FACES_STATE, NULL);
   expect_own("(REWOUND *)", "a", &entries[2]);
   static const int hashed[] = {1, 5, 9, 11, 13, 15, 17};
@@ -268,7 +241,7 @@ Test(owner, only_what_was_logged_is_appended) {
 /* Of another history, in which the entry before was another one. */
 Test(owner, only_what_follows_is_appended) {
   log_entry entries[3], others[2];
-  log_three(entries);
+  log_three_of(entries);
   redis_do(&redis, "DEL", FACES_LOG, FACES_STATE, NULL);
   expect_own("(OWNER 1 0 0)", "a", &log_nothing);
   log_add("1-4", "j4");
@@ -285,7 +258,7 @@ Test(owner, only_what_follows_is_appended) {
 Test(owner, what_redis_refuses_changes_nothing) {
   static const char *const forbidden[] = {"-xadd", "-set", "-hset"};
   log_entry entries[3];
-  log_three(entries);
+  log_three_of(entries);
   redis_do(&redis, "DEL", FACES_LOG, FACES_STATE, FACES_VECTORS "1", NULL);
   expect_own("(REWOUND *)", "a", &entries[2]);
   for (int i = 0; i < 3; i++) {
@@ -318,7 +291,7 @@ Test(owner, own_and_append_check_what_they_are_given) {
   } cases[] = {
       {{LK_OWN, "1", FACES_LOG, "a", "w", "9", "0", "0-0", ZEROS, "0", "0"}, "wrong number of keys, 1"},
       {{LK_OWN, KEYS, "a", "w", "9", "0", "0-0", ZEROS, "0"}, "wrong number of arguments, 7"},
-      {{LK_OWN, KEYS, "a", "w", "9", "0", "0-0", ZEROS, "0", "0", "0"}, "argument 9 is not rebase"},
+      {{LK_OWN, KEYS, "a", "w", "9", "0", "0-0", ZEROS, "0", "0", "0"}, "argument 9 is not rebase or leave"},
       {{LK_OWN, KEYS, "a", "w", "9", "0", "0-0", ZEROS, "0", "0", "rebase", "0"}, "wrong number of arguments, 10"},
       {{LK_OWN, "2", FACES_STATE, FACES_STATE, "a", "w", "9", "0", "0-0", ZEROS, "0", "0"}, "key 1 is not the log"},
       {{LK_OWN, "2", FACES_LOG, "lk:{other}:log:state", "a", "w", "9", "0", "0-0", ZEROS, "0", "0"}, "key 2 is not"},

@@ -32,9 +32,20 @@ void log_read(log_entry *entries, size_t count) {
   lk_redis_reply_free(reply);
 }
 
+void log_settle(void) {
+  expect_call("(OWNED  1)", LK_OWN, "2", FACES_LOG, FACES_STATE, "nobody", "nobody", "1", "0", "0-0", ZEROS, "0", "0",
+              NULL);
+  sleep_ms(2);
+}
+
 void expect_own(const char *pattern, const char *nonce, const log_entry *last) {
   expect_call(pattern, LK_OWN, "2", FACES_LOG, FACES_STATE, nonce, nonce, "60000", log_seq(last), last->id,
               log_hash(last), last->words[3], "0", NULL);
+}
+
+void expect_wish(const char *pattern, const char *nonce, const log_entry *last, const char *wish) {
+  expect_call(pattern, LK_OWN, "2", FACES_LOG, FACES_STATE, nonce, nonce, "60000", log_seq(last), last->id,
+              log_hash(last), last->words[3], "0", wish, NULL);
 }
 
 void log_end_lease(void) { redis_do(&redis, "HSET", FACES_STATE, "until", "1", NULL); }
@@ -47,6 +58,14 @@ void expect_mutate(const char *pattern, const char *entry, const char *id) {
 void log_add(const char *entry, const char *id) {
   deliver(entry, "w");
   expect_mutate("(LOGGED *)", entry, id);
+}
+
+void log_three_of(log_entry entries[3]) {
+  expect_own("(OWNER 1 0 0)", "a", &log_nothing);
+  log_add("1-1", "j1");
+  log_add("1-2", "j2");
+  log_add("1-3", "j3");
+  log_read(entries, 3);
 }
 
 /* The words of an entry: seq, term, prev, hash, number and rows with their names, then op, id, to. */

@@ -25,8 +25,13 @@ const char *log_hash(const log_entry *entry);
 /* The log's entries; it must have so many. */
 void log_read(log_entry *entries, size_t count);
 
+/* The first call of lk_own gives the workers a lease to ask in. */
+void log_settle(void);
+
 /* lk_own by the worker whose nonce and name this is; it has applied up to `last`, and would give the number 0. */
 void expect_own(const char *pattern, const char *nonce, const log_entry *last);
+/* The same with a wish. */
+void expect_wish(const char *pattern, const char *nonce, const log_entry *last, const char *wish);
 /* Ends the owner's lease. */
 void log_end_lease(void);
 
@@ -34,6 +39,8 @@ void log_end_lease(void);
 void expect_mutate(const char *pattern, const char *entry, const char *id);
 /* Delivers it, and expects it to be logged. */
 void log_add(const char *entry, const char *id);
+/* `a` owns the log, and has logged the jobs `j1` to `j3`. */
+void log_three_of(log_entry entries[3]);
 
 /* lk_append of this entry, with the vectors that expect_mutate gave it. */
 void expect_append(const char *pattern, const char *nonce, const log_entry *entry);
