@@ -78,6 +78,16 @@ json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict,
   return object_of(members, sizeof members / sizeof members[0]);
 }
 
+/* As far as a number of JSON reaches; null: no limit. */
+static json_t *number_or_null(uint64_t number, uint64_t none) {
+  return number != none && number <= INT64_MAX ? json_integer((json_int_t)number) : json_null();
+}
+
+static uint64_t read_number(const json_t *record, const char *name, uint64_t none) {
+  const json_t *number = json_object_get(record, name);
+  return json_is_null(number) ? none : (uint64_t)json_integer_value(number);
+}
+
 static json_t *ids_of(const lk_verdict *const *verdicts, uint32_t count) {
   json_t *ids = json_array();
   for (uint32_t i = 0; i < count; i++)
@@ -99,7 +109,10 @@ json_t *lk_change_record(const lk_verdict *const *verdicts, uint32_t count) {
       {"rules", rules_of(first)},
       {"audit", json_integer((json_int_t)first->sequence)},
       {"score_decimals", last->detail.rounded ? json_integer(last->detail.decimals) : json_null()},
-      {"decision_only", json_boolean(last->detail.hidden)}};
+      {"decision_only", json_boolean(last->detail.hidden)},
+      {"subject_probes_per_hour", number_or_null(last->subject_probes_per_hour, LK_POLICY_NO_LIMIT)},
+      {"since", json_integer((json_int_t)last->since_ms)},
+      {"until", number_or_null(last->until_ms, UINT64_MAX)}};
   return object_of(members, sizeof members / sizeof members[0]);
 }
 
@@ -112,6 +125,10 @@ static bool take_text(const json_t *text, char *to, size_t size) {
 bool lk_change_record_verdict(const json_t *record, uint32_t n, lk_verdict *verdict) {
   const json_t *rules = json_object_get(record, "rules"), *decimals = json_object_get(record, "score_decimals");
   *verdict = (lk_verdict){.permitted = true,
+                          .subject_probes_per_hour =
+                              (uint32_t)read_number(record, "subject_probes_per_hour", LK_POLICY_NO_LIMIT),
+                          .since_ms = read_number(record, "since", 0),
+                          .until_ms = read_number(record, "until", UINT64_MAX),
                           .detail = {.hidden = json_is_true(json_object_get(record, "decision_only")),
                                      .rounded = json_is_integer(decimals),
                                      .decimals = (uint32_t)json_integer_value(decimals)}};

@@ -12,8 +12,8 @@ json_t *lk_decision_record(lk_governance *governance, const lk_verdict *verdict,
                            const lk_release *release);
 
 /* Of a change that these verdicts permit, that of its own operation first; it needs them all. `count` 0: no rules
- * govern it. It has what its reply says, and what the log needs once the change is made, by whichever process. NULL:
- * out of memory. */
+ * govern it. It has what its reply says, and what is needed once the change is made, by whichever process; limits and
+ * times are those of the last verdict: of the search for matches, if there is one. NULL: out of memory. */
 json_t *lk_change_record(const lk_verdict *const *verdicts, uint32_t count);
 /* Reads the n-th verdict of such a record, as far as the record has it. False: it has none. */
 bool lk_change_record_verdict(const json_t *record, uint32_t n, lk_verdict *verdict);

@@ -192,23 +192,6 @@ bool lk_governance_tell(lk_governance *governance, char *text, size_t size) {
 
 uint64_t lk_governance_generation(const lk_governance *governance) { return atomic_load(&governance->generation); }
 
-static void take_rules(const lk_policy *policy, const lk_policy_decision *decision, lk_verdict *verdict) {
-  for (uint32_t i = 0; i < decision->rules_count && i < LK_VERDICT_RULES; i++) {
-    lk_text id = lk_policy_rule_get(policy, decision->rules[i]).id;
-    snprintf(verdict->rules[i], LK_VERDICT_RULE, "%.*s", (int)id.length, id.bytes);
-    verdict->rules_count = i + 1;
-  }
-}
-
-/* Sets the span in which this decision holds, as far as only the clock can end it. */
-static void take_span(const lk_policy *policy, const lk_policy_request *request, const lk_policy_decision *decision,
-                      uint64_t now_ms, lk_verdict *verdict) {
-  lk_policy_span(policy, now_ms, &verdict->since_ms, &verdict->until_ms);
-  if (decision->grace_until_ms == INT64_MAX) return;
-  if ((uint64_t)decision->grace_until_ms < verdict->until_ms) verdict->until_ms = (uint64_t)decision->grace_until_ms;
-  if ((uint64_t)request->pending_since_ms > verdict->since_ms) verdict->since_ms = (uint64_t)request->pending_since_ms;
-}
-
 /* Decides by the policy of now; sets all of the verdict except its id, sequence and case_probes. */
 static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_t now_ms, lk_verdict *verdict,
                      lk_error *error) {
@@ -233,7 +216,6 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   lk_policy_calibration calibration = {.threshold = lk_calibration_threshold, .context = &g->calibration};
   lk_status status = lk_policy_decide(g->policy, request, (int64_t)now_ms, verdict->is_calibrated ? &calibration : NULL,
                                       &decision, error);
-  take_span(g->policy, request, &decision, now_ms, verdict);
   verdict->permitted = decision.permitted;
   verdict->reason = status;
   verdict->threshold = decision.threshold;
@@ -241,7 +223,7 @@ static lk_status ask(lk_governance *g, const lk_policy_request *request, uint64_
   verdict->detail = decision.detail;
   verdict->subject_probes_per_hour = decision.subject_probes_per_hour;
   verdict->retention_hours = decision.retention_hours;
-  take_rules(g->policy, &decision, verdict);
+  lk_verdict_take(verdict, g->policy, request, &decision, now_ms);
   return status;
 }
 
@@ -407,6 +389,19 @@ lk_status lk_governance_release(lk_governance *governance, const lk_policy_reque
   verdict->threshold = fmaxf(verdict->threshold, before.threshold);
   verdict->k = verdict->k < before.k ? verdict->k : before.k;
   return status;
+}
+
+lk_status lk_governance_confirm(lk_governance *governance, const lk_verdict *verdict, uint64_t now_ms,
+                                lk_error *error) {
+  char policy[LK_VERDICT_POLICY];
+  lk_governance_follow(governance);
+  pthread_mutex_lock(&governance->lock);
+  name_policy(governance, policy);
+  pthread_mutex_unlock(&governance->lock);
+  if (strcmp(policy, verdict->policy) != 0)
+    return lk_fail(error, LK_EPOLICY, "refused: the rules are not those that permitted it");
+  if (now_ms >= verdict->since_ms && now_ms < verdict->until_ms) return LK_OK;
+  return lk_fail(error, LK_EPOLICY, "refused: it was permitted for another time");
 }
 
 lk_status lk_governance_count_finds(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,

@@ -76,6 +76,10 @@ lk_status lk_governance_decide(lk_governance *governance, const lk_policy_reques
 lk_status lk_governance_release(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,
                                 lk_verdict *verdict, lk_error *error);
 
+/* Whether what was permitted before, maybe by another process, holds here and now, as far as that is known without the
+ * request: the rules are the same, and it is their time. LK_EPOLICY: the result must be withheld. */
+lk_status lk_governance_confirm(lk_governance *governance, const lk_verdict *verdict, uint64_t now_ms, lk_error *error);
+
 /* Counts the subjects of a result that is about to be released. LK_EPOLICY: more probes found one of them within an
  * hour than the verdict permits, so the result is withheld; these probes count, too. */
 lk_status lk_governance_count_finds(lk_governance *governance, const lk_policy_request *request, uint64_t now_ms,

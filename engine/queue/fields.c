@@ -16,6 +16,12 @@ static const char *const op_names[LK_OPS] = {
 
 const char *lk_op_name(lk_op op) { return (uint32_t)op < LK_OPS ? op_names[op] : "?"; }
 
+lk_op lk_op_find(lk_text name) {
+  uint32_t op = 0;
+  while (op < LK_OPS && !lk_text_equal(name, lk_text_of(op_names[op]))) op++;
+  return (lk_op)op;
+}
+
 lk_op_kind lk_op_kind_of(lk_op op) {
   if (op <= LK_OP_VERIFY) return LK_OP_SEARCHES;
   return op <= LK_OP_ERASE ? LK_OP_CHANGES : LK_OP_ASKS;

@@ -27,6 +27,8 @@ typedef enum lk_op_kind { LK_OP_SEARCHES, LK_OP_CHANGES, LK_OP_ASKS } lk_op_kind
 
 /* "identify", ..., or "?" for any other number: static. */
 const char *lk_op_name(lk_op op);
+/* LK_OPS: none has this name. */
+lk_op lk_op_find(lk_text name);
 lk_op_kind lk_op_kind_of(lk_op op);
 /* `enroll` and `replace`: the job has rows, not keys or subjects. */
 static inline bool lk_op_enrolls(lk_op op) { return op == LK_OP_ENROLL || op == LK_OP_REPLACE; }

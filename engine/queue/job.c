@@ -16,8 +16,7 @@ uint32_t lk_job_operations(const lk_job *job, lk_operation operations[LK_JOB_OPE
       [LK_OP_ENROLL] = LK_OPERATION_ENROLL,     [LK_OP_REPLACE] = LK_OPERATION_ENROLL,
       [LK_OP_DELETE] = LK_OPERATION_DELETE,     [LK_OP_TAG] = LK_OPERATION_TAG,
       [LK_OP_EXPIRE] = LK_OPERATION_EXPIRE,     [LK_OP_ERASE] = LK_OPERATION_ERASE,
-      [LK_OP_LIST] = LK_OPERATION_EXPORT};
-  if (job->op == LK_OP_STAT) return 0;
+      [LK_OP_LIST] = LK_OPERATION_EXPORT,       [LK_OP_STAT] = LK_OPERATION_EXPORT};
   uint32_t count = 1;
   operations[0] = needed[job->op];
   if (job->op == LK_OP_REPLACE) operations[count++] = LK_OPERATION_DELETE;
@@ -28,10 +27,8 @@ uint32_t lk_job_operations(const lk_job *job, lk_operation operations[LK_JOB_OPE
 static lk_status read_op(const lk_field_reader *r, lk_op *op) {
   const lk_field *field = lk_field_find(r, "op");
   if (field == NULL) return lk_fail(r->error, LK_EBADJOB, "field op is missing");
-  for (int i = 0; i < LK_OPS; i++) {
-    *op = (lk_op)i;
-    if (lk_text_equal(lk_field_text(field), lk_text_of(lk_op_name((lk_op)i)))) return LK_OK;
-  }
+  *op = lk_op_find(lk_field_text(field));
+  if (*op != LK_OPS) return LK_OK;
   return lk_field_malformed(r, field,
                             "is not identify, verify, enroll, replace, delete, tag, expire, erase, list or stat");
 }

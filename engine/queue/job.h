@@ -54,7 +54,7 @@ typedef struct lk_job {
   lk_job_page page;
 } lk_job;
 
-/* What the policy must permit: as many operations as are returned, the job's own first. None for `stat`. */
+/* What the policy must permit: as many operations as are returned, the job's own first. */
 #define LK_JOB_OPERATIONS_MAX 3
 uint32_t lk_job_operations(const lk_job *job, lk_operation operations[LK_JOB_OPERATIONS_MAX]);
 

@@ -91,7 +91,7 @@ lk_status lk_authorise_decide(const lk_worker *worker, lk_redis *redis, lk_task 
                               lk_error *error) {
   lk_operation needed[LK_JOB_OPERATIONS_MAX];
   uint32_t count = lk_job_operations(&task->job, needed);
-  if (worker->options->governance == NULL || count == 0) {
+  if (worker->options->governance == NULL) {
     lk_status status = lk_gallery_check_binding(task->gallery, error);
     return status == LK_OK ? fault : status;
   }

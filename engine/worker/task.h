@@ -19,6 +19,7 @@ typedef struct lk_delivery {
   lk_redis_reply *reply;
   atomic_uint tasks;
   size_t bytes;        /* of the entries that are tasks */
+  uint32_t waiting;    /* tasks that wait for their gallery's log; under the worker's lock */
   atomic_size_t *held; /* what all deliveries have in bytes, and their tasks in prepared probes */
 } lk_delivery;
 
@@ -49,6 +50,7 @@ typedef struct lk_task {
   lk_task_answer answer;
   char once[LK_ONCE_HASH]; /* hash of the signed job that it brought first; "": none */
   int64_t deadline_us;     /* lk_clock_us, perhaps before it began; INT64_MAX: none */
+  int64_t waits_until_us;  /* at most, for its gallery's log */
   lk_status status;
   lk_error error; /* where status is not LK_OK */
   uint32_t wait_us;

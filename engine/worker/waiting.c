@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "engine/queue/protocol.h"
 
 static bool has(lk_entry mark, lk_entry after) {
   return mark.ms != after.ms ? mark.ms > after.ms : mark.sequence >= after.sequence;
@@ -11,20 +12,37 @@ bool lk_waiting_must(const lk_worker *worker, const lk_task *task) {
   return !has(worker->marks[task->number], task->job.after);
 }
 
-bool lk_waiting_add(lk_worker *worker, lk_task *task) {
-  if (worker->waiting_count == LK_WAITING_MOST) return false;
-  int64_t end_us = (int64_t)lk_clock_us() + LK_WAITING_US;
-  if (task->job.ttl_ms == 0 && end_us < task->deadline_us) task->deadline_us = end_us;
-  task->queued.next = worker->waiting;
-  worker->waiting = &task->queued;
+/* What a task keeps in memory while it waits: its probes, and, with the others of its delivery that wait, all of that.
+ */
+static void count_in(lk_worker *worker, lk_task *task) {
+  if (task->delivery->waiting++ == 0) worker->waiting_bytes += task->delivery->bytes;
+  worker->waiting_bytes += lk_task_prepared_bytes(task);
   worker->waiting_count++;
-  pthread_cond_broadcast(&worker->waits);
-  return true;
 }
 
-/* One without a `ttl` has waited enough; its search has as much time as it needs. */
+static void count_out(lk_worker *worker, lk_task *task) {
+  if (--task->delivery->waiting == 0) worker->waiting_bytes -= task->delivery->bytes;
+  worker->waiting_bytes -= lk_task_prepared_bytes(task);
+  worker->waiting_count--;
+}
+
+lk_status lk_waiting_add(lk_worker *worker, lk_task *task, lk_error *error) {
+  int64_t end_us = (int64_t)lk_clock_us() + LK_WAITING_US;
+  uint64_t ms = task->job.after.ms, now_ms = lk_worker_redis_ms(worker);
+  if (ms > now_ms + LK_ENTRY_AHEAD_MS)
+    return lk_fail(error, LK_EBADJOB, "field after: the entry lies %llu s ahead of redis' time",
+                   (unsigned long long)((ms - now_ms) / 1000));
+  if (worker->waiting_count == LK_WAITING_MOST || worker->waiting_bytes >= LK_WAITING_BYTES)
+    return lk_fail(error, LK_EBUSY, "too many searches wait for the log already");
+  task->waits_until_us = end_us < task->deadline_us ? end_us : task->deadline_us;
+  task->queued.next = worker->waiting;
+  worker->waiting = &task->queued;
+  count_in(worker, task);
+  pthread_cond_broadcast(&worker->waits);
+  return LK_OK;
+}
+
 static void let_go(lk_worker *worker, lk_task *task) {
-  if (task->job.ttl_ms == 0) task->deadline_us = INT64_MAX;
   lk_batcher_push(&worker->batcher, task->priority, &task->queued, lk_clock_us());
   pthread_cond_broadcast(&worker->work);
 }
@@ -45,13 +63,13 @@ static int64_t sort_out(lk_worker *worker) {
   while (*at != NULL) {
     lk_task *task = (lk_task *)*at;
     bool waits = lk_waiting_must(worker, task);
-    if (waits && now_us < task->deadline_us) {
-      if (task->deadline_us < next_us) next_us = task->deadline_us;
+    if (waits && now_us < task->waits_until_us) {
+      if (task->waits_until_us < next_us) next_us = task->waits_until_us;
       at = &task->queued.next;
       continue;
     }
     *at = task->queued.next;
-    worker->waiting_count--;
+    count_out(worker, task);
     if (waits)
       refuse(worker, task);
     else
@@ -70,7 +88,7 @@ void lk_waiting_note(lk_worker *worker, uint32_t number, const lk_log_mark *mark
 lk_queued *lk_waiting_take(lk_worker *worker) {
   lk_queued *taken = worker->waiting;
   worker->waiting = NULL;
-  worker->waiting_count = 0;
+  for (lk_queued *at = taken; at != NULL; at = at->next) count_out(worker, (lk_task *)at);
   return taken;
 }
 

@@ -101,6 +101,7 @@ typedef struct lk_worker {
 
   lk_queued *waiting; /* searches that wait for their gallery (engine/worker/waiting.h) */
   uint32_t waiting_count;
+  size_t waiting_bytes;
   pthread_cond_t waits;  /* signalled when there is one more, or no batch is begun any more */
   lk_entry *marks;       /* of each gallery, the last entry of its log that searches see */
   lk_outage *outages;    /* of the gallery of that number */

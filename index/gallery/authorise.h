@@ -7,6 +7,7 @@
 #include <likeness/signing_key.h>
 
 #include "governance/authorisation.h"
+#include "index/gallery/finding.h"
 #include "index/gallery/result.h"
 
 typedef struct lk_gallery_authorisation {
@@ -49,16 +50,6 @@ lk_status lk_gallery_release(lk_gallery_authorisation *authorisation, uint64_t t
  * say so. */
 lk_status lk_gallery_record(lk_gallery_authorisation *authorisation, uint64_t templates, uint64_t epoch,
                             lk_error *error);
-
-/* All that a check tells of what it has found: the best candidate of one of its probes, or that there is none. */
-typedef struct lk_finding {
-  uint64_t epoch, searched, total; /* as in lk_release */
-  bool found;
-  uint32_t probe;
-  uint64_t number; /* the candidate's */
-  char key[LK_TEXT_MAX + 1], subject[LK_TEXT_MAX + 1];
-  float score; /* NaN: it is not released */
-} lk_finding;
 
 /* LK_EPOLICY: the limits in effect are stricter than this threshold, so a check would pass over candidates. */
 lk_status lk_gallery_check_threshold(const lk_gallery_authorisation *authorisation, float threshold, lk_error *error);

@@ -45,6 +45,7 @@ typedef struct collecting {
   lk_group group;
   uint32_t journal; /* the id of the one that is read */
   uint64_t sealed;  /* the number of its seal; 0: none was read */
+  uint64_t erases;  /* as in lk_recovery */
 } collecting;
 
 static void begin_group(collecting *c) {
@@ -79,14 +80,15 @@ static const char *row_fault(const collecting *c, const lk_record *record) {
 }
 
 /* Why an entry of the log cannot be noted. */
-static const char *note_fault(const collecting *c, uint64_t epoch, const lk_record *record) {
+static const char *note_fault(collecting *c, uint64_t epoch, const lk_record *record) {
   lk_log_note note;
   if (epoch == c->group.epoch) return "is not the first of its batch";
   if (lk_log_note_decode(record->note, record->note_bytes, &note, NULL) != LK_OK) return "changed while it was read";
+  if (note.erases) c->erases = note.mark.seq;
   return lk_log_mark_follows(&c->group.log, &note.mark, note.prev) ? NULL : "does not follow the log's entry before it";
 }
 
-static lk_status check_record(const collecting *c, uint64_t epoch, uint64_t sequence, const lk_record *record,
+static lk_status check_record(collecting *c, uint64_t epoch, uint64_t sequence, const lk_record *record,
                               lk_error *error) {
   const char *fault = NULL;
   if (record->kind == LK_RECORD_ENROLL) fault = row_fault(c, record);
@@ -186,6 +188,7 @@ lk_status lk_recovery_own(lk_gallery *gallery, lk_pool *pool, lk_recovery *recov
   status = finish(&c, status, error);
   if (status == LK_OK) status = check_seal(&c, last, error);
   recovery->next_journal = (uint32_t)c.sealed;
+  recovery->erases = c.erases;
   if (status != LK_OK) lk_journal_close(recovery->journal);
   return status;
 }

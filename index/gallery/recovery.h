@@ -29,6 +29,7 @@ typedef struct lk_recovery {
   uint32_t next_journal;    /* if it is sealed: the id of the journal that should follow; else 0 */
   uint64_t boundary;        /* the next template's number before it */
   lk_log_mark boundary_log; /* the last entry of the log before it */
+  uint64_t erases;          /* the last entry in any journal that asks to erase; 0: none */
 } lk_recovery;
 
 /* The same as its owner, who then goes on with the last journal: cuts its tail off. The manifest names a journal. The

@@ -8,9 +8,21 @@
 #include <stddef.h>
 
 #include <likeness/status.h>
+#include <likeness/types.h>
 #include "index/journal/log_mark.h"
 
 #define LK_LOG_FIELDS_BYTES (UINT32_C(16) << 20) /* most of `fields` */
+
+/* What the search for matches of an enrollment found, which refuses it. */
+typedef struct lk_log_finding {
+  bool made; /* else all else is zeros */
+  bool found;
+  uint64_t searched, total;
+  uint64_t number; /* these: of what was found */
+  uint32_t probe;
+  float score;
+  lk_text key, subject;
+} lk_log_finding;
 
 /* It owns nothing that it points to. */
 typedef struct lk_log_note {
@@ -24,6 +36,8 @@ typedef struct lk_log_note {
   uint32_t text_bytes;
   const void *fields; /* what the log has of it: opaque */
   uint32_t fields_bytes;
+  lk_log_finding finding;
+  bool erases; /* it asks that what was deleted be erased */
 } lk_log_note;
 
 /* LK_EINVAL: the text says which field is not what it can be. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/text.h"
 
 static void count_bytes(lk_owner *owner, const lk_record *records, uint32_t count) {
   uint64_t bytes = 0;
@@ -49,6 +50,22 @@ lk_status lk_batch_add(lk_owner *owner, lk_group *group, const lk_draft *draft, 
 
 /* ---- entries of the log ---- */
 
+static lk_log_finding finding_of(const lk_request *r) {
+  const lk_finding *f = &r->finding;
+  lk_log_finding finding = {.made = lk_request_has_matched(r)};
+  if (!finding.made) return finding;
+  finding.searched = f->searched;
+  finding.total = f->total;
+  if (!f->found) return finding;
+  finding.found = true;
+  finding.number = f->number;
+  finding.probe = f->probe;
+  finding.score = f->score;
+  finding.key = lk_text_of(f->key);
+  finding.subject = lk_text_of(f->subject);
+  return finding;
+}
+
 static lk_log_note note_of(const lk_request *r) {
   const lk_log_entry *entry = r->log;
   lk_log_note note = {.mark = entry->mark,
@@ -60,7 +77,9 @@ static lk_log_note note_of(const lk_request *r) {
                       .unchanged = r->receipt.unchanged,
                       .status = r->status,
                       .fields = entry->fields,
-                      .fields_bytes = (uint32_t)entry->fields_bytes};
+                      .fields_bytes = (uint32_t)entry->fields_bytes,
+                      .finding = finding_of(r),
+                      .erases = entry->erases && r->status == LK_OK};
   memcpy(note.prev, entry->prev, sizeof note.prev);
   if (r->status == LK_OK) return note;
   note.text = r->error.text;
@@ -75,6 +94,12 @@ static lk_record record_note(const lk_request *r, void *room) {
   return (lk_record){.kind = LK_RECORD_LOG, .note = room, .note_bytes = lk_log_note_bytes(&note)};
 }
 
+static void note_erasure(lk_owner *owner, uint64_t seq) {
+  pthread_mutex_lock(&owner->mutex);
+  owner->erases = seq;
+  pthread_mutex_unlock(&owner->mutex);
+}
+
 /* The group comes first: the note has what it counts. */
 static lk_status add_noted(lk_owner *owner, lk_group *group, lk_record *records, uint32_t count, lk_request *r,
                            uint64_t *sequence, lk_error *error) {
@@ -85,6 +110,7 @@ static lk_status add_noted(lk_owner *owner, lk_group *group, lk_record *records,
   if (status == LK_OK && epoch != group->epoch) status = lk_fail(error, LK_EINTERNAL, "the journal has another epoch");
   if (status != LK_OK) lk_owner_fail(owner, error); /* the group has it */
   if (status == LK_OK) count_bytes(owner, records, count);
+  if (status == LK_OK && r->log->erases && r->status == LK_OK) note_erasure(owner, r->log->mark.seq);
   return status;
 }
 
@@ -111,7 +137,7 @@ static lk_status note(lk_owner *owner, lk_group *group, const lk_draft *draft, l
 
 bool lk_batch_note(lk_owner *owner, lk_group *group, const lk_draft *draft, lk_request *request, uint64_t *sequence) {
   lk_error why;
-  void *room = malloc(sizeof(lk_log_note) + sizeof(lk_error) + request->log->fields_bytes);
+  void *room = malloc(sizeof(lk_log_note) + sizeof(lk_error) + sizeof(lk_finding) + request->log->fields_bytes);
   lk_status status = room != NULL ? note(owner, group, draft, request, room, sequence, &why) : lk_fail_memory(&why);
   if (status != LK_OK) refuse(request, status, &why);
   free(room);

@@ -8,7 +8,6 @@
 #include "base/fail.h"
 #include "index/catalog/adopt.h"
 #include "index/catalog/gathering.h"
-#include "index/gallery/unchecked.h"
 #include "index/storage/leftovers.h"
 #include "index/storage/state.h"
 
@@ -276,10 +275,9 @@ static lk_status publish(fold *f, lk_error *error) {
   return status == LK_OK ? lk_folder_sync(&gallery->folder, error) : status;
 }
 
-/* What is folded cannot be appended to the log again. The caller has the turn. */
+/* What is folded cannot be appended to the log again. */
 static lk_status check_acknowledged(lk_owner *owner, lk_error *error) {
-  bool is_sealed = owner->gallery->manifest.journals_count == 2;
-  uint64_t last = is_sealed ? owner->boundary_log.seq : owner->gallery->contents->log.seq;
+  uint64_t last = owner->boundary_log.seq;
   pthread_mutex_lock(&owner->mutex);
   uint64_t acknowledged = owner->acknowledged;
   pthread_mutex_unlock(&owner->mutex);
@@ -290,15 +288,25 @@ static lk_status check_acknowledged(lk_owner *owner, lk_error *error) {
                  owner->gallery->manifest.name, last - acknowledged);
 }
 
+static bool asks_to_erase(lk_owner *owner) {
+  pthread_mutex_lock(&owner->mutex);
+  bool asks = owner->erases > 0;
+  pthread_mutex_unlock(&owner->mutex);
+  return asks;
+}
+
+/* Changes go on in the next journal while the sealed one waits to be acknowledged. An entry that erases is folded only
+ * where that is done with it. */
 static lk_status begin(fold *f, lk_error *error) {
   lk_owner *owner = f->owner;
   lk_owner_take_turn(owner);
   lk_status status = lk_owner_check(owner, error);
-  if (status == LK_OK) status = check_acknowledged(owner, error);
   if (status == LK_OK && owner->gallery->manifest.journals_count == 1) status = seal(owner, error);
+  if (status == LK_OK) status = check_acknowledged(owner, error);
   f->next = owner->gallery->manifest;
   f->boundary = owner->boundary;
   f->boundary_log = owner->boundary_log;
+  if (asks_to_erase(owner)) f->kind = LK_FOLD_ALL;
   lk_contents_enter(owner->gallery->contents, &f->sight);
   lk_contents_leave(owner->gallery->contents);
   lk_owner_end_turn(owner);
@@ -343,25 +351,22 @@ static bool try_begin(lk_owner *owner, bool wait) {
   return begun;
 }
 
-/* A fold that fails leaves the sealed journal to the next one, which begins when as much again has come; one that had
- * to wait for the log is due as it was. */
+/* A fold that fails leaves the sealed journal to the next one, which begins when as much again has come; one that has
+ * to wait for the log, when that has come so far. */
 static void end(lk_owner *owner, lk_status status, const lk_error *why) {
+  bool waits = status == LK_EBUSY;
   pthread_mutex_lock(&owner->mutex);
   owner->folding = false;
-  if (status == LK_EBUSY) {
-    pthread_cond_broadcast(&owner->turned);
-    pthread_mutex_unlock(&owner->mutex);
-    return;
-  }
-  owner->fold_failure = status == LK_OK ? (lk_error){""} : *why;
-  owner->fold_at = status == LK_OK ? JOURNAL_BYTES : owner->recorded + JOURNAL_BYTES;
+  owner->awaited = waits ? owner->boundary_log.seq : 0;
+  if (!waits) owner->fold_failure = status == LK_OK ? (lk_error){""} : *why;
+  if (!waits) owner->fold_at = status == LK_OK ? JOURNAL_BYTES : owner->recorded + JOURNAL_BYTES;
   pthread_cond_broadcast(&owner->turned);
   pthread_mutex_unlock(&owner->mutex);
 }
 
 /* Waits for who acknowledges, if there is somebody. Whether to try again. */
 static bool wait_acknowledged(lk_owner *owner, uint64_t until_us) {
-  uint64_t last = lk_gallery_log_mark(owner->gallery).seq;
+  uint64_t last = owner->boundary_log.seq;
   const struct timespec until = lk_clock_timespec(until_us);
   pthread_mutex_lock(&owner->mutex);
   while (owner->acknowledges && owner->acknowledged < last && lk_clock_us() < until_us)
@@ -398,21 +403,20 @@ static void *fold_in_background(void *context) {
   return NULL;
 }
 
-/* Else who acknowledges asks again. */
-static bool is_acknowledged(lk_owner *owner) {
-  uint64_t last = lk_gallery_log_mark(owner->gallery).seq;
-  pthread_mutex_lock(&owner->mutex);
-  bool acknowledged = last <= owner->acknowledged;
-  pthread_mutex_unlock(&owner->mutex);
-  return acknowledged;
+/* Under the lock. Who serves the gallery erases, which folds all. */
+static bool is_due(const lk_owner *owner) {
+  bool is_left = owner->erases > 0 && owner->acknowledges;
+  if (is_left || owner->failure.text[0] != '\0') return false;
+  if (owner->awaited > 0) return owner->acknowledged >= owner->awaited;
+  return owner->recorded >= (owner->fold_at > 0 ? owner->fold_at : JOURNAL_BYTES);
 }
 
 void lk_fold_if_due(lk_owner *owner) {
   pthread_t thread;
   pthread_mutex_lock(&owner->mutex);
-  bool due = owner->recorded >= (owner->fold_at > 0 ? owner->fold_at : JOURNAL_BYTES) && owner->failure.text[0] == '\0';
+  bool due = is_due(owner);
   pthread_mutex_unlock(&owner->mutex);
-  if (!due || !is_acknowledged(owner) || !try_begin(owner, false)) return;
+  if (!due || !try_begin(owner, false)) return;
   if (pthread_create(&thread, NULL, fold_in_background, owner) == 0)
     pthread_detach(thread);
   else

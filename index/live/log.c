@@ -48,14 +48,9 @@ static lk_status take_outcome(const lk_request *request, lk_error *error) {
   entry->status = request->status;
   if (request->status != LK_OK) entry->error = request->error;
   entry->receipt = request->receipt;
-  const lk_finding *finding = &request->finding;
-  entry->match = (lk_log_match){.epoch = finding->epoch,
-                                .searched = finding->searched,
-                                .total = finding->total,
-                                .found = finding->found,
-                                .row = finding->probe,
-                                .number = finding->number,
-                                .score = entry->tells_scores ? finding->score : NAN};
+  entry->matched = lk_request_has_matched(request);
+  if (entry->matched) entry->finding = request->finding;
+  entry->finding.epoch = request->receipt.epoch;
   return LK_OK;
 }
 
@@ -70,6 +65,8 @@ static lk_status apply(lk_owner *owner, lk_log_entry *entries, uint32_t count, l
   if (status != LK_OK) return status;
   lk_queue_pass_run(owner, &requests[0], &requests[count - 1]);
   for (uint32_t i = 0; status == LK_OK && i < count; i++) status = take_outcome(&requests[i], error);
+  /* Such as of a device, or of a fold; the owner goes on. */
+  if (status == LK_EIO && lk_owner_check(owner, NULL) == LK_OK) status = LK_EBUSY;
   lk_fold_if_due(owner);
   return status;
 }
@@ -84,6 +81,13 @@ lk_status lk_owner_log_apply(lk_owner *owner, lk_log_entry *entries, uint32_t co
 }
 
 lk_log_mark lk_owner_log_mark(lk_owner *owner) { return lk_gallery_log_mark(owner->gallery); }
+
+uint64_t lk_owner_log_erases(lk_owner *owner) {
+  pthread_mutex_lock(&owner->mutex);
+  uint64_t seq = owner->erases;
+  pthread_mutex_unlock(&owner->mutex);
+  return seq;
+}
 
 void lk_owner_log_acknowledged(lk_owner *owner, uint64_t seq) {
   pthread_mutex_lock(&owner->mutex);

@@ -20,8 +20,8 @@
  * Not LK_OK: the call failed at an entry. Those before it may be applied (lk_owner_log_mark says which, and they have
  * their outcomes), it and those behind it are not. LK_EINVAL: it is not the one after the last (seq, prev), or is none
  * (hash, fields). LK_EBUSY: try again; the gallery is not loaded and the entry needs a search, a fold takes long, or
- * the gallery has too many rows and must be compacted. LK_ENOMEM, LK_ECORRUPT. LK_EIO: as of any change, the owner
- * takes no more changes if it cannot tell what the disk has. */
+ * the gallery has too many rows and must be compacted, or a device or a file failed, which `error` says. LK_ENOMEM,
+ * LK_ECORRUPT. LK_EIO: the owner takes no more changes, since it cannot tell what the disk has. */
 lk_status lk_owner_log_apply(lk_owner *owner, lk_log_entry *entries, uint32_t count, lk_error *error);
 
 /* The last entry that was applied. It is durable. */
@@ -40,6 +40,8 @@ typedef struct lk_log_kept {
   lk_status status;
   lk_error error;
   lk_receipt receipt;
+  bool matched; /* as in lk_log_entry */
+  lk_finding finding;
   uint64_t rows;         /* of its enrollment; 0: it has none */
   const float *vectors;  /* of its rows that became templates, in order; halves became floats, which loses nothing */
   uint64_t vectors_rows; /* fewer than `rows` where it was refused, or rows were there in their version already */
@@ -57,6 +59,10 @@ lk_status lk_owner_log_visit(lk_owner *owner, uint64_t after_seq, lk_log_visit *
  * again to a log that has lost them. When the owner is opened, all that was folded is acknowledged, and nothing else.
  */
 void lk_owner_log_acknowledged(lk_owner *owner, uint64_t seq);
+
+/* The last entry that asks to erase, and for which that was not done yet; 0: none. The journals keep that: what is
+ * folded of such an entry, is erased. */
+uint64_t lk_owner_log_erases(lk_owner *owner);
 
 /* lk_owner_compact, for an entry that asks for it: no policy is asked. */
 lk_status lk_owner_log_erase(lk_owner *owner, uint64_t *erased, lk_error *error);

@@ -5,16 +5,8 @@
 #include <stddef.h>
 
 #include <likeness/owner.h>
+#include "index/gallery/finding.h"
 #include "index/journal/log_note.h"
-
-/* What the search for matches of an enrollment looked at, and the best match: of which row, and with which template. */
-typedef struct lk_log_match {
-  uint64_t epoch, searched, total;
-  bool found;
-  uint32_t row;
-  uint64_t number;
-  float score; /* NaN: it is not told */
-} lk_log_match;
 
 /* It owns nothing that it points to. */
 typedef struct lk_log_entry {
@@ -27,12 +19,14 @@ typedef struct lk_log_entry {
   const lk_change *changes;        /* or neither: it changes nothing of the gallery, and is only noted */
   uint32_t count;
   bool tells_scores; /* the text of a match has its score */
+  bool erases;       /* it asks for lk_owner_log_erase, once it is acknowledged */
 
   /* In: not LK_OK: it was found to be no change, and is noted with this status and text. Out: what became of it. */
   lk_status status;
   lk_error error;
   lk_receipt receipt; /* out: with LK_OK; the epoch is this gallery's own */
-  lk_log_match match; /* out: what the search for matches has found; zeros where none was made */
+  bool matched;       /* out: the search for matches was made: */
+  lk_finding finding; /* as the text tells it; its epoch is the receipt's */
 } lk_log_entry;
 
 #endif

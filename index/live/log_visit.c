@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/fail.h"
+#include "base/text.h"
 #include "index/formats/vector.h"
 #include "index/live/log.h"
 #include "index/live/owner.h"
@@ -26,6 +27,19 @@ static lk_status hand_on(visiting *v, lk_error *error) {
   return v->visit(v->context, &v->kept, error);
 }
 
+static lk_finding finding_of(const lk_log_finding *kept, uint64_t epoch) {
+  lk_finding f = {.epoch = epoch,
+                  .searched = kept->searched,
+                  .total = kept->total,
+                  .found = kept->found,
+                  .probe = kept->probe,
+                  .number = kept->number,
+                  .score = kept->score};
+  lk_text_append(f.key, sizeof f.key, 0, "%.*s", (int)kept->key.length, kept->key.bytes);
+  lk_text_append(f.subject, sizeof f.subject, 0, "%.*s", (int)kept->subject.length, kept->subject.bytes);
+  return f;
+}
+
 static lk_status hold(visiting *v, uint64_t epoch, const lk_record *record, lk_error *error) {
   lk_log_note note;
   lk_status status = lk_log_note_decode(record->note, record->note_bytes, &note, error);
@@ -41,7 +55,9 @@ static lk_status hold(visiting *v, uint64_t epoch, const lk_record *record, lk_e
                                       .templates = note.templates,
                                       .replaced = note.replaced,
                                       .unchanged = note.unchanged},
+                          .matched = note.finding.made,
                           .rows = note.rows};
+  if (note.finding.made) v->kept.finding = finding_of(&note.finding, epoch);
   memcpy(v->kept.prev, note.prev, sizeof note.prev);
   memcpy(v->kept.error.text, note.text, note.text_bytes);
   v->held = true;

@@ -39,7 +39,10 @@ static lk_status start(lk_owner *owner, const lk_disk *disk, const char *folder,
   owner->recorded = found.report.whole_bytes;
   owner->boundary = found.boundary;
   owner->boundary_log = found.boundary_log;
+  owner->erases = found.erases;
   owner->acknowledged = owner->gallery->manifest.log.mark.seq;
+  if (found.boundary_log.seq > owner->acknowledged && owner->gallery->manifest.journals_count == 2)
+    owner->awaited = found.boundary_log.seq;
   lk_gallery_show(owner->gallery);
   status = lk_leftovers_remove(&owner->lock.folder, &owner->gallery->manifest, error);
   if (status == LK_OK && found.report.sealed) status = lk_fold_begin_journal(owner, found.next_journal, error);

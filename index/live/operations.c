@@ -130,11 +130,19 @@ static uint64_t count_deleted(const lk_owner *owner) {
   return deleted.in_segments + deleted.in_journals;
 }
 
+static void note_erased(lk_owner *owner, uint64_t seq) {
+  pthread_mutex_lock(&owner->mutex);
+  if (owner->erases == seq) owner->erases = 0;
+  pthread_mutex_unlock(&owner->mutex);
+}
+
 static lk_status compact(lk_owner *owner, uint64_t *erased, lk_error *error) {
+  uint64_t asked = lk_owner_log_erases(owner);
   lk_status status = lk_expired_delete(owner, error);
   uint64_t deleted = count_deleted(owner);
   if (status == LK_OK) status = lk_fold(owner, LK_FOLD_ALL, error);
   if (status != LK_OK) return status;
+  note_erased(owner, asked);
   lk_gallery_show(owner->gallery);
   *erased = deleted;
   return LK_OK;

@@ -24,6 +24,8 @@ struct lk_owner {
   uint64_t boundary;               /* where there are two journals: the next number when the second one began */
   lk_log_mark boundary_log;        /* and the last entry of the log */
   uint64_t acknowledged;           /* entries of the log up to this seq */
+  uint64_t awaited;                /* a sealed journal waits until entries up to this seq are; 0: none waits */
+  uint64_t erases;                 /* as lk_owner_log_erases */
   bool acknowledges;               /* somebody has acknowledged since it was opened */
   lk_error failure;                /* why it takes no more changes; "": it does */
   uint64_t fold_at;                /* begins a fold when so much is recorded; 0: when it is due */

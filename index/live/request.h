@@ -24,6 +24,11 @@ typedef struct lk_request {
   struct lk_request *next;
 } lk_request;
 
+/* Whether the search for matches was made, if the request asks for one. */
+static inline bool lk_request_has_matched(const lk_request *r) {
+  return r->enrollment != NULL && r->enrollment->unless_match && (r->status == LK_OK || r->finding.found);
+}
+
 /* Whether a status is of this process or machine, not of the request: an entry of the log may go well later. */
 static inline bool lk_log_is_passing(lk_status status) {
   return status == LK_EIO || status == LK_ENOMEM || status == LK_EBUSY || status == LK_ECORRUPT;

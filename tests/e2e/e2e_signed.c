@@ -11,7 +11,7 @@
 #include <likeness/audit.h>
 #include "base/text.h"
 #include "engine/queue/signature.h"
-#include "tests/e2e/e2e.h"
+#include "tests/e2e/live/changing.h"
 
 static process worker, other;
 static char policy[PATH_MAX], audit[PATH_MAX], key_file[PATH_MAX];
@@ -186,6 +186,28 @@ Test(signed, an_altered_job_is_refused) {
   send(&job);
   expect_reply("me", "a", "EPOLICY", "signature");
   expect_nothing_searched(count + 3);
+}
+
+/* What the log takes over is answered: the entry that brought it counts no more. */
+Test(signed, a_signed_change_is_made_once) {
+  static const char *const fields[][2] = {{"v", "1"},           {"op", "delete"},      {"to", "me"},
+                                          {"gallery", "faces"}, {"keys", "t1"},        {"id", "gone"},
+                                          {"flags", "json"},    {"actor", "desk"},     {"purpose", "x"},
+                                          {"x-", "?"},          {"deployment", "here"}};
+  signed_job job = {.count = 0};
+  start_worker();
+  changing_await_owner(&worker);
+  for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) add(&job, fields[i][0], fields[i][1]);
+  snprintf(job.signed_ms, sizeof job.signed_ms, "%" PRId64, clock_ms());
+  add(&job, "signed_ms", job.signed_ms);
+  sign(&job, &key);
+  send_as(&job, "1-1");
+  expect_reply("me", "gone", "OK", "");
+  static const char is_answered[] = "local key = redis.call('KEYS', 'lk:{faces}:signed:*')[1] return redis.call('GET', "
+                                    "key):match(' answered$') and 1";
+  cr_assert_eq(redis_number(&redis, "EVAL", is_answered, "0", NULL), 1);
+  send(&job);
+  expect_reply("me", "gone", "EPOLICY", "was received before");
 }
 
 Test(signed, by_another_key_is_refused) {

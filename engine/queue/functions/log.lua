@@ -22,30 +22,44 @@ local function log_is_closed(part, state, now)
   if is_busy(now) then return 'redis is nearly full' end
 end
 
+-- Why the user may not do what takes the job out of the queue; nil: it may.
+local function mutate_forbidden(keys, part, group, entry, to)
+  local calls = {{'XACK', keys[3], group, entry}, {'RPUSH', part .. 'r:' .. to, ''}}
+  if keys[4] then
+    table.insert(calls, {'GET', keys[4]})
+    table.insert(calls, {'SET', keys[4], ''})
+  end
+  return entry_forbidden(keys[1], keys[2], part) or forbidden(calls)
+end
+
 -- Takes a job out of the queue and appends it to the log, in one step, once for each id of a client.
--- KEYS: the log, its state, the stream of jobs. ARGV: group, entry, rows, vectors, fields. What it returns stands in
--- functions.h.
+-- KEYS: the log, its state, the stream of jobs, then perhaps that of the signed job. ARGV: group, entry, the times (Unix,
+-- ms) from which and before which it may be logged, rows, vectors, fields. What it returns stands in functions.h.
 local function mutate(keys, argv)
-  local log, key, stream, group, entry, id, to = keys[1], keys[2], keys[3], argv[1], argv[2], argv[8], argv[10]
+  local log, key, stream, group, entry, id, to = keys[1], keys[2], keys[3], argv[1], argv[2], argv[10], argv[12]
   local part, now = gallery_part(log, 'log'), now_ms()
   if not pending_entry(stream, group, entry) then return {'GONE'} end
-  local may_not = entry_forbidden(log, key, part) or
-    forbidden({{'XACK', stream, group, entry}, {'RPUSH', part .. 'r:' .. to, ''}})
+  local may_not = mutate_forbidden(keys, part, group, entry, to)
   if may_not then return may_not end
   local groups = living_groups(part, stream, group, now)
   local known = find_kept(sound_keys(part, to, now), id)
-  if known and is_logged(known) then return finish_known(part, stream, group, entry, to, known, groups) end
+  if known and is_logged(known) then
+    note_answered(keys, 4, stream, {entry})
+    return finish_known(part, stream, group, entry, to, known, groups)
+  end
+  if now < tonumber(argv[3]) or now >= tonumber(argv[4]) then return {'UNTIMELY', now} end
   local state = state_of(key)
   local why = log_is_closed(part, state, now)
   if why then return {'EBUSY', tonumber(RETRY_MS), why} end
   local added = {seq = digits(state.seq + 1), term = digits(state.term), prev = state.hash, number = digits(state.number),
-                 rows = digits(tonumber(argv[3]))}
-  added.hash = hash_of(added, argv, 5)
-  local log_id, wrong = write_entry(keys, state, '*', added, argv[4], argv, 5)
+                 rows = digits(tonumber(argv[5]))}
+  added.hash = hash_of(added, argv, 7)
+  local log_id, wrong = write_entry(keys, state, '*', added, argv[6], argv, 7)
   if wrong then return wrong end
   confirmed[part].hash = added.hash
   redis.call('XACK', stream, group, entry)
   note_logged(part, to, id, added.seq, now)
+  note_answered(keys, 4, stream, {entry})
   forget_jobs(part, stream, group, {entry}, groups)
   return {'LOGGED', log_id, state.seq + 1, state.number}
 end
@@ -153,11 +167,14 @@ local function applied(keys, argv)
 end
 
 local function mutate_fault(keys, argv)
-  local fault = counts_fault(keys, argv, 3, 3, 10, 128) or log_fault(keys) or
-    streams_fault(keys, 3, gallery_part(keys[1], 'log')) or empty_fault(argv, 1, 1) or numbers_fault(argv, 3)
+  local fault = counts_fault(keys, argv, 3, 4, 12, 130) or log_fault(keys)
+  fault = fault or empty_fault(argv, 1, 1) or numbers_fault(argv, 3, 4, 5)
   if fault then return fault end
+  local part = gallery_part(keys[1], 'log')
+  if stream_part(keys[3]) ~= part then return 'key 3 is not a stream of jobs of ' .. part end
+  if keys[4] and signed_part(keys[4]) ~= part then return 'key 4 is not that of a signed job of ' .. part end
   if not is_entry(argv[2]) then return 'argument 2 is not the id of an entry' end
-  return fields_fault(argv, 5)
+  return fields_fault(argv, 7)
 end
 
 local function acknowledged_fault(argv, i, lists, before_it)

@@ -82,6 +82,9 @@ static void add_signed(lk_answer_call *call, const lk_keys *keys, const lk_task 
   call->signed_jobs++;
 }
 
+/* Under it the reply is kept, for a job that is sent again. */
+static lk_text kept_id(const lk_task *task) { return task->status == LK_EBUSY ? (lk_text){.bytes = ""} : task->job.id; }
+
 static void add_task(lk_answer_call *call, size_t i) {
   const lk_task *task = call->tasks[i];
   size_t begin = i > 0 ? call->ends[i - 1] : 0;
@@ -89,7 +92,8 @@ static void add_task(lk_answer_call *call, size_t i) {
   lk_command_add_string(&call->command, task->list);
   lk_command_add_string(&call->command, task->since);
   lk_command_add_string(&call->command, task->until);
-  lk_command_add(&call->command, task->job.id.bytes, task->job.id.length);
+  lk_text id = kept_id(task);
+  lk_command_add(&call->command, id.bytes, id.length);
   lk_command_add(&call->command, call->replies.data + begin, call->ends[i] - begin);
 }
 

@@ -138,7 +138,8 @@ static lk_status check_entry(lk_worker *worker, lk_redis *redis, lk_task *task, 
   if (!lk_entry_parse(task->entry, strlen(task->entry), &entry))
     return lk_fail(error, LK_EBADJOB, "the entry's id '%s' is malformed", task->entry);
   lk_status status = LK_OK;
-  if (entry.ms > lk_worker_redis_ms(worker) + LK_ENTRY_AHEAD_MS || left_ms(worker, task, entry.ms) <= 0)
+  uint64_t ahead_ms = lk_worker_redis_ms(worker) + LK_ENTRY_AHEAD_MS;
+  if (entry.ms > ahead_ms || task->job.after.ms > ahead_ms || left_ms(worker, task, entry.ms) <= 0)
     status = lk_admission_read_clock(worker, redis, error);
   if (status != LK_OK) return status;
   uint64_t now_ms = lk_worker_redis_ms(worker);
@@ -189,10 +190,10 @@ static void queue_task(lk_worker *worker, lk_task *task) {
   note_newest(worker, task);
   bool searches = task->status == LK_OK && lk_op_kind_of(task->job.op) == LK_OP_SEARCHES;
   bool waits = searches && lk_waiting_must(worker, task);
+  if (waits) task->status = lk_waiting_add(worker, task, &task->error);
   if (searches && !waits) {
     lk_batcher_push(&worker->batcher, task->priority, &task->queued, lk_clock_us());
-  } else if (!waits || !lk_waiting_add(worker, task)) {
-    if (waits) task->status = lk_fail(&task->error, LK_EBUSY, "%d searches wait for the log already", LK_WAITING_MOST);
+  } else if (task->status != LK_OK || !waits) {
     task->queued.next = NULL;
     *worker->refused_last = &task->queued;
     worker->refused_last = &task->queued.next;
@@ -286,36 +287,49 @@ static void note_handed_over(lk_worker *worker, const lk_task *gone) {
   pthread_mutex_unlock(&worker->lock);
 }
 
+static lk_status hand_over(lk_admission *a, lk_redis *redis, lk_task *task) {
+  lk_authorise_reload(a->worker);
+  if (lk_authorise_generation(a->worker) != a->generation)
+    return lk_fail(&task->error, LK_ECANCELLED, "the rules were read again");
+  return lk_hand_over(a->worker, redis, task, &task->error);
+}
+
 /* Changes that are permitted go to the log and are no tasks any more. What it is not known of whether it is there stays
- * pending in Redis, as all in `left`. */
-static lk_status hand_over_changes(lk_admission *a, lk_redis *redis, lk_queued **left, lk_error *error) {
-  lk_queued *gone = NULL, **at = &a->first;
+ * pending in Redis, as all in `left`; so does what must be decided again, which the intakes are told to read again. */
+static void hand_over_changes(lk_admission *a, lk_redis *redis, lk_queued **left, lk_error *error) {
+  lk_queued *gone = NULL, *again = NULL, **at = &a->first;
   lk_error why;
-  lk_status committed = commit_changes(a, &why), status = LK_OK;
+  lk_status committed = commit_changes(a, &why);
+  bool broke = false;
   while (*at != NULL) {
     lk_task *task = (lk_task *)*at;
+    lk_queued **to = NULL;
     if (is_permitted_change(task)) {
       task->status = committed;
       task->error = why;
-      if (committed == LK_OK)
-        task->status = status == LK_OK ? lk_hand_over(a->worker, redis, task, &task->error) : status;
-      if (task->status == LK_EIO && status == LK_OK) *error = task->error;
-      if (task->status == LK_EIO) status = LK_EIO;
-      if (task->status == LK_EIO || task->status == LK_OK) {
-        move_to(at, task->status == LK_OK ? &gone : left);
-        continue;
-      }
+      if (committed == LK_OK) task->status = broke ? LK_EIO : hand_over(a, redis, task);
+      to = task->status == LK_OK           ? &gone
+           : task->status == LK_ECANCELLED ? &again
+           : task->status == LK_EIO        ? left
+                                           : NULL;
     }
-    at = &task->queued.next;
+    if (to == left && !broke) *error = task->error;
+    broke = broke || to == left;
+    if (to != NULL)
+      move_to(at, to);
+    else
+      at = &task->queued.next;
   }
   note_handed_over(a->worker, (lk_task *)gone);
   free_tasks((lk_task *)gone);
-  return status;
+  if (again != NULL) atomic_fetch_add(&a->worker->recoveries, 1);
+  free_tasks((lk_task *)again);
 }
 
 lk_status lk_admission_run(lk_admission *a, lk_redis *redis, bool cancels, lk_error *error) {
   if (a->first == NULL) return LK_OK;
   lk_queued **end = &a->first;
+  a->generation = lk_authorise_generation(a->worker);
   if (read_notes(a, redis, cancels, error) == LK_OK) end = decide_all(a, redis, error);
   lk_queued *pending = *end;
   *end = NULL;

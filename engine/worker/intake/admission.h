@@ -23,6 +23,7 @@ typedef struct lk_admission {
   lk_worker *worker;
   lk_queued *first, **last; /* tasks that were added */
   bool deaths_unknown;      /* of some of them */
+  uint64_t generation;      /* of the rules that decide them */
   uint32_t entries;         /* and what they weighed, since they were last set to 0 */
   lk_room weighed;
   lk_notes notes;

@@ -1,6 +1,5 @@
 #include "engine/worker/log/acknowledger.h"
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "base/fail.h"
@@ -26,12 +25,6 @@ static lk_text text_of(const lk_log_fields *fields, const char *name) {
   return field != NULL ? lk_field_text(field) : (lk_text){.bytes = ""};
 }
 
-static lk_op op_of(lk_text name) {
-  for (int op = 0; op < LK_OPS; op++)
-    if (lk_text_equal(name, lk_text_of(lk_op_name((lk_op)op)))) return (lk_op)op;
-  return LK_OPS;
-}
-
 /* The number (from 1) of the client's list among the keys; adds a new list. 0: out of memory. */
 static uint32_t list_of(lk_acknowledger *a, lk_text to) {
   size_t prefix = strlen(a->keys->replies);
@@ -50,9 +43,13 @@ static lk_status replied(lk_status status) {
   return status < LK_EINVAL ? status : LK_EINTERNAL;
 }
 
-static json_t *decision_of(lk_text decision) {
-  if (decision.length == 0) return lk_decision_record(NULL, NULL, (lk_text){.bytes = ""}, &(lk_release){0});
-  return json_loadb(decision.bytes, decision.length, 0, NULL);
+/* What cannot be read has decided nothing. */
+static json_t *decision_of(const lk_outcome *o, lk_text decision) {
+  if (o->refusal != NULL) return json_incref(o->refusal);
+  json_t *record = json_loadb(decision.bytes, decision.length, 0, NULL);
+  if (json_is_object(record)) return record;
+  json_decref(record);
+  return lk_decision_record(NULL, NULL, (lk_text){.bytes = ""}, &(lk_release){0});
 }
 
 static void print_receipt(lk_op op, const lk_outcome *o, lk_bytes *text) {
@@ -69,7 +66,7 @@ static void print_receipt(lk_op op, const lk_outcome *o, lk_bytes *text) {
 
 static void append_reply(lk_acknowledger *a, const lk_log_fields *fields, const lk_outcome *o) {
   lk_bytes text = {0};
-  lk_op op = op_of(text_of(fields, "op"));
+  lk_op op = lk_op_find(text_of(fields, "op"));
   lk_reply_head head = {.status = replied(o->status),
                         .id = text_of(fields, "id"),
                         .gallery = lk_text_of(a->keys->gallery),
@@ -81,7 +78,7 @@ static void append_reply(lk_acknowledger *a, const lk_log_fields *fields, const 
   } else {
     head.text = lk_text_of(o->text);
   }
-  json_t *decision = decision_of(text_of(fields, "decision"));
+  json_t *decision = decision_of(o, text_of(fields, "decision"));
   lk_field_reader reader = {.fields = fields->all, .count = fields->count};
   lk_reply_part part = {0};
   (lk_field_has_flag(&reader, "json") ? lk_reply_encode_json : lk_reply_encode)(&head, &part, decision, &a->replies);

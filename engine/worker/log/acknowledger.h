@@ -3,6 +3,7 @@
 #ifndef ENGINE_WORKER_LOG_ACKNOWLEDGER_H
 #define ENGINE_WORKER_LOG_ACKNOWLEDGER_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "engine/queue/bytes.h"
@@ -20,7 +21,9 @@ typedef struct lk_outcome {
   lk_status status;
   const char *text; /* why it was refused */
   const lk_receipt *receipt;
-  const lk_log_match *match;    /* what its search for matches found; NULL: that is not known */
+  const lk_finding *finding; /* of the search for matches; NULL: none was made */
+  uint64_t rows;             /* of its enrollment */
+  json_t *refusal;           /* the decision of one that is refused after it was permitted; NULL: it is not */
   bool replicated, in_segments; /* as in the receipt of its reply */
 } lk_outcome;
 

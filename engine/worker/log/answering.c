@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/fail.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "engine/worker/authorise_change.h"
 #include "index/gallery/unchecked.h"
@@ -61,66 +62,51 @@ static lk_status send(answers *r, lk_error *error) {
 /* As much of the job as tells which operations it needed. */
 static bool read_job(const lk_log_fields *fields, lk_job *job) {
   const lk_field *op = lk_log_fields_find(fields, "op"), *id = lk_log_fields_find(fields, "id");
-  *job = (lk_job){.op = LK_OPS};
   if (op == NULL || id == NULL) return false;
-  for (int i = 0; i < LK_OPS; i++) {
-    const char *name = lk_op_name((lk_op)i);
-    if (strlen(name) == op->length && memcmp(name, op->value, op->length) == 0) job->op = (lk_op)i;
-  }
-  job->id = (lk_text){.bytes = id->value, .length = (uint32_t)id->length};
-  job->change.unless_match = lk_log_fields_find(fields, "unless_match") != NULL;
+  *job = (lk_job){.op = lk_op_find(lk_field_text(op)),
+                  .id = lk_field_text(id),
+                  .change.unless_match = lk_log_fields_find(fields, "unless_match") != NULL};
   return job->op != LK_OPS;
 }
 
-static uint64_t rows_of(const lk_log_fields *fields) {
-  const lk_field *rows = lk_log_fields_find(fields, "rows");
-  uint64_t number = 0;
-  for (size_t i = 0; rows != NULL && i < rows->length; i++) number = 10 * number + (uint64_t)(rows->value[i] - '0');
-  return number;
+static void tell_undecided(const lk_answering *a, const lk_job *job, const lk_log_mark *mark) {
+  lk_printable_line(a->worker->options->log,
+                    "likeness: log: gallery %s: entry %llu, the %s '%.*s', came without a valid decision of a policy",
+                    a->worker->keys[a->number].gallery, (unsigned long long)mark->seq, lk_op_name(job->op),
+                    lk_text_shown(job->id), job->id.bytes);
 }
 
-/* Of a change that was made there was no match, also where it is not known any more what was looked at. */
-static lk_finding finding_of(const lk_outcome *o, uint64_t templates) {
-  const lk_log_match *match = o->match;
-  if (match == NULL || match->epoch == 0)
-    return (lk_finding){.epoch = o->receipt->epoch, .searched = templates, .total = templates};
-  return (lk_finding){.epoch = match->epoch,
-                      .searched = match->searched,
-                      .total = match->total,
-                      .found = match->found,
-                      .probe = match->row,
-                      .number = match->number,
-                      .score = match->score};
-}
-
-/* What this worker's audit log says was done. */
-static lk_status audit(const lk_answering *a, const lk_outcome *o, lk_error *error) {
+/* What this worker's audit log says was done, and whether a match may be told. */
+static lk_status audit(const lk_answering *a, const lk_outcome *o, lk_change_end *end, lk_error *error) {
   const lk_worker_options *options = a->worker->options;
   lk_log_fields fields;
   lk_job job;
-  lk_gallery_stat stat;
   if (options->governance == NULL) return LK_OK;
   if (!lk_log_fields_unpack(o->fields, o->fields_bytes, &fields) || !read_job(&fields, &job)) return LK_OK;
   const lk_field *decision = lk_log_fields_find(&fields, "decision");
   json_t *record = decision != NULL ? json_loadb(decision->value, decision->length, 0, NULL) : NULL;
-  lk_gallery_stat_get(options->galleries[a->number], &stat);
-  lk_finding finding = finding_of(o, stat.templates);
-  bool searched = o->status == LK_OK || finding.found;
-  lk_change_end end = {
-      .status = o->status, .receipt = *o->receipt, .finding = searched ? &finding : NULL, .probes = rows_of(&fields)};
-  lk_status status = lk_authorise_log_change(options->governance, options->galleries[a->number], &job, record, &end,
+  lk_status status = lk_authorise_log_change(options->governance, options->galleries[a->number], &job, record, end,
                                              lk_worker_redis_ms(a->worker), error);
+  if (end->undecided) tell_undecided(a, &job, o->mark);
   json_decref(record);
   return status;
 }
 
 static lk_status add(answers *r, lk_outcome *o, lk_error *error) {
+  lk_change_end end = {.status = o->status, .receipt = *o->receipt, .finding = o->finding, .probes = o->rows};
   o->replicated = r->replicated;
   o->in_segments = r->answering->in_segments;
-  lk_status status = audit(r->answering, o, error);
-  if (status != LK_OK || lk_acknowledger_add(&r->answering->call, o)) return status;
-  status = send(r, error);
-  if (status == LK_OK) lk_acknowledger_add(&r->answering->call, o);
+  lk_status status = audit(r->answering, o, &end, error);
+  if (end.refusal != NULL) {
+    o->status = end.status;
+    o->text = end.error.text;
+    o->refusal = end.refusal;
+  }
+  if (status == LK_OK && !lk_acknowledger_add(&r->answering->call, o)) {
+    status = send(r, error);
+    if (status == LK_OK) lk_acknowledger_add(&r->answering->call, o);
+  }
+  json_decref(end.refusal);
   return status;
 }
 
@@ -144,7 +130,8 @@ lk_status lk_answering_take(lk_answering *a, lk_redis *redis, const lk_log_readi
                           .status = entry->status,
                           .text = entry->error.text,
                           .receipt = &entry->receipt,
-                          .match = &entry->match};
+                          .finding = entry->matched ? &entry->finding : NULL,
+                          .rows = entry->enrollment != NULL ? entry->enrollment->vectors->rows : 0};
     status = add(&r, &outcome, error);
   }
   return status == LK_OK ? send(&r, error) : status;
@@ -159,7 +146,9 @@ static lk_status visit(void *context, const lk_log_kept *kept, lk_error *error) 
                         .fields_bytes = kept->fields_bytes,
                         .status = kept->status,
                         .text = kept->error.text,
-                        .receipt = &kept->receipt};
+                        .receipt = &kept->receipt,
+                        .finding = kept->matched ? &kept->finding : NULL,
+                        .rows = kept->rows};
   return add(r, &outcome, error);
 }
 

@@ -29,6 +29,7 @@ typedef struct applier {
   lk_answering answering;
   lk_reader_place place;
   lk_eraser eraser;
+  lk_error unread; /* why the next entry cannot be read; "": it can */
   lk_error logged;
 } applier;
 
@@ -88,6 +89,13 @@ static lk_status renew(applier *a, lk_error *error) {
   return status == LK_OK && asked && !owns(a) ? learn_acknowledged(a, error) : status;
 }
 
+/* Nothing is applied any more. As long as nobody has acknowledged what follows, nobody was told that it is done: searches
+ * go on. */
+static void stop_at(applier *a, const lk_error *why) {
+  a->unread = *why;
+  say_once(a, why);
+}
+
 /* ---- changes ---- */
 
 /* The entries of what was read that are applied. */
@@ -99,10 +107,8 @@ static uint32_t count_applied(const applier *a, const lk_log_mark *mark) {
 
 static void note_applied(applier *a, uint32_t count) {
   for (uint32_t i = 0; i < count; i++)
-    if (a->reading.changes[i].job.op == LK_OP_ERASE && a->reading.entries[i].status == LK_OK) {
-      lk_eraser_want(&a->eraser, a->reading.entries[i].mark.seq);
+    if (a->reading.entries[i].erases && a->reading.entries[i].status == LK_OK)
       lk_reader_place_erase(&a->place, a->reading.entries[i].mark.seq);
-    }
 }
 
 /* Damage and gaps do not go away; that a fold takes long, or memory is short, does. */
@@ -141,7 +147,7 @@ static lk_status read_and_apply(applier *a, lk_error *error) {
   if (a->reads) applied = apply(a, error);
   lk_log_reading_clear(&a->reading);
   if (applied != LK_OK) return applied;
-  if (status == LK_EFORMAT) part(a, &why);
+  if (status == LK_EFORMAT) stop_at(a, &why);
   if (status == LK_OK || status == LK_EFORMAT) return LK_OK;
   *error = why;
   return status;
@@ -161,12 +167,17 @@ static lk_status answer_rest(applier *a, lk_error *error) {
 
 static void leave(applier *a) { lk_lease_leave(&a->lease, a->session.redis); }
 
+/* Others may own the log, and those who send changes are told that nobody does. */
+static lk_status stand_still(applier *a, lk_error *error) {
+  leave(a);
+  lk_clock_sleep_us(PAUSE_US);
+  lk_status status = a->parted ? LK_OK : learn_acknowledged(a, error);
+  if (status == LK_OK && a->acknowledged > lk_owner_log_mark(a->owner).seq) part(a, &a->unread);
+  return status;
+}
+
 static lk_status take_turn(applier *a, lk_error *error) {
-  if (a->parted) {
-    leave(a);
-    lk_clock_sleep_us(PAUSE_US);
-    return LK_OK;
-  }
+  if (a->parted || a->unread.text[0] != '\0') return stand_still(a, error);
   lk_status status = renew(a, error);
   if (status != LK_OK || a->parted) return status;
   status = read_and_apply(a, error);
@@ -211,6 +222,7 @@ void lk_applier_run(lk_worker *worker, uint32_t number) {
   a->lease = lk_lease_of(a->owner, a->keys, worker->consumer, options->log);
   a->eraser = (lk_eraser){.owner = a->owner, .gallery = a->keys->gallery, .log = options->log};
   a->place = lk_reader_place_of(a->keys, options->folders[number], a->lease.nonce, options->log);
+  lk_reader_place_erase(&a->place, lk_owner_log_erases(a->owner));
   lk_answering_open(&a->answering, worker, number, a->lease.nonce, &a->place);
   while (goes_on(worker)) turn(a);
   do turn(a);

@@ -1,6 +1,9 @@
 #include "engine/worker/log/eraser.h"
 
+#include "base/clock.h"
 #include "base/printable.h"
+
+static const uint64_t retries_every_us = 10000000;
 
 static void *erase(void *argument) {
   lk_eraser *eraser = argument;
@@ -17,8 +20,6 @@ static void *erase(void *argument) {
   return NULL;
 }
 
-void lk_eraser_want(lk_eraser *eraser, uint64_t seq) { eraser->wanted = seq; }
-
 static void join(lk_eraser *eraser) {
   pthread_join(eraser->thread, NULL);
   eraser->runs = false;
@@ -26,10 +27,11 @@ static void join(lk_eraser *eraser) {
 
 void lk_eraser_turn(lk_eraser *eraser, uint64_t acknowledged) {
   if (eraser->runs && atomic_load(&eraser->over)) join(eraser);
-  if (eraser->runs || eraser->wanted == 0 || acknowledged < eraser->wanted) return;
+  uint64_t asks = lk_owner_log_erases(eraser->owner), now_us = lk_clock_us();
+  if (eraser->runs || asks == 0 || acknowledged < asks || now_us < eraser->retry_us) return;
   atomic_store(&eraser->over, false);
+  eraser->retry_us = now_us + retries_every_us;
   eraser->runs = pthread_create(&eraser->thread, NULL, erase, eraser) == 0;
-  if (eraser->runs) eraser->wanted = 0;
 }
 
 void lk_eraser_end(lk_eraser *eraser) {

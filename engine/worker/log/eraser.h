@@ -16,12 +16,11 @@ typedef struct lk_eraser {
   pthread_t thread;
   bool runs;
   atomic_bool over;
-  uint64_t wanted; /* the last entry that asks for it; 0: none */
+  uint64_t retry_us; /* not before that, after one that failed */
 } lk_eraser;
 
-/* An entry of this number asks for it. */
-void lk_eraser_want(lk_eraser *eraser, uint64_t seq);
-/* Begins, where one is wanted, none runs, and all entries up to it are acknowledged. */
+/* Begins, where an entry asks for it (lk_owner_log_erases), none runs, and all entries up to it are acknowledged. What
+ * failed is tried again. */
 void lk_eraser_turn(lk_eraser *eraser, uint64_t acknowledged);
 /* Waits for one that runs. */
 void lk_eraser_end(lk_eraser *eraser);

@@ -76,6 +76,14 @@ static lk_status fail(const lk_log_record *record, const char *why, lk_error *er
   return lk_fail(error, LK_EFORMAT, "entry %llu of the log: %s", (unsigned long long)record->mark.seq, why);
 }
 
+/* What can become of an entry for good, besides that it is applied. */
+static bool is_refusal(unsigned number) {
+  static const lk_status refusals[] = {LK_EEXIST, LK_EDIM, LK_EBADPROBE, LK_EINVAL, LK_EFORMAT, LK_EINTERNAL};
+  size_t i = 0, count = sizeof refusals / sizeof refusals[0];
+  while (i < count && number != (unsigned)refusals[i]) i++;
+  return i < count;
+}
+
 /* The status and the words of an entry that was no change where it was appended from. */
 static bool read_refused(const char *vectors, size_t length, lk_log_entry *entry) {
   size_t words = sizeof refused_words - 1;
@@ -84,7 +92,7 @@ static bool read_refused(const char *vectors, size_t length, lk_log_entry *entry
   size_t at = words;
   for (; at < length && vectors[at] >= '0' && vectors[at] <= '9' && number < 1000; at++)
     number = 10 * number + (unsigned)(vectors[at] - '0');
-  if (at == words || at == length || vectors[at] != ' ' || number == LK_OK) return false;
+  if (at == words || at == length || vectors[at] != ' ' || !is_refusal(number)) return false;
   entry->status = (lk_status)number;
   snprintf(entry->error.text, sizeof entry->error.text, "%.*s", (int)(length - at - 1), vectors + at + 1);
   return true;
@@ -103,6 +111,14 @@ static lk_status check_vectors(const lk_log_record *record, const char *vectors,
     return LK_OK;
   return read_refused(vectors, length, entry) ? LK_OK
                                               : fail(record, "its vectors are not those that were logged", error);
+}
+
+static bool has_dim(const lk_log_record *record, const lk_job *job) {
+  char number[12];
+  const lk_field *dim = lk_log_fields_find(&record->fields, "dim");
+  if (record->rows == 0) return true;
+  snprintf(number, sizeof number, "%u", job->probes.dim);
+  return dim != NULL && lk_text_equal(lk_field_text(dim), lk_text_of(number));
 }
 
 /* The job that it was, so that whoever reads jobs reads it. */
@@ -124,7 +140,8 @@ static lk_status read_job(const lk_log_record *record, const char *gallery, cons
   }
   if (!fits) return fail(record, "it has too many fields", error);
   if (lk_job_parse(fields.all, fields.count, job, &why) != LK_OK) return fail(record, why.text, error);
-  return lk_op_kind_of(job->op) == LK_OP_CHANGES ? LK_OK : fail(record, "it is no change", error);
+  if (lk_op_kind_of(job->op) != LK_OP_CHANGES) return fail(record, "it is no change", error);
+  return has_dim(record, job) ? LK_OK : fail(record, "its vectors have another dimension than it says", error);
 }
 
 static lk_status open_enrollment(lk_log_change *change, lk_log_entry *entry, lk_error *error) {
@@ -172,7 +189,8 @@ lk_status lk_log_change_open(const lk_log_record *record, const char *gallery, c
   lk_status status = check_vectors(record, vectors, length, entry, error);
   if (status != LK_OK || entry->status != LK_OK) return status;
   status = read_job(record, gallery, vectors, length, &change->job, error);
-  if (status != LK_OK || change->job.op == LK_OP_ERASE) return status;
+  entry->erases = status == LK_OK && change->job.op == LK_OP_ERASE;
+  if (status != LK_OK || entry->erases) return status;
   return lk_op_enrolls(change->job.op) ? open_enrollment(change, entry, error) : open_changes(change, entry, error);
 }
 

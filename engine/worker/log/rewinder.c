@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "engine/queue/functions.h"
 #include "engine/worker/log/log_change.h"
+#include "index/gallery/unchecked.h"
 #include "kernels/half.h"
 
 typedef struct rewinder {
@@ -122,7 +123,7 @@ static lk_status take(void *context, const lk_log_kept *kept, lk_error *error) {
 lk_status lk_rewinder_append(lk_owner *owner, lk_redis *redis, const lk_keys *keys, const lk_claimant *claimant,
                              const lk_ownership *rewound, lk_rewound *how, uint64_t *appended, lk_error *error) {
   lk_gallery_stat stat;
-  lk_gallery_stat_get(lk_owner_gallery(owner), &stat);
+  lk_gallery_stat_get_constant(lk_owner_gallery(owner), &stat);
   rewinder r = {.redis = redis,
                 .keys = keys,
                 .claimant = claimant,

@@ -40,8 +40,8 @@ Test(log, a_change_goes_from_the_queue_into_the_log) {
   deliver("1-1", "w");
   deliver("1-2", "w");
   expect_mutate("(LOGGED *-* 1 0)", "1-1", "j1");
-  expect_call("(LOGGED *-* 2 2)", LK_MUTATE, "3", FACES_LOG, FACES_STATE, FACES_LO, LK_GROUP, "1-2", "003", "", "op",
-              "delete", "id", "j2", "to", "me", "keys", "a\nb", NULL);
+  expect_call("(LOGGED *-* 2 2)", LK_MUTATE, "3", FACES_LOG, FACES_STATE, FACES_LO, LK_GROUP, "1-2", "0", EVER, "003",
+              "", "op", "delete", "id", "j2", "to", "me", "keys", "a\nb", NULL);
   log_read(entries, 2);
   lk_redis_reply *hash = redis_ask(&redis, "EVAL", "return redis.sha1hex(ARGV[1])", "0",
                                    "40 " ZEROS "1 11 01 22 op6 enroll2 id2 j12 to2 me", NULL);
@@ -106,7 +106,8 @@ Test(log, who_submits_it_again_waits_for_the_same_answer) {
 Test(log, a_change_that_was_sent_in_the_last_hour_is_known) {
   char last_hour[64], now_hour[64];
   int64_t hour = redis_number(&redis, "EVAL", "return math.floor(redis.call('TIME')[1] / 3600)", "0", NULL);
-  snprintf(last_hour, sizeof last_hour, "lk:{faces}:j:%lld:me", (long long)hour - 1);
+  int64_t soon = redis_number(&redis, "EVAL", "return math.floor((redis.call('TIME')[1] + 60) / 3600)", "0", NULL);
+  snprintf(last_hour, sizeof last_hour, "lk:{faces}:j:%lld:me", (long long)(soon > hour ? soon : hour - 1));
   snprintf(now_hour, sizeof now_hour, "lk:{faces}:j:%lld:me", (long long)hour);
   redis_do(&redis, "HSET", last_hour, "j1", "qq:lo 1-1", NULL);
   log_add("1-1", "j1");
@@ -119,6 +120,36 @@ static void expect_nothing_logged(void) {
   expect_redis("0", "EXISTS", FACES_LOG, FACES_VECTORS "1", NULL);
   expect_redis("(0 0)", "HMGET", FACES_STATE, "seq", "number", NULL);
   expect_waiting_jobs("1");
+}
+
+static void expect_timed(const char *pattern, const char *since, const char *until) {
+  expect_call(pattern, LK_MUTATE, "4", FACES_LOG, FACES_STATE, FACES_LO, "lk:{faces}:signed:ab", LK_GROUP, "1-1", since,
+              until, "0", "", "op", "delete", "id", "j1", "to", "me", NULL);
+}
+
+/* A decision that Redis has kept waiting may not hold any more. */
+Test(log, what_comes_too_late_is_not_logged) {
+  char now[24];
+  deliver("1-1", "w");
+  redis_do(&redis, "SET", "lk:{faces}:signed:ab", FACES_LO " 1-1", NULL);
+  int64_t now_ms = redis_number(&redis, "EVAL", "local t = redis.call('TIME') return t[1] * 1000", "0", NULL);
+  snprintf(now, sizeof now, "%lld", (long long)now_ms - 1);
+  expect_timed("(UNTIMELY *)", "0", now);
+  snprintf(now, sizeof now, "%lld", (long long)now_ms + 60000);
+  expect_timed("(UNTIMELY *)", now, EVER);
+  expect_nothing_logged();
+  expect_redis(FACES_LO " 1-1", "GET", "lk:{faces}:signed:ab", NULL);
+  expect_timed("(LOGGED *)", "0", now);
+  expect_redis(FACES_LO " 1-1 answered", "GET", "lk:{faces}:signed:ab", NULL);
+}
+
+/* Also the job that another entry brought before. */
+Test(log, a_signed_job_that_is_known_is_answered) {
+  deliver("1-1", "w");
+  redis_do(&redis, "SET", "lk:{faces}:signed:ab", FACES_LO " 1-1", NULL);
+  log_add("1-2", "j1");
+  expect_timed("(KNOWN)", "0", EVER);
+  expect_redis(FACES_LO " 1-1 answered", "GET", "lk:{faces}:signed:ab", NULL);
 }
 
 Test(log, nothing_is_logged_without_an_owner) {
@@ -380,18 +411,29 @@ Test(log, calls_check_what_they_are_given) {
   const struct {
     const char *words[20], *expected;
   } cases[] = {
-      {{LK_MUTATE, "2", FACES_LOG, FACES_STATE, LK_GROUP, "1-1", "0", "", FIELDS}, "wrong number of keys, 2"},
-      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "", "op", "delete", "id", "j"}, "wrong number of arguments, 8"},
-      {{LK_MUTATE, "3", FACES_LO, FACES_STATE, FACES_LO, LK_GROUP, "1-1", "0", "", FIELDS}, "key 1 is not the log"},
-      {{LK_MUTATE, "3", FACES_LOG, FACES_LOG, FACES_LO, LK_GROUP, "1-1", "0", "", FIELDS}, "key 2 is not"},
-      {{LK_MUTATE, "3", FACES_LOG, FACES_STATE, "lk:{other}:q:lo", LK_GROUP, "1-1", "0", "", FIELDS}, "key 3 is not"},
-      {{LK_MUTATE, KEYS, "", "1-1", "0", "", FIELDS}, "argument 1 is empty"},
-      {{LK_MUTATE, KEYS, LK_GROUP, "1", "0", "", FIELDS}, "argument 2 is not the id"},
-      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "-1", "", FIELDS}, "argument 3 is not a whole number"},
-      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "", FIELDS, "x"}, "the last field has no value"},
-      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "", "id", "j", "op", "delete", "to", "me"}, "argument 5 is not the"},
-      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "", "op", "delete", "id", "j", "to", ""}, "the field to is missing"},
-      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "", FIELDS, "seq", "9"}, "argument 11 is a field of the log, seq"},
+      {{LK_MUTATE, "2", FACES_LOG, FACES_STATE, LK_GROUP, "1-1", "0", "9", "0", "", FIELDS}, "wrong number of keys, 2"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "9", "0", "", "op", "delete", "id", "j"},
+       "wrong number of arguments, 10"},
+      {{LK_MUTATE, "3", FACES_LO, FACES_STATE, FACES_LO, LK_GROUP, "1-1", "0", "9", "0", "", FIELDS},
+       "key 1 is not the log"},
+      {{LK_MUTATE, "3", FACES_LOG, FACES_LOG, FACES_LO, LK_GROUP, "1-1", "0", "9", "0", "", FIELDS}, "key 2 is not"},
+      {{LK_MUTATE, "3", FACES_LOG, FACES_STATE, "lk:{other}:q:lo", LK_GROUP, "1-1", "0", "9", "0", "", FIELDS},
+       "key 3 is not"},
+      {{LK_MUTATE, KEYS, "", "1-1", "0", "9", "0", "", FIELDS}, "argument 1 is empty"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1", "0", "9", "0", "", FIELDS}, "argument 2 is not the id"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "", "9", "0", "", FIELDS}, "argument 3 is not a whole number"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "x", "0", "", FIELDS}, "argument 4 is not a whole number"},
+      {{LK_MUTATE, "4", FACES_LOG, FACES_STATE, FACES_LO, "lk:{other}:signed:a", LK_GROUP, "1-1", "0", "9", "0", "",
+        FIELDS},
+       "key 4 is not that of a signed job"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "9", "-1", "", FIELDS}, "argument 5 is not a whole number"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "9", "0", "", FIELDS, "x"}, "the last field has no value"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "9", "0", "", "id", "j", "op", "delete", "to", "me"},
+       "argument 7 is not the"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "9", "0", "", "op", "delete", "id", "j", "to", ""},
+       "the field to is missing"},
+      {{LK_MUTATE, KEYS, LK_GROUP, "1-1", "0", "9", "0", "", FIELDS, "seq", "9"},
+       "argument 13 is a field of the log, seq"},
       {{LK_ACKNOWLEDGE, "1", FACES_STATE, "a", "1", GOOD}, "entry 1 is not for a list"},
       {{LK_ACKNOWLEDGE, "0", "a", "1", GOOD}, "needs at least 1 key, not 0"},
       {{LK_ACKNOWLEDGE, "1", FACES_STATE, "a", "1", "x"}, "argument 3 is not a whole number"},

@@ -166,8 +166,8 @@ static void mutate(int worker) {
   char id[16], pattern[48];
   snprintf(id, sizeof id, "%d", job->id);
   snprintf(pattern, sizeof pattern, is_pending(job) ? "(LOGGED * %d %d)" : "(GONE)", logged_count + 1, logged_count);
-  expect_call(pattern, LK_MUTATE, "3", FACES_LOG, FACES_STATE, lanes[lane], LK_GROUP, job->entry, "1", "", "op", "tag",
-              "id", id, "to", clients[job->client], NULL);
+  expect_call(pattern, LK_MUTATE, "3", FACES_LOG, FACES_STATE, lanes[lane], LK_GROUP, job->entry, "0", EVER, "1", "",
+              "op", "tag", "id", id, "to", clients[job->client], NULL);
   if (random_one_in(&chance, 4)) job->held[worker] = false;
   if (!is_pending(job)) return;
   job->logged = true;

@@ -51,8 +51,8 @@ void expect_wish(const char *pattern, const char *nonce, const log_entry *last, 
 void log_end_lease(void) { redis_do(&redis, "HSET", FACES_STATE, "until", "1", NULL); }
 
 void expect_mutate(const char *pattern, const char *entry, const char *id) {
-  expect_call(pattern, LK_MUTATE, "3", FACES_LOG, FACES_STATE, FACES_LO, LK_GROUP, entry, "2", "vectors", "op",
-              "enroll", "id", id, "to", "me", NULL);
+  expect_call(pattern, LK_MUTATE, "3", FACES_LOG, FACES_STATE, FACES_LO, LK_GROUP, entry, "0", EVER, "2", "vectors",
+              "op", "enroll", "id", id, "to", "me", NULL);
 }
 
 void log_add(const char *entry, const char *id) {

@@ -10,6 +10,7 @@
 #define FACES_VECTORS "lk:{faces}:v:"
 
 #define ZEROS "0000000000000000000000000000000000000000"
+#define EVER "9007199254740991"
 #define ONES "1111111111111111111111111111111111111111"
 
 /* An entry of the log: its fields' names and values in turn, from `seq` on. */

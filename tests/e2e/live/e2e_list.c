@@ -133,13 +133,14 @@ Test(list, under_a_policy) {
   json_t *reply = ask_well("list", (const char *[]){"purpose", "demo", "count", "5", NULL});
   cr_assert_str_eq(reply_text(json_object_get(reply, "decision"), "decision"), "permit");
   json_decref(reply);
-  reply = ask_well("stat", (const char *[]){NULL});
-  cr_assert(json_is_null(json_object_get(reply, "decision")), "nobody decides who may ask for the stat");
+  expect_status("stat", (const char *[]){NULL}, "EPOLICY", "no rule of policy");
+  reply = ask_well("stat", (const char *[]){"purpose", "demo", NULL});
+  cr_assert_str_eq(reply_text(json_object_get(reply, "decision"), "decision"), "permit");
   json_decref(reply);
   worker_stop(&worker);
-  cr_assert_eq(files_lines_with(audit, "audit-000001.log", "\"type\":\"export\""), 1);
+  cr_assert_eq(files_lines_with(audit, "audit-000001.log", "\"type\":\"export\""), 2);
   cr_assert_eq(files_lines_with(audit, "audit-000001.log", "\"templates\":5,"), 1);
-  cr_assert_eq(files_lines_with(audit, "audit-000001.log", "\"operation\":\"export\""), 2, "both decisions");
+  cr_assert_eq(files_lines_with(audit, "audit-000001.log", "\"operation\":\"export\""), 4, "all decisions");
 }
 
 /* 24 floats of letters. */

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "engine/queue/functions.h"
 #include "tests/e2e/live/changing.h"
 
 static process worker, p;
@@ -83,14 +85,19 @@ Test(logged, a_change_that_is_sent_again_is_answered_again_and_made_once) {
 
 /* It keeps no other search waiting, and a stop does not wait for it. */
 Test(logged, a_search_waits_for_an_entry_until_its_time_is_over) {
-  static const char *const far = "99999999999999-0";
+  static const char *const beyond = "99999999999999-0";
+  char far[CHANGING_ID], late[128];
+  snprintf(far, sizeof far, "%llu-0", (unsigned long long)time(NULL) * 1000 + 30000);
+  snprintf(late, sizeof late, "did not have entry %s of its log in time", far);
   changing_send(&redis, "late", "identify", changing_vector(1), "k", "1", "after", far, "ttl", "1500", NULL);
   changing_send(&redis, "usual", "identify", changing_vector(1), "k", "1", NULL);
   uint64_t since_ms = now_ms();
   expect_reply("me", "usual", "OK", "");
   cr_assert_lt(now_ms(), since_ms + 1000);
-  expect_reply("me", "late", "EDEADLINE", "did not have entry 99999999999999-0 of its log in time");
+  expect_reply("me", "late", "EDEADLINE", late);
   cr_assert_gt(now_ms(), since_ms + 1000);
+  changing_send(&redis, "beyond", "identify", changing_vector(1), "k", "1", "after", beyond, NULL);
+  expect_reply("me", "beyond", "EBADJOB", "ahead of redis' time");
   changing_send(&redis, "held", "identify", changing_vector(1), "k", "1", "after", far, NULL);
   sleep_ms(300);
   worker_stop(&worker);
@@ -169,6 +176,35 @@ Test(logged, erase) {
   cr_assert(changing_finds(&redis, changing_vector(2), "newer", entry));
 }
 
+/* It is on the disk before it is acknowledged, and not forgotten with the process. */
+Test(logged, an_erasure_outlives_its_worker) {
+  float vector[FACES_DIM];
+  memcpy(vector, changing_vector(1), sizeof vector);
+  enroll("e1", 1, "key\nnew\n");
+  changing_send(&redis, "d", "delete", NULL, "keys", "new", NULL);
+  cr_assert_eq(changing_expect(&redis, "d", entry), 1);
+  changing_send(&redis, "x", "erase", NULL, NULL);
+  cr_assert_eq(changing_expect(&redis, "x", entry), 0);
+  process_signal(&worker, SIGKILL);
+  process_close(&worker);
+  worker_start(&worker, NULL);
+  for (int i = 0; i < 500 && changing_has_bytes(faces, vector, sizeof vector); i++) sleep_ms(20);
+  cr_assert(!changing_has_bytes(faces, vector, sizeof vector), "%s", process_log(&worker));
+}
+
+/* No worker can apply it, so nothing more is changed; what was acknowledged is still found, and not more. */
+Test(logged, an_entry_that_cannot_be_read_stops_changes_and_not_searches) {
+  enroll("e1", 1, "key\nnew\n");
+  redis_do(&redis, "XADD", "lk:{faces}:log", "*", "no", "entry", NULL);
+  cr_assert(process_logs(&worker, "of the log has 1 fields", PROCESS_PATIENCE_MS), "%s", process_log(&worker));
+  cr_assert(changing_finds(&redis, changing_vector(1), "new", entry));
+  sleep_ms(500);
+  changing_send(&redis, "d", "delete", NULL, "keys", "new", NULL);
+  expect_reply("me", "d", "EBUSY", "");
+  redis_do(&redis, "HSET", "lk:{faces}:log:state", "acked", "2", NULL); /* as if another worker had applied it */
+  cr_assert(process_logs(&worker, "gallery faces is out of service", PROCESS_PATIENCE_MS), "%s", process_log(&worker));
+}
+
 /* How often the file in the audit log has these words. */
 static uint32_t recorded(const char *words) { return files_lines_with(files_path("audit"), "audit-000001.log", words); }
 
@@ -204,6 +240,24 @@ Test(logged, under_a_policy) {
   cr_assert_eq(recorded("\"candidates\":0"), 1);
   cr_assert_eq(recorded("\"candidates\":1"), 1);
   cr_assert_eq(recorded("\"type\":\"delete\""), 1);
+}
+
+/* As if Redis had kept the worker waiting, once. */
+Test(logged, a_change_that_comes_too_late_is_decided_again) {
+  static const char before[] = "  if now < tonumber(argv[3]) or";
+  static const char once[] = "if redis.call('SET', 'lk:{faces}:late', '1', 'NX') then return {'UNTIMELY', now} end\n";
+  size_t length = strlen(lk_functions_library);
+  const char *at = strstr(lk_functions_library, before);
+  char *library = malloc(length + sizeof once);
+  cr_assert_not_null(at);
+  snprintf(library, length + sizeof once, "%.*s%s%s", (int)(at - lk_functions_library), lk_functions_library, once, at);
+  redis_do(&redis, "FUNCTION", "LOAD", "REPLACE", library, NULL);
+  free(library);
+  sleep_ms(1200);
+  changing_send(&redis, "d1", "delete", NULL, "keys", "t1", NULL);
+  cr_assert_eq(changing_expect(&redis, "d1", entry), 1);
+  cr_assert_eq(redis_number(&redis, "EXISTS", "lk:{faces}:late", NULL), 1);
+  cr_assert_eq(redis_number(&redis, "XLEN", "lk:{faces}:log", NULL), 1);
 }
 
 static bool is_replicated(const char *id) {

@@ -168,7 +168,7 @@ Test(record, the_callers_rounding_changes_nothing) {
 
 /* ---- entries of a log ---- */
 
-enum { NOTE_TEXT = 5, NOTE_FIELDS = 12, NOTE_BYTES = 176 + NOTE_TEXT + NOTE_FIELDS };
+enum { NOTE_TEXT = 5, NOTE_FIELDS = 12, NOTE_BYTES = 216 + NOTE_TEXT + NOTE_FIELDS + 2 + 1 };
 
 static lk_log_note full_note(void) {
   return (lk_log_note){
@@ -184,7 +184,17 @@ static lk_log_note full_note(void) {
       .text = "texts",
       .text_bytes = NOTE_TEXT,
       .fields = "some\0 fields",
-      .fields_bytes = NOTE_FIELDS};
+      .fields_bytes = NOTE_FIELDS,
+      .finding = {.made = true,
+                  .found = true,
+                  .searched = 11,
+                  .total = 12,
+                  .number = 13,
+                  .probe = 14,
+                  .score = 0.5F,
+                  .key = {.bytes = "ke", .length = 2},
+                  .subject = {.bytes = "s", .length = 1}},
+      .erases = true};
 }
 
 static void expect_note(const lk_record *record, const lk_log_note *note) {
@@ -192,10 +202,15 @@ static void expect_note(const lk_record *record, const lk_log_note *note) {
   cr_assert_eq(lk_log_note_decode(record->note, record->note_bytes, &read, NULL), LK_OK);
   cr_assert(read.mark.ms == 1 && read.mark.n == 2 && read.mark.seq == 3 && read.mark.term == 4 && read.number == 5);
   cr_assert(read.rows == 6 && read.numbered_from == 7 && read.templates == 8 && read.replaced == 9);
+  cr_assert(read.erases);
   cr_assert(read.unchanged == 10 && read.status == LK_EEXIST);
   cr_assert_str_eq(read.mark.hash, note->mark.hash);
   cr_assert_str_eq(read.prev, note->prev);
   cr_assert(read.text_bytes == NOTE_TEXT && memcmp(read.text, note->text, NOTE_TEXT) == 0);
+  const lk_log_finding *f = &read.finding;
+  cr_assert(f->made && f->found && f->searched == 11 && f->total == 12 && f->number == 13 && f->probe == 14);
+  cr_assert(f->score == 0.5F && lk_text_equal(f->key, note->finding.key) &&
+            lk_text_equal(f->subject, note->finding.subject));
   cr_assert(read.fields_bytes == NOTE_FIELDS && memcmp(read.fields, note->fields, NOTE_FIELDS) == 0);
 }
 
@@ -256,4 +271,14 @@ Test(record, of_a_log_has_fields_that_it_can_have) {
   note = full_note();
   note.fields_bytes = LK_LOG_FIELDS_BYTES + 1;
   expect_refused(note, "fields");
+  note = full_note();
+  note.finding.found = false;
+  expect_refused(note, "finding");
+  note.finding = (lk_log_finding){.made = true, .score = -0.0F};
+  expect_refused(note, "finding");
+  note.finding = (lk_log_finding){.total = 1};
+  expect_refused(note, "finding");
+  note = full_note();
+  note.finding.key.length = LK_TEXT_MAX + 1;
+  expect_refused(note, "finding");
 }

@@ -121,6 +121,15 @@ typedef struct visited {
   uint64_t seq;
 } visited;
 
+static void expect_finding(const lk_log_kept *kept, const lk_log_entry *outcome) {
+  const lk_finding *a = &kept->finding, *b = &outcome->finding;
+  cr_assert_eq(kept->matched, outcome->matched);
+  cr_assert(a->found == b->found && a->searched == b->searched && a->total == b->total && a->number == b->number);
+  cr_assert(a->probe == b->probe && memcmp(&a->score, &b->score, sizeof a->score) == 0);
+  cr_assert_str_eq(a->key, b->key);
+  cr_assert_str_eq(a->subject, b->subject);
+}
+
 static lk_status visit(void *context, const lk_log_kept *kept, lk_error *error) {
   (void)error;
   visited *v = context;
@@ -134,6 +143,7 @@ static lk_status visit(void *context, const lk_log_kept *kept, lk_error *error) 
   cr_assert(book_same_outcome(&found, &v->outcomes[seq - 1]), "entry %d: %d %s", (int)seq, found.status,
             found.error.text);
   cr_assert_eq(kept->receipt.epoch, v->outcomes[seq - 1].receipt.epoch);
+  expect_finding(kept, &v->outcomes[seq - 1]);
   uint64_t rows = given->enrollment != NULL ? given->enrollment->vectors->rows : 0;
   cr_assert_eq(kept->rows, rows);
   cr_assert_eq(kept->vectors_rows, rows > 0 && kept->status == LK_OK ? kept->receipt.templates : 0);
@@ -305,49 +315,6 @@ Test(live_log, bulk_enrollment_keeps_the_mark) {
   free(rows);
 }
 
-/* ---- folds ---- */
-
-Test(live_log, a_fold_waits_for_who_acknowledges) {
-  make(path);
-  lk_owner *owner = own(path);
-  draw(10);
-  cr_assert_eq(lk_fold(owner, LK_FOLD_ALL, NULL), LK_OK);
-  apply(owner, 1, 10);
-  uint64_t before = lk_clock_us();
-  cr_assert_eq(lk_owner_compact(owner, NULL, NULL, NULL), LK_EBUSY);
-  cr_assert_lt(lk_clock_us() - before, 5000000, "nobody acknowledges, and it waited");
-  lk_owner_close(owner);
-  owner = own(path);
-  cr_assert_eq(lk_fold(owner, LK_FOLD_JOURNAL, NULL), LK_EBUSY);
-  lk_owner_log_acknowledged(owner, 10);
-  cr_assert_eq(lk_fold(owner, LK_FOLD_JOURNAL, NULL), LK_OK);
-  lk_owner_close(owner);
-  owner = own(path);
-  cr_assert_eq(lk_owner_compact(owner, NULL, NULL, NULL), LK_OK);
-  lk_owner_close(owner);
-}
-
-static void *acknowledge(void *context) {
-  lk_clock_sleep_us(200000);
-  lk_owner_log_acknowledged(context, 10);
-  return NULL;
-}
-
-Test(live_log, a_fold_goes_on_when_all_is_acknowledged) {
-  pthread_t thread;
-  lk_error error;
-  make(path);
-  lk_owner *owner = own(path);
-  draw(10);
-  apply(owner, 1, 10);
-  lk_owner_log_acknowledged(owner, 9);
-  cr_assert_eq(pthread_create(&thread, NULL, acknowledge, owner), 0);
-  cr_assert_eq(lk_owner_compact(owner, NULL, NULL, &error), LK_OK, "%s", error.text);
-  pthread_join(thread, NULL);
-  cr_assert_eq(lk_owner_gallery(owner)->manifest.log.mark.seq, 10);
-  lk_owner_close(owner);
-}
-
 /* ---- what an entry does depends on the log alone ---- */
 
 Test(live_log, erasure_changes_no_outcome) {
@@ -488,6 +455,13 @@ Test(live_log, matches_are_refused_and_told) {
             "%s", out[2].error.text);
   cr_assert_eq(out[3].status, LK_OK, "%s", out[3].error.text);
   cr_assert_eq(out[4].status, LK_OK, "%s", out[4].error.text);
+  for (int i = 0; i < 5; i++) cr_assert(out[i].matched && out[i].finding.found == (out[i].status == LK_EEXIST));
+  cr_assert(out[1].finding.searched == 1 && out[1].finding.total == 1 && out[1].finding.score == 1);
+  cr_assert(isnan(out[2].finding.score), "nobody is told");
+  cr_assert_str_eq(out[2].finding.subject, "a");
+  visited v = {.outcomes = out};
+  cr_assert_eq(lk_owner_log_visit(owner, 0, visit, &v, NULL), LK_OK);
+  cr_assert_eq(v.seq, 5);
   lk_owner_close(owner);
   lk_device_close(device);
 }

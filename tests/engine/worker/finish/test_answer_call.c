@@ -140,6 +140,19 @@ Test(answer_call, calls_that_are_made_anew) {
   }
 }
 
+/* Who is to send a job again is not to find this reply to it. */
+Test(answer_call, that_it_is_busy_is_not_kept) {
+  random_state random = {4};
+  make_tasks(2, &random, 1, 9);
+  for (int i = 0; i < 2; i++) tasks[i].job.id = (lk_text){.bytes = "j", .length = 1};
+  tasks[1].status = LK_EBUSY;
+  fill(true);
+  const lk_command *command = lk_answer_call_build(&call, &keys);
+  cr_assert_not_null(command);
+  cr_assert_eq(command->lengths[command->count - 8], 1);
+  cr_assert_eq(command->lengths[command->count - 2], 0);
+}
+
 Test(answer_call, a_large_reply_leaves_no_large_buffer) {
   random_state random = {3};
   make_tasks(2, &random, 64 << 20, 64 << 20);

@@ -111,6 +111,35 @@ Test(log_change, what_was_refused_is_refused_where_it_is_appended) {
   lk_bytes_free(&vectors);
 }
 
+/* What a gallery cannot do just now, and what is no status, is no outcome. */
+Test(log_change, what_may_go_well_later_is_not_refused_for_good) {
+  static const lk_status passing[] = {LK_EIO, LK_EBUSY, LK_ENOMEM, LK_ECORRUPT, LK_OK, (lk_status)999};
+  write(enrollment, ENROLLMENT, "", false);
+  for (int i = 0; i < 6; i++) {
+    lk_bytes vectors = {0};
+    lk_log_change_refused(&vectors, passing[i], "why");
+    cr_assert_eq(open_it(vectors.data, vectors.length), LK_EFORMAT, "%d", passing[i]);
+    lk_log_change_close(&change);
+    lk_bytes_free(&vectors);
+  }
+}
+
+/* Whoever writes the log would else decide how much is read where there is less. */
+Test(log_change, the_dimension_is_that_of_the_vectors) {
+  static const char *const wrong[] = {"8", "40", "", "4 ", "4096"};
+  write(enrollment, ENROLLMENT, "", false);
+  lk_field *dim = (lk_field *)lk_log_fields_find(&record.fields, "dim");
+  for (int i = 0; i < 5; i++) {
+    dim->value = wrong[i];
+    dim->length = strlen(wrong[i]);
+    cr_assert_eq(open_it(rows, sizeof rows), LK_EFORMAT, "%s", wrong[i]);
+    lk_log_change_close(&change);
+  }
+  dim->name = lk_text_of("x");
+  cr_assert_eq(open_it(rows, sizeof rows), LK_EFORMAT);
+  lk_log_change_close(&change);
+}
+
 Test(log_change, changes_come_back) {
   static const lk_field tag[] = {
       FIELD("v", "1"),       FIELD("op", "tag"), FIELD("id", "j1"),  FIELD("to", "me"),     FIELD("gallery", "faces"),
@@ -136,6 +165,7 @@ Test(log_change, an_erasure_changes_nothing_by_itself) {
   cr_assert_eq(open_it(NULL, 0), LK_OK, "%s", error.text);
   cr_assert(entry.enrollment == NULL && entry.changes == NULL);
   cr_assert_eq(change.job.op, LK_OP_ERASE);
+  cr_assert(entry.erases);
   lk_log_change_close(&change);
 }
 
