@@ -124,14 +124,14 @@ static bool take_text(const json_t *text, char *to, size_t size) {
 
 bool lk_change_record_verdict(const json_t *record, uint32_t n, lk_verdict *verdict) {
   const json_t *rules = json_object_get(record, "rules"), *decimals = json_object_get(record, "score_decimals");
-  *verdict = (lk_verdict){.permitted = true,
-                          .subject_probes_per_hour =
-                              (uint32_t)read_number(record, "subject_probes_per_hour", LK_POLICY_NO_LIMIT),
-                          .since_ms = read_number(record, "since", 0),
-                          .until_ms = read_number(record, "until", UINT64_MAX),
-                          .detail = {.hidden = json_is_true(json_object_get(record, "decision_only")),
-                                     .rounded = json_is_integer(decimals),
-                                     .decimals = (uint32_t)json_integer_value(decimals)}};
+  *verdict = (lk_verdict){
+      .permitted = true,
+      .subject_probes_per_hour = (uint32_t)read_number(record, "subject_probes_per_hour", LK_POLICY_NO_LIMIT),
+      .since_ms = read_number(record, "since", 0),
+      .until_ms = read_number(record, "until", UINT64_MAX),
+      .detail = {.hidden = json_is_true(json_object_get(record, "decision_only")),
+                 .rounded = json_is_integer(decimals),
+                 .decimals = (uint32_t)json_integer_value(decimals)}};
   bool has = take_text(json_array_get(json_object_get(record, "ids"), n), verdict->id, LK_VERDICT_ID) &&
              take_text(json_object_get(record, "policy"), verdict->policy, LK_VERDICT_POLICY);
   for (size_t i = 0; has && i < json_array_size(rules) && i < LK_VERDICT_RULES; i++)

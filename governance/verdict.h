@@ -27,7 +27,8 @@ typedef struct lk_verdict {
   lk_once once; /* the signed job that was decided; none: no hash */
 } lk_verdict;
 
-/* Takes from a decision of the policy its rules, and the span in which it holds, as far as only the clock can end it. */
+/* Takes from a decision of the policy its rules, and the span in which it holds, as far as only the clock can end it.
+ */
 void lk_verdict_take(lk_verdict *verdict, const lk_policy *policy, const lk_policy_request *request,
                      const lk_policy_decision *decision, uint64_t now_ms);
 

@@ -47,11 +47,10 @@
  *                             applied more than the log has, or may have, since Redis was just started
  *
  * lk_mutate: KEYS log, log:state, stream of jobs, then perhaps the key of the signed job, which is answered then
- *            ARGV group, entry (of the stream), the times (Unix, ms) from which and before which it may be logged, rows,
- *                 vectors ("": none), then names and values: "op", o, "id", i, "to", t, and others
- *   LOGGED, id, seq, number   it is in the log, and in the queue no more; number: of its first row
- *   KNOWN                     the client's job of this id was logged or answered before; it is in the queue no more
- *   GONE                      the entry is not pending
+ *            ARGV group, entry (of the stream), the times (Unix, ms) from which and before which it may be logged,
+ * rows, vectors ("": none), then names and values: "op", o, "id", i, "to", t, and others LOGGED, id, seq, number   it
+ * is in the log, and in the queue no more; number: of its first row KNOWN                     the client's job of this
+ * id was logged or answered before; it is in the queue no more GONE                      the entry is not pending
  *   UNTIMELY, ms              it is this time (Unix), which is not between those; nothing was changed
  *   EBUSY, ms, why            try again after so long; nothing was changed
  *

@@ -23,8 +23,8 @@ typedef enum lk_fold_kind {
  * only their removal failed, both. */
 lk_status lk_fold(lk_owner *owner, lk_fold_kind kind, lk_error *error);
 
-/* Starts a fold in the background if the journal has become large, or if a sealed one has waited to be acknowledged, and
- * is. */
+/* Starts a fold in the background if the journal has become large, or if a sealed one has waited to be acknowledged,
+ * and is. */
 void lk_fold_if_due(lk_owner *owner);
 
 /* Whether the journal may grow. LK_EIO: folds have failed for so long that it may not. LK_EBUSY: a fold takes so long.

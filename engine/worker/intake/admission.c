@@ -294,36 +294,60 @@ static lk_status hand_over(lk_admission *a, lk_redis *redis, lk_task *task) {
   return lk_hand_over(a->worker, redis, task, &task->error);
 }
 
-/* Changes that are permitted go to the log and are no tasks any more. What it is not known of whether it is there stays
- * pending in Redis, as all in `left`; so does what must be decided again, which the intakes are told to read again. */
-static void hand_over_changes(lk_admission *a, lk_redis *redis, lk_queued **left, lk_error *error) {
-  lk_queued *gone = NULL, *again = NULL, **at = &a->first;
+/* Where changes go, as lists. */
+typedef struct handing {
+  lk_queued *gone, *again, *left;
+  bool broke; /* the connection; then nothing more is handed over */
+  lk_error error;
+} handing;
+
+/* NULL: the task stays, to be answered. */
+static lk_queued **place_of(handing *h, const lk_task *task) {
+  switch (task->status) {
+    case LK_OK:
+      return &h->gone;
+    case LK_ECANCELLED:
+      return &h->again;
+    case LK_EIO:
+      if (!h->broke) h->error = task->error;
+      h->broke = true;
+      return &h->left;
+    default:
+      return NULL;
+  }
+}
+
+static void hand_over_all(lk_admission *a, lk_redis *redis, handing *h) {
   lk_error why;
   lk_status committed = commit_changes(a, &why);
-  bool broke = false;
-  while (*at != NULL) {
+  for (lk_queued **at = &a->first; *at != NULL;) {
     lk_task *task = (lk_task *)*at;
     lk_queued **to = NULL;
     if (is_permitted_change(task)) {
       task->status = committed;
       task->error = why;
-      if (committed == LK_OK) task->status = broke ? LK_EIO : hand_over(a, redis, task);
-      to = task->status == LK_OK           ? &gone
-           : task->status == LK_ECANCELLED ? &again
-           : task->status == LK_EIO        ? left
-                                           : NULL;
+      if (committed == LK_OK) task->status = h->broke ? LK_EIO : hand_over(a, redis, task);
+      to = place_of(h, task);
     }
-    if (to == left && !broke) *error = task->error;
-    broke = broke || to == left;
     if (to != NULL)
       move_to(at, to);
     else
       at = &task->queued.next;
   }
-  note_handed_over(a->worker, (lk_task *)gone);
-  free_tasks((lk_task *)gone);
-  if (again != NULL) atomic_fetch_add(&a->worker->recoveries, 1);
-  free_tasks((lk_task *)again);
+}
+
+/* Changes that are permitted go to the log and are no tasks any more. What it is not known of whether it is there stays
+ * pending in Redis, as all in `left`; so does what must be decided again, which the intakes are told to read again.
+ * Returns what is left. */
+static lk_queued *hand_over_changes(lk_admission *a, lk_redis *redis, lk_queued *left, lk_error *error) {
+  handing h = {.left = left};
+  hand_over_all(a, redis, &h);
+  note_handed_over(a->worker, (lk_task *)h.gone);
+  free_tasks((lk_task *)h.gone);
+  if (h.again != NULL) atomic_fetch_add(&a->worker->recoveries, 1);
+  free_tasks((lk_task *)h.again);
+  if (h.broke) *error = h.error;
+  return h.left;
 }
 
 lk_status lk_admission_run(lk_admission *a, lk_redis *redis, bool cancels, lk_error *error) {
@@ -333,8 +357,7 @@ lk_status lk_admission_run(lk_admission *a, lk_redis *redis, bool cancels, lk_er
   if (read_notes(a, redis, cancels, error) == LK_OK) end = decide_all(a, redis, error);
   lk_queued *pending = *end;
   *end = NULL;
-  hand_over_changes(a, redis, &pending, error);
-  lk_task *left = (lk_task *)pending;
+  lk_task *left = (lk_task *)hand_over_changes(a, redis, pending, error);
   if (a->first != NULL) queue_tasks(a->worker, (lk_task *)a->first);
   free_tasks(left);
   a->first = NULL;

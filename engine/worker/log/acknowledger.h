@@ -21,9 +21,9 @@ typedef struct lk_outcome {
   lk_status status;
   const char *text; /* why it was refused */
   const lk_receipt *receipt;
-  const lk_finding *finding; /* of the search for matches; NULL: none was made */
-  uint64_t rows;             /* of its enrollment */
-  json_t *refusal;           /* the decision of one that is refused after it was permitted; NULL: it is not */
+  const lk_finding *finding;    /* of the search for matches; NULL: none was made */
+  uint64_t rows;                /* of its enrollment */
+  json_t *refusal;              /* the decision of one that is refused after it was permitted; NULL: it is not */
   bool replicated, in_segments; /* as in the receipt of its reply */
 } lk_outcome;
 

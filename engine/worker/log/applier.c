@@ -89,8 +89,8 @@ static lk_status renew(applier *a, lk_error *error) {
   return status == LK_OK && asked && !owns(a) ? learn_acknowledged(a, error) : status;
 }
 
-/* Nothing is applied any more. As long as nobody has acknowledged what follows, nobody was told that it is done: searches
- * go on. */
+/* Nothing is applied any more. As long as nobody has acknowledged what follows, nobody was told that it is done:
+ * searches go on. */
 static void stop_at(applier *a, const lk_error *why) {
   a->unread = *why;
   say_once(a, why);
