@@ -12,7 +12,7 @@
 #include "index/formats/id_list.h"
 #include "index/formats/vector.h"
 #include "index/gallery/authorise.h"
-#include "index/gallery/presence.h"
+#include "index/gallery/list.h"
 
 enum { BATCH_PROBES = 1024, FIRST_RANGE_PROBES = 16, RANGE_CANDIDATES = 1 << 22 };
 

@@ -26,4 +26,8 @@ lk_status lk_gallery_page_check(const lk_gallery_page *page, lk_error *error);
 /* A page of zeros is allowed. */
 void lk_gallery_page_close(lk_gallery_page *page);
 
+/* Whether the gallery has a template, or a subject, of this name. */
+bool lk_gallery_has_key(const lk_gallery *gallery, lk_text key);
+bool lk_gallery_has_subject(const lk_gallery *gallery, lk_text subject);
+
 #endif
