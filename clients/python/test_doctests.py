@@ -1,4 +1,4 @@
-"""The examples of the docstrings."""
+"""The examples of the docstrings and of docs/python.md."""
 
 import doctest
 import importlib.util
@@ -34,6 +34,9 @@ def load_tests(loader, tests, pattern):
             importlib.import_module(module), setUp=_begin, tearDown=_end, optionflags=doctest.ELLIPSIS
         )
         tests.addTests(found)
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "python.md"
+    if page.exists():
+        tests.addTests(doctest.DocFileSuite(str(page), module_relative=False, setUp=_begin, tearDown=_end))
     return tests
 
 

@@ -15,6 +15,7 @@ import unittest
 import numpy as np
 
 import likeness
+from likeness._handle import SharedLock
 
 DIM, ROWS = 24, 600
 
@@ -70,7 +71,8 @@ class FoundTest(GalleryTest):
         self.assertEqual(2, len(found.rows()))
 
     def test_tags_alone_filter(self):
-        self.gallery.tag(["k7", "k9"], tags=6, mask=6)
+        self.gallery.tag(["k7", "k8", "k9"], tags=6, mask=6)
+        self.gallery.tag("k8", tags=0, mask=2)
         self.assertEqual({7, 9, likeness.MISSING}, set(self.gallery.identify(self.rows[0], k=5, tags=6)[0].ravel()))
         self.assertEqual(5, len(self.gallery.identify(self.rows[0], k=5, tags=6, mask=0).rows()))
 
@@ -147,6 +149,10 @@ class ChangeTest(GalleryTest):
             self.assertEqual("k1", reader.templates()[0].key)
             np.testing.assert_array_equal(self.rows[1:], reader.vectors())
             reader.check()
+            self.gallery.delete(["k7", "k8", "k300"])
+            for gallery in reader, self.gallery:
+                gallery.refresh()
+                np.testing.assert_array_equal(np.delete(self.rows, [0, 7, 8, 300], axis=0), gallery.vectors())
 
     def test_in_a_forked_process_nothing_is_changed(self):
         child = os.fork()
@@ -218,7 +224,7 @@ class JudgeTest(GalleryTest):
         np.save(self.scratch / "p.npy", probes)
         lines = [f"{row},{s},{g}" for row, (s, g) in enumerate(zip(subjects, groups))]
         (self.scratch / "p.csv").write_text("\n".join(["row,subject,group", *lines]) + "\n")
-        for option in {"fpir": 0.05}, {"threshold": 0.7, "rank": 3}, {"fpir": 0.0}:
+        for option in {"fpir": 0.05}, {"fpir": 0.04}, {"threshold": 0.7, "rank": 3}, {"fpir": 0.0}:
             words = [f"--{name}={value}".split("=") for name, value in option.items()]
             command = [os.environ["LIKENESS_PROGRAM"], "evaluate", self.scratch / "faces", self.scratch / "p.npy"]
             command += ["--labels", self.scratch / "p.csv", "--format", "json", *sum(words, [])]
@@ -257,20 +263,51 @@ rows = np.random.default_rng(1).standard_normal((20000, 256), dtype=np.float32)
 likeness.create("{scratch}/g", 256)
 likeness.enroll("{scratch}/g", rows)
 gallery = likeness.Gallery("{scratch}/g", "cpu:portable")
+probes = np.tile(rows, (5, 1))
 print("begins", flush=True)
 try:
-    gallery.identify(np.tile(rows, (20, 1)), k=5)
+    gallery.identify(probes, k=5)
 except KeyboardInterrupt:
     print("interrupted", gallery.identify(rows[:1], k=1)[0][0, 0])
 """
             command = [sys.executable, "-B", "-c", script]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 self.assertEqual("begins\n", process.stdout.readline())
-                time.sleep(0.5)
+                time.sleep(1)
                 began = time.monotonic()
                 process.send_signal(signal.SIGINT)
                 self.assertEqual("interrupted 0\n", process.stdout.read())
             self.assertLess(time.monotonic() - began, 10)
+
+
+class SharedLockTest(unittest.TestCase):
+    def test_who_is_alone_waits_for_those_who_share(self):
+        lock, said = SharedLock(), []
+        leave = [threading.Event(), threading.Event()]
+
+        def share(until):
+            with lock.shared():
+                until.wait()
+                said.append("left")
+
+        def be_alone():
+            with lock.alone():
+                said.append("alone")
+
+        threads = [threading.Thread(target=share, args=[event]) for event in leave]
+        for thread in threads:
+            thread.start()
+        while lock._sharing < 2:
+            time.sleep(0.001)
+        threads.append(threading.Thread(target=be_alone))
+        threads[-1].start()
+        time.sleep(0.05)
+        for event in leave:
+            event.set()
+            time.sleep(0.02)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(["left", "left", "alone"], said)
 
 
 class CrowdTest(GalleryTest):

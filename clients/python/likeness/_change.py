@@ -63,7 +63,7 @@ class ChangedGallery(SearchedGallery):
         (1, 4)
         >>> gallery.enroll([[0, 1, 1]], keys=["di-2"], subjects=["someone"], unless_match=0.9)
         Traceback (most recent call last):
-        likeness._library.Error: vectors: row 0 matches (score 1, threshold 0.899999976) key 'di-1' of subject 'di'
+        likeness.Error: vectors: row 0 matches (score 1, threshold 0.899999976) key 'di-1' of subject 'di'
         """
         described, kept = checked.vectors("vectors", vectors)
         columns: dict[str, Sequence[Any] | None] = {"keys": keys, "subjects": subjects, "groups": groups, "tags": tags}

@@ -24,6 +24,8 @@ class Error(Exception):
     'EGALLERY'
     """
 
+    __module__ = "likeness"  # as tracebacks name it
+
     def __init__(self, status: str, text: str):
         super().__init__(text)
         self.status = status

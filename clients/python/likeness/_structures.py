@@ -203,8 +203,18 @@ class Dedupe(Structure):
 
 
 class Import(Structure):
-    _fields_ = [("binding", POINTER(Binding)), ("progress", c_void_p), ("context", c_void_p)]
+    _fields_ = [
+        ("binding", POINTER(Binding)),
+        ("progress", c_void_p),
+        ("context", c_void_p),
+        ("control", POINTER(SearchControl)),
+    ]
 
 
 class Export(Structure):
-    _fields_ = [("claims", POINTER(Claims)), ("progress", c_void_p), ("context", c_void_p)]
+    _fields_ = [
+        ("claims", POINTER(Claims)),
+        ("progress", c_void_p),
+        ("context", c_void_p),
+        ("control", POINTER(SearchControl)),
+    ]
