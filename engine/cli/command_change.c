@@ -85,6 +85,8 @@ static lk_status make(run *r, lk_operation operation, lk_error *error) {
                   .templates = receipt.templates,
                   .missing = receipt.unchanged,
                   .by_subject = r->options->subject != NULL,
+                  .asked = r->changes,
+                  .asked_count = r->count,
                   .expires_ms = r->changes[0].expires_ms};
   return print_receipt(r, &done, error);
 }

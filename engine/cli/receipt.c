@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/printable.h"
 #include "base/timestamp.h"
+#include "engine/cli/render.h"
 
 enum { WORDS = 96 };
 
@@ -12,14 +13,28 @@ static const char *plural(uint64_t count) { return count == 1 ? "" : "s"; }
 
 static const char *thing(const lk_done *done) { return done->by_subject ? "subject" : "key"; }
 
-static void print_json(FILE *out, const lk_done *done) {
+static lk_status print_asked(FILE *out, const lk_done *done, lk_error *error) {
+  lk_status status = LK_OK;
+  if (done->asked == NULL) return LK_OK;
+  fprintf(out, ",\"%ss\":[", thing(done));
+  for (uint32_t i = 0; status == LK_OK && i < done->asked_count; i++) {
+    if (i > 0) fputc(',', out);
+    status = lk_render_json_text(out, done->by_subject ? done->asked[i].subject : done->asked[i].key, error);
+  }
+  fputc(']', out);
+  return status;
+}
+
+static lk_status print_json(FILE *out, const lk_done *done, lk_error *error) {
   bool erased = done->operation == LK_OPERATION_ERASE;
+  fprintf(out, "{\"operation\":\"%s\"", lk_operation_name(done->operation));
+  lk_status status = print_asked(out, done, error);
   fprintf(out,
-          "{\"operation\":\"%s\",\"epoch\":%" PRIu64 ",\"templates\":%" PRIu64 ",\"missing\":%" PRIu64
+          ",\"epoch\":%" PRIu64 ",\"templates\":%" PRIu64 ",\"missing\":%" PRIu64
           ",\"erased\":%s,\"remains\":[%s%s%s]}\n",
-          lk_operation_name(done->operation), done->epoch, done->templates, done->missing, erased ? "true" : "false",
-          done->in_journal ? "\"journal\"" : "", done->in_journal && done->in_segments ? "," : "",
-          done->in_segments ? "\"segments\"" : "");
+          done->epoch, done->templates, done->missing, erased ? "true" : "false", done->in_journal ? "\"journal\"" : "",
+          done->in_journal && done->in_segments ? "," : "", done->in_segments ? "\"segments\"" : "");
+  return status;
 }
 
 /* What became of the templates. */
@@ -65,11 +80,12 @@ static void print_words(FILE *out, const lk_done *done) {
 
 lk_status lk_receipt_print(FILE *out, lk_format format, const lk_done *done, lk_error *error) {
   bool nothing = done->templates == 0 && done->operation != LK_OPERATION_ERASE;
+  lk_status status = LK_OK;
   if (format == LK_JSON)
-    print_json(out, done);
+    status = print_json(out, done, error);
   else if (!nothing)
     print_words(out, done);
-  if (!nothing) return LK_OK;
+  if (!nothing || status != LK_OK) return status;
   if (done->missing == 1) return lk_fail(error, LK_ENOTFOUND, "nothing was changed: nobody has the %s", thing(done));
   return lk_fail(error, LK_ENOTFOUND, "nothing was changed: nobody has any of the %" PRIu64 " keys", done->missing);
 }

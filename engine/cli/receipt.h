@@ -14,8 +14,10 @@ typedef struct lk_done {
   const char *folder; /* as the user calls it */
   uint64_t epoch;
   uint64_t templates;
-  uint64_t missing;             /* keys that nobody has, or subjects */
-  bool by_subject;              /* it was asked for a subject, not for keys */
+  uint64_t missing;       /* keys that nobody has, or subjects */
+  bool by_subject;        /* it was asked for a subject, not for keys */
+  const lk_change *asked; /* whose keys, or subject, JSON names; NULL: nobody's */
+  uint32_t asked_count;
   uint64_t expires_ms;          /* expire: up to the end of the year 9999, or LK_NEVER */
   bool in_journal, in_segments; /* delete: what still has bytes of deleted templates, or their keys */
 } lk_done;

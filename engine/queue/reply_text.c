@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/json.h"
 
@@ -51,16 +52,30 @@ static json_t *places_of(const lk_reply_receipt *receipt) {
   return add_name(places, receipt->in_redis, "redis");
 }
 
+/* False: out of memory. */
+static bool set_names(json_t *object, const char *member, const lk_text_list *list) {
+  if (list->count == 0) return true;
+  lk_text *texts = malloc(list->count * sizeof *texts);
+  json_t *names = json_array();
+  bool complete = texts != NULL && names != NULL;
+  if (complete) lk_text_list_split(list, texts);
+  for (uint32_t i = 0; complete && i < list->count; i++)
+    complete = json_array_append_new(names, json_stringn(texts[i].bytes, texts[i].length)) == 0;
+  free(texts);
+  return json_object_set_new(object, member, names) == 0 && complete;
+}
+
 /* json_pack takes over what it is given, on failure too. */
 void lk_reply_receipt_print(const lk_reply_receipt *receipt, lk_bytes *out) {
   const lk_receipt *done = &receipt->done;
-  print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "operation", lk_op_name(receipt->op), "epoch",
-                  number(done->epoch), "templates", number(done->templates), "replaced", number(done->replaced),
-                  "unchanged", number(done->unchanged), "numbered_from",
-                  lk_op_enrolls(receipt->op) ? number(done->numbered_from) : json_null(), "log",
-                  entry_or_null(receipt->log), "promise", receipt->replicated ? "replicated" : "owner-durable",
-                  "remains", places_of(receipt)),
-        out);
+  json_t *json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "operation", lk_op_name(receipt->op),
+                           "epoch", number(done->epoch), "templates", number(done->templates), "replaced",
+                           number(done->replaced), "unchanged", number(done->unchanged), "numbered_from",
+                           lk_op_enrolls(receipt->op) ? number(done->numbered_from) : json_null(), "log",
+                           entry_or_null(receipt->log), "promise", receipt->replicated ? "replicated" : "owner-durable",
+                           "remains", places_of(receipt));
+  if (!set_names(json, "keys", &receipt->keys) || !set_names(json, "subjects", &receipt->subjects)) out->failed = true;
+  print(json, out);
 }
 
 static json_t *text(lk_text text) { return json_stringn(text.length > 0 ? text.bytes : "", text.length); }

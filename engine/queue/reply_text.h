@@ -15,6 +15,7 @@ typedef struct lk_reply_receipt {
   lk_receipt done;
   lk_entry log;    /* the entry that says it */
   bool replicated; /* as many replicas of Redis as were asked for have that entry; else the owner's disk has it */
+  lk_text_list keys, subjects;            /* whom the job names */
   bool in_journal, in_segments, in_redis; /* delete, erase: which files may still have bytes of what was deleted */
 } lk_reply_receipt;
 

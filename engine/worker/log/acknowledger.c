@@ -52,12 +52,22 @@ static json_t *decision_of(const lk_outcome *o, lk_text decision) {
   return lk_decision_record(NULL, NULL, (lk_text){.bytes = ""}, &(lk_release){0});
 }
 
-static void print_receipt(lk_op op, const lk_outcome *o, lk_bytes *text) {
+/* What was logged is a list, or was made one by nobody that this worker trusts. */
+static lk_text_list list_in(const lk_log_fields *fields, const char *name) {
+  lk_text value = text_of(fields, name);
+  lk_text_list list = {0};
+  bool valid = value.length > 0 && lk_text_list_read(value.bytes, value.length, &list) == NULL;
+  return valid ? list : (lk_text_list){0};
+}
+
+static void print_receipt(lk_op op, const lk_log_fields *fields, const lk_outcome *o, lk_bytes *text) {
   bool deletes = op == LK_OP_DELETE || op == LK_OP_ERASE || o->receipt->replaced > 0;
   lk_reply_receipt receipt = {.op = op,
                               .done = *o->receipt,
                               .log = {.ms = o->mark->ms, .sequence = o->mark->n},
                               .replicated = o->replicated,
+                              .keys = list_in(fields, "keys"),
+                              .subjects = list_in(fields, "subjects"),
                               .in_journal = deletes,
                               .in_segments = deletes && o->in_segments,
                               .in_redis = deletes};
@@ -72,7 +82,7 @@ static void append_reply(lk_acknowledger *a, const lk_log_fields *fields, const 
                         .gallery = lk_text_of(a->keys->gallery),
                         .member = lk_reply_member(op)};
   if (o->status == LK_OK) {
-    print_receipt(op, o, &text);
+    print_receipt(op, fields, o, &text);
     head.epoch = o->receipt->epoch;
     head.text = (lk_text){.bytes = text.data, .length = (uint32_t)text.length};
   } else {

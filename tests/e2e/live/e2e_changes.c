@@ -130,7 +130,8 @@ Test(changes, delete_by_subject) {
 
 Test(changes, delete_by_a_list) {
   write_list("person-1\r\nnobody\n\nperson-3\nperson-1\n");
-  EXPECT_OUT("{\"operation\":\"delete\",\"epoch\":2,\"templates\":2,\"missing\":1,\"erased\":false,"
+  EXPECT_OUT("{\"operation\":\"delete\",\"keys\":[\"person-1\",\"nobody\",\"person-3\"],\"epoch\":2,\"templates\":2,"
+             "\"missing\":1,\"erased\":false,"
              "\"remains\":[\"journal\",\"segments\"]}\n",
              "delete", people, "--keys", list, "--format", "json");
   expect_found(1, false);
@@ -178,8 +179,8 @@ Test(changes, tag) {
   EXPECT_OUT("2 templates tagged, 1 key was not there; epoch 2\n", "tag", people, "--keys", list, "--tags", "0x4",
              "--mask", "0x6");
   expect_listed("\nperson-4,family-2,5,,,\nperson-5,family-2,5,,,\nperson-6,family-3,1,,,\n");
-  EXPECT_OUT("\"operation\":\"tag\",\"epoch\":3,\"templates\":1,", "tag", people, "--key", "person-4", "--mask", "1",
-             "--tags", "0", "--format", "json");
+  EXPECT_OUT("\"operation\":\"tag\",\"keys\":[\"person-4\"],\"epoch\":3,\"templates\":1,", "tag", people, "--key",
+             "person-4", "--mask", "1", "--tags", "0", "--format", "json");
   expect_listed("\nperson-4,family-2,4,,,\nperson-5,family-2,5,,,\n");
   files_write_npy(files_path("probe.npy"), "<f4", 1, DIM, rows, ROW_BYTES);
   EXPECT(&p, 0, "", "identify", people, files_path("probe.npy"), "-k", "100", "--format", "csv", "--tags", "4");

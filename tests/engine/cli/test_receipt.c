@@ -26,6 +26,20 @@ Test(receipt, of_deletions) {
   expect(&done, LK_JSON, LK_OK,
          "{\"operation\":\"delete\",\"epoch\":12,\"templates\":3,\"missing\":1,\"erased\":false,"
          "\"remains\":[\"journal\",\"segments\"]}\n");
+  const lk_change asked[] = {{.key = {"a", 1}, .subject = {"s\"1", 3}}, {.key = {"b", 1}}};
+  done.asked = asked;
+  done.asked_count = 2;
+  expect(&done, LK_JSON, LK_OK,
+         "{\"operation\":\"delete\",\"keys\":[\"a\",\"b\"],\"epoch\":12,\"templates\":3,\"missing\":1,\"erased\":false,"
+         "\"remains\":[\"journal\",\"segments\"]}\n");
+  done.by_subject = true;
+  done.asked_count = 1;
+  expect(
+      &done, LK_JSON, LK_OK,
+      "{\"operation\":\"delete\",\"subjects\":[\"s\\\"1\"],\"epoch\":12,\"templates\":3,\"missing\":1,\"erased\":false,"
+      "\"remains\":[\"journal\",\"segments\"]}\n");
+  done.asked = NULL;
+  done.by_subject = false;
   done.in_journal = false;
   done.folder = "\x1b[2J";
   done.templates = 1;

@@ -360,7 +360,11 @@ Test(reply, receipts) {
   cr_assert(json_array_size(json_object_get(json, "remains")) == 0 && json_object_size(json) == 9);
   json_decref(json);
   lk_bytes_free(&told);
-  receipt = (lk_reply_receipt){.op = LK_OP_DELETE, .in_journal = true, .in_segments = true, .in_redis = true};
+  receipt = (lk_reply_receipt){.op = LK_OP_DELETE,
+                               .keys = {.given = true, .count = 2, .bytes = "a\nb\xc3\xa9", .length = 5},
+                               .in_journal = true,
+                               .in_segments = true,
+                               .in_redis = true};
   lk_reply_receipt_print(&receipt, &told);
   json = tell(receipt.op, &told);
   expect_json_text(json, "operation", lk_text_of("delete"));
@@ -371,6 +375,9 @@ Test(reply, receipts) {
   const json_t *remains = json_object_get(json, "remains");
   cr_assert_eq(json_array_size(remains), 3);
   for (size_t i = 0; i < 3; i++) cr_assert_str_eq(json_string_value(json_array_get(remains, i)), places[i]);
+  const json_t *keys = json_object_get(json, "keys");
+  cr_assert(json_array_size(keys) == 2 && json_object_get(json, "subjects") == NULL);
+  cr_assert_str_eq(json_string_value(json_array_get(keys, 1)), "b\xc3\xa9");
   json_decref(json);
   lk_bytes_free(&told);
 }
