@@ -249,14 +249,14 @@ Test(faults, passwords) {
   strcpy(wrong, write_password("wrong", "open barley"));
   redis.password = "open sesame";
   redis_server_start(&redis, true);
-  cr_assert_eq(likeness(&worker, "serve", faces, "--redis", redis.url, NULL), 1);
+  cr_assert_eq(likeness(&worker, "serve", faces, "--redis", redis.url, NULL), 3);
   expect_log(&worker, "NOAUTH");
-  cr_assert_eq(serve_with(redis.url, wrong), 1);
+  cr_assert_eq(serve_with(redis.url, wrong), 3);
   expect_log(&worker, "WRONGPASS");
   cr_assert_eq(serve_with(redis.url, files_path("none")), 1);
-  cr_assert_eq(submit_with(redis.url, wrong), 1);
+  cr_assert_eq(submit_with(redis.url, wrong), 3);
   expect_log(&client, "WRONGPASS");
-  cr_assert_eq(submit(), 1);
+  cr_assert_eq(submit(), 3);
   worker_start(&worker, "--password-file", right, NULL);
   cr_assert_eq(submit_with(redis.url, right), 0, "%s", process_log(&client));
   worker_stop(&worker);

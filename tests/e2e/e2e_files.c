@@ -134,7 +134,7 @@ Test(files, texts_that_look_like_others) {
   cr_assert_eq(chdir(files_root), 0);
   EXPECT(&p, 0, "enrolled 2", "enroll", "--labels", "l.csv", "--key-column=id", "--", made, "-rows.npy");
   EXPECT(&p, 0, "", "list", made, "--format", "csv");
-  expect_out(&p, "--help,/etc/passwd,0,,\n17,-k,0,,\n");
+  expect_out(&p, "--help,/etc/passwd,0,,,\n17,-k,0,,,\n");
   EXPECT(&p, 0, "", "verify", made, "--subject", "-k", "--", "-rows.npy");
   EXPECT(&p, 0, "", "verify", made, "--subject=/etc/passwd", "--", "-rows.npy");
 }
@@ -155,7 +155,7 @@ Test(files, numbers_as_keys) {
   files_write(files_path("l.csv"), "key\n\"\"\n6\n", 9);
   EXPECT(&p, 0, "first has number 4", "enroll", made, files_path("rows.npy"), "--labels", files_path("l.csv"));
   EXPECT(&p, 0, "", "list", made, "--format", "csv");
-  expect_out(&p, "\n3,3,0,,\n900,900,0,,\n2,2,0,,\n4,4,0,,\n7,7,0,,\n6,6,0,,\n");
+  expect_out(&p, "\n3,3,0,,,\n900,900,0,,,\n2,2,0,,,\n4,4,0,,,\n7,7,0,,,\n6,6,0,,,\n");
 }
 
 static void expect_bad_labels(const char *labels, const char *words) {
