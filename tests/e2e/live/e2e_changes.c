@@ -130,7 +130,8 @@ Test(changes, delete_by_subject) {
 
 Test(changes, delete_by_a_list) {
   write_list("person-1\r\nnobody\n\nperson-3\nperson-1\n");
-  EXPECT_OUT("{\"operation\":\"delete\",\"keys\":[\"person-1\",\"nobody\",\"person-3\"],\"epoch\":2,\"templates\":2,"
+  EXPECT_OUT("{\"operation\":\"delete\",\"keys\":[\"person-1\",\"nobody\",\"person-3\",\"person-1\"],\"epoch\":2,"
+             "\"templates\":2,"
              "\"missing\":1,\"erased\":false,"
              "\"remains\":[\"journal\",\"segments\"]}\n",
              "delete", people, "--keys", list, "--format", "json");

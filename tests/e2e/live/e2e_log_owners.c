@@ -48,6 +48,19 @@ static void enroll(uint32_t number) {
   cr_assert_eq(changing_expect(&redis, id, NULL), 1);
 }
 
+/* A worker that was stopped has to compare the log again before it takes changes. */
+static void await_open(void) {
+  bool open = false;
+  for (int i = 0; i < 200 && !open; i++) {
+    changing_send(&redis, "open", "tag", NULL, "keys", "nobody", "tags", "1", "mask", "1", NULL);
+    json_t *reply = next_reply("me");
+    open = strcmp(reply_text(reply, "status"), "EBUSY") != 0;
+    json_decref(reply);
+    if (!open) sleep_ms(50);
+  }
+  cr_assert(open);
+}
+
 /* Then the journals have no entry, but the log's last one is known. */
 static void erase(process *last) {
   changing_send(&redis, "x", "erase", NULL, NULL);
@@ -127,6 +140,7 @@ Test(log_owners, the_log_of_another_owner_stays) {
   cr_assert_eq(redis_number(&redis, "XLEN", "lk:{faces}:log", NULL), 2);
   end(&worker, SIGKILL);
   process_signal(&other, SIGCONT);
+  await_open();
   enroll(21);
   likeness_start(&worker, "serve", faces, "--redis", redis.url, NULL);
   cr_assert_neq(process_wait(&worker, PROCESS_PATIENCE_MS), 0);
